@@ -1,0 +1,223 @@
+"""The command line: `python -m instrument` in place of `python -m trace`.
+
+The arguments of the command come in; a program is run and counted, or a counts file is reported. Options, messages,
+exit statuses and files are those of `python -m trace`, whose quirks scripts rely on: `sys.exit(3)` in the program ends
+with status 0, an exception in it leaves no report, and an OSError of the program passes for a program that cannot be
+read.
+
+What the process imports, and when, is kept as it is there, too: a module that was imported before the program started
+is not counted while it is executed. So `argparse` and `runpy` are imported where they are needed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import sysconfig
+
+from instrument.errors import CountsFileError
+from instrument.report.results import CoverageResults
+from instrument.trace import Trace
+from instrument.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    import types
+    from typing import Any
+
+DESCRIPTION = """\
+Run a Python program and count how often each of its lines is executed, list
+the functions that it calls, or print each line before it runs.
+"""
+
+EXAMPLES = """\
+examples:
+  count a program; write listings to the folder cover, print a summary:
+      python -m instrument --count --missing --summary --coverdir cover program.py its arguments
+  count a module, started as python -m would:
+      python -m instrument --count --coverdir cover --module unittest discover
+  add up the counts of several runs, then report them all:
+      python -m instrument --count --file counts --coverdir cover program.py
+      python -m instrument --count --file counts --coverdir cover program.py another argument
+      python -m instrument --report --file counts --missing --summary --coverdir cover
+  watch a program go, line by line:
+      python -m instrument --trace --timing program.py
+"""
+
+# A main program has a `__cached__` up to 3.14.
+CACHED: dict[str, None] = {"__cached__": None} if sys.version_info < (3, 15) else {}
+
+
+def main() -> None:
+    """Do what the arguments of the process ask for."""
+    options = _parse()
+    if options.report:
+        _finish(CoverageResults(infile=options.file, outfile=options.file), options)
+        return
+    tracer = Trace(
+        options.count,
+        options.trace,
+        countfuncs=options.listfuncs,
+        countcallers=options.trackcalls,
+        ignoremods=options.ignore_module,
+        ignoredirs=options.ignore_dir,
+        infile=options.file,
+        outfile=options.file,
+        timing=options.timing,
+    )
+    try:
+        prepare = _prepare_module if options.module else _prepare_script
+        code, namespace = prepare(options.progname, options.arguments)
+        tracer.runctx(code, namespace, namespace)
+    except OSError as error:
+        sys.exit(f"Cannot run file {sys.argv[0]!r} because: {error}")
+    except SystemExit:
+        pass
+    _finish(tracer.results(), options)
+
+
+def _finish(results: CoverageResults, options: argparse.Namespace) -> None:
+    """Report *results* if *options* ask for it; leave with status 1 if the counts file is no counts file."""
+    if not options.no_report:
+        results.write_results(options.missing, options.summary, options.coverdir)
+    if isinstance(results.infile_error, CountsFileError):
+        sys.exit(1)
+
+
+def _prepare_script(path: str, arguments: list[str]) -> tuple[types.CodeType, dict[str, Any]]:
+    """Set up the process for the program in the file *path*; return its code and its globals."""
+    sys.argv = [path, *arguments]
+    sys.path[0] = os.path.dirname(path)
+    with io.open_code(path) as file:
+        # The __future__ imports of this module are no business of the program.
+        code = compile(file.read(), path, "exec", dont_inherit=True)
+    return code, {"__file__": path, "__name__": "__main__", "__package__": None, **CACHED}
+
+
+def _prepare_module(name: str, arguments: list[str]) -> tuple[types.CodeType, dict[str, Any]]:
+    """Set up the process for the module *name*, or for its `__main__`; return its code and its globals."""
+    import runpy
+
+    _name, spec, code = runpy._get_module_details(name)  # type: ignore[attr-defined]
+    sys.argv = [code.co_filename, *arguments]
+    namespace = {"__name__": "__main__", "__file__": code.co_filename, "__package__": spec.parent}
+    return code, {**namespace, "__loader__": spec.loader, "__spec__": spec, **CACHED}
+
+
+def _parse() -> argparse.Namespace:
+    """Return the options that the process was given, or leave with a message and status 2."""
+    parser = _build_parser()
+    options = parser.parse_args()
+    options.ignore_module = [name.strip() for names in options.ignore_module for name in names.split(",")]
+    options.ignore_dir = [_folder(path) for paths in options.ignore_dir for path in paths.split(os.pathsep)]
+    if options.report:
+        if not options.file:
+            parser.error("-r/--report requires -f/--file")
+    elif not any((options.trace, options.count, options.listfuncs, options.trackcalls)):
+        parser.error("must specify one of --trace, --count, --report, --listfuncs, or --trackcalls")
+    elif options.listfuncs and (options.count or options.trace):
+        parser.error("cannot specify both --listfuncs and (--trace or --count)")
+    elif options.summary and not options.count:
+        parser.error("--summary can only be used with --count or --report")
+    elif options.progname is None:
+        parser.error("progname is missing: required with the main options")
+    return options
+
+
+def _folder(path: str) -> str:
+    """Return the folder that *path* means, which may begin with `~`, `$prefix`, `$exec_prefix` or another variable."""
+    # The environment comes first: there, too, a variable may be named `prefix`.
+    path = os.path.expanduser(os.path.expandvars(path))
+    path = path.replace("$prefix", sysconfig.get_path("stdlib"))
+    path = path.replace("$exec_prefix", sysconfig.get_path("platstdlib"))
+    return os.path.normpath(path)
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the arguments: those of `trace`, and no others, lest abbreviations change their meaning."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="python -m instrument",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"instrument {__version__}")
+
+    group = parser.add_argument_group("Main options", "One of these (or --report) must be given")
+    group.add_argument(
+        "-c",
+        "--count",
+        action="store_true",
+        help="count how often each line is executed, and write a listing with the counts, <module>.cover, for each "
+        "module: beside its source, or to --coverdir",
+    )
+    group.add_argument(
+        "-t", "--trace", action="store_true", help="print each line to standard output before it is executed"
+    )
+    group.add_argument(
+        "-l",
+        "--listfuncs",
+        action="store_true",
+        help="list the functions that were called, once the program has ended; not together with --trace or --count",
+    )
+    group.add_argument(
+        "-T", "--trackcalls", action="store_true", help="list who called whom, once the program has ended"
+    )
+
+    group = parser.add_argument_group("Modifiers")
+    report = group.add_mutually_exclusive_group()
+    report.add_argument(
+        "-r",
+        "--report",
+        action="store_true",
+        help="run nothing; report what earlier runs with --count saved to --file",
+    )
+    report.add_argument(
+        "-R", "--no-report", action="store_true", help="write no listings and print no tables (nor save to --file)"
+    )
+    group.add_argument(
+        "-f",
+        "--file",
+        help="add up the counts of several runs in this file; those of python -m trace will do",
+    )
+    group.add_argument(
+        "-C",
+        "--coverdir",
+        help="write listings to this folder, as <package>.<module>.cover",
+    )
+    group.add_argument(
+        "-m", "--missing", action="store_true", help='mark lines that could have run but did not with ">>>>>>"'
+    )
+    group.add_argument(
+        "-s",
+        "--summary",
+        action="store_true",
+        help="print a table of how much of each file was executed; only with --count or --report",
+    )
+    group.add_argument(
+        "-g", "--timing", action="store_true", help="with --trace: begin each line with the seconds since the start"
+    )
+
+    group = parser.add_argument_group("Filters", "Can be specified multiple times")
+    group.add_argument(
+        "--ignore-module",
+        action="append",
+        default=[],
+        help="ignore the modules of these names (separated by commas), wherever they are",
+    )
+    group.add_argument(
+        "--ignore-dir",
+        action="append",
+        default=[],
+        help="ignore all files in these folders (separated as in PATH); $prefix and $exec_prefix stand for "
+        "the standard library",
+    )
+
+    parser.add_argument("--module", action="store_true", default=False, help="progname is a module, as in python -m")
+    parser.add_argument("progname", nargs="?", help="the program: a file, or with --module a module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the arguments of the program")
+    return parser
