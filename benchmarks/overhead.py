@@ -148,9 +148,7 @@ def machine():
                      if line.startswith("model name"))
     except (OSError, StopIteration):
         model = platform.processor() or "unknown processor"
-    flags = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    build = "optimised (PGO)" if "--enable-optimizations" in flags else "not PGO-optimised"
-    return [f"Python {platform.python_version()}, {platform.python_compiler()}, {build}",
+    return [f"Python {platform.python_version()} ({' '.join(platform.python_build())}), {platform.python_compiler()}",
             f"{platform.system()} {platform.machine()}, {model}, {os.cpu_count()} cores"]
 
 
