@@ -1,0 +1,345 @@
+"""Look for programs that `trace` and `instrument` count differently, and show the first one as small as it gets.
+
+    python tests/fuzz.py --examples 10000 --seed 1
+    python tests/fuzz.py --compare countcallers --placement line
+    python tests/fuzz.py --program failing.py
+
+Programs come from strategies.random_program, one per seed, so a seed printed here finds its program again. They run
+in forked workers: an interpreter that crashes is a finding like any other. A program that differs is made smaller,
+statement by statement and expression by expression, for as long as it still differs in the same way.
+"""
+
+import argparse
+import ast
+import concurrent.futures
+import faulthandler
+import os
+import pathlib
+import pickle
+import re
+import signal
+import sys
+import time
+import trace
+import traceback
+import warnings
+
+from strategies import FILE_NAME, Program, random_program, run
+
+# Started as a script, this file finds its neighbours but not the package.
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+PLACEMENTS = "line", "minimal"
+COMPARED = "count", "countfuncs", "countcallers"
+
+#: A program that takes longer than this many seconds is a finding, too.
+TIME_LIMIT = 20
+
+#: How many programs one fork judges: enough to hide the fork's cost, few enough to lose little to a crash.
+BATCH = 50
+
+
+# -- judging ---------------------------------------------------------------------------------------------------------
+
+
+def judge(program, placements=PLACEMENTS, compare=COMPARED[:1]):
+    """Return "" if both tools agree on *program*, else a text whose first line names the kind of difference."""
+    from instrument.trace import Trace
+
+    for what in compare:
+        arguments = {what: 1, "count": what == "count"}
+        expected = run(program, trace.Trace, **arguments)
+        for placement in placements:
+            try:
+                found = run(program, lambda **more: Trace(**more, placement=placement), **arguments)
+            except Exception as error:
+                kind = f"{type(error).__name__} in instrument, placement {placement}"
+                return f"{kind}\n{''.join(traceback.format_exception(error)[-6:])}"
+            difference = describe_difference(program, expected, found)
+            if difference:
+                return f"{difference[0]}, placement {placement}, {what}\n{difference[1]}"
+    return ""
+
+
+def describe_difference(program, expected, found):
+    """Return what kind of difference there is between two Runs and a text that shows it, or None if there is none."""
+    if expected.log != found.log or expected.n_decisions != found.n_decisions:
+        at = next((i for i, (a, b) in enumerate(zip(expected.log, found.log)) if a != b), None)
+        at = min(len(expected.log), len(found.log)) if at is None else at
+        text = f"step {at}\n  trace       {expected.log[at : at + 3]}\n  instrument  {found.log[at : at + 3]}"
+        return "another outcome", text
+    if expected.counts != found.counts:
+        rows = ["  line  trace  instrument"]
+        source = [*program.source.splitlines(), ""]
+        for name, line in sorted({*expected.counts, *found.counts}, key=lambda key: (key[0], key[1] or 0)):
+            before, after = expected.counts.get((name, line), 0), found.counts.get((name, line), 0)
+            if before != after:
+                text = source[line - 1] if name == FILE_NAME and line and line <= len(source) else name
+                rows.append(f"{line!s:>6} {before:6} {after:11}  {text}")
+        return "other counts", "\n".join(rows)
+    if plain(expected.calledfuncs) != plain(found.calledfuncs):
+        return "other functions", show_sets(plain(expected.calledfuncs), plain(found.calledfuncs))
+    if plain(expected.callers) != plain(found.callers):
+        return "other callers", show_sets(plain(expected.callers), plain(found.callers))
+    return None
+
+
+def plain(keys):
+    """Return *keys* of calledfuncs or callers that name the program, with the tools' own files under one name."""
+
+    def rename(key):
+        if isinstance(key[0], tuple):
+            return tuple(map(rename, key))
+        tool = key[0] == trace.__file__ or os.sep + "instrument" + os.sep in key[0]
+        return ("<tool>", "", key[2]) if tool else key
+
+    return {rename(key) for key in keys if FILE_NAME in str(key)}
+
+
+def show_sets(expected, found):
+    return f"  only trace       {sorted(expected - found)}\n  only instrument  {sorted(found - expected)}"
+
+
+def in_fork(function, *arguments):
+    """Return what *function* returns in a forked child, or a text that says how the child died."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        signal.alarm(TIME_LIMIT)
+        answer = function(*arguments)
+        with open(writer, "wb") as stream:
+            stream.write(pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as stream:
+        answer = stream.read()
+    _, status = os.waitpid(pid, 0)
+    if not answer:
+        died = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"status {status}"
+        return f"the interpreter died: {died}\n"
+    return pickle.loads(answer)
+
+
+def judge_apart(program, *how):
+    """Judge *program* in a process of its own, which survives a crash."""
+    return in_fork(judge, program, *how)
+
+
+def first_failing(seeds, size, how):
+    """Return the seed of the first program among *seeds* that the tools disagree on, with the verdict, or None."""
+
+    def judge_all(seeds):
+        warnings.simplefilter("ignore")
+        for seed in seeds:
+            signal.alarm(TIME_LIMIT)
+            verdict = judge(random_program(seed, size), *how)
+            if verdict:
+                return seed, verdict
+        return None
+
+    found = in_fork(judge_all, seeds)
+    if isinstance(found, str):
+        # The worker died; which program killed it, one fork for each will tell.
+        for seed in seeds:
+            verdict = judge_apart(random_program(seed, size), *how)
+            if verdict:
+                return seed, verdict
+        return seeds[0], f"{found}but only when these run in one process: seeds {seeds[0]} to {seeds[-1]}"
+    return found
+
+
+# -- making smaller --------------------------------------------------------------------------------------------------
+
+
+def minimise(program, verdict_of, seconds=60):
+    """Return a smaller Program of which *verdict_of* still says the same kind of thing, and what it says."""
+    verdict = verdict_of(program)
+    kind = kind_of(verdict)
+    deadline = time.monotonic() + seconds
+    tried = {program}
+    improved = True
+    while improved and time.monotonic() < deadline:
+        improved = False
+        candidates = smaller_programs(program)
+        for candidate in candidates:
+            if time.monotonic() > deadline:
+                break
+            if candidate in tried or not compiles(candidate.source):
+                continue
+            tried.add(candidate)
+            found = verdict_of(candidate)
+            if found and kind_of(found) == kind:
+                program, verdict, improved = candidate, found, True
+                break
+    return program, verdict
+
+
+def kind_of(verdict):
+    return verdict.split("\n", 1)[0].split(",")[0]
+
+
+def compiles(source):
+    try:
+        compile(source, FILE_NAME, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def smaller_programs(program):
+    """Yield Programs with less in them, those that lose most first."""
+    lines = program.source.splitlines()
+    units = sorted(set(_units(lines)), key=lambda unit: unit[0] - unit[1])
+    for start, end in units:
+        yield _with_lines(program, [*lines[:start], *lines[end:]])
+    for start, end in units:
+        margin = len(lines[start]) - len(lines[start].lstrip())
+        if lines[start].strip() != "pass":
+            yield _with_lines(program, [*lines[:start], " " * margin + "pass", *lines[end:]])
+        if end - start > 1:
+            inner = [line[4:] if line.startswith(" " * (margin + 4)) else line for line in lines[start + 1 : end]]
+            yield _with_lines(program, [*lines[:start], *inner, *lines[end:]])
+    for index in range(len(lines)):
+        for part in re.split(r"; ", lines[index].strip()) if "; " in lines[index] else ():
+            margin = len(lines[index]) - len(lines[index].lstrip())
+            yield _with_lines(program, [*lines[:index], " " * margin + part, *lines[index + 1 :]])
+            head = re.match(r"\s*\S[^;]*?:(?= )", lines[index])
+            if head:
+                yield _with_lines(program, [*lines[:index], f"{head[0]} {part}", *lines[index + 1 :]])
+    yield from _with_simpler_expressions(program)
+    yield Program(re.sub(r"\n\n+", "\n", program.source), program.decisions)
+    decisions = program.decisions
+    for length in range(1, len(decisions)):
+        yield Program(program.source, decisions[:length])
+    for index, value in enumerate(decisions):
+        for smaller in (0, 1, value % 12, value % 6):
+            if smaller < value:
+                yield Program(program.source, (*decisions[:index], smaller, *decisions[index + 1 :]))
+
+
+def _with_lines(program, lines):
+    return Program("\n".join(lines) + "\n", program.decisions)
+
+
+def _units(lines):
+    """Yield the ranges of lines that a line and all that is indented under it take, and runs of such neighbours."""
+    for start, line in enumerate(lines):
+        if not line.strip():
+            continue
+        margin = len(line) - len(line.lstrip())
+        end = start + 1
+        while end < len(lines) and (not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > margin):
+            end += 1
+        yield start, end
+    for length in (2, 4, 8, 16, 32):
+        for start in range(0, len(lines) - length, length):
+            yield start, start + length
+
+
+def _with_simpler_expressions(program):
+    """Yield Programs in which one expression is 0 or one of its own parts."""
+    source = program.source
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+
+    def span(node):
+        return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return
+    nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.expr, ast.pattern))]
+    for node in sorted(nodes, key=lambda node: span(node)[0] - span(node)[1]):
+        start, end = span(node)
+        inner = [
+            source[slice(*span(child))] for child in ast.walk(node) if child is not node and isinstance(child, ast.expr)
+        ]
+        for text in ["0", *inner, source[start:end].replace("\n    ", " ")]:
+            if len(text) < end - start:
+                yield Program(source[:start] + text + source[end:], program.decisions)
+
+
+# -- the command -----------------------------------------------------------------------------------------------------
+
+
+def read_program(path):
+    """Return the Program that was written to *path* as `report` writes it."""
+    source = pathlib.Path(path).read_text(encoding="utf-8")
+    found = re.search(r"^# decisions = \[(.*)\]$", source, re.MULTILINE)
+    decisions = tuple(int(value) for value in found[1].split(",")) if found and found[1] else (0,)
+    return Program(source, decisions)
+
+
+def report(program, how, directory):
+    """Print *program* as small as it gets with its verdict, and keep it in *directory*."""
+    small, verdict = minimise(program, lambda candidate: judge_apart(candidate, *how))
+    path = pathlib.Path(directory) / f"differs-{sys.version_info[0]}.{sys.version_info[1]}.py"
+    path.write_text(f"{small.source}# decisions = {list(small.decisions)}\n", encoding="utf-8")
+    print(f"\n{small}\n\n{verdict}\n\nkept: python tests/fuzz.py --program {path}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=10_000, metavar="N", help="judge N programs (default: 10000)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="begin with this program (default: 1)")
+    parser.add_argument("--size", type=int, default=60, metavar="N", help="up to N statements in each (default: 60)")
+    parser.add_argument("--placement", choices=PLACEMENTS, help="judge one placement only")
+    parser.add_argument("--compare", choices=COMPARED, action="append", help="what to compare (default: count)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="work in N processes (default: 1)")
+    parser.add_argument("--whole", action="store_true", help="print a program that differs as it is")
+    parser.add_argument("--all", action="store_true", help="go on after a difference, and list the seeds that differ")
+    parser.add_argument("--program", metavar="FILE", help="judge the program in FILE and make it smaller if it differs")
+    parser.add_argument("--keep", default=".", metavar="DIR", help="where to keep what differs (default: here)")
+    options = parser.parse_args()
+    faulthandler.enable()
+    warnings.simplefilter("ignore")
+    how = ((options.placement,) if options.placement else PLACEMENTS, options.compare or COMPARED[:1])
+    import instrument.trace  # noqa: F401 - so that no fork has to
+
+    if options.program:
+        program = read_program(options.program)
+        verdict = judge_apart(program, *how)
+        if not verdict:
+            print("both tools agree")
+            return 0
+        report(program, how, options.keep)
+        return 1
+
+    began = time.monotonic()
+    judged = failures = 0
+    last = options.seed + options.examples
+    batches = [range(start, min(start + BATCH, last)) for start in range(options.seed, last, BATCH)]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for batch, found in zip(batches, pool.map(lambda batch: first_failing(batch, options.size, how), batches)):
+            judged += len(batch)
+            if sys.stderr.isatty():
+                print(
+                    f"\r{judged} programs, {judged / (time.monotonic() - began):.0f} a second ", end="", file=sys.stderr
+                )
+            if not found:
+                continue
+            failures += 1
+            seed, verdict = found
+            if options.all:
+                print(f"seed {seed}: {verdict}")
+                continue
+            pool.shutdown(wait=False, cancel_futures=True)
+            print(f"\nseed {seed}: {verdict}")
+            if options.whole:
+                print(random_program(seed, options.size))
+            else:
+                report(random_program(seed, options.size), how, options.keep)
+            return 1
+    took = time.monotonic() - began
+    print(
+        f"{judged} programs in {took:.0f} s, {failures or 'none'} differ"
+        + (" (a batch ends at its first)" * bool(failures))
+    )
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
