@@ -122,8 +122,8 @@ def work(placement, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--lines", type=int, default=50_000, help="executed lines of the program (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="fresh processes for each number (default: %(default)s)")
+    parser.add_argument("--lines", type=int, default=50_000, help="executed lines (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="fresh processes for each (default: %(default)s)")
     parser.add_argument("--placement", default="minimal,line,trace", help="what to time (default: %(default)s)")
     arguments = parser.parse_args()
     print(*machine(), sep="\n")
