@@ -1,0 +1,37 @@
+"""Counts: exact execution counts of lines, and of calls. They add."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Counts:
+    """How often each line of one code object raised a line event, and how often control entered it.
+
+    `lines` maps line to count, without zeros; `entered` counts calls, resumptions and exceptions thrown in.
+    """
+
+    __slots__ = ("entered", "lines")
+
+    def __init__(self, lines: Mapping[int, int] | None = None, entered: int = 0) -> None:
+        self.lines: dict[int, int] = dict(lines or {})
+        self.entered = entered
+
+    def add(self, line: int, count: int) -> None:
+        """Add *count* executions of *line*."""
+        if count:
+            self.lines[line] = self.lines.get(line, 0) + count
+
+    def __add__(self, other: Counts) -> Counts:
+        total = Counts(self.lines, self.entered + other.entered)
+        for line, count in other.lines.items():
+            total.add(line, count)
+        return total
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Counts) and (self.lines, self.entered) == (other.lines, other.entered)
+
+    def __repr__(self) -> str:
+        return f"<counts {self.lines}, entered {self.entered}>"

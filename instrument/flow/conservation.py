@@ -1,0 +1,195 @@
+"""From what was counted to how often each line ran.
+
+A Plan and what its counters, its records of exceptional exits and its frames in flight say come in; Counts go out. For
+every block, what flows in flows out: along edges, or by exceptional exits. With the chords and the exits known, the tree
+edges follow one after the other, each from the one node at which it is the last unknown. Linear in the size of the graph.
+
+A frame in flight, one that runs while counters are read, has entered a block that it has not left: conservation owes that
+block a term, exactly as if the frame left at its current instruction.
+
+Counts that contradict each other are reported, never repaired.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+
+from instrument.counts import Counts
+from instrument.errors import ConservationError
+from instrument.flow.placement import MINIMAL, RAISED, Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Observation:
+    """What was seen of one code object between two moments.
+
+    *counters*: how often each probe fired. *exits*: for each of the Plan's records, how often it was made at each place.
+    *in_flight*: places of frames that run now, less those of frames that ran at the start.
+    A place is (instruction, whether the frame stood in the instruction's inline cache), or (number of instructions + k, …)
+    for a frame found on the second jump that belongs to probe k.
+    """
+
+    __slots__ = ("counters", "exits", "in_flight", "n_instructions")
+
+    def __init__(
+        self,
+        counters: Sequence[int],
+        exits: Sequence[Mapping[tuple[int, bool], int]],
+        in_flight: Mapping[tuple[int, bool], int],
+        n_instructions: int,
+    ) -> None:
+        self.counters = counters
+        self.exits = exits
+        self.in_flight = in_flight
+        self.n_instructions = n_instructions
+
+
+def recover(plan: Plan, seen: Observation) -> Counts:
+    """Return the Counts that *plan* and what was *seen* imply; raise ConservationError if they contradict each other."""
+    counts = Counts()
+    if not any(seen.counters) and not any(seen.exits) and not any(seen.in_flight.values()):
+        return counts
+    undone, left, exits = _unify(plan, seen)
+    probed = [
+        count - undone.get(number, 0) - (left.get(probe.undo, 0) if probe.undo >= 0 else 0)
+        for number, (count, probe) in enumerate(zip(seen.counters, plan.probes))
+    ]
+    for record, index, count, event in exits:
+        entry, kind = plan.exits[record]
+        if event and entry >= 0:
+            line = plan.entries[entry][1]
+            assert line is not None
+            counts.add(line, count)
+        if kind == RAISED and index in plan.left:
+            counts.entered += count
+    if plan.placement != MINIMAL:
+        for count, (is_entry, lines) in zip(probed, plan.measures):  # type: ignore[misc]
+            if is_entry:
+                counts.entered += count
+            for line in lines:
+                counts.add(line, count)
+        return counts
+    flows = _settle(plan, probed, left, exits)
+    inflow = [0] * (len(plan.blocks) + 1)
+    for (_, target, lines, is_entry), flow in zip(plan.edges, flows):
+        if flow:
+            inflow[target] += flow
+            if is_entry:
+                counts.entered += flow
+            for line in lines:
+                counts.add(line, flow)
+    for record, _, count, _ in exits:
+        entry, kind = plan.exits[record]
+        if kind == RAISED and entry >= 0:
+            inflow[plan.entries[entry][0]] += count
+    _count_within_blocks(plan, inflow, left, counts)
+    return counts
+
+
+def _unify(
+    plan: Plan, seen: Observation
+) -> tuple[dict[int, int], dict[int, int], list[tuple[int, int, int, bool]]]:
+    """Return what to take back from each probe, how often blocks were left at each instruction, and the exits.
+
+    Exits are (record, instruction, how often, whether entering the handler raised its line event).
+    """
+    undone: dict[int, int] = {}
+    left: dict[int, int] = {}
+    exits = []
+
+    def at(index: int, count: int) -> int:
+        if index >= seen.n_instructions:
+            number = index - seen.n_instructions
+            undone[number] = undone.get(number, 0) + count
+            index = plan.probes[number].index
+        return index
+
+    for (index, _), count in seen.in_flight.items():
+        index = at(index, count)
+        left[index] = left.get(index, 0) + count
+    for record, places in enumerate(seen.exits):
+        entry, kind = plan.exits[record]
+        for (index, in_cache), count in places.items():
+            if not count:
+                continue
+            event = False
+            if entry >= 0:
+                _, line, quiet = plan.entries[entry]
+                event = line is not None and (in_cache or index not in quiet)
+            if kind == RAISED:
+                index = at(index, count)
+                left[index] = left.get(index, 0) + count
+            exits.append((record, index, count, event))
+    return undone, left, exits
+
+
+def _block_of(plan: Plan, index: int) -> int:
+    """Return the block that is left when control leaves at *index*, -1 if none is."""
+    number = bisect_right(plan.blocks, (index, sys.maxsize)) - 1
+    if number < 0 or index > plan.blocks[number][1] or index in plan.left:
+        return -1
+    return number
+
+
+def _settle(
+    plan: Plan, chords: Sequence[int], left: Mapping[int, int], exits: Sequence[tuple[int, int, int, bool]]
+) -> list[int]:
+    """Return the count of every edge of *plan*."""
+    outside = len(plan.blocks)
+    surplus = [0] * (outside + 1)  # what is known to flow in, less what is known to flow out
+    for index, count in left.items():
+        surplus[_block_of(plan, index)] -= count  # -1 is outside
+    arrived = 0
+    for record, _, count, _ in exits:
+        entry, kind = plan.exits[record]
+        if kind == RAISED:
+            arrived += count
+            surplus[plan.entries[entry][0] if entry >= 0 else outside] += count
+    surplus[outside] += sum(left.values()) - arrived  # frames in flight are owed to the outside
+    flows = [0] * len(plan.edges)
+    for number, count in zip(plan.measures, chords):
+        assert isinstance(number, int)
+        flows[number] = count
+        source, target, _, _ = plan.edges[number]
+        surplus[target] += count
+        surplus[source] -= count
+    for number, leaf in plan.steps:
+        source, target, _, _ = plan.edges[number]
+        flow = surplus[leaf] if leaf == source else -surplus[leaf]
+        flows[number] = flow
+        surplus[target] += flow
+        surplus[source] -= flow
+    for number, flow in enumerate(flows):
+        if flow < 0:
+            source, target, _, _ = plan.edges[number]
+            raise ConservationError(f"edge {number} from block {source} to block {target} would have run {flow} times")
+    for node, rest in enumerate(surplus):
+        if rest:
+            raise ConservationError(f"block {node}: {rest} more entries than exits")
+    return flows
+
+
+def _count_within_blocks(plan: Plan, inflow: Sequence[int], left: Mapping[int, int], counts: Counts) -> None:
+    """Add the line events within blocks to *counts*: a block's inflow, less what left it above the event."""
+    leaving: dict[int, list[tuple[int, int]]] = {}
+    for index, count in left.items():
+        leaving.setdefault(_block_of(plan, index), []).append((index, count))
+    number = -1
+    last = -1
+    for index, line in plan.events:
+        if index > last:
+            while last < index:
+                number += 1
+                last = plan.blocks[number][1]
+        flow = inflow[number]
+        if not flow:
+            continue
+        if number in leaving:
+            flow -= sum(count for place, count in leaving[number] if place < index)
+            if flow < 0:
+                raise ConservationError(f"block {number}: instruction {index} would have run {flow} times")
+        counts.add(line, flow)

@@ -1,0 +1,190 @@
+"""A code object as the lists that the analysis reads.
+
+A code object comes in, `Instructions` go out: opcodes, arguments, offsets, lines, jump targets and exception handlers, one
+entry for each instruction. An EXTENDED_ARG prefix and the inline caches belong to the instruction that they serve, so an
+instruction has one index whatever its size, and order of indices is order of offsets.
+
+Offsets are in code units of two bytes, as the interpreter keeps them in frames and exception tables.
+(CPython: Objects/exception_handling_notes.txt, Objects/locations.md, Lib/dis.py.)
+"""
+
+from __future__ import annotations
+
+import opcode
+import sys
+from bisect import bisect_right
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+OPNAMES = opcode.opname
+OPCODES = opcode.opmap
+
+
+def _caches() -> list[int]:
+    """Return the number of inline cache units that follow each opcode."""
+    known = opcode._inline_cache_entries  # type: ignore[attr-defined]
+    if hasattr(known, "get"):  # by name, since 3.13
+        return [known.get(OPNAMES[op], 0) for op in range(256)]
+    return list(known) + [0] * (256 - len(known))
+
+
+def opcodes(*names: str) -> frozenset[int]:
+    """Return the opcodes called *names*, those that this interpreter has."""
+    return frozenset(OPCODES[name] for name in names if name in OPCODES)
+
+
+CACHES = _caches()
+EXTENDED_ARG = OPCODES["EXTENDED_ARG"]
+RESUME = OPCODES["RESUME"]
+RETURN_GENERATOR = OPCODES["RETURN_GENERATOR"]
+SEND = OPCODES["SEND"]
+YIELD_VALUE = OPCODES["YIELD_VALUE"]
+FOR_ITER = OPCODES["FOR_ITER"]
+RERAISE = OPCODES["RERAISE"]
+END_ASYNC_FOR = OPCODES["END_ASYNC_FOR"]
+# From 3.14 on the argument of END_ASYNC_FOR says where its SEND is, for monitoring; control never goes there.
+REFERENCES = frozenset(op for op in opcode.hasjrel if op == END_ASYNC_FOR)
+JUMPS = frozenset(op for op in opcode.hasjrel if op < 256) - REFERENCES
+BACKWARD = frozenset(op for op in JUMPS | REFERENCES if "BACKWARD" in OPNAMES[op] or op == END_ASYNC_FOR)
+PLAIN_JUMPS = opcodes("JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT")
+RETURNS = opcodes("RETURN_VALUE", "RETURN_CONST")
+RAISES = opcodes("RAISE_VARARGS", "RERAISE")
+# These go on to the next instruction or raise again what was caught; either way they add no traceback entry.
+MAY_RERAISE = opcodes("END_ASYNC_FOR", "CLEANUP_THROW")
+# An exhausted FOR_ITER jumps past these (bytecodes.c: "JUMPBY(oparg + 1)"; 3.13 skips the POP_TOP behind END_FOR too).
+SKIPPED_AT_EXHAUSTION = ("END_FOR", "POP_TOP") if sys.version_info[:2] == (3, 13) else ("END_FOR",)
+
+
+class Handler:
+    """One target of the exception table: the first instruction there, the stack depth it wants, and whether lasti is pushed."""
+
+    __slots__ = ("depth", "push_lasti", "target")
+
+    def __init__(self, target: int, depth: int, push_lasti: bool) -> None:
+        self.target = target
+        self.depth = depth
+        self.push_lasti = push_lasti
+
+    def __repr__(self) -> str:
+        return f"<handler at {self.target}, depth {self.depth}{', lasti' if self.push_lasti else ''}>"
+
+
+class Instructions:
+    """The instructions of *code*, by index.
+
+    `ops`, `args`: opcode and full argument. `starts`: first unit, prefixes included; `units`: the opcode's own unit.
+    `lines`: line or None. `targets`: index that a jump goes to (or a reference names), else -1. `handlers`: index into
+    `table`, the distinct exception handlers, or -1. `first`: index of the RESUME that the body starts with, before which nothing is traced.
+    """
+
+    __slots__ = ("args", "code", "first", "handlers", "lines", "made_by", "ops", "starts", "table", "targets", "units")
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        ops: list[int] = []
+        args: list[int] = []
+        starts: list[int] = []
+        units: list[int] = []
+        raw = code.co_code
+        caches = CACHES
+        n_units = len(raw) // 2
+        unit = start = prefix = 0
+        while unit < n_units:
+            op = raw[2 * unit]
+            arg = raw[2 * unit + 1] | prefix
+            if op == EXTENDED_ARG:
+                prefix = arg << 8
+                unit += 1
+                continue
+            ops.append(op)
+            args.append(arg)
+            starts.append(start)
+            units.append(unit)
+            unit += 1 + caches[op]
+            start = unit
+            prefix = 0
+        if prefix or unit != n_units:
+            raise ValueError("the last instruction is cut off")
+        self.ops = ops
+        self.args = args
+        self.starts = starts
+        self.units = units
+        # The body of a generator starts behind RETURN_GENERATOR; from 3.15 on another RESUME may stand before that.
+        self.first = ops.index(RESUME, ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else 0)
+        #: From here on an exception may be thrown in: the RETURN_GENERATOR of a generator that was never started.
+        self.made_by = ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else self.first
+        self.lines = self._lines_of(code, starts)
+        self.targets = self._targets_of()
+        self.table, self.handlers = self._handlers_of(code)
+
+    def __len__(self) -> int:
+        return len(self.ops)
+
+    @staticmethod
+    def _lines_of(code: CodeType, starts: list[int]) -> list[int | None]:
+        lines: list[int | None] = []
+        index = 0
+        n = len(starts)
+        for _, end, line in code.co_lines():
+            end >>= 1
+            while index < n and starts[index] < end:
+                lines.append(line)
+                index += 1
+        lines.extend([None] * (n - len(lines)))
+        return lines
+
+    def _targets_of(self) -> list[int]:
+        index_of = dict(zip(self.starts, range(len(self.starts))))
+        targets = [-1] * len(self.ops)
+        jumps = JUMPS | REFERENCES
+        for index, op in enumerate(self.ops):
+            if op in jumps:
+                after = self.units[index] + 1 + CACHES[op]
+                target = after - self.args[index] if op in BACKWARD else after + self.args[index]
+                targets[index] = index_of[target]
+        return targets
+
+    def _handlers_of(self, code: CodeType) -> tuple[list[Handler], list[int]]:
+        handlers = [-1] * len(self.ops)
+        table: list[Handler] = []
+        known: dict[tuple[int, int], int] = {}
+        index_of = dict(zip(self.starts, range(len(self.starts))))
+        index = 0
+        units = self.units
+        n = len(units)
+        for start, end, target, depth_and_lasti in exception_table(code.co_exceptiontable):
+            key = target, depth_and_lasti
+            if key not in known:
+                known[key] = len(table)
+                table.append(Handler(index_of[target], depth_and_lasti >> 1, bool(depth_and_lasti & 1)))
+            while index < n and units[index] < start:
+                index += 1
+            while index < n and units[index] < end:
+                handlers[index] = known[key]
+                index += 1
+        return table, handlers
+
+    def index_at(self, unit: int) -> int:
+        """Return the index of the instruction that *unit* belongs to, its caches included."""
+        return bisect_right(self.starts, unit) - 1
+
+    def describe(self, index: int) -> str:
+        """Return one line about the instruction at *index*, for messages and drawings."""
+        target = self.targets[index]
+        arrow = f" -> {target}" if target >= 0 else ""
+        return f"{index:4d} line {self.lines[index]}: {OPNAMES[self.ops[index]]} {self.args[index]}{arrow}"
+
+
+def exception_table(table: bytes) -> list[tuple[int, int, int, int]]:
+    """Return the entries of *table*: first unit, unit after the last, handler's unit, depth * 2 + push_lasti."""
+    numbers: list[int] = []
+    value = 0
+    for byte in table:
+        value = value << 6 | byte & 63
+        if not byte & 64:
+            numbers.append(value)
+            value = 0
+    fields = iter(numbers)
+    return [(start, start + size, target, rest) for start, size, target, rest in zip(fields, fields, fields, fields)]

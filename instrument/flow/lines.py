@@ -1,0 +1,126 @@
+"""Which instructions raise a line event, on Python 3.11 to 3.15.
+
+`Instructions` come in; `LineEvents` answers whether the step from one instruction to the next is a line event: the moment at
+which `sys.settrace` would report a line, which is what `trace` counts. The event is a function of the step, not of the
+instruction alone, and the function differs between 3.11 and later versions.
+
+This is one of the two rooms that compare version numbers (the other is `rewrite.probes`).
+
+3.11 looks at every instruction (ceval.c: maybe_call_line_trace):
+
+    fires  <=>  line(here) is not None
+           and ( prev <= first  or  line(here) != line(prev)  or  (here < prev and op(here) is not SEND) )
+
+3.12 and later look only at instructions that start a line (instrumentation.c: initialize_lines), a static set:
+
+    fires  <=>  here starts a line  and  ( line(prev) != line(here)  or  op(prev) is RESUME )
+
+and a JUMP_BACKWARD within one line raises one more event for that line (Python/instrumentation.c: _Py_call_instrumentation_jump).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from instrument.flow.instructions import (
+    END_ASYNC_FOR,
+    FOR_ITER,
+    JUMPS,
+    OPCODES,
+    RESUME,
+    SEND,
+    Instructions,
+    opcodes,
+)
+
+PY311 = sys.version_info < (3, 12)
+#: After a Python-to-Python call that the interpreter inlined, f_lasti stands on the call's last inline cache, which has
+#: no line: `x = c and f()` is two events when f is a Python function and one when it is built in.
+INLINED_CALL_LOSES_LINE = sys.version_info[:2] == (3, 12)
+#: The interpreter keeps line - co_firstlineno + 2 in a byte if the code spans fewer than 254 lines; lines above the
+#: `def` line (hand-made syntax trees) wrap around. Seen in 3.13.5 and later, not in 3.13.0.
+LINES_WRAP = sys.version_info >= (3, 13, 1)
+
+_NEVER_START = opcodes("RESUME", "END_FOR", "END_SEND", "END_ASYNC_FOR") | (
+    opcodes("POP_ITER") if sys.version_info >= (3, 14) else frozenset()
+)
+_JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
+
+
+class LineEvents:
+    """The line events of *instructions*: where lines start, and which steps raise an event."""
+
+    __slots__ = ("instructions", "lines", "starts")
+
+    def __init__(self, instructions: Instructions) -> None:
+        self.instructions = instructions
+        self.lines = _reported_lines(instructions)
+        self.starts = _every_line(instructions, self.lines) if PY311 else _line_starts(instructions, self.lines)
+
+    def fires(self, prev: int, here: int) -> bool:
+        """Return whether going on from instruction *prev* to *here* is a line event for the line of *here*."""
+        if not self.starts[here]:
+            return False
+        instructions = self.instructions
+        if self.lines[prev] != self.lines[here]:
+            return True
+        if PY311:
+            return prev <= instructions.first or (here < prev and instructions.ops[here] != SEND)
+        return instructions.ops[prev] == RESUME
+
+    def quiet(self, handler: int) -> frozenset[int]:
+        """Return the instructions from which an exception may enter *handler*, a line start, without raising a line event."""
+        line = self.lines[handler]
+        return frozenset(index for index, other in enumerate(self.lines) if other == line and not self.fires(index, handler))
+
+    def loops_on_one_line(self, jump: int, target: int) -> bool:
+        """Return whether the jump from *jump* to *target* is a line event of its own, beside what *target* raises."""
+        return (
+            not PY311
+            and self.instructions.ops[jump] == _JUMP_BACKWARD
+            and self.lines[jump] is not None
+            and self.lines[jump] == self.lines[target]
+        )
+
+
+def _reported_lines(instructions: Instructions) -> list[int | None]:
+    """Return the lines as the interpreter reports them, which are those of the line table but for LINES_WRAP."""
+    lines = instructions.lines
+    known = [line for line in lines if line is not None]
+    first = instructions.code.co_firstlineno
+    if not LINES_WRAP or not known or min(known) >= first - 1:
+        return lines
+    size = 256
+    while max(known) - first + 2 >= size - 2:
+        size *= 256
+    return [None if line is None else first + (line - first + 2) % size - 2 for line in lines]
+
+
+def _every_line(instructions: Instructions, lines: list[int | None]) -> list[bool]:
+    first = instructions.first
+    ops = instructions.ops
+    return [line is not None and index > first and ops[index] != RESUME for index, line in enumerate(lines)]
+
+
+def _line_starts(instructions: Instructions, lines: list[int | None]) -> list[bool]:
+    ops = instructions.ops
+    starts = [False] * len(ops)
+    current: int | None = None
+    for index in range(instructions.first, len(ops)):
+        if ops[index] in _NEVER_START:
+            continue
+        line = lines[index]
+        starts[index] = line is not None and line != current
+        current = line
+    for index, target in enumerate(instructions.targets):
+        if target < 0 or index < instructions.first or ops[index] not in JUMPS:
+            continue
+        if ops[index] in (FOR_ITER, SEND):
+            target += 1  # past END_FOR or END_SEND
+            if target >= len(ops) or (sys.version_info >= (3, 14) and ops[target] in _NEVER_START):
+                continue
+        starts[target] = lines[target] is not None
+    for handler in instructions.table:
+        if ops[handler.target] != END_ASYNC_FOR:
+            starts[handler.target] = lines[handler.target] is not None
+    return starts

@@ -1,0 +1,247 @@
+"""Which places carry a probe.
+
+A control-flow graph comes in, a Plan goes out: where probes stand, and how all counts follow from theirs. Three placements:
+
+- `minimal`: counts are conserved, what flows into a block flows out of it. So the counts of the edges off any spanning tree (the
+  chords) determine all the others, and if the tree has maximum weight the edges left to count are the rare ones
+  (Knuth & Stevenson, BIT 13, 1973; Ball & Larus, TOPLAS 16, 1994; GCC's -fprofile-arcs; LLVM's PGOInstrumentation).
+- `line`: a probe for every line event and every function entry. The plain reference that `minimal` is tested against.
+- `events`: the places of `line`, for probes that do not count but call (tracing lines as they run); `calls`: only those
+  of function entries.
+
+Exceptional exits need no chord: GCC must put such edges on its tree because it cannot count them, but an exception
+table can, at no cost until an exception is raised (rewrite.probes).
+"""
+
+from __future__ import annotations
+
+from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge
+from instrument.flow.instructions import RESUME, SEND, YIELD_VALUE
+from instrument.flow.spanning import leaves_first, maximum_spanning_tree
+
+MINIMAL = "minimal"
+LINE = "line"
+EVENTS = "events"
+CALLS = "calls"
+CALLING = (EVENTS, CALLS)
+
+# Where a probe stands. The number beside it is the index of an instruction.
+BEFORE = "before"  # whenever control arrives at the instruction, however it came
+FALLING = "falling"  # when control falls into the instruction from the one above, not when it jumps there
+TAKEN = "taken"  # when the conditional jump is taken: needs a block of its own, and a second jump
+RAISING = "raising"  # when the instruction raises again what was caught: in the exception's path
+
+# What an exit stub records: where an instruction raised, or where a RERAISE says that it was raised.
+RAISED = "raised"
+RESTORED = "restored"
+
+
+class Probe:
+    """A place for a probe, (*where*, *index*).
+
+    *undo*: an instruction that stands behind the probe and may still fail or be waiting: what is found there has passed the
+    probe but not what the probe counts; -1 if there is none.
+    """
+
+    __slots__ = ("index", "undo", "where")
+
+    def __init__(self, where: str, index: int, undo: int = -1) -> None:
+        self.where = where
+        self.index = index
+        self.undo = undo
+
+    def __repr__(self) -> str:
+        return f"<probe {self.where} {self.index}>"
+
+
+class Plan:
+    """All that is known about the counts of one code object before it runs. Immutable; indices are those of `Instructions`.
+
+    placement   MINIMAL, LINE or EVENTS
+    probes      one for each counter, in the order of the counters
+    measures    what each counter counts: the number of a chord (MINIMAL); or (is an entry, lines) (LINE, EVENTS)
+    exits       what is recorded on exceptional exits, one for each record: (number of the entry or -1, RAISED or RESTORED)
+    entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without an event)
+    blocks      first and last instruction of each block
+    left        instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
+    edges       (source, target, lines of the events, is an entry)
+    steps       tree edges in the order in which conservation settles them: (edge, node that it is settled at)
+    events      line events within blocks: (instruction, line)
+    """
+
+    __slots__ = ("blocks", "edges", "entries", "events", "exits", "left", "measures", "placement", "probes", "steps")
+
+    def __init__(self, graph: ControlFlowGraph, placement: str) -> None:
+        self.placement = placement
+        self.entries = [(entry.block, entry.line, entry.quiet) for entry in graph.entries]
+        self.exits = _exits(graph)
+        self.blocks = [(block.first, block.last) for block in graph.blocks]
+        ops = graph.instructions.ops
+        self.left = graph.loops.union(
+            range(graph.instructions.first + 1),
+            (index for index, op in enumerate(ops) if op in (YIELD_VALUE, SEND, RESUME)),
+        )
+        self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
+        self.events = graph.events
+        self.probes: list[Probe] = []
+        self.measures: list[int | tuple[bool, tuple[int, ...]]] = []
+        self.steps: list[tuple[int, int]] = []
+        if placement == MINIMAL:
+            self._place_on_chords(graph)
+        elif placement in (LINE, EVENTS):
+            self._place_on_lines(graph)
+        elif placement == CALLS:
+            self._place_on_entries(graph)
+        else:
+            raise ValueError(f"placement {placement!r} is neither {MINIMAL!r} nor {LINE!r}")
+
+    def _place_on_chords(self, graph: ControlFlowGraph) -> None:
+        places = [_place(graph, edge) for edge in graph.edges]
+        ends = [(edge.source, edge.target) for edge in graph.edges]
+        n_nodes = graph.outside + 1
+        tree = maximum_spanning_tree(n_nodes, ends, weigh(graph, places))
+        self.steps = leaves_first(n_nodes, ends, tree)
+        chords = set(range(len(ends))).difference(tree)
+        for number in sorted(chords):
+            self.probes.append(places[number])
+            self.measures.append(number)
+
+    def _place_on_lines(self, graph: ControlFlowGraph) -> None:
+        for edge in graph.edges:
+            if edge.lines or edge.kind == ENTER:
+                where = Probe(RAISING, edge.at) if edge.kind == RAISE else _place(graph, edge)
+                self.probes.append(where)
+                self.measures.append((edge.kind == ENTER, edge.lines))
+        for index, line in graph.events:
+            self.probes.append(Probe(BEFORE, index))
+            self.measures.append((False, (line,)))
+
+
+    def _place_on_entries(self, graph: ControlFlowGraph) -> None:
+        for edge in graph.edges:
+            if edge.kind == ENTER:
+                self.probes.append(_place(graph, edge))
+                self.measures.append((True, ()))
+
+
+def plan(graph: ControlFlowGraph, placement: str = MINIMAL) -> Plan:
+    """Return the Plan that puts the probes of *graph* according to *placement*."""
+    return Plan(graph, placement)
+
+
+def _exits(graph: ControlFlowGraph) -> list[tuple[int, str]]:
+    """Return the records of exceptional exits: one for each handler, one for what no handler covers, those of RERAISE."""
+    records = [(number, RAISED) for number in range(-1, len(graph.entries))]
+    restored = {
+        graph.instructions.handlers[edge.at]
+        for edge in graph.edges
+        if edge.kind == RAISE and graph.restores_place(edge.at)
+    }
+    records += [(number, RESTORED) for number in sorted(restored) if graph.entries[number].line is not None]
+    return records
+
+
+def _place(graph: ControlFlowGraph, edge: Edge) -> Probe:
+    """Return the cheapest place that control passes if and only if it takes *edge*."""
+    if edge.kind == LEAVE:
+        may_wait = graph.instructions.ops[edge.at] not in (YIELD_VALUE, SEND)
+        return Probe(BEFORE, edge.at, edge.at if may_wait else -1)
+    if edge.kind in (GOTO, RAISE):
+        return Probe(BEFORE, edge.at, edge.at)
+    if edge.kind == RERAISED:
+        return Probe(RAISING, edge.at)
+    is_send = graph.instructions.ops[edge.at] == SEND
+    if edge.kind == FALL or (edge.kind == ENTER and not is_send):
+        return Probe(FALLING, edge.target_instruction)
+    # A taken jump, or the end of an await loop.
+    block = graph.blocks[edge.target]
+    if block.head > block.first:  # only a FOR_ITER leads here, and what it skips keeps the others away
+        return Probe(FALLING, edge.target_instruction)
+    if graph.n_ways_into[edge.target] == 1:
+        return Probe(BEFORE, edge.target_instruction)
+    return Probe(TAKEN, edge.at)
+
+
+# Estimated frequencies. Nothing depends on them but speed.
+_TURNS = 10.0  # how often a loop turns
+_RARE = 0.02  # paths that end in an exception
+_SECOND_JUMP = 1.5  # what a trampoline costs, in probes
+_FIRST_IS_BETTER = 1e-9  # of equals, the earlier edge carries the probe: into a loop's body, not back from it
+
+
+def weigh(graph: ControlFlowGraph, places: list[Probe]) -> list[float]:
+    """Return the weight of each edge of *graph*: its estimated frequency, times what a probe at its place costs.
+
+    One pass in the order of the code, which is a topological order but for the jumps back: those are the loops, and multiply
+    the frequency of what they jump to.
+    """
+    n_blocks = graph.outside
+    ops = graph.instructions.ops
+    depth = _loop_depths(graph)
+    heads = {edge.target for edge in graph.edges if edge.target <= edge.source and edge.kind in (GOTO, JUMP)}
+    rare = [False] * (n_blocks + 1)
+    incoming = [0.0] * (n_blocks + 1)
+    outgoing: list[list[int]] = [[] for _ in range(n_blocks + 1)]
+    entering: dict[int, int] = {}
+    for number, edge in enumerate(graph.edges):
+        if edge.kind == ENTER:
+            entering[edge.at] = number
+        else:
+            outgoing[edge.source].append(number)
+        if edge.kind == RAISE:
+            rare[edge.source] = True
+    for entry in graph.entries:
+        rare[entry.block] = True
+        incoming[entry.block] += _RARE
+    frequency = [0.0] * len(graph.edges)
+
+    def enter(at: int, how_often: float) -> None:
+        number = entering[at]
+        frequency[number] += how_often
+        incoming[graph.edges[number].target] += how_often
+
+    enter(graph.instructions.first, 1.0)
+    for block in range(n_blocks):
+        arriving = incoming[block] * (_TURNS if block in heads else 1.0)
+        shares = [_share(graph, graph.edges[number], depth, rare) for number in outgoing[block]]
+        for number, share in zip(outgoing[block], shares):
+            edge = graph.edges[number]
+            frequency[number] = arriving * share / sum(shares)
+            if block < edge.target < n_blocks:
+                incoming[edge.target] += frequency[number]
+            elif ops[edge.at] == YIELD_VALUE:
+                enter(edge.at + 1, frequency[number])
+            elif ops[edge.at] == SEND:
+                enter(edge.at, frequency[number])
+    weights = []
+    for number, edge in enumerate(graph.edges):
+        if edge.kind == RERAISED:  # no two of these close a circle: each leads outwards
+            weights.append(float("inf"))
+            continue
+        cost = _SECOND_JUMP if places[number].where == TAKEN else 1.0
+        weights.append((frequency[number] + 1e-6) * cost * (1.0 + _FIRST_IS_BETTER * number))
+    return weights
+
+
+def _share(graph: ControlFlowGraph, edge: Edge, depth: list[int], rare: list[bool]) -> float:
+    if edge.kind == RERAISED:
+        return _RARE
+    if edge.target == graph.outside:
+        return 1.0
+    if rare[edge.target]:
+        return _RARE
+    return 1.0 / _TURNS if depth[edge.target] < depth[edge.source] else 1.0
+
+
+def _loop_depths(graph: ControlFlowGraph) -> list[int]:
+    """Return how many loops each block is in, taking a loop to be all that stands between a jump back and its target."""
+    change = [0] * (graph.outside + 2)
+    for edge in graph.edges:
+        if edge.kind in (GOTO, JUMP) and edge.target <= edge.source:
+            change[edge.target] += 1
+            change[edge.source + 1] -= 1
+    depths, depth = [], 0
+    for step in change:
+        depth += step
+        depths.append(depth)
+    return depths

@@ -1,0 +1,53 @@
+"""The `bytecode` package, in a copy of our own.
+
+Nothing comes in, the package goes out. The measured program must not notice us, and we must not count ourselves: `bytecode`
+lives in `enum`, `dis` and others of the standard library, whose functions the program may use too, and which are then rewritten
+and counted. So the package is imported with fresh copies of what it executes, and leaves no trace in `sys.modules`: a
+program that imports `typing`, or `bytecode` itself, gets its own, and has it counted.
+
+The import is put off until something is rewritten; a program that finds all its code in the cache never pays for it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+
+#: Modules of which the copy gets a fresh one. C extensions cannot be copied and need not be.
+_FRESH = ("abc", "copy", "dataclasses", "dis", "enum", "functools", "inspect", "opcode", "types", "typing")
+
+
+#: The modules of our copy, once there is one. What is in them is never measured.
+own: list[object] = []
+
+
+class _Isolated:
+    """Stands for the package until one of its attributes is asked for."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        module = import_isolated("bytecode")
+        self.__dict__.update({key: value for key, value in vars(module).items() if not key.startswith("__")})
+        return getattr(module, name)
+
+
+def import_isolated(name: str) -> object:
+    """Return the module *name*, imported anew with fresh copies of what it uses, and forget that it was."""
+    before = dict(sys.modules)
+    try:
+        for module in before:
+            if module.partition(".")[0] in (*_FRESH, name):
+                del sys.modules[module]
+        return __import__(name)
+    finally:
+        own.extend(module for key, module in sys.modules.items() if before.get(key) is not module)
+        sys.modules.clear()
+        sys.modules.update(before)
+
+
+if TYPE_CHECKING:
+    import bytecode as bytecode
+else:
+    bytecode = _Isolated()

@@ -1,0 +1,1 @@
+"""Make it count: a code object goes in, a code object with probes and exit stubs comes out."""

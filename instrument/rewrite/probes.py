@@ -1,0 +1,144 @@
+"""Every instruction that we ever add.
+
+What goes in are the places of counters in `co_consts`; what comes out are instructions of the `bytecode` package. This is one of
+the two rooms that compare version numbers (the other is `flow.lines`).
+
+A counter is an `itertools.repeat` that never ends; FOR_ITER over it is one C decrement: no call, no allocation, no lock. It
+never raises, never looks for interrupts, and never takes its jump. Where an exhausted FOR_ITER would go differs by version, and the
+cheapest shape is the one in which the instruction that must stand there also does our popping.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from instrument.flow.instructions import CACHES, OPCODES
+from instrument.isolation import bytecode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bytecode import ConcreteInstr, InstrLocation
+
+VERSION = sys.version_info[:2]
+#: How many stack entries a probe, or the body of an exit stub, needs above those of the code around it.
+STACK_OF_PROBE = 4
+#: Up to 3.13 the interpreter pushes lasti as an int. From 3.14 on it is a tagged integer, which must not be copied into
+#: Python objects; the traceback's newest entry, which is this frame's, says the same.
+LASTI_IS_AN_INT = VERSION <= (3, 13)
+#: What the records of exits are keyed by is this many times the place in code units: tb_lasti counts bytes.
+UNITS_TO_KEYS = 1 if LASTI_IS_AN_INT else 2
+SUPPORTED = (3, 11) <= VERSION <= (3, 15)
+
+_SUBSCRIPT = ("BINARY_SUBSCR", None) if VERSION <= (3, 13) else ("BINARY_OP", 26)  # 26: NB_SUBSCR
+
+
+class TracebackOf:
+    """`TracebackOf()[exception]` is `exception.__traceback__`, whatever its class has made of that name.
+
+    The slot is C to C: no Python frame runs, and unlike CALL a subscript does not look for interrupts.
+    """
+
+    __slots__ = ()
+    __getitem__ = BaseException.__dict__["__traceback__"].__get__
+
+
+def instruction(name: str, arg: int | None, location: InstrLocation) -> list[ConcreteInstr]:
+    """Return the instruction *name* with its inline caches."""
+    made = [bytecode.ConcreteInstr(name, location=location) if arg is None else bytecode.ConcreteInstr(name, arg, location=location)]
+    n_caches = CACHES[OPCODES[name]]
+    return made + [bytecode.ConcreteInstr("CACHE", 0, location=location)] * n_caches if n_caches else made
+
+
+def _assemble(rows: Iterable[tuple[str, int | None]], location: InstrLocation) -> list[ConcreteInstr]:
+    return [made for name, arg in rows for made in instruction(name, arg, location)]
+
+
+def _advance() -> list[tuple[str, int | None]]:
+    """Return the rows that move the counter on top of the stack on by one, and drop it."""
+    if VERSION == (3, 11):
+        #                                                       stack: … counter
+        return [
+            ("FOR_ITER", 0),  #                                 stack: … counter None   the counter has moved on by one
+            ("POP_TOP", None),  #                               stack: … counter
+            ("POP_TOP", None),  #                               stack: …
+        ]
+    if VERSION == (3, 12):
+        return [("FOR_ITER", 0), ("END_FOR", None)]  #          END_FOR pops both
+    if VERSION == (3, 13):
+        return [("FOR_ITER", 0), ("END_FOR", None), ("POP_TOP", None)]
+    if VERSION == (3, 14):
+        return [("FOR_ITER", 0), ("END_FOR", None), ("POP_ITER", None)]
+    return [
+        ("PUSH_NULL", None),  #                                 stack: … counter NULL   3.15 iterates over two entries
+        ("FOR_ITER", 0),  #                                     stack: … counter NULL None
+        ("END_FOR", None),  #                                   stack: … counter NULL
+        ("POP_ITER", None),  #                                  stack: …
+    ]
+
+
+_ADVANCE = _advance()
+
+
+def probe(counter: int, location: InstrLocation) -> list[ConcreteInstr]:
+    """Return the instructions that count one: *counter* is the place of the counter in `co_consts`."""
+    return _assemble([("LOAD_CONST", counter), *_ADVANCE], location)
+
+
+def record_exit(exits: int, traceback_of: int, tb_lasti: int, location: InstrLocation) -> list[ConcreteInstr]:
+    """Return the instructions that count one exit in the records at *exits*, under the place that it was raised at.
+
+    The stack is that of a handler that lasti is pushed for: … lasti exception. *traceback_of* is the place of a TracebackOf
+    in `co_consts`, *tb_lasti* that of the name in `co_names`; both matter from 3.14 on only.
+    """
+    rows: list[tuple[str, int | None]]
+    if LASTI_IS_AN_INT:
+        #                                                       stack: … lasti exception
+        rows = [
+            ("LOAD_CONST", exits),  #                           stack: … lasti exception exits
+            ("COPY", 3),  #                                     stack: … lasti exception exits lasti
+        ]
+    else:
+        rows = [
+            ("LOAD_CONST", exits),  #                           stack: … lasti exception exits
+            ("LOAD_CONST", traceback_of),  #                    stack: … lasti exception exits traceback_of
+            ("COPY", 3),  #                                     stack: … lasti exception exits traceback_of exception
+            _SUBSCRIPT,  #                                      stack: … lasti exception exits traceback
+            ("LOAD_ATTR", tb_lasti << 1),  #                    stack: … lasti exception exits tb_lasti
+        ]
+    rows.append(_SUBSCRIPT)  #                                  stack: … lasti exception counter
+    return _assemble([*rows, *_ADVANCE], location)
+
+
+def call(function: int, location: InstrLocation, exception: bool = False) -> list[ConcreteInstr]:
+    """Return the instructions that call the constant at *function*, with the *exception* on top of the stack if so asked."""
+    push = [("PUSH_NULL", None), ("LOAD_CONST", function)]
+    if VERSION >= (3, 13):
+        push.reverse()
+    rows: list[tuple[str, int | None]] = [*push]  #             stack: … exception NULL function
+    if exception:
+        rows.append(("COPY", 3))  #                             stack: … exception NULL function exception
+    if VERSION == (3, 11):
+        rows.append(("PRECALL", int(exception)))
+    return _assemble([*rows, ("CALL", int(exception)), ("POP_TOP", None)], location)
+
+
+def drop_lasti(location: InstrLocation) -> list[ConcreteInstr]:
+    """Return the instructions that take lasti from below the exception, for a handler that does not want it."""
+    return _assemble([("SWAP", 2), ("POP_TOP", None)], location)
+
+
+def pop(location: InstrLocation) -> list[ConcreteInstr]:
+    """Return the instruction that drops the top of the stack."""
+    return instruction("POP_TOP", None, location)
+
+
+def nop(location: InstrLocation) -> list[ConcreteInstr]:
+    """Return an instruction that does nothing."""
+    return instruction("NOP", None, location)
+
+
+def raise_on(location: InstrLocation) -> list[ConcreteInstr]:
+    """Return the instruction that lets the exception leave as it came: same place, same line, no second traceback entry."""
+    return instruction("RERAISE", 1, location)

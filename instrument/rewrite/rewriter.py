@@ -1,0 +1,408 @@
+"""Code object in, unlinked code out.
+
+A code object, its graph and its Plan come in; `Unlinked` goes out: the same code with probes at the places of the Plan and with
+every exceptional exit led through a stub that records it. Counters are still placeholders in `co_consts`, so the result can be
+stored; `runtime.counters` links it.
+
+Nothing of the original is changed but the distances of jumps: instructions, constants, names, positions and handlers stay as the
+compiler made them, which `verify` checks against the finished code object before anyone runs it.
+
+The work is done on `bytecode.ConcreteBytecode`, one element for each code unit, with EXTENDED_ARG and caches kept. The more
+comfortable `bytecode.Bytecode` orders constants and names anew and costs twice the time.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from instrument.errors import RewriteError
+from instrument.flow.graph import ControlFlowGraph
+from instrument.flow.instructions import (
+    BACKWARD,
+    CACHES,
+    JUMPS,
+    MAY_RERAISE,
+    OPCODES,
+    OPNAMES,
+    RAISES,
+    REFERENCES,
+    Instructions,
+    exception_table,
+)
+from instrument.flow.placement import BEFORE, CALLING, FALLING, RAISED, RAISING, RESTORED, TAKEN, Plan
+from instrument.isolation import bytecode
+from instrument.rewrite import probes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from bytecode import ConcreteInstr, InstrLocation
+
+    Cover = tuple[str, int] | None
+
+_JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
+_DIRECT = "direct"  # to the handler that was always there
+
+
+class Unlinked:
+    """Rewritten code with placeholders for its counters, and where its instructions are.
+
+    *code*: constants from *n_constants* on are placeholders: counters in the order of the Plan's probes, then records of
+    exits in the order of the Plan's exits, then one TracebackOf. *units*: the place of every original instruction in code
+    units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
+    """
+
+    __slots__ = ("code", "instructions", "n_constants", "units")
+
+    def __init__(self, code: CodeType, n_constants: int, units: list[int], instructions: list[int]) -> None:
+        self.code = code
+        self.n_constants = n_constants
+        self.units = units
+        self.instructions = instructions
+
+
+def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
+    """Return the code of *graph* with the probes and exit stubs of *plan*; raise RewriteError if it does not verify."""
+    instructions = graph.instructions
+    code = instructions.code
+    unlinked = _Rewriting(instructions, plan).assemble()
+    problem = verify(code, instructions, unlinked)
+    if problem:
+        raise RewriteError(f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname} cannot be rewritten: {problem}")
+    return unlinked
+
+
+class _Rewriting:
+    """The state of rewriting one code object: what has been emitted, and the jumps and covers still to be resolved."""
+
+    def __init__(self, instructions: Instructions, plan: Plan) -> None:
+        self.instructions = instructions
+        self.plan = plan
+        code = instructions.code
+        self.concrete = bytecode.ConcreteBytecode.from_code(code, extended_arg=True)
+        self.units: list[ConcreteInstr] = list(self.concrete)
+        n = len(instructions)
+        self.out: list[ConcreteInstr] = []
+        self.arrival = [0] * (n + 1)  # where jumps to an instruction land
+        self.place = [0] * n  # where the instruction itself is
+        self.jumps: list[tuple[int, int, bool]] = []  # (place of the jump, key of its target, backward)
+        self.labels: list[int] = []
+        self.covers: list[tuple[int, Cover]] = []  # (from this place on, led to)
+        self.second_jumps: list[tuple[int, int]] = []  # (place, probe)
+        self.stub_of: dict[tuple[str, int], int] = {}  # label of each stub
+        self.fallbacks: list[tuple[int, int, int, int]] = []  # (start, stop, label, depth)
+        self.n_constants = len(code.co_consts)
+        self.first_exit = self.n_constants + len(plan.probes)
+        self.traceback_of = self.first_exit + len(plan.exits)
+        self.records = {key: number for number, key in enumerate(plan.exits)}
+        self.nowhere = bytecode.instr.InstrLocation(None, None, None, None)
+        self.tb_lasti = len(code.co_names)
+        if "tb_lasti" in code.co_names:
+            self.tb_lasti = code.co_names.index("tb_lasti")
+        by_place: dict[str, dict[int, list[int]]] = {where: {} for where in (BEFORE, FALLING, TAKEN, RAISING)}
+        for number, probe in enumerate(plan.probes):
+            by_place[probe.where].setdefault(probe.index, []).append(number)
+        self.before, self.falling = by_place[BEFORE], by_place[FALLING]
+        self.taken, self.raising = by_place[TAKEN], by_place[RAISING]
+
+    # Emitting ##########################################################################################################
+
+    def assemble(self) -> Unlinked:
+        instructions = self.instructions
+        targeted_backward = {
+            target
+            for op, target in zip(instructions.ops, instructions.targets)
+            if target >= 0 and op in BACKWARD and op in JUMPS
+        }
+        for index in range(len(instructions)):
+            self._copy(index, index in targeted_backward)
+        self._cover(None)
+        self._emit_second_jumps()
+        self._emit_stubs()
+        offsets = self._resolve_jumps()
+        code = self._finish(offsets)
+        places = [offsets[place] + self._width(place) - 1 for place in self.place]
+        known = list(range(len(places)))
+        for place, number in self.second_jumps:
+            places.append(offsets[place] + self._width(place) - 1)
+            known.append(len(instructions) + number)
+        return Unlinked(code, self.n_constants, places, known)
+
+    def _copy(self, index: int, is_loop_head: bool) -> None:
+        instructions, out = self.instructions, self.out
+        start = instructions.starts[index]
+        unit = instructions.units[index]
+        location = self.units[unit].location
+        op = instructions.ops[index]
+        if index > instructions.first:
+            above = instructions.ops[index - 1]
+            # Up to 3.12 an interrupt at a jump back looks for its handler at the instruction above the jump's target: give
+            # it one that records, where the instruction above is led straight to its handler.
+            if (above in RAISES or above in MAY_RERAISE) and is_loop_head:
+                self._cover((RAISED, instructions.handlers[index - 1]))
+                out.extend(probes.nop(location))
+            if index in self.falling:
+                if above in MAY_RERAISE:
+                    self._cover((RAISED, instructions.handlers[index - 1]))
+                for number in self.falling[index]:
+                    self._probe(number, location)
+        self.arrival[index] = len(out)
+        for number in self.before.get(index, ()):
+            self._probe(number, location)
+        self._cover(self._led_to(index))
+        end = unit + 1 + CACHES[op]
+        target = instructions.targets[index]
+        if target < 0:
+            self.place[index] = len(out) + unit - start
+            out.extend(self.units[start:end])
+            return
+        self.place[index] = len(out)
+        backward = op in BACKWARD
+        name = OPNAMES[op]
+        key = target
+        if index in self.taken:
+            key = self._label()
+            self.second_jumps.extend((key, number) for number in self.taken[index])
+            backward = False
+            name = name.replace("BACKWARD", "FORWARD")
+        self.jumps.append((len(out), key, backward))
+        out.append(bytecode.ConcreteInstr(name, 0, location=location))
+        out.extend(self.units[unit + 1 : end])
+
+    def _probe(self, number: int, location: InstrLocation) -> None:
+        constant = self.n_constants + number
+        if self.plan.placement in CALLING:
+            self.out.extend(probes.call(constant, location))
+        else:
+            self.out.extend(probes.probe(constant, location))
+
+    def _label(self) -> int:
+        """Return the key of a new label; keys below the number of instructions are those of instructions."""
+        self.labels.append(-1)
+        return len(self.arrival) + len(self.labels) - 1
+
+    def _set(self, label: int) -> None:
+        self.labels[label - len(self.arrival)] = len(self.out)
+
+    def _place_of(self, key: int) -> int:
+        n = len(self.arrival)
+        return self.arrival[key] if key < n else self.labels[key - n]
+
+    def _cover(self, cover: Cover) -> None:
+        if not self.covers or self.covers[-1][1] != cover:
+            self.covers.append((len(self.out), cover))
+
+    def _led_to(self, index: int) -> Cover:
+        """Return where an exception raised at *index* goes."""
+        instructions = self.instructions
+        op = instructions.ops[index]
+        handler = instructions.handlers[index]
+        if index < instructions.made_by:  # nothing is measured yet
+            return (_DIRECT, handler) if handler >= 0 else None
+        if op in RAISES or op in MAY_RERAISE:
+            if index in self.raising:
+                return RAISING, index
+            restores = op == OPCODES["RERAISE"] and instructions.args[index] and (handler, RESTORED) in self.records
+            if restores:
+                return RESTORED, handler
+            return (_DIRECT, handler) if handler >= 0 else None
+        return RAISED, handler
+
+    def _jump_back(self, key: int, location: InstrLocation, name: str = "JUMP_BACKWARD_NO_INTERRUPT") -> None:
+        self.jumps.append((len(self.out), key, True))
+        self.out.extend(probes.instruction(name, 0, location))
+
+    def _emit_second_jumps(self) -> None:
+        instructions = self.instructions
+        waiting, self.second_jumps = self.second_jumps, []
+        for label, number in waiting:
+            index = self.plan.probes[number].index
+            location = self.units[instructions.units[index]].location
+            self._set(label)
+            self._probe(number, location)
+            target = instructions.targets[index]
+            if target <= index:  # a loop of 3.11: it must stay interruptible
+                self.second_jumps.append((len(self.out), number))
+                self._jump_back(target, location, "JUMP_BACKWARD")
+            else:
+                self._jump_back(target, location)
+
+    def _emit_stubs(self) -> None:
+        for _, cover in list(self.covers):
+            if cover is None or cover in self.stub_of or cover[0] == _DIRECT:
+                continue
+            self.stub_of[cover] = label = self._label()
+            self._set(label)
+            self._stub(*cover)
+
+    def _stub(self, kind: str, number: int) -> None:
+        """Emit the stub that *kind*, *number* are led to: record, then go on to the handler or let the exception leave."""
+        instructions, out = self.instructions, self.out
+        handler = instructions.handlers[number] if kind == RAISING else number
+        location = self.nowhere
+        if handler >= 0:
+            line = instructions.lines[instructions.table[handler].target]
+            location = bytecode.instr.InstrLocation(line, None, None, None)
+        start = len(out)
+        if kind == RAISING:
+            for probe in self.raising[number]:
+                self._probe(probe, location)
+        elif self.plan.placement in CALLING:
+            out.extend(probes.call(self.first_exit + self.records[number, kind], location, exception=True))
+        else:
+            record = self.first_exit + self.records[number, kind]
+            out.extend(probes.record_exit(record, self.traceback_of, self.tb_lasti, location))
+        stop = len(out)
+        done = self._label()
+        self._set(done)
+        if handler < 0:
+            out.extend(probes.raise_on(location))
+        else:
+            if not instructions.table[handler].push_lasti:
+                out.extend(probes.drop_lasti(location))
+            self._jump_back(instructions.table[handler].target, location)
+        if kind != RAISING and self.plan.placement not in CALLING:
+            # Out of memory while recording: the exception goes its way all the same.
+            fallback = self._label()
+            self._set(fallback)
+            depth = instructions.table[handler].depth if handler >= 0 else 0
+            self.fallbacks.append((start, stop, fallback, depth + 2))
+            out.extend(probes.pop(location))
+            self._jump_back(done, location)
+
+    # Resolving #########################################################################################################
+
+    def _width(self, place: int) -> int:
+        return int(self.out[place].size) // 2
+
+    def _resolve_jumps(self) -> list[int]:
+        """Give every jump its distance; return the offset of each place in code units."""
+        out = self.out
+        widths = [instruction._size // 2 for instruction in out]
+        jumps = [(place, self._place_of(key), backward) for place, key, backward in self.jumps]
+        while True:
+            offsets = [0, *accumulate(widths)]
+            stable = True
+            distances = []
+            for place, target, backward in jumps:
+                after = offsets[place + 1] + CACHES[out[place].opcode]
+                distance = after - offsets[target] if backward else offsets[target] - after
+                if distance < 0:
+                    raise RewriteError(f"a jump would go {distance} units")
+                distances.append(distance)
+                width = 1 if distance < 1 << 8 else 2 if distance < 1 << 16 else 3 if distance < 1 << 24 else 4
+                if width > widths[place]:  # never narrower again, so this ends
+                    widths[place] = width
+                    stable = False
+            if stable:
+                break
+        for (place, _, _), distance in zip(jumps, distances):
+            jump = out[place]
+            out[place] = bytecode.ConcreteInstr(
+                jump.name, distance, location=jump.location, extended_args=widths[place] - 1 or None
+            )
+        return offsets
+
+    def _finish(self, offsets: list[int]) -> CodeType:
+        instructions, concrete = self.instructions, self.concrete
+        entries = []
+        deepest = 0
+        ends = [place for place, _ in self.covers[1:]]
+        for (place, cover), end in zip(self.covers, ends):
+            if cover is None or place == end:
+                continue
+            kind, number = cover
+            handler = instructions.handlers[number] if kind == RAISING else number
+            depth = instructions.table[handler].depth if handler >= 0 else 0
+            deepest = max(deepest, depth)
+            if kind == _DIRECT:
+                target = offsets[self.arrival[instructions.table[handler].target]]
+                push_lasti = instructions.table[handler].push_lasti
+            else:
+                target = offsets[self._place_of(self.stub_of[cover])]
+                push_lasti = True
+            entry = bytecode.concrete.ExceptionTableEntry(offsets[place], offsets[end] - 1, target, depth, push_lasti)
+            last = entries[-1] if entries else None
+            if (
+                last is not None
+                and last.stop_offset + 1 == entry.start_offset
+                and (last.target, last.stack_depth, last.push_lasti) == (target, depth, push_lasti)
+            ):
+                last.stop_offset = entry.stop_offset
+            else:
+                entries.append(entry)
+        for start, stop, label, depth in self.fallbacks:
+            entry = bytecode.concrete.ExceptionTableEntry(
+                offsets[start], offsets[stop] - 1, offsets[self._place_of(label)], depth, False
+            )
+            entries.append(entry)
+        concrete.exception_table = entries
+        concrete.consts = [*concrete.consts, *[None] * (self.traceback_of + 1 - self.n_constants)]
+        if not probes.LASTI_IS_AN_INT and self.tb_lasti == len(concrete.names):
+            concrete.names = [*concrete.names, "tb_lasti"]
+        list.__setitem__(concrete, slice(None), self.out)
+        # A stub finds lasti and the exception on the stack above its handler's depth.
+        stacksize = max(instructions.code.co_stacksize, deepest + 2) + probes.STACK_OF_PROBE
+        made: CodeType = concrete.to_code(stacksize=stacksize, compute_exception_stack_depths=False)
+        return made
+
+
+def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
+    """Return what is wrong with *unlinked* as a rewriting of *code*, or an empty string.
+
+    Instructions, arguments, positions, jump targets and handlers must be those of the original, at their new places.
+    """
+    made = unlinked.code
+    places = unlinked.units[: len(before)]
+    raw = made.co_code
+    if bytes([raw[2 * place] for place in places]) != bytes(
+        [_straight(op) if taken else op for op, taken in zip(before.ops, _changed(raw, before.ops, places))]
+    ):
+        return "instructions differ"
+    if made.co_consts[: len(code.co_consts)] != code.co_consts or made.co_names[: len(code.co_names)] != code.co_names:
+        return "constants or names differ"
+    for name in ("co_flags", "co_varnames", "co_cellvars", "co_freevars", "co_firstlineno", "co_qualname", "co_argcount"):
+        if getattr(made, name) != getattr(code, name):
+            return f"{name} differs"
+    positions = list(made.co_positions())
+    wanted = list(code.co_positions())
+    if [positions[place] for place in places] != [wanted[unit] for unit in before.units]:
+        return "positions differ"
+    if made.co_stacksize < code.co_stacksize + probes.STACK_OF_PROBE:
+        return "the stack is too small"
+    arguments = _arguments(raw)
+    for index, (op, place) in enumerate(zip(before.ops, places)):
+        if before.targets[index] < 0 and arguments.get(place) != before.args[index]:
+            return f"the argument of instruction {index} differs"
+    end = 0
+    for start, stop, target, _ in exception_table(made.co_exceptiontable):
+        if not end <= start < stop <= len(raw) // 2 or target not in arguments and raw[2 * target] != OPCODES["EXTENDED_ARG"]:
+            return "the exception table is out of order"
+        end = stop
+    return ""
+
+
+def _straight(op: int) -> int:
+    return OPCODES[OPNAMES[op].replace("BACKWARD", "FORWARD")]
+
+
+def _changed(raw: bytes, ops: list[int], places: list[int]) -> list[bool]:
+    """Return which instructions are jumps back that became jumps forward, to a second jump."""
+    return [op in JUMPS and raw[2 * place] != op for op, place in zip(ops, places)]
+
+
+def _arguments(raw: bytes) -> dict[int, int]:
+    """Return the full argument of each instruction of *raw*, by its place in code units."""
+    arguments = {}
+    unit = prefix = 0
+    while unit < len(raw) // 2:
+        op, arg = raw[2 * unit], raw[2 * unit + 1] | prefix
+        if op == OPCODES["EXTENDED_ARG"]:
+            prefix = arg << 8
+            unit += 1
+            continue
+        arguments[unit] = arg
+        prefix = 0
+        unit += 1 + CACHES[op]
+    return arguments

@@ -1,0 +1,111 @@
+"""Counters as C-level iterators: make them, link them into code, read them.
+
+A counter is `itertools.repeat(None, sys.maxsize)`; what is left of it says how often it was moved on. Moving on and reading are
+single C calls, so with the interpreter's lock no count is lost between threads and a snapshot of all counters is atomic.
+
+`Unlinked` code comes in, a `Live` code object with its counters goes out. Linking is needed because code that holds a live
+iterator cannot be marshalled: what is stored has placeholders.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from collections import defaultdict
+from functools import partial
+from itertools import repeat
+
+from instrument.flow.conservation import Observation
+from instrument.flow.placement import Plan
+from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf
+from instrument.rewrite.rewriter import Unlinked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import CodeType
+
+    from instrument.flow.instructions import Instructions
+
+FULL = sys.maxsize
+make_counter = partial(repeat, None, FULL)
+_left_of = repeat.__length_hint__
+_traceback_of = TracebackOf()
+
+
+class ExitRecords(defaultdict):  # type: ignore[type-arg]
+    """Counters of exceptional exits by place, each made when it is first needed.
+
+    Code objects are hashed with their constants, so these are hashable, by identity.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+
+class Live:
+    """A code object that counts: *code*, rewritten from *original* by *plan*, with its counters in place.
+
+    *file* is the `__file__` of the module that it runs in, or None. *first* and *last* bound its slice of the snapshot.
+    """
+
+    __slots__ = ("code", "exits", "file", "first", "last", "original", "plan", "unlinked")
+
+    def __init__(self, original: CodeType, plan: Plan, unlinked: Unlinked, file: str | None) -> None:
+        self.original = original
+        self.plan = plan
+        self.unlinked = unlinked
+        self.file = file
+        self.code = original
+        self.exits: list[ExitRecords] = []
+        self.first = self.last = 0
+
+    def link(self, constants: tuple[object, ...], probes: Iterable[object], exits: Iterable[object]) -> None:
+        """Make `code` live: *constants* are its own, *probes* and *exits* what stands in for the placeholders."""
+        self.code = self.unlinked.code.replace(co_consts=(*constants, *probes, *exits, _traceback_of))
+
+    def place_at(self, unit: int) -> tuple[int, bool]:
+        """Return the place of code unit *unit* in terms of the Plan: instruction, and whether it is that's inline cache."""
+        units = self.unlinked.units
+        number = bisect_right(units, unit) - 1
+        if number < 0:
+            return 0, False
+        return self.unlinked.instructions[number], unit != units[number]
+
+    def observe(
+        self,
+        counters: Sequence[int],
+        exits: Sequence[dict[int, int]],
+        in_flight: dict[int, int],
+    ) -> Observation:
+        """Return what was seen of this code, with keys and code units turned into places."""
+        place_at = self.place_at
+        by_place = []
+        for record in exits:
+            places: dict[tuple[int, bool], int] = {}
+            for key, count in record.items():
+                place = place_at(key // UNITS_TO_KEYS)
+                places[place] = places.get(place, 0) + count
+            by_place.append(places)
+        flying: dict[tuple[int, bool], int] = {}
+        for unit, count in in_flight.items():
+            place = place_at(unit)
+            flying[place] = flying.get(place, 0) + count
+        return Observation(counters, by_place, flying, self.n_instructions)
+
+    @property
+    def n_instructions(self) -> int:
+        """The number of instructions of the original."""
+        return len(self.unlinked.units) - sum(probe.where == "taken" for probe in self.plan.probes)
+
+
+def read(counters: Sequence[repeat[None]]) -> list[int]:
+    """Return what is left of each of *counters*: a snapshot, atomic under the interpreter's lock."""
+    return list(map(_left_of, counters))
+
+
+def counts_of(records: ExitRecords) -> dict[int, int]:
+    """Return how often each exit of *records* was taken."""
+    return {key: FULL - _left_of(counter) for key, counter in list(records.items())}

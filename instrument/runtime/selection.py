@@ -1,0 +1,58 @@
+"""Which modules and files are measured.
+
+File and module names come in, yes or no goes out. The rules are those of the standard library's `trace`, to the letter: its decisions
+are remembered by bare module name, first come first served, so with `ignoredirs` the first `__init__` that is asked about
+decides for all of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def module_name(path: str) -> str:
+    """Return the bare module name of *path*: its last part, without the extension.
+
+    As `os.path` would, but without calling it: the measured program may use that too, and then we would be counted.
+    """
+    name = path.replace(os.altsep, os.sep) if os.altsep else path
+    name = name[name.rfind(os.sep) + 1 :]
+    dot = name.rfind(".")
+    return name[:dot] if name[: max(dot, 0)].strip(".") else name
+
+
+class Ignore:
+    """The modules and directories that `trace` is told to ignore.
+
+    *modules*: bare module names. *dirs*: directories whose files, at any depth, are ignored.
+    """
+
+    def __init__(self, modules: Iterable[str] | None = None, dirs: Iterable[str] | None = None) -> None:
+        self._mods = set(modules or ())
+        self._dirs = [os.path.normpath(path) for path in dirs or ()]
+        self._ignore = {"<string>": 1}
+
+    def names(self, filename: str | None, modulename: str) -> int:
+        """Return 1 if the module is ignored, else 0, and remember the answer by *modulename*."""
+        if modulename not in self._ignore:
+            self._ignore[modulename] = self.judge(filename, modulename)
+        return self._ignore[modulename]
+
+    def judge(self, filename: str | None, modulename: str) -> int:
+        """Return what `names` would answer for this file if it were the first of its module name; remember nothing."""
+        if modulename in self._mods or any(modulename.startswith(module + ".") for module in self._mods):
+            return 1
+        if filename is None:  # built in
+            return 1
+        return int(any(filename.startswith(path + os.sep) for path in self._dirs))
+
+    def may_count(self, filename: str) -> bool:
+        """Return whether code of *filename* may turn out to be counted, whoever is asked about first."""
+        modulename = module_name(filename)
+        if modulename in self._ignore:
+            return not self._ignore[modulename]
+        return not self.judge(filename, modulename)

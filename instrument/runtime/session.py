@@ -1,0 +1,281 @@
+"""One measurement after another: what was made live in this process, and what was counted since.
+
+Code objects come in, live ones go out, each made once however many measurements want it. Counters only ever grow, so a measurement
+is a difference between two snapshots (`Window`): nested and concurrent measurements each get their own truth.
+
+A snapshot holds what all counters say, what exits were recorded, and which frames are in flight, as of one moment.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from types import CodeType, FunctionType
+
+from _warnings import warn
+
+from instrument import isolation
+from instrument.counts import Counts
+from instrument.errors import InstrumentError, InstrumentWarning
+from instrument.flow import conservation, graph, placement
+from instrument.flow.instructions import Instructions
+from instrument.rewrite import probes, rewriter
+from instrument.runtime import counters
+from instrument.runtime.counters import Live
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from itertools import repeat
+    from types import FrameType
+    from typing import Protocol
+
+    class Listener(Protocol):
+        """What is called when code runs that was rewritten to call, not to count."""
+
+        def passed(self, live: Live, probe: int, frame: FrameType) -> None: ...
+        def raised(self, live: Live, record: int, exception: BaseException, frame: FrameType) -> None: ...
+
+
+class Session:
+    """All code of this process that was made live with one *placement*; see `session`.
+
+    With the placements EVENTS and CALLS the probes do not count: they call the `listeners`.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.placement = where
+        self.listeners: list[Listener] = []
+        self.lives: list[Live] = []
+        self.counters: list[repeat[None]] = []
+        #: Why files are not measured, by file name.
+        self.not_measured: dict[str, str] = {}
+        # The twins hold their originals, so no identity is ever that of another code object.
+        self._by_original: dict[int, Live] = {}
+        self._by_code: dict[int, Live] = {}
+        self._refused: dict[int, CodeType] = {}
+
+    # Making code live ##################################################################################################
+
+    def live_code(self, code: CodeType, file: str | None) -> CodeType:
+        """Return the twin of *code* that counts, made when it is first asked for; *code* itself if it cannot be rewritten."""
+        if id(code) in self._by_code:
+            return code
+        code = _pristine.get(id(code), code)
+        if id(code) in self._refused:
+            return code
+        live = self._by_original.get(id(code)) or self._make(code, file)
+        return code if live is None else live.code
+
+    def _make(self, code: CodeType, file: str | None) -> Live | None:
+        """Make *code* and all code nested in it live, innermost first, without recursion."""
+        order = [code]
+        for outer in order:
+            order.extend(c for c in outer.co_consts if isinstance(c, CodeType) and id(c) not in self._by_original)
+        made = None
+        for inner in reversed(order):
+            if id(inner) not in self._by_original:
+                made = self._make_one(inner, file)
+        return made
+
+    def _make_one(self, code: CodeType, file: str | None) -> Live | None:
+        try:
+            if not probes.SUPPORTED:
+                raise InstrumentError(f"Python {sys.version_info[0]}.{sys.version_info[1]} is newer than this release knows")
+            flow = graph.build(Instructions(code))
+            plan = placement.plan(flow, self.placement)
+            unlinked = rewriter.rewrite(flow, plan)
+        except Exception as error:
+            self._refuse(code, error)
+            return None
+        live = Live(code, plan, unlinked, file)
+        constants = tuple(
+            self._by_original[id(c)].code if isinstance(c, CodeType) and id(c) in self._by_original else c
+            for c in code.co_consts
+        )
+        if self.placement not in placement.CALLING:
+            made = [counters.make_counter() for _ in plan.probes]
+            live.exits = [counters.ExitRecords(counters.make_counter) for _ in plan.exits]
+            live.first = len(self.counters)
+            live.last = live.first + len(made)
+            live.link(constants, made, live.exits)
+            self.counters.extend(made)
+        else:
+            live.link(
+                constants,
+                [counters.partial(self._passed, live, number) for number in range(len(plan.probes))],
+                [counters.partial(self._raised, live, number) for number in range(len(plan.exits))],
+            )
+        self.lives.append(live)
+        self._by_original[id(code)] = live
+        self._by_code[id(live.code)] = live
+        _pristine[id(live.code)] = code
+        return live
+
+    def _refuse(self, code: CodeType, error: Exception) -> None:
+        self._refused[id(code)] = code
+        first = code.co_filename not in self.not_measured
+        self.not_measured.setdefault(code.co_filename, f"{code.co_qualname}: {error}")
+        if first:
+            warn(f"{code.co_filename} is not measured: {code.co_qualname}: {error}", InstrumentWarning, 2)
+
+    def _passed(self, live: Live, probe: int) -> None:
+        for listener in self.listeners:
+            listener.passed(live, probe, sys._getframe(1))
+
+    def _raised(self, live: Live, record: int, exception: BaseException) -> None:
+        for listener in self.listeners:
+            listener.raised(live, record, exception, sys._getframe(1))
+
+    def adopt_functions(self, selects: Callable[[str | None], bool]) -> None:
+        """Exchange the code of every function there is, where *selects* says so of its module's `__file__`."""
+        ours = {id(vars(module)) for module in isolation.own}
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] == __name__.partition(".")[0] and module is not None:
+                ours.add(id(vars(module)))
+        for thing in gc.get_objects():
+            if type(thing) is not FunctionType or id(thing.__globals__) in ours:
+                continue
+            code = thing.__code__
+            if id(code) in self._by_code or id(code) in self._refused:
+                continue
+            file = thing.__globals__.get("__file__")
+            if selects(file):
+                live = self.live_code(code, file)
+                if live is not code:
+                    thing.__code__ = live
+
+    def release_functions(self) -> None:
+        """Give every function whose code was exchanged its original back."""
+        for thing in gc.get_objects():
+            if type(thing) is FunctionType and id(thing.__code__) in self._by_code:
+                thing.__code__ = self._by_code[id(thing.__code__)].original
+
+    # Reading ###########################################################################################################
+
+    def snapshot(self) -> Snapshot:
+        """Return what all counters, exits and frames in flight say, as of one moment."""
+        interval = sys.getswitchinterval()
+        alone = len(sys._current_frames()) == 1
+        if not alone:  # other threads must not run between the parts; long enough that none of them asks
+            sys.setswitchinterval(1000.0)
+        try:
+            left = counters.read(self.counters)
+            for _ in range(1000):
+                in_flight = self._in_flight()
+                exits = {
+                    (number, record): counters.counts_of(records)
+                    for number, live in enumerate(self.lives)
+                    for record, records in enumerate(live.exits)
+                    if records
+                }
+                again = left if alone else counters.read(self.counters)
+                if again == left:
+                    break
+                left = again
+            return Snapshot(left, exits, in_flight)
+        finally:
+            if not alone:
+                sys.setswitchinterval(interval)
+
+    def _in_flight(self) -> dict[int, dict[int, int]]:
+        """Return how many frames of each live code object are at each code unit."""
+        found: dict[int, dict[int, int]] = {}
+        for top in _running_frames():
+            frame: FrameType | None = top
+            while frame is not None:
+                live = self._by_code.get(id(frame.f_code))
+                if live is not None and frame.f_lasti >= 0:
+                    places = found.setdefault(id(live), {})
+                    unit = frame.f_lasti >> 1
+                    places[unit] = places.get(unit, 0) + 1
+                frame = frame.f_back
+        return found
+
+
+class Snapshot:
+    """What was read at one moment: what is *left* of each counter, the *exits* by (live, record), frames *in_flight*."""
+
+    __slots__ = ("exits", "in_flight", "left")
+
+    def __init__(
+        self, left: list[int], exits: dict[tuple[int, int], dict[int, int]], in_flight: dict[int, dict[int, int]]
+    ) -> None:
+        self.left = left
+        self.exits = exits
+        self.in_flight = in_flight
+
+
+class Window:
+    """A measurement of *session*: what is counted from its opening on."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._last = session.snapshot()
+
+    def take(self) -> Iterator[tuple[Live, Counts]]:
+        """Yield what each code object counted since the opening, or since `take` was called before."""
+        session = self.session
+        before, self._last = self._last, session.snapshot()
+        now = self._last
+        n_before = len(before.left)
+        by_live: dict[int, list[int]] = {}
+        for number, record in now.exits:
+            by_live.setdefault(number, []).append(record)
+        nothing: dict[int, int] = {}
+        for number, live in enumerate(session.lives):
+            first, last = live.first, live.last
+            if last > len(now.left):  # made live after the snapshot
+                break
+            left = now.left[first:last]
+            was_left = before.left[first:last] if last <= n_before else [counters.FULL] * (last - first)
+            flying = now.in_flight.get(id(live), nothing)
+            flew = before.in_flight.get(id(live), nothing)
+            if left == was_left and number not in by_live and flying == flew:
+                continue
+            fired = [old - new for old, new in zip(was_left, left)]
+            exits = [nothing] * len(live.exits)
+            for record in by_live.get(number, ()):
+                exits[record] = _difference(now.exits[number, record], before.exits.get((number, record), nothing))
+            seen = live.observe(fired, exits, _difference(flying, flew))
+            try:
+                counts = conservation.recover(live.plan, seen)
+            except InstrumentError as error:
+                session._refuse(live.original, error)
+                continue
+            if counts.lines or counts.entered:
+                yield live, counts
+
+
+def _difference(now: dict[int, int], before: dict[int, int]) -> dict[int, int]:
+    if not before:
+        return now
+    return {
+        key: now.get(key, 0) - before.get(key, 0)
+        for key in now.keys() | before.keys()
+        if now.get(key, 0) != before.get(key, 0)
+    }
+
+
+def _running_frames() -> list[FrameType]:
+    """Return the newest frame of each thread, and of each greenlet that is switched out."""
+    frames = list(sys._current_frames().values())
+    greenlet = sys.modules.get("greenlet")
+    if greenlet is not None:
+        for thing in gc.get_objects():
+            if isinstance(thing, greenlet.greenlet) and thing.gr_frame is not None:
+                frames.append(thing.gr_frame)
+    return frames
+
+
+#: The original of every code object that was made live, in whatever session.
+_pristine: dict[int, CodeType] = {}
+
+_sessions: dict[str, Session] = {}
+
+
+def session(where: str) -> Session:
+    """Return this process's session with the placement *where*."""
+    if where not in _sessions:
+        _sessions[where] = Session(where)
+    return _sessions[where]

@@ -1,0 +1,372 @@
+"""`Trace`: the standard library's facade over a session.
+
+Commands and functions come in and are run; `CoverageResults` go out. A drop-in for the class of the same name in the standard library's
+`trace` module, whose documentation holds here too, with two differences: nothing is traced, code is rewritten to count, and
+the program runs at close to its own speed.
+
+The only place where the two wings of the house meet: what `runtime` counts becomes what `report` shows.
+"""
+
+from __future__ import annotations
+
+# The standard library's trace imports all of these. They are imported here too, used or not, so that a program finds the
+# same modules imported already, and has the same ones counted as it imports the rest.
+import dis  # noqa: F401
+import gc
+import inspect
+import io  # noqa: F401
+import linecache
+import os
+import pickle  # noqa: F401
+import sys
+import sysconfig  # noqa: F401
+import threading  # noqa: F401
+import token  # noqa: F401
+import tokenize  # noqa: F401
+from _thread import get_ident
+from time import monotonic
+from types import CodeType
+
+from instrument.flow import placement as placements
+from instrument.report.results import CoverageResults
+from instrument.rewrite.probes import TracebackOf
+from instrument.runtime import importer
+from instrument.runtime.selection import Ignore, module_name
+from instrument.runtime.session import Session, Window, session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+    from instrument.runtime.counters import Live
+
+__all__ = ["CoverageResults", "Trace"]
+
+_traceback_of = TracebackOf()
+#: Placements of the measurements that are going on; code can be live in one way at a time, so later ones join the first.
+_going_on: list[str] = []
+
+
+class Trace:
+    """Count, list or print what a program executes.
+
+    count          count how often each line is executed (the default)
+    trace          print each line before it is executed
+    countfuncs     list the functions that were called at least once; overrides *count* and *trace*
+    countcallers   list who called whom; overrides *countfuncs*
+    ignoremods     names of modules to ignore
+    ignoredirs     directories to ignore, with all that is below them
+    infile         file of earlier counts, added to the results
+    outfile        file that the results are written to, to be an *infile* later
+    timing         print the seconds since this object was made before each line that is printed
+    placement      "minimal" puts as few probes as the counts can be recovered from, "line" one for every line event
+    """
+
+    def __init__(
+        self,
+        count: int = 1,
+        trace: int = 1,
+        countfuncs: int = 0,
+        countcallers: int = 0,
+        ignoremods: Iterable[str] = (),
+        ignoredirs: Iterable[str] = (),
+        infile: str | None = None,
+        outfile: str | None = None,
+        timing: bool = False,
+        *,
+        placement: str = placements.MINIMAL,
+    ) -> None:
+        if placement not in (placements.MINIMAL, placements.LINE):
+            raise ValueError(f"placement is {placement!r}; it can be {placements.MINIMAL!r} or {placements.LINE!r}")
+        self.infile = infile
+        self.outfile = outfile
+        self.ignore = Ignore(ignoremods, ignoredirs)
+        self.counts: dict[tuple[str, int], int] = {}
+        self.pathtobasename: dict[str, str] = {}
+        self.donothing = 0
+        self.trace = trace
+        self._calledfuncs: dict[object, int] = {}
+        self._callers: dict[object, int] = {}
+        self._caller_cache: dict[CodeType, str | None] = {}
+        self.start_time = monotonic() if timing else None
+        self._placement = placement
+        self._windows: list[Window] = []
+        if countcallers:
+            self.globaltrace = self.globaltrace_trackcallers
+            self._placement = placements.CALLS
+        elif countfuncs:
+            self.globaltrace = self.globaltrace_countfuncs
+            self._placement = placements.CALLS
+        elif trace and count:
+            self.globaltrace = self.globaltrace_lt
+            self.localtrace = self.localtrace_trace_and_count
+            self._placement = placements.EVENTS
+        elif trace:
+            self.globaltrace = self.globaltrace_lt
+            self.localtrace = self.localtrace_trace
+            self._placement = placements.EVENTS
+        elif count:
+            self.globaltrace = self.globaltrace_lt
+            self.localtrace = self.localtrace_count
+        else:
+            self.donothing = 1
+
+    def run(self, cmd: str | bytes | CodeType) -> None:
+        """Run the command *cmd* in the namespace of `__main__`."""
+        import __main__
+
+        namespace = vars(__main__)
+        self.runctx(cmd, namespace, namespace)
+
+    def runctx(
+        self,
+        cmd: str | bytes | CodeType,
+        globals: dict[str, object] | None = None,
+        locals: dict[str, object] | None = None,
+    ) -> None:
+        """Run the command *cmd* in the namespaces *globals* and *locals*, which are new and empty if not given."""
+        if globals is None:
+            globals = {}
+        if locals is None:
+            locals = {}
+        measurement = self._measurement()
+        cmd = measurement.compiled(cmd, globals)
+        with measurement:
+            exec(cmd, globals, locals)
+
+    def runfunc(self, func: Callable[..., object], /, *args: object, **kw: object) -> object:
+        """Return what *func* returns for these arguments."""
+        with self._measurement():
+            return func(*args, **kw)
+
+    def results(self) -> CoverageResults:
+        """Return all that was counted so far, by this object's runs that have ended and those that are going on."""
+        for window in self._windows:
+            self._take(window)
+        results = CoverageResults(
+            self.counts, infile=self.infile, outfile=self.outfile, calledfuncs=self._calledfuncs, callers=self._callers
+        )
+        results.not_measured = tuple(session(self._placement).not_measured.items())
+        return results
+
+    def _measurement(self) -> _Measurement:
+        if self.donothing:
+            return _Measurement(None, None)
+        if self._placement in placements.CALLING:
+            return _Measurement(self, _Caller(self))
+        return _Measurement(self, None)
+
+    def _take(self, window: Window) -> None:
+        """Add to `counts` what *window* saw since it was asked before."""
+        counts = self.counts
+        names = self.ignore.names
+        for live, seen in window.take():
+            if not live.file or names(live.file, module_name(live.file)):
+                continue
+            file = live.original.co_filename
+            for line, count in seen.lines.items():
+                counts[file, line] = counts.get((file, line), 0) + count
+
+    def _selects(self, file: object) -> bool:
+        """Return whether code of modules whose `__file__` is *file* may be measured by this object."""
+        if self._placement == placements.CALLS:
+            return True
+        return bool(file) and isinstance(file, str) and self.ignore.may_count(file)
+
+    # Handlers of events. Frames are the real ones, or stand-ins with the line of the event.
+
+    def file_module_function_of(self, frame: FrameType) -> tuple[str, str | None, str]:
+        """Return the file, the module and the name of the function of *frame*, with its class where that is certain."""
+        code = frame.f_code
+        if code not in self._caller_cache:
+            self._caller_cache[code] = None
+            self._caller_cache[code] = _class_of(code)
+        class_name = self._caller_cache[code]
+        name = code.co_name if class_name is None else f"{class_name}.{code.co_name}"
+        return code.co_filename, module_name(code.co_filename) if code.co_filename else None, name
+
+    def globaltrace_trackcallers(self, frame: FrameType, why: str, arg: object) -> None:
+        """Note who called the function of *frame*."""
+        if why == "call" and frame.f_back is not None:
+            called = self.file_module_function_of(frame)
+            self._callers[self.file_module_function_of(frame.f_back), called] = 1
+
+    def globaltrace_countfuncs(self, frame: FrameType, why: str, arg: object) -> None:
+        """Note that the function of *frame* was called."""
+        if why == "call":
+            self._calledfuncs[self.file_module_function_of(frame)] = 1
+
+    def globaltrace_lt(self, frame: FrameType, why: str, arg: object) -> Callable[..., object] | None:
+        """Return what handles the lines of *frame*; None if its module is ignored."""
+        if why != "call":
+            return None
+        file = frame.f_globals.get("__file__", None)
+        if not file:
+            return None
+        name = module_name(file)
+        if self.ignore.names(file, name):
+            return None
+        if self.trace:
+            print(f" --- modulename: {name}, funcname: {frame.f_code.co_name}")
+        return self.localtrace
+
+    def localtrace_trace_and_count(self, frame: FrameType, why: str, arg: object) -> Callable[..., object]:
+        """Count the line that *frame* is about to run, and print it."""
+        self.localtrace_count(frame, why, arg)
+        self.localtrace_trace(frame, why, arg)
+        return self.localtrace
+
+    def localtrace_trace(self, frame: FrameType, why: str, arg: object) -> Callable[..., object]:
+        """Print the line that *frame* is about to run."""
+        if why == "line":
+            file, line = frame.f_code.co_filename, frame.f_lineno
+            if self.start_time:
+                print(f"{monotonic() - self.start_time:.2f}", end=" ")
+            source = linecache.getline(file, line)
+            print(_event_text(os.path.basename(file), line, source), end="")
+        return self.localtrace
+
+    def localtrace_count(self, frame: FrameType, why: str, arg: object) -> Callable[..., object]:
+        """Count the line that *frame* is about to run."""
+        if why == "line":
+            key = frame.f_code.co_filename, frame.f_lineno
+            self.counts[key] = self.counts.get(key, 0) + 1
+        return self.localtrace
+
+
+if sys.version_info < (3, 13):
+
+    def _event_text(name: str, line: int, source: str) -> str:
+        return f"{name}({line}): {source}"
+
+else:
+
+    def _event_text(name: str, line: int, source: str) -> str:
+        return f"{name}({line}):  {source}" if source else f"{name}({line})\n"
+
+
+def _class_of(code: CodeType) -> str | None:
+    """Return the name of the class that the one function with *code* is in, or None if that is not certain."""
+    functions = [thing for thing in gc.get_referrers(code) if inspect.isfunction(thing)]
+    if len(functions) == 1:
+        namespaces = [thing for thing in gc.get_referrers(functions[0]) if isinstance(thing, dict)]
+        if len(namespaces) == 1:
+            classes = [thing for thing in gc.get_referrers(namespaces[0]) if hasattr(thing, "__bases__")]
+            if len(classes) == 1:
+                return str(classes[0].__name__)
+    return None
+
+
+class _Measurement:
+    """The time in which *trace* measures: functions and imports are made live before, and what was counted is taken after."""
+
+    def __init__(self, trace: Trace | None, caller: _Caller | None) -> None:
+        self.trace = trace
+        self.caller = caller
+        if trace is None:
+            return
+        where = trace._placement
+        if caller is None and _going_on and _going_on[0] not in placements.CALLING:
+            where = _going_on[0]
+        self.session: Session = session(where)
+
+    def compiled(self, cmd: str | bytes | CodeType, namespace: dict[str, object]) -> str | bytes | CodeType:
+        """Return *cmd* as live code; as it is if it is not measured, or does not compile: executing it will say so."""
+        if self.trace is None:
+            return cmd
+        if not isinstance(cmd, CodeType):
+            try:
+                cmd = compile(cmd, "<string>", "exec", dont_inherit=True)
+            except Exception:
+                return cmd
+        return self._instrument(cmd, namespace)
+
+    def _instrument(self, code: CodeType, namespace: dict[str, object]) -> CodeType:
+        assert self.trace is not None
+        file = namespace.get("__file__")
+        if not self.trace._selects(file):
+            return code
+        return self.session.live_code(code, file if isinstance(file, str) else None)
+
+    def __enter__(self) -> None:
+        if self.trace is None:
+            return
+        _going_on.append(self.session.placement)
+        self.session.adopt_functions(self.trace._selects)
+        importer.install(self._instrument)
+        if self.caller is None:
+            self.window = Window(self.session)
+            self.trace._windows.append(self.window)
+        else:
+            self.session.listeners.append(self.caller)
+
+    def __exit__(self, *exception: object) -> None:
+        if self.trace is None:
+            return
+        importer.uninstall(self._instrument)
+        if self.caller is None:
+            self.trace._windows.remove(self.window)
+            self.trace._take(self.window)
+        else:
+            self.session.listeners.remove(self.caller)
+            if not self.session.listeners:
+                self.session.release_functions()
+        _going_on.remove(self.session.placement)
+
+
+class _Frame:
+    """A frame at the moment of a line event: that of the program, but for the line."""
+
+    __slots__ = ("f_back", "f_code", "f_globals", "f_lineno")
+
+    def __init__(self, frame: FrameType, line: int) -> None:
+        self.f_back = frame.f_back
+        self.f_code = frame.f_code
+        self.f_globals = frame.f_globals
+        self.f_lineno = line
+
+
+class _Caller:
+    """Hands the events of a session to the handlers of *trace*, one at a time in each thread.
+
+    What the handlers run themselves is no event, even if it is code of the program, such as a `sys.stdout` of its own.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self._handlers: dict[int, Callable[..., object] | None] = {}
+        self._busy: set[int] = set()
+
+    def passed(self, live: Live, probe: int, frame: FrameType) -> None:
+        """Handle that *frame* came to a *probe*: a call, line events, or both."""
+        is_entry, lines = live.plan.measures[probe]  # type: ignore[misc]
+        self._handle(live, frame, is_entry, lines)
+
+    def raised(self, live: Live, record: int, exception: BaseException, frame: FrameType) -> None:
+        """Handle that an exception left or entered a block of *frame*: a generator that it was thrown into is called."""
+        entry, kind = live.plan.exits[record]
+        index, in_cache = live.place_at(_traceback_of[exception].tb_lasti >> 1)
+        is_call = kind == placements.RAISED and index in live.plan.left
+        lines: tuple[int, ...] = ()
+        if entry >= 0 and live.plan.placement == placements.EVENTS:
+            _, line, quiet = live.plan.entries[entry]
+            if line is not None and (in_cache or index not in quiet):
+                lines = (line,)
+        if is_call or lines:
+            self._handle(live, frame, is_call, lines)
+
+    def _handle(self, live: Live, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
+        thread = get_ident()
+        if thread in self._busy:
+            return
+        self._busy.add(thread)
+        try:
+            if is_call:
+                self._handlers[id(live)] = self.trace.globaltrace(frame, "call", None)
+            handler = self._handlers.get(id(live))
+            if handler is not None:
+                for line in lines:
+                    handler(_Frame(frame, line), "line", None)
+        finally:
+            self._busy.discard(thread)
