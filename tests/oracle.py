@@ -158,7 +158,7 @@ def printed(outcome):
 
 def is_tool(name):
     """Tell whether the file called *name* belongs to one of the two tools, to this driver or to what they need."""
-    return name.startswith("<frozen") or name in TOOL_FILES or name.startswith(TOOL_FOLDERS)
+    return name in TOOL_FILES or name.startswith(("<frozen", *TOOL_FOLDERS))
 
 
 def difference(expected, found, path=None):

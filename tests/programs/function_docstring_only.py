@@ -1,0 +1,9 @@
+def f():
+    """Nothing but words."""
+
+
+class C:
+    """Nothing but words."""
+
+
+print(f(), f(), C.__doc__)

@@ -1,0 +1,2 @@
+curry = lambda a: lambda b: lambda c: a + b + c
+print(curry(1)(2)(3))

@@ -1,0 +1,8 @@
+try:
+    {}["missing"]
+except:
+    print("caught")
+try:
+    print("fine")
+except:
+    print("unreached")

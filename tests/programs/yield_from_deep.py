@@ -1,0 +1,7 @@
+def level(n):
+    if n:
+        yield from level(n - 1)
+    yield n
+
+
+print(list(level(6)))
