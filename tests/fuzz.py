@@ -13,6 +13,7 @@ import argparse
 import ast
 import concurrent.futures
 import faulthandler
+import gc
 import os
 import pathlib
 import pickle
@@ -126,27 +127,29 @@ def judge_apart(program, *how):
     return in_fork(judge, program, *how)
 
 
-def first_failing(seeds, size, how):
-    """Return the seed of the first program among *seeds* that the tools disagree on, with the verdict, or None."""
+def failing(seeds, size, how, all_of_them=False):
+    """Return (seed, verdict) for the first program among *seeds* that the tools disagree on, or for *all_of_them*."""
 
-    def judge_all(seeds):
-        warnings.simplefilter("ignore")
+    def judge_all():
+        found = []
         for seed in seeds:
             signal.alarm(TIME_LIMIT)
             verdict = judge(random_program(seed, size), *how)
             if verdict:
-                return seed, verdict
-        return None
+                found.append((seed, verdict))
+                if not all_of_them:
+                    break
+        return found
 
-    found = in_fork(judge_all, seeds)
-    if isinstance(found, str):
-        # The worker died; which program killed it, one fork for each will tell.
-        for seed in seeds:
-            verdict = judge_apart(random_program(seed, size), *how)
-            if verdict:
-                return seed, verdict
-        return seeds[0], f"{found}but only when these run in one process: seeds {seeds[0]} to {seeds[-1]}"
-    return found
+    found = in_fork(judge_all)
+    if isinstance(found, list):
+        return found
+    # The worker died; which program killed it, one fork for each will tell.
+    verdicts = ((seed, judge_apart(random_program(seed, size), *how)) for seed in seeds)
+    if all_of_them:
+        return [(seed, verdict) for seed, verdict in verdicts if verdict]
+    one = next(((seed, verdict) for seed, verdict in verdicts if verdict), None)
+    return [one or (seeds[0], f"{found}but only when these run in one process: seeds {seeds[0]} to {seeds[-1]}")]
 
 
 # -- making smaller --------------------------------------------------------------------------------------------------
@@ -275,7 +278,12 @@ def read_program(path):
 
 def report(program, how, directory):
     """Print *program* as small as it gets with its verdict, and keep it in *directory*."""
-    small, verdict = minimise(program, lambda candidate: judge_apart(candidate, *how))
+    placements, compare = how
+    verdict = judge_apart(program, *how)
+    # One way of running it that differs is enough, and the quicker for being one.
+    placements = [name for name in placements if f"placement {name}" in verdict] or placements
+    compare = [name for name in compare if verdict.split("\n", 1)[0].endswith(name)] or compare
+    small, verdict = minimise(program, lambda candidate: judge_apart(candidate, placements, compare))
     path = pathlib.Path(directory) / f"differs-{sys.version_info[0]}.{sys.version_info[1]}.py"
     path.write_text(f"{small.source}# decisions = {list(small.decisions)}\n", encoding="utf-8")
     print(f"\n{small}\n\n{verdict}\n\nkept: python tests/fuzz.py --program {path}")
@@ -299,6 +307,10 @@ def main():
     how = ((options.placement,) if options.placement else PLACEMENTS, options.compare or COMPARED[:1])
     import instrument.trace  # noqa: F401 - so that no fork has to
 
+    # A run looks through all objects for functions to instrument; those that exist by now are none of the programs'.
+    gc.collect()
+    gc.freeze()
+
     if options.program:
         program = read_program(options.program)
         verdict = judge_apart(program, *how)
@@ -313,31 +325,24 @@ def main():
     last = options.seed + options.examples
     batches = [range(start, min(start + BATCH, last)) for start in range(options.seed, last, BATCH)]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for batch, found in zip(batches, pool.map(lambda batch: first_failing(batch, options.size, how), batches)):
+        results = pool.map(lambda batch: failing(batch, options.size, how, options.all), batches)
+        for batch, found in zip(batches, results):
             judged += len(batch)
             if sys.stderr.isatty():
                 print(
                     f"\r{judged} programs, {judged / (time.monotonic() - began):.0f} a second ", end="", file=sys.stderr
                 )
-            if not found:
-                continue
-            failures += 1
-            seed, verdict = found
-            if options.all:
-                print(f"seed {seed}: {verdict}")
-                continue
-            pool.shutdown(wait=False, cancel_futures=True)
-            print(f"\nseed {seed}: {verdict}")
-            if options.whole:
-                print(random_program(seed, options.size))
-            else:
-                report(random_program(seed, options.size), how, options.keep)
-            return 1
-    took = time.monotonic() - began
-    print(
-        f"{judged} programs in {took:.0f} s, {failures or 'none'} differ"
-        + (" (a batch ends at its first)" * bool(failures))
-    )
+            for seed, verdict in found:
+                failures += 1
+                print(f"\nseed {seed}: {verdict}")
+                if options.whole:
+                    print(random_program(seed, options.size))
+                elif not options.all:
+                    report(random_program(seed, options.size), how, options.keep)
+            if failures and not options.all:
+                pool.shutdown(wait=False, cancel_futures=True)
+                return 1
+    print(f"{judged} programs in {time.monotonic() - began:.0f} s, {failures or 'none'} differ")
     return 1 if failures else 0
 
 
