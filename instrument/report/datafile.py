@@ -59,15 +59,15 @@ CALLS = b"".join(
 class _Machine:
     """The machine that runs a pickle of counts, and no other: data in, one value out.
 
-    It has a stack; marks, which are heights of the stack to come back to; and a memo of values to use again. What it
-    makes is as shallow and as short as counts are, so whatever is done with it later is harmless, too.
+    It has a stack; what was on it at each MARK that is still open; and a memo of values to use again. What it makes is
+    as shallow and as short as counts are, so whatever is done with it later is harmless, too.
     """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
         self.stack: list[Any] = []
-        self.marks: list[int] = []
+        self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
@@ -151,29 +151,29 @@ class _Machine:
     # Tuples and dictionaries
 
     def mark(self, _: int) -> None:
-        self.marks.append(len(self.stack))
+        self.below.append(self.stack)
+        self.stack = []
 
     def push_tuple(self, _: int) -> None:
-        self.pack(self.marks.pop())
+        self.pack(self.since_mark())
 
     def push_tuple_1(self, _: int) -> None:
-        self.pack(len(self.stack) - 1)
+        self.pack(self.last(1))
 
     def push_tuple_2(self, _: int) -> None:
-        self.pack(len(self.stack) - 2)
+        self.pack(self.last(2))
 
     def push_tuple_3(self, _: int) -> None:
-        self.pack(len(self.stack) - 3)
+        self.pack(self.last(3))
 
-    def pack(self, height: int) -> None:
-        """Make one tuple of what the stack holds above *height*: plain values, tuples of these, or dictionaries."""
-        parts = tuple(self.above(height))
+    def pack(self, parts: list[Any]) -> None:
+        """Push a tuple of *parts*: of plain values, of tuples of these, or of dictionaries."""
         if len(parts) > LONGEST_TUPLE:
             raise CountsFileError(f"it holds a tuple of {len(parts)} parts, which no counts have")
         for part in parts:
             if type(part) is tuple and any(type(inner) in CONTAINERS for inner in part):
                 raise CountsFileError("it nests tuples more deeply than counts do")
-        self.stack.append(parts)
+        self.stack.append(tuple(parts))
 
     def push_empty_tuple(self, _: int) -> None:
         self.stack.append(())
@@ -182,19 +182,18 @@ class _Machine:
         self.stack.append({})
 
     def push_dict(self, _: int) -> None:
-        height = self.marks.pop()
-        self.stack.insert(height, {})
-        self.fill(height + 1)
+        items = self.since_mark()
+        self.stack.append({})
+        self.fill(items)
 
     def set_item(self, _: int) -> None:
-        self.fill(len(self.stack) - 2)
+        self.fill(self.last(2))
 
     def set_items(self, _: int) -> None:
-        self.fill(self.marks.pop())
+        self.fill(self.since_mark())
 
-    def fill(self, height: int) -> None:
-        """Put the keys and values that the stack holds above *height* into the dictionary below them."""
-        items = self.above(height)
+    def fill(self, items: list[Any]) -> None:
+        """Put *items*, keys and values by turns, into the dictionary on top of the stack."""
         target = self.stack[-1]
         if type(target) is not dict or len(items) % 2:
             raise CountsFileError("it is damaged, or no counts file (a key without a value, or without a dictionary)")
@@ -218,12 +217,17 @@ class _Machine:
             raise CountsFileError(f"it ends too early, after {len(self.data)} bytes")
         return self.take(end + 1 - self.at)[:-1]
 
-    def above(self, height: int) -> list[Any]:
-        """Take from the stack, and return, what it holds above *height*."""
-        if not 0 <= height <= len(self.stack):
+    def last(self, length: int) -> list[Any]:
+        """Take the topmost *length* values from the stack."""
+        if length > len(self.stack):
             raise CountsFileError("it is damaged, or no counts file (values are missing)")
-        taken = self.stack[height:]
-        del self.stack[height:]
+        taken = self.stack[-length:]
+        del self.stack[-length:]
+        return taken
+
+    def since_mark(self) -> list[Any]:
+        """Take what was put on the stack since the last MARK, and close it."""
+        taken, self.stack = self.stack, self.below.pop()
         return taken
 
 

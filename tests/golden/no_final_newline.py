@@ -1,0 +1,1 @@
+print("the last line has no newline")  # 100000
