@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge
 from instrument.flow.instructions import RESUME, SEND, YIELD_VALUE
+from instrument.flow.lines import PY311
 from instrument.flow.spanning import leaves_first, maximum_spanning_tree
 
 MINIMAL = "minimal"
@@ -107,11 +108,14 @@ class Plan:
             self.measures.append(number)
 
     def _place_on_lines(self, graph: ControlFlowGraph) -> None:
+        ops = graph.instructions.ops
         for edge in graph.edges:
-            if edge.lines or edge.kind == ENTER:
-                where = Probe(RAISING, edge.at) if edge.kind == RAISE else _place(graph, edge)
-                self.probes.append(where)
-                self.measures.append((edge.kind == ENTER, edge.lines))
+            is_entry = edge.kind == ENTER and ops[edge.at] != SEND
+            if edge.lines or is_entry:
+                self.probes.append(Probe(RAISING, edge.at) if edge.kind == RAISE else _place(graph, edge))
+                self.measures.append((is_entry, edge.lines))
+        if self.placement == EVENTS:
+            self._place_in_await_loops(graph)
         for index, line in graph.events:
             self.probes.append(Probe(BEFORE, index))
             self.measures.append((False, (line,)))
@@ -119,8 +123,17 @@ class Plan:
 
     def _place_on_entries(self, graph: ControlFlowGraph) -> None:
         for edge in graph.edges:
-            if edge.kind == ENTER:
+            if edge.kind == ENTER and graph.instructions.ops[edge.at] != SEND:
                 self.probes.append(_place(graph, edge))
+                self.measures.append((True, ()))
+        self._place_in_await_loops(graph)
+
+    def _place_in_await_loops(self, graph: ControlFlowGraph) -> None:
+        """A resumption that only goes on waiting is a call all the same, though it counts for nothing."""
+        ops = graph.instructions.ops
+        for index in graph.loops:
+            if ops[index] == RESUME:
+                self.probes.append(Probe(FALLING, index + 1))
                 self.measures.append((True, ()))
 
 
@@ -161,6 +174,10 @@ def _place(graph: ControlFlowGraph, edge: Edge) -> Probe:
         return Probe(BEFORE, edge.target_instruction)
     return Probe(TAKEN, edge.at)
 
+
+#: 3.11 reads the distance of a SEND itself, without its EXTENDED_ARG, when an exception is thrown into what is awaited
+#: (genobject.c: _gen_throw). So the jump must stay as short as it is.
+SEND_IS_SHORT = PY311
 
 # Estimated frequencies. Nothing depends on them but speed.
 _TURNS = 10.0  # how often a loop turns
@@ -215,7 +232,8 @@ def weigh(graph: ControlFlowGraph, places: list[Probe]) -> list[float]:
                 enter(edge.at, frequency[number])
     weights = []
     for number, edge in enumerate(graph.edges):
-        if edge.kind == RERAISED:  # no two of these close a circle: each leads outwards
+        # No two of these close a circle: each leads outwards.
+        if edge.kind == RERAISED or (SEND_IS_SHORT and places[number].where == TAKEN and ops[edge.at] == SEND):
             weights.append(float("inf"))
             continue
         cost = _SECOND_JUMP if places[number].where == TAKEN else 1.0

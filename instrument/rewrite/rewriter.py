@@ -25,11 +25,11 @@ from instrument.flow.instructions import (
     OPCODES,
     OPNAMES,
     RAISES,
-    REFERENCES,
+    SEND,
     Instructions,
     exception_table,
 )
-from instrument.flow.placement import BEFORE, CALLING, FALLING, RAISED, RAISING, RESTORED, TAKEN, Plan
+from instrument.flow.placement import BEFORE, CALLING, FALLING, RAISED, RAISING, RESTORED, SEND_IS_SHORT, TAKEN, Plan
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
 
@@ -49,15 +49,18 @@ class Unlinked:
     """Rewritten code with placeholders for its counters, and where its instructions are.
 
     *code*: constants from *n_constants* on are placeholders: counters in the order of the Plan's probes, then records of
-    exits in the order of the Plan's exits, then one TracebackOf. *units*: the place of every original instruction in code
-    units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
+    exits in the order of the Plan's exits, then one TracebackOf. *units*: the place of each of the *n_instructions* originals in
+    code units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
     """
 
-    __slots__ = ("code", "instructions", "n_constants", "units")
+    __slots__ = ("code", "instructions", "n_constants", "n_instructions", "units")
 
-    def __init__(self, code: CodeType, n_constants: int, units: list[int], instructions: list[int]) -> None:
+    def __init__(
+        self, code: CodeType, n_constants: int, n_instructions: int, units: list[int], instructions: list[int]
+    ) -> None:
         self.code = code
         self.n_constants = n_constants
+        self.n_instructions = n_instructions
         self.units = units
         self.instructions = instructions
 
@@ -127,7 +130,7 @@ class _Rewriting:
         for place, number in self.second_jumps:
             places.append(offsets[place] + self._width(place) - 1)
             known.append(len(instructions) + number)
-        return Unlinked(code, self.n_constants, places, known)
+        return Unlinked(code, self.n_constants, len(instructions), places, known)
 
     def _copy(self, index: int, is_loop_head: bool) -> None:
         instructions, out = self.instructions, self.out
@@ -162,6 +165,8 @@ class _Rewriting:
         name = OPNAMES[op]
         key = target
         if index in self.taken:
+            if SEND_IS_SHORT and op == SEND:
+                raise RewriteError("an await loop ends where others arrive")
             key = self._label()
             self.second_jumps.extend((key, number) for number in self.taken[index])
             backward = False

@@ -93,12 +93,7 @@ class Live:
         for unit, count in in_flight.items():
             place = place_at(unit)
             flying[place] = flying.get(place, 0) + count
-        return Observation(counters, by_place, flying, self.n_instructions)
-
-    @property
-    def n_instructions(self) -> int:
-        """The number of instructions of the original."""
-        return len(self.unlinked.units) - sum(probe.where == "taken" for probe in self.plan.probes)
+        return Observation(counters, by_place, flying, self.unlinked.n_instructions)
 
 
 def read(counters: Sequence[repeat[None]]) -> list[int]:
