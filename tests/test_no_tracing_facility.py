@@ -67,7 +67,8 @@ ASK = {
 import sys, instrument.trace
 source = open(sys.argv[1]).read()
 tracer = instrument.trace.Trace(count=1, trace=0)
-tracer.runctx(compile(source, sys.argv[1], "exec"), {"__file__": sys.argv[1], "__name__": "measured"})
+scope = {"__file__": sys.argv[1], "__name__": "measured"}
+tracer.runctx(compile(source, sys.argv[1], "exec"), scope, scope)
 assert any(name == sys.argv[1] for name, line in tracer.results().counts)
 """,
     "runfunc": """
@@ -79,20 +80,23 @@ tracer.runfunc(runpy.run_path, sys.argv[1])
 import sys, instrument.trace
 source = open(sys.argv[1]).read()
 tracer = instrument.trace.Trace(count=1, trace=0, placement="line")
-tracer.runctx(compile(source, sys.argv[1], "exec"), {"__file__": sys.argv[1], "__name__": "measured"})
+scope = {"__file__": sys.argv[1], "__name__": "measured"}
+tracer.runctx(compile(source, sys.argv[1], "exec"), scope, scope)
 """,
     "printing": """
 import sys, instrument.trace
 source = open(sys.argv[1]).read()
 tracer = instrument.trace.Trace(count=1, trace=1)
-tracer.runctx(compile(source, sys.argv[1], "exec"), {"__file__": sys.argv[1], "__name__": "measured"})
+scope = {"__file__": sys.argv[1], "__name__": "measured"}
+tracer.runctx(compile(source, sys.argv[1], "exec"), scope, scope)
 """,
     "functions and callers": """
 import sys, instrument.trace
 source = open(sys.argv[1]).read()
 for options in ({"countfuncs": 1}, {"countcallers": 1}):
     tracer = instrument.trace.Trace(count=0, trace=0, **options)
-    tracer.runctx(compile(source, sys.argv[1], "exec"), {"__file__": sys.argv[1], "__name__": "measured"})
+    scope = {"__file__": sys.argv[1], "__name__": "measured"}
+    tracer.runctx(compile(source, sys.argv[1], "exec"), scope, scope)
 """,
 }
 
