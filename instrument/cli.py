@@ -9,8 +9,7 @@ What the process imports, and when, is kept as it is there, too: a module that w
 is not counted while it is executed. So `argparse` and `runpy` are imported where they are needed.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: it imports a module, and the program may be the first to import that.
 import io
 import os
 import sys
@@ -78,7 +77,7 @@ def main() -> None:
     _finish(tracer.results(), options)
 
 
-def _finish(results: CoverageResults, options: argparse.Namespace) -> None:
+def _finish(results: CoverageResults, options: "argparse.Namespace") -> None:
     """Report *results* if *options* ask for it; leave with status 1 if the counts file is no counts file."""
     if not options.no_report:
         results.write_results(options.missing, options.summary, options.coverdir)
@@ -86,17 +85,17 @@ def _finish(results: CoverageResults, options: argparse.Namespace) -> None:
         sys.exit(1)
 
 
-def _prepare_script(path: str, arguments: list[str]) -> tuple[types.CodeType, dict[str, Any]]:
+def _prepare_script(path: str, arguments: list[str]) -> "tuple[types.CodeType, dict[str, Any]]":
     """Set up the process for the program in the file *path*; return its code and its globals."""
     sys.argv = [path, *arguments]
     sys.path[0] = os.path.dirname(path)
     with io.open_code(path) as file:
-        # The __future__ imports of this module are no business of the program.
+        # Should this module ever import from __future__, that is no business of the program.
         code = compile(file.read(), path, "exec", dont_inherit=True)
     return code, {"__file__": path, "__name__": "__main__", "__package__": None, **CACHED}
 
 
-def _prepare_module(name: str, arguments: list[str]) -> tuple[types.CodeType, dict[str, Any]]:
+def _prepare_module(name: str, arguments: list[str]) -> "tuple[types.CodeType, dict[str, Any]]":
     """Set up the process for the module *name*, or for its `__main__`; return its code and its globals."""
     import runpy
 
@@ -106,7 +105,7 @@ def _prepare_module(name: str, arguments: list[str]) -> tuple[types.CodeType, di
     return code, {**namespace, "__loader__": spec.loader, "__spec__": spec, **CACHED}
 
 
-def _parse() -> argparse.Namespace:
+def _parse() -> "argparse.Namespace":
     """Return the options that the process was given, or leave with a message and status 2."""
     parser = _build_parser()
     options = parser.parse_args()
@@ -135,7 +134,7 @@ def _folder(path: str) -> str:
     return os.path.normpath(path)
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser() -> "argparse.ArgumentParser":
     """Return the parser of the arguments: those of `trace`, and no others, lest abbreviations change their meaning."""
     import argparse
 

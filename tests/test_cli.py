@@ -1,0 +1,256 @@
+"""`python -m instrument` does what `python -m trace` does: same output, same messages, same statuses, same files."""
+
+import os
+import pathlib
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+PROGRAM = """\
+import sys
+import helper
+
+def main(words):
+    for word in words:
+        print(helper.shout(word))
+
+print(sys.argv, repr(sys.path[0]), __name__)
+print([name for name in globals() if name != "__builtins__"], __file__, __package__)
+main(sys.argv[1:])
+"""
+
+HELPER = """\
+def shout(word):
+    if word == "never":
+        return None
+    return word.upper() + "!"
+
+class Speaker:
+    def speak(self):
+        return [shout(word) for word in ("x", "never")]
+
+print(Speaker().speak())
+"""
+
+FILES = {
+    "program.py": PROGRAM,
+    "helper.py": HELPER,
+    "exits.py": "import sys\nprint('exits')\nsys.exit(3)\n",
+    "fails.py": "def f():\n    raise KeyError(1)\ntry:\n    f()\nexcept KeyError:\n    1 / 0\n",
+    "opens.py": "print('opens')\nopen('no such file')\n",
+    "broken.py": "print('unreachable')\nx = = 1\n",
+    "annotated.py": "def f(\n    x: print('annotated'),\n): pass\nprint(f.__annotations__)\n",
+    "folder/inner.py": "import sys\nprint(repr(sys.path[0]), sys.argv, __file__)\n",
+    "package/__init__.py": "x = 1\n",
+    "package/__main__.py": "print(__name__, __package__, __spec__.name)\nprint(list(globals()))\n",
+    "foreign": "no counts\n",
+    "empty": "",
+}
+
+
+def run(tool, folder, arguments, **environment):
+    """Return the finished process of *tool* in *folder*, as text."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200", **environment}
+    command = [sys.executable, "-m", tool, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+
+
+def less_the_tool(text):
+    """Return *text* less the folder of the module that runs the program: `trace.py`, either way."""
+    return re.sub(r"[^\s']*[/\\]trace\.py", "trace.py", text)
+
+
+def traces_of(folder):
+    """Return all files in *folder*, with their content; a counts file as what it holds.
+
+    What belongs to the frozen import system is left out: it is never rewritten, so `instrument` does not count it.
+    """
+    traces = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            if path.name == "counts":
+                parts = [sorted(map(repr, part.items())) for part in pickle.loads(content)]
+                content = [[less_the_tool(item) for item in part if "<frozen" not in item] for part in parts]
+            traces[str(path.relative_to(folder))] = content
+    return traces
+
+
+def words_of_the_tool(text):
+    """Return *text* less what names the tool: the usage, and the frames of a traceback that are above the program."""
+    text = re.sub(r"usage: .*?(?=^\S+.*: error: )", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^.*: error: ", "error: ", text, flags=re.MULTILINE)
+    frame = r'  File "(?:<frozen runpy>|[^"\n]*(?:trace|cli|runpy|__main__)\.py)".*\n(?:    .*\n)*'
+    return re.sub(rf"(?<=Traceback \(most recent call last\):\n)(?:{frame})+", "", text)
+
+
+def both(tmp_path, *commands, **environment):
+    """Run *commands* in turn with each tool, in a folder of the same name, and return what all of that showed."""
+    outcomes = []
+    folder = tmp_path / "work"
+    for tool in ("trace", "instrument"):
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, content in FILES.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content, encoding="utf-8")
+        shown = []
+        for command in commands:
+            finished = run(tool, folder, command.split(), **environment)
+            shown.append((finished.returncode, less_the_tool(finished.stdout), words_of_the_tool(finished.stderr)))
+        outcomes.append((shown, traces_of(folder)))
+    return outcomes
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "-c",
+        "-l -T",
+        "-lc",
+        "-lt program.py",
+        "-rR",
+        "-rR -f counts",
+        "-g",
+        "-r",
+        "-sT",
+        "-sT program.py",
+        "-y",
+        "-c -y program.py",
+        "program.py",
+        "-m program.py",
+        "-R -f counts program.py",
+        "--co",
+        "--ignore- x -c program.py",
+        "-c --ignore-module",
+        "-C",
+    ],
+)
+def test_mistakes_have_the_messages_of_trace(tmp_path, arguments):
+    """Wrong options are refused with status 2 and the message of `trace`; nothing is run or written."""
+    (theirs, _), (ours, files) = both(tmp_path, arguments)
+
+    assert ours == theirs
+    assert ours[0][0] == 2
+    assert files.keys() == FILES.keys()
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        "-c program.py a never b",
+        "-c -m -s program.py a never b",
+        "-cms -C cover program.py a",
+        "--cou --miss --summ --cover cover program.py --cover -x",
+        "-cs -C new/cover program.py",
+        "-c --ignore-module helper program.py a",
+        "-c --ignore-module=other, --ignore-module=program,helper program.py a",
+        "-c --ignore-dir . program.py a",
+        "-c --ignore-dir $HERE program.py a",
+        "-c --ignore-dir $prefix:$exec_prefix program.py a",
+        "-l helper.py a b",
+        "-lT helper.py a b",
+        "-cT helper.py a b",
+        "-l -f counts helper.py a b; -rf counts",
+        "-t helper.py a b",
+        "-ct --ignore-module=other helper.py a",
+        "-t --ignore-module=helper helper.py a",
+        "-c -f counts program.py a; -c -f counts program.py b; -r -f counts -ms -C cover",
+        "-c -R -f counts program.py a",
+        "-T -f counts helper.py a; -r -f counts",
+        "-r -f counts; -r -f counts",
+        "-r -f empty",
+        "-r -f folder",
+        "-c -f folder program.py",
+        "-c -f no/such/folder program.py",
+        "-c folder/inner.py a",
+        "-c --module package a b",
+        "-c --module program a b",
+        "-c --module package.no_such_module",
+        "-c --module no_such_module_zzz",
+        "-c -f counts exits.py",
+        "-l exits.py",
+        "-c -f counts fails.py",
+        "-c opens.py",
+        "-c broken.py",
+        "-c no_such_program.py",
+        "-c annotated.py",
+    ],
+)
+def test_commands_do_what_those_of_trace_do(tmp_path, commands):
+    """After any commands, standard output, standard error, the statuses and all files are those of `trace`."""
+    (theirs, their_files), (ours, our_files) = both(tmp_path, *commands.split("; "), HERE="folder")
+
+    assert ours == theirs
+    assert our_files.keys() == their_files.keys()
+    assert our_files == their_files
+
+
+@pytest.mark.parametrize("command", ["-r -f foreign", "-c -f foreign program.py a", "-c -R -f foreign program.py a"])
+def test_a_foreign_counts_file_is_left_alone(tmp_path, command):
+    """Where `trace` ends with a traceback or overwrites the file, it is named, it stays, and the status is 1."""
+    _theirs, (ours, files) = both(tmp_path, command)
+    [(status, out, err)] = ours
+
+    assert status == 1
+    assert files["foreign"] == b"no counts\n"
+    assert err.startswith("Skipping counts file 'foreign': it is no counts file")
+    assert "Traceback" not in err
+    assert ("A!" in out) == ("program.py" in command)
+
+
+def test_a_file_in_the_way_of_the_listings_is_named(tmp_path):
+    """If the folder for listings is a file, each listing says so, as in `trace` up to 3.12; counts are saved."""
+    _theirs, (ours, files) = both(tmp_path, "-c -C helper.py -f counts exits.py")
+    [(status, out, err)] = ours
+
+    assert (status, out) == (0, "exits\n")
+    assert "trace: Could not open" in err
+    assert "Traceback" not in err
+    assert "(('exits.py', 3), 1)" in files["counts"][0]
+
+
+def test_a_missing_source_does_not_lose_the_report(tmp_path):
+    """A program that removes one of its sources has the others listed, and the counts saved."""
+    (tmp_path / "gone.py").write_text("x = 1\n", encoding="utf-8")
+    (tmp_path / "removes.py").write_text("import os, gone\nos.remove('gone.py')\n", encoding="utf-8")
+    finished = run("instrument", tmp_path, ["-c", "-f", "counts", "removes.py"])
+
+    assert finished.returncode == 0
+    assert "Not printing coverage data for" in finished.stderr
+    assert "gone.py" in finished.stderr
+    assert sorted(traces_of(tmp_path)) == ["counts", "removes.cover", "removes.py"]
+
+
+def test_the_version_is_that_of_the_package(tmp_path):
+    """`--version` prints the name and the version."""
+    finished = run("instrument", tmp_path, ["--version"])
+
+    assert re.fullmatch(r"instrument \d+\.\d+\S*\n", finished.stdout)
+
+
+def test_help_names_every_option_of_trace(tmp_path):
+    """`--help` has the options and groups of `trace`, and no others."""
+    theirs, ours = (run(tool, tmp_path, ["--help"], NO_COLOR="1").stdout for tool in ("trace", "instrument"))
+    options = r"(?m)^  (-.*?)(?:  |$)|^(\w.*):$"
+
+    assert [found for found in re.findall(options, ours) if found[1] != "examples"] == re.findall(options, theirs)
+
+
+# The engine looks up places in sorted tables with these.
+KNOWN_MODULES = {"bisect", "_bisect"}
+
+
+def test_the_program_finds_the_modules_that_it_finds_under_trace(tmp_path):
+    """No module of the standard library is imported before the program that `trace` would not have, but those known."""
+    (tmp_path / "modules.py").write_text("import sys\nprint(*sys.modules)\n", encoding="utf-8")
+    theirs, ours = (run(tool, tmp_path, ["-l", "-R", "modules.py"]).stdout.split() for tool in ("trace", "instrument"))
+
+    assert {name for name in set(ours) - set(theirs) if name.partition(".")[0] != "instrument"} <= KNOWN_MODULES
