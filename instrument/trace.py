@@ -28,6 +28,7 @@ from time import monotonic
 from types import CodeType
 
 from instrument.flow import placement as placements
+from instrument.report import text
 from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer
@@ -42,6 +43,16 @@ if TYPE_CHECKING:
     from instrument.runtime.counters import Live
 
 __all__ = ["CoverageResults", "Trace"]
+
+# What programs take from the standard library's module beside the two classes.
+PRAGMA_NOCOVER = text.PRAGMA_NOCOVER
+_Ignore = Ignore
+_modname = text.module_name
+_fullmodname = text.full_module_name
+_find_lines = text.find_lines
+_find_lines_from_code = text.find_lines_from_code
+_find_strings = text.find_strings
+_find_executable_linenos = text.find_executable_lines
 
 _traceback_of = TracebackOf()
 #: Placements of the measurements that are going on; code can be live in one way at a time, so later ones join the first.
@@ -346,12 +357,12 @@ class _Caller:
     def raised(self, live: Live, record: int, exception: BaseException, frame: FrameType) -> None:
         """Handle that an exception left or entered a block of *frame*: a generator that it was thrown into is called."""
         entry, kind = live.plan.exits[record]
-        index, in_cache = live.place_at(_traceback_of[exception].tb_lasti >> 1)
+        index, lost_line = live.place_at(_traceback_of[exception].tb_lasti >> 1)
         is_call = kind == placements.RAISED and index in live.plan.left
         lines: tuple[int, ...] = ()
         if entry >= 0 and live.plan.placement == placements.EVENTS:
             _, line, quiet = live.plan.entries[entry]
-            if line is not None and (in_cache or index not in quiet):
+            if line is not None and (lost_line or index not in quiet):
                 lines = (line,)
         if is_call or lines:
             self._handle(live, frame, is_call, lines)

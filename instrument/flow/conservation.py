@@ -29,8 +29,8 @@ class Observation:
 
     *counters*: how often each probe fired. *exits*: for each of the Plan's records, how often it was made at each place.
     *in_flight*: places of frames that run now, less those of frames that ran at the start.
-    A place is (instruction, whether the frame stood in the instruction's inline cache), or (number of instructions + k, …)
-    for a frame found on the second jump that belongs to probe k.
+    A place is (instruction, whether the frame stood where the instruction's line is lost: lines.INLINED_CALL_LOSES_LINE), or
+    (number of instructions + k, …) for a frame found on the second jump that belongs to probe k.
     """
 
     __slots__ = ("counters", "exits", "in_flight", "n_instructions")
@@ -113,13 +113,13 @@ def _unify(
         left[index] = left.get(index, 0) + count
     for record, places in enumerate(seen.exits):
         entry, kind = plan.exits[record]
-        for (index, in_cache), count in places.items():
+        for (index, lost_line), count in places.items():
             if not count:
                 continue
             event = False
             if entry >= 0:
                 _, line, quiet = plan.entries[entry]
-                event = line is not None and (in_cache or index not in quiet)
+                event = line is not None and (lost_line or index not in quiet)
             if kind == RAISED:
                 index = at(index, count)
                 left[index] = left.get(index, 0) + count

@@ -35,7 +35,8 @@ from instrument.flow.instructions import (
 
 PY311 = sys.version_info < (3, 12)
 #: After a Python-to-Python call that the interpreter inlined, f_lasti stands on the call's last inline cache, which has
-#: no line: `x = c and f()` is two events when f is a Python function and one when it is built in.
+#: no line there (in 3.11 it does):
+#: `x = c and f()` is two events when f is a Python function and one when it is built in.
 INLINED_CALL_LOSES_LINE = sys.version_info[:2] == (3, 12)
 #: The interpreter keeps line - co_firstlineno + 2 in a byte if the code spans fewer than 254 lines; lines above the
 #: `def` line (hand-made syntax trees) wrap around. Seen in 3.13.5 and later, not in 3.13.0.

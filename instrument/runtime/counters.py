@@ -16,6 +16,7 @@ from functools import partial
 from itertools import repeat
 
 from instrument.flow.conservation import Observation
+from instrument.flow.lines import INLINED_CALL_LOSES_LINE
 from instrument.flow.placement import Plan
 from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf
 from instrument.rewrite.rewriter import Unlinked
@@ -67,12 +68,12 @@ class Live:
         self.code = self.unlinked.code.replace(co_consts=(*constants, *probes, *exits, _traceback_of))
 
     def place_at(self, unit: int) -> tuple[int, bool]:
-        """Return the place of code unit *unit* in terms of the Plan: instruction, and whether it is that's inline cache."""
+        """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on *unit*."""
         units = self.unlinked.units
         number = bisect_right(units, unit) - 1
         if number < 0:
             return 0, False
-        return self.unlinked.instructions[number], unit != units[number]
+        return self.unlinked.instructions[number], INLINED_CALL_LOSES_LINE and unit != units[number]
 
     def observe(
         self,
