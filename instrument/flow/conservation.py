@@ -66,14 +66,19 @@ def recover(plan: Plan, seen: Observation) -> Counts:
             counts.add(line, count)
         if kind == RAISED and index in plan.left:
             counts.entered += count
+    chords = {}
+    for count, measure in zip(probed, plan.measures):
+        if isinstance(measure, int):
+            chords[measure] = count
+            continue
+        is_entry, lines = measure
+        if is_entry:
+            counts.entered += count
+        for line in lines:
+            counts.add(line, count)
     if plan.placement != MINIMAL:
-        for count, (is_entry, lines) in zip(probed, plan.measures):  # type: ignore[misc]
-            if is_entry:
-                counts.entered += count
-            for line in lines:
-                counts.add(line, count)
         return counts
-    flows = _settle(plan, probed, left, exits)
+    flows = _settle(plan, chords, left, exits)
     inflow = [0] * (len(plan.blocks) + 1)
     for (_, target, lines, is_entry), flow in zip(plan.edges, flows):
         if flow:
@@ -136,7 +141,7 @@ def _block_of(plan: Plan, index: int) -> int:
 
 
 def _settle(
-    plan: Plan, chords: Sequence[int], left: Mapping[int, int], exits: Sequence[tuple[int, int, int, bool]]
+    plan: Plan, chords: Mapping[int, int], left: Mapping[int, int], exits: Sequence[tuple[int, int, int, bool]]
 ) -> list[int]:
     """Return the count of every edge of *plan*."""
     outside = len(plan.blocks)
@@ -151,8 +156,7 @@ def _settle(
             surplus[plan.entries[entry][0] if entry >= 0 else outside] += count
     surplus[outside] += sum(left.values()) - arrived  # frames in flight are owed to the outside
     flows = [0] * len(plan.edges)
-    for number, count in zip(plan.measures, chords):
-        assert isinstance(number, int)
+    for number, count in chords.items():
         flows[number] = count
         source, target, _, _ = plan.edges[number]
         surplus[target] += count

@@ -19,10 +19,14 @@ Knuth & Stevenson, BIT 13, 1973, for the closed graph; Ball & Larus, TOPLAS 16, 
 from __future__ import annotations
 
 from bisect import bisect_right
+from opcode import HAVE_ARGUMENT, stack_effect
 
 from instrument.flow.instructions import (
+    CALL,
     FOR_ITER,
     JUMPS,
+    KW_NAMES,
+    LOAD_ATTR,
     MAY_RERAISE,
     OPCODES,
     OPNAMES,
@@ -36,7 +40,7 @@ from instrument.flow.instructions import (
     YIELD_VALUE,
     Instructions,
 )
-from instrument.flow.lines import LineEvents
+from instrument.flow.lines import INLINED_CALL_LOSES_LINE, LineEvents
 
 _JUMP_BACK_TO_SEND = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
 
@@ -109,6 +113,9 @@ class ControlFlowGraph:
         self.firsts = [block.first for block in self.blocks]
         self.outside = len(self.blocks)
         self.edges: list[Edge] = []
+        #: Where INLINED_CALL_LOSES_LINE: calls that raise a line event when they return, if they were inlined, with the
+        #: line, and the name of the method that is called if it is one.
+        self.inlinable_calls: list[tuple[int, int, str | None]] = []
         self.entries = [self._entry(handler.target) for handler in instructions.table]
         self.events = self._events()
         self._connect()
@@ -210,6 +217,8 @@ class ControlFlowGraph:
                 if last + 1 >= n:
                     raise ValueError("control runs off the end of the code")
                 self._go(number, block, FALL, last + 1)
+                if INLINED_CALL_LOSES_LINE and op == CALL:
+                    self._note_call(last)
                 if op in JUMPS:
                     self._go(number, block, JUMP, targets[last])
                 elif op in MAY_RERAISE:
@@ -264,6 +273,25 @@ class ControlFlowGraph:
                 lines = (line, *lines)
         self.edges.append(Edge(number, target, kind, block.last, head, lines))
 
+    def _note_call(self, call: int) -> None:
+        line_events = self.line_events
+        line = line_events.lines[call + 1]
+        if line_events.starts[call + 1] and line == line_events.lines[call]:
+            assert line is not None
+            self.inlinable_calls.append((call, line, self._method_called_by(call)))
+
+    def _method_called_by(self, call: int) -> str | None:
+        """Return the name that the callable of *call* was looked up by on an object, None if it was not or is not certain."""
+        instructions = self.instructions
+        missing = instructions.args[call]
+        index = call - 1 if instructions.ops[call - 1] != KW_NAMES else call - 2
+        while missing > 0 and index not in self.firsts:
+            missing -= stack_effect(instructions.ops[index], instructions.args[index] if _has_argument(instructions, index) else None)
+            index -= 1
+        if missing or instructions.ops[index] != LOAD_ATTR or not instructions.args[index] & 1:
+            return None
+        return instructions.code.co_names[instructions.args[index] >> 1]
+
     def _loop_before(self, end: int) -> int:
         instructions = self.instructions
         return next(
@@ -295,6 +323,10 @@ class ControlFlowGraph:
 def build(code: Instructions) -> ControlFlowGraph:
     """Return the control-flow graph of *code*; raise ValueError if its shape is not one that a compiler makes."""
     return ControlFlowGraph(code)
+
+
+def _has_argument(instructions: Instructions, index: int) -> bool:
+    return instructions.ops[index] >= HAVE_ARGUMENT
 
 
 def _await_loops(instructions: Instructions) -> frozenset[int]:

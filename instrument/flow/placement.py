@@ -25,11 +25,13 @@ LINE = "line"
 EVENTS = "events"
 CALLS = "calls"
 CALLING = (EVENTS, CALLS)
+PLACEMENTS = (MINIMAL, LINE)
 
 # Where a probe stands. The number beside it is the index of an instruction.
 BEFORE = "before"  # whenever control arrives at the instruction, however it came
 FALLING = "falling"  # when control falls into the instruction from the one above, not when it jumps there
 TAKEN = "taken"  # when the conditional jump is taken: needs a block of its own, and a second jump
+INLINED = "inlined"  # when the call returns, if the interpreter inlined it
 RAISING = "raising"  # when the instruction raises again what was caught: in the exception's path
 
 # What an exit stub records: where an instruction raised, or where a RERAISE says that it was raised.
@@ -60,7 +62,8 @@ class Plan:
 
     placement   MINIMAL, LINE or EVENTS
     probes      one for each counter, in the order of the counters
-    measures    what each counter counts: the number of a chord (MINIMAL); or (is an entry, lines) (LINE, EVENTS)
+    measures    what each counter counts: the number of a chord, or (is an entry, lines)
+    inlinable   for each INLINED probe, the name of the method that is called, None if the callable is not looked up
     exits       what is recorded on exceptional exits, one for each record: (number of the entry or -1, RAISED or RESTORED)
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without an event)
     blocks      first and last instruction of each block
@@ -70,7 +73,19 @@ class Plan:
     events      line events within blocks: (instruction, line)
     """
 
-    __slots__ = ("blocks", "edges", "entries", "events", "exits", "left", "measures", "placement", "probes", "steps")
+    __slots__ = (
+        "blocks",
+        "edges",
+        "entries",
+        "events",
+        "exits",
+        "inlinable",
+        "left",
+        "measures",
+        "placement",
+        "probes",
+        "steps",
+    )
 
     def __init__(self, graph: ControlFlowGraph, placement: str) -> None:
         self.placement = placement
@@ -87,6 +102,7 @@ class Plan:
         self.probes: list[Probe] = []
         self.measures: list[int | tuple[bool, tuple[int, ...]]] = []
         self.steps: list[tuple[int, int]] = []
+        self.inlinable = [name for _, _, name in graph.inlinable_calls] if placement != CALLS else []
         if placement == MINIMAL:
             self._place_on_chords(graph)
         elif placement in (LINE, EVENTS):
@@ -94,7 +110,10 @@ class Plan:
         elif placement == CALLS:
             self._place_on_entries(graph)
         else:
-            raise ValueError(f"placement {placement!r} is neither {MINIMAL!r} nor {LINE!r}")
+            raise ValueError(f"placement {placement!r} is not one of {PLACEMENTS}")
+        for call, line, _ in graph.inlinable_calls if placement != CALLS else ():
+            self.probes.append(Probe(INLINED, call))
+            self.measures.append((False, (line,)))
 
     def _place_on_chords(self, graph: ControlFlowGraph) -> None:
         places = [_place(graph, edge) for edge in graph.edges]
@@ -119,7 +138,6 @@ class Plan:
         for index, line in graph.events:
             self.probes.append(Probe(BEFORE, index))
             self.measures.append((False, (line,)))
-
 
     def _place_on_entries(self, graph: ControlFlowGraph) -> None:
         for edge in graph.edges:

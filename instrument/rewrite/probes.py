@@ -11,6 +11,7 @@ cheapest shape is the one in which the instruction that must stand there also do
 from __future__ import annotations
 
 import sys
+from types import FunctionType, MethodDescriptorType, MethodType
 
 from instrument.flow.instructions import CACHES, OPCODES
 from instrument.isolation import bytecode
@@ -122,6 +123,58 @@ def call(function: int, location: InstrLocation, exception: bool = False) -> lis
     if VERSION == (3, 11):
         rows.append(("PRECALL", int(exception)))
     return _assemble([*rows, ("CALL", int(exception)), ("POP_TOP", None)], location)
+
+
+def ask_whether_inlined(n_arguments: int, was_inlined: int, location: InstrLocation) -> list[ConcreteInstr]:
+    """Return what stands before a call of 3.12: keep, below the call's operands, whether the interpreter will inline it.
+
+    *was_inlined* is the place of a WasInlined in `co_consts`.
+    """
+    #                                                           stack: … method callable arguments
+    rows: list[tuple[str, int | None]] = [
+        ("PUSH_NULL", None),
+        ("LOAD_CONST", was_inlined),
+        ("COPY", n_arguments + 3),  #                           stack: … method callable arguments NULL was_inlined callable
+        ("CALL", 1),  #                                         stack: … method callable arguments answer
+    ]
+    rows += [("SWAP", n) for n in range(n_arguments + 3, 1, -1)]  # stack: … answer method callable arguments
+    return _assemble(rows, location)
+
+
+def count_if_inlined(counter: list[ConcreteInstr], location: InstrLocation) -> list[ConcreteInstr]:
+    """Return what stands behind such a call: *counter*, the probe, passed only if it was inlined."""
+    #                                                           stack: … answer result
+    rows: list[tuple[str, int | None]] = [("SWAP", 2), ("POP_JUMP_IF_FALSE", len(counter))]
+    return _assemble(rows, location) + counter
+
+
+class WasInlined:
+    """Answers whether 3.12 inlines a call: that of a Python function, plain or bound.
+
+    Of a call by a method's name the interpreter keeps either the method and the object or no method and what it found, and
+    which of the two cannot be asked, so the object is looked at as the interpreter does.
+    """
+
+    __slots__ = ("method",)
+
+    def __init__(self, method: str | None) -> None:
+        self.method = method
+
+    def __call__(self, thing: object) -> bool:
+        if self.method is not None:
+            for base in type.__dict__["__mro__"].__get__(type(thing)):
+                namespace = _namespace_of(base)
+                if self.method in namespace:
+                    kind = type(namespace[self.method])
+                    if kind in (FunctionType, MethodDescriptorType):
+                        return kind is FunctionType
+                    break
+        if type(thing) is MethodType:
+            thing = thing.__func__
+        return type(thing) is FunctionType
+
+
+_namespace_of = type.__dict__["__dict__"].__get__
 
 
 def drop_lasti(location: InstrLocation) -> list[ConcreteInstr]:

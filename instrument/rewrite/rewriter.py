@@ -21,6 +21,7 @@ from instrument.flow.instructions import (
     BACKWARD,
     CACHES,
     JUMPS,
+    KW_NAMES,
     MAY_RERAISE,
     OPCODES,
     OPNAMES,
@@ -29,7 +30,7 @@ from instrument.flow.instructions import (
     Instructions,
     exception_table,
 )
-from instrument.flow.placement import BEFORE, CALLING, FALLING, RAISED, RAISING, RESTORED, SEND_IS_SHORT, TAKEN, Plan
+from instrument.flow.placement import BEFORE, CALLING, FALLING, INLINED, RAISED, RAISING, RESTORED, SEND_IS_SHORT, TAKEN, Plan
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
 
@@ -49,8 +50,8 @@ class Unlinked:
     """Rewritten code with placeholders for its counters, and where its instructions are.
 
     *code*: constants from *n_constants* on are placeholders: counters in the order of the Plan's probes, then records of
-    exits in the order of the Plan's exits, then one TracebackOf. *units*: the place of each of the *n_instructions* originals in
-    code units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
+    exits in the order of the Plan's exits, then one TracebackOf, then a WasInlined for each call that the Plan asks about.
+    *units*: the place of each of the *n_instructions* originals in code units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
     """
 
     __slots__ = ("code", "instructions", "n_constants", "n_instructions", "units")
@@ -103,11 +104,12 @@ class _Rewriting:
         self.tb_lasti = len(code.co_names)
         if "tb_lasti" in code.co_names:
             self.tb_lasti = code.co_names.index("tb_lasti")
-        by_place: dict[str, dict[int, list[int]]] = {where: {} for where in (BEFORE, FALLING, TAKEN, RAISING)}
+        by_place: dict[str, dict[int, list[int]]] = {where: {} for where in (BEFORE, FALLING, INLINED, TAKEN, RAISING)}
         for number, probe in enumerate(plan.probes):
             by_place[probe.where].setdefault(probe.index, []).append(number)
         self.before, self.falling = by_place[BEFORE], by_place[FALLING]
         self.taken, self.raising = by_place[TAKEN], by_place[RAISING]
+        self.inlined = {index: (numbers[0], k) for k, (index, numbers) in enumerate(by_place[INLINED].items())}
 
     # Emitting ##########################################################################################################
 
@@ -138,8 +140,8 @@ class _Rewriting:
         unit = instructions.units[index]
         location = self.units[unit].location
         op = instructions.ops[index]
+        above = instructions.ops[index - 1]
         if index > instructions.first:
-            above = instructions.ops[index - 1]
             # Up to 3.12 an interrupt at a jump back looks for its handler at the instruction above the jump's target: give
             # it one that records, where the instruction above is led straight to its handler.
             if (above in RAISES or above in MAY_RERAISE) and is_loop_head:
@@ -154,11 +156,21 @@ class _Rewriting:
         for number in self.before.get(index, ()):
             self._probe(number, location)
         self._cover(self._led_to(index))
+        if index + (op == KW_NAMES) in self.inlined:
+            call = index + (op == KW_NAMES)
+            _, k = self.inlined[call]
+            if op == KW_NAMES or above != KW_NAMES:
+                out.extend(probes.ask_whether_inlined(instructions.args[call], self.traceback_of + 1 + k, location))
         end = unit + 1 + CACHES[op]
         target = instructions.targets[index]
         if target < 0:
             self.place[index] = len(out) + unit - start
             out.extend(self.units[start:end])
+            if index in self.inlined:
+                waiting, self.out = out, []
+                self._probe(self.inlined[index][0], location)
+                waiting.extend(probes.count_if_inlined(self.out, location))
+                self.out = waiting
             return
         self.place[index] = len(out)
         backward = op in BACKWARD
@@ -343,7 +355,7 @@ class _Rewriting:
             )
             entries.append(entry)
         concrete.exception_table = entries
-        concrete.consts = [*concrete.consts, *[None] * (self.traceback_of + 1 - self.n_constants)]
+        concrete.consts = [*concrete.consts, *[None] * (self.traceback_of + 1 + len(self.inlined) - self.n_constants)]
         if not probes.LASTI_IS_AN_INT and self.tb_lasti == len(concrete.names):
             concrete.names = [*concrete.names, "tb_lasti"]
         list.__setitem__(concrete, slice(None), self.out)

@@ -18,7 +18,7 @@ from itertools import repeat
 from instrument.flow.conservation import Observation
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE
 from instrument.flow.placement import Plan
-from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf
+from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf, WasInlined
 from instrument.rewrite.rewriter import Unlinked
 
 TYPE_CHECKING = False
@@ -65,7 +65,9 @@ class Live:
 
     def link(self, constants: tuple[object, ...], probes: Iterable[object], exits: Iterable[object]) -> None:
         """Make `code` live: *constants* are its own, *probes* and *exits* what stands in for the placeholders."""
-        self.code = self.unlinked.code.replace(co_consts=(*constants, *probes, *exits, _traceback_of))
+        self.code = self.unlinked.code.replace(
+            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, self.plan.inlinable))
+        )
 
     def place_at(self, unit: int) -> tuple[int, bool]:
         """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on *unit*."""
