@@ -19,13 +19,11 @@ Knuth & Stevenson, BIT 13, 1973, for the closed graph; Ball & Larus, TOPLAS 16, 
 from __future__ import annotations
 
 from bisect import bisect_right
-from opcode import HAVE_ARGUMENT, stack_effect
 
 from instrument.flow.instructions import (
     CALL,
     FOR_ITER,
     JUMPS,
-    KW_NAMES,
     LOAD_ATTR,
     MAY_RERAISE,
     OPCODES,
@@ -283,12 +281,8 @@ class ControlFlowGraph:
     def _method_called_by(self, call: int) -> str | None:
         """Return the name that the callable of *call* was looked up by on an object, None if it was not or is not certain."""
         instructions = self.instructions
-        missing = instructions.args[call]
-        index = call - 1 if instructions.ops[call - 1] != KW_NAMES else call - 2
-        while missing > 0 and index not in self.firsts:
-            missing -= stack_effect(instructions.ops[index], instructions.args[index] if _has_argument(instructions, index) else None)
-            index -= 1
-        if missing or instructions.ops[index] != LOAD_ATTR or not instructions.args[index] & 1:
+        index = instructions.callable_of(call)
+        if index < 0 or instructions.ops[index] != LOAD_ATTR or not instructions.args[index] & 1:
             return None
         return instructions.code.co_names[instructions.args[index] >> 1]
 
@@ -323,10 +317,6 @@ class ControlFlowGraph:
 def build(code: Instructions) -> ControlFlowGraph:
     """Return the control-flow graph of *code*; raise ValueError if its shape is not one that a compiler makes."""
     return ControlFlowGraph(code)
-
-
-def _has_argument(instructions: Instructions, index: int) -> bool:
-    return instructions.ops[index] >= HAVE_ARGUMENT
 
 
 def _await_loops(instructions: Instructions) -> frozenset[int]:

@@ -36,9 +36,21 @@ def opcodes(*names: str) -> frozenset[int]:
 
 
 CACHES = _caches()
+CALLS = opcodes("CALL", "CALL_KW")
 EXTENDED_ARG = OPCODES["EXTENDED_ARG"]
 CALL = OPCODES["CALL"]
-KW_NAMES = OPCODES.get("KW_NAMES", -1)
+CALL_KW = OPCODES.get("CALL_KW", -1)
+PUSH_NULL = OPCODES["PUSH_NULL"]
+LOAD_CONST = OPCODES["LOAD_CONST"]
+#: Instructions that push what they find under a name, and how far their argument is shifted to make room for flags.
+NAMED = {
+    OPCODES["LOAD_NAME"]: 0,
+    OPCODES["LOAD_GLOBAL"]: 1,
+    OPCODES["LOAD_ATTR"]: int(sys.version_info >= (3, 12)),
+    OPCODES.get("LOAD_METHOD", -1): 0,
+}
+_NAMES_OF_CALL = opcodes("KW_NAMES")
+_PARTS_OF_CALL = opcodes("KW_NAMES", "PRECALL")
 LOAD_ATTR = OPCODES["LOAD_ATTR"]
 RESUME = OPCODES["RESUME"]
 RETURN_GENERATOR = OPCODES["RETURN_GENERATOR"]
@@ -172,6 +184,36 @@ class Instructions:
     def index_at(self, unit: int) -> int:
         """Return the index of the instruction that *unit* belongs to, its caches included."""
         return bisect_right(self.starts, unit) - 1
+
+    def start_of_call(self, call: int) -> int:
+        """Return the first of the instructions that make up the call at *call*: its keywords and PRECALL belong to it."""
+        while call > 0 and self.ops[call - 1] in _PARTS_OF_CALL:
+            call -= 1
+        return call
+
+    def keywords_of(self, call: int) -> tuple[str, ...]:
+        """Return the names of the keyword arguments of *call*."""
+        start = self.start_of_call(call)
+        if self.ops[start] in _NAMES_OF_CALL:
+            names = self.code.co_consts[self.args[start]]
+        elif self.ops[call] == CALL_KW and self.ops[call - 1] == LOAD_CONST:
+            names = self.code.co_consts[self.args[call - 1]]
+        else:
+            names = ()
+        return names if isinstance(names, tuple) else ()
+
+    def callable_of(self, call: int) -> int:
+        """Return the instruction that pushed the callable of *call*; -1 if the operands are not computed in a straight line."""
+        missing = self.args[call] + (self.ops[call] == CALL_KW)
+        index = self.start_of_call(call) - 1
+        ops = self.ops
+        while missing > 0 and index > self.first and self.targets[index] < 0:
+            op = ops[index]
+            missing -= opcode.stack_effect(op, self.args[index] if op >= opcode.HAVE_ARGUMENT else None)
+            index -= 1
+        if ops[index] == PUSH_NULL:
+            index -= 1
+        return -1 if missing or self.targets[index] >= 0 else index
 
     def describe(self, index: int) -> str:
         """Return one line about the instruction at *index*, for messages and drawings."""

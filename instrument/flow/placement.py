@@ -7,7 +7,7 @@ A control-flow graph comes in, a Plan goes out: where probes stand, and how all 
   (Knuth & Stevenson, BIT 13, 1973; Ball & Larus, TOPLAS 16, 1994; GCC's -fprofile-arcs; LLVM's PGOInstrumentation).
 - `line`: a probe for every line event and every function entry. The plain reference that `minimal` is tested against.
 - `events`: the places of `line`, for probes that do not count but call (tracing lines as they run); `calls`: only those
-  of function entries.
+  of function entries; `nothing`: none, for code that is not measured but may execute code that is.
 
 Exceptional exits need no chord: GCC must put such edges on its tree because it cannot count them, but an exception
 table can, at no cost until an exception is raised (rewrite.probes).
@@ -16,7 +16,8 @@ table can, at no cost until an exception is raised (rewrite.probes).
 from __future__ import annotations
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge
-from instrument.flow.instructions import RESUME, SEND, YIELD_VALUE
+from instrument.flow.instructions import CALLS as CALL_OPS
+from instrument.flow.instructions import NAMED, RESUME, SEND, YIELD_VALUE, Instructions
 from instrument.flow.lines import PY311
 from instrument.flow.spanning import leaves_first, maximum_spanning_tree
 
@@ -25,6 +26,7 @@ LINE = "line"
 EVENTS = "events"
 CALLS = "calls"
 CALLING = (EVENTS, CALLS)
+NOTHING = "nothing"
 PLACEMENTS = (MINIMAL, LINE)
 
 # Where a probe stands. The number beside it is the index of an instruction.
@@ -65,6 +67,7 @@ class Plan:
     measures    what each counter counts: the number of a chord, or (is an entry, lines)
     inlinable   for each INLINED probe, the name of the method that is called, None if the callable is not looked up
     exits       what is recorded on exceptional exits, one for each record: (number of the entry or -1, RAISED or RESTORED)
+    executions  calls that may be of `exec` or `eval`, and which of their arguments is the namespace, 0 for none
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without an event)
     blocks      first and last instruction of each block
     left        instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
@@ -78,6 +81,7 @@ class Plan:
         "edges",
         "entries",
         "events",
+        "executions",
         "exits",
         "inlinable",
         "left",
@@ -99,19 +103,22 @@ class Plan:
         )
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
+        self.executions = _executions(graph.instructions)
         self.probes: list[Probe] = []
         self.measures: list[int | tuple[bool, tuple[int, ...]]] = []
         self.steps: list[tuple[int, int]] = []
-        self.inlinable = [name for _, _, name in graph.inlinable_calls] if placement != CALLS else []
+        self.inlinable = [name for _, _, name in graph.inlinable_calls] if placement not in (CALLS, NOTHING) else []
         if placement == MINIMAL:
             self._place_on_chords(graph)
         elif placement in (LINE, EVENTS):
             self._place_on_lines(graph)
         elif placement == CALLS:
             self._place_on_entries(graph)
+        elif placement == NOTHING:
+            self.exits = []
         else:
             raise ValueError(f"placement {placement!r} is not one of {PLACEMENTS}")
-        for call, line, _ in graph.inlinable_calls if placement != CALLS else ():
+        for call, line, _ in graph.inlinable_calls if placement not in (CALLS, NOTHING) else ():
             self.probes.append(Probe(INLINED, call))
             self.measures.append((False, (line,)))
 
@@ -170,6 +177,35 @@ def _exits(graph: ControlFlowGraph) -> list[tuple[int, str]]:
     }
     records += [(number, RESTORED) for number in sorted(restored) if graph.entries[number].line is not None]
     return records
+
+
+EXECUTORS = frozenset(("exec", "eval"))
+
+
+def _executions(instructions: Instructions) -> list[tuple[int, int]]:
+    """Return the calls of *instructions* that may be of `exec` or `eval`, with the number of their namespace argument."""
+    names = instructions.code.co_names
+    if EXECUTORS.isdisjoint(names):
+        return []
+    found = []
+    for index, op in enumerate(instructions.ops):
+        n_arguments = instructions.args[index]
+        if op not in CALL_OPS or not 0 < n_arguments <= 4:
+            continue
+        pushed = instructions.callable_of(index)
+        if pushed >= 0:
+            name_of = NAMED.get(instructions.ops[pushed])
+            if name_of is None or names[instructions.args[pushed] >> name_of] not in EXECUTORS:
+                continue
+        keywords = instructions.keywords_of(index)
+        n_positional = n_arguments - len(keywords)
+        if n_positional < 1:
+            continue
+        namespace = 2 if n_positional > 1 else 0
+        if "globals" in keywords:
+            namespace = n_positional + 1 + keywords.index("globals")
+        found.append((index, namespace))
+    return found
 
 
 def _place(graph: ControlFlowGraph, edge: Edge) -> Probe:

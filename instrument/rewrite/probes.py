@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = sys.version_info[:2]
 #: How many stack entries a probe, or the body of an exit stub, needs above those of the code around it.
-STACK_OF_PROBE = 4
+STACK_OF_PROBE = 6
 #: Up to 3.13 the interpreter pushes lasti as an int. From 3.14 on it is a tagged integer, which must not be copied into
 #: Python objects; the traceback's newest entry, which is this frame's, says the same.
 LASTI_IS_AN_INT = VERSION <= (3, 13)
@@ -146,6 +146,30 @@ def count_if_inlined(counter: list[ConcreteInstr], location: InstrLocation) -> l
     #                                                           stack: … answer result
     rows: list[tuple[str, int | None]] = [("SWAP", 2), ("POP_JUMP_IF_FALSE", len(counter))]
     return _assemble(rows, location) + counter
+
+
+def prepare_to_execute(
+    n_arguments: int, namespace: int, has_keywords: bool, execute: int, location: InstrLocation
+) -> list[ConcreteInstr]:
+    """Return what stands before a call of `exec` or `eval`: let the constant at *execute* exchange its first argument.
+
+    It is called with the callable, the argument, and the argument numbered *namespace* (the callable again if that is 0), and
+    is done before the call: no frame of ours is on the stack while the program's code is executed.
+    """
+    above = n_arguments + has_keywords
+    push = [("PUSH_NULL", None), ("LOAD_CONST", execute)]
+    if VERSION >= (3, 13):
+        push.reverse()
+    rows: list[tuple[str, int | None]] = [
+        *push,  #                                               stack: … callable first … names NULL execute
+        ("COPY", above + (4 if VERSION >= (3, 13) else 3)),  #  stack: … NULL execute callable
+        ("COPY", above + 3),  #                                 stack: … NULL execute callable first
+        ("COPY", above + 5 - namespace if namespace else 2),  # without a namespace, the callable stands in for it
+    ]
+    if VERSION == (3, 11):
+        rows.append(("PRECALL", 3))
+    rows += [("CALL", 3), ("SWAP", above + 1), ("POP_TOP", None)]
+    return _assemble(rows, location)
 
 
 class WasInlined:

@@ -13,6 +13,7 @@ comfortable `bytecode.Bytecode` orders constants and names anew and costs twice 
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import accumulate
 
 from instrument.errors import RewriteError
@@ -20,8 +21,8 @@ from instrument.flow.graph import ControlFlowGraph
 from instrument.flow.instructions import (
     BACKWARD,
     CACHES,
+    CALL_KW,
     JUMPS,
-    KW_NAMES,
     MAY_RERAISE,
     OPCODES,
     OPNAMES,
@@ -36,6 +37,7 @@ from instrument.rewrite import probes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
 
     from bytecode import ConcreteInstr, InstrLocation
@@ -50,7 +52,8 @@ class Unlinked:
     """Rewritten code with placeholders for its counters, and where its instructions are.
 
     *code*: constants from *n_constants* on are placeholders: counters in the order of the Plan's probes, then records of
-    exits in the order of the Plan's exits, then one TracebackOf, then a WasInlined for each call that the Plan asks about.
+    exits in the order of the Plan's exits, then one TracebackOf, then a WasInlined for each call that the Plan asks about,
+    then what prepares code that is executed.
     *units*: the place of each of the *n_instructions* originals in code units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
     """
 
@@ -109,7 +112,16 @@ class _Rewriting:
             by_place[probe.where].setdefault(probe.index, []).append(number)
         self.before, self.falling = by_place[BEFORE], by_place[FALLING]
         self.taken, self.raising = by_place[TAKEN], by_place[RAISING]
-        self.inlined = {index: (numbers[0], k) for k, (index, numbers) in enumerate(by_place[INLINED].items())}
+        self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
+        self.execute = self.traceback_of + 1 + len(self.inlined)
+        self.prepared: dict[int, list[Callable[[InstrLocation], list[ConcreteInstr]]]] = {}
+        for number, call in enumerate(self.inlined):
+            ask = partial(probes.ask_whether_inlined, instructions.args[call], self.traceback_of + 1 + number)
+            self.prepared.setdefault(instructions.start_of_call(call), []).append(ask)
+        for call, namespace in plan.executions:
+            has_keywords = instructions.ops[call] == CALL_KW
+            prepare = partial(probes.prepare_to_execute, instructions.args[call], namespace, has_keywords, self.execute)
+            self.prepared.setdefault(instructions.start_of_call(call), []).append(prepare)
 
     # Emitting ##########################################################################################################
 
@@ -156,11 +168,8 @@ class _Rewriting:
         for number in self.before.get(index, ()):
             self._probe(number, location)
         self._cover(self._led_to(index))
-        if index + (op == KW_NAMES) in self.inlined:
-            call = index + (op == KW_NAMES)
-            _, k = self.inlined[call]
-            if op == KW_NAMES or above != KW_NAMES:
-                out.extend(probes.ask_whether_inlined(instructions.args[call], self.traceback_of + 1 + k, location))
+        for prepared in self.prepared.get(index, ()):
+            out.extend(prepared(location))
         end = unit + 1 + CACHES[op]
         target = instructions.targets[index]
         if target < 0:
@@ -168,7 +177,7 @@ class _Rewriting:
             out.extend(self.units[start:end])
             if index in self.inlined:
                 waiting, self.out = out, []
-                self._probe(self.inlined[index][0], location)
+                self._probe(self.inlined[index], location)
                 waiting.extend(probes.count_if_inlined(self.out, location))
                 self.out = waiting
             return
@@ -223,6 +232,8 @@ class _Rewriting:
             restores = op == OPCODES["RERAISE"] and instructions.args[index] and (handler, RESTORED) in self.records
             if restores:
                 return RESTORED, handler
+            return (_DIRECT, handler) if handler >= 0 else None
+        if (handler, RAISED) not in self.records:
             return (_DIRECT, handler) if handler >= 0 else None
         return RAISED, handler
 
@@ -355,7 +366,7 @@ class _Rewriting:
             )
             entries.append(entry)
         concrete.exception_table = entries
-        concrete.consts = [*concrete.consts, *[None] * (self.traceback_of + 1 + len(self.inlined) - self.n_constants)]
+        concrete.consts = [*concrete.consts, *[None] * (self.execute + 1 - self.n_constants)]
         if not probes.LASTI_IS_AN_INT and self.tb_lasti == len(concrete.names):
             concrete.names = [*concrete.names, "tb_lasti"]
         list.__setitem__(concrete, slice(None), self.out)

@@ -63,10 +63,12 @@ class Live:
         self.exits: list[ExitRecords] = []
         self.first = self.last = 0
 
-    def link(self, constants: tuple[object, ...], probes: Iterable[object], exits: Iterable[object]) -> None:
-        """Make `code` live: *constants* are its own, *probes* and *exits* what stands in for the placeholders."""
+    def link(
+        self, constants: tuple[object, ...], probes: Iterable[object], exits: Iterable[object], execute: object
+    ) -> None:
+        """Make `code` live: *constants* are its own, *probes*, *exits* and *execute* what stands in for the placeholders."""
         self.code = self.unlinked.code.replace(
-            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, self.plan.inlinable))
+            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, self.plan.inlinable), execute)
         )
 
     def place_at(self, unit: int) -> tuple[int, bool]:

@@ -1,4 +1,4 @@
-"""Make live what is imported.
+"""Make live what is imported, and what the program executes itself.
 
 Modules come in as the import system executes them; their code goes on instrumented. Every loader of source, bytecode files and zip
 archives executes a module by one method, `_LoaderBasics.exec_module`; while something is measured, ours stands in its
@@ -6,16 +6,25 @@ place. So finders, specs, loaders and `sys.meta_path` are those that the program
 `spec_from_file_location` are covered, and bytecode caches remain the interpreter's own.
 
 The method calls itself a part of importlib: the interpreter takes importlib's frames out of tracebacks by their file name.
+
+Code that the program compiles and passes to `exec` or `eval` is exchanged just before the call (rewrite.probes), so that none of our
+frames is on the stack while it runs.
 """
 
 from __future__ import annotations
+
+import __future__
+
+import builtins
+import sys
+from types import CodeType
 
 from importlib import _bootstrap, _bootstrap_external  # type: ignore[attr-defined]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, ModuleType
+    from types import ModuleType
 
     Instrumenter = Callable[[CodeType, dict[str, object]], CodeType]
 
@@ -58,3 +67,48 @@ def uninstall(instrumenter: Instrumenter) -> None:
     _instrumenters.remove(instrumenter)
     if not _instrumenters:
         _loader.exec_module = _original
+
+
+# What programs execute ################################################################################################
+
+_exec, _eval = builtins.exec, builtins.eval
+_modes: dict[object, str] = {_exec: "exec", _eval: "eval"}
+_FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+#: Code of source texts that were executed lately, so that a loop around `eval` compiles and rewrites its text once.
+_compiled: dict[tuple[str | bytes, str, int], CodeType] = {}
+_N_COMPILED = 512
+
+
+def prepare(function: object, source: object, namespace: object) -> object:
+    """Return what *function*, if it is `exec` or `eval`, is to execute instead of *source* in *namespace*.
+
+    Without a namespace (None, or *function* in its place) it is that of the caller. What does not compile is left alone: executing it will say so.
+    """
+    if not _instrumenters or type(function) is not type(_exec) or function not in _modes:
+        return source
+    caller = sys._getframe(1)
+    if namespace is None or namespace is function:
+        namespace = caller.f_globals
+    if type(source) is not CodeType:
+        if type(source) not in (str, bytes):
+            return source
+        source = _compile(source, _modes[function], caller.f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
+    if type(source) is CodeType and type(namespace) is dict:
+        for instrumenter in _instrumenters:
+            source = instrumenter(source, namespace)
+    return source
+
+
+def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | bytes:
+    key = source, mode, flags
+    code = _compiled.get(key)
+    if code is None:
+        text = source.lstrip(" \t" if isinstance(source, str) else b" \t") if mode == "eval" else source  # type: ignore[arg-type]
+        try:
+            code = compile(text, "<string>", mode, flags, dont_inherit=True)
+        except Exception:
+            return source
+        if len(_compiled) >= _N_COMPILED:
+            _compiled.clear()
+        _compiled[key] = code
+    return code

@@ -20,7 +20,7 @@ from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import conservation, graph, placement
 from instrument.flow.instructions import Instructions
 from instrument.rewrite import probes, rewriter
-from instrument.runtime import counters
+from instrument.runtime import counters, importer
 from instrument.runtime.counters import Live
 
 TYPE_CHECKING = False
@@ -98,13 +98,14 @@ class Session:
             live.exits = [counters.ExitRecords(counters.make_counter) for _ in plan.exits]
             live.first = len(self.counters)
             live.last = live.first + len(made)
-            live.link(constants, made, live.exits)
+            live.link(constants, made, live.exits, importer.prepare)
             self.counters.extend(made)
         else:
             live.link(
                 constants,
                 [counters.partial(self._passed, live, number) for number in range(len(plan.probes))],
                 [counters.partial(self._raised, live, number) for number in range(len(plan.exits))],
+                importer.prepare,
             )
         self.lives.append(live)
         self._by_original[id(code)] = live
