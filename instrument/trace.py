@@ -25,7 +25,7 @@ import token  # noqa: F401
 import tokenize  # noqa: F401
 from _thread import get_ident
 from time import monotonic
-from types import CodeType
+from types import CodeType, FunctionType
 
 from instrument.flow import placement as placements
 from instrument.report import text
@@ -33,7 +33,7 @@ from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer
 from instrument.runtime.selection import Ignore, module_name
-from instrument.runtime.session import Session, Window, session
+from instrument.runtime.session import Session, Window, adopt_functions, executes, is_live, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -275,6 +275,7 @@ class _Measurement:
     def __init__(self, trace: Trace | None, caller: _Caller | None) -> None:
         self.trace = trace
         self.caller = caller
+        self.window: Window | None = None
         if trace is None:
             return
         where = trace._placement
@@ -294,17 +295,38 @@ class _Measurement:
         return self._instrument(cmd, namespace)
 
     def _instrument(self, code: CodeType, namespace: dict[str, object]) -> CodeType:
+        """Return what runs in *namespace* in place of *code*, which is about to run for the first time."""
         assert self.trace is not None
         file = namespace.get("__file__")
         if not self.trace._selects(file):
-            return code
+            return session(placements.NOTHING).live_code(code, None) if executes(code) else code
+        if isinstance(file, str):
+            self._decide(file)
         return self.session.live_code(code, file if isinstance(file, str) else None)
+
+    def _decide(self, file: str) -> None:
+        """Where the module that is called first decides for all of its name, note which one is."""
+        assert self.trace is not None
+        ignore = self.trace.ignore
+        name = module_name(file)
+        if ignore.depends_on_order(name):
+            if self.caller is None and self.window is not None:
+                for live in self.session.entered_since(self.window, name):
+                    ignore.names(live.file, name)
+            ignore.names(file, name)
+
+    def _choose(self, function: FunctionType) -> Session | None:
+        """Return the session that *function*, which existed before, becomes a part of; None if it stays as it is."""
+        assert self.trace is not None
+        if self.trace._selects(function.__globals__.get("__file__")):
+            return self.session
+        return session(placements.NOTHING) if executes(function.__code__) and not is_live(function.__code__) else None
 
     def __enter__(self) -> None:
         if self.trace is None:
             return
         _going_on.append(self.session.placement)
-        self.session.adopt_functions(self.trace._selects)
+        adopt_functions(self._choose)
         importer.install(self._instrument)
         if self.caller is None:
             self.window = Window(self.session)
@@ -316,10 +338,10 @@ class _Measurement:
         if self.trace is None:
             return
         importer.uninstall(self._instrument)
-        if self.caller is None:
+        if self.window is not None:
             self.trace._windows.remove(self.window)
             self.trace._take(self.window)
-        else:
+        if self.caller is not None:
             self.session.listeners.remove(self.caller)
             if not self.session.listeners:
                 self.session.release_functions()

@@ -22,6 +22,7 @@ from instrument.flow.instructions import Instructions
 from instrument.rewrite import probes, rewriter
 from instrument.runtime import counters, importer
 from instrument.runtime.counters import Live
+from instrument.runtime.selection import module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,29 +129,19 @@ class Session:
         for listener in self.listeners:
             listener.raised(live, record, exception, sys._getframe(1))
 
-    def adopt_functions(self, selects: Callable[[str | None], bool]) -> None:
-        """Exchange the code of every function there is, where *selects* says so of its module's `__file__`."""
-        ours = {id(vars(module)) for module in isolation.own}
-        for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] == __name__.partition(".")[0] and module is not None:
-                ours.add(id(vars(module)))
-        for thing in gc.get_objects():
-            if type(thing) is not FunctionType or id(thing.__globals__) in ours:
-                continue
-            code = thing.__code__
-            if id(code) in self._by_code or id(code) in self._refused:
-                continue
-            file = thing.__globals__.get("__file__")
-            if selects(file):
-                live = self.live_code(code, file)
-                if live is not code:
-                    thing.__code__ = live
-
     def release_functions(self) -> None:
         """Give every function whose code was exchanged its original back."""
         for thing in gc.get_objects():
             if type(thing) is FunctionType and id(thing.__code__) in self._by_code:
                 thing.__code__ = self._by_code[id(thing.__code__)].original
+
+    def entered_since(self, window: Window, name: str) -> Iterator[Live]:
+        """Yield the code of modules called *name* that ran since *window* was opened."""
+        for live in self.lives:
+            if live.file and module_name(live.file) == name:
+                left = counters.read(self.counters[live.first : live.last])
+                if left != window.left_at_opening[live.first : live.last] and any(n != counters.FULL for n in left):
+                    yield live
 
     # Reading ###########################################################################################################
 
@@ -213,6 +204,7 @@ class Window:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._last = session.snapshot()
+        self.left_at_opening = self._last.left
 
     def take(self) -> Iterator[tuple[Live, Counts]]:
         """Yield what each code object counted since the opening, or since `take` was called before."""
@@ -246,6 +238,37 @@ class Window:
                 continue
             if counts.lines or counts.entered:
                 yield live, counts
+
+
+def adopt_functions(choose: Callable[[FunctionType], Session | None]) -> None:
+    """Exchange the code of every function there is for its twin in the session that *choose* returns for it, if any."""
+    ours = {id(vars(module)) for module in isolation.own}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == __name__.partition(".")[0] and module is not None:
+            ours.add(id(vars(module)))
+    for thing in gc.get_objects():
+        if type(thing) is FunctionType and id(thing.__globals__) not in ours:
+            chosen = choose(thing)
+            if chosen is not None:
+                file = thing.__globals__.get("__file__")
+                live = chosen.live_code(thing.__code__, file if isinstance(file, str) else None)
+                if live is not thing.__code__:
+                    thing.__code__ = live
+
+
+def is_live(code: CodeType) -> bool:
+    """Return whether *code* is that of a session."""
+    return id(code) in _pristine
+
+
+def executes(code: CodeType) -> bool:
+    """Return whether *code*, or code nested in it, mentions `exec` or `eval`."""
+    waiting = [code]
+    for inner in waiting:
+        if not placement.EXECUTORS.isdisjoint(inner.co_names):
+            return True
+        waiting.extend(constant for constant in inner.co_consts if type(constant) is CodeType)
+    return False
 
 
 def _difference(now: dict[int, int], before: dict[int, int]) -> dict[int, int]:
