@@ -18,6 +18,7 @@ import os
 import pathlib
 import pickle
 import re
+import resource
 import signal
 import sys
 import time
@@ -35,6 +36,9 @@ COMPARED = "count", "countfuncs", "countcallers"
 
 #: A program that takes longer than this many seconds is a finding, too.
 TIME_LIMIT = 20
+
+#: A worker that takes more bytes than this meets MemoryError: a loop without end is no reason to swap.
+MEMORY_LIMIT = 3 << 30
 
 #: How many programs one fork judges: enough to hide the fork's cost, few enough to lose little to a crash.
 BATCH = 50
@@ -108,6 +112,7 @@ def in_fork(function, *arguments):
     if pid == 0:
         os.close(reader)
         signal.alarm(TIME_LIMIT)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
         answer = function(*arguments)
         with open(writer, "wb") as stream:
             stream.write(pickle.dumps(answer))

@@ -1,33 +1,23 @@
 """The oracle: run a program under the standard library's `trace` and under `instrument`, and say where they differ.
 
-Paths of programs come in, one Outcome for each goes out. Every program runs in a process of its own: a driver (this
-file, started as a script) imports both tools once and forks for each program, so that both tools find the same modules
-already imported, and no program sees what another left behind. Hashes are seeded and automatic garbage collection is
-off, because either would let a program take another path in the second run.
+Paths of programs come in, one Outcome for each goes out. The programs run in processes of their own, see oracle_driver.
 """
 
 import dataclasses
 import difflib
-import gc
-import io
 import os
 import pathlib
 import pickle
 import re
-import signal
 import subprocess
 import sys
-import threading
-import trace
-import traceback
-import types
+
+import oracle_driver
+from oracle_driver import is_tool
 
 TESTS = pathlib.Path(__file__).resolve().parent
 PROGRAMS = TESTS / "programs"
 ROOT = TESTS.parent
-
-#: A program that runs longer than this many seconds is killed, and its outcome says so.
-TIME_LIMIT = 60
 
 
 @dataclasses.dataclass
@@ -111,7 +101,7 @@ def run_programs(paths, placement=None, **arguments):
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONWARNINGS": "ignore",
     }
-    done = subprocess.run([sys.executable, __file__], input=request, capture_output=True, env=environment)
+    done = subprocess.run([sys.executable, oracle_driver.__file__], input=request, capture_output=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"the driver ended with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
     return [Outcome(**fields) for fields in pickle.loads(done.stdout)]
@@ -156,11 +146,6 @@ def printed(outcome):
     return [line for line in lines if not line.startswith(("<frozen ", " --- modulename: <frozen "))]
 
 
-def is_tool(name):
-    """Tell whether the file called *name* belongs to one of the two tools, to this driver or to what they need."""
-    return name in TOOL_FILES or name.startswith(("<frozen", *TOOL_FOLDERS))
-
-
 def difference(expected, found, path=None):
     """Return a text that shows how *found* differs from *expected*, or "" if it does not.
 
@@ -184,125 +169,3 @@ def difference(expected, found, path=None):
             source = lines[key[1] - 1] if 0 < key[1] <= len(lines) else ""
             rows.append(f"{key[1]:6} {expected.get(key, '-'):>6} {found.get(key, '-'):>11}  {source}")
     return "\n".join(rows)
-
-
-def _tool_folders():
-    """Return the folders whose files are never compared, with a closing separator each."""
-    folders = [ROOT / "instrument"]
-    try:
-        import bytecode
-    except ImportError:
-        pass
-    else:
-        folders.append(pathlib.Path(bytecode.__file__).parent)
-    return tuple(str(folder) + os.sep for folder in folders)
-
-
-TOOL_FILES = {__file__, str(TESTS / "oracle.py"), trace.__file__}
-TOOL_FOLDERS = _tool_folders()
-
-
-# -- the driver ------------------------------------------------------------------------------------------------------
-
-
-def drive():
-    """Read a request from stdin, run its programs, each in a fork, and write the outcomes to stdout."""
-    paths, placement, arguments = pickle.loads(sys.stdin.buffer.read())
-    try:
-        import instrument.trace as instrument_trace
-    except ImportError:
-        if placement is not None:
-            raise
-    if placement is None:
-        make_tracer = trace.Trace
-    else:
-        make_tracer = instrument_trace.Trace
-        arguments = {**arguments, "placement": placement}
-    # Formatting a traceback imports modules at its first use; both tools shall find them imported.
-    try:
-        raise ValueError
-    except ValueError:
-        traceback.format_exc()
-    outcomes = [_in_child(_outcome, path, make_tracer, arguments) for path in paths]
-    sys.stdout.buffer.write(pickle.dumps(outcomes))
-
-
-def _in_child(function, *arguments):
-    """Return what *function* returns in a forked child, or the fields of an Outcome that says how the child died."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        signal.alarm(TIME_LIMIT)
-        try:
-            answer = function(*arguments)
-        except BaseException:
-            answer = {"status": "the driver failed", "stderr": traceback.format_exc()}
-        with open(writer, "wb") as stream:
-            stream.write(pickle.dumps(answer))
-        os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as stream:
-        answer = stream.read()
-    _, status = os.waitpid(pid, 0)
-    if status or not answer:
-        return {"status": f"killed by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"died: {status}"}
-    return pickle.loads(answer)
-
-
-def _outcome(path, make_tracer, arguments):
-    """Run the program at *path* under `make_tracer(**arguments)` and return the fields of its Outcome."""
-    with open(path, "rb") as stream:
-        code = compile(stream.read(), path, "exec", dont_inherit=True)
-    module = types.ModuleType("__main__")
-    module.__file__ = path
-    sys.modules["__main__"] = module
-    sys.argv = [path]
-    sys.path[0] = os.path.dirname(path)
-    sys.stdin = open(os.devnull)
-    sys.stdout, sys.stderr = stdout, stderr = io.StringIO(), io.StringIO()
-    tracers = []
-
-    def audit(event, _):
-        if event in ("sys.settrace", "sys.setprofile"):
-            caller = sys._getframe(1).f_code.co_filename
-            if caller.startswith(TOOL_FOLDERS):
-                tracers.append((event, caller))
-
-    sys.addaudithook(audit)
-    gc.collect()
-    gc.disable()
-    tracer = make_tracer(**arguments)
-    status = 0
-    try:
-        tracer.runctx(code, module.__dict__, module.__dict__)
-    except SystemExit as leaving:
-        status = leaving.code
-    except BaseException as error:
-        status = 1
-        error.__traceback__ = _without_tools(error.__traceback__)
-        stderr.write("".join(traceback.format_exception(error)))
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
-    results = tracer.results()
-    return {
-        "counts": dict(results.counts),
-        "calledfuncs": dict(results.calledfuncs),
-        "callers": dict(results.callers),
-        "stdout": stdout.getvalue(),
-        "stderr": stderr.getvalue(),
-        "status": status if isinstance(status, (int, str, type(None))) else repr(status),
-        "tracers": tuple(tracers),
-    }
-
-
-def _without_tools(chain):
-    """Return the traceback *chain* from its first entry on that belongs to the program."""
-    while chain is not None and is_tool(chain.tb_frame.f_code.co_filename):
-        chain = chain.tb_next
-    return chain
-
-
-if __name__ == "__main__":
-    drive()

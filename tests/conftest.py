@@ -1,0 +1,19 @@
+"""Hypothesis profiles: "ci" is small and the same every time; HYPOTHESIS_PROFILE=long looks for something new."""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+# The phase that explains a failure would set a trace function of its own, in the middle of programs that are traced.
+PHASES = [phase for phase in Phase if phase is not Phase.explain]
+
+settings.register_profile(
+    "ci",
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
