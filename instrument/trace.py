@@ -283,16 +283,11 @@ class _Measurement:
             where = _going_on[0]
         self.session: Session = session(where)
 
-    def compiled(self, cmd: str | bytes | CodeType, namespace: dict[str, object]) -> str | bytes | CodeType:
-        """Return *cmd* as live code; as it is if it is not measured, or does not compile: executing it will say so."""
-        if self.trace is None:
-            return cmd
+    def compiled(self, cmd: str | bytes | CodeType, namespace: dict[str, object]) -> CodeType:
+        """Return *cmd* as code, live if it is measured."""
         if not isinstance(cmd, CodeType):
-            try:
-                cmd = compile(cmd, "<string>", "exec", dont_inherit=True)
-            except Exception:
-                return cmd
-        return self._instrument(cmd, namespace)
+            cmd = compile(cmd, "<string>", "exec", dont_inherit=True)
+        return cmd if self.trace is None else self._instrument(cmd, namespace)
 
     def _instrument(self, code: CodeType, namespace: dict[str, object]) -> CodeType:
         """Return what runs in *namespace* in place of *code*, which is about to run for the first time."""

@@ -13,7 +13,7 @@ Counts that contradict each other are reported, never repaired.
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
+from _bisect import bisect_right
 
 from instrument.counts import Counts
 from instrument.errors import ConservationError

@@ -18,7 +18,7 @@ Knuth & Stevenson, BIT 13, 1973, for the closed graph; Ball & Larus, TOPLAS 16, 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from _bisect import bisect_right
 
 from instrument.flow.instructions import (
     CALL,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import opcode
 import sys
-from bisect import bisect_right
+from _bisect import bisect_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,6 +184,11 @@ class Instructions:
     def index_at(self, unit: int) -> int:
         """Return the index of the instruction that *unit* belongs to, its caches included."""
         return bisect_right(self.starts, unit) - 1
+
+    def falls_into(self, index: int) -> bool:
+        """Return whether control can go on to the instruction at *index* from the one above it."""
+        above = self.ops[index - 1]
+        return above not in RETURNS and above not in RAISES and above not in PLAIN_JUMPS
 
     def start_of_call(self, call: int) -> int:
         """Return the first of the instructions that make up the call at *call*: its keywords and PRECALL belong to it."""

@@ -32,7 +32,7 @@ PLACEMENTS = (MINIMAL, LINE)
 # Where a probe stands. The number beside it is the index of an instruction.
 BEFORE = "before"  # whenever control arrives at the instruction, however it came
 FALLING = "falling"  # when control falls into the instruction from the one above, not when it jumps there
-TAKEN = "taken"  # when the conditional jump is taken: needs a block of its own, and a second jump
+TAKEN = "taken"  # when the conditional jump is taken: before its target if nothing falls into that, else behind a second jump
 INLINED = "inlined"  # when the call returns, if the interpreter inlined it
 RAISING = "raising"  # when the instruction raises again what was caught: in the exception's path
 
@@ -287,10 +287,11 @@ def weigh(graph: ControlFlowGraph, places: list[Probe]) -> list[float]:
     weights = []
     for number, edge in enumerate(graph.edges):
         # No two of these close a circle: each leads outwards.
-        if edge.kind == RERAISED or (SEND_IS_SHORT and places[number].where == TAKEN and ops[edge.at] == SEND):
+        jumps_twice = places[number].where == TAKEN and graph.instructions.falls_into(edge.target_instruction)
+        if edge.kind == RERAISED or (SEND_IS_SHORT and jumps_twice and ops[edge.at] == SEND):
             weights.append(float("inf"))
             continue
-        cost = _SECOND_JUMP if places[number].where == TAKEN else 1.0
+        cost = _SECOND_JUMP if jumps_twice else 1.0
         weights.append((frequency[number] + 1e-6) * cost * (1.0 + _FIRST_IS_BETTER * number))
     return weights
 

@@ -112,6 +112,13 @@ class _Rewriting:
             by_place[probe.where].setdefault(probe.index, []).append(number)
         self.before, self.falling = by_place[BEFORE], by_place[FALLING]
         self.taken, self.raising = by_place[TAKEN], by_place[RAISING]
+        # Where nothing falls into the target of a jump, the probe of one such jump can stand right before it.
+        self.landing: dict[int, int] = {}
+        for index in sorted(self.taken, key=lambda index: instructions.ops[index] != SEND):
+            target = instructions.targets[index]
+            if not instructions.falls_into(target):
+                self.landing.setdefault(target, index)
+        self.landing_label: dict[int, int] = {}
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
         self.execute = self.traceback_of + 1 + len(self.inlined)
         self.prepared: dict[int, list[Callable[[InstrLocation], list[ConcreteInstr]]]] = {}
@@ -164,6 +171,11 @@ class _Rewriting:
                     self._cover((RAISED, instructions.handlers[index - 1]))
                 for number in self.falling[index]:
                     self._probe(number, location)
+            if index in self.landing:
+                self._cover((RAISED, instructions.handlers[index - 1]))
+                self._set(self._landing_at(index))
+                for number in self.taken[self.landing[index]]:
+                    self._probe(number, location)
         self.arrival[index] = len(out)
         for number in self.before.get(index, ()):
             self._probe(number, location)
@@ -186,12 +198,15 @@ class _Rewriting:
         name = OPNAMES[op]
         key = target
         if index in self.taken:
-            if SEND_IS_SHORT and op == SEND:
+            if self.landing.get(target) == index:
+                key = self._landing_at(target)
+            elif SEND_IS_SHORT and op == SEND:
                 raise RewriteError("an await loop ends where others arrive")
-            key = self._label()
-            self.second_jumps.extend((key, number) for number in self.taken[index])
-            backward = False
-            name = name.replace("BACKWARD", "FORWARD")
+            else:
+                key = self._label()
+                self.second_jumps.extend((key, number) for number in self.taken[index])
+                backward = False
+                name = name.replace("BACKWARD", "FORWARD")
         self.jumps.append((len(out), key, backward))
         out.append(bytecode.ConcreteInstr(name, 0, location=location))
         out.extend(self.units[unit + 1 : end])
@@ -207,6 +222,11 @@ class _Rewriting:
         """Return the key of a new label; keys below the number of instructions are those of instructions."""
         self.labels.append(-1)
         return len(self.arrival) + len(self.labels) - 1
+
+    def _landing_at(self, target: int) -> int:
+        if target not in self.landing_label:
+            self.landing_label[target] = self._label()
+        return self.landing_label[target]
 
     def _set(self, label: int) -> None:
         self.labels[label - len(self.arrival)] = len(self.out)

@@ -10,7 +10,7 @@ iterator cannot be marshalled: what is stored has placeholders.
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
+from _bisect import bisect_right
 from collections import defaultdict
 from functools import partial
 from itertools import repeat
