@@ -6,11 +6,15 @@ class InstrumentError(Exception):
 
 
 class RewriteError(InstrumentError):
-    """A code object cannot be rewritten safely; the original runs in its place and its file is reported as not measured."""
+    """A code object cannot be rewritten safely; the original runs in its place and its file is reported as not
+    measured.
+    """
 
 
 class ConservationError(InstrumentError):
-    """Counts contradict each other. This should never happen: please report the message, it names the block and both sums."""
+    """Counts contradict each other. This should never happen: please report the message, it names the block and both
+    sums.
+    """
 
 
 class CountsFileError(InstrumentError, ValueError):

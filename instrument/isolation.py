@@ -1,9 +1,9 @@
 """The `bytecode` package, in a copy of our own.
 
-Nothing comes in, the package goes out. The measured program must not notice us, and we must not count ourselves: `bytecode`
-lives in `enum`, `dis` and others of the standard library, whose functions the program may use too, and which are then rewritten
-and counted. So the package is imported with fresh copies of what it executes, and leaves no trace in `sys.modules`: a
-program that imports `typing`, or `bytecode` itself, gets its own, and has it counted.
+Nothing comes in, the package goes out. The measured program must not notice us, and we must not count ourselves:
+`bytecode` lives in `enum`, `dis` and others of the standard library, whose functions the program may use too, and which
+are then rewritten and counted. So the package is imported with fresh copies of what it executes, and leaves no trace in
+`sys.modules`: a program that imports `typing`, or `bytecode` itself, gets its own, and has it counted.
 
 The import is put off until something is rewritten; a program that finds all its code in the cache never pays for it.
 """
@@ -14,11 +14,12 @@ import sys
 
 TYPE_CHECKING = False
 
-#: Modules of which the copy gets a fresh one: what it executes, and what keeps state that the program could see, such as the
-#: cache of `re` and the registry of `copyreg`. C extensions cannot be copied and need not be.
+#: Modules of which the copy gets a fresh one: what it executes, and what keeps state that the program could see, such
+#: as the cache of `re` and the registry of `copyreg`. C extensions cannot be copied and need not be.
 _FRESH = (
-    *("abc", "ast", "collections", "contextlib", "copy", "copyreg", "dataclasses", "dis", "enum", "functools", "inspect"),
-    *("keyword", "linecache", "opcode", "operator", "re", "reprlib", "token", "tokenize", "types", "typing", "weakref"),
+    *("abc", "ast", "collections", "contextlib", "copy", "copyreg", "dataclasses", "dis", "enum", "functools"),
+    *("inspect", "keyword", "linecache", "opcode", "operator", "re", "reprlib", "token", "tokenize", "types"),
+    *("typing", "weakref"),
 )
 
 

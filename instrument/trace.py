@@ -1,16 +1,16 @@
 """`Trace`: the standard library's facade over a session.
 
-Commands and functions come in and are run; `CoverageResults` go out. A drop-in for the class of the same name in the standard library's
-`trace` module, whose documentation holds here too, with two differences: nothing is traced, code is rewritten to count, and
-the program runs at close to its own speed.
+Commands and functions come in and are run; `CoverageResults` go out. A drop-in for the class of the same name in the
+standard library's `trace` module, whose documentation holds here too, with two differences: nothing is traced, code is
+rewritten to count, and the program runs at close to its own speed.
 
 The only place where the two wings of the house meet: what `runtime` counts becomes what `report` shows.
 """
 
 from __future__ import annotations
 
-# The standard library's trace imports all of these. They are imported here too, used or not, so that a program finds the
-# same modules imported already, and has the same ones counted as it imports the rest.
+# The standard library's trace imports all of these. They are imported here too, used or not, so that a program finds
+# the same modules imported already, and has the same ones counted as it imports the rest.
 import dis  # noqa: F401
 import gc
 import inspect
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
 
+    from instrument.report.datafile import CalledFunctions, Callers
     from instrument.runtime.counters import Live
 
 __all__ = ["CoverageResults", "Trace"]
@@ -55,7 +56,8 @@ _find_strings = text.find_strings
 _find_executable_linenos = text.find_executable_lines
 
 _traceback_of = TracebackOf()
-#: Placements of the measurements that are going on; code can be live in one way at a time, so later ones join the first.
+#: Placements of the measurements that are going on; code can be live in one way at a time, so later ones join the
+#: first.
 _going_on: list[str] = []
 
 
@@ -97,12 +99,13 @@ class Trace:
         self.pathtobasename: dict[str, str] = {}
         self.donothing = 0
         self.trace = trace
-        self._calledfuncs: dict[object, int] = {}
-        self._callers: dict[object, int] = {}
+        self._calledfuncs: CalledFunctions = {}
+        self._callers: Callers = {}
         self._caller_cache: dict[CodeType, str | None] = {}
         self.start_time = monotonic() if timing else None
         self._placement = placement
         self._windows: list[Window] = []
+        self.globaltrace: Callable[[FrameType, str, object], Callable[..., object] | None]
         if countcallers:
             self.globaltrace = self.globaltrace_trackcallers
             self._placement = placements.CALLS
@@ -270,7 +273,7 @@ def _class_of(code: CodeType) -> str | None:
 
 
 class _Measurement:
-    """The time in which *trace* measures: functions and imports are made live before, and what was counted is taken after."""
+    """The time in which *trace* measures: code is made live before, and what was counted is taken after."""
 
     def __init__(self, trace: Trace | None, caller: _Caller | None) -> None:
         self.trace = trace
@@ -372,7 +375,7 @@ class _Caller:
         self._handle(live, frame, is_entry, lines)
 
     def raised(self, live: Live, record: int, exception: BaseException, frame: FrameType) -> None:
-        """Handle that an exception left or entered a block of *frame*: a generator that it was thrown into is called."""
+        """Handle that an exception left a block of *frame*: a generator that it was thrown into is called."""
         entry, kind = live.plan.exits[record]
         index, lost_line = live.place_at(_traceback_of[exception].tb_lasti >> 1)
         is_call = kind == placements.RAISED and index in live.plan.left

@@ -1,11 +1,12 @@
 """From what was counted to how often each line ran.
 
 A Plan and what its counters, its records of exceptional exits and its frames in flight say come in; Counts go out. For
-every block, what flows in flows out: along edges, or by exceptional exits. With the chords and the exits known, the tree
-edges follow one after the other, each from the one node at which it is the last unknown. Linear in the size of the graph.
+every block, what flows in flows out: along edges, or by exceptional exits. With the chords and the exits known, the
+tree edges follow one after the other, each from the one node at which it is the last unknown. Linear in the size of the
+graph.
 
-A frame in flight, one that runs while counters are read, has entered a block that it has not left: conservation owes that
-block a term, exactly as if the frame left at its current instruction.
+A frame in flight, one that runs while counters are read, has entered a block that it has not left: conservation owes
+that block a term, exactly as if the frame left at its current instruction.
 
 Counts that contradict each other are reported, never repaired.
 """
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 class Observation:
     """What was seen of one code object between two moments.
 
-    *counters*: how often each probe fired. *exits*: for each of the Plan's records, how often it was made at each place.
-    *in_flight*: places of frames that run now, less those of frames that ran at the start.
-    A place is (instruction, whether the frame stood where the instruction's line is lost: lines.INLINED_CALL_LOSES_LINE), or
+    *counters*: how often each probe fired. *exits*: for each of the Plan's records, how often it was made at each
+    place. *in_flight*: places of frames that run now, less those of frames that ran at the start. A place is
+    (instruction, whether the frame stood where the instruction's line is lost: lines.INLINED_CALL_LOSES_LINE), or
     (number of instructions + k, …) for a frame found on the second jump that belongs to probe k.
     """
 
@@ -49,7 +50,7 @@ class Observation:
 
 
 def recover(plan: Plan, seen: Observation) -> Counts:
-    """Return the Counts that *plan* and what was *seen* imply; raise ConservationError if they contradict each other."""
+    """Return the Counts that *plan* and *seen* imply; raise ConservationError if these contradict each other."""
     counts = Counts()
     if not any(seen.counters) and not any(seen.exits) and not any(seen.in_flight.values()):
         return counts
@@ -58,14 +59,7 @@ def recover(plan: Plan, seen: Observation) -> Counts:
         count - undone.get(number, 0) - (left.get(probe.undo, 0) if probe.undo >= 0 else 0)
         for number, (count, probe) in enumerate(zip(seen.counters, plan.probes))
     ]
-    for record, index, count, event in exits:
-        entry, kind = plan.exits[record]
-        if event and entry >= 0:
-            line = plan.entries[entry][1]
-            assert line is not None
-            counts.add(line, count)
-        if kind == RAISED and index in plan.left:
-            counts.entered += count
+    _count_exits(plan, exits, counts)
     chords = {}
     for count, measure in zip(probed, plan.measures):
         if isinstance(measure, int):
@@ -93,6 +87,18 @@ def recover(plan: Plan, seen: Observation) -> Counts:
             inflow[plan.entries[entry][0]] += count
     _count_within_blocks(plan, inflow, left, counts)
     return counts
+
+
+def _count_exits(plan: Plan, exits: Sequence[tuple[int, int, int, bool]], counts: Counts) -> None:
+    """Add the line events of handlers to *counts*, and the calls that throw an exception into a generator."""
+    for record, index, count, event in exits:
+        entry, kind = plan.exits[record]
+        if event:
+            line = plan.entries[entry][1]
+            assert line is not None
+            counts.add(line, count)
+        if kind == RAISED and index in plan.left:
+            counts.entered += count
 
 
 def _unify(

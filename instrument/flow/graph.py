@@ -1,17 +1,18 @@
 """The control-flow graph of a code object.
 
-`Instructions` come in; a `ControlFlowGraph` goes out: basic blocks, and the edges along which control goes from one to the
-next. One node beside the blocks, `outside`, stands for whatever called this code: it is the graph's entry and its exit at
-once, so every activation of the code is a closed walk and what flows into a node flows out of it.
+`Instructions` come in; a `ControlFlowGraph` goes out: basic blocks, and the edges along which control goes from one to
+the next. One node beside the blocks, `outside`, stands for whatever called this code: it is the graph's entry and its
+exit at once, so every activation of the code is a closed walk and what flows into a node flows out of it.
 
-- A block is straight-line code. Exceptions do not cut it: an instruction may raise anywhere, and such an *exceptional exit* is
-  no edge. Exits are recorded while the program runs (rewrite.probes), instruction by instruction, and enter the sums as
-  known terms (flow.conservation).
-- RERAISE adds no traceback entry and RAISE_VARARGS always raises, so these are ordinary edges, to their handler or outside.
-- A generator that yields leaves (block -> outside) and each resumption enters anew (outside -> block). So generators that
-  are suspended, abandoned or closed need no special case.
-- `await` and `yield from` spin on SEND, YIELD_VALUE, RESUME and a jump back, without line events; the block leaves at the
-  SEND and control enters again behind the loop. The loop itself belongs to no block.
+- A block is straight-line code. Exceptions do not cut it: an instruction may raise anywhere, and such an *exceptional
+  exit* is no edge. Exits are recorded while the program runs (rewrite.probes), instruction by instruction, and enter
+  the sums as known terms (flow.conservation).
+- RERAISE adds no traceback entry and RAISE_VARARGS always raises, so these are ordinary edges, to their handler or
+  outside.
+- A generator that yields leaves (block -> outside) and each resumption enters anew (outside -> block). So generators
+  that are suspended, abandoned or closed need no special case.
+- `await` and `yield from` spin on SEND, YIELD_VALUE, RESUME and a jump back, without line events; the block leaves at
+  the SEND and control enters again behind the loop. The loop itself belongs to no block.
 
 Knuth & Stevenson, BIT 13, 1973, for the closed graph; Ball & Larus, TOPLAS 16, 1994.
 """
@@ -53,7 +54,7 @@ RERAISED = "reraised"  # END_ASYNC_FOR or CLEANUP_THROW that raises again what w
 
 
 class Block:
-    """Straight-line instructions `first` to `last`; the first that is executed is `head`, after what is only skipped."""
+    """Straight-line instructions `first` to `last`; `head` is the first that is executed, after what is skipped."""
 
     __slots__ = ("first", "head", "last")
 
@@ -72,7 +73,9 @@ class Edge:
 
     __slots__ = ("at", "kind", "lines", "source", "target", "target_instruction")
 
-    def __init__(self, source: int, target: int, kind: str, at: int, target_instruction: int, lines: tuple[int, ...]) -> None:
+    def __init__(
+        self, source: int, target: int, kind: str, at: int, target_instruction: int, lines: tuple[int, ...]
+    ) -> None:
         self.source = source
         self.target = target
         self.kind = kind
@@ -98,9 +101,9 @@ class Entry:
 class ControlFlowGraph:
     """Blocks, edges, and the entries of exceptions, of *instructions*.
 
-    `outside` is the number of the node outside; blocks have the numbers below it, in the order of the code. `events` are the
-    line events within the blocks, (instruction, line), in order. `entries` are those of exceptions, one for each
-    handler of the exception table. `loops` are the instructions of await loops, which are in no block.
+    `outside` is the number of the node outside; blocks have the numbers below it, in the order of the code. `events`
+    are the line events within the blocks, (instruction, line), in order. `entries` are those of exceptions, one for
+    each handler of the exception table. `loops` are the instructions of await loops, which are in no block.
     """
 
     def __init__(self, instructions: Instructions) -> None:
@@ -145,7 +148,7 @@ class ControlFlowGraph:
             if op in JUMPS:
                 leaders.add(targets[index])
                 leaders.add(index + 1)
-            elif op in RETURNS or op in RAISES or op in MAY_RERAISE or op == YIELD_VALUE or op == RESUME:
+            elif op in RETURNS or op in RAISES or op in MAY_RERAISE or op in (YIELD_VALUE, RESUME):
                 leaders.add(index + 1)
                 if op == RESUME:
                     leaders.add(index)
@@ -279,7 +282,9 @@ class ControlFlowGraph:
             self.inlinable_calls.append((call, line, self._method_called_by(call)))
 
     def _method_called_by(self, call: int) -> str | None:
-        """Return the name that the callable of *call* was looked up by on an object, None if it was not or is not certain."""
+        """Return the name that the callable of *call* was looked up by on an object, None if it was not or is not
+        certain.
+        """
         instructions = self.instructions
         index = instructions.callable_of(call)
         if index < 0 or instructions.ops[index] != LOAD_ATTR or not instructions.args[index] & 1:
@@ -288,9 +293,8 @@ class ControlFlowGraph:
 
     def _loop_before(self, end: int) -> int:
         instructions = self.instructions
-        return next(
-            index for index, target in enumerate(instructions.targets) if target == end and instructions.ops[index] == FOR_ITER
-        )
+        ways = (index for index, target in enumerate(instructions.targets) if target == end)
+        return next(index for index in ways if instructions.ops[index] == FOR_ITER)
 
     def _lines(self, prev: int, here: int) -> tuple[int, ...]:
         line_events = self.line_events
@@ -306,7 +310,8 @@ class ControlFlowGraph:
         for number, block in enumerate(self.blocks):
             rows.append(f"block {number}")
             rows.extend("    " + self.instructions.describe(index) for index in range(block.first, block.last + 1))
-            rows.extend(f"  -> {self.name(e.target)} {e.kind} {e.lines or ''}" for e in self.edges if e.source == number)
+            leaving = (edge for edge in self.edges if edge.source == number)
+            rows.extend(f"  -> {self.name(edge.target)} {edge.kind} {edge.lines or ''}" for edge in leaving)
         return "\n".join(rows)
 
     def name(self, node: int) -> str:

@@ -1,8 +1,8 @@
 """A code object as the lists that the analysis reads.
 
-A code object comes in, `Instructions` go out: opcodes, arguments, offsets, lines, jump targets and exception handlers, one
-entry for each instruction. An EXTENDED_ARG prefix and the inline caches belong to the instruction that they serve, so an
-instruction has one index whatever its size, and order of indices is order of offsets.
+A code object comes in, `Instructions` go out: opcodes, arguments, offsets, lines, jump targets and exception handlers,
+one entry for each instruction. An EXTENDED_ARG prefix and the inline caches belong to the instruction that they serve,
+so an instruction has one index whatever its size, and order of indices is order of offsets.
 
 Offsets are in code units of two bytes, as the interpreter keeps them in frames and exception tables.
 (CPython: Objects/exception_handling_notes.txt, Objects/locations.md, Lib/dis.py.)
@@ -73,7 +73,9 @@ SKIPPED_AT_EXHAUSTION = ("END_FOR", "POP_TOP") if sys.version_info[:2] == (3, 13
 
 
 class Handler:
-    """One target of the exception table: the first instruction there, the stack depth it wants, and whether lasti is pushed."""
+    """One target of the exception table: the first instruction there, the stack depth it wants, and whether lasti is
+    pushed.
+    """
 
     __slots__ = ("depth", "push_lasti", "target")
 
@@ -91,7 +93,8 @@ class Instructions:
 
     `ops`, `args`: opcode and full argument. `starts`: first unit, prefixes included; `units`: the opcode's own unit.
     `lines`: line or None. `targets`: index that a jump goes to (or a reference names), else -1. `handlers`: index into
-    `table`, the distinct exception handlers, or -1. `first`: index of the RESUME that the body starts with, before which nothing is traced.
+    `table`, the distinct exception handlers, or -1. `first`: index of the RESUME that the body starts with, before
+    which nothing is traced.
     """
 
     __slots__ = ("args", "code", "first", "handlers", "lines", "made_by", "ops", "starts", "table", "targets", "units")
@@ -191,7 +194,7 @@ class Instructions:
         return above not in RETURNS and above not in RAISES and above not in PLAIN_JUMPS
 
     def start_of_call(self, call: int) -> int:
-        """Return the first of the instructions that make up the call at *call*: its keywords and PRECALL belong to it."""
+        """Return the first of the instructions that make up *call*: its keywords and PRECALL belong to it."""
         while call > 0 and self.ops[call - 1] in _PARTS_OF_CALL:
             call -= 1
         return call
@@ -208,7 +211,9 @@ class Instructions:
         return names if isinstance(names, tuple) else ()
 
     def callable_of(self, call: int) -> int:
-        """Return the instruction that pushed the callable of *call*; -1 if the operands are not computed in a straight line."""
+        """Return the instruction that pushed the callable of *call*; -1 if the operands are not computed in a straight
+        line.
+        """
         missing = self.args[call] + (self.ops[call] == CALL_KW)
         index = self.start_of_call(call) - 1
         ops = self.ops

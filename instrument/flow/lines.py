@@ -1,8 +1,8 @@
 """Which instructions raise a line event, on Python 3.11 to 3.15.
 
-`Instructions` come in; `LineEvents` answers whether the step from one instruction to the next is a line event: the moment at
-which `sys.settrace` would report a line, which is what `trace` counts. The event is a function of the step, not of the
-instruction alone, and the function differs between 3.11 and later versions.
+`Instructions` come in; `LineEvents` answers whether the step from one instruction to the next is a line event: the
+moment at which `sys.settrace` would report a line, which is what `trace` counts. The event is a function of the step,
+not of the instruction alone, and the function differs between 3.11 and later versions.
 
 This is one of the two rooms that compare version numbers (the other is `rewrite.probes`).
 
@@ -15,7 +15,8 @@ This is one of the two rooms that compare version numbers (the other is `rewrite
 
     fires  <=>  here starts a line  and  ( line(prev) != line(here)  or  op(prev) is RESUME )
 
-and a JUMP_BACKWARD within one line raises one more event for that line (Python/instrumentation.c: _Py_call_instrumentation_jump).
+and a JUMP_BACKWARD within one line raises one more event for that line (Python/instrumentation.c:
+_Py_call_instrumentation_jump).
 """
 
 from __future__ import annotations
@@ -70,9 +71,12 @@ class LineEvents:
         return instructions.ops[prev] == RESUME
 
     def quiet(self, handler: int) -> frozenset[int]:
-        """Return the instructions from which an exception may enter *handler*, a line start, without raising a line event."""
+        """Return the instructions from which an exception may enter *handler*, a line start, without raising a line
+        event.
+        """
         line = self.lines[handler]
-        return frozenset(index for index, other in enumerate(self.lines) if other == line and not self.fires(index, handler))
+        on_line = (index for index, other in enumerate(self.lines) if other == line)
+        return frozenset(index for index in on_line if not self.fires(index, handler))
 
     def loops_on_one_line(self, jump: int, target: int) -> bool:
         """Return whether the jump from *jump* to *target* is a line event of its own, beside what *target* raises."""

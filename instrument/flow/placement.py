@@ -1,10 +1,12 @@
 """Which places carry a probe.
 
-A control-flow graph comes in, a Plan goes out: where probes stand, and how all counts follow from theirs. Three placements:
+A control-flow graph comes in, a Plan goes out: where probes stand, and how all counts follow from theirs. Three
+placements:
 
-- `minimal`: counts are conserved, what flows into a block flows out of it. So the counts of the edges off any spanning tree (the
-  chords) determine all the others, and if the tree has maximum weight the edges left to count are the rare ones
-  (Knuth & Stevenson, BIT 13, 1973; Ball & Larus, TOPLAS 16, 1994; GCC's -fprofile-arcs; LLVM's PGOInstrumentation).
+- `minimal`: counts are conserved, what flows into a block flows out of it. So the counts of the edges off any spanning
+  tree (the chords) determine all the others, and if the tree has maximum weight the edges left to count are the rare
+  ones (Knuth & Stevenson, BIT 13, 1973; Ball & Larus, TOPLAS 16, 1994; GCC's -fprofile-arcs; LLVM's
+  PGOInstrumentation).
 - `line`: a probe for every line event and every function entry. The plain reference that `minimal` is tested against.
 - `events`: the places of `line`, for probes that do not count but call (tracing lines as they run); `calls`: only those
   of function entries; `nothing`: none, for code that is not measured but may execute code that is.
@@ -32,7 +34,8 @@ PLACEMENTS = (MINIMAL, LINE)
 # Where a probe stands. The number beside it is the index of an instruction.
 BEFORE = "before"  # whenever control arrives at the instruction, however it came
 FALLING = "falling"  # when control falls into the instruction from the one above, not when it jumps there
-TAKEN = "taken"  # when the conditional jump is taken: before its target if nothing falls into that, else behind a second jump
+# When the conditional jump is taken: right before its target if nothing falls into that, else behind a second jump.
+TAKEN = "taken"
 INLINED = "inlined"  # when the call returns, if the interpreter inlined it
 RAISING = "raising"  # when the instruction raises again what was caught: in the exception's path
 
@@ -44,8 +47,8 @@ RESTORED = "restored"
 class Probe:
     """A place for a probe, (*where*, *index*).
 
-    *undo*: an instruction that stands behind the probe and may still fail or be waiting: what is found there has passed the
-    probe but not what the probe counts; -1 if there is none.
+    *undo*: an instruction that stands behind the probe and may still fail or be waiting: what is found there has passed
+    the probe but not what the probe counts; -1 if there is none.
     """
 
     __slots__ = ("index", "undo", "where")
@@ -60,15 +63,17 @@ class Probe:
 
 
 class Plan:
-    """All that is known about the counts of one code object before it runs. Immutable; indices are those of `Instructions`.
+    """All that is known about the counts of one code object before it runs.
+
+    Immutable; indices are those of `Instructions`.
 
     placement   MINIMAL, LINE or EVENTS
     probes      one for each counter, in the order of the counters
     measures    what each counter counts: the number of a chord, or (is an entry, lines)
     inlinable   for each INLINED probe, the name of the method that is called, None if the callable is not looked up
-    exits       what is recorded on exceptional exits, one for each record: (number of the entry or -1, RAISED or RESTORED)
+    exits       what is recorded on exceptional exits, for each record: (number of the entry or -1, RAISED or RESTORED)
     executions  calls that may be of `exec` or `eval`, and which of their arguments is the namespace, 0 for none
-    entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without an event)
+    entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without one)
     blocks      first and last instruction of each block
     left        instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
     edges       (source, target, lines of the events, is an entry)
@@ -168,7 +173,7 @@ def plan(graph: ControlFlowGraph, placement: str = MINIMAL) -> Plan:
 
 
 def _exits(graph: ControlFlowGraph) -> list[tuple[int, str]]:
-    """Return the records of exceptional exits: one for each handler, one for what no handler covers, those of RERAISE."""
+    """Return the records of exceptional exits: one for each handler, one for what none covers, those of RERAISE."""
     records = [(number, RAISED) for number in range(-1, len(graph.entries))]
     restored = {
         graph.instructions.handlers[edge.at]
@@ -183,7 +188,7 @@ EXECUTORS = frozenset(("exec", "eval"))
 
 
 def _executions(instructions: Instructions) -> list[tuple[int, int]]:
-    """Return the calls of *instructions* that may be of `exec` or `eval`, with the number of their namespace argument."""
+    """Return the calls that may be of `exec` or `eval`, each with the number of its namespace argument."""
     names = instructions.code.co_names
     if EXECUTORS.isdisjoint(names):
         return []
@@ -243,8 +248,8 @@ _FIRST_IS_BETTER = 1e-9  # of equals, the earlier edge carries the probe: into a
 def weigh(graph: ControlFlowGraph, places: list[Probe]) -> list[float]:
     """Return the weight of each edge of *graph*: its estimated frequency, times what a probe at its place costs.
 
-    One pass in the order of the code, which is a topological order but for the jumps back: those are the loops, and multiply
-    the frequency of what they jump to.
+    One pass in the order of the code, which is a topological order but for the jumps back: those are the loops, and
+    multiply the frequency of what they jump to.
     """
     n_blocks = graph.outside
     ops = graph.instructions.ops
@@ -307,7 +312,7 @@ def _share(graph: ControlFlowGraph, edge: Edge, depth: list[int], rare: list[boo
 
 
 def _loop_depths(graph: ControlFlowGraph) -> list[int]:
-    """Return how many loops each block is in, taking a loop to be all that stands between a jump back and its target."""
+    """Return how many loops each block is in: a loop is all that stands between a jump back and its target."""
     change = [0] * (graph.outside + 2)
     for edge in graph.edges:
         if edge.kind in (GOTO, JUMP) and edge.target <= edge.source:

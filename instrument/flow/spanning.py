@@ -1,7 +1,7 @@
 """Maximum spanning tree of a weighted graph.
 
-Nodes 0 … n - 1 and weighted edges come in; the edges of a spanning forest of greatest weight go out, in an order in which each
-can be settled from its leaf. Knows nothing of bytecode.
+Nodes 0 … n - 1 and weighted edges come in; the edges of a spanning forest of greatest weight go out, in an order in
+which each can be settled from its leaf. Knows nothing of bytecode.
 
 Kruskal, Proc. AMS 7, 1956, with union-find (Tarjan, J. ACM 22, 1975): sorting dominates, O(E log E).
 """
@@ -33,7 +33,9 @@ def maximum_spanning_tree(n_nodes: int, edges: Sequence[tuple[int, int]], weight
 
 
 def leaves_first(n_nodes: int, edges: Sequence[tuple[int, int]], tree: Sequence[int]) -> list[tuple[int, int]]:
-    """Return (edge, leaf) for every edge of *tree*, so that each edge is the last one left at its leaf when its turn comes."""
+    """Return (edge, leaf) for every edge of *tree*, so that each edge is the last one left at its leaf when its turn
+    comes.
+    """
     at: list[set[int]] = [set() for _ in range(n_nodes)]
     for number in tree:
         u, v = edges[number]

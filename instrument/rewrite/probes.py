@@ -1,11 +1,12 @@
 """Every instruction that we ever add.
 
-What goes in are the places of counters in `co_consts`; what comes out are instructions of the `bytecode` package. This is one of
-the two rooms that compare version numbers (the other is `flow.lines`).
+What goes in are the places of counters in `co_consts`; what comes out are instructions of the `bytecode` package. This
+is one of the two rooms that compare version numbers (the other is `flow.lines`).
 
-A counter is an `itertools.repeat` that never ends; FOR_ITER over it is one C decrement: no call, no allocation, no lock. It
-never raises, never looks for interrupts, and never takes its jump. Where an exhausted FOR_ITER would go differs by version, and the
-cheapest shape is the one in which the instruction that must stand there also does our popping.
+A counter is an `itertools.repeat` that never ends; FOR_ITER over it is one C decrement: no call, no allocation, no
+lock. It never raises, never looks for interrupts, and never takes its jump. Where an exhausted FOR_ITER would go
+differs by version, and the cheapest shape is the one in which the instruction that must stand there also does our
+popping.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bytecode import ConcreteInstr, InstrLocation
+    from bytecode import ConcreteInstr
+    from bytecode.instr import InstrLocation
 
 VERSION = sys.version_info[:2]
 #: How many stack entries a probe, or the body of an exit stub, needs above those of the code around it.
@@ -47,7 +49,8 @@ class TracebackOf:
 
 def instruction(name: str, arg: int | None, location: InstrLocation) -> list[ConcreteInstr]:
     """Return the instruction *name* with its inline caches."""
-    made = [bytecode.ConcreteInstr(name, location=location) if arg is None else bytecode.ConcreteInstr(name, arg, location=location)]
+    argument = () if arg is None else (arg,)
+    made = [bytecode.ConcreteInstr(name, *argument, location=location)]
     n_caches = CACHES[OPCODES[name]]
     return made + [bytecode.ConcreteInstr("CACHE", 0, location=location)] * n_caches if n_caches else made
 
@@ -90,8 +93,8 @@ def probe(counter: int, location: InstrLocation) -> list[ConcreteInstr]:
 def record_exit(exits: int, traceback_of: int, tb_lasti: int, location: InstrLocation) -> list[ConcreteInstr]:
     """Return the instructions that count one exit in the records at *exits*, under the place that it was raised at.
 
-    The stack is that of a handler that lasti is pushed for: … lasti exception. *traceback_of* is the place of a TracebackOf
-    in `co_consts`, *tb_lasti* that of the name in `co_names`; both matter from 3.14 on only.
+    The stack is that of a handler that lasti is pushed for: … lasti exception. *traceback_of* is the place of a
+    TracebackOf in `co_consts`, *tb_lasti* that of the name in `co_names`; both matter from 3.14 on only.
     """
     rows: list[tuple[str, int | None]]
     if LASTI_IS_AN_INT:
@@ -113,7 +116,9 @@ def record_exit(exits: int, traceback_of: int, tb_lasti: int, location: InstrLoc
 
 
 def call(function: int, location: InstrLocation, exception: bool = False) -> list[ConcreteInstr]:
-    """Return the instructions that call the constant at *function*, with the *exception* on top of the stack if so asked."""
+    """Return the instructions that call the constant at *function*, with the *exception* on top of the stack if so
+    asked.
+    """
     push = [("PUSH_NULL", None), ("LOAD_CONST", function)]
     if VERSION >= (3, 13):
         push.reverse()
@@ -126,7 +131,8 @@ def call(function: int, location: InstrLocation, exception: bool = False) -> lis
 
 
 def ask_whether_inlined(n_arguments: int, was_inlined: int, location: InstrLocation) -> list[ConcreteInstr]:
-    """Return what stands before a call of 3.12: keep, below the call's operands, whether the interpreter will inline it.
+    """Return what stands before a call of 3.12: keep, below the call's operands, whether the interpreter will inline
+    it.
 
     *was_inlined* is the place of a WasInlined in `co_consts`.
     """
@@ -134,8 +140,8 @@ def ask_whether_inlined(n_arguments: int, was_inlined: int, location: InstrLocat
     rows: list[tuple[str, int | None]] = [
         ("PUSH_NULL", None),
         ("LOAD_CONST", was_inlined),
-        ("COPY", n_arguments + 3),  #                           stack: … method callable arguments NULL was_inlined callable
-        ("CALL", 1),  #                                         stack: … method callable arguments answer
+        ("COPY", n_arguments + 3),  #                           stack: … callable arguments NULL was_inlined callable
+        ("CALL", 1),  #                                         stack: … callable arguments answer
     ]
     rows += [("SWAP", n) for n in range(n_arguments + 3, 1, -1)]  # stack: … answer method callable arguments
     return _assemble(rows, location)
@@ -153,8 +159,8 @@ def prepare_to_execute(
 ) -> list[ConcreteInstr]:
     """Return what stands before a call of `exec` or `eval`: let the constant at *execute* exchange its first argument.
 
-    It is called with the callable, the argument, and the argument numbered *namespace* (the callable again if that is 0), and
-    is done before the call: no frame of ours is on the stack while the program's code is executed.
+    It is called with the callable, the argument, and the argument numbered *namespace* (the callable again if that is
+    0), and is done before the call: no frame of ours is on the stack while the program's code is executed.
     """
     above = n_arguments + has_keywords
     push = [("PUSH_NULL", None), ("LOAD_CONST", execute)]
@@ -175,8 +181,8 @@ def prepare_to_execute(
 class WasInlined:
     """Answers whether 3.12 inlines a call: that of a Python function, plain or bound.
 
-    Of a call by a method's name the interpreter keeps either the method and the object or no method and what it found, and
-    which of the two cannot be asked, so the object is looked at as the interpreter does.
+    Of a call by a method's name the interpreter keeps either the method and the object or no method and what it found,
+    and which of the two cannot be asked, so the object is looked at as the interpreter does.
     """
 
     __slots__ = ("method",)
@@ -217,5 +223,7 @@ def nop(location: InstrLocation) -> list[ConcreteInstr]:
 
 
 def raise_on(location: InstrLocation) -> list[ConcreteInstr]:
-    """Return the instruction that lets the exception leave as it came: same place, same line, no second traceback entry."""
+    """Return the instruction that lets the exception leave as it came: same place, same line, no second traceback
+    entry.
+    """
     return instruction("RERAISE", 1, location)

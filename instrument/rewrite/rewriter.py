@@ -1,14 +1,14 @@
 """Code object in, unlinked code out.
 
-A code object, its graph and its Plan come in; `Unlinked` goes out: the same code with probes at the places of the Plan and with
-every exceptional exit led through a stub that records it. Counters are still placeholders in `co_consts`, so the result can be
-stored; `runtime.counters` links it.
+A code object, its graph and its Plan come in; `Unlinked` goes out: the same code with probes at the places of the Plan
+and with every exceptional exit led through a stub that records it. Counters are still placeholders in `co_consts`, so
+the result can be stored; `runtime.counters` links it.
 
-Nothing of the original is changed but the distances of jumps: instructions, constants, names, positions and handlers stay as the
-compiler made them, which `verify` checks against the finished code object before anyone runs it.
+Nothing of the original is changed but the distances of jumps: instructions, constants, names, positions and handlers
+stay as the compiler made them, which `verify` checks against the finished code object before anyone runs it.
 
-The work is done on `bytecode.ConcreteBytecode`, one element for each code unit, with EXTENDED_ARG and caches kept. The more
-comfortable `bytecode.Bytecode` orders constants and names anew and costs twice the time.
+The work is done on `bytecode.ConcreteBytecode`, one element for each code unit, with EXTENDED_ARG and caches kept. The
+more comfortable `bytecode.Bytecode` orders constants and names anew and costs twice the time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,18 @@ from instrument.flow.instructions import (
     Instructions,
     exception_table,
 )
-from instrument.flow.placement import BEFORE, CALLING, FALLING, INLINED, RAISED, RAISING, RESTORED, SEND_IS_SHORT, TAKEN, Plan
+from instrument.flow.placement import (
+    BEFORE,
+    CALLING,
+    FALLING,
+    INLINED,
+    RAISED,
+    RAISING,
+    RESTORED,
+    SEND_IS_SHORT,
+    TAKEN,
+    Plan,
+)
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
 
@@ -40,7 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
-    from bytecode import ConcreteInstr, InstrLocation
+    from bytecode import ConcreteInstr
+    from bytecode.concrete import ExceptionTableEntry
+    from bytecode.instr import InstrLocation
 
     Cover = tuple[str, int] | None
 
@@ -51,10 +64,10 @@ _DIRECT = "direct"  # to the handler that was always there
 class Unlinked:
     """Rewritten code with placeholders for its counters, and where its instructions are.
 
-    *code*: constants from *n_constants* on are placeholders: counters in the order of the Plan's probes, then records of
-    exits in the order of the Plan's exits, then one TracebackOf, then a WasInlined for each call that the Plan asks about,
-    then what prepares code that is executed.
-    *units*: the place of each of the *n_instructions* originals in code units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
+    *code*: constants from *n_constants* on are placeholders: counters in the order of the Plan's probes, then records
+    of exits in the order of the Plan's exits, then one TracebackOf, then a WasInlined for each call that the Plan asks
+    about, then what prepares code that is executed. *units*: the place of each of the *n_instructions* originals in
+    code units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
     """
 
     __slots__ = ("code", "instructions", "n_constants", "n_instructions", "units")
@@ -76,7 +89,8 @@ def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     unlinked = _Rewriting(instructions, plan).assemble()
     problem = verify(code, instructions, unlinked)
     if problem:
-        raise RewriteError(f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname} cannot be rewritten: {problem}")
+        where = f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname}"
+        raise RewriteError(f"{where} cannot be rewritten: {problem}")
     return unlinked
 
 
@@ -130,7 +144,8 @@ class _Rewriting:
             prepare = partial(probes.prepare_to_execute, instructions.args[call], namespace, has_keywords, self.execute)
             self.prepared.setdefault(instructions.start_of_call(call), []).append(prepare)
 
-    # Emitting ##########################################################################################################
+    # Emitting
+    # ##########################################################################################################
 
     def assemble(self) -> Unlinked:
         instructions = self.instructions
@@ -158,11 +173,12 @@ class _Rewriting:
         start = instructions.starts[index]
         unit = instructions.units[index]
         location = self.units[unit].location
+        assert location is not None
         op = instructions.ops[index]
         above = instructions.ops[index - 1]
         if index > instructions.first:
-            # Up to 3.12 an interrupt at a jump back looks for its handler at the instruction above the jump's target: give
-            # it one that records, where the instruction above is led straight to its handler.
+            # Up to 3.12 an interrupt at a jump back looks for its handler at the instruction above the jump's target:
+            # give it one that records, where the instruction above is led straight to its handler.
             if (above in RAISES or above in MAY_RERAISE) and is_loop_head:
                 self._cover((RAISED, instructions.handlers[index - 1]))
                 out.extend(probes.nop(location))
@@ -267,6 +283,7 @@ class _Rewriting:
         for label, number in waiting:
             index = self.plan.probes[number].index
             location = self.units[instructions.units[index]].location
+            assert location is not None
             self._set(label)
             self._probe(number, location)
             target = instructions.targets[index]
@@ -285,7 +302,7 @@ class _Rewriting:
             self._stub(*cover)
 
     def _stub(self, kind: str, number: int) -> None:
-        """Emit the stub that *kind*, *number* are led to: record, then go on to the handler or let the exception leave."""
+        """Emit the stub for *kind*, *number*: record, then go on to the handler or let the exception leave."""
         instructions, out = self.instructions, self.out
         handler = instructions.handlers[number] if kind == RAISING else number
         location = self.nowhere
@@ -319,7 +336,8 @@ class _Rewriting:
             out.extend(probes.pop(location))
             self._jump_back(done, location)
 
-    # Resolving #########################################################################################################
+    # Resolving
+    # #########################################################################################################
 
     def _width(self, place: int) -> int:
         return int(self.out[place].size) // 2
@@ -354,7 +372,7 @@ class _Rewriting:
 
     def _finish(self, offsets: list[int]) -> CodeType:
         instructions, concrete = self.instructions, self.concrete
-        entries = []
+        entries: list[ExceptionTableEntry] = []
         deepest = 0
         ends = [place for place, _ in self.covers[1:]]
         for (place, cover), end in zip(self.covers, ends):
@@ -396,6 +414,12 @@ class _Rewriting:
         return made
 
 
+_KEPT = (
+    *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_varnames", "co_cellvars"),
+    *("co_freevars", "co_filename", "co_name", "co_qualname", "co_firstlineno"),
+)
+
+
 def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
     """Return what is wrong with *unlinked* as a rewriting of *code*, or an empty string.
 
@@ -410,7 +434,7 @@ def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
         return "instructions differ"
     if made.co_consts[: len(code.co_consts)] != code.co_consts or made.co_names[: len(code.co_names)] != code.co_names:
         return "constants or names differ"
-    for name in ("co_flags", "co_varnames", "co_cellvars", "co_freevars", "co_firstlineno", "co_qualname", "co_argcount"):
+    for name in _KEPT:
         if getattr(made, name) != getattr(code, name):
             return f"{name} differs"
     positions = list(made.co_positions())
@@ -421,14 +445,26 @@ def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
         return "the stack is too small"
     arguments = _arguments(raw)
     for index, (op, place) in enumerate(zip(before.ops, places)):
-        if before.targets[index] < 0 and arguments.get(place) != before.args[index]:
+        argument = arguments.get(place)
+        if argument is None or (before.targets[index] < 0 and argument != before.args[index]):
             return f"the argument of instruction {index} differs"
+        if op in JUMPS:
+            after = place + 1 + CACHES[op]
+            lands = after - argument if raw[2 * place] in BACKWARD else after + argument
+            if not _is_at(lands, before.targets[index], places, before.ops) and lands <= places[-1]:
+                return f"the jump at instruction {index} goes elsewhere"
     end = 0
     for start, stop, target, _ in exception_table(made.co_exceptiontable):
-        if not end <= start < stop <= len(raw) // 2 or target not in arguments and raw[2 * target] != OPCODES["EXTENDED_ARG"]:
+        if not end <= start < stop <= len(raw) // 2 or target >= len(raw) // 2:
             return "the exception table is out of order"
         end = stop
     return ""
+
+
+def _is_at(lands: int, target: int, places: list[int], ops: list[int]) -> bool:
+    """Return whether *lands* is at instruction *target* or at what was put right before it."""
+    above = places[target - 1] + 1 + CACHES[ops[target - 1]] if target else 0
+    return above <= lands <= places[target]
 
 
 def _straight(op: int) -> int:

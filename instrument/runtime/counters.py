@@ -1,10 +1,11 @@
 """Counters as C-level iterators: make them, link them into code, read them.
 
-A counter is `itertools.repeat(None, sys.maxsize)`; what is left of it says how often it was moved on. Moving on and reading are
-single C calls, so with the interpreter's lock no count is lost between threads and a snapshot of all counters is atomic.
+A counter is `itertools.repeat(None, sys.maxsize)`; what is left of it says how often it was moved on. Moving on and
+reading are single C calls, so with the interpreter's lock no count is lost between threads and a snapshot of all
+counters is atomic.
 
-`Unlinked` code comes in, a `Live` code object with its counters goes out. Linking is needed because code that holds a live
-iterator cannot be marshalled: what is stored has placeholders.
+`Unlinked` code comes in, a `Live` code object with its counters goes out. Linking is needed because code that holds a
+live iterator cannot be marshalled: what is stored has placeholders.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ from instrument.rewrite.rewriter import Unlinked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from types import CodeType
 
-    from instrument.flow.instructions import Instructions
 
 FULL = sys.maxsize
 make_counter = partial(repeat, None, FULL)
@@ -41,7 +41,7 @@ class ExitRecords(defaultdict):  # type: ignore[type-arg]
     """
 
     __slots__ = ()
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
 
@@ -66,13 +66,17 @@ class Live:
     def link(
         self, constants: tuple[object, ...], probes: Iterable[object], exits: Iterable[object], execute: object
     ) -> None:
-        """Make `code` live: *constants* are its own, *probes*, *exits* and *execute* what stands in for the placeholders."""
+        """Make `code` live: *constants* are its own, *probes*, *exits* and *execute* what stands in for the
+        placeholders.
+        """
         self.code = self.unlinked.code.replace(
             co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, self.plan.inlinable), execute)
         )
 
     def place_at(self, unit: int) -> tuple[int, bool]:
-        """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on *unit*."""
+        """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on
+        *unit*.
+        """
         units = self.unlinked.units
         number = bisect_right(units, unit) - 1
         if number < 0:

@@ -1,25 +1,24 @@
 """Make live what is imported, and what the program executes itself.
 
-Modules come in as the import system executes them; their code goes on instrumented. Every loader of source, bytecode files and zip
-archives executes a module by one method, `_LoaderBasics.exec_module`; while something is measured, ours stands in its
-place. So finders, specs, loaders and `sys.meta_path` are those that the program would have without us, reloads and
-`spec_from_file_location` are covered, and bytecode caches remain the interpreter's own.
+Modules come in as the import system executes them; their code goes on instrumented. Every loader of source, bytecode
+files and zip archives executes a module by one method, `_LoaderBasics.exec_module`; while something is measured, ours
+stands in its place. So finders, specs, loaders and `sys.meta_path` are those that the program would have without us,
+reloads and `spec_from_file_location` are covered, and bytecode caches remain the interpreter's own.
 
-The method calls itself a part of importlib: the interpreter takes importlib's frames out of tracebacks by their file name.
+The method calls itself a part of importlib: the interpreter takes importlib's frames out of tracebacks by their file
+name.
 
-Code that the program compiles and passes to `exec` or `eval` is exchanged just before the call (rewrite.probes), so that none of our
-frames is on the stack while it runs.
+Code that the program compiles and passes to `exec` or `eval` is exchanged just before the call (rewrite.probes), so
+that none of our frames is on the stack while it runs.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import builtins
 import sys
+from importlib import _bootstrap, _bootstrap_external
 from types import CodeType
-
-from importlib import _bootstrap, _bootstrap_external  # type: ignore[attr-defined]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
     Instrumenter = Callable[[CodeType, dict[str, object]], CodeType]
 
-_call_with_frames_removed = _bootstrap._call_with_frames_removed
-_loader = _bootstrap_external._LoaderBasics
+_call_with_frames_removed = _bootstrap._call_with_frames_removed  # type: ignore[attr-defined]
+_loader = _bootstrap_external._LoaderBasics  # type: ignore[attr-defined]
 _original = _loader.exec_module
 _instrumenters: list[Instrumenter] = []
 
@@ -82,7 +81,8 @@ _N_COMPILED = 512
 def prepare(function: object, source: object, namespace: object) -> object:
     """Return what *function*, if it is `exec` or `eval`, is to execute instead of *source* in *namespace*.
 
-    Without a namespace (None, or *function* in its place) it is that of the caller. What does not compile is left alone: executing it will say so.
+    Without a namespace (None, or *function* in its place) it is that of the caller. What does not compile is left
+    alone: executing it will say so.
     """
     if not _instrumenters or type(function) is not type(_exec) or function not in _modes:
         return source

@@ -1,8 +1,8 @@
 """Which modules and files are measured.
 
-File and module names come in, yes or no goes out. The rules are those of the standard library's `trace`, to the letter: its decisions
-are remembered by bare module name, first come first served, so with `ignoredirs` the first `__init__` that is asked about
-decides for all of them.
+File and module names come in, yes or no goes out. The rules are those of the standard library's `trace`, to the letter:
+its decisions are remembered by bare module name, first come first served, so with `ignoredirs` the first `__init__`
+that is asked about decides for all of them.
 """
 
 from __future__ import annotations
@@ -58,5 +58,7 @@ class Ignore:
         return self.depends_on_order(modulename) or not self.judge(filename, modulename)
 
     def depends_on_order(self, modulename: str) -> bool:
-        """Return whether files called *modulename* are ignored or not by which of them is called first, and none was yet."""
+        """Return whether files called *modulename* are ignored or not by which of them is called first, and none was
+        yet.
+        """
         return modulename == "__init__" and modulename not in self._ignore and bool(self._dirs)

@@ -1,7 +1,8 @@
 """One measurement after another: what was made live in this process, and what was counted since.
 
-Code objects come in, live ones go out, each made once however many measurements want it. Counters only ever grow, so a measurement
-is a difference between two snapshots (`Window`): nested and concurrent measurements each get their own truth.
+Code objects come in, live ones go out, each made once however many measurements want it. Counters only ever grow, so a
+measurement is a difference between two snapshots (`Window`): nested and concurrent measurements each get their own
+truth.
 
 A snapshot holds what all counters say, what exits were recorded, and which frames are in flight, as of one moment.
 """
@@ -10,9 +11,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from types import CodeType, FunctionType
-
 from _warnings import warn
+from functools import partial
+from types import CodeType, FunctionType
 
 from instrument import isolation
 from instrument.counts import Counts
@@ -56,17 +57,28 @@ class Session:
         self._by_code: dict[int, Live] = {}
         self._refused: dict[int, CodeType] = {}
 
-    # Making code live ##################################################################################################
+    # Making code live
+    # ##################################################################################################
 
     def live_code(self, code: CodeType, file: str | None) -> CodeType:
-        """Return the twin of *code* that counts, made when it is first asked for; *code* itself if it cannot be rewritten."""
-        if id(code) in self._by_code:
+        """Return the twin of *code* that counts, made when it is first asked for; *code* itself if it cannot be
+        rewritten.
+        """
+        if id(code) in self._by_code or self._is_unknown_python():
             return code
         code = _pristine.get(id(code), code)
         if id(code) in self._refused:
             return code
         live = self._by_original.get(id(code)) or self._make(code, file)
         return code if live is None else live.code
+
+    def _is_unknown_python(self) -> bool:
+        """Return whether this interpreter is none that we know how to rewrite code for; say so once."""
+        if not probes.SUPPORTED and not self.not_measured:
+            version = ".".join(map(str, sys.version_info[:2]))
+            self.not_measured["<all>"] = f"this release does not know Python {version}"
+            warn(f"nothing is measured: this release does not know Python {version}", InstrumentWarning, 2)
+        return not probes.SUPPORTED
 
     def _make(self, code: CodeType, file: str | None) -> Live | None:
         """Make *code* and all code nested in it live, innermost first, without recursion."""
@@ -81,8 +93,6 @@ class Session:
 
     def _make_one(self, code: CodeType, file: str | None) -> Live | None:
         try:
-            if not probes.SUPPORTED:
-                raise InstrumentError(f"Python {sys.version_info[0]}.{sys.version_info[1]} is newer than this release knows")
             flow = graph.build(Instructions(code))
             plan = placement.plan(flow, self.placement)
             unlinked = rewriter.rewrite(flow, plan)
@@ -104,8 +114,8 @@ class Session:
         else:
             live.link(
                 constants,
-                [counters.partial(self._passed, live, number) for number in range(len(plan.probes))],
-                [counters.partial(self._raised, live, number) for number in range(len(plan.exits))],
+                [partial(self._passed, live, number) for number in range(len(plan.probes))],
+                [partial(self._raised, live, number) for number in range(len(plan.exits))],
                 importer.prepare,
             )
         self.lives.append(live)
@@ -143,7 +153,8 @@ class Session:
                 if left != window.left_at_opening[live.first : live.last] and any(n != counters.FULL for n in left):
                     yield live
 
-    # Reading ###########################################################################################################
+    # Reading
+    # ###########################################################################################################
 
     def snapshot(self) -> Snapshot:
         """Return what all counters, exits and frames in flight say, as of one moment."""
@@ -186,7 +197,7 @@ class Session:
 
 
 class Snapshot:
-    """What was read at one moment: what is *left* of each counter, the *exits* by (live, record), frames *in_flight*."""
+    """What was read at one moment: what is *left* of each counter, *exits* by (live, record), frames *in_flight*."""
 
     __slots__ = ("exits", "in_flight", "left")
 
@@ -286,9 +297,8 @@ def _running_frames() -> list[FrameType]:
     frames = list(sys._current_frames().values())
     greenlet = sys.modules.get("greenlet")
     if greenlet is not None:
-        for thing in gc.get_objects():
-            if isinstance(thing, greenlet.greenlet) and thing.gr_frame is not None:
-                frames.append(thing.gr_frame)
+        greenlets = (thing for thing in gc.get_objects() if isinstance(thing, greenlet.greenlet))
+        frames.extend(thing.gr_frame for thing in greenlets if thing.gr_frame is not None)
     return frames
 
 
