@@ -267,6 +267,11 @@ ONE_AT_A_TIME = threading.Lock()
 def compare(name, tell, placement):
     """Return a row of the table: both runs of *tell* (placement → Told), and the tests on which they differ twice."""
     def differing(plain, counted):
+        crashed = {test for told in (plain, counted) for test, (verdict, _) in told.verdicts.items()
+                   if verdict == "crashed"}
+        if crashed:
+            # One line for a suite that did not come to its end, not one for each of its tests.
+            return crashed
         return {test for test in plain.verdicts.keys() | counted.verdicts.keys()
                 if plain.verdicts.get(test, ["missing"])[0] != counted.verdicts.get(test, ["missing"])[0]}
 
@@ -314,13 +319,14 @@ def main():
     parser.add_argument("--packages", nargs="+", default=list(PACKAGES), help="names, with or without version")
     parser.add_argument("--placement", choices=["minimal", "line"], default="minimal")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default: %(default)s)")
-    parser.add_argument("--timeout", type=int, default=300, help="seconds for one run (default: %(default)s)")
+    parser.add_argument("--timeout", type=int, help="seconds for one run (default: 300, packages: 900)")
     parser.add_argument("--details", action="store_true", help="show the traceback of each difference")
     parser.add_argument("--json", metavar="FILE", help="write everything there")
     arguments = parser.parse_args()
+    timeout = arguments.timeout or (300 if arguments.what == "stdlib" else 900)
 
     def check_module(module):
-        return compare(module, lambda placement: told_by_unittest(placement, module, arguments.timeout),
+        return compare(module, lambda placement: told_by_unittest(placement, module, timeout),
                        arguments.placement)
 
     def check_package(package):
@@ -328,7 +334,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             source, installed = fetch(package, extras, Path(folder))
             return compare(package, lambda placement: told_by_pytest(
-                placement, source, installed, tests, arguments.timeout), arguments.placement)
+                placement, source, installed, tests, timeout), arguments.placement)
 
     if arguments.what == "stdlib":
         check, names = check_module, arguments.modules
