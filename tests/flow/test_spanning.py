@@ -1,0 +1,89 @@
+"""The spanning tree of any multigraph is one, is heaviest, and can be settled leaf by leaf."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from instrument.flow.spanning import leaves_first, maximum_spanning_tree
+
+
+@st.composite
+def multigraphs(draw):
+    """Draw (number of nodes, edges, weights); loops and parallel edges may occur, and equal weights do."""
+    n_nodes = draw(st.integers(1, 12))
+    node = st.integers(0, n_nodes - 1)
+    edges = draw(st.lists(st.tuples(node, node), max_size=30))
+    weight = st.integers(0, 5) | st.just(float("inf")) | st.floats(0, 100)
+    weights = draw(st.lists(weight, min_size=len(edges), max_size=len(edges)))
+    return n_nodes, edges, weights
+
+
+def components(n_nodes, edges):
+    """Return the set of the components of a graph, each a frozenset of nodes."""
+    parts = {node: frozenset([node]) for node in range(n_nodes)}
+    for u, v in edges:
+        joined = parts[u] | parts[v]
+        for node in joined:
+            parts[node] = joined
+    return set(parts.values())
+
+
+@given(multigraphs())
+def test_the_tree_spans_without_a_circle(graph):
+    """A forest of n - components edges joins what the graph joins, so it has no circle."""
+    n_nodes, edges, weights = graph
+    tree = maximum_spanning_tree(n_nodes, edges, weights)
+    chosen = [edges[number] for number in tree]
+    assert len(set(tree)) == len(tree) == n_nodes - len(components(n_nodes, edges))
+    assert components(n_nodes, chosen) == components(n_nodes, edges)
+
+
+@given(multigraphs(), st.randoms(use_true_random=False))
+def test_no_spanning_tree_is_heavier(graph, generator):
+    """A spanning tree that is grown in any other order of the edges weighs no more."""
+    n_nodes, edges, weights = graph
+    chosen = sorted((weights[number] for number in maximum_spanning_tree(n_nodes, edges, weights)), reverse=True)
+    for _ in range(5):
+        order = generator.sample(range(len(edges)), len(edges))
+        other, parts = [], len(components(n_nodes, []))
+        for number in order:
+            fewer = len(components(n_nodes, [edges[taken] for taken in [*other, number]]))
+            if fewer < parts:
+                other.append(number)
+                parts = fewer
+        # Stronger than the sum: the k-th heaviest edge of a maximum tree is no lighter than that of any other.
+        for ours, theirs in zip(chosen, sorted((weights[number] for number in other), reverse=True), strict=True):
+            assert ours >= theirs
+
+
+@given(st.integers(2, 12), st.data())
+def test_of_equals_the_first_wins(n_nodes, data):
+    """Among parallel edges of one weight the first in order is on the tree."""
+    node = st.integers(0, n_nodes - 1)
+    edges = data.draw(st.lists(st.tuples(node, node), max_size=30))
+    tree = maximum_spanning_tree(n_nodes, edges, [1.0] * len(edges))
+    for number in tree:
+        assert set(edges[number]) not in [set(edge) for edge in edges[:number]]
+
+
+@given(multigraphs())
+def test_every_edge_is_settled_at_a_leaf(graph):
+    """Each tree edge comes once, and when it comes it is the last of the tree that is left at its leaf."""
+    n_nodes, edges, weights = graph
+    tree = maximum_spanning_tree(n_nodes, edges, weights)
+    left = set(tree)
+    for number, leaf in leaves_first(n_nodes, edges, tree):
+        assert leaf in edges[number]
+        assert [other for other in left if leaf in edges[other]] == [number]
+        left.remove(number)
+    assert not left
+
+
+def test_a_path_of_many_nodes_does_not_recurse():
+    """Depth of the tree is no limit: a path of 50,000 nodes is spanned and settled."""
+    n_nodes = 50_000
+    edges = [(node, node + 1) for node in range(n_nodes - 1)]
+    random.Random(1).shuffle(edges)
+    tree = maximum_spanning_tree(n_nodes, edges, [1.0] * len(edges))
+    assert len(tree) == len(leaves_first(n_nodes, edges, tree)) == n_nodes - 1
