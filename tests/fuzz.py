@@ -90,15 +90,17 @@ def describe_difference(program, expected, found):
 
 
 def plain(keys):
-    """Return *keys* of calledfuncs or callers that name the program, with the tools' own files under one name."""
+    """Return those *keys* of calledfuncs or callers that the tools must agree on, with a tool's files under one name.
 
-    def rename(key):
-        if isinstance(key[0], tuple):
-            return tuple(map(rename, key))
-        tool = key[0] == trace.__file__ or os.sep + "instrument" + os.sep in key[0]
-        return ("<tool>", "", key[2]) if tool else key
+    Functions that are neither the program's nor its helpers' are frozen and go unseen, as their classes do.
+    """
 
-    return {rename(key) for key in keys if FILE_NAME in str(key)}
+    def rename(function):
+        tool = function[0] == trace.__file__ or os.sep + "instrument" + os.sep in function[0]
+        return ("<tool>", "", function[2].rpartition(".")[2]) if tool else function
+
+    pairs = (key if isinstance(key[0], tuple) else (key, key) for key in keys)
+    return {(rename(caller), callee) for caller, callee in pairs if callee[0] in (FILE_NAME, "<helpers>")}
 
 
 def show_sets(expected, found):

@@ -30,7 +30,7 @@ class Outcome:
     stdout: str = ""
     stderr: str = ""
     status: object = None
-    #: Calls of sys.settrace or sys.setprofile that come from the `instrument` package itself.
+    #: Which of the interpreter's means of watching a program were set, by whomever.
     tracers: tuple = ()
 
 
@@ -63,7 +63,7 @@ def expected_counts(path):
     holds, and a count of 0 means that the line is not in the counts. A program with such comments states all its lines.
     """
     expected = {}
-    for number, line in enumerate(pathlib.Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         found = re.search(r"# (\d+)((?:, from 3\.\d+: \d+)*)$", line)
         if found:
             count = int(found[1])

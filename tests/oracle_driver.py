@@ -6,12 +6,12 @@ path in the second run. Little else is imported here, for `instrument` prepares 
 measurement starts; it does so once, before the first fork.
 """
 
+import faulthandler
 import gc
 import io
 import os
 import pickle
 import resource
-import signal
 import sys
 import threading
 import trace
@@ -29,6 +29,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What is never compared: the tools and this driver, what they need, and importlib, whose loaders differ.
 TOOL_FILES = {os.path.abspath(__file__), trace.__file__}
 TOOL_FOLDERS = (os.path.join(ROOT, "instrument", ""),)
+
+#: Audit events of the interpreter's own means of watching a program.
+TRACING_EVENTS = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"}
 
 
 def is_tool(name):
@@ -55,6 +58,8 @@ def drive():
     except ValueError:
         traceback.format_exc()
     make_tracer(**arguments).runctx("", {}, {})
+    gc.collect()
+    gc.disable()
     outcomes = [_in_child(_outcome, path, make_tracer, arguments) for path in paths]
     sys.stdout.buffer.write(pickle.dumps(outcomes))
 
@@ -62,11 +67,14 @@ def drive():
 def _in_child(function, *arguments):
     """Return what *function* returns in a forked child, or the fields of an Outcome that says how the child died."""
     reader, writer = os.pipe()
+    stack_reader, stack_writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        signal.alarm(TIME_LIMIT)
+        os.close(stack_reader)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+        faulthandler.enable(stack_writer)
+        faulthandler.dump_traceback_later(TIME_LIMIT, file=stack_writer, exit=True)
         try:
             answer = function(*arguments)
         except BaseException:
@@ -75,11 +83,14 @@ def _in_child(function, *arguments):
             stream.write(pickle.dumps(answer))
         os._exit(0)
     os.close(writer)
-    with open(reader, "rb") as stream:
+    os.close(stack_writer)
+    with open(reader, "rb") as stream, open(stack_reader, "rb") as stack_stream:
         answer = stream.read()
+        stack = stack_stream.read().decode(errors="replace")
     _, status = os.waitpid(pid, 0)
     if status or not answer:
-        return {"status": f"killed by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"died: {status}"}
+        died = f"killed by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"out of time: {status}"
+        return {"status": died, "stderr": stack}
     return pickle.loads(answer)
 
 
@@ -94,17 +105,9 @@ def _outcome(path, make_tracer, arguments):
     sys.path[0] = os.path.dirname(path)
     sys.stdin = open(os.devnull)
     sys.stdout, sys.stderr = stdout, stderr = io.StringIO(), io.StringIO()
-    tracers = []
-
-    def audit(event, _):
-        if event in ("sys.settrace", "sys.setprofile"):
-            caller = sys._getframe(1).f_code.co_filename
-            if is_tool(caller) and caller != trace.__file__:
-                tracers.append((event, caller))
-
-    sys.addaudithook(audit)
-    gc.collect()
-    gc.disable()
+    # A hook written in Python would itself be measured; a dictionary keeps the last call of each kind.
+    events = {}
+    sys.addaudithook(events.__setitem__)
     tracer = make_tracer(**arguments)
     status = 0
     try:
@@ -126,7 +129,7 @@ def _outcome(path, make_tracer, arguments):
         "stdout": stdout.getvalue(),
         "stderr": stderr.getvalue(),
         "status": status if isinstance(status, (int, str, type(None))) else repr(status),
-        "tracers": tuple(tracers),
+        "tracers": tuple(sorted(events.keys() & TRACING_EVENTS)),
     }
 
 

@@ -395,7 +395,7 @@ class ProgramWriter:
             kind = self.pick(*KINDS, PLAIN)
             parts.append(self.function(kind, Place()))
             name = self.functions[-1][0]
-            parts.append("\n".join([f"{DRIVERS[kind]}({self.invocation(name, kind)})"] * (self.choose(4) + 1)))
+            parts.append("\n".join([f"{DRIVERS[kind]}({self.invocation(name, kind)})"] * (self.choose(6) + 1)))
             if self.chance(4):
                 parts.append(self.block(Place(depth=2)))
         if self.chance(40):
@@ -671,7 +671,7 @@ class ProgramWriter:
 
     def match_(self, place):
         subject = self.pick(
-            "decide(5)", "[a, decide(3)]", "items()", "Point(decide(3), a)", "{'k': decide()}", "(a,\n        b)"
+            "decide(3)", "[a, decide(3)]", "items()", "Point(decide(3), a)", "{'k': decide()}", "(a,\n        b)"
         )
         parts = [f"match {subject}:"]
         for _ in range(self.choose(3) + 1):

@@ -3,11 +3,13 @@
 import gc
 import random
 import trace
+import types
+import warnings
 
 import pytest
 from fuzz import judge, minimise
 from hypothesis import given
-from strategies import Program, programs, random_program, run
+from strategies import FILE_NAME, Program, programs, random_program, run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,15 +55,24 @@ def test_random_programs_compile_and_end():
         assert run(program, trace.Trace) == run(program, trace.Trace)
 
 
-def test_most_statements_are_reached():
-    """The programs are worth running: more than half of their lines are counted."""
-    reached = written = 0
+def test_most_lines_are_reached():
+    """The programs are worth running: half of their executable lines are counted, at the least."""
+    n_reached = n_executable = 0
     for seed in range(100):
         program = random_program(seed)
-        reached += len(run(program, trace.Trace).counts)
-        written += len(program.source.splitlines())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            executable = executable_lines(compile(program.source, FILE_NAME, "exec"))
+        n_reached += len(executable & {line for _, line in run(program, trace.Trace).counts})
+        n_executable += len(executable)
 
-    assert reached / written > 0.5
+    assert n_reached / n_executable >= 0.5
+
+
+def executable_lines(code):
+    """Return the lines of *code* and of all code within it."""
+    nested = (executable_lines(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return {line for _, _, line in code.co_lines() if line}.union(*nested)
 
 
 def test_minimise_keeps_what_differs():
@@ -75,4 +86,5 @@ def test_minimise_keeps_what_differs():
 
     small, verdict = minimise(program, verdict_of)
 
-    assert (len(small.source.splitlines()), verdict) == (2, "differs")
+    assert (small.source.split("\n"), small.decisions) == (["for a in 0:", "    x7", ""], (0,))
+    assert verdict == "differs"

@@ -1,0 +1,2 @@
+﻿x = "böm"
+print(len(x))

@@ -1,0 +1,6 @@
+print(eval("1 + 1"))
+print(eval("[n * n for n in range(3)]"))
+f = eval("lambda n: n + 1")
+print(f(1), f(2))
+print(eval(compile("(f(1)\n + f(2))", "expression.py", "eval"), {"f": f, "__file__": "expression.py"}))
+print(eval("n + 1", {"n": 1}), eval("m", {}, {"m": 5}))

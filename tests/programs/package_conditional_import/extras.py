@@ -1,0 +1,6 @@
+def more():
+    return 'more'
+
+
+def less():
+    return 'less'

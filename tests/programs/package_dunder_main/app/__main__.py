@@ -1,0 +1,6 @@
+def main():
+    return 'main'
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,5 @@
+value = 10
+
+
+def f(n):
+    return value + n

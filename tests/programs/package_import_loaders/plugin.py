@@ -1,0 +1,5 @@
+seen = __name__
+
+
+def run(n):
+    return [seen] * n

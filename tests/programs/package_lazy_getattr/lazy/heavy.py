@@ -1,0 +1,5 @@
+print('heavy')
+
+
+def compute():
+    return 42

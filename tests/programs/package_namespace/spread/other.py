@@ -1,0 +1,3 @@
+from . import part
+
+y = part.x + 1

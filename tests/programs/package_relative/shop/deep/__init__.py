@@ -1,0 +1,3 @@
+from ..prices import RATE
+
+rate = RATE

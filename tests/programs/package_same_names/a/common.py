@@ -1,0 +1,5 @@
+from . import name
+
+
+def f():
+    return name * 2

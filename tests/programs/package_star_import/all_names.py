@@ -1,0 +1,3 @@
+__all__ = ['_visible']
+_visible = 3
+hidden = 4
