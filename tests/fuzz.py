@@ -14,9 +14,11 @@ import ast
 import concurrent.futures
 import faulthandler
 import gc
+import itertools
 import os
 import pathlib
 import pickle
+import random
 import re
 import resource
 import signal
@@ -169,10 +171,9 @@ def minimise(program, verdict_of, seconds=60):
     deadline = time.monotonic() + seconds
     tried = {program}
     improved = True
-    while improved and time.monotonic() < deadline:
+    while improved:
         improved = False
-        candidates = smaller_programs(program)
-        for candidate in candidates:
+        for candidate in itertools.chain(smaller_programs(program), redecided_programs(program)):
             if time.monotonic() > deadline:
                 break
             if candidate in tried or not compiles(candidate.source):
@@ -226,6 +227,21 @@ def smaller_programs(program):
         for smaller in (0, 1, value % 12, value % 6):
             if smaller < value:
                 yield Program(program.source, (*decisions[:index], smaller, *decisions[index + 1 :]))
+
+
+def redecided_programs(program):
+    """Yield Programs with lines less and other decisions: what goes away leaves its decisions to those after it."""
+    generator = random.Random(1)
+    lines = program.source.splitlines()
+    for start, end in sorted(set(_units(lines)), key=lambda unit: unit[0] - unit[1]):
+        for _ in range(4):
+            decisions = list(program.decisions)
+            if generator.randrange(2):
+                del decisions[generator.randrange(len(decisions))]
+            else:
+                generator.shuffle(decisions)
+            if decisions:
+                yield Program("\n".join([*lines[:start], *lines[end:]]) + "\n", tuple(decisions))
 
 
 def _with_lines(program, lines):
