@@ -63,7 +63,8 @@ def expected_counts(path):
     holds, and a count of 0 means that the line is not in the counts. A program with such comments states all its lines.
     """
     expected = {}
-    for number, line in enumerate(pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    lines = pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
         found = re.search(r"# (\d+)((?:, from 3\.\d+: \d+)*)$", line)
         if found:
             count = int(found[1])

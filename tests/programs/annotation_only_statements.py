@@ -1,17 +1,17 @@
-x: int
-y: list[
-    int
+x: int  # 1
+y: list[  # 2, from 3.14: 1
+    int  # 1, from 3.14: 0
 ]
 
 
-def f():
+def f():  # 1
     z: int
-    return 1
+    return 1  # 1
 
 
-class C:
-    a: int
-    b: str = "b"
+class C:  # 2, from 3.14: 3
+    a: int  # 1, from 3.14: 0
+    b: str = "b"  # 1
 
 
-print(f(), C.b)
+print(f(), C.b)  # 1

@@ -1,31 +1,31 @@
-class Ticks:
-    def __init__(self, n):
-        self.n = n
+class Ticks:  # 2
+    def __init__(self, n):  # 1
+        self.n = n  # 4
 
-    def __aiter__(self):
-        return self
+    def __aiter__(self):  # 1
+        return self  # 4
 
-    async def __anext__(self):
-        if not self.n:
-            raise StopAsyncIteration
-        self.n -= 1
-        return self.n
+    async def __anext__(self):  # 1
+        if not self.n:  # 15
+            raise StopAsyncIteration  # 3
+        self.n -= 1  # 12
+        return self.n  # 12
 
 
-async def f(limit):
-    seen = []
-    async for tick in Ticks(5):
-        if tick < limit:
-            break
-        seen.append(tick)
+async def f(limit):  # 1
+    seen = []  # 2
+    async for tick in Ticks(5):  # 9
+        if tick < limit:  # 8
+            break  # 1
+        seen.append(tick)  # 7
     else:
-        seen.append("else")
-    async for tick in Ticks(2): seen.append(tick)
-    return seen
+        seen.append("else")  # 1
+    async for tick in Ticks(2): seen.append(tick)  # 6
+    return seen  # 2
 
 
-for limit in (3, 0):
-    try:
-        f(limit).send(None)
-    except StopIteration as stop:
-        print(stop.value)
+for limit in (3, 0):  # 3
+    try:  # 2
+        f(limit).send(None)  # 2
+    except StopIteration as stop:  # 2
+        print(stop.value)  # 2

@@ -1,24 +1,24 @@
-def run(awaitable):
-    try:
-        awaitable.send(None)
-    except StopIteration as stop:
-        return stop.value
-    except StopAsyncIteration:
-        return "exhausted"
+def run(awaitable):  # 1
+    try:  # 5
+        awaitable.send(None)  # 5
+    except StopIteration as stop:  # 5
+        return stop.value  # 3
+    except StopAsyncIteration:  # 2
+        return "exhausted"  # 2
 
 
-async def f():
-    try:
-        yield 1
+async def f():  # 1
+    try:  # 1
+        yield 1  # 1
         yield 2
     finally:
-        print("closed")
+        print("closed")  # 1
 
 
-g = f()
-print(run(g.__anext__()))
-print(run(g.aclose()))
-print(run(g.__anext__()))
-h = f()
-run(h.aclose())
-print(run(h.__anext__()))
+g = f()  # 1
+print(run(g.__anext__()))  # 1
+print(run(g.aclose()))  # 1
+print(run(g.__anext__()))  # 1
+h = f()  # 1
+run(h.aclose())  # 1
+print(run(h.__anext__()))  # 1

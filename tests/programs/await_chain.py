@@ -1,34 +1,34 @@
-class Pause:
-    def __init__(self, value):
-        self.value = value
+class Pause:  # 2
+    def __init__(self, value):  # 1
+        self.value = value  # 2
 
-    def __await__(self):
-        received = yield self.value
-        return received
-
-
-async def inner(n):
-    return await Pause(n) + 1
+    def __await__(self):  # 1
+        received = yield self.value  # 2
+        return received  # 2
 
 
-async def middle(n):
-    try:
-        return await inner(n)
+async def inner(n):  # 1
+    return await Pause(n) + 1  # 2
+
+
+async def middle(n):  # 1
+    try:  # 2
+        return await inner(n)  # 2
     finally:
-        print("middle left")
+        print("middle left")  # 2
 
 
-async def outer():
-    first = await middle(1)
-    second = await middle(
-        2,
+async def outer():  # 1
+    first = await middle(1)  # 1
+    second = await middle(  # 2
+        2,  # 1
     )
-    return first, second
+    return first, second  # 1
 
 
-c = outer()
-print(c.send(None), c.send(10))
-try:
-    c.send(20)
-except StopIteration as stop:
-    print(stop.value)
+c = outer()  # 1
+print(c.send(None), c.send(10))  # 1
+try:  # 1
+    c.send(20)  # 1
+except StopIteration as stop:  # 1
+    print(stop.value)  # 1

@@ -1,7 +1,7 @@
 
 
 
-x = 1
+x = 1  # 1
 
 
-print(x)
+print(x)  # 1

@@ -1,17 +1,17 @@
-def f():
-    calls.append("f")
+def f():  # 1
+    calls.append("f")  # 4
 
 
-def g():
-    calls.append("g")
-    return True
+def g():  # 1
+    calls.append("g")  # 3
+    return True  # 3
 
 
-calls = []
-a = 1
-a and f()
-a or f()
-g() and f()
-g() or f()
-f() or g() and f()
-print(calls)
+calls = []  # 1
+a = 1  # 1
+a and f()  # 1
+a or f()  # 1
+g() and f()  # 1
+g() or f()  # 1
+f() or g() and f()  # 1
+print(calls)  # 1

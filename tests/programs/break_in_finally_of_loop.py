@@ -1,10 +1,10 @@
-def f():
-    for n in range(3):
-        try:
-            1 / 0
+def f():  # 1
+    for n in range(3):  # 1
+        try:  # 1
+            1 / 0  # 1
         finally:
-            break
-    return n
+            break  # 1
+    return n  # 1
 
 
-print(f())
+print(f())  # 1

@@ -1,9 +1,9 @@
-class A:
-    x = 1
+class A:  # 2
+    x = 1  # 1
 
-    def method(self):
-        return self.x
+    def method(self):  # 1
+        return self.x  # 2
 
 
-a = A()
-print(a.method(), A.method(a))
+a = A()  # 1
+print(a.method(), A.method(a))  # 1

@@ -1,2 +1,2 @@
-squares = [n * n for n in range(5)]
-print(squares)
+squares = [n * n for n in range(5)]  # 7, from 3.12: 6
+print(squares)  # 1

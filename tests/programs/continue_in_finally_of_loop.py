@@ -1,12 +1,12 @@
-def f():
-    seen = []
-    for n in range(3):
-        try:
-            seen.append(n)
-            raise ValueError(n)
+def f():  # 1
+    seen = []  # 1
+    for n in range(3):  # 4
+        try:  # 3
+            seen.append(n)  # 3
+            raise ValueError(n)  # 3
         finally:
-            continue
-    return seen
+            continue  # 3
+    return seen  # 1
 
 
-print(f())
+print(f())  # 1

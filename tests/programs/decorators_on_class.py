@@ -1,29 +1,29 @@
-def register(cls):
-    registry.append(cls.__name__)
-    return cls
+def register(cls):  # 1
+    registry.append(cls.__name__)  # 2
+    return cls  # 2
 
 
-def named(name):
-    def rename(cls):
-        cls.name = name
-        return cls
-    return rename
+def named(name):  # 1
+    def rename(cls):  # 1
+        cls.name = name  # 1
+        return cls  # 1
+    return rename  # 1
 
 
-registry = []
+registry = []  # 1
 
 
-@register
-@named(
-    "first"
+@register  # 3
+@named(  # 3
+    "first"  # 1
 )
-class A:
-    x = 1
+class A:  # 2
+    x = 1  # 1
 
 
-@register
-class B(A):
-    pass
+@register  # 3
+class B(A):  # 2
+    pass  # 1
 
 
-print(registry, B.name)
+print(registry, B.name)  # 1

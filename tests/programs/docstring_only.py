@@ -1,1 +1,1 @@
-"""Only words."""
+"""Only words."""  # 1

@@ -1,11 +1,11 @@
-def f():
-    try:
-        int("x")
-    except ValueError as error:
-        raise RuntimeError("wrapped") from error
+def f():  # 1
+    try:  # 1
+        int("x")  # 1
+    except ValueError as error:  # 1
+        raise RuntimeError("wrapped") from error  # 1
 
 
-try:
-    f()
-except RuntimeError as error:
-    print(repr(error.__cause__))
+try:  # 1
+    f()  # 1
+except RuntimeError as error:  # 1
+    print(repr(error.__cause__))  # 1

@@ -1,13 +1,13 @@
-import sys
+import sys  # 1
 
 
-def f():
-    try:
-        print("leaving")
-        sys.exit(3)
+def f():  # 1
+    try:  # 1
+        print("leaving")  # 1
+        sys.exit(3)  # 1
     finally:
-        print("finally")
+        print("finally")  # 1
     print("unreached")
 
 
-f()
+f()  # 1

@@ -1,11 +1,11 @@
-def f():
-    try:
-        raise ValueError("first")
+def f():  # 1
+    try:  # 1
+        raise ValueError("first")  # 1
     finally:
-        raise KeyError("second")
+        raise KeyError("second")  # 1
 
 
-try:
-    f()
-except KeyError as error:
-    print(error, repr(error.__context__))
+try:  # 1
+    f()  # 1
+except KeyError as error:  # 1
+    print(error, repr(error.__context__))  # 1

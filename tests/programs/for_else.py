@@ -1,11 +1,11 @@
-def find(needle, haystack):
-    for item in haystack:
-        if item == needle:
-            found = True
-            break
+def find(needle, haystack):  # 1
+    for item in haystack:  # 7
+        if item == needle:  # 5
+            found = True  # 1
+            break  # 1
     else:
-        found = False
-    return found
+        found = False  # 2
+    return found  # 3
 
 
-print(find(2, [1, 2, 3]), find(9, [1, 2, 3]), find(1, []))
+print(find(2, [1, 2, 3]), find(9, [1, 2, 3]), find(1, []))  # 1

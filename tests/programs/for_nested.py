@@ -1,5 +1,5 @@
-table = []
-for row in range(3):
-    for column in range(4):
-        table.append(row * column)
-print(sum(table))
+table = []  # 1
+for row in range(3):  # 4
+    for column in range(4):  # 15
+        table.append(row * column)  # 12
+print(sum(table))  # 1

@@ -1,6 +1,6 @@
-total = 0
-for n in range(5): total += n
-for n in range(5): pass
-for n in (): pass
-for n in range(2): total += 1; total += 2
-print(total)
+total = 0  # 1
+for n in range(5): total += n  # 6
+for n in range(5): pass  # 6
+for n in (): pass  # 1
+for n in range(2): total += 1; total += 2  # 3
+print(total)  # 1

@@ -1,6 +1,6 @@
-kept = []
-for n in range(10):
-    if n % 3:
-        continue
-    kept.append(n)
-print(kept)
+kept = []  # 1
+for n in range(10):  # 11
+    if n % 3:  # 10
+        continue  # 6
+    kept.append(n)  # 4
+print(kept)  # 1

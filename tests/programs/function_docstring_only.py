@@ -1,9 +1,9 @@
-def f():
+def f():  # 3
     """Nothing but words."""
 
 
-class C:
-    """Nothing but words."""
+class C:  # 2
+    """Nothing but words."""  # 1
 
 
-print(f(), f(), C.__doc__)
+print(f(), f(), C.__doc__)  # 1

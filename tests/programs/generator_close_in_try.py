@@ -1,13 +1,13 @@
-def f():
-    try:
-        yield 1
+def f():  # 1
+    try:  # 1
+        yield 1  # 1
         yield 2
     finally:
-        print("cleanup")
+        print("cleanup")  # 1
 
 
-g = f()
-print(next(g))
-g.close()
-g.close()
-print(list(g))
+g = f()  # 1
+print(next(g))  # 1
+g.close()  # 1
+g.close()  # 1
+print(list(g))  # 1

@@ -1,12 +1,12 @@
-def f():
-    yield 1
-    return "done"
+def f():  # 1
+    yield 1  # 1
+    return "done"  # 1
 
 
-g = f()
-print(next(g))
-try:
-    next(g)
-except StopIteration as stop:
-    print(stop.value)
-print(next(g, "default"))
+g = f()  # 1
+print(next(g))  # 1
+try:  # 1
+    next(g)  # 1
+except StopIteration as stop:  # 1
+    print(stop.value)  # 1
+print(next(g, "default"))  # 1

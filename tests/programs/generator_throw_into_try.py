@@ -1,20 +1,20 @@
-def f():
-    while True:
-        try:
-            value = yield
-            print("got", value)
-        except ValueError as error:
-            print("caught", error)
+def f():  # 1
+    while True:  # 4
+        try:  # 4
+            value = yield  # 4
+            print("got", value)  # 2
+        except ValueError as error:  # 2
+            print("caught", error)  # 1
         else:
-            print("else")
+            print("else")  # 2
 
 
-g = f()
-next(g)
-g.send(1)
-g.throw(ValueError("thrown"))
-g.send(2)
-try:
-    g.throw(KeyError("out"))
-except KeyError as error:
-    print(error)
+g = f()  # 1
+next(g)  # 1
+g.send(1)  # 1
+g.throw(ValueError("thrown"))  # 1
+g.send(2)  # 1
+try:  # 1
+    g.throw(KeyError("out"))  # 1
+except KeyError as error:  # 1
+    print(error)  # 1

@@ -1,10 +1,10 @@
-if 0:
+if 0:  # 1
     print("never")
-if 1:
-    print("always")
-if __debug__:
-    print("debug")
-if not 0:
-    print("folded")
-while 0:
+if 1:  # 1
+    print("always")  # 1
+if __debug__:  # 1
+    print("debug")  # 1
+if not 0:  # 1
+    print("folded")  # 1
+while 0:  # 1
     print("never")

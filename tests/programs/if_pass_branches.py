@@ -1,13 +1,13 @@
-def f(n):
-    if n == 0:
-        pass
-    elif n == 1:
-        ...
+def f(n):  # 1
+    if n == 0:  # 3
+        pass  # 1
+    elif n == 1:  # 2
+        ...  # 1
     else:
-        n = 5
-    if n:
-        pass
-    return n
+        n = 5  # 1
+    if n:  # 3
+        pass  # 2
+    return n  # 3
 
 
-print(f(0), f(1), f(2))
+print(f(0), f(1), f(2))  # 1

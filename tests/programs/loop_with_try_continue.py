@@ -1,12 +1,12 @@
-def parse(texts):
-    numbers = []
-    for text in texts:
-        try:
-            number = int(text)
-        except ValueError:
-            continue
-        numbers.append(number)
-    return numbers
+def parse(texts):  # 1
+    numbers = []  # 1
+    for text in texts:  # 6
+        try:  # 5
+            number = int(text)  # 5
+        except ValueError:  # 2
+            continue  # 2
+        numbers.append(number)  # 3
+    return numbers  # 1
 
 
-print(parse(["1", "x", "3", "", "5"]))
+print(parse(["1", "x", "3", "", "5"]))  # 1

@@ -1,9 +1,9 @@
-order = []
-for n in range(4):
-    try:
-        if n % 2:
-            continue
-        order.append(n)
+order = []  # 1
+for n in range(4):  # 5
+    try:  # 4
+        if n % 2:  # 4
+            continue  # 2
+        order.append(n)  # 2
     finally:
-        order.append("finally")
-print(order)
+        order.append("finally")  # 4
+print(order)  # 1

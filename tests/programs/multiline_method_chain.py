@@ -1,30 +1,30 @@
-text = (
-    " Some Text "
-    .strip()
-    .lower()
-    .replace("e", "3")
-    .split()
+text = (  # 1
+    " Some Text "  # 1
+    .strip()  # 1
+    .lower()  # 1
+    .replace("e", "3")  # 1
+    .split()  # 1
 )
-print(text)
+print(text)  # 1
 
 
-class Query:
-    def __init__(self):
-        self.parts = []
+class Query:  # 2
+    def __init__(self):  # 1
+        self.parts = []  # 1
 
-    def where(self, part):
-        self.parts.append(part)
-        return self
+    def where(self, part):  # 1
+        self.parts.append(part)  # 2
+        return self  # 2
 
-    def all(self):
-        return self.parts
+    def all(self):  # 1
+        return self.parts  # 1
 
 
-print(
-    Query()
-    .where("a")
-    .where(
-        "b"
+print(  # 2
+    Query()  # 1
+    .where("a")  # 1
+    .where(  # 2
+        "b"  # 1
     )
-    .all()
+    .all()  # 1
 )

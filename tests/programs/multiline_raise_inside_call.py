@@ -1,35 +1,35 @@
-def fail():
-    raise ValueError
+def fail():  # 1
+    raise ValueError  # 2
 
 
-def f(*args):
+def f(*args):  # 1
     return args
 
 
-def g():
-    return f(
-        1,
-        fail(),
+def g():  # 1
+    return f(  # 1
+        1,  # 1
+        fail(),  # 1
         3,
     )
 
 
-def h():
-    try:
+def h():  # 1
+    try:  # 1
         x = [
-            1,
-            fail(),
+            1,  # 1
+            fail(),  # 1
         ]
-    except ValueError:
-        x = (
+    except ValueError:  # 1
+        x = (  # 1
             2,
             3,
         )
-    return x
+    return x  # 1
 
 
-try:
-    g()
-except ValueError:
-    print("g")
-print(h())
+try:  # 1
+    g()  # 1
+except ValueError:  # 1
+    print("g")  # 1
+print(h())  # 1

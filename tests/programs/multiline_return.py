@@ -1,22 +1,22 @@
-def f(a, b):
-    return (
-        a
-        + b
+def f(a, b):  # 1
+    return (  # 2
+        a  # 4
+        + b  # 2
     )
 
 
-def g(a):
-    return [
-        a,
-        a + 1,
+def g(a):  # 1
+    return [  # 1
+        a,  # 1
+        a + 1,  # 1
     ]
 
 
-def h():
-    return f(
-        1,
-        2,
+def h():  # 1
+    return f(  # 2
+        1,  # 1
+        2,  # 1
     )
 
 
-print(f(1, 2), g(1), h())
+print(f(1, 2), g(1), h())  # 1

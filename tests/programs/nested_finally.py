@@ -1,21 +1,21 @@
-order = []
+order = []  # 1
 
 
-def f(n):
-    try:
-        try:
-            order.append("body")
-            if n:
-                raise ValueError(n)
+def f(n):  # 1
+    try:  # 2
+        try:  # 2
+            order.append("body")  # 2
+            if n:  # 2
+                raise ValueError(n)  # 1
         finally:
-            order.append("inner")
+            order.append("inner")  # 2
     finally:
-        order.append("outer")
+        order.append("outer")  # 2
 
 
-f(0)
-try:
-    f(1)
-except ValueError:
-    order.append("caught")
-print(order)
+f(0)  # 1
+try:  # 1
+    f(1)  # 1
+except ValueError:  # 1
+    order.append("caught")  # 1
+print(order)  # 1

@@ -1,1 +1,1 @@
-pass
+pass  # 1

@@ -1,10 +1,10 @@
-def f(text):
-    try:
-        return int(text)
-    except ValueError:
-        return None
+def f(text):  # 1
+    try:  # 2
+        return int(text)  # 2
+    except ValueError:  # 1
+        return None  # 1
     finally:
-        print(text)
+        print(text)  # 2
 
 
-print(f("4"), f("four"))
+print(f("4"), f("four"))  # 1

@@ -1,10 +1,10 @@
-def f(n):
-    try:
-        if n:
-            raise ValueError(n)
-        return "try"
+def f(n):  # 1
+    try:  # 2
+        if n:  # 2
+            raise ValueError(n)  # 1
+        return "try"  # 1
     finally:
-        return "finally"
+        return "finally"  # 2
 
 
-print(f(0), f(1))
+print(f(0), f(1))  # 1

@@ -1,3 +1,3 @@
-a = 1
-b = a + 1
-print(a, b)
+a = 1  # 1
+b = a + 1  # 1
+print(a, b)  # 1

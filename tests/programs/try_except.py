@@ -1,10 +1,10 @@
-def f(text):
-    try:
-        n = int(text)
-        n += 1
-    except ValueError:
-        n = 0
-    return n
+def f(text):  # 1
+    try:  # 3
+        n = int(text)  # 3
+        n += 1  # 2
+    except ValueError:  # 1
+        n = 0  # 1
+    return n  # 3
 
 
-print(f("1"), f("x"), f("2"))
+print(f("1"), f("x"), f("2"))  # 1

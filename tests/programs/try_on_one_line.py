@@ -1,7 +1,7 @@
-try: n = int("x")
-except ValueError: n = 0
-try: n += 1
+try: n = int("x")  # 1
+except ValueError: n = 0  # 1
+try: n += 1  # 1
 except ValueError: n = 9
-else: n += 10
-finally: n += 100
-print(n)
+else: n += 10  # 1
+finally: n += 100  # 1
+print(n)  # 1

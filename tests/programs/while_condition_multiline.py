@@ -1,9 +1,9 @@
-n = 0
-m = 9
+n = 0  # 1
+m = 9  # 1
 while (
-    n < 5
-    and m > 5
+    n < 5  # 5
+    and m > 5  # 5
 ):
-    n += 1
-    m -= 1
-print(n, m)
+    n += 1  # 4
+    m -= 1  # 4
+print(n, m)  # 1

@@ -1,14 +1,14 @@
-class Manager:
-    def __enter__(self): return 1
-    def __exit__(self, *error): return True
+class Manager:  # 2
+    def __enter__(self): return 1  # 5
+    def __exit__(self, *error): return True  # 5
 
 
-def fail():
-    raise ValueError
+def fail():  # 1
+    raise ValueError  # 1
 
 
-with Manager(): pass
-with Manager() as n: n += 1
-with Manager(): fail()
-with Manager(): int("x")
-print(n)
+with Manager(): pass  # 1
+with Manager() as n: n += 1  # 1
+with Manager(): fail()  # 1, from 3.12: 2, from 3.13: 1
+with Manager(): int("x")  # 1
+print(n)  # 1

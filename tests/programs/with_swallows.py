@@ -1,20 +1,20 @@
-class Swallow:
-    def __enter__(self):
-        return self
+class Swallow:  # 2
+    def __enter__(self):  # 1
+        return self  # 3
 
-    def __exit__(self, kind, error, place):
-        return kind is ValueError
-
-
-def f(action):
-    with Swallow():
-        action()
-        return "normal"
-    return "swallowed"
+    def __exit__(self, kind, error, place):  # 1
+        return kind is ValueError  # 3
 
 
-print(f(lambda: int("x")), f(lambda: 1))
-try:
-    f(lambda: {}[0])
-except KeyError:
-    print("passed")
+def f(action):  # 1
+    with Swallow():  # 6
+        action()  # 3
+        return "normal"  # 1
+    return "swallowed"  # 1
+
+
+print(f(lambda: int("x")), f(lambda: 1))  # 3
+try:  # 1
+    f(lambda: {}[0])  # 2
+except KeyError:  # 1
+    print("passed")  # 1
