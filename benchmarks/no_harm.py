@@ -10,7 +10,7 @@ differs twice is a difference; what differs once is shown as unstable.
 
     python benchmarks/no_harm.py stdlib                         over a hundred modules, two at a time
     python benchmarks/no_harm.py stdlib --modules test_json test_enum
-    python benchmarks/no_harm.py packages                       ten packages, fetched with pip into a temporary folder
+    python benchmarks/no_harm.py packages                       nine packages, fetched with pip into a temporary folder
     python benchmarks/no_harm.py packages --packages attrs --placement line --json attrs.json
 
 The exit status is 1 if there is a difference that is not explained below.
@@ -81,7 +81,6 @@ PACKAGES = {
     "click==8.5.1": ("tests", []),
     "jinja2==3.1.6": ("tests", ["trio"]),
     "more-itertools==11.2.1": ("tests", []),
-    "packaging==26.3": ("tests", ["pretend", "hypothesis", "tomli_w"]),
     "pluggy==1.7.0": ("testing", []),
     "sqlparse==0.6.1": ("tests", []),
     "toolz==1.2.0": ("toolz", []),
