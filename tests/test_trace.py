@@ -1,0 +1,186 @@
+"""`Trace` has the surface of the standard library's class, and its rules."""
+
+import os
+import pickle
+import sys
+import sysconfig
+import trace
+
+import pytest
+
+import instrument
+from instrument import trace as ours
+
+STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix]
+FILE = os.sep + os.path.join("surface", "program.py")
+PUBLIC = "counts pathtobasename donothing trace ignore infile outfile start_time _calledfuncs _callers _caller_cache"
+METHODS = "file_module_function_of globaltrace_trackcallers globaltrace_countfuncs globaltrace_lt"
+METHODS += " localtrace_trace_and_count localtrace_trace localtrace_count run runctx runfunc results"
+
+
+def make(**options):
+    """Return a Trace that counts and leaves the standard library alone."""
+    return instrument.Trace(**{"count": 1, "trace": 0, "ignoredirs": STDLIB, **options})
+
+
+def run(tracer, source, **names):
+    """Run *source* as the program FILE under *tracer*; return its namespace."""
+    namespace = {"__file__": FILE, "__name__": "program", **names}
+    tracer.runctx(compile(source, FILE, "exec"), namespace, namespace)
+    return namespace
+
+
+def test_has_the_names_of_the_standard_class():
+    """Every attribute and method that programs use is there, and the module exports the same two names."""
+    tracer = make()
+    for name in (*PUBLIC.split(), *METHODS.split(), "globaltrace", "localtrace"):
+        assert hasattr(tracer, name), name
+    assert sorted(ours.__all__) == sorted(trace.__all__)
+    for name in "PRAGMA_NOCOVER _Ignore _modname _fullmodname _find_lines _find_strings _find_executable_linenos".split():
+        assert hasattr(ours, name), name
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_precedence_is_that_of_the_standard_class(number):
+    """Callers come before functions, functions before trace and count; the same handlers are chosen, or none."""
+    options = {name: number >> bit & 1 for bit, name in enumerate(("countcallers", "countfuncs", "trace", "count"))}
+    mine, theirs = make(**options), trace.Trace(**options)
+    assert mine.donothing == theirs.donothing
+    for name in ("globaltrace", "localtrace"):
+        chosen = [getattr(getattr(tracer, name, None), "__name__", None) for tracer in (mine, theirs)]
+        assert chosen[0] == chosen[1]
+
+
+def test_without_anything_to_do_the_program_still_runs():
+    """With neither count nor trace the command runs and nothing is counted."""
+    tracer = make(count=0)
+    assert run(tracer, "x = 1")["x"] == 1
+    assert tracer.runfunc(len, "abc") == 3
+    assert tracer.results().counts == {}
+
+
+def test_functions_and_callers_are_listed_and_nothing_is_counted():
+    """With countfuncs or countcallers, count=1 counts nothing."""
+    source = "def f():\n    return 1\nf()\n"
+    called, callers = make(countfuncs=1), make(countcallers=1, countfuncs=1)
+    run(called, source)
+    run(callers, source)
+    assert (FILE, "program", "f") in called.results().calledfuncs
+    assert not called.counts
+    assert ((FILE, "program", "<module>"), (FILE, "program", "f")) in callers.results().callers
+    assert not callers.counts
+    assert not callers.results().calledfuncs
+
+
+def test_runfunc_wants_a_function_and_passes_on_every_keyword():
+    """Without a function there is a TypeError; keywords called self and func belong to the function."""
+    tracer = make()
+    with pytest.raises(TypeError):
+        tracer.runfunc()
+    with pytest.raises(TypeError):
+        tracer.runfunc(func=len)
+    assert tracer.runfunc(lambda *args, **kw: (args, kw), 1, self=2, func=3) == ((1,), {"self": 2, "func": 3})
+
+
+def test_runctx_makes_fresh_namespaces():
+    """Globals and locals default to new and empty dicts, two of them, in every call."""
+    seen = []
+    for tracer in (make(), trace.Trace(count=1, trace=0)):
+        sys.modules["_seen"] = seen
+        try:
+            tracer.runctx("import sys; sys.modules['_seen'].append((globals() is locals(), sorted(globals()), sorted(locals())))")
+        finally:
+            del sys.modules["_seen"]
+    assert seen[0] == seen[1] == (False, ["__builtins__"], ["sys"])
+    namespace = {}
+    assert make().runctx("x = 1", namespace) is None
+    assert "x" not in namespace
+
+
+@pytest.mark.parametrize("kind", [str, str.encode, lambda source: compile(source, "<string>", "exec")])
+def test_commands_are_text_bytes_or_code(kind):
+    """Text, bytes and code are all run, and counted under <string> if they have a file."""
+    tracer = make()
+    namespace = {"__file__": FILE}
+    tracer.runctx(kind("x = 1\nfor y in 'ab': x += 1"), namespace)
+    assert tracer.counts == {("<string>", 1): 1, ("<string>", 2): 3 if tracer.counts["<string>", 2] == 3 else 5}
+    tracer.runctx(kind("x = 1"), {})
+    assert tracer.counts["<string>", 1] == 1
+
+
+def test_run_uses_the_namespace_of_main():
+    """`run` executes in `__main__`, whose names are both globals and locals."""
+    import __main__
+
+    try:
+        make().run("instrument_was_here = globals() is locals()")
+        assert __main__.instrument_was_here is True
+    finally:
+        vars(__main__).pop("instrument_was_here", None)
+
+
+def test_counts_are_shared_and_accumulate():
+    """The results' counts are the tracer's, of all its runs."""
+    tracer = make()
+    for n_runs in (1, 2, 3):
+        run(tracer, "x = 1\ny = 2\n")
+        results = tracer.results()
+        assert results.counts is tracer.counts
+        assert results.counts == {(FILE, 1): n_runs, (FILE, 2): n_runs}
+    assert isinstance(results, instrument.CoverageResults)
+
+
+def test_an_infile_is_added_each_time(tmp_path):
+    """Two calls of `results` add the counts of the infile twice, as in the standard library."""
+    path = tmp_path / "counts"
+    path.write_bytes(pickle.dumps(({(FILE, 1): 3}, {}, {}), 1))
+    mine, theirs = make(infile=str(path), outfile="out"), trace.Trace(count=1, trace=0, infile=str(path))
+    run(mine, "x = 1")
+    run(theirs, "x = 1")
+    assert mine.results().outfile == "out"
+    theirs.results()
+    assert mine.results().counts[FILE, 1] == theirs.results().counts[FILE, 1] == 7
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt])
+def test_exceptions_come_through_and_counts_are_kept(kind):
+    """What the program raises reaches the caller; all that ran before is counted."""
+    tracer = make()
+    with pytest.raises(kind):
+        run(tracer, "x = 1\ny = 2\nraise kind\nz = 3\n", kind=kind)
+    assert tracer.counts == {(FILE, 1): 1, (FILE, 2): 1, (FILE, 3): 1}
+
+
+def test_an_unknown_placement_is_refused():
+    """A placement that is none raises ValueError and says which there are; the calling ones are not for users."""
+    for placement in ("best", "", None, "events", "calls", "nothing"):
+        with pytest.raises(ValueError, match="'minimal' or 'line'"):
+            make(placement=placement)
+    with pytest.raises(TypeError):
+        instrument.Trace(1, 0, 0, 0, (), (), None, None, False, "line")
+
+
+@pytest.mark.parametrize("placement", ["minimal", "line"])
+def test_every_placement_counts_the_same(placement):
+    """Both placements give the counts of the standard library's."""
+    source = "def f(n):\n  for i in range(n):\n    if i % 3:\n      continue\n    try:\n      1 / (i % 2)\n    except ZeroDivisionError:\n      pass\nf(20)\n"
+    mine, theirs = make(placement=placement), trace.Trace(count=1, trace=0)
+    run(mine, source)
+    run(theirs, source)
+    assert mine.counts == {key: count for key, count in theirs.results().counts.items() if key[0] == FILE}
+
+
+@pytest.mark.parametrize("timing", [False, True])
+def test_lines_are_printed_as_they_run(capsys, timing, tmp_path):
+    """trace=1 prints the module, function and lines; with timing the seconds come first."""
+    file = tmp_path / "shown.py"
+    file.write_text("x = 1\nfor y in 'ab':\n    x += 1\n")
+    printed = []
+    for kind in (trace.Trace, instrument.Trace):
+        options = {"timing": timing, "ignoredirs": [] if kind is trace.Trace else STDLIB}
+        namespace = {"__file__": str(file), "__name__": "shown"}
+        kind(1, 1, **options).runctx(compile(file.read_text(), str(file), "exec"), namespace, namespace)
+        rows = [row for row in capsys.readouterr().out.splitlines() if "shown" in row]
+        printed.append([row.partition(" ")[2] if timing and not row.startswith(" ---") else row for row in rows])
+    assert printed[0] == printed[1]
+    assert len(printed[0]) == 7
