@@ -1,0 +1,265 @@
+"""Hostile code objects, interrupts, deep recursion and threads: the program is unharmed, and what is counted is exact."""
+
+import _thread
+import contextlib
+import copy
+import faulthandler
+import marshal
+import mmap
+import os
+import random
+import signal
+import struct
+import sys
+import sysconfig
+import threading
+import warnings
+
+import pytest
+
+import instrument
+from instrument.errors import InstrumentWarning
+from instrument.flow import graph, placement
+from instrument.flow.instructions import CACHES, OPCODES, Instructions
+from instrument.rewrite import rewriter
+from instrument.runtime.session import Session
+
+STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix]
+FILE = os.sep + os.path.join("robust", "program.py")
+N_MUTATIONS = int(os.environ.get("INSTRUMENT_MUTATIONS", "300"))
+# What no compiler emits stands for state that such code has not: to read `co_code` with an ENTER_EXECUTOR crashes CPython.
+INTERNAL = ("INSTRUMENTED", "ENTER_EXECUTOR", "RESERVED", "TRACE_RECORD")
+KNOWN = {op for name, op in OPCODES.items() if not name.startswith(INTERNAL) and op < 256}
+CACHE = OPCODES["CACHE"]
+SOURCE = """
+def f(a, b=1, *c):
+    for x in a:
+        try:
+            with b as y:
+                yield [z for z in x if z]
+        except* ValueError:
+            while a and b or c:
+                a = b(a, key=c)
+        finally:
+            print(f"{a}")
+async def g(a):
+    async for x in a:
+        async with x:
+            await x
+    return lambda: (yield from a)
+"""
+
+
+def all_code(source):
+    """Return the code objects of *source*, outermost first."""
+    found = [compile(source, FILE, "exec")]
+    for code in found:
+        found.extend(constant for constant in code.co_consts if isinstance(constant, type(code)))
+    return found
+
+
+def mutated(code, generator):
+    """Return *code* with one of its tables changed in some bytes, cut short or repeated."""
+    name = generator.choice(("co_code", "co_code", "co_exceptiontable", "co_linetable"))
+    table = bytearray(getattr(code, name))
+    for _ in range(generator.randint(1, 3)):
+        way = generator.randrange(4)
+        if way == 0:
+            del table[generator.randint(0, len(table)) & (~1 if name == "co_code" else ~0) :]
+        elif way == 1 and name != "co_code":
+            table += table[: generator.randint(0, 8)]
+        elif table:
+            table[generator.randrange(len(table))] = generator.randrange(256)
+    if name == "co_code" and not is_whole(table):
+        raise ValueError("the interpreter itself would read and write past the end of this code")
+    return code.replace(**{name: bytes(table)})
+
+
+def is_whole(raw):
+    """Return whether *raw* is known instructions, each with all its caches: CPython makes and reads other code unsafely."""
+    unit = 0
+    while unit < len(raw) // 2:
+        op = raw[2 * unit]
+        if op not in KNOWN or op == CACHE:
+            return False
+        unit += 1 + CACHES[op]
+    return 0 < unit == len(raw) // 2
+
+
+def rewrite_mutations(seeds, progress):
+    """Rewrite one mutation for each of *seeds*, noting in *progress* the seed and whether its code object was made."""
+    codes = all_code(SOURCE)
+    for seed in seeds:
+        generator = random.Random(seed)
+        progress[:] = struct.pack("qq", seed, False)
+        with contextlib.suppress(ValueError):  # the interpreter itself refuses some
+            code = mutated(generator.choice(codes), generator)
+            progress[:] = struct.pack("qq", seed, True)
+            with contextlib.suppress(Exception):
+                flow = graph.build(Instructions(code))
+                for where in placement.PLACEMENTS:
+                    rewriter.rewrite(flow, placement.plan(flow, where))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that may crash")
+def test_mutated_code_never_crashes_nor_hangs_the_rewriter():
+    """Whatever bytes stand in a code object, the rewriter returns or raises an Exception, in time.
+
+    Some the interpreter cannot even make without crashing (`code.replace`); those are no input of ours.
+    """
+    progress = mmap.mmap(-1, 16)
+    start = n_unmade = 0
+    while start < N_MUTATIONS:
+        stop = min(start + 100, N_MUTATIONS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            child = os.fork()
+        if not child:
+            try:
+                faulthandler.disable()
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(60)
+                rewrite_mutations(range(start, stop), progress)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        seed, made = struct.unpack("qq", progress[:])
+        if status and not made:
+            n_unmade += 1
+            start = seed + 1
+            continue
+        assert status == 0, f"mutation {seed} ended with {status}"
+        start = stop
+    assert n_unmade < N_MUTATIONS // 4
+
+
+def test_code_that_cannot_be_rewritten_is_returned_as_it_was():
+    """A session returns the original, says once why, and reports the file as not measured."""
+    session = Session(placement.MINIMAL)
+    code = compile("x = 1", FILE, "exec")
+    broken = code.replace(co_code=code.co_code[:-2])  # control runs off the end: no instruction here has caches
+    with pytest.warns(InstrumentWarning, match="not measured") as warned:
+        assert session.live_code(broken, FILE) is broken
+        assert session.live_code(broken, FILE) is broken
+        another = broken.replace(co_name="another")
+        assert session.live_code(another, FILE) is another
+    assert len(warned) == 1
+    assert list(session.not_measured) == [FILE]
+
+
+def measure(source, **names):
+    """Run *source* as FILE; return the counts by line and its namespace."""
+    tracer = instrument.Trace(count=1, trace=0, ignoredirs=STDLIB)
+    namespace = {"__file__": FILE, "__name__": "program", **names}
+    tracer.runctx(compile(source, FILE, "exec"), namespace, namespace)
+    return {line: count for (file, line), count in tracer.results().counts.items() if file == FILE}, namespace
+
+
+INTERRUPTED = """
+def numbers():
+    try:
+        while True:
+            yield 1
+    finally:
+        closed[0] += 1
+def work():
+    for n in numbers():
+        if n and turns[0] % 2:
+            turns[0] += 1
+        else:
+            turns[0] += 1
+        try:
+            pass
+        finally:
+            ends[0] += 1
+while interrupts[0] < 40:
+    try:
+        setitimer(ITIMER_REAL, random() / 1000)
+        work()
+    except KeyboardInterrupt:
+        interrupts[0] += 1
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+def test_interrupts_at_any_instant_leave_exact_counts():
+    """Interrupted forty times, counts differ from those that the program keeps by no more than the interrupts."""
+    names = {name: [0] for name in ("turns", "ends", "closed", "interrupts")}
+    names |= {"setitimer": signal.setitimer, "ITIMER_REAL": signal.ITIMER_REAL, "random": random.Random(1).random}
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        counts, _ = measure(INTERRUPTED, **names)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    n_interrupts = names["interrupts"][0]
+    assert counts[23] == n_interrupts == 40
+    assert 0 <= counts[11] + counts[13] - names["turns"][0] <= n_interrupts
+    assert 0 <= counts[10] - counts[11] - counts[13] <= n_interrupts
+    assert 0 <= counts[17] - names["ends"][0] <= n_interrupts
+    assert 0 <= counts[7] - names["closed"][0] <= n_interrupts
+
+
+def test_a_recursion_error_is_raised_and_caught_as_without_us():
+    """Recursion to the limit reaches the same depth, and each level is counted."""
+    source = "n = 0\ndef f():\n    global n\n    n += 1\n    f()\ntry:\n    f()\nexcept RecursionError:\n    caught = n\n"
+    namespace = {"__file__": FILE}
+    counts, measured = measure(source)
+    exec(compile(source, FILE, "exec"), namespace)
+    assert abs(measured["caught"] - namespace["caught"]) < 20
+    assert counts[4] == measured["caught"]
+    assert counts[9] == 1
+
+
+THREADS = """
+def call(n):
+    if n % 3:
+        return 1
+    return 0
+def work():
+    for n in range(10_000):
+        call(n)
+    done.append(1)
+start(work)
+"""
+
+
+@pytest.mark.parametrize("kind", ["threading", "_thread"])
+def test_threads_lose_no_count(kind):
+    """Four threads of ten thousand calls are counted to the last one."""
+    done = []
+
+    def start(work):
+        if kind == "threading":
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return
+        lock = threading.Semaphore(0)
+        for _ in range(4):
+            _thread.start_new_thread(lambda: (work(), lock.release()), ())
+        for _ in range(4):
+            lock.acquire()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        counts, _ = measure(THREADS, done=done, start=start)
+    finally:
+        sys.setswitchinterval(interval)
+    assert counts == {2: 1, 3: 40_000, 4: 26_664, 5: 13_336, 6: 1, 7: 40_004, 8: 40_000, 9: 4, 10: 1}
+
+
+def test_live_code_is_hashed_compared_and_copied():
+    """Live code has a hash and equals itself; its function can be copied; marshal refuses it with ValueError."""
+    _, namespace = measure("def f(x):\n    return [y for y in x]\n")
+    function = namespace["f"]
+    code = function.__code__
+    assert hash(code) == hash(code)
+    assert code == code
+    assert copy.deepcopy(function) is function
+    with pytest.raises(ValueError, match="unmarshallable"):
+        marshal.dumps(code)
