@@ -344,6 +344,8 @@ class _Measurement:
             if not self.session.listeners:
                 self.session.release_functions()
         _going_on.remove(self.session.placement)
+        if not _going_on:
+            session(placements.NOTHING).release_functions()
 
 
 class _Frame:
@@ -367,25 +369,32 @@ class _Caller:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self._handlers: dict[int, Callable[..., object] | None] = {}
+        self._plans: dict[int, placements.Plan] = {}
         self._busy: set[int] = set()
 
     def passed(self, live: Live, probe: int, frame: FrameType) -> None:
         """Handle that *frame* came to a *probe*: a call, line events, or both."""
-        is_entry, lines = live.plan.measures[probe]  # type: ignore[misc]
+        is_entry, lines = self._plan_of(live).measures[probe]  # type: ignore[misc]
         self._handle(live, frame, is_entry, lines)
 
     def raised(self, live: Live, record: int, exception: BaseException, frame: FrameType) -> None:
         """Handle that an exception left a block of *frame*: a generator that it was thrown into is called."""
-        entry, kind = live.plan.exits[record]
+        plan = self._plan_of(live)
+        entry, kind = plan.exits[record]
         index, lost_line = live.place_at(_traceback_of[exception].tb_lasti >> 1)
-        is_call = kind == placements.RAISED and index in live.plan.left
+        is_call = kind == placements.RAISED and index in plan.left
         lines: tuple[int, ...] = ()
-        if entry >= 0 and live.plan.placement == placements.EVENTS:
-            _, line, quiet = live.plan.entries[entry]
+        if entry >= 0 and plan.placement == placements.EVENTS:
+            _, line, quiet = plan.entries[entry]
             if line is not None and (lost_line or index not in quiet):
                 lines = (line,)
         if is_call or lines:
             self._handle(live, frame, is_call, lines)
+
+    def _plan_of(self, live: Live) -> placements.Plan:
+        if id(live) not in self._plans:
+            self._plans[id(live)] = live.plan
+        return self._plans[id(live)]
 
     def _handle(self, live: Live, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
         thread = get_ident()

@@ -17,6 +17,8 @@ table can, at no cost until an exception is raised (rewrite.probes).
 
 from __future__ import annotations
 
+import marshal
+
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge
 from instrument.flow.instructions import CALLS as CALL_OPS
 from instrument.flow.instructions import NAMED, RESUME, SEND, YIELD_VALUE, Instructions
@@ -126,6 +128,21 @@ class Plan:
         for call, line, _ in graph.inlinable_calls if placement not in (CALLS, NOTHING) else ():
             self.probes.append(Probe(INLINED, call))
             self.measures.append((False, (line,)))
+
+    def pack(self) -> bytes:
+        """Return this Plan as bytes: thousands of them would keep the garbage collector busy."""
+        state = {name: getattr(self, name) for name in self.__slots__}
+        state["probes"] = [(probe.where, probe.index, probe.undo) for probe in self.probes]
+        return marshal.dumps(state)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Plan:
+        """Return the Plan that `pack` made *data* of."""
+        made = cls.__new__(cls)
+        for name, value in marshal.loads(data).items():
+            setattr(made, name, value)
+        made.probes = [Probe(*place) for place in made.probes]  # type: ignore[misc]
+        return made
 
     def _place_on_chords(self, graph: ControlFlowGraph) -> None:
         places = [_place(graph, edge) for edge in graph.edges]

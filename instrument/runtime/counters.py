@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from _bisect import bisect_right
+from array import array
 from collections import defaultdict
 from functools import partial
 from itertools import repeat
@@ -52,36 +53,50 @@ class Live:
     *file* is the `__file__` of the module that it runs in, or None. *first* and *last* bound its slice of the snapshot.
     """
 
-    __slots__ = ("code", "exits", "file", "first", "last", "original", "plan", "unlinked")
+    __slots__ = ("_plan", "_units", "code", "exits", "file", "first", "last", "n_instructions", "original", "places")
 
     def __init__(self, original: CodeType, plan: Plan, unlinked: Unlinked, file: str | None) -> None:
         self.original = original
-        self.plan = plan
-        self.unlinked = unlinked
+        self._plan = plan.pack()
+        self._units = array("I", unlinked.units)
+        self.n_instructions = unlinked.n_instructions
+        self.places = tuple(unlinked.instructions[unlinked.n_instructions :])
         self.file = file
         self.code = original
         self.exits: list[ExitRecords] = []
         self.first = self.last = 0
 
+    @property
+    def plan(self) -> Plan:
+        """The Plan that the code was rewritten by."""
+        return Plan.unpack(self._plan)
+
     def link(
-        self, constants: tuple[object, ...], probes: Iterable[object], exits: Iterable[object], execute: object
+        self,
+        unlinked: Unlinked,
+        inlinable: Iterable[str | None],
+        constants: tuple[object, ...],
+        probes: Iterable[object],
+        exits: Iterable[object],
+        execute: object,
     ) -> None:
         """Make `code` live: *constants* are its own, *probes*, *exits* and *execute* what stands in for the
         placeholders.
         """
-        self.code = self.unlinked.code.replace(
-            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, self.plan.inlinable), execute)
+        self.code = unlinked.code.replace(
+            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, inlinable), execute)
         )
 
     def place_at(self, unit: int) -> tuple[int, bool]:
         """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on
         *unit*.
         """
-        units = self.unlinked.units
+        units = self._units
         number = bisect_right(units, unit) - 1
         if number < 0:
             return 0, False
-        return self.unlinked.instructions[number], INLINED_CALL_LOSES_LINE and unit != units[number]
+        n = self.n_instructions
+        return number if number < n else self.places[number - n], INLINED_CALL_LOSES_LINE and unit != units[number]
 
     def observe(
         self,
@@ -102,7 +117,7 @@ class Live:
         for unit, count in in_flight.items():
             place = place_at(unit)
             flying[place] = flying.get(place, 0) + count
-        return Observation(counters, by_place, flying, self.unlinked.n_instructions)
+        return Observation(counters, by_place, flying, self.n_instructions)
 
 
 def read(counters: Sequence[repeat[None]]) -> list[int]:

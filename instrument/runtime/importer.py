@@ -73,7 +73,8 @@ def uninstall(instrumenter: Instrumenter) -> None:
 _exec, _eval = builtins.exec, builtins.eval
 _modes: dict[object, str] = {_exec: "exec", _eval: "eval"}
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
-#: Code of source texts that were executed lately, so that a loop around `eval` compiles and rewrites its text once.
+#: Code of source texts that were executed lately, so that a loop around `eval` rewrites its text once. It compiles it
+#: each time, as it would without us: compiling may warn.
 _compiled: dict[tuple[str | bytes, str, int], CodeType] = {}
 _N_COMPILED = 512
 
@@ -101,14 +102,13 @@ def prepare(function: object, source: object, namespace: object) -> object:
 
 def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | bytes:
     key = source, mode, flags
-    code = _compiled.get(key)
-    if code is None:
-        text = source.lstrip(" \t" if isinstance(source, str) else b" \t") if mode == "eval" else source  # type: ignore[arg-type]
-        try:
-            code = compile(text, "<string>", mode, flags, dont_inherit=True)
-        except Exception:
-            return source
-        if len(_compiled) >= _N_COMPILED:
-            _compiled.clear()
-        _compiled[key] = code
-    return code
+    text = source
+    if mode == "eval":
+        text = source.lstrip(" \t") if isinstance(source, str) else source.lstrip(b" \t")
+    try:
+        code = compile(text, "<string>", mode, flags, dont_inherit=True)
+    except Exception:
+        return source
+    if len(_compiled) >= _N_COMPILED:
+        _compiled.clear()
+    return _compiled.setdefault(key, code)

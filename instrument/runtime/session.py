@@ -109,10 +109,12 @@ class Session:
             live.exits = [counters.ExitRecords(counters.make_counter) for _ in plan.exits]
             live.first = len(self.counters)
             live.last = live.first + len(made)
-            live.link(constants, made, live.exits, importer.prepare)
+            live.link(unlinked, plan.inlinable, constants, made, live.exits, importer.prepare)
             self.counters.extend(made)
         else:
             live.link(
+                unlinked,
+                plan.inlinable,
                 constants,
                 [partial(self._passed, live, number) for number in range(len(plan.probes))],
                 [partial(self._raised, live, number) for number in range(len(plan.exits))],
