@@ -142,9 +142,9 @@ def calling_relationships(outcome):
 
 
 def printed(outcome):
-    """Return the lines that the program and `trace=1` printed, without those about frozen modules."""
+    """Return the lines that the program and `trace=1` printed, without those about frozen importlib."""
     lines = outcome.stdout.splitlines()
-    return [line for line in lines if not line.startswith(("<frozen ", " --- modulename: <frozen "))]
+    return [line for line in lines if not line.startswith(("<frozen ", " --- modulename: _bootstrap"))]
 
 
 def difference(expected, found, path=None):
