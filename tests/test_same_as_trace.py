@@ -31,11 +31,19 @@ SIZE_OF_BATCH = 25
 BATCHES = [PROGRAMS[start : start + SIZE_OF_BATCH] for start in range(0, len(PROGRAMS), SIZE_OF_BATCH)]
 
 
+def starts_threads(path):
+    """Return whether the program at *path* may start threads: `trace` sees these from their `run` on, not what starts it."""
+    with open(path, encoding="latin-1") as stream:
+        source = stream.read()
+    return any(word in source for word in ("thread", "concurrent", "asyncio", "multiprocessing"))
+
+
 def compared(path, way, outcome):
     """Yield what of the *outcome* of the program at *path* is to be the same under both tools."""
     if way in ("line", "minimal"):
         yield oracle.own_counts(outcome, path)
-        yield oracle.all_counts(outcome)
+        if not starts_threads(path):
+            yield oracle.all_counts(outcome)
     elif way == "trace":
         yield oracle.own_counts(outcome, path)
     yield oracle.called_functions(outcome)
