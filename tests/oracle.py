@@ -111,15 +111,16 @@ def run_programs(paths, placement=None, **arguments):
 # -- comparing -------------------------------------------------------------------------------------------------------
 
 
-def own_counts(outcome, path):
-    """Return the counts of *outcome* in the files of the program at *path* and in code that has no file."""
+def is_own(name, path):
+    """Tell whether the file called *name* is one of the program at *path*, or code of it that has no file."""
     path = pathlib.Path(path)
     own = str(path.parent) + os.sep if path.name == "main.py" else str(path)
-    return {
-        (name, line): count
-        for (name, line), count in outcome.counts.items()
-        if name.startswith(own) or not (is_tool(name) or os.path.isabs(name))
-    }
+    return name.startswith(own) or not (is_tool(name) or os.path.isabs(name))
+
+
+def own_counts(outcome, path):
+    """Return the counts of *outcome* in the files of the program at *path* and in code that has no file."""
+    return {key: count for key, count in outcome.counts.items() if is_own(key[0], path)}
 
 
 def all_counts(outcome):

@@ -11,7 +11,7 @@ def f(a, b=2, *, c: int = 3):
 print(f(1), inspect.signature(f), f.__doc__)
 print(inspect.getsource(f).splitlines()[-1])
 print(f.__code__.co_firstlineno, f.__code__.co_varnames[:3], f.__code__.co_argcount)
-print([frame.function for frame in inspect.stack()[:1]])
+print([frame.function for frame in inspect.stack(0)[:1]])
 
 
 def gen():
