@@ -245,7 +245,7 @@ def test_help_names_every_option_of_trace(tmp_path):
 
 
 # The engine looks up places in sorted tables with these.
-KNOWN_MODULES = {"bisect", "_bisect"}
+KNOWN_MODULES = {"_bisect", "array"}
 
 
 def test_the_program_finds_the_modules_that_it_finds_under_trace(tmp_path):
