@@ -33,7 +33,7 @@ from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer
 from instrument.runtime.selection import Ignore, module_name
-from instrument.runtime.session import Session, Window, adopt_functions, executes, is_live, session
+from instrument.runtime.session import Session, Window, adopt_functions, hands_over, is_live, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,7 +194,6 @@ class Trace:
         """Return the file, the module and the name of the function of *frame*, with its class where that is certain."""
         code = frame.f_code
         if code not in self._caller_cache:
-            self._caller_cache[code] = None
             self._caller_cache[code] = _class_of(code)
         class_name = self._caller_cache[code]
         name = code.co_name if class_name is None else f"{class_name}.{code.co_name}"
@@ -295,9 +294,9 @@ class _Measurement:
     def _instrument(self, code: CodeType, namespace: dict[str, object]) -> CodeType:
         """Return what runs in *namespace* in place of *code*, which is about to run for the first time."""
         assert self.trace is not None
-        file = namespace.get("__file__")
+        file = dict.get(namespace, "__file__")
         if not self.trace._selects(file):
-            return session(placements.NOTHING).live_code(code, None) if executes(code) else code
+            return session(placements.NOTHING).live_code(code, None) if hands_over(code) else code
         if isinstance(file, str):
             self._decide(file)
         return self.session.live_code(code, file if isinstance(file, str) else None)
@@ -318,7 +317,7 @@ class _Measurement:
         assert self.trace is not None
         if self.trace._selects(function.__globals__.get("__file__")):
             return self.session
-        return session(placements.NOTHING) if executes(function.__code__) and not is_live(function.__code__) else None
+        return session(placements.NOTHING) if hands_over(function.__code__) and not is_live(function.__code__) else None
 
     def __enter__(self) -> None:
         if self.trace is None:
@@ -382,7 +381,7 @@ class _Caller:
         plan = self._plan_of(live)
         entry, kind = plan.exits[record]
         index, lost_line = live.place_at(_traceback_of[exception].tb_lasti >> 1)
-        is_call = kind == placements.RAISED and index in plan.left
+        is_call = kind == placements.RAISED and index in plan.resumed
         lines: tuple[int, ...] = ()
         if entry >= 0 and plan.placement == placements.EVENTS:
             _, line, quiet = plan.entries[entry]

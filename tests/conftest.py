@@ -18,13 +18,3 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-
-#: Files whose tests take many minutes: they run with `pytest -m slow`.
-SLOW = {"test_same_as_trace.py", "test_generated_programs.py"}
-
-
-def pytest_collection_modifyitems(items):
-    """Mark the tests of the slow files."""
-    for item in items:
-        if item.path.name in SLOW:
-            item.add_marker("slow")

@@ -272,6 +272,8 @@ def run(program, make_tracer, **arguments):
 
     Automatic garbage collection is off meanwhile: it would close abandoned generators at another place in each run.
     """
+    collecting = gc.isenabled()
+    gc.disable()
     helpers = {"FILE_NAME": FILE_NAME, "FUEL": FUEL, "DECISIONS": program.decisions, "__name__": "helpers"}
     exec(_HELPERS_CODE, helpers)
     names = {name: helpers[name] for name in helpers if not name.startswith("__")}
@@ -279,10 +281,9 @@ def run(program, make_tracer, **arguments):
     log = helpers["log"]
     arguments = {"count": 1, "trace": 0, "ignoredirs": IGNORED_FOLDERS, **arguments}
     unraisablehook = sys.unraisablehook
-    collecting = gc.isenabled()
-    gc.disable()
     try:
-        sys.unraisablehook = lambda broken: log.append(("unraisable", broken.exc_type.__name__))
+        events = log
+        sys.unraisablehook = lambda broken: events.append(("unraisable", broken.exc_type.__name__))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(program.source, FILE_NAME, "exec", dont_inherit=True)
@@ -306,7 +307,7 @@ def run(program, make_tracer, **arguments):
             )
             names.clear()
             helpers["kept"].clear()
-            del tracer, results
+            del tracer, results, names, helpers, log
     finally:
         # Cycles die here, while the hook listens; everything of this run is still young.
         gc.collect(0)

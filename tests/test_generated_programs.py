@@ -37,10 +37,10 @@ def test_functions_and_callers_are_the_same(program):
     assert not verdict, f"{verdict}\n{program}"
 
 
-@pytest.mark.parametrize("start", range(0, 300, 100))
+@pytest.mark.parametrize("start", range(0, 150, 50))
 def test_random_programs_are_the_same(start):
     """Programs written without Hypothesis agree as well: the two writers share all but their source of choices."""
-    for seed in range(start, start + 100):
+    for seed in range(start, start + 50):
         program = random_program(seed)
         verdict = judge(program)
 
@@ -86,5 +86,6 @@ def test_minimise_keeps_what_differs():
 
     small, verdict = minimise(program, verdict_of)
 
-    assert (small.source.split("\n"), small.decisions) == (["for a in 0:", "    x7", ""], (0,))
-    assert verdict == "differs"
+    assert verdict == verdict_of(small) == "differs"
+    assert len(small.source.splitlines()) <= 3
+    assert small.decisions == (0,)

@@ -25,15 +25,11 @@ WAYS = {
 
 EVERY_VERSION = (3, 11), (3, 12), (3, 13), (3, 14), (3, 15)
 AUDIT_HOOK = "the interpreter calls audit hooks with tracing off; a probe counts whoever calls"
-MARSHAL = "code that counts holds live counters, which marshal cannot write"
-BARE_TWIN = "a function made of another's code, with globals that have no __file__, shares the counters"
 THREAD_START = "trace is set only when a thread has half started; the probes count all of threading's code"
 
 #: Program → what may differ, on which versions, and why; "" is all that is compared. Anything else is a bug.
 KNOWN_DIFFERENCES = {
     "audit_hook": ("", EVERY_VERSION, AUDIT_HOOK),
-    "marshal_own_code": ("", EVERY_VERSION, MARSHAL),
-    "function_made_from_code": ("counts", EVERY_VERSION, BARE_TWIN),
     "thread_generator_handed_over": ("elsewhere", EVERY_VERSION, THREAD_START),
     "thread_local_values": ("elsewhere", EVERY_VERSION, THREAD_START),
     "thread_pool": ("elsewhere", EVERY_VERSION, THREAD_START),

@@ -97,7 +97,7 @@ def _count_exits(plan: Plan, exits: Sequence[tuple[int, int, int, bool]], counts
             line = plan.entries[entry][1]
             assert line is not None
             counts.add(line, count)
-        if kind == RAISED and index in plan.left:
+        if kind == RAISED and index in plan.resumed:
             counts.entered += count
 
 

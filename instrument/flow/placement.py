@@ -74,10 +74,11 @@ class Plan:
     measures    what each counter counts: the number of a chord, or (is an entry, lines)
     inlinable   for each INLINED probe, the name of the method that is called, None if the callable is not looked up
     exits       what is recorded on exceptional exits, for each record: (number of the entry or -1, RAISED or RESTORED)
-    executions  calls that may be of `exec` or `eval`, and which of their arguments is the namespace, 0 for none
+    handovers   calls that may hand code to the interpreter, and which of their arguments is the namespace, 0 for none
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without one)
     blocks      first and last instruction of each block
     left        instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
+    resumed     those of them at which an exception that is thrown in arrives
     edges       (source, target, lines of the events, is an entry)
     steps       tree edges in the order in which conservation settles them: (edge, node that it is settled at)
     events      line events within blocks: (instruction, line)
@@ -88,13 +89,14 @@ class Plan:
         "edges",
         "entries",
         "events",
-        "executions",
         "exits",
+        "handovers",
         "inlinable",
         "left",
         "measures",
         "placement",
         "probes",
+        "resumed",
         "steps",
     )
 
@@ -108,9 +110,10 @@ class Plan:
             range(graph.instructions.first + 1),
             (index for index, op in enumerate(ops) if op in (YIELD_VALUE, SEND, RESUME)),
         )
+        self.resumed = frozenset(index for index in self.left if ops[index] != SEND)
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
-        self.executions = _executions(graph.instructions)
+        self.handovers = _handovers(graph.instructions)
         self.probes: list[Probe] = []
         self.measures: list[int | tuple[bool, tuple[int, ...]]] = []
         self.steps: list[tuple[int, int]] = []
@@ -157,6 +160,9 @@ class Plan:
 
     def _place_on_lines(self, graph: ControlFlowGraph) -> None:
         ops = graph.instructions.ops
+        for index, line in graph.events:  # first: where a jump starts a line, that comes before the line it leads to
+            self.probes.append(Probe(BEFORE, index))
+            self.measures.append((False, (line,)))
         for edge in graph.edges:
             is_entry = edge.kind == ENTER and ops[edge.at] != SEND
             if edge.lines or is_entry:
@@ -164,9 +170,6 @@ class Plan:
                 self.measures.append((is_entry, edge.lines))
         if self.placement == EVENTS:
             self._place_in_await_loops(graph)
-        for index, line in graph.events:
-            self.probes.append(Probe(BEFORE, index))
-            self.measures.append((False, (line,)))
 
     def _place_on_entries(self, graph: ControlFlowGraph) -> None:
         for edge in graph.edges:
@@ -201,23 +204,32 @@ def _exits(graph: ControlFlowGraph) -> list[tuple[int, str]]:
     return records
 
 
-EXECUTORS = frozenset(("exec", "eval"))
+#: Functions that take code: what they are given may have to be exchanged (runtime.importer).
+_TAKE_CODE = frozenset(("exec", "eval", "FunctionType"))
+_MARSHAL = frozenset(("dump", "dumps"))
+_MOST_ARGUMENTS = 6
 
 
-def _executions(instructions: Instructions) -> list[tuple[int, int]]:
-    """Return the calls that may be of `exec` or `eval`, each with the number of its namespace argument."""
+def hands_over(names: tuple[str, ...]) -> bool:
+    """Return whether code that uses these *names* may call what takes code."""
+    return not _TAKE_CODE.isdisjoint(names) or ("marshal" in names and not _MARSHAL.isdisjoint(names))
+
+
+def _handovers(instructions: Instructions) -> list[tuple[int, int]]:
+    """Return the calls that may hand over code, each with the number of its namespace argument."""
     names = instructions.code.co_names
-    if EXECUTORS.isdisjoint(names):
+    if not hands_over(names):
         return []
+    wanted = _TAKE_CODE | _MARSHAL if "marshal" in names else _TAKE_CODE
     found = []
     for index, op in enumerate(instructions.ops):
         n_arguments = instructions.args[index]
-        if op not in CALL_OPS or not 0 < n_arguments <= 4:
+        if op not in CALL_OPS or not 0 < n_arguments <= _MOST_ARGUMENTS:
             continue
         pushed = instructions.callable_of(index)
         if pushed >= 0:
             name_of = NAMED.get(instructions.ops[pushed])
-            if name_of is None or names[instructions.args[pushed] >> name_of] not in EXECUTORS:
+            if name_of is None or names[instructions.args[pushed] >> name_of] not in wanted:
                 continue
         keywords = instructions.keywords_of(index)
         n_positional = n_arguments - len(keywords)

@@ -130,6 +130,24 @@ def call(function: int, location: InstrLocation, exception: bool = False) -> lis
     return _assemble([*rows, ("CALL", int(exception)), ("POP_TOP", None)], location)
 
 
+#: The bit of RESUME's argument that says that the yield above it is in no `try` block: closing the generator then does
+#: not raise in it. While somebody traces it does (gh-140373; genobject.c: gen_close), so code in which calls are
+#: listened to goes without.
+_ENDS_UNSEEN = 0
+if sys.version_info[:3] >= (3, 13, 10) and sys.version_info[:3] != (3, 14, 0):
+    _ENDS_UNSEEN = 8 if VERSION >= (3, 15) else 4
+
+
+def argument_of_resume(argument: int) -> int:
+    """Return the *argument* of a RESUME that lets no generator end unseen."""
+    return argument & ~_ENDS_UNSEEN
+
+
+def resume(argument: int, location: InstrLocation) -> ConcreteInstr:
+    """Return a RESUME for code in which calls are listened to."""
+    return bytecode.ConcreteInstr("RESUME", argument_of_resume(argument), location=location)
+
+
 def ask_whether_inlined(n_arguments: int, was_inlined: int, location: InstrLocation) -> list[ConcreteInstr]:
     """Return what stands before a call of 3.12: keep, below the call's operands, whether the interpreter will inline
     it.
@@ -154,22 +172,22 @@ def count_if_inlined(counter: list[ConcreteInstr], location: InstrLocation) -> l
     return _assemble(rows, location) + counter
 
 
-def prepare_to_execute(
-    n_arguments: int, namespace: int, has_keywords: bool, execute: int, location: InstrLocation
+def prepare_to_hand_over(
+    n_arguments: int, namespace: int, has_keywords: bool, prepare: int, location: InstrLocation
 ) -> list[ConcreteInstr]:
-    """Return what stands before a call of `exec` or `eval`: let the constant at *execute* exchange its first argument.
+    """Return what stands before a call that takes code: let the constant at *prepare* exchange its first argument.
 
     It is called with the callable, the argument, and the argument numbered *namespace* (the callable again if that is
     0), and is done before the call: no frame of ours is on the stack while the program's code is executed.
     """
     above = n_arguments + has_keywords
-    push = [("PUSH_NULL", None), ("LOAD_CONST", execute)]
+    push = [("PUSH_NULL", None), ("LOAD_CONST", prepare)]
     if VERSION >= (3, 13):
         push.reverse()
     rows: list[tuple[str, int | None]] = [
-        *push,  #                                               stack: … callable first … names NULL execute
-        ("COPY", above + (4 if VERSION >= (3, 13) else 3)),  #  stack: … NULL execute callable
-        ("COPY", above + 3),  #                                 stack: … NULL execute callable first
+        *push,  #                                               stack: … callable first … names NULL prepare
+        ("COPY", above + (4 if VERSION >= (3, 13) else 3)),  #  stack: … NULL prepare callable
+        ("COPY", above + 3),  #                                 stack: … NULL prepare callable first
         ("COPY", above + 5 - namespace if namespace else 2),  # without a namespace, the callable stands in for it
     ]
     if VERSION == (3, 11):

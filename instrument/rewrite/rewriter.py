@@ -27,6 +27,7 @@ from instrument.flow.instructions import (
     OPCODES,
     OPNAMES,
     RAISES,
+    RESUME,
     SEND,
     Instructions,
     exception_table,
@@ -66,7 +67,7 @@ class Unlinked:
 
     *code*: constants from *n_constants* on are placeholders: counters in the order of the Plan's probes, then records
     of exits in the order of the Plan's exits, then one TracebackOf, then a WasInlined for each call that the Plan asks
-    about, then what prepares code that is executed. *units*: the place of each of the *n_instructions* originals in
+    about, then what prepares code that is handed over. *units*: the place of each of the *n_instructions* originals in
     code units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
     """
 
@@ -134,14 +135,14 @@ class _Rewriting:
                 self.landing.setdefault(target, index)
         self.landing_label: dict[int, int] = {}
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
-        self.execute = self.traceback_of + 1 + len(self.inlined)
+        self.prepare = self.traceback_of + 1 + len(self.inlined)
         self.prepared: dict[int, list[Callable[[InstrLocation], list[ConcreteInstr]]]] = {}
         for number, call in enumerate(self.inlined):
             ask = partial(probes.ask_whether_inlined, instructions.args[call], self.traceback_of + 1 + number)
             self.prepared.setdefault(instructions.start_of_call(call), []).append(ask)
-        for call, namespace in plan.executions:
+        for call, namespace in plan.handovers:
             has_keywords = instructions.ops[call] == CALL_KW
-            prepare = partial(probes.prepare_to_execute, instructions.args[call], namespace, has_keywords, self.execute)
+            prepare = partial(probes.prepare_to_hand_over, instructions.args[call], namespace, has_keywords, self.prepare)
             self.prepared.setdefault(instructions.start_of_call(call), []).append(prepare)
 
     # Emitting
@@ -203,6 +204,8 @@ class _Rewriting:
         if target < 0:
             self.place[index] = len(out) + unit - start
             out.extend(self.units[start:end])
+            if op == RESUME and self.plan.placement in CALLING:
+                out[self.place[index]] = probes.resume(instructions.args[index], location)
             if index in self.inlined:
                 waiting, self.out = out, []
                 self._probe(self.inlined[index], location)
@@ -404,7 +407,7 @@ class _Rewriting:
             )
             entries.append(entry)
         concrete.exception_table = entries
-        concrete.consts = [*concrete.consts, *[None] * (self.execute + 1 - self.n_constants)]
+        concrete.consts = [*concrete.consts, *[None] * (self.prepare + 1 - self.n_constants)]
         if not probes.LASTI_IS_AN_INT and self.tb_lasti == len(concrete.names):
             concrete.names = [*concrete.names, "tb_lasti"]
         list.__setitem__(concrete, slice(None), self.out)
@@ -438,15 +441,18 @@ def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
         if getattr(made, name) != getattr(code, name):
             return f"{name} differs"
     positions = list(made.co_positions())
-    wanted = list(code.co_positions())
-    if [positions[place] for place in places] != [wanted[unit] for unit in before.units]:
+    expected = list(code.co_positions())
+    if [positions[place] for place in places] != [expected[unit] for unit in before.units]:
         return "positions differ"
     if made.co_stacksize < code.co_stacksize + probes.STACK_OF_PROBE:
         return "the stack is too small"
     arguments = _arguments(raw)
     for index, (op, place) in enumerate(zip(before.ops, places)):
         argument = arguments.get(place)
-        if argument is None or (before.targets[index] < 0 and argument != before.args[index]):
+        wanted = before.args[index]
+        if op == RESUME and argument != wanted:
+            wanted = probes.argument_of_resume(wanted)
+        if argument is None or (before.targets[index] < 0 and argument != wanted):
             return f"the argument of instruction {index} differs"
         if op in JUMPS:
             after = place + 1 + CACHES[op]

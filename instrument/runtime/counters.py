@@ -35,6 +35,10 @@ _left_of = repeat.__length_hint__
 _traceback_of = TracebackOf()
 
 
+#: The original of every code object that was made live, by identity, in whatever session.
+pristine: dict[int, CodeType] = {}
+
+
 class ExitRecords(defaultdict):  # type: ignore[type-arg]
     """Counters of exceptional exits by place, each made when it is first needed.
 
@@ -78,13 +82,13 @@ class Live:
         constants: tuple[object, ...],
         probes: Iterable[object],
         exits: Iterable[object],
-        execute: object,
+        prepare: object,
     ) -> None:
-        """Make `code` live: *constants* are its own, *probes*, *exits* and *execute* what stands in for the
+        """Make `code` live: *constants* are its own, *probes*, *exits* and *prepare* what stands in for the
         placeholders.
         """
         self.code = unlinked.code.replace(
-            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, inlinable), execute)
+            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, inlinable), prepare)
         )
 
     def place_at(self, unit: int) -> tuple[int, bool]:

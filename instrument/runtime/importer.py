@@ -8,17 +8,20 @@ reloads and `spec_from_file_location` are covered, and bytecode caches remain th
 The method calls itself a part of importlib: the interpreter takes importlib's frames out of tracebacks by their file
 name.
 
-Code that the program compiles and passes to `exec` or `eval` is exchanged just before the call (rewrite.probes), so
-that none of our frames is on the stack while it runs.
+Code that the program itself hands to `exec` or `eval`, to `types.FunctionType` or to `marshal` is exchanged just before
+the call (rewrite.probes), so that none of our frames is on the stack while it runs.
 """
 
 from __future__ import annotations
 import __future__
 
 import builtins
+import marshal
 import sys
 from importlib import _bootstrap, _bootstrap_external
-from types import CodeType
+from types import BuiltinFunctionType, CodeType, FunctionType
+
+from instrument.runtime.counters import pristine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,10 +71,10 @@ def uninstall(instrumenter: Instrumenter) -> None:
         _loader.exec_module = _original
 
 
-# What programs execute ################################################################################################
+# What programs hand over ##############################################################################################
 
-_exec, _eval = builtins.exec, builtins.eval
-_modes: dict[object, str] = {_exec: "exec", _eval: "eval"}
+_modes: dict[object, str] = {builtins.exec: "exec", builtins.eval: "eval"}
+_marshal = (marshal.dumps, marshal.dump)
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 #: Code of source texts that were executed lately, so that a loop around `eval` rewrites its text once. It compiles it
 #: each time, as it would without us: compiling may warn.
@@ -80,24 +83,42 @@ _N_COMPILED = 512
 
 
 def prepare(function: object, source: object, namespace: object) -> object:
-    """Return what *function*, if it is `exec` or `eval`, is to execute instead of *source* in *namespace*.
+    """Return what *function*, if it is one that takes code, is to take in place of *source*.
+
+    `exec` and `eval` in *namespace*: what is to be executed, which is live if the namespace is that of a module that is
+    measured. FunctionType: likewise, for code that may be live already but runs elsewhere now. `marshal`: the original,
+    as live counters cannot be written.
 
     Without a namespace (None, or *function* in its place) it is that of the caller. What does not compile is left
     alone: executing it will say so.
     """
-    if not _instrumenters or type(function) is not type(_exec) or function not in _modes:
+    if not _instrumenters:
+        return source
+    if function is FunctionType:
+        mode = ""
+    elif type(function) is not BuiltinFunctionType:
+        return source
+    elif function in _marshal:
+        return _pristine(source)
+    elif function in _modes:
+        mode = _modes[function]
+    else:
         return source
     caller = sys._getframe(1)
     if namespace is None or namespace is function:
         namespace = caller.f_globals
-    if type(source) is not CodeType:
-        if type(source) not in (str, bytes):
-            return source
-        source = _compile(source, _modes[function], caller.f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
-    if type(source) is CodeType and type(namespace) is dict:
+    if type(source) is CodeType:
+        source = _pristine(source)
+    elif type(source) in (str, bytes) and mode:
+        source = _compile(source, mode, caller.f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
+    if type(source) is CodeType and isinstance(namespace, dict):
         for instrumenter in _instrumenters:
             source = instrumenter(source, namespace)
     return source
+
+
+def _pristine(source: object) -> object:
+    return pristine.get(id(source), source) if type(source) is CodeType else source
 
 
 def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | bytes:

@@ -66,7 +66,7 @@ class Session:
         """
         if id(code) in self._by_code or self._is_unknown_python():
             return code
-        code = _pristine.get(id(code), code)
+        code = counters.pristine.get(id(code), code)
         if id(code) in self._refused:
             return code
         live = self._by_original.get(id(code)) or self._make(code, file)
@@ -123,7 +123,7 @@ class Session:
         self.lives.append(live)
         self._by_original[id(code)] = live
         self._by_code[id(live.code)] = live
-        _pristine[id(live.code)] = code
+        counters.pristine[id(live.code)] = code
         return live
 
     def _refuse(self, code: CodeType, error: Exception) -> None:
@@ -271,14 +271,14 @@ def adopt_functions(choose: Callable[[FunctionType], Session | None]) -> None:
 
 def is_live(code: CodeType) -> bool:
     """Return whether *code* is that of a session."""
-    return id(code) in _pristine
+    return id(code) in counters.pristine
 
 
-def executes(code: CodeType) -> bool:
-    """Return whether *code*, or code nested in it, mentions `exec` or `eval`."""
+def hands_over(code: CodeType) -> bool:
+    """Return whether *code*, or code nested in it, may hand code to `exec`, `eval` or others that take it."""
     waiting = [code]
     for inner in waiting:
-        if not placement.EXECUTORS.isdisjoint(inner.co_names):
+        if placement.hands_over(inner.co_names):
             return True
         waiting.extend(constant for constant in inner.co_consts if type(constant) is CodeType)
     return False
@@ -303,9 +303,6 @@ def _running_frames() -> list[FrameType]:
         frames.extend(thing.gr_frame for thing in greenlets if thing.gr_frame is not None)
     return frames
 
-
-#: The original of every code object that was made live, in whatever session.
-_pristine: dict[int, CodeType] = {}
 
 _sessions: dict[str, Session] = {}
 
