@@ -1,0 +1,33 @@
+"""Code objects to try things on: of sources, and of a sample of the standard library."""
+
+import functools
+import importlib.util
+import types
+import warnings
+
+#: Modules with every construct there is, and few enough instructions to look at each.
+MODULES = ["ast", "asyncio.base_events", "asyncio.tasks", "bdb", "contextlib", "dataclasses", "difflib", "enum"]
+MODULES += ["multiprocessing.pool", "pickle", "re._parser", "tarfile", "typing", "unittest.mock"]
+
+
+def codes_of(source, name="program"):
+    """Return all code objects of *source*, outermost first."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [compile(source, name, "exec", dont_inherit=True)]
+    for code in found:
+        found.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return found
+
+
+@functools.cache
+def codes_of_module(module):
+    """Return all code objects of *module* of the standard library."""
+    with open(importlib.util.find_spec(module).origin, "rb") as file:
+        return codes_of(file.read(), module)
+
+
+def code_called(name, source):
+    """Return the one code object of *source* that is called *name*."""
+    (code,) = [code for code in codes_of(source) if code.co_name == name]
+    return code
