@@ -5,7 +5,7 @@ Nothing comes in, the package goes out. The measured program must not notice us,
 are then rewritten and counted. So the package is imported with fresh copies of what it executes, and leaves no trace in
 `sys.modules`: a program that imports `typing`, or `bytecode` itself, gets its own, and has it counted.
 
-The import is put off until something is rewritten; a program that finds all its code in the cache never pays for it.
+The import is put off until a measurement begins, but no longer: importlib, too, runs functions of the measured program.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ class _Isolated:
     """Stands for the package until one of its attributes is asked for."""
 
     def __getattr__(self, name: str) -> object:
-        if name.startswith("__"):
+        if name.startswith("__") or self.__dict__:
             raise AttributeError(name)
-        module = import_isolated("bytecode")
-        self.__dict__.update({key: value for key, value in vars(module).items() if not key.startswith("__")})
-        return getattr(module, name)
+        load()
+        return getattr(self, name)
 
 
 def import_isolated(name: str) -> object:
@@ -56,3 +55,10 @@ if TYPE_CHECKING:
     import bytecode as bytecode
 else:
     bytecode = _Isolated()
+
+
+def load() -> None:
+    """Import the copy, unless that was done."""
+    if not own:
+        module = import_isolated("bytecode")
+        vars(bytecode).update({key: value for key, value in vars(module).items() if not key.startswith("__")})

@@ -289,17 +289,22 @@ class _Measurement:
         """Return *cmd* as code, live if it is measured."""
         if not isinstance(cmd, CodeType):
             cmd = compile(cmd, "<string>", "exec", dont_inherit=True)
-        return cmd if self.trace is None else self._instrument(cmd, namespace)
+        return cmd if self.trace is None else self._instrument(cmd, namespace, False)
 
-    def _instrument(self, code: CodeType, namespace: dict[str, object]) -> CodeType:
-        """Return what runs in *namespace* in place of *code*, which is about to run for the first time."""
+    def _instrument(self, code: CodeType, namespace: dict[str, object], is_module: bool) -> CodeType:
+        """Return what runs in *namespace* in place of *code*, which is about to run."""
         assert self.trace is not None
         file = dict.get(namespace, "__file__")
+        chosen: Session | None = self.session
         if not self.trace._selects(file):
-            return session(placements.NOTHING).live_code(code, None) if hands_over(code) else code
-        if isinstance(file, str):
+            chosen = session(placements.NOTHING) if hands_over(code) else None
+        elif isinstance(file, str):
             self._decide(file)
-        return self.session.live_code(code, file if isinstance(file, str) else None)
+        if chosen is None:
+            return code
+        live = chosen.live_code(code, file if isinstance(file, str) else None, is_module)
+        chosen.flush()
+        return live
 
     def _decide(self, file: str) -> None:
         """Where the module that is called first decides for all of its name, note which one is."""

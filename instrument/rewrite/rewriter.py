@@ -13,6 +13,7 @@ more comfortable `bytecode.Bytecode` orders constants and names anew and costs t
 
 from __future__ import annotations
 
+from array import array
 from functools import partial
 from itertools import accumulate
 
@@ -49,7 +50,7 @@ from instrument.rewrite import probes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import CodeType
 
     from bytecode import ConcreteInstr
@@ -63,24 +64,47 @@ _DIRECT = "direct"  # to the handler that was always there
 
 
 class Unlinked:
-    """Rewritten code with placeholders for its counters, and where its instructions are.
+    """Rewritten code with placeholders for its counters, and all that linking and reading need to know of it.
 
-    *code*: constants from *n_constants* on are placeholders: counters in the order of the Plan's probes, then records
-    of exits in the order of the Plan's exits, then one TracebackOf, then a WasInlined for each call that the Plan asks
-    about, then what prepares code that is handed over. *units*: the place of each of the *n_instructions* originals in
-    code units, ascending; places behind those are second jumps, and *instructions* tells what stands at each place.
+    code            constants are those of the original, then placeholders: counters in the order of the Plan's probes,
+                    records of exits in the order of the Plan's exits, one TracebackOf, a WasInlined for each call that
+                    the Plan asks about, and what prepares code that is handed over
+    units           the place of each of the *n_instructions* originals in code units, ascending; places behind those
+                    are second jumps
+    instructions    what stands at the places of second jumps: number of instructions + number of the probe
+    plan            the Plan, packed
+    inlinable       names of the methods that the calls are of which the Plan asks about, or None
     """
 
-    __slots__ = ("code", "instructions", "n_constants", "n_instructions", "units")
+    __slots__ = ("code", "inlinable", "instructions", "n_exits", "n_instructions", "n_probes", "plan", "units")
 
     def __init__(
-        self, code: CodeType, n_constants: int, n_instructions: int, units: list[int], instructions: list[int]
+        self, code: CodeType, plan: Plan, n_instructions: int, units: Sequence[int], instructions: Sequence[int]
     ) -> None:
         self.code = code
-        self.n_constants = n_constants
+        self.plan = plan.pack()
+        self.n_probes = len(plan.probes)
+        self.n_exits = len(plan.exits)
+        self.inlinable = tuple(plan.inlinable)
         self.n_instructions = n_instructions
-        self.units = units
-        self.instructions = instructions
+        self.units = array("I", units)
+        self.instructions = tuple(instructions)
+
+    def pack(self) -> tuple[object, ...]:
+        """Return this as plain values that can be stored; the constants of the code are left out."""
+        state = {name: getattr(self, name) for name in self.__slots__}
+        state["code"] = self.code.replace(co_consts=())
+        state["units"] = self.units.tobytes()
+        return tuple(state.values())
+
+    @classmethod
+    def unpack(cls, values: tuple[object, ...]) -> Unlinked:
+        """Return what `pack` made *values* of; its code has no constants until it is linked."""
+        made = cls.__new__(cls)
+        for name, value in zip(cls.__slots__, values):
+            setattr(made, name, value)
+        made.units = array("I", made.units)
+        return made
 
 
 def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
@@ -142,7 +166,8 @@ class _Rewriting:
             self.prepared.setdefault(instructions.start_of_call(call), []).append(ask)
         for call, namespace in plan.handovers:
             has_keywords = instructions.ops[call] == CALL_KW
-            prepare = partial(probes.prepare_to_hand_over, instructions.args[call], namespace, has_keywords, self.prepare)
+            n_arguments = instructions.args[call]
+            prepare = partial(probes.prepare_to_hand_over, n_arguments, namespace, has_keywords, self.prepare)
             self.prepared.setdefault(instructions.start_of_call(call), []).append(prepare)
 
     # Emitting
@@ -163,11 +188,11 @@ class _Rewriting:
         offsets = self._resolve_jumps()
         code = self._finish(offsets)
         places = [offsets[place] + self._width(place) - 1 for place in self.place]
-        known = list(range(len(places)))
+        behind = []
         for place, number in self.second_jumps:
             places.append(offsets[place] + self._width(place) - 1)
-            known.append(len(instructions) + number)
-        return Unlinked(code, self.n_constants, len(instructions), places, known)
+            behind.append(len(instructions) + number)
+        return Unlinked(code, self.plan, len(instructions), places, behind)
 
     def _copy(self, index: int, is_loop_head: bool) -> None:
         instructions, out = self.instructions, self.out
@@ -176,42 +201,51 @@ class _Rewriting:
         location = self.units[unit].location
         assert location is not None
         op = instructions.ops[index]
-        above = instructions.ops[index - 1]
         if index > instructions.first:
-            # Up to 3.12 an interrupt at a jump back looks for its handler at the instruction above the jump's target:
-            # give it one that records, where the instruction above is led straight to its handler.
-            if (above in RAISES or above in MAY_RERAISE) and is_loop_head:
-                self._cover((RAISED, instructions.handlers[index - 1]))
-                out.extend(probes.nop(location))
-            if index in self.falling:
-                if above in MAY_RERAISE:
-                    self._cover((RAISED, instructions.handlers[index - 1]))
-                for number in self.falling[index]:
-                    self._probe(number, location)
-            if index in self.landing:
-                self._cover((RAISED, instructions.handlers[index - 1]))
-                self._set(self._landing_at(index))
-                for number in self.taken[self.landing[index]]:
-                    self._probe(number, location)
+            self._fall_into(index, is_loop_head, location)
         self.arrival[index] = len(out)
         for number in self.before.get(index, ()):
             self._probe(number, location)
         self._cover(self._led_to(index))
         for prepared in self.prepared.get(index, ()):
             out.extend(prepared(location))
-        end = unit + 1 + CACHES[op]
-        target = instructions.targets[index]
-        if target < 0:
-            self.place[index] = len(out) + unit - start
-            out.extend(self.units[start:end])
-            if op == RESUME and self.plan.placement in CALLING:
-                out[self.place[index]] = probes.resume(instructions.args[index], location)
-            if index in self.inlined:
-                waiting, self.out = out, []
-                self._probe(self.inlined[index], location)
-                waiting.extend(probes.count_if_inlined(self.out, location))
-                self.out = waiting
+        if instructions.targets[index] >= 0:
+            self._copy_jump(index, location)
             return
+        self.place[index] = len(out) + unit - start
+        out.extend(self.units[start : unit + 1 + CACHES[op]])
+        if op == RESUME and self.plan.placement in CALLING:
+            out[self.place[index]] = probes.resume(instructions.args[index], location)
+        if index in self.inlined:
+            waiting, self.out = out, []
+            self._probe(self.inlined[index], location)
+            waiting.extend(probes.count_if_inlined(self.out, location))
+            self.out = waiting
+
+    def _fall_into(self, index: int, is_loop_head: bool, location: InstrLocation) -> None:
+        """Emit what stands between the instruction above and where jumps to *index* arrive."""
+        instructions, out = self.instructions, self.out
+        above = instructions.ops[index - 1]
+        # Up to 3.12 an interrupt at a jump back looks for its handler at the instruction above the jump's target:
+        # give it one that records, where the instruction above is led straight to its handler.
+        if (above in RAISES or above in MAY_RERAISE) and is_loop_head:
+            self._cover((RAISED, instructions.handlers[index - 1]))
+            out.extend(probes.nop(location))
+        if index in self.falling:
+            if above in MAY_RERAISE:
+                self._cover((RAISED, instructions.handlers[index - 1]))
+            for number in self.falling[index]:
+                self._probe(number, location)
+        if index in self.landing:
+            self._cover((RAISED, instructions.handlers[index - 1]))
+            self._set(self._landing_at(index))
+            for number in self.taken[self.landing[index]]:
+                self._probe(number, location)
+
+    def _copy_jump(self, index: int, location: InstrLocation) -> None:
+        instructions, out = self.instructions, self.out
+        op = instructions.ops[index]
+        target = instructions.targets[index]
         self.place[index] = len(out)
         backward = op in BACKWARD
         name = OPNAMES[op]
@@ -228,7 +262,8 @@ class _Rewriting:
                 name = name.replace("BACKWARD", "FORWARD")
         self.jumps.append((len(out), key, backward))
         out.append(bytecode.ConcreteInstr(name, 0, location=location))
-        out.extend(self.units[unit + 1 : end])
+        unit = instructions.units[index]
+        out.extend(self.units[unit + 1 : unit + 1 + CACHES[op]])
 
     def _probe(self, number: int, location: InstrLocation) -> None:
         constant = self.n_constants + number
@@ -429,7 +464,7 @@ def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
     Instructions, arguments, positions, jump targets and handlers must be those of the original, at their new places.
     """
     made = unlinked.code
-    places = unlinked.units[: len(before)]
+    places = list(unlinked.units[: len(before)])
     raw = made.co_code
     if bytes([raw[2 * place] for place in places]) != bytes(
         [_straight(op) if taken else op for op, taken in zip(before.ops, _changed(raw, before.ops, places))]

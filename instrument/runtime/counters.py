@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from _bisect import bisect_right
-from array import array
 from collections import defaultdict
 from functools import partial
 from itertools import repeat
@@ -59,12 +58,12 @@ class Live:
 
     __slots__ = ("_plan", "_units", "code", "exits", "file", "first", "last", "n_instructions", "original", "places")
 
-    def __init__(self, original: CodeType, plan: Plan, unlinked: Unlinked, file: str | None) -> None:
+    def __init__(self, original: CodeType, unlinked: Unlinked, file: str | None) -> None:
         self.original = original
-        self._plan = plan.pack()
-        self._units = array("I", unlinked.units)
+        self._plan = unlinked.plan
+        self._units = unlinked.units
         self.n_instructions = unlinked.n_instructions
-        self.places = tuple(unlinked.instructions[unlinked.n_instructions :])
+        self.places = unlinked.instructions
         self.file = file
         self.code = original
         self.exits: list[ExitRecords] = []
@@ -78,7 +77,6 @@ class Live:
     def link(
         self,
         unlinked: Unlinked,
-        inlinable: Iterable[str | None],
         constants: tuple[object, ...],
         probes: Iterable[object],
         exits: Iterable[object],
@@ -88,7 +86,7 @@ class Live:
         placeholders.
         """
         self.code = unlinked.code.replace(
-            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, inlinable), prepare)
+            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, unlinked.inlinable), prepare)
         )
 
     def place_at(self, unit: int) -> tuple[int, bool]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    Instrumenter = Callable[[CodeType, dict[str, object]], CodeType]
+    Instrumenter = Callable[[CodeType, dict[str, object], bool], CodeType]
 
 _call_with_frames_removed = _bootstrap._call_with_frames_removed  # type: ignore[attr-defined]
 _loader = _bootstrap_external._LoaderBasics  # type: ignore[attr-defined]
@@ -38,7 +38,7 @@ _instrumenters: list[Instrumenter] = []
 
 def _instrumented(code: CodeType, module: ModuleType) -> CodeType:
     for instrumenter in _instrumenters:
-        code = instrumenter(code, vars(module))
+        code = instrumenter(code, vars(module), True)
     return code
 
 
@@ -59,7 +59,10 @@ exec_module.__module__ = _original.__module__
 
 
 def install(instrumenter: Instrumenter) -> None:
-    """From now on, let *instrumenter* turn the code of every module that is imported, given its namespace."""
+    """From now on, let *instrumenter* turn the code of every module that is imported, and what is handed over.
+
+    It is given the code, the namespace that it is to run in, and whether it is that of a module.
+    """
     _instrumenters.append(instrumenter)
     _loader.exec_module = exec_module
 
@@ -113,7 +116,7 @@ def prepare(function: object, source: object, namespace: object) -> object:
         source = _compile(source, mode, caller.f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
     if type(source) is CodeType and isinstance(namespace, dict):
         for instrumenter in _instrumenters:
-            source = instrumenter(source, namespace)
+            source = instrumenter(source, namespace, False)
     return source
 
 

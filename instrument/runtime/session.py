@@ -21,7 +21,9 @@ from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import conservation, graph, placement
 from instrument.flow.instructions import Instructions
 from instrument.rewrite import probes, rewriter
+from instrument.rewrite.rewriter import Unlinked
 from instrument.runtime import counters, importer
+from instrument.runtime.cache import Cache, open_cache
 from instrument.runtime.counters import Live
 from instrument.runtime.selection import module_name
 
@@ -56,21 +58,30 @@ class Session:
         self._by_original: dict[int, Live] = {}
         self._by_code: dict[int, Live] = {}
         self._refused: dict[int, CodeType] = {}
+        self._cache: Cache | None = None
 
     # Making code live
     # ##################################################################################################
 
-    def live_code(self, code: CodeType, file: str | None) -> CodeType:
+    def live_code(self, code: CodeType, file: str | None, lasting: bool = False) -> CodeType:
         """Return the twin of *code* that counts, made when it is first asked for; *code* itself if it cannot be
         rewritten.
+
+        *lasting* code is likely to be met again by other processes: what it is rewritten to is looked for in the cache,
+        and kept there by `flush`.
         """
         if id(code) in self._by_code or self._is_unknown_python():
             return code
         code = counters.pristine.get(id(code), code)
         if id(code) in self._refused:
             return code
-        live = self._by_original.get(id(code)) or self._make(code, file)
+        live = self._by_original.get(id(code)) or self._make(code, file, lasting)
         return code if live is None else live.code
+
+    def flush(self) -> None:
+        """Write to the cache what was rewritten since."""
+        if self._cache is not None:
+            self._cache.flush()
 
     def _is_unknown_python(self) -> bool:
         """Return whether this interpreter is none that we know how to rewrite code for; say so once."""
@@ -80,7 +91,7 @@ class Session:
             warn(f"nothing is measured: this release does not know Python {version}", InstrumentWarning, 2)
         return not probes.SUPPORTED
 
-    def _make(self, code: CodeType, file: str | None) -> Live | None:
+    def _make(self, code: CodeType, file: str | None, lasting: bool) -> Live | None:
         """Make *code* and all code nested in it live, innermost first, without recursion."""
         order = [code]
         for outer in order:
@@ -88,36 +99,33 @@ class Session:
         made = None
         for inner in reversed(order):
             if id(inner) not in self._by_original:
-                made = self._make_one(inner, file)
+                made = self._make_one(inner, file, lasting)
         return made
 
-    def _make_one(self, code: CodeType, file: str | None) -> Live | None:
+    def _make_one(self, code: CodeType, file: str | None, lasting: bool) -> Live | None:
         try:
-            flow = graph.build(Instructions(code))
-            plan = placement.plan(flow, self.placement)
-            unlinked = rewriter.rewrite(flow, plan)
+            unlinked = self._unlinked(code, lasting)
         except Exception as error:
             self._refuse(code, error)
             return None
-        live = Live(code, plan, unlinked, file)
+        live = Live(code, unlinked, file)
         constants = tuple(
             self._by_original[id(c)].code if isinstance(c, CodeType) and id(c) in self._by_original else c
             for c in code.co_consts
         )
         if self.placement not in placement.CALLING:
-            made = [counters.make_counter() for _ in plan.probes]
-            live.exits = [counters.ExitRecords(counters.make_counter) for _ in plan.exits]
+            made = [counters.make_counter() for _ in range(unlinked.n_probes)]
+            live.exits = [counters.ExitRecords(counters.make_counter) for _ in range(unlinked.n_exits)]
             live.first = len(self.counters)
             live.last = live.first + len(made)
-            live.link(unlinked, plan.inlinable, constants, made, live.exits, importer.prepare)
+            live.link(unlinked, constants, made, live.exits, importer.prepare)
             self.counters.extend(made)
         else:
             live.link(
                 unlinked,
-                plan.inlinable,
                 constants,
-                [partial(self._passed, live, number) for number in range(len(plan.probes))],
-                [partial(self._raised, live, number) for number in range(len(plan.exits))],
+                [partial(self._passed, live, number) for number in range(unlinked.n_probes)],
+                [partial(self._raised, live, number) for number in range(unlinked.n_exits)],
                 importer.prepare,
             )
         self.lives.append(live)
@@ -125,6 +133,19 @@ class Session:
         self._by_code[id(live.code)] = live
         counters.pristine[id(live.code)] = code
         return live
+
+    def _unlinked(self, code: CodeType, lasting: bool) -> Unlinked:
+        if lasting:
+            if self._cache is None:
+                self._cache = open_cache(self.placement)
+            known = self._cache.get(code)
+            if known is not None:
+                return known
+        flow = graph.build(Instructions(code))
+        unlinked = rewriter.rewrite(flow, placement.plan(flow, self.placement))
+        if lasting and self._cache is not None:
+            self._cache.put(code, unlinked)
+        return unlinked
 
     def _refuse(self, code: CodeType, error: Exception) -> None:
         self._refused[id(code)] = code
@@ -255,6 +276,7 @@ class Window:
 
 def adopt_functions(choose: Callable[[FunctionType], Session | None]) -> None:
     """Exchange the code of every function there is for its twin in the session that *choose* returns for it, if any."""
+    isolation.load()
     ours = {id(vars(module)) for module in isolation.own}
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == __name__.partition(".")[0] and module is not None:
@@ -264,9 +286,11 @@ def adopt_functions(choose: Callable[[FunctionType], Session | None]) -> None:
             chosen = choose(thing)
             if chosen is not None:
                 file = thing.__globals__.get("__file__")
-                live = chosen.live_code(thing.__code__, file if isinstance(file, str) else None)
+                live = chosen.live_code(thing.__code__, file if isinstance(file, str) else None, lasting=True)
                 if live is not thing.__code__:
                     thing.__code__ = live
+    for used in _sessions.values():
+        used.flush()
 
 
 def is_live(code: CodeType) -> bool:

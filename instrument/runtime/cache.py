@@ -1,0 +1,229 @@
+"""Rewritten code kept on disk, so that it is made once and not at each start.
+
+Code objects and what they were rewritten to (`Unlinked`) go in and come out. A code object is found by what it
+consists of, not by when its source was changed: sources with equal times, moved trees and edited files cannot be
+mistaken for one another. There is one file for the code of each source file, in a folder for each interpreter,
+placement and state of this package; whatever does not fit is not found, and made anew.
+
+A file is complete or absent: it is written under another name and renamed. Writers that meet lose nothing but work.
+The folder is `$INSTRUMENT_CACHE`, else `instrument` in the user's cache folder; an empty `INSTRUMENT_CACHE` turns the
+cache off. It is used only if it belongs to this user and nobody else can write to it, for what is read is executed,
+like `__pycache__`. Each file also carries a checksum under a key of the folder's own: files from elsewhere, cut off or
+tampered with are passed over. What cannot be read or written is never an error: the code is rewritten as if there were
+no cache.
+
+While the program runs, nothing is called here that is written in Python outside of this package: the program may use
+it too, and have it counted.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from _imp import source_hash
+
+from instrument.flow import placement
+from instrument.rewrite.rewriter import Unlinked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+    Entries = dict[bytes, tuple[object, ...]]
+
+_MAGIC = b"instrument 1\n"
+_MARSHAL = 2  # without references, whose presence depends on who else holds an object
+_own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _default_folder() -> str | None:
+    chosen = os.environ.get("INSTRUMENT_CACHE")
+    if chosen is not None:
+        return os.path.abspath(chosen) if chosen else None
+    base = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "instrument") if os.path.isabs(base) else None
+
+
+#: Asked for when this module is imported, before anything is measured.
+_folder = _default_folder()
+
+
+class Cache:
+    """What was rewritten for *where*, a placement, below *folder*; None keeps nothing."""
+
+    def __init__(self, where: str, folder: str | None = None) -> None:
+        self._folder = _prepare_folder(folder, where) if folder else None
+        self._key = _read(f"{folder}{os.sep}key") or b"" if self._folder else b""
+        #: Entries of the source files that are being made live, by the file's name: read, asked for, and new.
+        self._read: dict[str, Entries] = {}
+        self._asked: dict[str, Entries] = {}
+        self._new: set[str] = set()
+
+    def get(self, code: CodeType) -> Unlinked | None:
+        """Return what *code* was rewritten to before, None if that is not known."""
+        if self._folder is None:
+            return None
+        file = code.co_filename
+        if file not in self._read:
+            self._read[file] = self._load(file)
+            self._asked[file] = {}
+        key = _key_of(code)
+        found = self._read[file].get(key)
+        if found is None:
+            return None
+        self._asked[file][key] = found
+        return Unlinked.unpack(found)
+
+    def put(self, code: CodeType, unlinked: Unlinked) -> None:
+        """Keep what *code* was rewritten to, after `get` did not find it, until `flush` writes it."""
+        if self._folder is not None:
+            self._asked[code.co_filename][_key_of(code)] = unlinked.pack()
+            self._new.add(code.co_filename)
+
+    def flush(self) -> None:
+        """Write what is new, and forget what was read."""
+        for file in self._new:
+            asked, known = self._asked[file], self._read[file]
+            # Of code that is not there any more a file may keep as much as of code that is.
+            if len(known.keys() - asked.keys()) <= len(asked):
+                asked = {**known, **asked}
+            self._store(file, asked)
+        self._new.clear()
+        self._read.clear()
+        self._asked.clear()
+
+    def _path(self, file: str) -> str:
+        return f"{self._folder}{os.sep}{source_hash(0, file.encode(errors='surrogatepass')).hex()}"
+
+    def _load(self, file: str) -> Entries:
+        data = _read(self._path(file))
+        start = len(_MAGIC) + 8
+        if data is None or not data.startswith(_MAGIC):
+            return {}
+        body = data[start:]
+        if data[len(_MAGIC) : start] != source_hash(0, self._key + body):
+            return {}
+        name, entries = marshal.loads(body)
+        return entries if name == file else {}
+
+    def _store(self, file: str, entries: Entries) -> None:
+        try:
+            body = marshal.dumps((file, entries))
+        except ValueError:  # a name that cannot be encoded
+            return
+        _write(self._path(file), _MAGIC + source_hash(0, self._key + body) + body)
+
+
+def _key_of(code: CodeType) -> bytes:
+    """Return what identifies *code*: all that goes into its rewriting or is kept with it."""
+    names: list[object] = []
+    if placement.hands_over(code.co_names):  # the names of keyword arguments count
+        names = [constant for constant in code.co_consts if type(constant) is tuple and _are_names(constant)]
+    parts = (
+        *(code.co_code, code.co_linetable, code.co_exceptiontable, code.co_names, code.co_varnames, code.co_cellvars),
+        *(code.co_freevars, code.co_flags, code.co_stacksize, code.co_firstlineno, code.co_argcount),
+        *(code.co_posonlyargcount, code.co_kwonlyargcount, code.co_filename, code.co_name, code.co_qualname),
+        *(len(code.co_consts), names),
+    )
+    data = marshal.dumps(parts, _MARSHAL)
+    return source_hash(1, data) + source_hash(2, data)
+
+
+def _are_names(constants: tuple[object, ...]) -> bool:
+    return all(type(constant) is str for constant in constants)
+
+
+def open_cache(where: str) -> Cache:
+    """Return the Cache of this user for the placement *where*."""
+    return Cache(where, _folder)
+
+
+# Files ################################################################################################################
+
+
+def _prepare_folder(folder: str, where: str) -> str | None:
+    """Return the folder of files that fit, made if need be; None if it cannot be had or trusted."""
+    try:
+        _make_folders(folder)
+        if os.name == "posix":
+            status = os.stat(folder)
+            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+                return None
+        if not _read(f"{folder}{os.sep}key"):
+            _write(f"{folder}{os.sep}key", os.urandom(16), keep=True)
+        state = b"".join([source_hash(0, _read(f"{_own}{os.sep}{name}") or b"") for name in _SOURCES])
+        fits = f"{sys.implementation.cache_tag}-{sys.hexversion:x}-{where}-{source_hash(0, state).hex()}"
+        inner = f"{folder}{os.sep}{fits}"
+        _make_folders(inner)
+    except (OSError, ValueError):
+        return None
+    return inner
+
+
+#: The files that decide what code is rewritten to.
+_SOURCES = [
+    os.path.join(room, name)
+    for room in ("flow", "rewrite", "runtime")
+    for name in sorted(os.listdir(os.path.join(_own, room)) if os.path.isdir(os.path.join(_own, room)) else ())
+    if name.endswith(".py")
+]
+
+
+def _make_folders(path: str) -> None:
+    missing = []
+    while path:
+        try:
+            os.stat(path)
+            break
+        except FileNotFoundError:
+            missing.append(path)
+            path = path[: path.rfind(os.sep)]
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+
+
+def _read(path: str) -> bytes | None:
+    """Return the content of the file at *path*, None if it cannot be read."""
+    try:
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    except (OSError, ValueError):
+        return None
+    try:
+        size = os.fstat(number).st_size
+        data = os.read(number, size + 1)
+        return data if len(data) == size else None
+    except OSError:
+        return None
+    finally:
+        os.close(number)
+
+
+def _write(path: str, data: bytes, keep: bool = False) -> None:
+    """Make *data* the content of the file at *path*, or leave it as it is; *keep* what another process wrote first."""
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        number = os.open(temporary, flags, 0o600)
+    except OSError:
+        return
+    try:
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(number, data[written:])
+        finally:
+            os.close(number)
+        if keep:
+            os.link(temporary, path)
+            os.unlink(temporary)
+        else:
+            os.replace(temporary, path)
+    except OSError:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass

@@ -1,0 +1,250 @@
+"""The cache gives back what was put in, or nothing: whatever happened to its files, nothing foreign is ever executed."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from instrument.flow import graph, placement
+from instrument.flow.instructions import Instructions
+from instrument.rewrite import rewriter
+from instrument.runtime.cache import Cache
+
+SOURCE = """
+def f(items):
+    for item in items:
+        if item:
+            exec("pass", globals={})
+    return lambda: items
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def all_code(source=SOURCE, file="/somewhere/program.py"):
+    """Return the code objects of *source*, outermost first."""
+    found = [compile(source, file, "exec")]
+    for code in found:
+        found.extend(constant for constant in code.co_consts if isinstance(constant, type(code)))
+    return found
+
+
+def rewritten(code, where=placement.MINIMAL):
+    flow = graph.build(Instructions(code))
+    return rewriter.rewrite(flow, placement.plan(flow, where))
+
+
+def filled(folder, source=SOURCE):
+    """Fill a cache in *folder* and return the one file in it that holds code."""
+    cache = Cache(placement.MINIMAL, str(folder))
+    for code in all_code(source):
+        assert cache.get(code) is None
+        cache.put(code, rewritten(code))
+    cache.flush()
+    (made,) = (path for path in folder.rglob("*") if path.is_file() and path.name != "key")
+    return made
+
+
+def found(folder, source=SOURCE, where=placement.MINIMAL):
+    """Return how many of the code objects of *source* a new cache in *folder* knows."""
+    cache = Cache(where, str(folder))
+    return sum(cache.get(code) is not None for code in all_code(source))
+
+
+def test_another_process_finds_what_was_put(tmp_path):
+    """All of an entry comes back: the code but for its constants, where its instructions are, the Plan."""
+    filled(tmp_path / "cache")
+    cache = Cache(placement.MINIMAL, str(tmp_path / "cache"))
+
+    for code in all_code():
+        one, other = rewritten(code), cache.get(code)
+
+        assert other.code == one.code.replace(co_consts=())
+        assert list(other.code.co_positions()) == list(one.code.co_positions())
+        for name in ("inlinable", "instructions", "n_exits", "n_instructions", "n_probes", "plan", "units"):
+            assert getattr(other, name) == getattr(one, name)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("if item:", "if not item:"),
+        ("globals={}", "closure={}"),  # only a constant differs, in 3.11 to 3.13
+        ("def f(items)", "\ndef f(items)"),
+        ("lambda: items", "lambda : items"),
+    ],
+)
+def test_changed_code_is_not_found(tmp_path, before, after):
+    """It is the code that counts, not its file's name or time."""
+    filled(tmp_path)
+    changed = SOURCE.replace(before, after)
+
+    assert found(tmp_path) == len(all_code())
+    assert found(tmp_path, changed) < len(all_code(changed))
+
+
+def test_placements_are_kept_apart(tmp_path):
+    """What was rewritten for one placement is not found for another."""
+    filled(tmp_path)
+
+    assert found(tmp_path, where=placement.LINE) == 0
+
+
+@settings(max_examples=50)
+@given(data=st.data())
+def test_a_damaged_file_is_passed_over(tmp_path_factory, data):
+    """Cut off, overwritten, or with any byte changed, a file is as good as none, and is replaced by a good one."""
+    folder = tmp_path_factory.mktemp("cache")
+    made = filled(folder)
+    good = made.read_bytes()
+    bad = data.draw(
+        st.one_of(
+            st.integers(0, len(good) - 1).map(lambda size: good[:size]),
+            st.tuples(st.integers(0, len(good) - 1), st.integers(1, 255)).map(
+                lambda change: good[: change[0]] + bytes([good[change[0]] ^ change[1]]) + good[change[0] + 1 :]
+            ),
+            st.binary(max_size=200),
+            st.binary(min_size=1, max_size=20).map(lambda more: good + more),
+        )
+    )
+    made.write_bytes(bad)
+
+    assert found(folder) == 0
+    filled(folder)
+    assert made.read_bytes() == good
+
+
+def test_a_file_from_elsewhere_is_passed_over(tmp_path):
+    """A file that another user's cache made carries another key; one of another source names that."""
+    made = filled(tmp_path / "own")
+    made.write_bytes(filled(tmp_path / "foreign").read_bytes())
+    assert found(tmp_path / "own") == 0
+
+    other = tmp_path / "own" / made.parent.name / made.name
+    cache = Cache(placement.MINIMAL, str(tmp_path / "own"))
+    (code,) = all_code("x = 1", "/somewhere/else.py")
+    cache.get(code)
+    cache.put(code, rewritten(code))
+    cache.flush()
+    (elsewhere,) = (path for path in other.parent.iterdir() if path != other)
+    other.write_bytes(elsewhere.read_bytes())
+    assert found(tmp_path / "own") == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
+    """What others could have written is not executed."""
+    filled(tmp_path)
+    tmp_path.chmod(0o777)
+
+    assert found(tmp_path) == 0
+
+
+def test_only_the_user_can_read_what_is_kept(tmp_path):
+    """Files and folders are the user's alone."""
+    made = filled(tmp_path / "cache")
+
+    assert stat.S_IMODE(made.stat().st_mode) & 0o077 == 0
+    assert stat.S_IMODE(made.parent.stat().st_mode) & 0o077 == 0
+
+
+def test_a_folder_that_cannot_be_had_is_done_without(tmp_path):
+    """Where a file is in the way, or a name cannot be one, there is no cache, and no error."""
+    (tmp_path / "file").write_text("")
+
+    for folder in (tmp_path / "file" / "cache", tmp_path / ("x" * 300), tmp_path / "zero\0"):
+        cache = Cache(placement.MINIMAL, str(folder))
+        for code in all_code():
+            assert cache.get(code) is None
+            cache.put(code, rewritten(code))
+        cache.flush()
+
+
+def test_code_that_is_gone_does_not_pile_up(tmp_path):
+    """A file that is edited again and again keeps what its last versions had, not all that it ever had."""
+    for version in range(20):
+        source = SOURCE.replace("pass", f"a{version} = {version}").replace("item:", f"item > {version}:")
+        cache = Cache(placement.MINIMAL, str(tmp_path))
+        for code in all_code(source):
+            if cache.get(code) is None:
+                cache.put(code, rewritten(code))
+        cache.flush()
+    (made,) = (path for path in tmp_path.rglob("*") if path.is_file() and path.name != "key")
+
+    assert made.stat().st_size < 4 * filled(tmp_path / "once").stat().st_size
+
+
+PROGRAM = """
+import instrument
+from instrument.rewrite import rewriter
+rewrite, made = rewriter.rewrite, []
+rewriter.rewrite = lambda *what: made.append(what) or rewrite(*what)
+tracer = instrument.Trace(count=1, trace=0)
+tracer.run("import shelf, textwrap; shelf.fill(); textwrap.wrap('a b c')")
+counts = tracer.results().counts
+print(sorted((line, count) for (file, line), count in counts.items() if file.endswith("shelf.py")))
+print(sum(counts.values()), len(made))
+"""
+SHELF = "def fill():\n    for n in range(5):\n        yield_ = [m for m in range(n) if m]\n\n\nfill()\n"
+
+
+def start(folder, cache, program=PROGRAM):
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "INSTRUMENT_CACHE": cache and str(cache),
+    }
+    command = [sys.executable, "-c", program]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def output(process):
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    return out.splitlines()
+
+
+def test_counts_are_the_same_with_and_without(tmp_path):
+    """A process that finds all in the cache counts what the one before did, and rewrites nothing."""
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "shelf" / "shelf.py").write_text(SHELF)
+    without = output(start(tmp_path / "shelf", ""))
+    cold = output(start(tmp_path / "shelf", tmp_path / "cache"))
+    warm = output(start(tmp_path / "shelf", tmp_path / "cache"))
+
+    assert without == cold
+    assert without[0] == warm[0]
+    assert warm[1].split() == [cold[1].split()[0], "0"]
+
+
+def test_a_source_that_changes_within_its_time_is_counted_as_it_is(tmp_path):
+    """Same size, same time, other code: counts are those of the code that ran."""
+    (tmp_path / "shelf").mkdir()
+    shelf = tmp_path / "shelf" / "shelf.py"
+    seen = []
+    for source in (SHELF, SHELF.replace("range(5)", "range(7)").replace("if m", "if n")):
+        shelf.write_text(source)
+        os.utime(shelf, (1_000_000_000, 1_000_000_000))
+        seen.append(output(start(tmp_path / "shelf", tmp_path / "cache"))[0])
+
+    assert "(2, 12)" in seen[0]
+    assert "(2, 16)" in seen[1]
+
+
+def test_writers_that_meet_leave_complete_files(tmp_path):
+    """Processes that fill one cache at the same time all count right, and leave nothing half-written."""
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "shelf" / "shelf.py").write_text(SHELF)
+    processes = [start(tmp_path / "shelf", tmp_path / "cache") for _ in range(4)]
+    lines = [output(process)[0] for process in processes]
+    left = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+    assert len(set(lines)) == 1
+    assert all(path.name == "key" or len(path.name) == 16 for path in left)
+    assert output(start(tmp_path / "shelf", tmp_path / "cache"))[1].split()[1] == "0"
