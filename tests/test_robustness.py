@@ -201,6 +201,57 @@ def test_interrupts_at_any_instant_leave_exact_counts():
     assert 0 <= counts[7] - names["closed"][0] <= n_interrupts
 
 
+OUT_OF_MEMORY = """
+def work(seen):
+    for turn in range(3):
+        try:
+            seen[0] += 1
+            data = [turn] * 100
+            seen[1] += 1
+            text = str(turn + 1000) + "x"
+            seen[2] += 1
+            pair = {turn: data}
+        except MemoryError:
+            seen[3] += 1
+        else:
+            seen[4] += 1
+        finally:
+            seen[5] += 1
+    return seen
+def items(seen):
+    for n in 1, 2, 3:
+        seen[6] += 1
+        yield [n] * 50
+for start, seen in enumerate(runs):
+    set_nomemory(start, start + 1)
+    try:
+        work(seen)
+        for item in items(seen):
+            seen[7] += 1
+    except MemoryError:
+        seen[8] += 1
+    remove_mem_hooks()
+"""
+#: Lines that stand right behind a `seen[n] += 1`, which takes no memory, in the order of n; and those of these.
+BEHIND = {6: 0, 8: 1, 10: 2, 11: 3}
+SEEN = dict(zip((5, 7, 9, 12, 14, 16, 20, 27, 29), range(9)))
+
+
+def test_a_memory_error_at_any_allocation_leaves_exact_counts():
+    """Whichever allocation of the program fails, counts are those that the program keeps without allocating."""
+    testcapi = pytest.importorskip("_testcapi")
+    runs = [bytearray(9) for _ in range(200)]
+    names = {"set_nomemory": testcapi.set_nomemory, "remove_mem_hooks": testcapi.remove_mem_hooks}
+    try:
+        counts, _ = measure(OUT_OF_MEMORY, runs=runs, **names)
+    finally:
+        testcapi.remove_mem_hooks()
+    seen = [sum(run[n] for run in runs) for n in range(9)]
+    assert {line: counts[line] for line in SEEN} == {line: seen[n] for line, n in SEEN.items()}
+    assert {line: counts[line] for line in BEHIND} == {line: seen[n] for line, n in BEHIND.items()}
+    assert seen[3] + seen[8] > 20
+
+
 def test_a_recursion_error_is_raised_and_caught_as_without_us():
     """Recursion to the limit reaches the same depth, and each level is counted."""
     source = "n = 0\ndef f():\n    global n\n    n += 1\n    f()\ntry:\n    f()\nexcept RecursionError:\n    caught = n\n"
