@@ -1,0 +1,506 @@
+"""Each shape that is ever inserted does its one thing, and leaves the stack and the program's lines as they were."""
+
+import dis
+import functools
+import itertools
+import math
+import sys
+
+import pytest
+from rewrite.linking import Records, count_of, new_counter
+
+from instrument.flow.instructions import CACHES, CALL, CALL_KW, OPCODES, RESUME, Instructions
+from instrument.isolation import bytecode
+from instrument.rewrite import probes
+from instrument.rewrite.probes import LASTI_IS_AN_INT, STACK_OF_PROBE, UNITS_TO_KEYS, TracebackOf, WasInlined
+
+ON_3_12 = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="only 3.12 is asked whether it inlines a call")
+NOWHERE = bytecode.instr.InstrLocation(None, None, None, None)
+
+
+def straight(a, b, c):
+    d = (
+        a * b - c,
+        [a, {b: c}],
+    )
+    return d, str(b), d[0]
+
+
+class Assembly:
+    """A function without jumps, taken apart: instructions, constants and names can be added."""
+
+    def __init__(self, function):
+        self.function = function
+        self.code = function.__code__
+        self.before = Instructions(self.code)
+        assert max(self.before.targets, default=-1) == -1
+        self.concrete = bytecode.ConcreteBytecode.from_code(self.code, extended_arg=True)
+        self.units = list(self.concrete)
+        self.constants = [*self.code.co_consts]
+        self.handlers = []
+
+    def constant(self, value):
+        """Return the place of a new constant."""
+        self.constants.append(value)
+        return len(self.constants) - 1
+
+    def name(self, name):
+        """Return the place of *name*."""
+        if name not in self.concrete.names:
+            self.concrete.names = [*self.concrete.names, name]
+        return self.concrete.names.index(name)
+
+    def location(self, index):
+        return self.units[self.before.units[index]].location
+
+    def made(self, inserted, behind=(), covered=None):
+        """Return the function with *inserted*, {index: instructions before it}, and code *behind* all.
+
+        *covered* is the index of an instruction whose exceptions go there.
+        """
+        out, place = [], {}
+        for index, start in enumerate(self.before.starts):
+            out.extend(inserted.get(index, ()))
+            place[index] = len(out)
+            end = self.before.starts[index + 1] if index + 1 < len(self.before) else len(self.units)
+            out.extend(self.units[start:end])
+        if covered is not None:
+            end = place.get(covered + 1, len(out))
+            entry = bytecode.concrete.ExceptionTableEntry(place[covered], end - 1, len(out), 0, True)
+            self.concrete.exception_table = [entry]
+            out.extend(behind)
+        list.__setitem__(self.concrete, slice(None), out)
+        stacksize = self.code.co_stacksize + STACK_OF_PROBE + 2
+        code = self.concrete.to_code(stacksize=stacksize, compute_exception_stack_depths=False)
+        twin = type(self.function)(code.replace(co_consts=tuple(self.constants)), self.function.__globals__)
+        twin.__defaults__ = self.function.__defaults__
+        return twin
+
+
+def indices(function):
+    """Return the instructions of *function* before which something may stand: all behind its RESUME."""
+    instructions = Instructions(function.__code__)
+    parts = instructions.ops.index(CALL) if CALL in instructions.ops else len(instructions)
+    glued = range(instructions.start_of_call(parts) + 1, parts + 1) if CALL in instructions.ops else ()
+    return [index for index in range(instructions.first + 1, len(instructions)) if index not in glued]
+
+
+def outcome(function, *arguments):
+    """Return what *function* returns, or how it fails and on which line."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        place = error.__traceback__.tb_next
+        n_entries = 0
+        while place is not None:
+            n_entries += 1
+            line = place.tb_lineno
+            place = place.tb_next
+        return type(error), str(error), line, n_entries
+
+
+def events_of(function, *arguments):
+    """Return the events that a trace function is told of while *function* runs."""
+    events = []
+
+    def listen(frame, event, _argument):
+        if frame.f_code is function.__code__:
+            events.append((event, frame.f_lineno))
+        return listen
+
+    before = sys.gettrace()
+    sys.settrace(listen)
+    try:
+        outcome(function, *arguments)
+    finally:
+        sys.settrace(before)
+    return events
+
+
+GOOD = (2, 3, 1)
+ARGUMENTS = [GOOD, (2.5, True, 1j), ("ab", 2, "c"), (None, 1, 1), (1, {}, 1), ({1}, {2}, 3)]
+
+
+# The probe ############################################################################################################
+
+
+@pytest.mark.parametrize("index", indices(straight))
+def test_a_probe_counts_one_and_leaves_the_stack_alone(index):
+    """Wherever it stands, among operands too, the function does what it did, and the counter moves on by one."""
+    assembly = Assembly(straight)
+    counter = new_counter()
+    twin = assembly.made({index: probes.probe(assembly.constant(counter), assembly.location(index))})
+    for number in range(1, 21):
+        assert twin(*GOOD) == straight(*GOOD)
+        assert count_of(counter) == number
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=repr)
+def test_probes_before_every_instruction_change_nothing(arguments):
+    """What comes out, the line of an exception and the number of its traceback entries are the same."""
+    assembly = Assembly(straight)
+    counters = {index: new_counter() for index in indices(straight)}
+    twin = assembly.made(
+        {
+            index: probes.probe(assembly.constant(counter), assembly.location(index))
+            for index, counter in counters.items()
+        }
+    )
+    assert outcome(twin, *arguments) == outcome(straight, *arguments)
+    counted = [count_of(counter) for counter in counters.values()]
+    assert counted == sorted(counted, reverse=True)
+    assert counted[0] == 1
+    assert set(counted) <= {0, 1}
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=repr)
+def test_a_probe_raises_no_line_event(arguments):
+    """With the location of what it precedes, a probe is no event of its own."""
+    assembly = Assembly(straight)
+    twin = assembly.made(
+        {
+            index: probes.probe(assembly.constant(new_counter()), assembly.location(index))
+            for index in indices(straight)
+        }
+    )
+    assert [event for event, _ in events_of(straight, *arguments)].count("line") > 0
+    assert events_of(twin, *arguments) == events_of(straight, *arguments)
+
+
+def test_probes_count_without_a_loss_in_a_hot_function():
+    """Ten thousand calls, specialised by then, are ten thousand counts."""
+    assembly = Assembly(straight)
+    counters = {index: new_counter() for index in indices(straight)}
+    twin = assembly.made(
+        {
+            index: probes.probe(assembly.constant(counter), assembly.location(index))
+            for index, counter in counters.items()
+        }
+    )
+    for _ in range(10_000):
+        twin(*GOOD)
+    assert {count_of(counter) for counter in counters.values()} == {10_000}
+
+
+# Exits ################################################################################################################
+
+
+def failing(act):
+    return act()
+
+
+def record(assembly, records):
+    """Return the instructions that record an exit."""
+    return probes.record_exit(
+        assembly.constant(records), assembly.constant(TracebackOf()), assembly.name("tb_lasti"), NOWHERE
+    )
+
+
+class Hidden(Exception):
+    """An exception that will not say where it comes from."""
+
+    @property
+    def __traceback__(self):
+        raise AssertionError("somebody asked")
+
+
+@pytest.mark.parametrize("kind", [KeyError, Hidden, KeyboardInterrupt, StopIteration])
+def test_an_exit_is_recorded_under_its_place_and_goes_on(kind):
+    """The counter of the raising instruction moves on by one; traceback entries, lines and places stay the same."""
+    assembly = Assembly(failing)
+    call = assembly.before.ops.index(CALL)
+    records = Records(new_counter)
+    twin = assembly.made({}, [*record(assembly, records), *probes.raise_on(NOWHERE)], covered=call)
+    unit = assembly.before.units[call]
+    place_of = BaseException.__dict__["__traceback__"].__get__
+    for number in range(1, 4):
+        error = kind()
+        with pytest.raises(kind):
+            twin(functools.partial(throw, error))
+        assert {key: count_of(counter) for key, counter in records.items()} == {unit * UNITS_TO_KEYS: number}
+        places = []
+        place = place_of(error)
+        while place is not None:
+            places.append((place.tb_frame.f_code.co_name, place.tb_lineno - place.tb_frame.f_code.co_firstlineno))
+            place = place.tb_next
+        assert [name for name, _ in places[1:]] == ["failing", "throw"]
+        assert places[1][1] == 1
+    assert twin(list) == []
+    assert sum(map(count_of, records.values())) == 3
+
+
+def throw(error):
+    raise error
+
+
+def test_an_exit_that_is_recorded_leaves_its_handler_the_stack_that_it_had():
+    """Behind the record lasti and the exception are in their places; without lasti the exception alone is."""
+    for drops in (False, True):
+        assembly = Assembly(failing)
+        records = Records(new_counter)
+        handler = record(assembly, records)
+        if drops:
+            handler += probes.drop_lasti(NOWHERE)
+        #                                                           stack: lasti exception, or the exception
+        kept = assembly.constant("kept")
+        handler += probes.instruction("LOAD_CONST", kept, NOWHERE) + probes.instruction("SWAP", 2, NOWHERE)
+        handler += probes.instruction("BUILD_TUPLE", 2, NOWHERE) + probes.instruction("RETURN_VALUE", None, NOWHERE)
+        twin = assembly.made({}, handler, covered=assembly.before.ops.index(CALL))
+        error = KeyError("this one")
+        answer = twin(functools.partial(throw, error))
+        assert answer[0] == "kept"
+        assert answer[1] is error
+
+
+def test_an_exception_with_its_own_idea_of_a_traceback_is_looked_at_behind_its_back():
+    """TracebackOf reads the slot of BaseException, and runs nothing of the program."""
+    error = Hidden()
+    with pytest.raises(Hidden):
+        throw(error)
+    assert TracebackOf()[error].tb_next.tb_frame.f_code is throw.__code__
+    assert TracebackOf()[KeyError()] is None
+    assert hash(TracebackOf()) is not None
+
+
+def test_keys_of_records_count_what_the_version_counts():
+    """Up to 3.13 records are keyed by code units, from 3.14 on by bytes."""
+    assert LASTI_IS_AN_INT == (sys.version_info < (3, 14))
+    assert UNITS_TO_KEYS == (1 if LASTI_IS_AN_INT else 2)
+
+
+# Calls ################################################################################################################
+
+
+@pytest.mark.parametrize("index", indices(straight))
+def test_a_call_is_made_once_and_leaves_the_stack_alone(index):
+    """A probe that calls does so without arguments, and drops what it gets."""
+    assembly = Assembly(straight)
+    calls = []
+    function = lambda *arguments: calls.append(arguments) or "dropped"
+    twin = assembly.made({index: probes.call(assembly.constant(function), assembly.location(index))})
+    for number in range(1, 21):
+        assert twin(*GOOD) == straight(*GOOD)
+        assert calls == [()] * number
+    for arguments in ARGUMENTS:
+        assert outcome(twin, *arguments) == outcome(straight, *arguments)
+
+
+def test_a_call_with_the_exception_leaves_it_where_it_is():
+    """A stub that calls passes the exception, and raises it on."""
+    assembly = Assembly(failing)
+    caught = []
+    stub = [*probes.call(assembly.constant(caught.append), NOWHERE, exception=True), *probes.raise_on(NOWHERE)]
+    twin = assembly.made({}, stub, covered=assembly.before.ops.index(CALL))
+    error = KeyError("this one")
+    with pytest.raises(KeyError) as raised:
+        twin(functools.partial(throw, error))
+    assert raised.value is error
+    assert caught == [error]
+
+
+def one(take, a):
+    return take(a)
+
+
+def two(take, a, b):
+    return take(a, b)
+
+
+def three(take, a, b, c):
+    return 1, take(a, b, c)
+
+
+def by_name(take, a, b, c):
+    return take(a, globals=b, locals=c)
+
+
+def as_method(take, a, b):
+    return take.__call__(a, b)
+
+
+HANDOVERS = [(one, 1, 0), (two, 2, 0), (two, 2, 2), (three, 3, 2), (three, 3, 3), (three, 3, 0), (by_name, 3, 2)]
+HANDOVERS += [(by_name, 3, 3), (by_name, 3, 0), (as_method, 2, 2), (as_method, 2, 0)]
+
+
+@pytest.mark.parametrize(("function", "n_arguments", "namespace"), HANDOVERS)
+def test_what_is_handed_over_is_exchanged_before_the_call(function, n_arguments, namespace):
+    """Asked with the callable, the first argument and the namespace, it replaces the first argument and no other."""
+    assembly = Assembly(function)
+    (call,) = [index for index, op in enumerate(assembly.before.ops) if op in (CALL, CALL_KW)]
+    asked = []
+
+    def exchange(*question):
+        asked.append(question)
+        return "exchanged"
+
+    def take(*arguments, **named):
+        return arguments, named
+
+    start = assembly.before.start_of_call(call)
+    has_keywords = assembly.before.ops[call] == CALL_KW
+    location = assembly.location(start)
+    place = assembly.constant(exchange)
+    twin = assembly.made(
+        {start: probes.prepare_to_hand_over(n_arguments, namespace, has_keywords, place, location)}
+    )
+    arguments = ["a", "b", "c"][: n_arguments]
+    expected = function(take, "exchanged", *arguments[1:])
+    assert twin(take, *arguments) == expected
+    ((taker, first, found),) = asked
+    assert first == "a"
+    assert found == (arguments[namespace - 1] if namespace else taker)
+    if function is not as_method:
+        assert taker is take
+
+
+# Inlined calls ########################################################################################################
+
+
+def python(*_):
+    return "python"
+
+
+class Thing:
+    """Callables of every kind under names."""
+
+    def method(self, *_):
+        return "method"
+
+    static = staticmethod(python)
+    builtin = len
+    one_class = classmethod(python)
+
+    def __call__(self, *_):
+        return "called"
+
+
+class Child(Thing):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("callable_", "inlined"),
+    [
+        (python, True),
+        (lambda *_: 1, True),
+        (Thing().method, True),
+        (Child().method, True),
+        (Thing.one_class, True),
+        (len, False),
+        (str, False),
+        ([].append, False),
+        (functools.partial(python), False),
+        (functools.lru_cache(python), False),
+        (Thing, False),
+        (Thing(), False),
+        (math.sqrt, False),
+    ],
+    ids=repr,
+)
+def test_python_functions_are_what_is_inlined(callable_, inlined):
+    """Plain or bound, a Python function is; nothing else is."""
+    assert WasInlined(None)(callable_) is inlined
+
+
+@pytest.mark.parametrize(
+    ("thing", "name", "inlined"),
+    [
+        (Thing(), "method", True),
+        (Child(), "method", True),
+        ([], "append", False),
+        ("", "join", False),
+        (Thing().method, "one_class", True),  # not found as a method: what was found is what stands there
+        (python, "static", True),
+        (len, "builtin", False),
+    ],
+    ids=repr,
+)
+def test_of_a_method_the_object_is_asked(thing, name, inlined):
+    """Where the object stands in for its method, its class says what is called."""
+    assert WasInlined(name)(thing) is inlined
+
+
+@ON_3_12
+@pytest.mark.parametrize("function", [one, two, three])
+@pytest.mark.parametrize("take", [python, len, str, Thing().method, [].append, print], ids=repr)
+def test_a_return_is_counted_if_the_call_was_inlined(function, take):
+    """The answer is kept below the operands of the call, and the counter moves on only if it was yes."""
+    assembly = Assembly(function)
+    call = assembly.before.ops.index(CALL)
+    counter = new_counter()
+    ask = probes.ask_whether_inlined(
+        assembly.before.args[call], assembly.constant(WasInlined(None)), assembly.location(call)
+    )
+    count = probes.count_if_inlined(
+        probes.probe(assembly.constant(counter), assembly.location(call)), assembly.location(call)
+    )
+    twin = assembly.made({assembly.before.start_of_call(call): ask, call + 1: count})
+    arguments = [["a"], "b", "c"][: len(assembly.code.co_varnames) - 1]
+    for number in range(1, 20):
+        assert outcome(twin, take, *arguments) == outcome(function, take, *arguments)
+        failed = type(outcome(function, take, *arguments)) is tuple and function is not three
+        assert count_of(counter) == (number if WasInlined(None)(take) and not failed else 0)
+
+
+# Small things #########################################################################################################
+
+
+@pytest.mark.parametrize("index", indices(straight))
+def test_a_nop_does_nothing(index):
+    """It stands anywhere."""
+    assembly = Assembly(straight)
+    twin = assembly.made({index: probes.nop(assembly.location(index))})
+    for arguments in ARGUMENTS:
+        assert outcome(twin, *arguments) == outcome(straight, *arguments)
+
+
+@pytest.mark.parametrize("argument", range(16))
+def test_a_resume_keeps_what_it_says_of_its_place(argument):
+    """The low bits of its argument, where it stands, are the same; no other bit is set."""
+    made = probes.argument_of_resume(argument)
+    assert made & 3 == argument & 3
+    assert made & ~argument == 0
+    assert probes.argument_of_resume(made) == made
+    assert probes.resume(argument, NOWHERE).arg == made
+    assert probes.resume(argument, NOWHERE).opcode == RESUME
+
+
+def depths(made):
+    """Return the depth of the stack after each of the instructions *made*, none of which jumps."""
+    effects = [
+        dis.stack_effect(found.opcode, found.arg if found.opcode >= dis.HAVE_ARGUMENT else None, jump=False)
+        for found in made
+        if found.name != "CACHE"
+    ]
+    return list(itertools.accumulate(effects))
+
+
+SHAPES = {
+    "probe": (probes.probe(0, NOWHERE), 0),
+    "record_exit": (probes.record_exit(0, 1, 0, NOWHERE), 0),
+    "call": (probes.call(0, NOWHERE), 0),
+    "call with the exception": (probes.call(0, NOWHERE, exception=True), 0),
+    "hand over": (probes.prepare_to_hand_over(3, 2, False, 0, NOWHERE), 0),
+    "hand over by keyword": (probes.prepare_to_hand_over(3, 2, True, 0, NOWHERE), 0),
+    "drop_lasti": (probes.drop_lasti(NOWHERE), -1),
+    "pop": (probes.pop(NOWHERE), -1),
+    "nop": (probes.nop(NOWHERE), 0),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_shape_needs_more_stack_than_is_added(shape):
+    """The interpreter's own account of the stack: never above the room there is, and back to where it was."""
+    made, effect = SHAPES[shape]
+    reached = depths(made)
+    assert max(reached) <= STACK_OF_PROBE
+    assert reached[-1] == effect
+
+
+@pytest.mark.parametrize("name", ["LOAD_ATTR", "CALL", "FOR_ITER", "LOAD_CONST", "POP_TOP"])
+def test_an_instruction_is_made_with_its_caches(name):
+    """It is as long as the interpreter expects, and all of it has the same location."""
+    location = bytecode.instr.InstrLocation(7, 7, 1, 2)
+    made = probes.instruction(name, None if name == "POP_TOP" else 0, location)
+    assert [found.name for found in made] == [name] + ["CACHE"] * CACHES[OPCODES[name]]
+    assert {found.location for found in made} == {location}
