@@ -44,6 +44,12 @@ def check_blocks(graph):
             assert graph.block_of(index) == (number if inside else -1)
     for index in (*left_out, *range(first + 1)):
         assert graph.block_of(index) == -1
+    heads = {block.head for block in graph.blocks}
+    for index, line in graph.events:  # those of heads are the edges' affair
+        assert index in members
+        assert index not in heads
+        assert graph.instructions.ops[index] != RESUME
+        assert line is not None
 
 
 def check_edges(graph):

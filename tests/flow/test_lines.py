@@ -10,7 +10,7 @@ from flow.codes import codes_of
 from flow.replay import Replay, replay
 from hypothesis import given, settings
 
-from instrument.flow.instructions import OPNAMES, RESUME, Instructions
+from instrument.flow.instructions import END_ASYNC_FOR, OPNAMES, RESUME, Instructions
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE, LINES_WRAP, LineEvents
 
 
@@ -173,6 +173,33 @@ def test_the_second_event_of_an_inlined_call_is_known_where_it_exists():
     ]
     assert builtin == [3]
     assert python == ([3, 3] if INLINED_CALL_LOSES_LINE else [3])
+
+
+ASYNC_FOR = """
+class Ticks:
+    def __aiter__(self):
+        return self
+    async def __anext__(self):
+        raise StopAsyncIteration
+async def f():
+    async for x in Ticks(): pass
+    async for x in (
+        Ticks()
+    ): pass
+try:
+    f().send(None)
+except StopIteration:
+    pass
+"""
+
+
+def test_the_end_of_an_asynchronous_loop_is_silent():
+    """END_ASYNC_FOR is a handler that starts no line, from 3.12 on; in 3.11 it is an instruction like any other."""
+    seen = replay(ASYNC_FOR)
+    check(seen)
+    (code,) = [code for code in seen.codes.values() if code.instructions.code.co_name == "f"]
+    ends = [step.here for step in code.steps if code.instructions.ops[step.here] == END_ASYNC_FOR]
+    assert [code.events.starts[end] for end in ends] == [sys.version_info < (3, 12)] * 2
 
 
 def test_a_file_without_a_statement_has_an_event_of_line_0():
