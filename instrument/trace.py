@@ -23,9 +23,9 @@ import sysconfig  # noqa: F401
 import threading  # noqa: F401
 import token  # noqa: F401
 import tokenize  # noqa: F401
-from _thread import get_ident
+from _thread import RLock, get_ident
 from time import monotonic
-from types import CodeType, FunctionType
+from types import CodeType
 
 from instrument.flow import placement as placements
 from instrument.report import text
@@ -33,7 +33,7 @@ from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer
 from instrument.runtime.selection import Ignore, module_name
-from instrument.runtime.session import Session, Window, adopt_functions, hands_over, is_live, session
+from instrument.runtime.session import Session, Window, adopt_functions, hands_over, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Trace:
         self.start_time = monotonic() if timing else None
         self._placement = placement
         self._windows: list[Window] = []
+        self._process, self._lock = os.getpid(), RLock()
         self.globaltrace: Callable[[FrameType, str, object], Callable[..., object] | None]
         if countcallers:
             self.globaltrace = self.globaltrace_trackcallers
@@ -156,7 +157,7 @@ class Trace:
 
     def results(self) -> CoverageResults:
         """Return all that was counted so far, by this object's runs that have ended and those that are going on."""
-        for window in self._windows:
+        for window in list(self._windows):
             self._take(window)
         results = CoverageResults(
             self.counts, infile=self.infile, outfile=self.outfile, calledfuncs=self._calledfuncs, callers=self._callers
@@ -173,14 +174,16 @@ class Trace:
 
     def _take(self, window: Window) -> None:
         """Add to `counts` what *window* saw since it was asked before."""
+        if self._process != os.getpid():  # another thread may have held it when the process was forked
+            self._process, self._lock = os.getpid(), RLock()
         counts = self.counts
         names = self.ignore.names
-        for live, seen in window.take():
-            if not live.file or names(live.file, module_name(live.file)):
-                continue
-            file = live.original.co_filename
-            for line, count in seen.lines.items():
-                counts[file, line] = counts.get((file, line), 0) + count
+        with self._lock:
+            for module, file, seen in window.take():
+                if not module or names(module, module_name(module)):
+                    continue
+                for line, count in seen.lines.items():
+                    counts[file, line] = counts.get((file, line), 0) + count
 
     def _selects(self, file: object) -> bool:
         """Return whether code of modules whose `__file__` is *file* may be measured by this object."""
@@ -302,8 +305,10 @@ class _Measurement:
             self._decide(file)
         if chosen is None:
             return code
-        live = chosen.live_code(code, file if isinstance(file, str) else None, is_module)
-        chosen.flush()
+        batch = chosen.batch() if is_module else None
+        live = chosen.live_code(code, file if isinstance(file, str) else None, batch)
+        if batch is not None:
+            batch.flush()
         return live
 
     def _decide(self, file: str) -> None:
@@ -317,12 +322,10 @@ class _Measurement:
                     ignore.names(live.file, name)
             ignore.names(file, name)
 
-    def _choose(self, function: FunctionType) -> Session | None:
-        """Return the session that *function*, which existed before, becomes a part of; None if it stays as it is."""
+    def _choose(self, file: str | None) -> Session | None:
+        """Return the session that functions of modules from *file* become a part of, None if they stay as they are."""
         assert self.trace is not None
-        if self.trace._selects(function.__globals__.get("__file__")):
-            return self.session
-        return session(placements.NOTHING) if hands_over(function.__code__) and not is_live(function.__code__) else None
+        return self.session if self.trace._selects(file) else None
 
     def __enter__(self) -> None:
         if self.trace is None:
@@ -343,6 +346,7 @@ class _Measurement:
         if self.window is not None:
             self.trace._windows.remove(self.window)
             self.trace._take(self.window)
+            self.window.close()
         if self.caller is not None:
             self.session.listeners.remove(self.caller)
             if not self.session.listeners:
@@ -387,6 +391,8 @@ class _Caller:
         entry, kind = plan.exits[record]
         index, lost_line = live.place_at(_traceback_of[exception].tb_lasti >> 1)
         is_call = kind == placements.RAISED and index in plan.resumed
+        if kind == placements.RESTORED:
+            index = plan.raised_again.get(index, index)
         lines: tuple[int, ...] = ()
         if entry >= 0 and plan.placement == placements.EVENTS:
             _, line, quiet = plan.entries[entry]

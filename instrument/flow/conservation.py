@@ -127,13 +127,15 @@ def _unify(
         for (index, lost_line), count in places.items():
             if not count:
                 continue
+            if kind == RAISED:
+                index = at(index, count)
+                left[index] = left.get(index, 0) + count
+            else:
+                index = plan.raised_again.get(index, index)
             event = False
             if entry >= 0:
                 _, line, quiet = plan.entries[entry]
                 event = line is not None and (lost_line or index not in quiet)
-            if kind == RAISED:
-                index = at(index, count)
-                left[index] = left.get(index, 0) + count
             exits.append((record, index, count, event))
     return undone, left, exits
 
@@ -196,7 +198,7 @@ def _count_within_blocks(plan: Plan, inflow: Sequence[int], left: Mapping[int, i
                 number += 1
                 last = plan.blocks[number][1]
         flow = inflow[number]
-        if not flow:
+        if not flow and number not in leaving:
             continue
         if number in leaving:
             flow -= sum(count for place, count in leaving[number] if place < index)

@@ -51,6 +51,7 @@ NAMED = {
 }
 _NAMES_OF_CALL = opcodes("KW_NAMES")
 _PARTS_OF_CALL = opcodes("KW_NAMES", "PRECALL")
+_PUSH_NO_CALLABLE = opcodes("PUSH_NULL", "NOP", "NOT_TAKEN")
 LOAD_ATTR = OPCODES["LOAD_ATTR"]
 RESUME = OPCODES["RESUME"]
 RETURN_GENERATOR = OPCODES["RETURN_GENERATOR"]
@@ -97,7 +98,10 @@ class Instructions:
     which nothing is traced.
     """
 
-    __slots__ = ("args", "code", "first", "handlers", "lines", "made_by", "ops", "starts", "table", "targets", "units")
+    __slots__ = (
+        *("_joins", "args", "code", "first", "handlers", "lines", "made_by", "ops", "starts", "table", "targets"),
+        "units",
+    )
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
@@ -136,6 +140,7 @@ class Instructions:
         self.lines = self._lines_of(code, starts)
         self.targets = self._targets_of()
         self.table, self.handlers = self._handlers_of(code)
+        self._joins: frozenset[int] | None = None
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -216,14 +221,24 @@ class Instructions:
         """
         missing = self.args[call] + (self.ops[call] == CALL_KW)
         index = self.start_of_call(call) - 1
-        ops = self.ops
-        while missing > 0 and index > self.first and self.targets[index] < 0:
+        ops, joins = self.ops, self.joins
+        while index > self.first and self.targets[index] < 0 and ops[index] not in RETURNS and ops[index] not in RAISES:
+            if missing == 0 and ops[index] not in _PUSH_NO_CALLABLE:
+                return index
+            if index in joins:  # what stands above is not the only way here
+                break
             op = ops[index]
-            missing -= opcode.stack_effect(op, self.args[index] if op >= opcode.HAVE_ARGUMENT else None)
+            if missing:
+                missing -= opcode.stack_effect(op, self.args[index] if op >= opcode.HAVE_ARGUMENT else None)
             index -= 1
-        if ops[index] == PUSH_NULL:
-            index -= 1
-        return -1 if missing or self.targets[index] >= 0 else index
+        return -1
+
+    @property
+    def joins(self) -> frozenset[int]:
+        """The targets of jumps, and the handlers of exceptions."""
+        if self._joins is None:
+            self._joins = frozenset(self.targets).union(handler.target for handler in self.table)
+        return self._joins
 
     def describe(self, index: int) -> str:
         """Return one line about the instruction at *index*, for messages and drawings."""

@@ -21,7 +21,7 @@ import marshal
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge
 from instrument.flow.instructions import CALLS as CALL_OPS
-from instrument.flow.instructions import NAMED, RESUME, SEND, YIELD_VALUE, Instructions
+from instrument.flow.instructions import MAY_RERAISE, NAMED, RESUME, SEND, YIELD_VALUE, Instructions
 from instrument.flow.lines import PY311
 from instrument.flow.spanning import leaves_first, maximum_spanning_tree
 
@@ -78,6 +78,7 @@ class Plan:
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without one)
     blocks      first and last instruction of each block
     left        instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
+    raised_again  where what raised at an instruction was raised again, without a trace, by CLEANUP_THROW or the like
     resumed     those of them at which an exception that is thrown in arrives
     edges       (source, target, lines of the events, is an entry)
     steps       tree edges in the order in which conservation settles them: (edge, node that it is settled at)
@@ -96,6 +97,7 @@ class Plan:
         "measures",
         "placement",
         "probes",
+        "raised_again",
         "resumed",
         "steps",
     )
@@ -110,6 +112,7 @@ class Plan:
             range(graph.instructions.first + 1),
             (index for index, op in enumerate(ops) if op in (YIELD_VALUE, SEND, RESUME)),
         )
+        self.raised_again = _raised_again(graph.instructions) if any(kind == RESTORED for _, kind in self.exits) else {}
         self.resumed = frozenset(index for index in self.left if ops[index] != SEND)
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
@@ -202,6 +205,24 @@ def _exits(graph: ControlFlowGraph) -> list[tuple[int, str]]:
     }
     records += [(number, RESTORED) for number in sorted(restored) if graph.entries[number].line is not None]
     return records
+
+
+def _raised_again(instructions: Instructions) -> dict[int, int]:
+    """Return, for each instruction whose exceptions lead to CLEANUP_THROW or END_ASYNC_FOR, the last of these.
+
+    They raise again without adding to the traceback, but RERAISE restores their place, not that in the traceback.
+    """
+    found = {}
+    for index, number in enumerate(instructions.handlers):
+        last = index
+        if index and instructions.ops[index] == RESUME:  # what is thrown in takes the way of the yield above
+            number = instructions.handlers[index - 1]
+        while number >= 0 and instructions.ops[instructions.table[number].target] in MAY_RERAISE:
+            last = instructions.table[number].target
+            number = instructions.handlers[last]
+        if last != index:
+            found[index] = last
+    return found
 
 
 #: Functions that take code: what they are given may have to be exchanged (runtime.importer).

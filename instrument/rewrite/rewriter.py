@@ -28,6 +28,7 @@ from instrument.flow.instructions import (
     OPCODES,
     OPNAMES,
     RAISES,
+    RERAISE,
     RESUME,
     SEND,
     Instructions,
@@ -226,18 +227,19 @@ class _Rewriting:
         """Emit what stands between the instruction above and where jumps to *index* arrive."""
         instructions, out = self.instructions, self.out
         above = instructions.ops[index - 1]
+        recorded = self._recorded(instructions.handlers[index - 1])
         # Up to 3.12 an interrupt at a jump back looks for its handler at the instruction above the jump's target:
         # give it one that records, where the instruction above is led straight to its handler.
         if (above in RAISES or above in MAY_RERAISE) and is_loop_head:
-            self._cover((RAISED, instructions.handlers[index - 1]))
+            self._cover(recorded)
             out.extend(probes.nop(location))
         if index in self.falling:
             if above in MAY_RERAISE:
-                self._cover((RAISED, instructions.handlers[index - 1]))
+                self._cover(recorded)
             for number in self.falling[index]:
                 self._probe(number, location)
         if index in self.landing:
-            self._cover((RAISED, instructions.handlers[index - 1]))
+            self._cover(recorded)
             self._set(self._landing_at(index))
             for number in self.taken[self.landing[index]]:
                 self._probe(number, location)
@@ -307,9 +309,13 @@ class _Rewriting:
             if restores:
                 return RESTORED, handler
             return (_DIRECT, handler) if handler >= 0 else None
-        if (handler, RAISED) not in self.records:
-            return (_DIRECT, handler) if handler >= 0 else None
-        return RAISED, handler
+        return self._recorded(handler)
+
+    def _recorded(self, handler: int) -> Cover:
+        """Return how exceptions go to *handler* by way of a record, if there is one."""
+        if (handler, RAISED) in self.records:
+            return RAISED, handler
+        return (_DIRECT, handler) if handler >= 0 else None
 
     def _jump_back(self, key: int, location: InstrLocation, name: str = "JUMP_BACKWARD_NO_INTERRUPT") -> None:
         self.jumps.append((len(self.out), key, True))
@@ -466,22 +472,47 @@ def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
     made = unlinked.code
     places = list(unlinked.units[: len(before)])
     raw = made.co_code
-    if bytes([raw[2 * place] for place in places]) != bytes(
-        [_straight(op) if taken else op for op, taken in zip(before.ops, _changed(raw, before.ops, places))]
-    ):
+    arguments = _arguments(raw)
+    return (
+        _wrong_instruction(raw, before, places)
+        or _wrong_surroundings(code, made)
+        or _wrong_position(code, made, before, places)
+        or _wrong_argument(raw, before, places, arguments)
+        or _wrong_handler(made, before, places, arguments)
+    )
+
+
+def _wrong_instruction(raw: bytes, before: Instructions, places: list[int]) -> str:
+    if places[-1] >= len(raw) // 2 or [raw[2 * place] for place in places] != [
+        _straight(op) if taken else op for op, taken in zip(before.ops, _changed(raw, before.ops, places))
+    ]:
         return "instructions differ"
-    if made.co_consts[: len(code.co_consts)] != code.co_consts or made.co_names[: len(code.co_names)] != code.co_names:
+    return ""
+
+
+def _wrong_surroundings(code: CodeType, made: CodeType) -> str:
+    if not all(map(_is_same_constant, made.co_consts, code.co_consts)) or made.co_names[: len(code.co_names)] != (
+        code.co_names
+    ):
         return "constants or names differ"
     for name in _KEPT:
         if getattr(made, name) != getattr(code, name):
             return f"{name} differs"
-    positions = list(made.co_positions())
-    expected = list(code.co_positions())
-    if [positions[place] for place in places] != [expected[unit] for unit in before.units]:
-        return "positions differ"
     if made.co_stacksize < code.co_stacksize + probes.STACK_OF_PROBE:
         return "the stack is too small"
-    arguments = _arguments(raw)
+    return ""
+
+
+def _wrong_position(code: CodeType, made: CodeType, before: Instructions, places: list[int]) -> str:
+    positions = list(made.co_positions())
+    expected = list(code.co_positions())
+    if [positions[place : place + 1] for place in places] != [expected[unit : unit + 1] for unit in before.units]:
+        return "positions differ"
+    return ""
+
+
+def _wrong_argument(raw: bytes, before: Instructions, places: list[int], arguments: dict[int, int]) -> str:
+    """Return which instruction of *raw* has another argument or goes elsewhere, or an empty string."""
     for index, (op, place) in enumerate(zip(before.ops, places)):
         argument = arguments.get(place)
         wanted = before.args[index]
@@ -494,11 +525,44 @@ def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
             lands = after - argument if raw[2 * place] in BACKWARD else after + argument
             if not _is_at(lands, before.targets[index], places, before.ops) and lands <= places[-1]:
                 return f"the jump at instruction {index} goes elsewhere"
+    return ""
+
+
+def _wrong_handler(made: CodeType, before: Instructions, places: list[int], arguments: dict[int, int]) -> str:
+    """Return where exceptions of *made* do not come to their original handlers, or an empty string."""
+    raw = made.co_code
     end = 0
-    for start, stop, target, _ in exception_table(made.co_exceptiontable):
+    led_to: list[tuple[int, int]] = [(-1, 0)] * (len(raw) // 2)
+    for start, stop, target, depth_and_lasti in exception_table(made.co_exceptiontable):
         if not end <= start < stop <= len(raw) // 2 or target >= len(raw) // 2:
             return "the exception table is out of order"
+        led_to[start:stop] = [(target, depth_and_lasti)] * (stop - start)
         end = stop
+    known: set[tuple[int, int, int]] = set()
+    for index, place in enumerate(places):
+        target, depth_and_lasti = led_to[place]
+        way = before.handlers[index], target, depth_and_lasti
+        if way in known:
+            continue
+        known.add(way)
+        handler = before.table[way[0]] if way[0] >= 0 else None
+        wanted = handler.depth << 1 | handler.push_lasti if handler is not None else 1
+        if target < 0:
+            arrives = handler is None
+        elif handler is not None and _is_at(target, handler.target, places, before.ops):
+            arrives = depth_and_lasti == wanted
+        else:  # by way of a stub, which stands behind everything else and wants lasti
+            arrives = target > places[-1] and depth_and_lasti == wanted | 1
+            while arrives and raw[2 * target] != RERAISE and raw[2 * target] not in BACKWARD:
+                target += 1 + (CACHES[raw[2 * target]] if target in arguments else 0)
+                arrives = target < len(raw) // 2
+            if arrives and raw[2 * target] == RERAISE:
+                arrives = handler is None and arguments.get(target) == 1
+            elif arrives:
+                lands = target + 1 + CACHES[raw[2 * target]] - arguments[target]
+                arrives = handler is not None and _is_at(lands, handler.target, places, before.ops)
+        if not arrives:
+            return f"the handler of instruction {index} is another"
     return ""
 
 
@@ -508,8 +572,13 @@ def _is_at(lands: int, target: int, places: list[int], ops: list[int]) -> bool:
     return above <= lands <= places[target]
 
 
+def _is_same_constant(one: object, other: object) -> bool:
+    """Return whether *one* is *other*; what the interpreter interns may be another object that is equal."""
+    return one is other or (type(one) is type(other) and type(one) in (str, tuple, frozenset) and one == other)
+
+
 def _straight(op: int) -> int:
-    return OPCODES[OPNAMES[op].replace("BACKWARD", "FORWARD")]
+    return OPCODES.get(OPNAMES[op].replace("BACKWARD", "FORWARD"), -1)
 
 
 def _changed(raw: bytes, ops: list[int], places: list[int]) -> list[bool]:

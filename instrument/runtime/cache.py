@@ -55,49 +55,10 @@ class Cache:
     def __init__(self, where: str, folder: str | None = None) -> None:
         self._folder = _prepare_folder(folder, where) if folder else None
         self._key = _read(f"{folder}{os.sep}key") or b"" if self._folder else b""
-        #: Entries of the source files that are being made live, by the file's name: read, asked for, and new.
-        self._read: dict[str, Entries] = {}
-        self._asked: dict[str, Entries] = {}
-        self._new: set[str] = set()
 
-    def get(self, code: CodeType) -> Unlinked | None:
-        """Return what *code* was rewritten to before, None if that is not known."""
-        if self._folder is None:
-            return None
-        file = code.co_filename
-        if file not in self._read:
-            self._read[file] = self._load(file)
-            self._asked[file] = {}
-        key = _key_of(code)
-        found = self._read[file].get(key)
-        if found is None:
-            return None
-        self._asked[file][key] = found
-        return Unlinked.unpack(found)
-
-    def put(self, code: CodeType, unlinked: Unlinked) -> None:
-        """Keep what *code* was rewritten to, after `get` did not find it, until `flush` writes it."""
-        if self._folder is not None:
-            self._asked[code.co_filename][_key_of(code)] = unlinked.pack()
-            self._new.add(code.co_filename)
-
-    def flush(self) -> None:
-        """Write what is new, and forget what was read."""
-        for file in self._new:
-            asked, known = self._asked[file], self._read[file]
-            # Of code that is not there any more a file may keep as much as of code that is.
-            if len(known.keys() - asked.keys()) <= len(asked):
-                asked = {**known, **asked}
-            self._store(file, asked)
-        self._new.clear()
-        self._read.clear()
-        self._asked.clear()
-
-    def _path(self, file: str) -> str:
-        return f"{self._folder}{os.sep}{source_hash(0, file.encode(errors='surrogatepass')).hex()}"
-
-    def _load(self, file: str) -> Entries:
-        data = _read(self._path(file))
+    def load(self, file: str) -> Entries:
+        """Return what is known of code from the source *file*; nothing if its entries cannot be read or trusted."""
+        data = _read(self._path(file)) if self._folder else None
         start = len(_MAGIC) + 8
         if data is None or not data.startswith(_MAGIC):
             return {}
@@ -107,12 +68,59 @@ class Cache:
         name, entries = marshal.loads(body)
         return entries if name == file else {}
 
-    def _store(self, file: str, entries: Entries) -> None:
+    def store(self, file: str, entries: Entries) -> None:
+        """Make *entries* what is known of code from the source *file*."""
+        if self._folder is None:
+            return
         try:
             body = marshal.dumps((file, entries))
         except ValueError:  # a name that cannot be encoded
             return
         _write(self._path(file), _MAGIC + source_hash(0, self._key + body) + body)
+
+    def _path(self, file: str) -> str:
+        return f"{self._folder}{os.sep}{source_hash(0, file.encode(errors='surrogatepass')).hex()}"
+
+
+class Batch:
+    """Code that is made live in one go: each file of *cache* is read once for it, and written once."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._read: dict[str, Entries] = {}
+        self._asked: dict[str, Entries] = {}
+        self._new: set[str] = set()
+
+    def get(self, code: CodeType) -> Unlinked | None:
+        """Return what *code* was rewritten to before, None if that is not known."""
+        file = code.co_filename
+        if file not in self._read:
+            self._read[file] = self._cache.load(file)
+            self._asked[file] = {}
+        known = self._read[file]
+        if not known:
+            return None
+        key = _key_of(code)
+        found = known.get(key)
+        if found is None:
+            return None
+        self._asked[file][key] = found
+        return Unlinked.unpack(found)
+
+    def put(self, code: CodeType, unlinked: Unlinked) -> None:
+        """Keep what *code* was rewritten to, after `get` did not find it, until `flush` writes it."""
+        self._asked[code.co_filename][_key_of(code)] = unlinked.pack()
+        self._new.add(code.co_filename)
+
+    def flush(self) -> None:
+        """Write what is new."""
+        for file in self._new:
+            asked, known = self._asked[file], self._read[file]
+            # Of code that is not there any more a file may keep as much as of code that is.
+            if len(known.keys() - asked.keys()) <= len(asked):
+                asked = {**known, **asked}
+            self._cache.store(file, asked)
+        self._new.clear()
 
 
 def _key_of(code: CodeType) -> bytes:

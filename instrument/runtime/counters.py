@@ -53,10 +53,14 @@ class ExitRecords(defaultdict):  # type: ignore[type-arg]
 class Live:
     """A code object that counts: *code*, rewritten from *original* by *plan*, with its counters in place.
 
-    *file* is the `__file__` of the module that it runs in, or None. *first* and *last* bound its slice of the snapshot.
+    *file* is the `__file__` of the module that it runs in, or None. Its counters are those of the session from *first*
+    to *last*, or *counters* of its own.
     """
 
-    __slots__ = ("_plan", "_units", "code", "exits", "file", "first", "last", "n_instructions", "original", "places")
+    __slots__ = (
+        *("_plan", "_units", "code", "counters", "exits", "file", "first", "last", "n_instructions", "original"),
+        "places",
+    )
 
     def __init__(self, original: CodeType, unlinked: Unlinked, file: str | None) -> None:
         self.original = original
@@ -68,6 +72,7 @@ class Live:
         self.code = original
         self.exits: list[ExitRecords] = []
         self.first = self.last = 0
+        self.counters: list[repeat[None]] = []
 
     @property
     def plan(self) -> Plan:

@@ -23,7 +23,7 @@ from instrument.flow.instructions import Instructions
 from instrument.rewrite import probes, rewriter
 from instrument.rewrite.rewriter import Unlinked
 from instrument.runtime import counters, importer
-from instrument.runtime.cache import Cache, open_cache
+from instrument.runtime.cache import Batch, Cache, open_cache
 from instrument.runtime.counters import Live
 from instrument.runtime.selection import module_name
 
@@ -52,6 +52,13 @@ class Session:
         self.listeners: list[Listener] = []
         self.lives: list[Live] = []
         self.counters: list[repeat[None]] = []
+        #: Code that was handed over, which may be the first of ever new texts: it has counters of its own, and is
+        #: retired some time after the program has let go of it.
+        self.passing: dict[Live, None] = {}
+        self._groups: dict[int, list[Live]] = {}  # what was made for one code object, that used last at the end
+        self._let_go: list[list[Live]] = []
+        self.windows: list[Window] = []
+        self.n_readers = 0
         #: Why files are not measured, by file name.
         self.not_measured: dict[str, str] = {}
         # The twins hold their originals, so no identity is ever that of another code object.
@@ -63,25 +70,29 @@ class Session:
     # Making code live
     # ##################################################################################################
 
-    def live_code(self, code: CodeType, file: str | None, lasting: bool = False) -> CodeType:
+    def live_code(self, code: CodeType, file: str | None, batch: Batch | None = None) -> CodeType:
         """Return the twin of *code* that counts, made when it is first asked for; *code* itself if it cannot be
         rewritten.
 
-        *lasting* code is likely to be met again by other processes: what it is rewritten to is looked for in the cache,
-        and kept there by `flush`.
+        Code with a *batch* of the cache is here to last, and likely to be met again by other processes.
         """
         if id(code) in self._by_code or self._is_unknown_python():
             return code
         code = counters.pristine.get(id(code), code)
         if id(code) in self._refused:
             return code
-        live = self._by_original.get(id(code)) or self._make(code, file, lasting)
+        live = self._by_original.get(id(code))
+        if live is None:
+            live = self._make(code, file, batch)
+        elif id(code) in self._groups:
+            self._groups[id(code)] = self._groups.pop(id(code))
         return code if live is None else live.code
 
-    def flush(self) -> None:
-        """Write to the cache what was rewritten since."""
-        if self._cache is not None:
-            self._cache.flush()
+    def batch(self) -> Batch:
+        """Return a new batch of the cache for this placement."""
+        if self._cache is None:
+            self._cache = open_cache(self.placement)
+        return Batch(self._cache)
 
     def _is_unknown_python(self) -> bool:
         """Return whether this interpreter is none that we know how to rewrite code for; say so once."""
@@ -91,20 +102,43 @@ class Session:
             warn(f"nothing is measured: this release does not know Python {version}", InstrumentWarning, 2)
         return not probes.SUPPORTED
 
-    def _make(self, code: CodeType, file: str | None, lasting: bool) -> Live | None:
+    def _make(self, code: CodeType, file: str | None, batch: Batch | None) -> Live | None:
         """Make *code* and all code nested in it live, innermost first, without recursion."""
         order = [code]
         for outer in order:
             order.extend(c for c in outer.co_consts if isinstance(c, CodeType) and id(c) not in self._by_original)
-        made = None
-        for inner in reversed(order):
-            if id(inner) not in self._by_original:
-                made = self._make_one(inner, file, lasting)
-        return made
+        made = [
+            self._make_one(inner, file, batch) for inner in reversed(order) if id(inner) not in self._by_original
+        ]
+        if batch is None:
+            self._groups[id(code)] = [live for live in made if live is not None]
+            if len(self._groups) > _N_KEPT:
+                self._let_go.append(self._groups.pop(next(iter(self._groups))))
+                if len(self._let_go) >= _N_KEPT // 8 and not self.n_readers:
+                    self._retire()
+        return made[-1]
 
-    def _make_one(self, code: CodeType, file: str | None, lasting: bool) -> Live | None:
+    def _retire(self) -> None:
+        """Forget code that was handed over long ago and is used no more; windows keep what it counted."""
+        waiting, self._let_go = self._let_go, []
+        with _Undisturbed():  # no thread shall open or read a window meanwhile
+            for group in waiting:
+                if not _is_unused(group):
+                    self._let_go.append(group)
+                    continue
+                for window in self.windows:
+                    window.settle(group)
+                for live in group:
+                    self.passing.pop(live, None)
+                    del self._by_original[id(live.original)], self._by_code[id(live.code)]
+                    del counters.pristine[id(live.code)]
+        if len(self._let_go) >= _N_KEPT // 8:  # most is in use: look at it less often than it grows
+            self._groups.update((id(group[-1].original), group) for group in self._let_go if group)
+            self._let_go = []
+
+    def _make_one(self, code: CodeType, file: str | None, batch: Batch | None) -> Live | None:
         try:
-            unlinked = self._unlinked(code, lasting)
+            unlinked = self._unlinked(code, batch)
         except Exception as error:
             self._refuse(code, error)
             return None
@@ -116,10 +150,15 @@ class Session:
         if self.placement not in placement.CALLING:
             made = [counters.make_counter() for _ in range(unlinked.n_probes)]
             live.exits = [counters.ExitRecords(counters.make_counter) for _ in range(unlinked.n_exits)]
-            live.first = len(self.counters)
-            live.last = live.first + len(made)
             live.link(unlinked, constants, made, live.exits, importer.prepare)
-            self.counters.extend(made)
+            if batch is None:
+                live.counters = made
+                self.passing[live] = None
+            elif made:
+                self.counters.extend(made)
+                # Whatever ran in between may have made more: ours are where they are.
+                live.first = next(n for n in range(len(self.counters) - 1, -1, -1) if self.counters[n] is made[0])
+                live.last = live.first + len(made)
         else:
             live.link(
                 unlinked,
@@ -128,23 +167,21 @@ class Session:
                 [partial(self._raised, live, number) for number in range(unlinked.n_exits)],
                 importer.prepare,
             )
-        self.lives.append(live)
+        if batch is not None:
+            self.lives.append(live)
         self._by_original[id(code)] = live
         self._by_code[id(live.code)] = live
         counters.pristine[id(live.code)] = code
         return live
 
-    def _unlinked(self, code: CodeType, lasting: bool) -> Unlinked:
-        if lasting:
-            if self._cache is None:
-                self._cache = open_cache(self.placement)
-            known = self._cache.get(code)
-            if known is not None:
-                return known
+    def _unlinked(self, code: CodeType, batch: Batch | None) -> Unlinked:
+        known = None if batch is None else batch.get(code)
+        if known is not None:
+            return known
         flow = graph.build(Instructions(code))
         unlinked = rewriter.rewrite(flow, placement.plan(flow, self.placement))
-        if lasting and self._cache is not None:
-            self._cache.put(code, unlinked)
+        if batch is not None:
+            batch.put(code, unlinked)
         return unlinked
 
     def _refuse(self, code: CodeType, error: Exception) -> None:
@@ -170,10 +207,10 @@ class Session:
 
     def entered_since(self, window: Window, name: str) -> Iterator[Live]:
         """Yield the code of modules called *name* that ran since *window* was opened."""
-        for live in self.lives:
+        for live in [*self.lives, *self.passing]:
             if live.file and module_name(live.file) == name:
-                left = counters.read(self.counters[live.first : live.last])
-                if left != window.left_at_opening[live.first : live.last] and any(n != counters.FULL for n in left):
+                left = counters.read(live.counters or self.counters[live.first : live.last])
+                if left != window.at_opening.left_of(live) and any(n != counters.FULL for n in left):
                     yield live
 
     # Reading
@@ -181,38 +218,42 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """Return what all counters, exits and frames in flight say, as of one moment."""
-        interval = sys.getswitchinterval()
         alone = len(sys._current_frames()) == 1
-        if not alone:  # other threads must not run between the parts; long enough that none of them asks
-            sys.setswitchinterval(1000.0)
-        try:
+        with _Undisturbed():
             left = counters.read(self.counters)
             for _ in range(1000):
+                passing = {live: counters.read(live.counters) for live in list(self.passing)}
                 in_flight = self._in_flight()
-                exits = {
-                    (number, record): counters.counts_of(records)
-                    for number, live in enumerate(self.lives)
-                    for record, records in enumerate(live.exits)
-                    if records
-                }
+                lives = list(self.lives)
+                exits: dict[Live, dict[int, dict[int, int]]] = {}
+                for live in (*lives, *passing):
+                    for number, records in enumerate(live.exits):
+                        if records:
+                            exits.setdefault(live, {})[number] = counters.counts_of(records)
                 again = left if alone else counters.read(self.counters)
                 if again == left:
                     break
                 left = again
-            return Snapshot(left, exits, in_flight)
-        finally:
-            if not alone:
-                sys.setswitchinterval(interval)
+        return Snapshot(lives, left, passing, exits, in_flight)
 
-    def _in_flight(self) -> dict[int, dict[int, int]]:
+    def snapshot_of(self, lives: list[Live]) -> Snapshot:
+        """Return what was counted by *lives*, whose code runs no more and was handed over."""
+        passing = {live: counters.read(live.counters) for live in lives}
+        exits = {
+            live: {number: counters.counts_of(records) for number, records in enumerate(live.exits) if records}
+            for live in lives
+        }
+        return Snapshot([], [], passing, exits, {})
+
+    def _in_flight(self) -> dict[Live, dict[int, int]]:
         """Return how many frames of each live code object are at each code unit."""
-        found: dict[int, dict[int, int]] = {}
+        found: dict[Live, dict[int, int]] = {}
         for top in _running_frames():
             frame: FrameType | None = top
             while frame is not None:
                 live = self._by_code.get(id(frame.f_code))
                 if live is not None and frame.f_lasti >= 0:
-                    places = found.setdefault(id(live), {})
+                    places = found.setdefault(live, {})
                     unit = frame.f_lasti >> 1
                     places[unit] = places.get(unit, 0) + 1
                 frame = frame.f_back
@@ -220,16 +261,35 @@ class Session:
 
 
 class Snapshot:
-    """What was read at one moment: what is *left* of each counter, *exits* by (live, record), frames *in_flight*."""
+    """What was read at one moment, by live code object: what is left of its counters (*left* of all *lives* in one, and
+    of those in *passing*), its *exits* by record, and its frames *in_flight*.
+    """
 
-    __slots__ = ("exits", "in_flight", "left")
+    __slots__ = ("exits", "in_flight", "left", "lives", "passing")
 
     def __init__(
-        self, left: list[int], exits: dict[tuple[int, int], dict[int, int]], in_flight: dict[int, dict[int, int]]
+        self,
+        lives: list[Live],
+        left: list[int],
+        passing: dict[Live, list[int]],
+        exits: dict[Live, dict[int, dict[int, int]]],
+        in_flight: dict[Live, dict[int, int]],
     ) -> None:
+        self.lives = lives
         self.left = left
+        self.passing = passing
         self.exits = exits
         self.in_flight = in_flight
+
+    def left_of(self, live: Live) -> list[int]:
+        """Return what is left of the counters of *live*; all, if it did not exist yet."""
+        if live.counters:
+            return self.passing.get(live) or [counters.FULL] * len(live.counters)
+        left = self.left[live.first : live.last]
+        return left if len(left) == live.last - live.first else [counters.FULL] * (live.last - live.first)
+
+
+_NOTHING: dict[int, int] = {}
 
 
 class Window:
@@ -237,60 +297,147 @@ class Window:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._last = session.snapshot()
-        self.left_at_opening = self._last.left
+        self._last = self.at_opening = session.snapshot()
+        self._settled: dict[tuple[str | None, str], Counts] = {}
+        session.windows.append(self)
 
-    def take(self) -> Iterator[tuple[Live, Counts]]:
-        """Yield what each code object counted since the opening, or since `take` was called before."""
+    def close(self) -> None:
+        """Count no more; what was counted can still be taken."""
+        self.session.windows.remove(self)
+
+    def take(self) -> Iterator[tuple[str | None, str, Counts]]:
+        """Yield what was counted since the opening, or since `take` was called before, for each code object or file.
+
+        With it come the `__file__` of the module and the name of the source file.
+        """
         session = self.session
-        before, self._last = self._last, session.snapshot()
-        now = self._last
-        n_before = len(before.left)
-        by_live: dict[int, list[int]] = {}
-        for number, record in now.exits:
-            by_live.setdefault(number, []).append(record)
-        nothing: dict[int, int] = {}
-        for number, live in enumerate(session.lives):
-            first, last = live.first, live.last
-            if last > len(now.left):  # made live after the snapshot
-                break
-            left = now.left[first:last]
-            was_left = before.left[first:last] if last <= n_before else [counters.FULL] * (last - first)
-            flying = now.in_flight.get(id(live), nothing)
-            flew = before.in_flight.get(id(live), nothing)
-            if left == was_left and number not in by_live and flying == flew:
-                continue
-            fired = [old - new for old, new in zip(was_left, left)]
-            exits = [nothing] * len(live.exits)
-            for record in by_live.get(number, ()):
-                exits[record] = _difference(now.exits[number, record], before.exits.get((number, record), nothing))
-            seen = live.observe(fired, exits, _difference(flying, flew))
-            try:
-                counts = conservation.recover(live.plan, seen)
-            except InstrumentError as error:
-                session._refuse(live.original, error)
-                continue
+        session.n_readers += 1
+        try:
+            while True:
+                before = self._last
+                now = session.snapshot()
+                if self._last is before:  # no other thread took meanwhile
+                    self._last = now
+                    break
+            settled, self._settled = self._settled, {}
+            for (file, name), counts in settled.items():
+                yield file, name, counts
+            for live in (*now.lives, *now.passing):
+                counts = self._seen(live, before, now)
+                if counts.lines or counts.entered:
+                    yield live.file, live.original.co_filename, counts
+        finally:
+            session.n_readers -= 1
+
+    def settle(self, lives: list[Live]) -> None:
+        """Note what *lives*, which are about to be forgotten, have counted."""
+        now = self.session.snapshot_of(lives)
+        for live in lives:
+            counts = self._seen(live, self._last, now)
             if counts.lines or counts.entered:
-                yield live, counts
+                key = live.file, live.original.co_filename
+                self._settled[key] = self._settled.get(key, Counts()) + counts
+
+    def _seen(self, live: Live, before: Snapshot, now: Snapshot) -> Counts:
+        """Return what *live* counted between two snapshots."""
+        left, was_left = now.left_of(live), before.left_of(live)
+        exits_now, exits_before = now.exits.get(live), before.exits.get(live, {})
+        flying, flew = now.in_flight.get(live, _NOTHING), before.in_flight.get(live, _NOTHING)
+        if left == was_left and not exits_now and flying == flew:
+            return Counts()
+        fired = [old - new for old, new in zip(was_left, left)]
+        exits = [_NOTHING] * len(live.exits)
+        for record, counted in (exits_now or {}).items():
+            exits[record] = _difference(counted, exits_before.get(record, _NOTHING))
+        try:
+            return conservation.recover(live.plan, live.observe(fired, exits, _difference(flying, flew)))
+        except InstrumentError as error:
+            self.session._refuse(live.original, error)
+            return Counts()
 
 
-def adopt_functions(choose: Callable[[FunctionType], Session | None]) -> None:
-    """Exchange the code of every function there is for its twin in the session that *choose* returns for it, if any."""
+class _Undisturbed:
+    """A time in which other threads wait longer for their turn: long enough for what has to see one moment.
+
+    No longer than that: one that asked for its turn before still gets it, and then we wait as long ourselves.
+    """
+
+    _SECONDS = 0.2
+    _n = 0
+    _interval = 0.0
+
+    def __enter__(self) -> None:
+        _Undisturbed._n += 1
+        if _Undisturbed._n == 1:
+            _Undisturbed._interval = sys.getswitchinterval()
+        sys.setswitchinterval(max(self._SECONDS, _Undisturbed._interval))
+
+    def __exit__(self, *exception: object) -> None:
+        _Undisturbed._n -= 1
+        if not _Undisturbed._n:
+            sys.setswitchinterval(_Undisturbed._interval)
+
+
+#: So many code objects that were handed over are kept, with what is nested in them, in case they are executed again.
+_N_KEPT = 512
+
+
+class _Holder:
+    __slots__ = ("code",)
+
+
+def _references_of_one_holder() -> int:
+    holder = _Holder()
+    holder.code = object()  # type: ignore[attr-defined]
+    return sys.getrefcount(holder.code)  # type: ignore[attr-defined]
+
+
+_HELD_ONCE = _references_of_one_holder()
+
+
+def _is_unused(group: list[Live]) -> bool:
+    """Return whether nobody but ourselves holds the code of *group*: no function, no frame, no variable."""
+    held: dict[int, int] = {}
+    for live in group:
+        for constant in live.code.co_consts:
+            if type(constant) is CodeType:
+                held[id(constant)] = held.get(id(constant), 0) + 1
+    return all(sys.getrefcount(live.code) <= _HELD_ONCE + held.get(id(live.code), 0) for live in group)
+
+
+def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
+    """Exchange the code of every function there is for its twin in the session that *choose* returns for its module.
+
+    *choose* is given the module's `__file__`, and returns None for what is not measured; of that, only functions that
+    may hand over code of others are exchanged.
+    """
     isolation.load()
     ours = {id(vars(module)) for module in isolation.own}
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == __name__.partition(".")[0] and module is not None:
             ours.add(id(vars(module)))
-    for thing in gc.get_objects():
-        if type(thing) is FunctionType and id(thing.__globals__) not in ours:
-            chosen = choose(thing)
-            if chosen is not None:
-                file = thing.__globals__.get("__file__")
-                live = chosen.live_code(thing.__code__, file if isinstance(file, str) else None, lasting=True)
-                if live is not thing.__code__:
-                    thing.__code__ = live
-    for used in _sessions.values():
-        used.flush()
+    chosen: dict[int, tuple[Session | None, str | None]] = {}
+    batches: dict[Session, Batch] = {}
+    for function in [thing for thing in gc.get_objects() if type(thing) is FunctionType]:
+        namespace = id(function.__globals__)
+        if namespace in ours:
+            continue
+        if namespace not in chosen:
+            file = dict.get(function.__globals__, "__file__")
+            file = file if isinstance(file, str) else None
+            chosen[namespace] = choose(file), file
+        where, file = chosen[namespace]
+        if where is None:
+            if is_live(function.__code__) or not hands_over(function.__code__):
+                continue
+            where = session(placement.NOTHING)
+        if where not in batches:
+            batches[where] = where.batch()
+        live = where.live_code(function.__code__, file, batches[where])
+        if live is not function.__code__:
+            function.__code__ = live
+    for batch in batches.values():
+        batch.flush()
 
 
 def is_live(code: CodeType) -> bool:

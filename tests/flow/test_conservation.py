@@ -48,6 +48,7 @@ def test_any_walk_through_any_graph_is_recovered(placement, program, chance):
         made, (start, middle, end) = walk(graph, placement, random.Random(chance.random()))
         check(graph, made, start, middle)
         check(graph, made, start, end)
+        check(graph, made, middle, end)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -61,7 +62,6 @@ def test_walks_through_the_standard_library_are_recovered(placement, module):
         check(graph, made, start, end)
 
 
-@pytest.mark.xfail(reason="a block that is not entered in a window is taken for one that nothing runs in")
 def test_windows_that_begin_while_frames_are_in_flight_are_recovered():
     """What is counted between two moments is what happened between them, whoever was already under way."""
     chance = random.Random(1)

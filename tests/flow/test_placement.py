@@ -274,6 +274,8 @@ HANDOVERS = {
     "eval(a, b, c)": [2],
     "x.eval(a)": [0],
     "exec()": [],
+    "exec(a if b else c)": [0],
+    "a = exec(a if b else c)": [0],
     "exec(*a)": [],
     "print(a)": [],
     "print(exec, a)": [],
@@ -288,7 +290,10 @@ HANDOVERS = {
 def test_calls_that_hand_over_code_are_found(call):
     """Each is noted with the number of its namespace argument, 0 if it has none."""
     graph = graph_of("f", f"def f(a, b, c):\n    {call}\n")
-    assert [namespace for _, namespace in plan(graph).handovers] == HANDOVERS[call]
+    found = [namespace for _, namespace in plan(graph).handovers]
+    if " if " in call:  # from 3.12 on each branch may have its own call
+        found = sorted({*found})
+    assert found == HANDOVERS[call]
 
 
 @given(st.lists(st.sampled_from(["exec", "eval", "FunctionType", "marshal", "dump", "dumps", "print"])))

@@ -395,7 +395,7 @@ class Child(Thing):
         (Thing(), False),
         (math.sqrt, False),
     ],
-    ids=repr,
+    ids=lambda thing: type(thing).__name__,
 )
 def test_python_functions_are_what_is_inlined(callable_, inlined):
     """Plain or bound, a Python function is; nothing else is."""
@@ -413,7 +413,7 @@ def test_python_functions_are_what_is_inlined(callable_, inlined):
         (python, "static", True),
         (len, "builtin", False),
     ],
-    ids=repr,
+    ids=lambda thing: type(thing).__name__,
 )
 def test_of_a_method_the_object_is_asked(thing, name, inlined):
     """Where the object stands in for its method, its class says what is called."""
@@ -422,7 +422,7 @@ def test_of_a_method_the_object_is_asked(thing, name, inlined):
 
 @ON_3_12
 @pytest.mark.parametrize("function", [one, two, three])
-@pytest.mark.parametrize("take", [python, len, str, Thing().method, [].append, print], ids=repr)
+@pytest.mark.parametrize("take", [python, len, str, Thing().method, [].append, print], ids=lambda thing: type(thing).__name__)
 def test_a_return_is_counted_if_the_call_was_inlined(function, take):
     """The answer is kept below the operands of the call, and the counter moves on only if it was yes."""
     assembly = Assembly(function)

@@ -203,7 +203,6 @@ def test_probes_and_stubs_add_no_line_event(placement):
     assert min(linked.lines.values()) >= 1 < max(linked.lines.values())
 
 
-@pytest.mark.xfail(sys.version_info >= (3, 14), reason="behind a raise there is a record that `nothing` has not")
 def test_code_that_is_not_measured_is_rewritten():
     """`nothing` rewrites whatever the other placements do, the head of a loop behind a `raise` included."""
     source = "def f(x):\n    if x:\n        raise E\n    while y:\n        z()\n"
@@ -377,6 +376,23 @@ def test_an_exception_table_that_is_out_of_order_is_noticed(victim):
         swapped[number : number + 2] = reversed(entries[number : number + 2])
         assert victim.verify(co_exceptiontable=packed(swapped)) == expected
     assert victim.verify(co_exceptiontable=packed([entries[0], *entries])) == expected
+
+
+def test_an_exception_that_would_go_elsewhere_is_noticed(victim):
+    """Each entry that originals depend on is compared: its range, its handler, its depth, and whether it wants lasti."""
+    entries = exception_table(victim.unlinked.code.co_exceptiontable)
+    covered = [any(start <= place < stop for place in victim.places) for start, stop, _, _ in entries]
+    assert sum(covered) > 3
+    for number, (start, stop, target, rest) in enumerate(entries):
+        if not covered[number]:
+            continue
+        others = [[(start, stop, target, rest + 2)], [(start, stop, target, rest ^ 1)], [(start, stop, start, rest)]]
+        handled = zip(victim.places, victim.before.handlers)
+        if any(start <= place < stop and handler >= 0 for place, handler in handled):
+            others.append([])  # without a handler, nothing but a record would be missed
+        for other in others:
+            changed = packed([*entries[:number], *other, *entries[number + 1 :]])
+            assert victim.verify(co_exceptiontable=changed).startswith("the handler of instruction ")
 
 
 def test_code_that_does_not_verify_is_never_returned(monkeypatch):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from instrument.flow import graph, placement
 from instrument.flow.instructions import Instructions
 from instrument.rewrite import rewriter
-from instrument.runtime.cache import Cache
+from instrument.runtime.cache import Batch, Cache
 
 SOURCE = """
 def f(items):
@@ -40,7 +40,7 @@ def rewritten(code, where=placement.MINIMAL):
 
 def filled(folder, source=SOURCE):
     """Fill a cache in *folder* and return the one file in it that holds code."""
-    cache = Cache(placement.MINIMAL, str(folder))
+    cache = Batch(Cache(placement.MINIMAL, str(folder)))
     for code in all_code(source):
         assert cache.get(code) is None
         cache.put(code, rewritten(code))
@@ -50,15 +50,15 @@ def filled(folder, source=SOURCE):
 
 
 def found(folder, source=SOURCE, where=placement.MINIMAL):
-    """Return how many of the code objects of *source* a new cache in *folder* knows."""
-    cache = Cache(where, str(folder))
+    """Return how many of the code objects of *source* a new batch of the cache in *folder* knows."""
+    cache = Batch(Cache(where, str(folder)))
     return sum(cache.get(code) is not None for code in all_code(source))
 
 
 def test_another_process_finds_what_was_put(tmp_path):
     """All of an entry comes back: the code but for its constants, where its instructions are, the Plan."""
     filled(tmp_path / "cache")
-    cache = Cache(placement.MINIMAL, str(tmp_path / "cache"))
+    cache = Batch(Cache(placement.MINIMAL, str(tmp_path / "cache")))
 
     for code in all_code():
         one, other = rewritten(code), cache.get(code)
@@ -125,7 +125,7 @@ def test_a_file_from_elsewhere_is_passed_over(tmp_path):
     assert found(tmp_path / "own") == 0
 
     other = tmp_path / "own" / made.parent.name / made.name
-    cache = Cache(placement.MINIMAL, str(tmp_path / "own"))
+    cache = Batch(Cache(placement.MINIMAL, str(tmp_path / "own")))
     (code,) = all_code("x = 1", "/somewhere/else.py")
     cache.get(code)
     cache.put(code, rewritten(code))
@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_had_is_done_without(tmp_path):
     (tmp_path / "file").write_text("")
 
     for folder in (tmp_path / "file" / "cache", tmp_path / ("x" * 300), tmp_path / "zero\0"):
-        cache = Cache(placement.MINIMAL, str(folder))
+        cache = Batch(Cache(placement.MINIMAL, str(folder)))
         for code in all_code():
             assert cache.get(code) is None
             cache.put(code, rewritten(code))
@@ -168,7 +168,7 @@ def test_code_that_is_gone_does_not_pile_up(tmp_path):
     """A file that is edited again and again keeps what its last versions had, not all that it ever had."""
     for version in range(20):
         source = SOURCE.replace("pass", f"a{version} = {version}").replace("item:", f"item > {version}:")
-        cache = Cache(placement.MINIMAL, str(tmp_path))
+        cache = Batch(Cache(placement.MINIMAL, str(tmp_path)))
         for code in all_code(source):
             if cache.get(code) is None:
                 cache.put(code, rewritten(code))

@@ -1,0 +1,163 @@
+"""Sessions: windows are differences of snapshots, and code that passes is forgotten once its counts are kept."""
+
+import itertools
+import sys
+import threading
+import trace
+
+import pytest
+
+import instrument
+from instrument.flow import placement
+from instrument.runtime.session import session
+
+FILE = "/somewhere/session_program.py"
+IGNORED = [sys.prefix, sys.base_prefix]
+
+EVER_NEW = """
+kept = {}
+total = 0
+for n in range(2000):
+    total += eval(f"[m for m in range({n} % 5) if m].__len__() + {n}")
+    exec(f"def f(a=0):\\n    a += {n}\\n    return a\\n", globals())
+    if n % 100 == 0:
+        kept[n] = f
+    total += f() if n % 2 else f(1)
+for n in kept:
+    for _ in range(3):
+        total += kept[n]()
+"""
+
+
+def counts_of(make_tracer, source, **names):
+    """Return the counts of *source*, run as FILE, and what it left in its namespace."""
+    tracer = make_tracer(count=1, trace=0, ignoredirs=IGNORED)
+    namespace = {"__file__": FILE, "__name__": "program", **names}
+    tracer.runctx(compile(source, FILE, "exec"), namespace, namespace)
+    counts = tracer.results().counts
+    return {key: n for key, n in counts.items() if key[0] in (FILE, "<string>")}, namespace
+
+
+@pytest.mark.parametrize("where", placement.PLACEMENTS)
+def test_ever_new_texts_are_counted_and_forgotten(where):
+    """Thousands of texts are executed: every count is trace's, and what is kept of the code does not grow with them."""
+    expected, plain = counts_of(trace.Trace, EVER_NEW)
+    counts, measured = counts_of(lambda **more: instrument.Trace(placement=where, **more), EVER_NEW)
+
+    assert counts == expected
+    assert measured["total"] == plain["total"]
+    assert len(session(where).passing) < 2000
+    again, _ = counts_of(lambda **more: instrument.Trace(placement=where, **more), EVER_NEW)
+    assert again == expected
+    assert len(session(where).passing) < 2000
+
+
+def test_one_code_object_is_rewritten_once():
+    """Code that is executed over and over keeps its twin, however many others come and go."""
+    source = """
+code = compile("a = 1\\nb = 2\\n", "<string>", "exec")
+for n in range(1500):
+    exec(code)
+    eval(f"{n}")
+"""
+    expected, _ = counts_of(trace.Trace, source)
+    before = session(placement.MINIMAL)
+    known = set(before.passing)
+    counts, _ = counts_of(instrument.Trace, source)
+
+    assert counts == expected
+    assert sum(live.original.co_names == ("a", "b") for live in set(before.passing) - known) <= 1
+
+
+def test_windows_of_several_measurements_are_their_own():
+    """Nested measurements, one begun and ended within another, each count what ran while they did."""
+    source = """
+def f():
+    return 1
+f()
+inner.runfunc(f)
+f()
+"""
+    inner = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
+    outer, _ = counts_of(instrument.Trace, source, inner=inner)
+
+    assert outer == {(FILE, 2): 1, (FILE, 3): 3, (FILE, 4): 1, (FILE, 5): 1, (FILE, 6): 1}
+    assert {key: n for key, n in inner.results().counts.items() if key[0] == FILE} == {(FILE, 3): 1}
+
+
+def test_results_can_be_read_while_others_run():
+    """Read again and again from another thread, counts never fall, never contradict each other, and end exact."""
+    source = """
+def call(n):
+    if n % 2:
+        return n
+    return 0
+for n in range(60_000):
+    call(n)
+"""
+    tracer = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
+    namespace = {"__file__": FILE}
+    code = compile(source, FILE, "exec")
+    seen = []
+    running = threading.Event()
+
+    def read():
+        while running.is_set():
+            counts = dict(tracer.results().counts)
+            seen.append([counts.get((FILE, line), 0) for line in (3, 4, 5, 6, 7)])
+
+    running.set()
+    reader = threading.Thread(target=read)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        reader.start()
+        tracer.runctx(code, namespace, namespace)
+    finally:
+        sys.setswitchinterval(interval)
+        running.clear()
+        reader.join()
+
+    assert len(seen) > 3
+    for one, other in itertools.pairwise(seen):
+        assert all(a <= b for a, b in zip(one, other))
+    for called, odd, even, looped, calling in seen:
+        assert 0 <= called - odd - even <= 1
+        assert 0 <= looped - calling <= 1
+        assert 0 <= calling - called <= 1
+    assert tracer.results().not_measured == ()
+    counts = tracer.results().counts
+    assert [counts[FILE, line] for line in (3, 4, 5, 6, 7)] == [60_000, 30_000, 30_000, 60_001, 60_000]
+
+
+def test_what_is_imported_twice_at_a_time_has_counters_of_its_own(tmp_path, monkeypatch):
+    """Threads that make modules live at the same time do not get hold of each other's counters."""
+    for number in range(24):
+        (tmp_path / f"together_{number}.py").write_text(
+            f"def f(n):\n    total = 0\n    for m in range({number}):\n        total += m if m % 2 else 1\n    return total\nf(1)\n"
+        )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = """
+import threading, importlib
+def work(first):
+    for number in range(first, 24, 4):
+        importlib.import_module(f"together_{number}")
+threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    tracer = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
+    namespace = {"__file__": FILE}
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        tracer.runctx(source, namespace, namespace)
+    finally:
+        sys.setswitchinterval(interval)
+        for number in range(24):
+            sys.modules.pop(f"together_{number}", None)
+    counts = tracer.results().counts
+
+    for number in range(24):
+        file = str(tmp_path / f"together_{number}.py")
+        assert [counts.get((file, line), 0) for line in range(1, 7)] == [1, 1, number + 1, number, 1, 1]
