@@ -1,5 +1,6 @@
 """Rewritten code is the original with something in between, does what it did, and whatever else is noticed."""
 
+import gc
 import itertools
 import sys
 import types
@@ -33,6 +34,13 @@ from instrument.rewrite.rewriter import rewrite, verify
 ALL = [MINIMAL, LINE, EVENTS, CALLS]
 COUNTING = [MINIMAL, LINE]
 BACK_TO_A_HANDLER = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_stays():
+    """Leave no rewritten function behind that is not known as such: a measurement would rewrite it again."""
+    yield
+    gc.collect()
 
 
 class Rewritten:
