@@ -132,6 +132,7 @@ class Session:
                     self.passing.pop(live, None)
                     del self._by_original[id(live.original)], self._by_code[id(live.code)]
                     del counters.pristine[id(live.code)]
+                    live.code = live.original  # code that holds what holds it would stay
         if len(self._let_go) >= _N_KEPT // 8:  # most is in use: look at it less often than it grows
             self._groups.update((id(group[-1].original), group) for group in self._let_go if group)
             self._let_go = []

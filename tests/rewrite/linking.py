@@ -41,7 +41,8 @@ def link(code, placement):
     records = [Records(new_counter) for _ in made.exits]
     if placement in CALLING:
         counters = [counter.__next__ for counter in counters]
-        records = [[].append for _ in records]
+        # Nothing that keeps what it is called with: a cycle through the constants of code is never collected.
+        records = [id for _ in records]
     constants = (
         *(link(constant, placement) if isinstance(constant, types.CodeType) else constant for constant in code.co_consts),
         *counters,
