@@ -15,11 +15,12 @@ import sys
 TYPE_CHECKING = False
 
 #: Modules of which the copy gets a fresh one: what it executes, and what keeps state that the program could see, such
-#: as the cache of `re` and the registry of `copyreg`. C extensions cannot be copied and need not be.
+#: as the cache of `re`, the registry of `copyreg`, and the subclasses of abstract base classes. C extensions cannot be
+#: copied and need not be.
 _FRESH = (
-    *("abc", "ast", "collections", "contextlib", "copy", "copyreg", "dataclasses", "dis", "enum", "functools"),
-    *("inspect", "keyword", "linecache", "opcode", "operator", "re", "reprlib", "token", "tokenize", "types"),
-    *("typing", "weakref"),
+    *("_collections_abc", "abc", "ast", "collections", "contextlib", "copy", "copyreg", "dataclasses", "dis", "enum"),
+    *("functools", "inspect", "keyword", "linecache", "opcode", "operator", "re", "reprlib", "token", "tokenize"),
+    *("types", "typing", "weakref"),
 )
 
 
