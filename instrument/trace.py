@@ -23,7 +23,7 @@ import sysconfig  # noqa: F401
 import threading  # noqa: F401
 import token  # noqa: F401
 import tokenize  # noqa: F401
-from _thread import RLock, get_ident
+from _thread import RLock
 from time import monotonic
 from types import CodeType
 
@@ -369,16 +369,12 @@ class _Frame:
 
 
 class _Caller:
-    """Hands the events of a session to the handlers of *trace*, one at a time in each thread.
-
-    What the handlers run themselves is no event, even if it is code of the program, such as a `sys.stdout` of its own.
-    """
+    """Hands the events of a session to the handlers of *trace*."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self._handlers: dict[int, Callable[..., object] | None] = {}
         self._plans: dict[int, placements.Plan] = {}
-        self._busy: set[int] = set()
 
     def passed(self, live: Live, probe: int, frame: FrameType) -> None:
         """Handle that *frame* came to a *probe*: a call, line events, or both."""
@@ -407,16 +403,9 @@ class _Caller:
         return self._plans[id(live)]
 
     def _handle(self, live: Live, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
-        thread = get_ident()
-        if thread in self._busy:
-            return
-        self._busy.add(thread)
-        try:
-            if is_call:
-                self._handlers[id(live)] = self.trace.globaltrace(frame, "call", None)
-            handler = self._handlers.get(id(live))
-            if handler is not None:
-                for line in lines:
-                    handler(_Frame(frame, line), "line", None)
-        finally:
-            self._busy.discard(thread)
+        if is_call:
+            self._handlers[id(live)] = self.trace.globaltrace(frame, "call", None)
+        handler = self._handlers.get(id(live))
+        if handler is not None:
+            for line in lines:
+                handler(_Frame(frame, line), "line", None)

@@ -217,8 +217,11 @@ def _raised_again(instructions: Instructions) -> dict[int, int]:
         last = index
         if index and instructions.ops[index] == RESUME:  # what is thrown in takes the way of the yield above
             number = instructions.handlers[index - 1]
-        while number >= 0 and instructions.ops[instructions.table[number].target] in MAY_RERAISE:
-            last = instructions.table[number].target
+        passed = {last}
+        while number >= 0 and (target := instructions.table[number].target) not in passed:
+            if instructions.ops[target] not in MAY_RERAISE:
+                break
+            passed.add(last := target)
             number = instructions.handlers[last]
         if last != index:
             found[index] = last

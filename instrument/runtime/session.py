@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from _thread import get_ident
 from _warnings import warn
 from functools import partial
 from types import CodeType, FunctionType
@@ -50,6 +51,7 @@ class Session:
     def __init__(self, where: str) -> None:
         self.placement = where
         self.listeners: list[Listener] = []
+        self._listening: set[int] = set()  # threads in a listener: what that runs itself is no event
         self.lives: list[Live] = []
         self.counters: list[repeat[None]] = []
         #: Code that was handed over, which may be the first of ever new texts: it has counters of its own, and is
@@ -193,12 +195,25 @@ class Session:
             warn(f"{code.co_filename} is not measured: {code.co_qualname}: {error}", InstrumentWarning, 2)
 
     def _passed(self, live: Live, probe: int) -> None:
-        for listener in self.listeners:
-            listener.passed(live, probe, sys._getframe(1))
+        # Whatever comes next may run code of the program: `sys._getframe` its audit hooks, for one.
+        if (thread := get_ident()) in self._listening:
+            return
+        self._listening.add(thread)
+        try:
+            for listener in self.listeners:
+                listener.passed(live, probe, sys._getframe(1))
+        finally:
+            self._listening.discard(thread)
 
     def _raised(self, live: Live, record: int, exception: BaseException) -> None:
-        for listener in self.listeners:
-            listener.raised(live, record, exception, sys._getframe(1))
+        if (thread := get_ident()) in self._listening:
+            return
+        self._listening.add(thread)
+        try:
+            for listener in self.listeners:
+                listener.raised(live, record, exception, sys._getframe(1))
+        finally:
+            self._listening.discard(thread)
 
     def release_functions(self) -> None:
         """Give every function whose code was exchanged its original back."""
