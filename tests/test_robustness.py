@@ -19,8 +19,8 @@ import pytest
 
 import instrument
 from instrument.errors import InstrumentWarning
-from instrument.flow import graph, placement
-from instrument.flow.instructions import CACHES, OPCODES, Instructions
+from instrument.flow import placement
+from instrument.flow.instructions import CACHES, OPCODES
 from instrument.rewrite import rewriter
 from instrument.runtime.session import Session
 
@@ -96,8 +96,8 @@ def rewrite_mutations(seeds, progress):
             code = mutated(generator.choice(codes), generator)
             progress[:] = struct.pack("qq", seed, True)
             with contextlib.suppress(Exception):
-                flow = graph.build(Instructions(code))
                 for where in placement.PLACEMENTS:
+                    flow = placement.graph_of(code, where)
                     rewriter.rewrite(flow, placement.plan(flow, where))
 
 

@@ -22,8 +22,8 @@ HERE = Path(__file__).resolve().parent
 SLOW = 10  # what slow tools do is a part of what the others do
 PLAIN_SLOW = "plain, short"  # the plain run that slow tools are held against
 # How far the work grows, as multiples of the loops of a timed run; and how far under slow tools.
-GROWTH = (0.25, 0.5, 1, 2, 4)
-GROWTH_SLOW = 0.5
+GROWTH = (0.25, 1, 4)
+GROWTH_SLOW = 1
 
 # What is set for the Python that starts us must not reach the one that is measured.
 FOREIGN = ("PYTHON", "COVERAGE", "SLIPCOVER", "PYTEST", "INSTRUMENT", "LINE_PROFILE", "HYPOTHESIS")

@@ -61,8 +61,8 @@ SUITES = {package.partition("==")[0]: package for package in PACKAGES if not pac
 
 # What a short run takes: some of each kind, none of them long.
 SHORT = {
-    "micro": ["calls", "exceptions_each", "loop_for", "parser"],
-    "programs": ["deltablue", "float", "richards"],
+    "micro": ["calls", "exceptions_each", "parser"],
+    "programs": ["comprehensions", "deltablue", "richards"],
     "libraries": ["deepcopy", "sqlglot_v2:parse"],
     "suites": ["pluggy"],
     "growth": ["sqlglot_v2:parse"],

@@ -86,6 +86,8 @@ def recover(plan: Plan, seen: Observation) -> Counts:
         if kind == RAISED and entry >= 0:
             inflow[plan.entries[entry][0]] += count
     _count_within_blocks(plan, inflow, left, counts)
+    if plan.free:
+        counts.lines = {line: count for line, count in counts.lines.items() if count}
     return counts
 
 
@@ -175,8 +177,9 @@ def _settle(
         flows[number] = flow
         surplus[target] += flow
         surplus[source] -= flow
+    free = frozenset(plan.free)
     for number, flow in enumerate(flows):
-        if flow < 0:
+        if flow < 0 and number not in free:
             source, target, _, _ = plan.edges[number]
             raise ConservationError(f"edge {number} from block {source} to block {target} would have run {flow} times")
     for node, rest in enumerate(surplus):

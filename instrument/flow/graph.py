@@ -28,14 +28,12 @@ from instrument.flow.instructions import (
     LOAD_ATTR,
     MAY_RERAISE,
     OPCODES,
-    OPNAMES,
     PLAIN_JUMPS,
     RAISES,
     RERAISE,
     RESUME,
     RETURNS,
     SEND,
-    SKIPPED_AT_EXHAUSTION,
     YIELD_VALUE,
     Instructions,
 )
@@ -119,6 +117,8 @@ class ControlFlowGraph:
         self.inlinable_calls: list[tuple[int, int, str | None]] = []
         self.entries = [self._entry(handler.target) for handler in instructions.table]
         self.events = self._events()
+        #: Blocks with line events within.
+        self.eventful = {bisect_right(self.firsts, index) - 1 for index, _ in self.events}
         self._connect()
         #: How many ways there are into each node: edges, and the entries of exceptions.
         self.n_ways_into = [0] * (self.outside + 1)
@@ -158,19 +158,8 @@ class ControlFlowGraph:
         for first, stop in zip(cuts, [*cuts[1:], n]):
             if ops[first] == RESUME or first in self.loops:
                 continue
-            blocks.append(Block(first, stop - 1, self._head(first, stop)))
+            blocks.append(Block(first, stop - 1, min(first + instructions.n_skipped_at(first), stop)))
         return blocks
-
-    def _head(self, first: int, stop: int) -> int:
-        """Return the first instruction from *first* on that is executed; *stop* if none is before it."""
-        ops = self.instructions.ops
-        head = first
-        for name in SKIPPED_AT_EXHAUSTION:
-            if head < stop and OPNAMES[ops[head]] == name and (head > first or name == "END_FOR"):
-                head += 1
-            else:
-                break
-        return head
 
     def _entry(self, target: int) -> Entry:
         line_events = self.line_events

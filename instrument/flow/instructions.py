@@ -16,6 +16,7 @@ from _bisect import bisect_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType
 
 OPNAMES = opcode.opname
@@ -96,15 +97,19 @@ class Instructions:
     `lines`: line or None. `targets`: index that a jump goes to (or a reference names), else -1. `handlers`: index into
     `table`, the distinct exception handlers, or -1. `first`: index of the RESUME that the body starts with, before
     which nothing is traced.
+
+    `source` and `origins` are these same instructions, and their own indices, unless some stand here in several copies
+    (flow.unrolling).
     """
 
     __slots__ = (
-        *("_joins", "args", "code", "first", "handlers", "lines", "made_by", "ops", "starts", "table", "targets"),
-        "units",
+        *("_joins", "args", "code", "first", "handlers", "lines", "made_by", "ops", "origins", "source", "starts"),
+        *("table", "targets", "units"),
     )
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
+        self.source: Instructions = self
         ops: list[int] = []
         args: list[int] = []
         starts: list[int] = []
@@ -130,6 +135,7 @@ class Instructions:
         if prefix or unit != n_units:
             raise ValueError("the last instruction is cut off")
         self.ops = ops
+        self.origins: Sequence[int] = range(len(ops))
         self.args = args
         self.starts = starts
         self.units = units
@@ -197,6 +203,16 @@ class Instructions:
         """Return whether control can go on to the instruction at *index* from the one above it."""
         above = self.ops[index - 1]
         return above not in RETURNS and above not in RAISES and above not in PLAIN_JUMPS
+
+    def n_skipped_at(self, target: int) -> int:
+        """Return how many instructions from *target* on an exhausted FOR_ITER that leads there skips."""
+        n = 0
+        for name in SKIPPED_AT_EXHAUSTION:
+            if target + n < len(self.ops) and OPNAMES[self.ops[target + n]] == name:
+                n += 1
+            else:
+                break
+        return n
 
     def start_of_call(self, call: int) -> int:
         """Return the first of the instructions that make up *call*: its keywords and PRECALL belong to it."""

@@ -56,8 +56,11 @@ class LineEvents:
 
     def __init__(self, instructions: Instructions) -> None:
         self.instructions = instructions
-        self.lines = _reported_lines(instructions)
-        self.starts = _every_line(instructions, self.lines) if PY311 else _line_starts(instructions, self.lines)
+        source, origins = instructions.source, instructions.origins
+        lines = _reported_lines(source)
+        starts = _every_line(source, lines) if PY311 else _line_starts(source, lines)
+        self.lines = [lines[origin] for origin in origins]
+        self.starts = [starts[origin] for origin in origins]
 
     def fires(self, prev: int, here: int) -> bool:
         """Return whether going on from instruction *prev* to *here* is a line event for the line of *here*."""
@@ -67,7 +70,8 @@ class LineEvents:
         if self.lines[prev] != self.lines[here]:
             return True
         if PY311:
-            return prev <= instructions.first or (here < prev and instructions.ops[here] != SEND)
+            is_back = instructions.origins[here] < instructions.origins[prev]
+            return prev <= instructions.first or (is_back and instructions.ops[here] != SEND)
         return instructions.ops[prev] == RESUME
 
     def quiet(self, handler: int) -> frozenset[int]:

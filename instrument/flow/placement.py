@@ -6,7 +6,8 @@ placements:
 - `minimal`: counts are conserved, what flows into a block flows out of it. So the counts of the edges off any spanning
   tree (the chords) determine all the others, and if the tree has maximum weight the edges left to count are the rare
   ones (Knuth & Stevenson, BIT 13, 1973; Ball & Larus, TOPLAS 16, 1994; GCC's -fprofile-arcs; LLVM's
-  PGOInstrumentation).
+  PGOInstrumentation). Edges that no count depends on need no probe either (`_is_free`), and small loops are unrolled
+  (flow.unrolling).
 - `line`: a probe for every line event and every function entry. The plain reference that `minimal` is tested against.
 - `events`: the places of `line`, for probes that do not count but call (tracing lines as they run); `calls`: only those
   of function entries; `nothing`: none, for code that is not measured but may execute code that is.
@@ -19,11 +20,16 @@ from __future__ import annotations
 
 import marshal
 
-from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge
+from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
 from instrument.flow.instructions import CALLS as CALL_OPS
 from instrument.flow.instructions import MAY_RERAISE, NAMED, RESUME, SEND, YIELD_VALUE, Instructions
 from instrument.flow.lines import PY311
-from instrument.flow.spanning import leaves_first, maximum_spanning_tree
+from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
+from instrument.flow.unrolling import unroll
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
 
 MINIMAL = "minimal"
 LINE = "line"
@@ -81,6 +87,7 @@ class Plan:
     raised_again  where what raised at an instruction was raised again, without a trace, by CLEANUP_THROW or the like
     resumed     those of them at which an exception that is thrown in arrives
     edges       (source, target, lines of the events, is an entry)
+    free        edges that are not told apart: only sums in which they cancel out are known
     steps       tree edges in the order in which conservation settles them: (edge, node that it is settled at)
     events      line events within blocks: (instruction, line)
     """
@@ -91,6 +98,7 @@ class Plan:
         "entries",
         "events",
         "exits",
+        "free",
         "handovers",
         "inlinable",
         "left",
@@ -117,6 +125,7 @@ class Plan:
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
         self.handovers = _handovers(graph.instructions)
+        self.free: list[int] = []
         self.probes: list[Probe] = []
         self.measures: list[int | tuple[bool, tuple[int, ...]]] = []
         self.steps: list[tuple[int, int]] = []
@@ -157,6 +166,10 @@ class Plan:
         tree = maximum_spanning_tree(n_nodes, ends, weigh(graph, places))
         self.steps = leaves_first(n_nodes, ends, tree)
         chords = set(range(len(ends))).difference(tree)
+        for number, cycle in fundamental_cycles(n_nodes, ends, self.steps, _LONGEST_CYCLE):
+            if _is_free(graph, cycle):
+                chords.discard(number)
+                self.free.extend(edge for edge, _ in cycle)
         for number in sorted(chords):
             self.probes.append(places[number])
             self.measures.append(number)
@@ -188,6 +201,38 @@ class Plan:
             if ops[index] == RESUME:
                 self.probes.append(Probe(FALLING, index + 1))
                 self.measures.append((True, ()))
+
+
+#: Cycles with more edges are not looked at: that keeps planning linear.
+_LONGEST_CYCLE = 50
+
+
+def _is_free(graph: ControlFlowGraph, cycle: list[tuple[int, int]]) -> bool:
+    """Return whether it is all one to every count how often control took the one way round *cycle* or the other.
+
+    So it is with `a and b` on one line: that the line goes on counts, not from which of the two. What counts is which
+    line events there are, from which line, and calls.
+    """
+    lines = graph.instructions.lines
+    effects: dict[object, int] = {}
+    inflow: dict[int, int] = {}
+    for number, sign in cycle:
+        edge = graph.edges[number]
+        if edge.kind in (ENTER, RAISE, RERAISED):
+            return False
+        inflow[edge.target] = inflow.get(edge.target, 0) + sign
+        for line in edge.lines:
+            step = lines[edge.at], line
+            effects[step] = effects.get(step, 0) + sign
+    return not any(effects.values()) and not any(inflow[block] and block in graph.eventful for block in inflow)
+
+
+def graph_of(code: CodeType, placement: str) -> ControlFlowGraph:
+    """Return the graph to plan *placement* on: that of *code*, in which small loops are unrolled if that saves
+    probes; raise ValueError if its shape is not one that a compiler makes.
+    """
+    instructions = Instructions(code)
+    return build(unroll(instructions) if placement == MINIMAL else instructions)
 
 
 def plan(graph: ControlFlowGraph, placement: str = MINIMAL) -> Plan:
@@ -280,10 +325,9 @@ def _place(graph: ControlFlowGraph, edge: Edge) -> Probe:
         return Probe(FALLING, edge.target_instruction)
     # A taken jump, or the end of an await loop.
     block = graph.blocks[edge.target]
-    if block.head > block.first:  # only a FOR_ITER leads here, and what it skips keeps the others away
-        return Probe(FALLING, edge.target_instruction)
     if graph.n_ways_into[edge.target] == 1:
-        return Probe(BEFORE, edge.target_instruction)
+        # What an exhausted FOR_ITER skips stands in the way of a probe before it.
+        return Probe(FALLING if block.head > block.first else BEFORE, edge.target_instruction)
     return Probe(TAKEN, edge.at)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def maximum_spanning_tree(n_nodes: int, edges: Sequence[tuple[int, int]], weights: Sequence[float]) -> list[int]:
@@ -55,3 +55,38 @@ def leaves_first(n_nodes: int, edges: Sequence[tuple[int, int]], tree: Sequence[
         if len(at[other]) == 1:
             leaves.append(other)
     return order
+
+
+def fundamental_cycles(
+    n_nodes: int, edges: Sequence[tuple[int, int]], steps: Sequence[tuple[int, int]], longest: int
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Yield, for every edge that is not on the tree of *steps*, its number and the cycle that it closes with the tree.
+
+    A cycle is (edge, 1 or -1) for each of its edges: 1 for those that lead the same way round as that edge. *steps* are
+    those of `leaves_first`. Cycles of more than *longest* edges are left out, so this is linear.
+    """
+    up: list[tuple[int, int]] = [(-1, -1)] * n_nodes  # the edge towards the root, and the node that it leads to
+    depth = [0] * n_nodes
+    on_tree = set()
+    for number, leaf in reversed(steps):
+        u, v = edges[number]
+        parent = v if u == leaf else u
+        up[leaf] = number, parent
+        depth[leaf] = depth[parent] + 1
+        on_tree.add(number)
+    for number, (u, v) in enumerate(edges):
+        if number in on_tree:
+            continue
+        cycle = [(number, 1)]
+        # Onwards from the edge's target, and back from its source, until the two ways meet.
+        while u != v and len(cycle) <= longest:
+            if depth[v] >= depth[u]:
+                edge, above = up[v]
+                cycle.append((edge, 1 if edges[edge][0] == v else -1))
+                v = above
+            else:
+                edge, above = up[u]
+                cycle.append((edge, 1 if edges[edge][1] == u else -1))
+                u = above
+        if u == v:
+            yield number, cycle

@@ -23,6 +23,7 @@ from instrument.flow.instructions import (
     BACKWARD,
     CACHES,
     CALL_KW,
+    FOR_ITER,
     JUMPS,
     MAY_RERAISE,
     OPCODES,
@@ -46,6 +47,7 @@ from instrument.flow.placement import (
     TAKEN,
     Plan,
 )
+from instrument.flow.unrolling import is_faithful, takes_no_space
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
 
@@ -132,6 +134,7 @@ class _Rewriting:
         n = len(instructions)
         self.out: list[ConcreteInstr] = []
         self.arrival = [0] * (n + 1)  # where jumps to an instruction land
+        self.entrance = [0] * (n + 1)  # where control that falls into an instruction arrives
         self.place = [0] * n  # where the instruction itself is
         self.jumps: list[tuple[int, int, bool]] = []  # (place of the jump, key of its target, backward)
         self.labels: list[int] = []
@@ -156,7 +159,7 @@ class _Rewriting:
         self.landing: dict[int, int] = {}
         for index in sorted(self.taken, key=lambda index: instructions.ops[index] != SEND):
             target = instructions.targets[index]
-            if not instructions.falls_into(target):
+            if not instructions.falls_into(target) and not instructions.n_skipped_at(target):
                 self.landing.setdefault(target, index)
         self.landing_label: dict[int, int] = {}
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
@@ -178,8 +181,8 @@ class _Rewriting:
         instructions = self.instructions
         targeted_backward = {
             target
-            for op, target in zip(instructions.ops, instructions.targets)
-            if target >= 0 and op in BACKWARD and op in JUMPS
+            for index, (op, target) in enumerate(zip(instructions.ops, instructions.targets))
+            if 0 <= target <= index and op in JUMPS
         }
         for index in range(len(instructions)):
             self._copy(index, index in targeted_backward)
@@ -233,6 +236,7 @@ class _Rewriting:
         if (above in RAISES or above in MAY_RERAISE) and is_loop_head:
             self._cover(recorded)
             out.extend(probes.nop(location))
+        self.entrance[index] = len(out)
         if index in self.falling:
             if above in MAY_RERAISE:
                 self._cover(recorded)
@@ -249,7 +253,9 @@ class _Rewriting:
         op = instructions.ops[index]
         target = instructions.targets[index]
         self.place[index] = len(out)
-        backward = op in BACKWARD
+        if takes_no_space(instructions, index):
+            return
+        backward = target <= index
         name = OPNAMES[op]
         key = target
         if index in self.taken:
@@ -261,11 +267,10 @@ class _Rewriting:
                 key = self._label()
                 self.second_jumps.extend((key, number) for number in self.taken[index])
                 backward = False
-                name = name.replace("BACKWARD", "FORWARD")
+        if not backward:
+            name = name.replace("BACKWARD", "FORWARD")
         self.jumps.append((len(out), key, backward))
-        out.append(bytecode.ConcreteInstr(name, 0, location=location))
-        unit = instructions.units[index]
-        out.extend(self.units[unit + 1 : unit + 1 + CACHES[op]])
+        out.extend(probes.instruction(name, 0, location))
 
     def _probe(self, number: int, location: InstrLocation) -> None:
         constant = self.n_constants + number
@@ -329,8 +334,17 @@ class _Rewriting:
             location = self.units[instructions.units[index]].location
             assert location is not None
             self._set(label)
-            self._probe(number, location)
             target = instructions.targets[index]
+            if instructions.ops[index] == FOR_ITER:
+                skipped = instructions.n_skipped_at(target)
+                for unit in range(instructions.units[target], instructions.units[target] + skipped):
+                    self.out.append(self.units[unit])
+                self._probe(number, location)
+                key = self._label()
+                self.labels[-1] = self.entrance[target + skipped] if skipped else self.arrival[target]
+                self._jump_back(key, location)
+                continue
+            self._probe(number, location)
             if target <= index:  # a loop of 3.11: it must stay interruptible
                 self.second_jumps.append((len(self.out), number))
                 self._jump_back(target, location, "JUMP_BACKWARD")
@@ -483,10 +497,12 @@ def verify(code: CodeType, before: Instructions, unlinked: Unlinked) -> str:
 
 
 def _wrong_instruction(raw: bytes, before: Instructions, places: list[int]) -> str:
-    if places[-1] >= len(raw) // 2 or [raw[2 * place] for place in places] != [
-        _straight(op) if taken else op for op, taken in zip(before.ops, _changed(raw, before.ops, places))
-    ]:
+    if places[-1] >= len(raw) // 2 or not is_faithful(before):
         return "instructions differ"
+    for index, (op, place) in enumerate(zip(before.ops, places)):
+        found = raw[2 * place]
+        if found != op and not takes_no_space(before, index) and (op not in BACKWARD or found != _straight(op)):
+            return "instructions differ"
     return ""
 
 
@@ -506,14 +522,19 @@ def _wrong_surroundings(code: CodeType, made: CodeType) -> str:
 def _wrong_position(code: CodeType, made: CodeType, before: Instructions, places: list[int]) -> str:
     positions = list(made.co_positions())
     expected = list(code.co_positions())
-    if [positions[place : place + 1] for place in places] != [expected[unit : unit + 1] for unit in before.units]:
-        return "positions differ"
+    for index, (place, unit) in enumerate(zip(places, before.units)):
+        if positions[place : place + 1] != expected[unit : unit + 1] and not takes_no_space(before, index):
+            return "positions differ"
     return ""
 
 
 def _wrong_argument(raw: bytes, before: Instructions, places: list[int], arguments: dict[int, int]) -> str:
     """Return which instruction of *raw* has another argument or goes elsewhere, or an empty string."""
     for index, (op, place) in enumerate(zip(before.ops, places)):
+        if takes_no_space(before, index):
+            if place > places[index + 1]:
+                return f"instruction {index} does not go on"
+            continue
         argument = arguments.get(place)
         wanted = before.args[index]
         if op == RESUME and argument != wanted:
@@ -521,9 +542,9 @@ def _wrong_argument(raw: bytes, before: Instructions, places: list[int], argumen
         if argument is None or (before.targets[index] < 0 and argument != wanted):
             return f"the argument of instruction {index} differs"
         if op in JUMPS:
-            after = place + 1 + CACHES[op]
+            after = place + 1 + CACHES[raw[2 * place]]
             lands = after - argument if raw[2 * place] in BACKWARD else after + argument
-            if not _is_at(lands, before.targets[index], places, before.ops) and lands <= places[-1]:
+            if not _is_at(lands, before.targets[index], places, before, raw) and lands <= places[-1]:
                 return f"the jump at instruction {index} goes elsewhere"
     return ""
 
@@ -540,6 +561,8 @@ def _wrong_handler(made: CodeType, before: Instructions, places: list[int], argu
         end = stop
     known: set[tuple[int, int, int]] = set()
     for index, place in enumerate(places):
+        if takes_no_space(before, index):
+            continue
         target, depth_and_lasti = led_to[place]
         way = before.handlers[index], target, depth_and_lasti
         if way in known:
@@ -549,7 +572,7 @@ def _wrong_handler(made: CodeType, before: Instructions, places: list[int], argu
         wanted = handler.depth << 1 | handler.push_lasti if handler is not None else 1
         if target < 0:
             arrives = handler is None
-        elif handler is not None and _is_at(target, handler.target, places, before.ops):
+        elif handler is not None and _is_at(target, handler.target, places, before, raw):
             arrives = depth_and_lasti == wanted
         else:  # by way of a stub, which stands behind everything else and wants lasti
             arrives = target > places[-1] and depth_and_lasti == wanted | 1
@@ -560,16 +583,19 @@ def _wrong_handler(made: CodeType, before: Instructions, places: list[int], argu
                 arrives = handler is None and arguments.get(target) == 1
             elif arrives:
                 lands = target + 1 + CACHES[raw[2 * target]] - arguments[target]
-                arrives = handler is not None and _is_at(lands, handler.target, places, before.ops)
+                arrives = handler is not None and _is_at(lands, handler.target, places, before, raw)
         if not arrives:
             return f"the handler of instruction {index} is another"
     return ""
 
 
-def _is_at(lands: int, target: int, places: list[int], ops: list[int]) -> bool:
+def _is_at(lands: int, target: int, places: list[int], before: Instructions, raw: bytes) -> bool:
     """Return whether *lands* is at instruction *target* or at what was put right before it."""
-    above = places[target - 1] + 1 + CACHES[ops[target - 1]] if target else 0
-    return above <= lands <= places[target]
+    above = target - 1
+    while above >= 0 and takes_no_space(before, above):
+        above -= 1
+    end = places[above] + 1 + CACHES[raw[2 * places[above]]] if above >= 0 else 0
+    return end <= lands <= places[target]
 
 
 def _is_same_constant(one: object, other: object) -> bool:
@@ -579,11 +605,6 @@ def _is_same_constant(one: object, other: object) -> bool:
 
 def _straight(op: int) -> int:
     return OPCODES.get(OPNAMES[op].replace("BACKWARD", "FORWARD"), -1)
-
-
-def _changed(raw: bytes, ops: list[int], places: list[int]) -> list[bool]:
-    """Return which instructions are jumps back that became jumps forward, to a second jump."""
-    return [op in JUMPS and raw[2 * place] != op for op, place in zip(ops, places)]
 
 
 def _arguments(raw: bytes) -> dict[int, int]:

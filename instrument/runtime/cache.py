@@ -29,11 +29,14 @@ from instrument.rewrite.rewriter import Unlinked
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
+    from typing import Any
 
     Entries = dict[bytes, tuple[object, ...]]
 
 _MAGIC = b"instrument 1\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
+#: Not by way of `os`, whose functions the program may replace.
+_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -155,11 +158,11 @@ def _prepare_folder(folder: str, where: str) -> str | None:
     try:
         _make_folders(folder)
         if os.name == "posix":
-            status = os.stat(folder)
-            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            status = _system.stat(folder)
+            if status.st_uid != _system.geteuid() or status.st_mode & 0o022:
                 return None
         if not _read(f"{folder}{os.sep}key"):
-            _write(f"{folder}{os.sep}key", os.urandom(16), keep=True)
+            _write(f"{folder}{os.sep}key", _system.urandom(16), keep=True)
         state = b"".join([source_hash(0, _read(f"{_own}{os.sep}{name}") or b"") for name in _SOURCES])
         fits = f"{sys.implementation.cache_tag}-{sys.hexversion:x}-{where}-{source_hash(0, state).hex()}"
         inner = f"{folder}{os.sep}{fits}"
@@ -182,14 +185,14 @@ def _make_folders(path: str) -> None:
     missing = []
     while path:
         try:
-            os.stat(path)
+            _system.stat(path)
             break
         except FileNotFoundError:
             missing.append(path)
             path = path[: path.rfind(os.sep)]
     for folder in reversed(missing):
         try:
-            os.mkdir(folder, 0o700)
+            _system.mkdir(folder, 0o700)
         except FileExistsError:
             pass
 
@@ -197,41 +200,41 @@ def _make_folders(path: str) -> None:
 def _read(path: str) -> bytes | None:
     """Return the content of the file at *path*, None if it cannot be read."""
     try:
-        number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        number = _system.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     except (OSError, ValueError):
         return None
     try:
-        size = os.fstat(number).st_size
-        data = os.read(number, size + 1)
+        size = _system.fstat(number).st_size
+        data = _system.read(number, size + 1)
         return data if len(data) == size else None
     except OSError:
         return None
     finally:
-        os.close(number)
+        _system.close(number)
 
 
 def _write(path: str, data: bytes, keep: bool = False) -> None:
     """Make *data* the content of the file at *path*, or leave it as it is; *keep* what another process wrote first."""
-    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
+    temporary = f"{path}.{_system.getpid()}.{_system.urandom(4).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        number = os.open(temporary, flags, 0o600)
+        number = _system.open(temporary, flags, 0o600)
     except OSError:
         return
     try:
         try:
             written = 0
             while written < len(data):
-                written += os.write(number, data[written:])
+                written += _system.write(number, data[written:])
         finally:
-            os.close(number)
+            _system.close(number)
         if keep:
-            os.link(temporary, path)
-            os.unlink(temporary)
+            _system.link(temporary, path)
+            _system.unlink(temporary)
         else:
-            os.replace(temporary, path)
+            _system.replace(temporary, path)
     except OSError:
         try:
-            os.unlink(temporary)
+            _system.unlink(temporary)
         except OSError:
             pass

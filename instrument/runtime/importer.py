@@ -17,8 +17,8 @@ import __future__
 
 import builtins
 import marshal
-import sys
 from importlib import _bootstrap, _bootstrap_external
+from sys import _getframe  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
 from instrument.runtime.counters import pristine
@@ -107,7 +107,7 @@ def prepare(function: object, source: object, namespace: object) -> object:
         mode = _modes[function]
     else:
         return source
-    caller = sys._getframe(1)
+    caller = _getframe(1)
     if namespace is None or namespace is function:
         namespace = caller.f_globals
     if type(source) is CodeType:

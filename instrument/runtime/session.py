@@ -9,18 +9,19 @@ A snapshot holds what all counters say, what exits were recorded, and which fram
 
 from __future__ import annotations
 
-import gc
+# What is called while the program runs is held by name: the program may put something else in its place.
 import sys
 from _thread import get_ident
 from _warnings import warn
 from functools import partial
+from gc import get_objects
+from sys import _current_frames, _getframe, getrefcount, getswitchinterval, setswitchinterval
 from types import CodeType, FunctionType
 
 from instrument import isolation
 from instrument.counts import Counts
 from instrument.errors import InstrumentError, InstrumentWarning
-from instrument.flow import conservation, graph, placement
-from instrument.flow.instructions import Instructions
+from instrument.flow import conservation, placement
 from instrument.rewrite import probes, rewriter
 from instrument.rewrite.rewriter import Unlinked
 from instrument.runtime import counters, importer
@@ -181,7 +182,7 @@ class Session:
         known = None if batch is None else batch.get(code)
         if known is not None:
             return known
-        flow = graph.build(Instructions(code))
+        flow = placement.graph_of(code, self.placement)
         unlinked = rewriter.rewrite(flow, placement.plan(flow, self.placement))
         if batch is not None:
             batch.put(code, unlinked)
@@ -201,7 +202,7 @@ class Session:
         self._listening.add(thread)
         try:
             for listener in self.listeners:
-                listener.passed(live, probe, sys._getframe(1))
+                listener.passed(live, probe, _getframe(1))
         finally:
             self._listening.discard(thread)
 
@@ -211,13 +212,13 @@ class Session:
         self._listening.add(thread)
         try:
             for listener in self.listeners:
-                listener.raised(live, record, exception, sys._getframe(1))
+                listener.raised(live, record, exception, _getframe(1))
         finally:
             self._listening.discard(thread)
 
     def release_functions(self) -> None:
         """Give every function whose code was exchanged its original back."""
-        for thing in gc.get_objects():
+        for thing in get_objects():
             if type(thing) is FunctionType and id(thing.__code__) in self._by_code:
                 thing.__code__ = self._by_code[id(thing.__code__)].original
 
@@ -234,7 +235,7 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """Return what all counters, exits and frames in flight say, as of one moment."""
-        alone = len(sys._current_frames()) == 1
+        alone = len(_current_frames()) == 1
         with _Undisturbed():
             left = counters.read(self.counters)
             for _ in range(1000):
@@ -385,13 +386,13 @@ class _Undisturbed:
     def __enter__(self) -> None:
         _Undisturbed._n += 1
         if _Undisturbed._n == 1:
-            _Undisturbed._interval = sys.getswitchinterval()
-        sys.setswitchinterval(max(self._SECONDS, _Undisturbed._interval))
+            _Undisturbed._interval = getswitchinterval()
+        setswitchinterval(max(self._SECONDS, _Undisturbed._interval))
 
     def __exit__(self, *exception: object) -> None:
         _Undisturbed._n -= 1
         if not _Undisturbed._n:
-            sys.setswitchinterval(_Undisturbed._interval)
+            setswitchinterval(_Undisturbed._interval)
 
 
 #: So many code objects that were handed over are kept, with what is nested in them, in case they are executed again.
@@ -405,7 +406,7 @@ class _Holder:
 def _references_of_one_holder() -> int:
     holder = _Holder()
     holder.code = object()  # type: ignore[attr-defined]
-    return sys.getrefcount(holder.code)  # type: ignore[attr-defined]
+    return getrefcount(holder.code)  # type: ignore[attr-defined]
 
 
 _HELD_ONCE = _references_of_one_holder()
@@ -418,7 +419,7 @@ def _is_unused(group: list[Live]) -> bool:
         for constant in live.code.co_consts:
             if type(constant) is CodeType:
                 held[id(constant)] = held.get(id(constant), 0) + 1
-    return all(sys.getrefcount(live.code) <= _HELD_ONCE + held.get(id(live.code), 0) for live in group)
+    return all(getrefcount(live.code) <= _HELD_ONCE + held.get(id(live.code), 0) for live in group)
 
 
 def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
@@ -434,7 +435,7 @@ def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
             ours.add(id(vars(module)))
     chosen: dict[int, tuple[Session | None, str | None]] = {}
     batches: dict[Session, Batch] = {}
-    for function in [thing for thing in gc.get_objects() if type(thing) is FunctionType]:
+    for function in [thing for thing in get_objects() if type(thing) is FunctionType]:
         namespace = id(function.__globals__)
         if namespace in ours:
             continue
@@ -483,10 +484,10 @@ def _difference(now: dict[int, int], before: dict[int, int]) -> dict[int, int]:
 
 def _running_frames() -> list[FrameType]:
     """Return the newest frame of each thread, and of each greenlet that is switched out."""
-    frames = list(sys._current_frames().values())
+    frames = list(_current_frames().values())
     greenlet = sys.modules.get("greenlet")
     if greenlet is not None:
-        greenlets = (thing for thing in gc.get_objects() if isinstance(thing, greenlet.greenlet))
+        greenlets = (thing for thing in get_objects() if isinstance(thing, greenlet.greenlet))
         frames.extend(thing.gr_frame for thing in greenlets if thing.gr_frame is not None)
     return frames
 

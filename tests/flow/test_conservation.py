@@ -14,7 +14,7 @@ from instrument.errors import ConservationError
 from instrument.flow.conservation import Observation, recover
 from instrument.flow.graph import ENTER, build
 from instrument.flow.instructions import CALL, SEND, Instructions
-from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, RAISED, plan
+from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, RAISED, graph_of, plan
 
 N_STEPS = 150
 
@@ -44,7 +44,7 @@ def check(graph, made, before, after):
 def test_any_walk_through_any_graph_is_recovered(placement, program, chance):
     """Wherever frames go, leave by an exception, wait, are forgotten or are found, their lines are counted exactly."""
     for code in codes_of(program.source):
-        graph = build(Instructions(code))
+        graph = graph_of(code, placement)
         made, (start, middle, end) = walk(graph, placement, random.Random(chance.random()))
         check(graph, made, start, middle)
         check(graph, made, start, end)
@@ -57,7 +57,7 @@ def test_walks_through_the_standard_library_are_recovered(placement, module):
     """What holds for small programs holds for large ones."""
     chance = random.Random(module)
     for code in codes_of_module(module):
-        graph = build(Instructions(code))
+        graph = graph_of(code, placement)
         made, (start, _, end) = walk(graph, placement, chance)
         check(graph, made, start, end)
 
@@ -66,7 +66,7 @@ def test_windows_that_begin_while_frames_are_in_flight_are_recovered():
     """What is counted between two moments is what happened between them, whoever was already under way."""
     chance = random.Random(1)
     for code in codes_of_module(MODULES[0]):
-        graph = build(Instructions(code))
+        graph = graph_of(code, MINIMAL)
         made, (_, middle, end) = walk(graph, MINIMAL, chance)
         check(graph, made, middle, end)
 
@@ -76,7 +76,7 @@ def test_walks_pass_every_edge_and_every_record():
     chance = random.Random(1)
     source = WALKED
     for code in codes_of(source):
-        graph = build(Instructions(code))
+        graph = graph_of(code, MINIMAL)
         made = plan(graph, MINIMAL)
         world = World(graph, made, chance)
         world.run(50_000)
@@ -113,8 +113,8 @@ async def h(x):
 
 def test_nothing_seen_is_nothing_counted():
     """Code that never ran has empty Counts, in either placement."""
-    graph = build(Instructions(code_called("f", WALKED)))
     for placement in PLACEMENTS:
+        graph = graph_of(code_called("f", WALKED), placement)
         made = plan(graph, placement)
         moment = Moment(World(graph, made, random.Random(0)))
         assert recover(made, observation(moment, moment)) == Counts()
@@ -138,7 +138,7 @@ def reversed_in_time(seen):
 def test_what_never_can_be_is_refused(program, chance):
     """Time that runs backwards takes each edge less than never: every such observation is a contradiction."""
     for code in codes_of(program.source):
-        graph = build(Instructions(code))
+        graph = graph_of(code, MINIMAL)
         made, (start, _, end) = walk(graph, MINIMAL, random.Random(chance.random()))
         seen = observation(start, end)
         recover(made, seen)
@@ -194,7 +194,7 @@ def test_exits_from_a_loop_that_did_not_turn_are_refused():
 
 def test_a_plan_that_was_stored_recovers_the_same():
     """Counts do not depend on whether the Plan was unpacked."""
-    graph = build(Instructions(code_called("f", WALKED)))
+    graph = graph_of(code_called("f", WALKED), MINIMAL)
     made, (start, _, end) = walk(graph, MINIMAL, random.Random(3), 2000)
     seen = observation(start, end)
     assert recover(type(made).unpack(made.pack()), seen) == recover(made, seen) == truth(start, end)

@@ -26,6 +26,7 @@ from instrument.flow.placement import (
     RESTORED,
     TAKEN,
     Plan,
+    graph_of,
     hands_over,
     plan,
 )
@@ -35,10 +36,10 @@ ALL = [MINIMAL, LINE, EVENTS, CALLS, NOTHING]
 
 def graphs_of_module(module):
     """Return the graphs of all code of *module*."""
-    return [build(Instructions(code)) for code in codes_of_module(module)]
+    return [graph_of(code, placement) for code in codes_of_module(module) for placement in PLACEMENTS]
 
 
-def graph_of(name, source):
+def graph_called(name, source):
     """Return the graph of the code called *name* in *source*."""
     return build(Instructions(code_called(name, source)))
 
@@ -62,8 +63,11 @@ def check_minimal(graph):
     made = plan(graph, MINIMAL)
     chords = chords_of(made)
     tree = [number for number, _ in made.steps]
-    assert sorted(chords + tree) == list(range(len(graph.edges)))
-    assert len(chords) == len(graph.edges) - (graph.outside + 1 - n_components(graph))
+    left_out = set(range(len(graph.edges))) - {*chords, *tree}
+    assert len(tree) == graph.outside + 1 - n_components(graph)
+    assert len(chords) + len(tree) + len(left_out) == len(graph.edges)
+    for number in left_out:
+        assert not effects_of_turning_round(graph, tree, number)
     counted = [(probe.where, probe.index) for probe in made.probes if probe.where != INLINED]
     assert len(counted) == len(chords)
     assert len(set(counted)) == len(counted)
@@ -74,6 +78,36 @@ def check_minimal(graph):
         unknown.remove(number)
     for number in chords:
         assert graph.edges[number].kind != RERAISED, "a probe there would stand in a handler's way"
+
+
+def effects_of_turning_round(graph, tree, chord):
+    """Return what changes if control takes *chord* once more and goes back along the *tree*: lines, blocks with lines."""
+    ways = collections.defaultdict(list)
+    for number in tree:
+        edge = graph.edges[number]
+        ways[edge.source].append((number, edge.target, 1))
+        ways[edge.target].append((number, edge.source, -1))
+    start = graph.edges[chord]
+    waiting, came = [start.target], {start.target: None}
+    for node in waiting:
+        for number, other, sign in ways[node]:
+            if other not in came:
+                came[other] = node, number, sign
+                waiting.append(other)
+    taken, node = [(chord, 1)], start.source
+    while came[node] is not None:
+        node, number, sign = came[node]
+        taken.append((number, sign))
+    effects = collections.Counter()
+    with_lines = {graph.block_of(index) for index, _ in graph.events}
+    for number, sign in taken:
+        edge = graph.edges[number]
+        effects["entered"] += sign * (edge.kind == ENTER)
+        for line in edge.lines:
+            effects[graph.instructions.lines[edge.at], line] += sign
+        if edge.target in with_lines:
+            effects["block", edge.target] += sign
+    return {effect: change for effect, change in effects.items() if change}
 
 
 def check_lines(graph):
@@ -218,19 +252,19 @@ def heads_of_loops(graph):
 
 def test_a_straight_function_takes_one_probe():
     """A chain of lines costs one probe."""
-    graph = graph_of("f", "def f(x):\n    a = x\n    b = a\n    return b\n")
+    graph = graph_called("f", "def f(x):\n    a = x\n    b = a\n    return b\n")
     assert len(plan(graph, MINIMAL).probes) == 1
 
 
 def test_the_arms_of_a_branch_carry_the_probes_not_the_call():
     """A call passes one probe, whichever way it goes."""
-    graph = graph_of("f", "def f(x):\n    if x:\n        a = 1\n    else:\n        a = 2\n    return a\n")
+    graph = graph_called("f", "def f(x):\n    if x:\n        a = 1\n    else:\n        a = 2\n    return a\n")
     assert probes_passed(graph, graph.outside) == [1, 1]
 
 
 def test_a_turn_of_a_loop_takes_one_probe():
     """However long the body of a loop is, a turn passes one probe; leaving it passes one more."""
-    graph = graph_of("f", "def f(x):\n    for a in x:\n        b = a\n        c = b\n    return c\n")
+    graph = graph_called("f", "def f(x):\n    for a in x:\n        b = a\n        c = b\n    return c\n")
     (head,) = heads_of_loops(graph)
     assert probes_passed(graph, head) == [1]
     assert probes_passed(graph, graph.outside) == [1]
@@ -239,7 +273,7 @@ def test_a_turn_of_a_loop_takes_one_probe():
 def test_what_is_rare_carries_the_probe():
     """An arm that ends in an exception has its probe, and a turn of the loop that goes on still passes only one."""
     source = "def f(x):\n    for y in x:\n        if y:\n            raise ValueError\n        a(y)\n"
-    graph = graph_of("f", source)
+    graph = graph_called("f", source)
     chords = chords_of(plan(graph, MINIMAL))
     assert any(graph.edges[number].kind == RAISE or graph.edges[number].target in raising(graph) for number in chords)
     heads = heads_of_loops(graph)
@@ -252,7 +286,7 @@ def raising(graph):
 
 def test_calls_alone_have_one_probe_for_each_entry():
     """`calls` measures entries and no line; `nothing` measures nothing and records no exit."""
-    graph = graph_of("f", "async def f(x):\n    yield 1\n    await x\n    yield 2\n")
+    graph = graph_called("f", "async def f(x):\n    yield 1\n    await x\n    yield 2\n")
     resumed = [index for index, op in enumerate(graph.instructions.ops) if op == RESUME]
     made = plan(graph, CALLS)
     assert len(made.probes) == len([index for index in resumed if index >= graph.instructions.first])
@@ -262,7 +296,7 @@ def test_calls_alone_have_one_probe_for_each_entry():
 
 def test_a_placement_that_is_none_is_refused():
     """The message names the placements that there are."""
-    graph = graph_of("<module>", "x = 1")
+    graph = graph_called("<module>", "x = 1")
     with pytest.raises(ValueError, match=f"'hourly' is not one of .*{PLACEMENTS[0]}.*{PLACEMENTS[1]}"):
         plan(graph, "hourly")
 
@@ -289,7 +323,7 @@ HANDOVERS = {
 @pytest.mark.parametrize("call", HANDOVERS)
 def test_calls_that_hand_over_code_are_found(call):
     """Each is noted with the number of its namespace argument, 0 if it has none."""
-    graph = graph_of("f", f"def f(a, b, c):\n    {call}\n")
+    graph = graph_called("f", f"def f(a, b, c):\n    {call}\n")
     found = [namespace for _, namespace in plan(graph).handovers]
     if " if " in call:  # from 3.12 on each branch may have its own call
         found = sorted({*found})

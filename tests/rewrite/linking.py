@@ -10,9 +10,7 @@ import itertools
 import sys
 import types
 
-from instrument.flow.graph import build
-from instrument.flow.instructions import Instructions
-from instrument.flow.placement import CALLING, plan
+from instrument.flow.placement import CALLING, graph_of, plan
 from instrument.rewrite.probes import TracebackOf, WasInlined
 from instrument.rewrite.rewriter import rewrite
 
@@ -34,7 +32,7 @@ def count_of(counter):
 
 def link(code, placement):
     """Return *code* rewritten, with counters in place; so are the code objects within."""
-    graph = build(Instructions(code))
+    graph = graph_of(code, placement)
     made = plan(graph, placement)
     unlinked = rewrite(graph, made)
     counters = [new_counter() for _ in made.probes]

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instrument.flow import graph, placement
-from instrument.flow.instructions import Instructions
+from instrument.flow import placement
 from instrument.rewrite import rewriter
 from instrument.runtime.cache import Batch, Cache
 
@@ -34,7 +33,7 @@ def all_code(source=SOURCE, file="/somewhere/program.py"):
 
 
 def rewritten(code, where=placement.MINIMAL):
-    flow = graph.build(Instructions(code))
+    flow = placement.graph_of(code, where)
     return rewriter.rewrite(flow, placement.plan(flow, where))
 
 

@@ -1,0 +1,194 @@
+"""Small loops, unrolled: where the program is says how often it turned, so that fewer turns pass a probe.
+
+`Instructions` come in; `Unrolled` instructions go out, in which the body of each small innermost loop stands several
+times in a row. A loop needs one probe on its way round. Of a body that stands four times, that is one in four turns,
+and what is left over follows from which copy the loop was left in. Each copy but the last goes on to the next without
+the jump back, which pays for most of what the probe costs.
+
+Nothing but the layout changes: every step of the unrolled code is a step of the original (`is_faithful`), so line
+events, exits and handlers are those of the instructions that the copies are of. Interrupts are looked for on the one
+jump back that is left.
+"""
+
+from __future__ import annotations
+
+from instrument.flow.instructions import (
+    BACKWARD,
+    CACHES,
+    FOR_ITER,
+    JUMPS,
+    OPCODES,
+    PLAIN_JUMPS,
+    REFERENCES,
+    RESUME,
+    SEND,
+    YIELD_VALUE,
+    Handler,
+    Instructions,
+)
+
+#: How often a body stands there, by its size in code units. Of larger ones the probe is a small part. Where the body
+#: branches, each copy needs counters for its branches.
+_STRAIGHT = ((16, 4), (24, 3), (56, 2))
+_BRANCHING = ((40, 2),)
+_NEVER = frozenset((YIELD_VALUE, SEND, RESUME)) | REFERENCES
+_BACK_TO_AWAIT = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
+_OPPOSITE = {
+    OPCODES[f"POP_JUMP_BACKWARD_IF_{one}"]: OPCODES[f"POP_JUMP_FORWARD_IF_{other}"]
+    for one, other in (("TRUE", "FALSE"), ("FALSE", "TRUE"), ("NONE", "NOT_NONE"), ("NOT_NONE", "NONE"))
+    if f"POP_JUMP_BACKWARD_IF_{one}" in OPCODES
+}
+
+
+class Unrolled(Instructions):
+    """The instructions of *source* with the bodies of *loops*, (first, last, how often), in copies.
+
+    `origins` says for each instruction which one of the source it is a copy of. A jump back to the first instruction of
+    a loop leads from each copy to the next, from the last to the first. Where that is the next instruction, the jump
+    remains as one that takes no space, or becomes its opposite, out of the loop.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, source: Instructions, loops: list[tuple[int, int, int]]) -> None:
+        self.source = source
+        self.code = source.code
+        self.first = source.first
+        self.made_by = source.made_by
+        origins: list[int] = []
+        loop_of: list[tuple[int, int, int]] = []  # for each instruction: first and last of its loop, number of its copy
+        start = 0
+        for first, last, n in loops:
+            origins.extend(range(start, last + 1))
+            loop_of.extend([(-1, -1, 0)] * (first - start) + [(first, last, 0)] * (last + 1 - first))
+            for copy in range(1, n):
+                origins.extend(range(first, last + 1))
+                loop_of.extend([(first, last, copy)] * (last + 1 - first))
+            start = last + 1
+        origins.extend(range(start, len(source)))
+        loop_of.extend([(-1, -1, 0)] * (len(source) - start))
+        self.origins = origins
+        n_copies = {first: n for first, _, n in loops}
+        index_of: dict[tuple[int, int], int] = {}  # (instruction of the source, number of the copy)
+        for index, (origin, (_, _, copy)) in enumerate(zip(origins, loop_of)):
+            index_of[origin, copy] = index
+
+        def at(origin: int, loop: tuple[int, int, int]) -> int:
+            first, last, copy = loop
+            return index_of[origin, copy if first <= origin <= last else 0]
+
+        self.ops = [source.ops[origin] for origin in origins]
+        self.args = [source.args[origin] for origin in origins]
+        self.starts = [source.starts[origin] for origin in origins]
+        self.units = [source.units[origin] for origin in origins]
+        self.lines = [source.lines[origin] for origin in origins]
+        self.targets = []
+        for index, (origin, loop) in enumerate(zip(origins, loop_of)):
+            target = source.targets[origin]
+            first, last, copy = loop
+            if target < 0:
+                pass
+            elif target == first and source.ops[origin] in BACKWARD:
+                if origin == last and copy + 1 < n_copies[first] and source.ops[origin] in _OPPOSITE:
+                    self.ops[index] = _OPPOSITE[source.ops[origin]]
+                    target = index_of[last + 1, 0]
+                else:
+                    target = index_of[first, (copy + 1) % n_copies[first]]
+            else:
+                target = at(target, loop)
+            self.targets.append(target)
+        self.table = [
+            Handler(index_of[handler.target, 0], handler.depth, handler.push_lasti) for handler in source.table
+        ]
+        self.handlers = []
+        of_copy: dict[tuple[int, int], int] = {}
+        for origin, loop in zip(origins, loop_of):
+            number = source.handlers[origin]
+            if number >= 0:
+                handler = source.table[number]
+                target = at(handler.target, loop)
+                if target != self.table[number].target:
+                    if (number, target) not in of_copy:
+                        of_copy[number, target] = len(self.table)
+                        self.table.append(Handler(target, handler.depth, handler.push_lasti))
+                    number = of_copy[number, target]
+            self.handlers.append(number)
+        self._joins = None
+
+    def falls_into(self, index: int) -> bool:
+        """Return whether control can go on to the instruction at *index* from the one above it."""
+        return super().falls_into(index) or takes_no_space(self, index - 1)
+
+
+def unroll(instructions: Instructions) -> Instructions:
+    """Return *instructions* with small innermost loops unrolled; themselves if they have none."""
+    loops = _small_loops(instructions)
+    return Unrolled(instructions, loops) if loops else instructions
+
+
+def _small_loops(instructions: Instructions) -> list[tuple[int, int, int]]:
+    """Return the loops to unroll, in order: first and last instruction, and how often the body is to stand there."""
+    ops, targets, units = instructions.ops, instructions.targets, instructions.units
+    ends: dict[int, list[int]] = {}
+    for index, op in enumerate(ops):
+        if op in BACKWARD and op in JUMPS and op != _BACK_TO_AWAIT:
+            ends.setdefault(targets[index], []).append(index)
+    handlers = sorted(handler.target for handler in instructions.table)
+    loops: list[tuple[int, int, int]] = []
+    for first in sorted(ends):
+        # Handlers stand behind the loop, and jump back into it.
+        if ops[first] == FOR_ITER:
+            bound = targets[first]
+        else:
+            bound = next((target for target in handlers if target > first), len(ops))
+        last = max((end for end in ends[first] if end < bound), default=-1)
+        if last < 0 or first <= instructions.first or (loops and first <= loops[-1][1]):
+            continue
+        size = units[last] + 1 + CACHES[ops[last]] - instructions.starts[first]
+        body = range(first, last + 1)
+        n_branches = sum(1 for index in body if targets[index] >= 0 and ops[index] not in PLAIN_JUMPS) - 1
+        copies = _BRANCHING if n_branches > 0 else _STRAIGHT
+        n = next((n for limit, n in copies if size <= limit), 1)
+        if n == 1 or last + 1 == len(ops) or any(ops[index] in _NEVER for index in body):
+            continue
+        if all(first == head or not first <= head <= last or end > last for head in ends for end in ends[head]):
+            loops.append((first, last, n))
+    return loops
+
+
+def takes_no_space(instructions: Instructions, index: int) -> bool:
+    """Return whether the instruction at *index* is a jump back that has become a step to the next instruction."""
+    op = instructions.ops[index]
+    return op in BACKWARD and op in PLAIN_JUMPS and instructions.targets[index] == index + 1
+
+
+def is_faithful(instructions: Instructions) -> bool:
+    """Return whether *instructions* go step by step where those of the source go."""
+    source, origins = instructions.source, instructions.origins
+    if source is instructions:
+        return True
+    for index, origin in enumerate(origins):
+        op, meant = instructions.ops[index], source.ops[origin]
+        target = instructions.targets[index]
+        after = origins[index + 1] if index + 1 < len(origins) else -1
+        leads_to = origins[target] if target >= 0 else -1
+        if _OPPOSITE.get(meant) == op:
+            after, leads_to = leads_to, after
+        elif op != meant:
+            return False
+        if leads_to != source.targets[origin]:
+            return False
+        if after != origin + 1 and origin + 1 < len(source) and source.falls_into(origin + 1):
+            return False
+        number, meant_number = instructions.handlers[index], source.handlers[origin]
+        if (number < 0) != (meant_number < 0):
+            return False
+        if number >= 0:
+            handler, meant_handler = instructions.table[number], source.table[meant_number]
+            if (origins[handler.target], handler.depth, handler.push_lasti) != (
+                *(meant_handler.target, meant_handler.depth),
+                meant_handler.push_lasti,
+            ):
+                return False
+    return True
+
