@@ -64,6 +64,14 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+def load():
+    """Return a line that says what else the machine was doing."""
+    try:
+        return f"{time.strftime('%Y-%m-%d %H:%M')}, load average {os.getloadavg()[0]:.1f} at the start"
+    except (AttributeError, OSError):
+        return time.strftime("%Y-%m-%d %H:%M")
+
+
 def chosen_tools(arguments, missing):
     """Return the names of the tools to run, plain first; put into *missing* those that this Python cannot have."""
     names = ["plain", *(name for name in arguments.tools or TOOLS if name != "plain")]
@@ -195,7 +203,8 @@ def main(words=None):
             measurements = report.merge([one for file in arguments.merge
                                          for one in json.loads(Path(file).read_text(encoding="utf-8"))])
         else:
-            measurement = {"python": ".".join(map(str, sys.version_info[:3])), "machine": machine(), "versions": {},
+            measurement = {"python": ".".join(map(str, sys.version_info[:3])),
+                           "machine": [*machine(), load()], "versions": {},
                            "missing": {}, "options": vars(arguments), "workloads": []}
             measurements = [measurement]
             with contextlib.suppress(KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
     FOLDER/venv                the Python that runs everything; peers, pytest, what `instrument` depends on
     FOLDER/pyperformance       pyperformance, for the programs among its data files
+    FOLDER/programs/NAME       copies of some of them, with less data
     FOLDER/libraries/NAME      what the program NAME requires
     FOLDER/standard/NAME       copies of modules of this Python's standard library
     FOLDER/packages/NAME/…     a package with a suite of tests: `source`, and `installed` without what it depends on
@@ -117,8 +118,8 @@ class Environment(Bare):
     def install(self, target, *arguments):
         self.pip("install", "--root-user-action=ignore", "--target", str(target), *arguments)
 
-    def program(self, name):
-        """Return the file of pyperformance's program *name*."""
+    def program(self, name, without=()):
+        """Return the file of pyperformance's program *name*; of a copy, if the data *without* are to be left out."""
         target = self.folder / "pyperformance"
         self.once("pyperformance", self.folder / "done" / "pyperformance",
                   lambda: self.install(target, "--no-deps", "pyperformance"))
@@ -126,7 +127,12 @@ class Environment(Bare):
         file = target / "pyperformance" / "data-files" / "benchmarks" / f"bm_{folder}" / "run_benchmark.py"
         if not file.exists():
             raise LookupError(f"this pyperformance has no program {folder}")
-        return file
+        if not without:
+            return file
+        smaller = self.folder / "programs" / file.parent.name
+        if not smaller.exists():
+            shutil.copytree(file.parent, smaller, ignore=shutil.ignore_patterns("__pycache__", *without))
+        return smaller / file.name
 
     def library(self, program):
         """Return the folder with what the program in the folder *program* requires."""

@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 SLOW = 10  # what slow tools do is a part of what the others do
 PLAIN_SLOW = "plain, short"  # the plain run that slow tools are held against
+SLOW_TURNS = 3  # they take part in every third round
 # How far the work grows, as multiples of the loops of a timed run; and how far under slow tools.
 GROWTH = (0.25, 1, 4)
 GROWTH_SLOW = 1
@@ -89,7 +90,11 @@ class Runner:
                 raise Failed(f"{said} (status {done.returncode})")
             told = json.loads(answer.read_text(encoding="utf-8"))
             if workload.kind == "suite":
+                if not report.exists():
+                    raise Failed(f"pytest wrote no report; {told['shown']}")
                 verdicts = collections.Counter(verdict for verdict, _ in read_junit(report).values())
+                if not verdicts["ok"]:
+                    raise Failed(f"no test passed: {dict(verdicts)}; {told['shown']}")
                 told["result"] = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
             if lines:
                 told["lines"] = {file: dict(map(tuple, seen)) for file, seen in told["lines"].items()
@@ -194,6 +199,9 @@ def measure(runner, workload, tools, rounds, target, checked, progress):
         progress(workload, "calibrate")
         loops = 1 if suite else calibrate(runner, workload, target)
         record["loops"] = loops
+        if suite:
+            progress(workload, "plain, not timed")
+            record["verdicts"] = runner.run("plain", workload, loops)["result"]
         if checked:
             progress(workload, "check")
             record.update(check(runner, workload, tools, 2 if workload.kind == "micro" else 1))
@@ -234,7 +242,8 @@ def take_turns(runner, workload, runs, rounds, loops, record, progress):
         # Each round starts with another, so that none always runs after the same one.
         for run in runs[turn % len(runs):] + runs[:turn % len(runs)]:
             tool = "plain" if run == PLAIN_SLOW else run
-            if run in record["errors"] or (TOOLS[tool].cold and turn):
+            few = run == PLAIN_SLOW or TOOLS[tool].slow
+            if run in record["errors"] or (TOOLS[tool].cold and turn) or (few and turn % SLOW_TURNS):
                 continue
             progress(workload, f"round {turn + 1} of {rounds}", run)
             try:

@@ -129,6 +129,8 @@ def growth_table(measurement):
 def remarks(measurement):
     """Return a line for everything that failed, was different or is missing."""
     lines = [f"left out: {what}: {why}" for what, why in sorted(measurement["missing"].items())]
+    lines += [f"tests of {record['name']}: {record['verdicts']}" for record in measurement["workloads"]
+              if record.get("verdicts")]
     unsteady = [f"{record['group']}/{record['name']}" for record in measurement["workloads"] if record.get("unsteady")]
     if unsteady:
         lines.append(f"some counts differ between two runs under trace, and were not compared: {', '.join(unsteady)}")
