@@ -33,7 +33,7 @@ from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer
 from instrument.runtime.selection import Ignore, module_name
-from instrument.runtime.session import Session, Window, adopt_functions, hands_over, session
+from instrument.runtime.session import Session, Window, adopt_functions, hands_over, pristine, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from instrument.report.datafile import CalledFunctions, Callers
-    from instrument.runtime.counters import Live
+    from instrument.runtime.counters import Details
+    from instrument.runtime.importer import Import
 
 __all__ = ["CoverageResults", "Trace"]
 
@@ -292,24 +293,36 @@ class _Measurement:
         """Return *cmd* as code, live if it is measured."""
         if not isinstance(cmd, CodeType):
             cmd = compile(cmd, "<string>", "exec", dont_inherit=True)
-        return cmd if self.trace is None else self._instrument(cmd, namespace, False)
+        return cmd if self.trace is None else self.instrument(cmd, namespace)
 
-    def _instrument(self, code: CodeType, namespace: dict[str, object], is_module: bool) -> CodeType:
-        """Return what runs in *namespace* in place of *code*, which is about to run."""
+    def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
+        """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
         assert self.trace is not None
         file = dict.get(namespace, "__file__")
+        file = file if isinstance(file, str) else None
         chosen: Session | None = self.session
         if not self.trace._selects(file):
             chosen = session(placements.NOTHING) if hands_over(code) else None
-        elif isinstance(file, str):
+        elif file is not None:
             self._decide(file)
         if chosen is None:
             return code
-        batch = chosen.batch() if is_module else None
-        live = chosen.live_code(code, file if isinstance(file, str) else None, batch)
-        if batch is not None:
-            batch.flush()
-        return live
+        return chosen.live_code(code, file) if awaited is None else chosen.module_code(code, file, awaited)
+
+    def imported(self, awaited: Import) -> CodeType | None:
+        """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
+        assert self.trace is not None
+        file = dict.get(awaited.namespace, "__file__")
+        if not isinstance(file, str) or not self.trace._selects(file):
+            return None
+        code = self.session.imported_code(awaited, file)
+        if code is not None:
+            self._decide(file)
+        return code
+
+    def pristine(self, code: CodeType) -> CodeType:
+        """Return what *code* was before."""
+        return pristine(code)
 
     def _decide(self, file: str) -> None:
         """Where the module that is called first decides for all of its name, note which one is."""
@@ -318,8 +331,8 @@ class _Measurement:
         name = module_name(file)
         if ignore.depends_on_order(name):
             if self.caller is None and self.window is not None:
-                for live in self.session.entered_since(self.window, name):
-                    ignore.names(live.file, name)
+                for other in self.session.entered_since(self.window, name):
+                    ignore.names(other, name)
             ignore.names(file, name)
 
     def _choose(self, file: str | None) -> Session | None:
@@ -332,7 +345,7 @@ class _Measurement:
             return
         _going_on.append(self.session.placement)
         adopt_functions(self._choose)
-        importer.install(self._instrument)
+        importer.install(self)
         if self.caller is None:
             self.window = Window(self.session)
             self.trace._windows.append(self.window)
@@ -342,7 +355,7 @@ class _Measurement:
     def __exit__(self, *exception: object) -> None:
         if self.trace is None:
             return
-        importer.uninstall(self._instrument)
+        importer.uninstall(self)
         if self.window is not None:
             self.trace._windows.remove(self.window)
             self.trace._take(self.window)
@@ -373,19 +386,18 @@ class _Caller:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self._handlers: dict[int, Callable[..., object] | None] = {}
-        self._plans: dict[int, placements.Plan] = {}
+        self._handlers: dict[Details, Callable[..., object] | None] = {}
 
-    def passed(self, live: Live, probe: int, frame: FrameType) -> None:
+    def passed(self, code: Details, probe: int, frame: FrameType) -> None:
         """Handle that *frame* came to a *probe*: a call, line events, or both."""
-        is_entry, lines = self._plan_of(live).measures[probe]  # type: ignore[misc]
-        self._handle(live, frame, is_entry, lines)
+        is_entry, lines = code.plan.measures[probe]  # type: ignore[misc]
+        self._handle(code, frame, is_entry, lines)
 
-    def raised(self, live: Live, record: int, exception: BaseException, frame: FrameType) -> None:
+    def raised(self, code: Details, record: int, exception: BaseException, frame: FrameType) -> None:
         """Handle that an exception left a block of *frame*: a generator that it was thrown into is called."""
-        plan = self._plan_of(live)
+        plan = code.plan
         entry, kind = plan.exits[record]
-        index, lost_line = live.place_at(_traceback_of[exception].tb_lasti >> 1)
+        index, lost_line = code.place_at(_traceback_of[exception].tb_lasti >> 1)
         is_call = kind == placements.RAISED and index in plan.resumed
         if kind == placements.RESTORED:
             index = plan.raised_again.get(index, index)
@@ -395,17 +407,12 @@ class _Caller:
             if line is not None and (lost_line or index not in quiet):
                 lines = (line,)
         if is_call or lines:
-            self._handle(live, frame, is_call, lines)
+            self._handle(code, frame, is_call, lines)
 
-    def _plan_of(self, live: Live) -> placements.Plan:
-        if id(live) not in self._plans:
-            self._plans[id(live)] = live.plan
-        return self._plans[id(live)]
-
-    def _handle(self, live: Live, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
+    def _handle(self, code: Details, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
         if is_call:
-            self._handlers[id(live)] = self.trace.globaltrace(frame, "call", None)
-        handler = self._handlers.get(id(live))
+            self._handlers[code] = self.trace.globaltrace(frame, "call", None)
+        handler = self._handlers.get(code)
         if handler is not None:
             for line in lines:
                 handler(_Frame(frame, line), "line", None)

@@ -18,8 +18,6 @@ table can, at no cost until an exception is raised (rewrite.probes).
 
 from __future__ import annotations
 
-import marshal
-
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
 from instrument.flow.instructions import CALLS as CALL_OPS
 from instrument.flow.instructions import MAY_RERAISE, NAMED, RESUME, SEND, YIELD_VALUE, Instructions
@@ -144,17 +142,17 @@ class Plan:
             self.probes.append(Probe(INLINED, call))
             self.measures.append((False, (line,)))
 
-    def pack(self) -> bytes:
-        """Return this Plan as bytes: thousands of them would keep the garbage collector busy."""
+    def pack(self) -> tuple[object, ...]:
+        """Return this Plan as plain values."""
         state = {name: getattr(self, name) for name in self.__slots__}
         state["probes"] = [(probe.where, probe.index, probe.undo) for probe in self.probes]
-        return marshal.dumps(state)
+        return tuple(state.values())
 
     @classmethod
-    def unpack(cls, data: bytes) -> Plan:
-        """Return the Plan that `pack` made *data* of."""
+    def unpack(cls, values: tuple[object, ...]) -> Plan:
+        """Return the Plan that `pack` made *values* of."""
         made = cls.__new__(cls)
-        for name, value in marshal.loads(data).items():
+        for name, value in zip(cls.__slots__, values):
             setattr(made, name, value)
         made.probes = [Probe(*place) for place in made.probes]  # type: ignore[misc]
         return made

@@ -34,6 +34,7 @@ LASTI_IS_AN_INT = VERSION <= (3, 13)
 UNITS_TO_KEYS = 1 if LASTI_IS_AN_INT else 2
 SUPPORTED = (3, 11) <= VERSION <= (3, 15)
 
+_ADD = 0  # NB_ADD
 _SUBSCRIPT = ("BINARY_SUBSCR", None) if VERSION <= (3, 13) else ("BINARY_OP", 26)  # 26: NB_SUBSCR
 
 
@@ -90,11 +91,14 @@ def probe(counter: int, location: InstrLocation) -> list[ConcreteInstr]:
     return _assemble([("LOAD_CONST", counter), *_ADVANCE], location)
 
 
-def record_exit(exits: int, traceback_of: int, tb_lasti: int, location: InstrLocation) -> list[ConcreteInstr]:
-    """Return the instructions that count one exit in the records at *exits*, under the place that it was raised at.
+def record_exit(
+    exits: int, base: int, traceback_of: int, tb_lasti: int, location: InstrLocation
+) -> list[ConcreteInstr]:
+    """Return the instructions that count one exit in the records at *exits*, under the place that it was raised at,
+    added to the number at *base*.
 
-    The stack is that of a handler that lasti is pushed for: … lasti exception. *traceback_of* is the place of a
-    TracebackOf in `co_consts`, *tb_lasti* that of the name in `co_names`; both matter from 3.14 on only.
+    The stack is that of a handler that lasti is pushed for: … lasti exception. *exits*, *base* and *traceback_of* are
+    places in `co_consts`, *tb_lasti* that of the name in `co_names`; the last two matter from 3.14 on only.
     """
     rows: list[tuple[str, int | None]]
     if LASTI_IS_AN_INT:
@@ -111,7 +115,11 @@ def record_exit(exits: int, traceback_of: int, tb_lasti: int, location: InstrLoc
             _SUBSCRIPT,  #                                      stack: … lasti exception exits traceback
             ("LOAD_ATTR", tb_lasti << 1),  #                    stack: … lasti exception exits tb_lasti
         ]
-    rows.append(_SUBSCRIPT)  #                                  stack: … lasti exception counter
+    rows += [
+        ("LOAD_CONST", base),  #                                stack: … lasti exception exits place base
+        ("BINARY_OP", _ADD),  #                                 stack: … lasti exception exits key
+        _SUBSCRIPT,  #                                          stack: … lasti exception counter
+    ]
     return _assemble([*rows, *_ADVANCE], location)
 
 

@@ -70,12 +70,12 @@ class Unlinked:
     """Rewritten code with placeholders for its counters, and all that linking and reading need to know of it.
 
     code            constants are those of the original, then placeholders: counters in the order of the Plan's probes,
-                    records of exits in the order of the Plan's exits, one TracebackOf, a WasInlined for each call that
-                    the Plan asks about, and what prepares code that is handed over
+                    bases of exits in the order of the Plan's exits, one TracebackOf, what prepares code that is handed
+                    over, a WasInlined for each call that the Plan asks about, the records of exits, and the first base
     units           the place of each of the *n_instructions* originals in code units, ascending; places behind those
                     are second jumps
     instructions    what stands at the places of second jumps: number of instructions + number of the probe
-    plan            the Plan, packed
+    plan            the Plan
     inlinable       names of the methods that the calls are of which the Plan asks about, or None
     """
 
@@ -85,29 +85,13 @@ class Unlinked:
         self, code: CodeType, plan: Plan, n_instructions: int, units: Sequence[int], instructions: Sequence[int]
     ) -> None:
         self.code = code
-        self.plan = plan.pack()
+        self.plan = plan
         self.n_probes = len(plan.probes)
         self.n_exits = len(plan.exits)
         self.inlinable = tuple(plan.inlinable)
         self.n_instructions = n_instructions
         self.units = array("I", units)
         self.instructions = tuple(instructions)
-
-    def pack(self) -> tuple[object, ...]:
-        """Return this as plain values that can be stored; the constants of the code are left out."""
-        state = {name: getattr(self, name) for name in self.__slots__}
-        state["code"] = self.code.replace(co_consts=())
-        state["units"] = self.units.tobytes()
-        return tuple(state.values())
-
-    @classmethod
-    def unpack(cls, values: tuple[object, ...]) -> Unlinked:
-        """Return what `pack` made *values* of; its code has no constants until it is linked."""
-        made = cls.__new__(cls)
-        for name, value in zip(cls.__slots__, values):
-            setattr(made, name, value)
-        made.units = array("I", made.units)
-        return made
 
 
 def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
@@ -145,7 +129,7 @@ class _Rewriting:
         self.n_constants = len(code.co_consts)
         self.first_exit = self.n_constants + len(plan.probes)
         self.traceback_of = self.first_exit + len(plan.exits)
-        self.records = {key: number for number, key in enumerate(plan.exits)}
+        self.exits = {key: number for number, key in enumerate(plan.exits)}
         self.nowhere = bytecode.instr.InstrLocation(None, None, None, None)
         self.tb_lasti = len(code.co_names)
         if "tb_lasti" in code.co_names:
@@ -163,10 +147,11 @@ class _Rewriting:
                 self.landing.setdefault(target, index)
         self.landing_label: dict[int, int] = {}
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
-        self.prepare = self.traceback_of + 1 + len(self.inlined)
+        self.prepare = self.traceback_of + 1
+        self.records = self.prepare + 1 + len(self.inlined)
         self.prepared: dict[int, list[Callable[[InstrLocation], list[ConcreteInstr]]]] = {}
         for number, call in enumerate(self.inlined):
-            ask = partial(probes.ask_whether_inlined, instructions.args[call], self.traceback_of + 1 + number)
+            ask = partial(probes.ask_whether_inlined, instructions.args[call], self.prepare + 1 + number)
             self.prepared.setdefault(instructions.start_of_call(call), []).append(ask)
         for call, namespace in plan.handovers:
             has_keywords = instructions.ops[call] == CALL_KW
@@ -310,7 +295,7 @@ class _Rewriting:
         if op in RAISES or op in MAY_RERAISE:
             if index in self.raising:
                 return RAISING, index
-            restores = op == OPCODES["RERAISE"] and instructions.args[index] and (handler, RESTORED) in self.records
+            restores = op == OPCODES["RERAISE"] and instructions.args[index] and (handler, RESTORED) in self.exits
             if restores:
                 return RESTORED, handler
             return (_DIRECT, handler) if handler >= 0 else None
@@ -318,7 +303,7 @@ class _Rewriting:
 
     def _recorded(self, handler: int) -> Cover:
         """Return how exceptions go to *handler* by way of a record, if there is one."""
-        if (handler, RAISED) in self.records:
+        if (handler, RAISED) in self.exits:
             return RAISED, handler
         return (_DIRECT, handler) if handler >= 0 else None
 
@@ -372,10 +357,10 @@ class _Rewriting:
             for probe in self.raising[number]:
                 self._probe(probe, location)
         elif self.plan.placement in CALLING:
-            out.extend(probes.call(self.first_exit + self.records[number, kind], location, exception=True))
+            out.extend(probes.call(self.first_exit + self.exits[number, kind], location, exception=True))
         else:
-            record = self.first_exit + self.records[number, kind]
-            out.extend(probes.record_exit(record, self.traceback_of, self.tb_lasti, location))
+            base = self.first_exit + self.exits[number, kind]
+            out.extend(probes.record_exit(self.records, base, self.traceback_of, self.tb_lasti, location))
         stop = len(out)
         done = self._label()
         self._set(done)
@@ -462,7 +447,7 @@ class _Rewriting:
             )
             entries.append(entry)
         concrete.exception_table = entries
-        concrete.consts = [*concrete.consts, *[None] * (self.prepare + 1 - self.n_constants)]
+        concrete.consts = [*concrete.consts, *[None] * (self.records + 2 - self.n_constants)]
         if not probes.LASTI_IS_AN_INT and self.tb_lasti == len(concrete.names):
             concrete.names = [*concrete.names, "tb_lasti"]
         list.__setitem__(concrete, slice(None), self.out)

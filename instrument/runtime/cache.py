@@ -1,9 +1,10 @@
 """Rewritten code kept on disk, so that it is made once and not at each start.
 
-Code objects and what they were rewritten to (`Unlinked`) go in and come out. A code object is found by what it
-consists of, not by when its source was changed: sources with equal times, moved trees and edited files cannot be
-mistaken for one another. There is one file for the code of each source file, in a folder for each interpreter,
-placement and state of this package; whatever does not fit is not found, and made anew.
+Code objects and what they were rewritten to, taken apart (`counters.flatten`), go in and come out. A code object is
+found by what it consists of, not by when its source was changed: sources with equal times, moved trees and edited files
+cannot be mistaken for one another. For each source file there is one file for functions that were found loaded, and one
+for the module as its bytecode file has it, in a folder for each interpreter, placement and state of this package;
+whatever does not fit is not found, and made anew.
 
 A file is complete or absent: it is written under another name and renamed. Writers that meet lose nothing but work.
 The folder is `$INSTRUMENT_CACHE`, else `instrument` in the user's cache folder; an empty `INSTRUMENT_CACHE` turns the
@@ -22,18 +23,20 @@ import marshal
 import os
 import sys
 from _imp import source_hash
+from types import CodeType
 
-from instrument.flow import placement
-from instrument.rewrite.rewriter import Unlinked
+from instrument.runtime.counters import is_refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
     from typing import Any
 
-    Entries = dict[bytes, tuple[object, ...]]
+    from instrument.runtime.counters import Flat
 
-_MAGIC = b"instrument 1\n"
+    #: Rewritten code, what linking needs and what reading needs: `counters.flatten`.
+    Known = tuple[list[Flat], bytes]
+
+_MAGIC = b"instrument 2\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
 #: Not by way of `os`, whose functions the program may replace.
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
@@ -59,30 +62,50 @@ class Cache:
         self._folder = _prepare_folder(folder, where) if folder else None
         self._key = _read(f"{folder}{os.sep}key") or b"" if self._folder else b""
 
-    def load(self, file: str) -> Entries:
-        """Return what is known of code from the source *file*; nothing if its entries cannot be read or trusted."""
-        data = _read(self._path(file)) if self._folder else None
+    def load(self, name: str) -> Any:
+        """Return what is kept under *name*; None if nothing is, or it cannot be read or trusted."""
+        data = _read(self._path(name)) if self._folder else None
         start = len(_MAGIC) + 8
         if data is None or not data.startswith(_MAGIC):
-            return {}
+            return None
         body = data[start:]
         if data[len(_MAGIC) : start] != source_hash(0, self._key + body):
-            return {}
-        name, entries = marshal.loads(body)
-        return entries if name == file else {}
+            return None
+        known, value = marshal.loads(body)
+        return value if known == name else None
 
-    def store(self, file: str, entries: Entries) -> None:
-        """Make *entries* what is known of code from the source *file*."""
+    def store(self, name: str, value: object) -> None:
+        """Keep *value*, which is plain, under *name*."""
         if self._folder is None:
             return
         try:
-            body = marshal.dumps((file, entries))
+            body = marshal.dumps((name, value))  # type: ignore[arg-type]
         except ValueError:  # a name that cannot be encoded
             return
-        _write(self._path(file), _MAGIC + source_hash(0, self._key + body) + body)
+        _write(self._path(name), _MAGIC + source_hash(0, self._key + body) + body)
 
-    def _path(self, file: str) -> str:
-        return f"{self._folder}{os.sep}{source_hash(0, file.encode(errors='surrogatepass')).hex()}"
+    def _path(self, name: str) -> str:
+        return f"{self._folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"
+
+    def module(self, path: str, bytecode: bytes | memoryview) -> Known | None:
+        """Return what the *bytecode* of the source at *path* was rewritten to; None if that is not known."""
+        kept = self.load(_MODULE + path)
+        if kept is None or kept[0] != _digest(bytecode):
+            return None
+        return kept[1], kept[2]
+
+    def keep_module(self, path: str, bytecode: bytes | memoryview, known: Known) -> None:
+        """Keep what *bytecode* was rewritten to."""
+        flats, packed = known
+        if not any(map(is_refused, flats)):
+            self.store(_MODULE + path, (_digest(bytecode), flats, packed))
+
+
+_MODULE = "module "
+
+
+def _digest(data: bytes | memoryview) -> bytes:
+    return source_hash(1, data) + source_hash(2, data)
 
 
 class Batch:
@@ -90,30 +113,38 @@ class Batch:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._read: dict[str, Entries] = {}
-        self._asked: dict[str, Entries] = {}
+        self._read: dict[str, dict[bytes, Known]] = {}
+        self._asked: dict[str, dict[bytes, Known]] = {}
         self._new: set[str] = set()
 
-    def get(self, code: CodeType) -> Unlinked | None:
-        """Return what *code* was rewritten to before, None if that is not known."""
-        file = code.co_filename
+    def get(self, tree: list[CodeType]) -> Known | None:
+        """Return what *tree*, code with all that is nested in it, was rewritten to; None if that is not known."""
+        file = tree[-1].co_filename
         if file not in self._read:
-            self._read[file] = self._cache.load(file)
+            self._read[file] = self._cache.load(file) or {}
             self._asked[file] = {}
         known = self._read[file]
         if not known:
             return None
-        key = _key_of(code)
-        found = known.get(key)
-        if found is None:
+        try:
+            key = _key_of(tree)
+        except ValueError:
             return None
-        self._asked[file][key] = found
-        return Unlinked.unpack(found)
+        found = known.get(key)
+        if found is not None:
+            self._asked[file][key] = found
+        return found
 
-    def put(self, code: CodeType, unlinked: Unlinked) -> None:
-        """Keep what *code* was rewritten to, after `get` did not find it, until `flush` writes it."""
-        self._asked[code.co_filename][_key_of(code)] = unlinked.pack()
-        self._new.add(code.co_filename)
+    def put(self, tree: list[CodeType], known: Known) -> None:
+        """Keep what *tree* was rewritten to, after `get` did not find it, until `flush` writes it."""
+        file = tree[-1].co_filename
+        if any(map(is_refused, known[0])):
+            return
+        try:
+            self._asked[file][_key_of(tree)] = known
+        except ValueError:
+            return
+        self._new.add(file)
 
     def flush(self) -> None:
         """Write what is new."""
@@ -126,23 +157,34 @@ class Batch:
         self._new.clear()
 
 
-def _key_of(code: CodeType) -> bytes:
-    """Return what identifies *code*: all that goes into its rewriting or is kept with it."""
-    names: list[object] = []
-    if placement.hands_over(code.co_names):  # the names of keyword arguments count
-        names = [constant for constant in code.co_consts if type(constant) is tuple and _are_names(constant)]
-    parts = (
-        *(code.co_code, code.co_linetable, code.co_exceptiontable, code.co_names, code.co_varnames, code.co_cellvars),
-        *(code.co_freevars, code.co_flags, code.co_stacksize, code.co_firstlineno, code.co_argcount),
-        *(code.co_posonlyargcount, code.co_kwonlyargcount, code.co_filename, code.co_name, code.co_qualname),
-        *(len(code.co_consts), names),
+def _plain(constant: object) -> Any:
+    """Return *constant* as the old format of `marshal` can have it."""
+    if type(constant) is CodeType:
+        return None
+    if type(constant) is slice:  # a constant since 3.14
+        return slice.__name__, constant.start, constant.stop, constant.step
+    return tuple(map(_plain, constant)) if type(constant) is tuple else constant
+
+
+def _key_of(tree: list[CodeType]) -> bytes:
+    """Return what identifies the code of *tree*, all that goes into its rewriting or is kept with it; raise ValueError
+    if it has constants that no compiler makes.
+    """
+    return _digest(
+        marshal.dumps(
+            [
+                (
+                    *(code.co_code, code.co_linetable, code.co_exceptiontable, code.co_names, code.co_varnames),
+                    *(code.co_cellvars, code.co_freevars, code.co_flags, code.co_stacksize, code.co_firstlineno),
+                    *(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_filename),
+                    *(code.co_name, code.co_qualname),
+                    [_plain(constant) for constant in code.co_consts],
+                )
+                for code in tree
+            ],
+            _MARSHAL,
+        )
     )
-    data = marshal.dumps(parts, _MARSHAL)
-    return source_hash(1, data) + source_hash(2, data)
-
-
-def _are_names(constants: tuple[object, ...]) -> bool:
-    return all(type(constant) is str for constant in constants)
 
 
 def open_cache(where: str) -> Cache:

@@ -4,101 +4,103 @@ A counter is `itertools.repeat(None, sys.maxsize)`; what is left of it says how 
 reading are single C calls, so with the interpreter's lock no count is lost between threads and a snapshot of all
 counters is atomic.
 
-`Unlinked` code comes in, a `Live` code object with its counters goes out. Linking is needed because code that holds a
-live iterator cannot be marshalled: what is stored has placeholders.
+`Flat` code comes in: rewritten, without counters, taken apart into plain values that can be stored. Live code objects
+and the `Group` that knows what their counters mean go out. What is only needed for reading stays packed until then, and
+the group holds no code: it comes and goes as the program's would.
 """
 
 from __future__ import annotations
 
+import marshal
 import sys
 from _bisect import bisect_right
+from array import array
 from collections import defaultdict
 from functools import partial
-from itertools import repeat
+from itertools import accumulate, repeat
+from types import CodeType
 
 from instrument.flow.conservation import Observation
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE
 from instrument.flow.placement import Plan
 from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf, WasInlined
-from instrument.rewrite.rewriter import Unlinked
+
+try:
+    from zlib import compress, decompress
+except ImportError:  # an interpreter that was built without it
+
+    def compress(data: bytes, /, level: int = 0) -> bytes:  # type: ignore[misc]
+        return data
+
+    def decompress(data: bytes, /) -> bytes:  # type: ignore[misc]
+        return data
+
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from types import CodeType
+    from typing import Any
 
+    from instrument.rewrite.rewriter import Unlinked
+    from instrument.runtime.importer import Origin
+
+    #: What CodeType takes before the constants, constants, names, names of variables, what it takes behind those;
+    #: (place, flat) of the code among the constants; numbers of probes and of exits; size in bytes; names of methods.
+    #: Or a code object that could not be rewritten, and why.
+    Flat = tuple[Any, ...]
 
 FULL = sys.maxsize
 make_counter = partial(repeat, None, FULL)
+
+
+def make_counters(n: int) -> list[repeat[None]]:
+    """Return *n* new counters."""
+    return list(map(repeat, repeat(None, n), repeat(FULL, n)))
+
+
 _left_of = repeat.__length_hint__
 _traceback_of = TracebackOf()
 
-
-#: The original of every code object that was made live, by identity, in whatever session.
-pristine: dict[int, CodeType] = {}
+#: Keys of exits: the number of the group, shifted by this, and a place within the group.
+_SHIFT = 28
+_PLACES = (1 << _SHIFT) - 1
 
 
 class ExitRecords(defaultdict):  # type: ignore[type-arg]
-    """Counters of exceptional exits by place, each made when it is first needed.
+    """Counters of exceptional exits by key, each made when it is first needed; those of all code of one *session*.
 
     Code objects are hashed with their constants, so these are hashable, by identity.
     """
 
-    __slots__ = ()
+    __slots__ = ("session",)
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
 
+    def __init__(self, session: Any) -> None:
+        super().__init__(make_counter)
+        self.session = session
 
-class Live:
-    """A code object that counts: *code*, rewritten from *original* by *plan*, with its counters in place.
 
-    *file* is the `__file__` of the module that it runs in, or None. Its counters are those of the session from *first*
-    to *last*, or *counters* of its own.
-    """
+class Details:
+    """All that reading needs to know of one code object: its Plan, and where its instructions are."""
 
-    __slots__ = (
-        *("_plan", "_units", "code", "counters", "exits", "file", "first", "last", "n_instructions", "original"),
-        "places",
-    )
+    __slots__ = ("file_name", "n_instructions", "name", "places", "plan", "units")
 
-    def __init__(self, original: CodeType, unlinked: Unlinked, file: str | None) -> None:
-        self.original = original
-        self._plan = unlinked.plan
-        self._units = unlinked.units
-        self.n_instructions = unlinked.n_instructions
-        self.places = unlinked.instructions
-        self.file = file
-        self.code = original
-        self.exits: list[ExitRecords] = []
-        self.first = self.last = 0
-        self.counters: list[repeat[None]] = []
-
-    @property
-    def plan(self) -> Plan:
-        """The Plan that the code was rewritten by."""
-        return Plan.unpack(self._plan)
-
-    def link(
-        self,
-        unlinked: Unlinked,
-        constants: tuple[object, ...],
-        probes: Iterable[object],
-        exits: Iterable[object],
-        prepare: object,
+    def __init__(
+        self, plan: tuple[object, ...], units: bytes, places: tuple[int, ...], n_instructions: int, *names: str
     ) -> None:
-        """Make `code` live: *constants* are its own, *probes*, *exits* and *prepare* what stands in for the
-        placeholders.
-        """
-        self.code = unlinked.code.replace(
-            co_consts=(*constants, *probes, *exits, _traceback_of, *map(WasInlined, unlinked.inlinable), prepare)
-        )
+        self.plan = Plan.unpack(plan)
+        self.units = array("I", units)
+        self.places = places
+        self.n_instructions = n_instructions
+        self.file_name, self.name = names
 
     def place_at(self, unit: int) -> tuple[int, bool]:
         """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on
         *unit*.
         """
-        units = self._units
+        units = self.units
         number = bisect_right(units, unit) - 1
         if number < 0:
             return 0, False
@@ -106,20 +108,14 @@ class Live:
         return number if number < n else self.places[number - n], INLINED_CALL_LOSES_LINE and unit != units[number]
 
     def observe(
-        self,
-        counters: Sequence[int],
-        exits: Sequence[dict[int, int]],
-        in_flight: dict[int, int],
+        self, counters: Sequence[int], exits: dict[tuple[int, int], int], in_flight: dict[int, int]
     ) -> Observation:
-        """Return what was seen of this code, with keys and code units turned into places."""
+        """Return what was seen of this code: *exits* by record and code unit, frames *in_flight* by code unit."""
         place_at = self.place_at
-        by_place = []
-        for record in exits:
-            places: dict[tuple[int, bool], int] = {}
-            for key, count in record.items():
-                place = place_at(key // UNITS_TO_KEYS)
-                places[place] = places.get(place, 0) + count
-            by_place.append(places)
+        by_place: list[dict[tuple[int, bool], int]] = [{} for _ in self.plan.exits]
+        for (record, unit), count in exits.items():
+            place = place_at(unit)
+            by_place[record][place] = by_place[record].get(place, 0) + count
         flying: dict[tuple[int, bool], int] = {}
         for unit, count in in_flight.items():
             place = place_at(unit)
@@ -127,7 +123,185 @@ class Live:
         return Observation(counters, by_place, flying, self.n_instructions)
 
 
-def read(counters: Sequence[repeat[None]]) -> list[int]:
+class Group:
+    """Code that was linked together, with numbers from 0 on.
+
+    number      unique in its session
+    file        the `__file__` of the module that the code runs in, or None
+    file_name   the source that it was compiled from
+    first       where its counters begin among those of the session; or `counters` are its own
+    codes       the live code and `originals` that which it was made of, None if others hold them if anyone does
+    origin      what can get the original back, given the number of a code object; or None
+    """
+
+    __slots__ = (
+        *("_known", "_packed", "codes", "counters", "file", "file_name", "first", "keys", "number", "origin"),
+        *("originals", "starts"),
+    )
+
+    def __init__(self, number: int, file: str | None, flats: Sequence[Flat], packed: bytes) -> None:
+        self.number = number
+        self.file = file
+        self.file_name: str = flats[-1][0].co_filename if is_refused(flats[-1]) else flats[-1][4][0]
+        self.first = 0
+        self.counters: list[repeat[None]] = []
+        self.codes: list[CodeType] | None = None
+        self.originals: list[CodeType] | None = None
+        self.origin: Origin | None = None
+        self._packed = packed
+        self._known: dict[int, Details] = {}
+        self.starts = array("I", accumulate((_n_probes(flat) for flat in flats), initial=0))
+        self.keys = array("I", accumulate((_n_keys(flat) for flat in flats), initial=0))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def details(self, index: int) -> Details:
+        """Return what is known of the code numbered *index*."""
+        if index not in self._known:
+            self.unpack((index,))
+        return self._known[index]
+
+    def unpack(self, indices: Iterable[int]) -> None:
+        """Get ready for `details` of *indices*, all in one go."""
+        missing = [index for index in indices if index not in self._known]
+        if missing:
+            packed = marshal.loads(decompress(self._packed))
+            for index in missing:
+                self._known[index] = Details(*packed[index])
+
+    def code_of_probe(self, number: int) -> int:
+        """Return the number of the code that the counter *number* of this group is in."""
+        return bisect_right(self.starts, number) - 1
+
+    def code_at(self, key: int) -> int:
+        """Return the number of the code that *key* belongs to."""
+        return bisect_right(self.keys, key & _PLACES) - 1
+
+    def exit_at(self, key: int) -> tuple[int, int, int]:
+        """Return number of the code, record, and code unit of the exit with *key*."""
+        key &= _PLACES
+        index = self.code_at(key)
+        details = self.details(index)
+        size = (self.keys[index + 1] - self.keys[index]) // max(len(details.plan.exits), 1)
+        record, place = divmod(key - self.keys[index], size)
+        return index, record, place // UNITS_TO_KEYS
+
+
+def is_refused(flat: Flat) -> bool:
+    """Return whether *flat* is code that could not be rewritten, and why."""
+    return len(flat) == 2
+
+
+def _n_probes(flat: Flat) -> int:
+    return 0 if is_refused(flat) else flat[6]
+
+
+def _n_keys(flat: Flat) -> int:
+    return 0 if is_refused(flat) else max(flat[7], 1) * flat[8]
+
+
+def group_of(key: int) -> int:
+    """Return the number of the group that an exit with *key* belongs to."""
+    return key >> _SHIFT
+
+
+def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat], bytes]:
+    """Return *tree*, code with what it was rewritten to or why it was not, innermost first, as plain values: what
+    linking needs, and what reading needs.
+    """
+    number_of = {id(code): number for number, (code, _) in enumerate(tree)}
+    flats: list[Flat] = []
+    details: list[tuple[object, ...] | None] = []
+    for code, made in tree:
+        if isinstance(made, str):
+            flats.append((code, made))
+            details.append(None)
+            continue
+        new = made.code
+        constants = list(code.co_consts)
+        nested = []
+        for place, constant in enumerate(constants):
+            if type(constant) is CodeType and id(constant) in number_of:
+                nested.append((place, number_of[id(constant)]))
+                constants[place] = None
+        flats.append(
+            (
+                (
+                    *(new.co_argcount, new.co_posonlyargcount, new.co_kwonlyargcount, new.co_nlocals),
+                    *(new.co_stacksize, new.co_flags, new.co_code),
+                ),
+                *(tuple(constants), new.co_names, new.co_varnames),
+                (
+                    *(new.co_filename, new.co_name, new.co_qualname, new.co_firstlineno, new.co_linetable),
+                    *(new.co_exceptiontable, new.co_freevars, new.co_cellvars),
+                ),
+                *(tuple(nested), made.n_probes, made.n_exits, len(new.co_code), made.inlinable),
+            )
+        )
+        details.append(
+            (
+                *(made.plan.pack(), made.units.tobytes(), made.instructions, made.n_instructions),
+                *(code.co_filename, code.co_qualname),
+            )
+        )
+    return flats, compress(marshal.dumps(details), 6)
+
+
+def link(
+    flats: Sequence[Flat],
+    group: Group,
+    probes: Sequence[object],
+    exits: Sequence[object] | None,
+    prepare: object,
+    records: ExitRecords,
+) -> list[CodeType]:
+    """Return the live code of *flats*, which become *group*: with *probes* in place, and *exits* if those are called.
+
+    *prepare* is what prepares code that is handed over, *records* are where exits are counted.
+    """
+    made: list[CodeType] = []
+    start = n_exits_before = 0
+    base = group.number << _SHIFT
+    for flat in flats:
+        if len(flat) == 2:
+            made.append(flat[0])
+            continue
+        head, constants, names, variables, rest, nested, n_probes, n_exits, size, inlinable = flat
+        if nested:
+            constants = list(constants)
+            for place, number in nested:
+                constants[place] = made[number]
+        stop = start + n_probes
+        n_keys = n_exits * size
+        stubs = range(base, base + n_keys, size) if exits is None else exits[n_exits_before : n_exits_before + n_exits]
+        made.append(
+            CodeType(  # type: ignore[call-arg]
+                *head,
+                (
+                    *(*constants, *probes[start:stop], *stubs, _traceback_of, prepare),
+                    *(*map(WasInlined, inlinable), records, base),
+                ),
+                names,
+                variables,
+                *rest,
+            )
+        )
+        start = stop
+        n_exits_before += n_exits
+        base += n_keys or size
+    return made
+
+
+def tail_of(code: CodeType) -> tuple[ExitRecords, int] | None:
+    """Return the records and the first key of *code* if it is live, else None."""
+    constants = code.co_consts
+    if len(constants) > 3 and type(constants[-2]) is ExitRecords:
+        return constants[-2], constants[-1]
+    return None
+
+
+def read(counters: Iterable[repeat[None]]) -> list[int]:
     """Return what is left of each of *counters*: a snapshot, atomic under the interpreter's lock."""
     return list(map(_left_of, counters))
 

@@ -17,54 +17,104 @@ import __future__
 
 import builtins
 import marshal
+from _thread import get_ident
+from functools import partial
 from importlib import _bootstrap, _bootstrap_external
 from sys import _getframe  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
-from instrument.runtime.counters import pristine
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from typing import Protocol
 
-    Instrumenter = Callable[[CodeType, dict[str, object], bool], CodeType]
+    Origin = Callable[[], CodeType | None]
+
+    class Instrumenter(Protocol):
+        """What turns code into code that counts."""
+
+        def instrument(
+            self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None
+        ) -> CodeType:
+            """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
+
+        def imported(self, awaited: Import) -> CodeType | None:
+            """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
+
+        def pristine(self, code: CodeType) -> CodeType:
+            """Return what *code* was before."""
 
 _call_with_frames_removed = _bootstrap._call_with_frames_removed  # type: ignore[attr-defined]
 _loader = _bootstrap_external._LoaderBasics  # type: ignore[attr-defined]
 _original = _loader.exec_module
+_compile_original = _bootstrap_external._compile_bytecode  # type: ignore[attr-defined]
 _instrumenters: list[Instrumenter] = []
+#: Modules whose code is being got, by thread.
+_awaited: dict[int, Import] = {}
 
 
-def _instrumented(code: CodeType, module: ModuleType) -> CodeType:
+class Import:
+    """A module that is being imported into *namespace*.
+
+    *origin* gets its code from the loader. If that is read from a file of bytecode, *bytecode* is what it was
+    marshalled to, and *path* the source.
+    """
+
+    __slots__ = ("bytecode", "namespace", "origin", "path")
+
+    def __init__(self, namespace: dict[str, object], origin: Origin) -> None:
+        self.namespace = namespace
+        self.origin = origin
+        self.bytecode: memoryview | None = None
+        self.path = ""
+
+
+def _got_code(awaited: Import) -> CodeType:
+    """Return the code of the module that is *awaited*, instrumented."""
+    thread = get_ident()
+    _awaited[thread] = awaited
+    try:
+        code = awaited.origin()
+    finally:
+        _awaited.pop(thread, None)
+    if code is None:
+        name = awaited.namespace["__name__"]
+        raise ImportError(f"cannot load module {name!r} when get_code() returns None")
     for instrumenter in _instrumenters:
-        code = instrumenter(code, vars(module), True)
+        code = instrumenter.instrument(code, awaited.namespace, awaited)
     return code
 
 
 def exec_module(self, module):  # type: ignore[no-untyped-def]
     """Execute the module."""
-    code = self.get_code(module.__name__)
-    if code is None:
-        raise ImportError(f"cannot load module {module.__name__!r} when get_code() returns None")
-
-    _call_with_frames_removed(exec, _instrumented(code, module), module.__dict__)
+    code = _got_code(Import(module.__dict__, partial(self.get_code, module.__name__)))
+    _call_with_frames_removed(exec, code, module.__dict__)
 
 
-exec_module.__code__ = exec_module.__code__.replace(
-    co_filename=_original.__code__.co_filename, co_firstlineno=_original.__code__.co_firstlineno
-)
-exec_module.__qualname__ = _original.__qualname__
-exec_module.__module__ = _original.__module__
+def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):  # type: ignore[no-untyped-def]
+    """Return the code object in the bytecode *data*, or what was made of it before."""
+    awaited = _awaited.pop(get_ident(), None)
+    if awaited is not None and source_path is not None and len(_instrumenters) == 1:
+        awaited.bytecode, awaited.path = data, source_path
+        code = _instrumenters[0].imported(awaited)
+        if code is not None:
+            return code
+    return _compile_original(data, name, bytecode_path, source_path)
+
+
+for _ours, _theirs in ((exec_module, _original), (_compile_bytecode, _compile_original)):
+    _ours.__code__ = _ours.__code__.replace(
+        co_filename=_theirs.__code__.co_filename, co_firstlineno=_theirs.__code__.co_firstlineno
+    )
+    _ours.__qualname__ = _theirs.__qualname__
+    _ours.__module__ = _theirs.__module__
 
 
 def install(instrumenter: Instrumenter) -> None:
-    """From now on, let *instrumenter* turn the code of every module that is imported, and what is handed over.
-
-    It is given the code, the namespace that it is to run in, and whether it is that of a module.
-    """
+    """From now on, let *instrumenter* turn the code of every module that is imported, and what is handed over."""
     _instrumenters.append(instrumenter)
     _loader.exec_module = exec_module
+    _bootstrap_external._compile_bytecode = _compile_bytecode  # type: ignore[attr-defined]
 
 
 def uninstall(instrumenter: Instrumenter) -> None:
@@ -72,6 +122,7 @@ def uninstall(instrumenter: Instrumenter) -> None:
     _instrumenters.remove(instrumenter)
     if not _instrumenters:
         _loader.exec_module = _original
+        _bootstrap_external._compile_bytecode = _compile_original  # type: ignore[attr-defined]
 
 
 # What programs hand over ##############################################################################################
@@ -116,12 +167,15 @@ def prepare(function: object, source: object, namespace: object) -> object:
         source = _compile(source, mode, caller.f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
     if type(source) is CodeType and isinstance(namespace, dict):
         for instrumenter in _instrumenters:
-            source = instrumenter(source, namespace, False)
+            source = instrumenter.instrument(source, namespace)
     return source
 
 
 def _pristine(source: object) -> object:
-    return pristine.get(id(source), source) if type(source) is CodeType else source
+    if type(source) is CodeType:
+        for instrumenter in _instrumenters:
+            return instrumenter.pristine(source)
+    return source
 
 
 def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | bytes:

@@ -14,7 +14,8 @@ import sys
 from _thread import get_ident
 from _warnings import warn
 from functools import partial
-from gc import get_objects
+from gc import disable, enable, get_objects, isenabled
+from itertools import count
 from sys import _current_frames, _getframe, getrefcount, getswitchinterval, setswitchinterval
 from types import CodeType, FunctionType
 
@@ -23,24 +24,40 @@ from instrument.counts import Counts
 from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import conservation, placement
 from instrument.rewrite import probes, rewriter
-from instrument.rewrite.rewriter import Unlinked
-from instrument.runtime import counters, importer
+from instrument.runtime import importer
 from instrument.runtime.cache import Batch, Cache, open_cache
-from instrument.runtime.counters import Live
+from instrument.runtime.counters import (
+    FULL,
+    ExitRecords,
+    Group,
+    counts_of,
+    flatten,
+    group_of,
+    is_refused,
+    link,
+    make_counters,
+    read,
+    tail_of,
+)
 from instrument.runtime.selection import module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from itertools import repeat
     from types import FrameType
     from typing import Protocol
 
+    from instrument.rewrite.rewriter import Unlinked
+    from instrument.runtime.cache import Known
+    from instrument.runtime.counters import Details, Flat
+    from instrument.runtime.importer import Import, Origin
+
     class Listener(Protocol):
         """What is called when code runs that was rewritten to call, not to count."""
 
-        def passed(self, live: Live, probe: int, frame: FrameType) -> None: ...
-        def raised(self, live: Live, record: int, exception: BaseException, frame: FrameType) -> None: ...
+        def passed(self, code: Details, probe: int, frame: FrameType) -> None: ...
+        def raised(self, code: Details, record: int, exception: BaseException, frame: FrameType) -> None: ...
 
 
 class Session:
@@ -53,49 +70,95 @@ class Session:
         self.placement = where
         self.listeners: list[Listener] = []
         self._listening: set[int] = set()  # threads in a listener: what that runs itself is no event
-        self.lives: list[Live] = []
+        self.groups: dict[int, Group] = {}
+        self._numbers = count(1)
         self.counters: list[repeat[None]] = []
+        self.records = ExitRecords(self)
         #: Code that was handed over, which may be the first of ever new texts: it has counters of its own, and is
-        #: retired some time after the program has let go of it.
-        self.passing: dict[Live, None] = {}
-        self._groups: dict[int, list[Live]] = {}  # what was made for one code object, that used last at the end
-        self._let_go: list[list[Live]] = []
+        #: retired some time after the program has let go of it. By identity of the original; that used last at the end.
+        self.passing: dict[int, Group] = {}
+        self._let_go: list[Group] = []
         self.windows: list[Window] = []
         self.n_readers = 0
         #: Why files are not measured, by file name.
         self.not_measured: dict[str, str] = {}
-        # The twins hold their originals, so no identity is ever that of another code object.
-        self._by_original: dict[int, Live] = {}
-        self._by_code: dict[int, Live] = {}
         self._refused: dict[int, CodeType] = {}
         self._cache: Cache | None = None
 
     # Making code live
     # ##################################################################################################
 
-    def live_code(self, code: CodeType, file: str | None, batch: Batch | None = None) -> CodeType:
-        """Return the twin of *code* that counts, made when it is first asked for; *code* itself if it cannot be
-        rewritten.
+    def live_code(self, code: CodeType, file: str | None) -> CodeType:
+        """Return the twin of *code*, which was handed over, that counts; *code* itself if it cannot be rewritten.
 
-        Code with a *batch* of the cache is here to last, and likely to be met again by other processes.
+        *file* is the `__file__` of the module that it runs in. Code that is handed over again gets the same twin.
         """
-        if id(code) in self._by_code or self._is_unknown_python():
+        plain = self._plain(code)
+        if plain is None:
             return code
-        code = counters.pristine.get(id(code), code)
-        if id(code) in self._refused:
-            return code
-        live = self._by_original.get(id(code))
-        if live is None:
-            live = self._make(code, file, batch)
-        elif id(code) in self._groups:
-            self._groups[id(code)] = self._groups.pop(id(code))
-        return code if live is None else live.code
+        group = self.passing.pop(id(plain), None)
+        if group is None:
+            tree = _tree(plain)
+            group, codes = self._link(*self._rewritten(tree), file, tree, lasts=False)
+            if codes[-1] is plain:
+                return plain
+            group.codes = codes
+            if len(self.passing) >= _N_KEPT:
+                self._let_go.append(self.passing.pop(next(iter(self.passing))))
+                if len(self._let_go) >= _N_KEPT // 8 and not self.n_readers:
+                    self._retire()
+        self.passing[id(plain)] = group
+        assert group.codes is not None
+        return group.codes[-1]
 
-    def batch(self) -> Batch:
-        """Return a new batch of the cache for this placement."""
+    def lasting_code(self, code: CodeType, file: str | None, batch: Batch) -> CodeType:
+        """Return the twin of *code* that counts; *code* itself if it cannot be rewritten.
+
+        Such code is here to last, and other processes are likely to meet it: it is kept in the cache by way of *batch*.
+        """
+        plain = self._plain(code)
+        if plain is None:
+            return code
+        tree = _tree(plain)
+        return self._link(*self._known(tree, batch), file, tree)[1][-1]
+
+    def module_code(self, code: CodeType, file: str | None, awaited: Import) -> CodeType:
+        """Return the twin of *code*, that of the module that is *awaited*."""
+        plain = self._plain(code)
+        if plain is None:
+            return code
+        tree = _tree(plain)
+        batch = Batch(self.cache())
+        if awaited.bytecode is None:
+            known = self._known(tree, batch)
+            batch.flush()
+        else:
+            found = self.cache().module(awaited.path, awaited.bytecode)
+            known = found or batch.get(tree) or self._rewritten(tree)
+            if found is None:
+                self.cache().keep_module(awaited.path, awaited.bytecode, known)
+        originals = None if self.placement in placement.PLACEMENTS else tree
+        return self._link(*known, file, originals, awaited.origin)[1][-1]
+
+    def imported_code(self, awaited: Import, file: str) -> CodeType | None:
+        """Return what counts in place of the bytecode that is *awaited*, if the cache has it."""
+        if self.placement not in placement.PLACEMENTS or self._is_unknown_python() or awaited.bytecode is None:
+            return None
+        known = self.cache().module(awaited.path, awaited.bytecode)
+        return None if known is None else self._link(*known, file, None, awaited.origin)[1][-1]
+
+    def _known(self, tree: list[CodeType], batch: Batch) -> Known:
+        known = batch.get(tree)
+        if known is None:
+            known = self._rewritten(tree)
+            batch.put(tree, known)
+        return known
+
+    def cache(self) -> Cache:
+        """Return the cache for this placement."""
         if self._cache is None:
             self._cache = open_cache(self.placement)
-        return Batch(self._cache)
+        return self._cache
 
     def _is_unknown_python(self) -> bool:
         """Return whether this interpreter is none that we know how to rewrite code for; say so once."""
@@ -105,130 +168,135 @@ class Session:
             warn(f"nothing is measured: this release does not know Python {version}", InstrumentWarning, 2)
         return not probes.SUPPORTED
 
-    def _make(self, code: CodeType, file: str | None, batch: Batch | None) -> Live | None:
-        """Make *code* and all code nested in it live, innermost first, without recursion."""
-        order = [code]
-        for outer in order:
-            order.extend(c for c in outer.co_consts if isinstance(c, CodeType) and id(c) not in self._by_original)
-        made = [
-            self._make_one(inner, file, batch) for inner in reversed(order) if id(inner) not in self._by_original
-        ]
-        if batch is None:
-            self._groups[id(code)] = [live for live in made if live is not None]
-            if len(self._groups) > _N_KEPT:
-                self._let_go.append(self._groups.pop(next(iter(self._groups))))
-                if len(self._let_go) >= _N_KEPT // 8 and not self.n_readers:
-                    self._retire()
-        return made[-1]
+    def _plain(self, code: CodeType) -> CodeType | None:
+        """Return *code* as it was before any session; None if it is to stay as it is."""
+        if self._is_unknown_python():
+            return None
+        tail = tail_of(code)
+        if tail is not None:
+            if tail[0] is self.records and not _is_derived(code, tail[1], self.groups):
+                return None
+            code = pristine(code)
+            if tail_of(code) is not None:
+                return None
+        return None if id(code) in self._refused else code
+
+    def _rewritten(self, tree: list[CodeType]) -> Known:
+        """Return the code of *tree*, rewritten and ready to be linked."""
+        made: list[tuple[CodeType, Unlinked | str]] = []
+        for code in tree:
+            try:
+                flow = placement.graph_of(code, self.placement)
+                made.append((code, rewriter.rewrite(flow, placement.plan(flow, self.placement))))
+            except Exception as error:
+                made.append((code, str(error)))
+        return flatten(made)
+
+    def _link(
+        self,
+        flats: Sequence[Flat],
+        packed: bytes,
+        file: str | None,
+        originals: list[CodeType] | None,
+        origin: Origin | None = None,
+        lasts: bool = True,
+    ) -> tuple[Group, list[CodeType]]:
+        """Return the live code of *flats*, innermost first, and the group that it is."""
+        for flat in flats:
+            if is_refused(flat):
+                code, why = flat
+                self._refused[id(code)] = code
+                self._refuse(code.co_filename, code.co_qualname, why)
+        group = Group(next(self._numbers), file, flats, packed)
+        group.originals = originals
+        group.origin = origin
+        collecting = isenabled()
+        disable()  # nothing here is garbage
+        try:
+            if self.placement in placement.CALLING:
+                counted: list[object] = []
+                recorded: list[object] = []
+                for number, flat in enumerate(flats):
+                    if not is_refused(flat):
+                        counted += [partial(self._passed, group, number, n) for n in range(flat[6])]
+                        recorded += [partial(self._raised, group, number, n) for n in range(flat[7])]
+                codes = link(flats, group, counted, recorded, importer.prepare, self.records)
+            else:
+                counters = make_counters(group.starts[-1])
+                if not lasts:
+                    group.counters = counters
+                elif counters:
+                    self.counters.extend(counters)
+                    # Whatever ran in between may have made more: ours are where they are.
+                    places = range(len(self.counters) - 1, -1, -1)
+                    group.first = next(place for place in places if self.counters[place] is counters[-1])
+                    group.first -= len(counters) - 1
+                codes = link(flats, group, counters, None, importer.prepare, self.records)
+        finally:
+            if collecting:
+                enable()
+        self.groups[group.number] = group
+        return group, codes
 
     def _retire(self) -> None:
         """Forget code that was handed over long ago and is used no more; windows keep what it counted."""
         waiting, self._let_go = self._let_go, []
         with _Undisturbed():  # no thread shall open or read a window meanwhile
-            for group in waiting:
-                if not _is_unused(group):
-                    self._let_go.append(group)
-                    continue
-                for window in self.windows:
-                    window.settle(group)
-                for live in group:
-                    self.passing.pop(live, None)
-                    del self._by_original[id(live.original)], self._by_code[id(live.code)]
-                    del counters.pristine[id(live.code)]
-                    live.code = live.original  # code that holds what holds it would stay
+            retired = [group for group in waiting if _is_unused(group)]
+            self._let_go.extend(group for group in waiting if group not in retired)
+            for window in self.windows:
+                window.settle(retired)
+            for group in retired:
+                del self.groups[group.number]
+            numbers = {group.number for group in retired}
+            for key in [key for key in self.records if group_of(key) in numbers]:
+                del self.records[key]
         if len(self._let_go) >= _N_KEPT // 8:  # most is in use: look at it less often than it grows
-            self._groups.update((id(group[-1].original), group) for group in self._let_go if group)
+            self.passing.update((id(group.originals[-1]), group) for group in self._let_go if group.originals)
             self._let_go = []
 
-    def _make_one(self, code: CodeType, file: str | None, batch: Batch | None) -> Live | None:
-        try:
-            unlinked = self._unlinked(code, batch)
-        except Exception as error:
-            self._refuse(code, error)
-            return None
-        live = Live(code, unlinked, file)
-        constants = tuple(
-            self._by_original[id(c)].code if isinstance(c, CodeType) and id(c) in self._by_original else c
-            for c in code.co_consts
-        )
-        if self.placement not in placement.CALLING:
-            made = [counters.make_counter() for _ in range(unlinked.n_probes)]
-            live.exits = [counters.ExitRecords(counters.make_counter) for _ in range(unlinked.n_exits)]
-            live.link(unlinked, constants, made, live.exits, importer.prepare)
-            if batch is None:
-                live.counters = made
-                self.passing[live] = None
-            elif made:
-                self.counters.extend(made)
-                # Whatever ran in between may have made more: ours are where they are.
-                live.first = next(n for n in range(len(self.counters) - 1, -1, -1) if self.counters[n] is made[0])
-                live.last = live.first + len(made)
-        else:
-            live.link(
-                unlinked,
-                constants,
-                [partial(self._passed, live, number) for number in range(unlinked.n_probes)],
-                [partial(self._raised, live, number) for number in range(unlinked.n_exits)],
-                importer.prepare,
-            )
-        if batch is not None:
-            self.lives.append(live)
-        self._by_original[id(code)] = live
-        self._by_code[id(live.code)] = live
-        counters.pristine[id(live.code)] = code
-        return live
-
-    def _unlinked(self, code: CodeType, batch: Batch | None) -> Unlinked:
-        known = None if batch is None else batch.get(code)
-        if known is not None:
-            return known
-        flow = placement.graph_of(code, self.placement)
-        unlinked = rewriter.rewrite(flow, placement.plan(flow, self.placement))
-        if batch is not None:
-            batch.put(code, unlinked)
-        return unlinked
-
-    def _refuse(self, code: CodeType, error: Exception) -> None:
-        self._refused[id(code)] = code
-        first = code.co_filename not in self.not_measured
-        self.not_measured.setdefault(code.co_filename, f"{code.co_qualname}: {error}")
+    def _refuse(self, file: str, name: str, why: object) -> None:
+        first = file not in self.not_measured
+        self.not_measured.setdefault(file, f"{name}: {why}")
         if first:
-            warn(f"{code.co_filename} is not measured: {code.co_qualname}: {error}", InstrumentWarning, 2)
+            warn(f"{file} is not measured: {name}: {why}", InstrumentWarning, 2)
 
-    def _passed(self, live: Live, probe: int) -> None:
+    def _passed(self, group: Group, number: int, probe: int) -> None:
         # Whatever comes next may run code of the program: `sys._getframe` its audit hooks, for one.
         if (thread := get_ident()) in self._listening:
             return
         self._listening.add(thread)
         try:
             for listener in self.listeners:
-                listener.passed(live, probe, _getframe(1))
+                listener.passed(group.details(number), probe, _getframe(1))
         finally:
             self._listening.discard(thread)
 
-    def _raised(self, live: Live, record: int, exception: BaseException) -> None:
+    def _raised(self, group: Group, number: int, record: int, exception: BaseException) -> None:
         if (thread := get_ident()) in self._listening:
             return
         self._listening.add(thread)
         try:
             for listener in self.listeners:
-                listener.raised(live, record, exception, _getframe(1))
+                listener.raised(group.details(number), record, exception, _getframe(1))
         finally:
             self._listening.discard(thread)
 
     def release_functions(self) -> None:
         """Give every function whose code was exchanged its original back."""
         for thing in get_objects():
-            if type(thing) is FunctionType and id(thing.__code__) in self._by_code:
-                thing.__code__ = self._by_code[id(thing.__code__)].original
+            if type(thing) is FunctionType:
+                tail = tail_of(thing.__code__)
+                if tail is not None and tail[0] is self.records:
+                    thing.__code__ = pristine(thing.__code__)
 
-    def entered_since(self, window: Window, name: str) -> Iterator[Live]:
-        """Yield the code of modules called *name* that ran since *window* was opened."""
-        for live in [*self.lives, *self.passing]:
-            if live.file and module_name(live.file) == name:
-                left = counters.read(live.counters or self.counters[live.first : live.last])
-                if left != window.at_opening.left_of(live) and any(n != counters.FULL for n in left):
-                    yield live
+    def entered_since(self, window: Window, name: str) -> Iterator[str]:
+        """Yield the files of modules called *name* of which code ran since *window* was opened."""
+        for group in list(self.groups.values()):
+            if group.file and module_name(group.file) == name:
+                left = read(group.counters or self.counters[group.first : group.first + group.starts[-1]])
+                if left != window.at_opening.left_of(group) and any(n != FULL for n in left):
+                    yield group.file
 
     # Reading
     # ###########################################################################################################
@@ -237,76 +305,57 @@ class Session:
         """Return what all counters, exits and frames in flight say, as of one moment."""
         alone = len(_current_frames()) == 1
         with _Undisturbed():
-            left = counters.read(self.counters)
+            left = read(self.counters)
             for _ in range(1000):
-                passing = {live: counters.read(live.counters) for live in list(self.passing)}
+                passing = {group.number: read(group.counters) for group in [*self.passing.values(), *self._let_go]}
                 in_flight = self._in_flight()
-                lives = list(self.lives)
-                exits: dict[Live, dict[int, dict[int, int]]] = {}
-                for live in (*lives, *passing):
-                    for number, records in enumerate(live.exits):
-                        if records:
-                            exits.setdefault(live, {})[number] = counters.counts_of(records)
-                again = left if alone else counters.read(self.counters)
+                exits = counts_of(self.records)
+                again = left if alone else read(self.counters)
                 if again == left:
                     break
                 left = again
-        return Snapshot(lives, left, passing, exits, in_flight)
+        return Snapshot(left, passing, exits, in_flight)
 
-    def snapshot_of(self, lives: list[Live]) -> Snapshot:
-        """Return what was counted by *lives*, whose code runs no more and was handed over."""
-        passing = {live: counters.read(live.counters) for live in lives}
-        exits = {
-            live: {number: counters.counts_of(records) for number, records in enumerate(live.exits) if records}
-            for live in lives
-        }
-        return Snapshot([], [], passing, exits, {})
-
-    def _in_flight(self) -> dict[Live, dict[int, int]]:
-        """Return how many frames of each live code object are at each code unit."""
-        found: dict[Live, dict[int, int]] = {}
+    def _in_flight(self) -> dict[tuple[int, int], int]:
+        """Return how many frames of live code are where: by its first key, and code unit."""
+        found: dict[tuple[int, int], int] = {}
         for top in _running_frames():
             frame: FrameType | None = top
             while frame is not None:
-                live = self._by_code.get(id(frame.f_code))
-                if live is not None and frame.f_lasti >= 0:
-                    places = found.setdefault(live, {})
-                    unit = frame.f_lasti >> 1
-                    places[unit] = places.get(unit, 0) + 1
+                tail = tail_of(frame.f_code)
+                if tail is not None and tail[0] is self.records and frame.f_lasti >= 0:
+                    place = tail[1], frame.f_lasti >> 1
+                    found[place] = found.get(place, 0) + 1
                 frame = frame.f_back
         return found
 
 
 class Snapshot:
-    """What was read at one moment, by live code object: what is left of its counters (*left* of all *lives* in one, and
-    of those in *passing*), its *exits* by record, and its frames *in_flight*.
+    """What was read at one moment: what is *left* of the counters of all lasting groups, in one, and of those of the
+    *passing* ones by number; *exits* by key; frames *in_flight* by first key and code unit.
     """
 
-    __slots__ = ("exits", "in_flight", "left", "lives", "passing")
+    __slots__ = ("exits", "in_flight", "left", "passing")
 
     def __init__(
         self,
-        lives: list[Live],
         left: list[int],
-        passing: dict[Live, list[int]],
-        exits: dict[Live, dict[int, dict[int, int]]],
-        in_flight: dict[Live, dict[int, int]],
+        passing: dict[int, list[int]],
+        exits: dict[int, int],
+        in_flight: dict[tuple[int, int], int],
     ) -> None:
-        self.lives = lives
         self.left = left
         self.passing = passing
         self.exits = exits
         self.in_flight = in_flight
 
-    def left_of(self, live: Live) -> list[int]:
-        """Return what is left of the counters of *live*; all, if it did not exist yet."""
-        if live.counters:
-            return self.passing.get(live) or [counters.FULL] * len(live.counters)
-        left = self.left[live.first : live.last]
-        return left if len(left) == live.last - live.first else [counters.FULL] * (live.last - live.first)
-
-
-_NOTHING: dict[int, int] = {}
+    def left_of(self, group: Group) -> list[int]:
+        """Return what is left of the counters of *group*; all, if it did not exist yet."""
+        n = group.starts[-1]
+        if group.counters:
+            return self.passing.get(group.number) or [FULL] * n
+        left = self.left[group.first : group.first + n]
+        return left if len(left) == n else [FULL] * n
 
 
 class Window:
@@ -339,38 +388,57 @@ class Window:
             settled, self._settled = self._settled, {}
             for (file, name), counts in settled.items():
                 yield file, name, counts
-            for live in (*now.lives, *now.passing):
-                counts = self._seen(live, before, now)
-                if counts.lines or counts.entered:
-                    yield live.file, live.original.co_filename, counts
+            yield from self._seen(list(session.groups.values()), before, now)
         finally:
             session.n_readers -= 1
 
-    def settle(self, lives: list[Live]) -> None:
-        """Note what *lives*, which are about to be forgotten, have counted."""
-        now = self.session.snapshot_of(lives)
-        for live in lives:
-            counts = self._seen(live, self._last, now)
-            if counts.lines or counts.entered:
-                key = live.file, live.original.co_filename
-                self._settled[key] = self._settled.get(key, Counts()) + counts
+    def settle(self, groups: list[Group]) -> None:
+        """Note what *groups*, which are about to be forgotten and run no more, have counted."""
+        exits = counts_of(self.session.records)
+        passing = {group.number: read(group.counters) for group in groups}
+        for file, name, counts in self._seen(groups, self._last, Snapshot([], passing, exits, {})):
+            self._settled[file, name] = self._settled.get((file, name), Counts()) + counts
 
-    def _seen(self, live: Live, before: Snapshot, now: Snapshot) -> Counts:
-        """Return what *live* counted between two snapshots."""
-        left, was_left = now.left_of(live), before.left_of(live)
-        exits_now, exits_before = now.exits.get(live), before.exits.get(live, {})
-        flying, flew = now.in_flight.get(live, _NOTHING), before.in_flight.get(live, _NOTHING)
-        if left == was_left and not exits_now and flying == flew:
-            return Counts()
-        fired = [old - new for old, new in zip(was_left, left)]
-        exits = [_NOTHING] * len(live.exits)
-        for record, counted in (exits_now or {}).items():
-            exits[record] = _difference(counted, exits_before.get(record, _NOTHING))
-        try:
-            return conservation.recover(live.plan, live.observe(fired, exits, _difference(flying, flew)))
-        except InstrumentError as error:
-            self.session._refuse(live.original, error)
-            return Counts()
+    def _seen(self, groups: list[Group], before: Snapshot, now: Snapshot) -> Iterator[tuple[str | None, str, Counts]]:
+        """Yield what *groups* counted between two snapshots, for each code object that ran."""
+        exits: dict[int, list[tuple[int, int]]] = {}
+        for key, n in now.exits.items():
+            n -= before.exits.get(key, 0)
+            if n:
+                exits.setdefault(group_of(key), []).append((key, n))
+        flying: dict[int, list[tuple[int, int, int]]] = {}
+        for place in now.in_flight.keys() | before.in_flight.keys():
+            n = now.in_flight.get(place, 0) - before.in_flight.get(place, 0)
+            if n:
+                flying.setdefault(group_of(place[0]), []).append((*place, n))
+        for group in groups:
+            left, was_left = now.left_of(group), before.left_of(group)
+            if left == was_left and group.number not in exits and group.number not in flying:
+                continue
+            ran = {group.code_of_probe(n) for n, (old, new) in enumerate(zip(was_left, left)) if old != new}
+            ran.update(group.code_at(key) for key, _ in exits.get(group.number, ()))
+            ran.update(group.code_at(key) for key, _, _ in flying.get(group.number, ()))
+            group.unpack(ran)
+            exits_of: dict[int, dict[tuple[int, int], int]] = {index: {} for index in ran}
+            for key, n in exits.get(group.number, ()):
+                index, record, unit = group.exit_at(key)
+                exits_of[index][record, unit] = n
+            flying_of: dict[int, dict[int, int]] = {index: {} for index in ran}
+            for key, unit, n in flying.get(group.number, ()):
+                flying_of[group.code_at(key)][unit] = n
+            for index in sorted(ran):
+                part = slice(group.starts[index], group.starts[index + 1])
+                fired = [old - new for old, new in zip(was_left[part], left[part])]
+                details = group.details(index)
+                try:
+                    counts = conservation.recover(
+                        details.plan, details.observe(fired, exits_of[index], flying_of[index])
+                    )
+                except InstrumentError as error:
+                    self.session._refuse(details.file_name, details.name, error)
+                    continue
+                if counts.lines or counts.entered:
+                    yield group.file, details.file_name, counts
 
 
 class _Undisturbed:
@@ -399,27 +467,70 @@ class _Undisturbed:
 _N_KEPT = 512
 
 
-class _Holder:
-    __slots__ = ("code",)
+def _references_of_what_is_held_once() -> int:
+    for thing in [object()]:
+        return getrefcount(thing)
+    raise AssertionError
 
 
-def _references_of_one_holder() -> int:
-    holder = _Holder()
-    holder.code = object()  # type: ignore[attr-defined]
-    return getrefcount(holder.code)  # type: ignore[attr-defined]
+_HELD_ONCE = _references_of_what_is_held_once()
 
 
-_HELD_ONCE = _references_of_one_holder()
-
-
-def _is_unused(group: list[Live]) -> bool:
+def _is_unused(group: Group) -> bool:
     """Return whether nobody but ourselves holds the code of *group*: no function, no frame, no variable."""
+    codes = group.codes or []
     held: dict[int, int] = {}
-    for live in group:
-        for constant in live.code.co_consts:
+    for code in codes:
+        for constant in code.co_consts:
             if type(constant) is CodeType:
                 held[id(constant)] = held.get(id(constant), 0) + 1
-    return all(getrefcount(live.code) <= _HELD_ONCE + held.get(id(live.code), 0) for live in group)
+    for code in codes:  # noqa: SIM110 - a generator would hold it once more
+        if getrefcount(code) > _HELD_ONCE + held.get(id(code), 0):
+            return False
+    return True
+
+
+def _tree(code: CodeType) -> list[CodeType]:
+    """Return *code* and all code nested in it, innermost first."""
+    order = {id(code): code}
+    waiting = [code]
+    for outer in waiting:
+        for inner in outer.co_consts:
+            if type(inner) is CodeType:
+                order.pop(id(inner), None)
+                order[id(inner)] = inner
+                waiting.append(inner)
+    return list(reversed(order.values()))
+
+
+def pristine(code: CodeType) -> CodeType:
+    """Return what *code* was before it was made live; *code* itself if that cannot be had any more."""
+    tail = tail_of(code)
+    if tail is None:
+        return code
+    group: Group | None = tail[0].session.groups.get(group_of(tail[1]))
+    if group is None:
+        return code
+    index = group.code_at(tail[1])
+    originals = group.originals
+    if originals is None:
+        made = group.origin() if group.origin is not None else None
+        originals = _tree(made) if made is not None else []
+        if len(originals) != len(group) or originals[index].co_qualname != group.details(index).name:
+            return code
+    found = originals[index]
+    kept = {name: getattr(code, name) for name in _NAMES if getattr(code, name) != getattr(found, name)}
+    return found.replace(**kept) if kept else found
+
+
+#: What the program may have given another value, by the `replace` of a live code object.
+_NAMES = ("co_filename", "co_name", "co_qualname", "co_firstlineno")
+
+
+def _is_derived(code: CodeType, key: int, groups: dict[int, Group]) -> bool:
+    """Return whether *code* was made of live code by the program, for another file."""
+    group = groups.get(group_of(key))
+    return group is not None and group.file_name != code.co_filename
 
 
 def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
@@ -435,6 +546,8 @@ def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
             ours.add(id(vars(module)))
     chosen: dict[int, tuple[Session | None, str | None]] = {}
     batches: dict[Session, Batch] = {}
+    twins: dict[tuple[Session, str | None, int], CodeType] = {}
+    held: list[CodeType] = []  # so that no identity is that of another code object
     for function in [thing for thing in get_objects() if type(thing) is FunctionType]:
         namespace = id(function.__globals__)
         if namespace in ours:
@@ -449,17 +562,21 @@ def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
                 continue
             where = session(placement.NOTHING)
         if where not in batches:
-            batches[where] = where.batch()
-        live = where.live_code(function.__code__, file, batches[where])
-        if live is not function.__code__:
-            function.__code__ = live
+            batches[where] = Batch(where.cache())
+        code = function.__code__
+        twin = where, file, id(code)
+        if twin not in twins:
+            held.append(code)
+            twins[twin] = where.lasting_code(code, file, batches[where])
+        if twins[twin] is not code:
+            function.__code__ = twins[twin]
     for batch in batches.values():
         batch.flush()
 
 
 def is_live(code: CodeType) -> bool:
     """Return whether *code* is that of a session."""
-    return id(code) in counters.pristine
+    return tail_of(code) is not None
 
 
 def hands_over(code: CodeType) -> bool:
@@ -470,16 +587,6 @@ def hands_over(code: CodeType) -> bool:
             return True
         waiting.extend(constant for constant in inner.co_consts if type(constant) is CodeType)
     return False
-
-
-def _difference(now: dict[int, int], before: dict[int, int]) -> dict[int, int]:
-    if not before:
-        return now
-    return {
-        key: now.get(key, 0) - before.get(key, 0)
-        for key in now.keys() | before.keys()
-        if now.get(key, 0) != before.get(key, 0)
-    }
 
 
 def _running_frames() -> list[FrameType]:

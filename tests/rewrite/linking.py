@@ -36,18 +36,21 @@ def link(code, placement):
     made = plan(graph, placement)
     unlinked = rewrite(graph, made)
     counters = [new_counter() for _ in made.probes]
-    records = [Records(new_counter) for _ in made.exits]
+    size = len(unlinked.code.co_code)
+    bases = [size * number for number, _ in enumerate(made.exits)]
     if placement in CALLING:
         counters = [counter.__next__ for counter in counters]
         # Nothing that keeps what it is called with: a cycle through the constants of code is never collected.
-        records = [id for _ in records]
+        bases = [id for _ in bases]
     constants = (
         *(link(constant, placement) if isinstance(constant, types.CodeType) else constant for constant in code.co_consts),
         *counters,
-        *records,
+        *bases,
         TracebackOf(),
-        *map(WasInlined, made.inlinable),
         lambda function, source, namespace: source,
+        *map(WasInlined, made.inlinable),
+        Records(new_counter),
+        0,
     )
     assert len(constants) == len(unlinked.code.co_consts)
     return unlinked.code.replace(co_consts=constants)

@@ -189,10 +189,11 @@ def failing(act):
     return act()
 
 
-def record(assembly, records):
-    """Return the instructions that record an exit."""
+def record(assembly, records, base=0):
+    """Return the instructions that record an exit, under its place and *base*."""
     return probes.record_exit(
-        assembly.constant(records), assembly.constant(TracebackOf()), assembly.name("tb_lasti"), NOWHERE
+        *(assembly.constant(records), assembly.constant(base), assembly.constant(TracebackOf())),
+        *(assembly.name("tb_lasti"), NOWHERE),
     )
 
 
@@ -477,7 +478,7 @@ def depths(made):
 
 SHAPES = {
     "probe": (probes.probe(0, NOWHERE), 0),
-    "record_exit": (probes.record_exit(0, 1, 0, NOWHERE), 0),
+    "record_exit": (probes.record_exit(0, 1, 2, 0, NOWHERE), 0),
     "call": (probes.call(0, NOWHERE), 0),
     "call with the exception": (probes.call(0, NOWHERE, exception=True), 0),
     "hand over": (probes.prepare_to_hand_over(3, 2, False, 0, NOWHERE), 0),
