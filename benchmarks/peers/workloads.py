@@ -58,6 +58,10 @@ LIBRARIES = {
 
 SUITES = {package.partition("==")[0]: package for package in PACKAGES if not package.startswith("bytecode")}
 
+# What pytest is told, beside where the tests are. Those of click under stress take minutes, and its own settings, which
+# we do without, leave them out.
+SELECTED = {"click": ["-m", "not stress"]}
+
 # Less data, where one loop over all of them takes seconds.
 SMALLER = {
     "docutils": {"without": ["dev", "ref", "user"]},
@@ -114,7 +118,7 @@ def make(group, name, environment):
         source, installed = environment.package(SUITES[name])
         tests, _ = PACKAGES[SUITES[name]]
         return Workload(group, name, "suite", [str(installed), str(source)], [str(installed)], folder=str(source),
-                        arguments=[tests])
+                        arguments=[tests, *SELECTED.get(name, ())])
     file = environment.program(name, **SMALLER.get(name, {}))
     if group == "programs":
         return Workload(group, name, "program", [str(file.parent)], file=str(file), arguments=PROGRAMS[name])
