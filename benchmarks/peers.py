@@ -165,7 +165,7 @@ def parse(words):
     parser.add_argument("--tools", nargs="+", choices=TOOLS, metavar="TOOL", help=f"some of: {', '.join(TOOLS)}")
     parser.add_argument("--workloads", nargs="+", metavar="GROUP/NAME", help="only these; --list shows them all")
     parser.add_argument("--list", action="store_true", help="show the names of all workloads")
-    parser.add_argument("--rounds", type=int, help="how often each tool runs each workload (default: 7; short: 2)")
+    parser.add_argument("--rounds", type=int, help="how often each tool runs each workload (default: 5; short: 2)")
     parser.add_argument("--seconds", type=float, help="CPU time of a plain run (default: 0.5; short: 0.1)")
     parser.add_argument("--short", action="store_true", help="some workloads of each group, shorter runs, fewer rounds")
     parser.add_argument("--smoke", action="store_true", help="does the benchmark work? Two programs, nothing installed")
@@ -186,7 +186,7 @@ def parse(words):
         parser.error(f"there is no package `instrument` in {arguments.instrument}")
     arguments.instrument = str(Path(arguments.instrument).resolve())
     brief = arguments.short or arguments.smoke
-    arguments.rounds = arguments.rounds or (1 if arguments.smoke else 2 if arguments.short else 7)
+    arguments.rounds = arguments.rounds or (1 if arguments.smoke else 2 if arguments.short else 5)
     arguments.seconds = arguments.seconds or (0.02 if arguments.smoke else 0.1 if brief else 0.5)
     return arguments
 

@@ -12,6 +12,9 @@ Everything is installed when it is first asked for, and found there the next tim
 Python is remembered with its reason, and a LookupError with that reason is raised whenever it is asked for.
 """
 
+import contextlib
+import gzip
+import itertools
 import json
 import os
 import re
@@ -118,8 +121,10 @@ class Environment(Bare):
     def install(self, target, *arguments):
         self.pip("install", "--root-user-action=ignore", "--target", str(target), *arguments)
 
-    def program(self, name, without=()):
-        """Return the file of pyperformance's program *name*; of a copy, if the data *without* are to be left out."""
+    def program(self, name, without=(), lines=None):
+        """Return the file of pyperformance's program *name*; or of a copy with less data: without those files and
+        folders of them that are named, and with so many *lines* of each.
+        """
         target = self.folder / "pyperformance"
         self.once("pyperformance", self.folder / "done" / "pyperformance",
                   lambda: self.install(target, "--no-deps", "pyperformance"))
@@ -127,27 +132,35 @@ class Environment(Bare):
         file = target / "pyperformance" / "data-files" / "benchmarks" / f"bm_{folder}" / "run_benchmark.py"
         if not file.exists():
             raise LookupError(f"this pyperformance has no program {folder}")
-        if not without:
+        if not (without or lines):
             return file
         smaller = self.folder / "programs" / file.parent.name
         if not smaller.exists():
             shutil.copytree(file.parent, smaller, ignore=shutil.ignore_patterns("__pycache__", *without))
+            for data in smaller.glob("data/*.*") if lines else ():
+                open_it = gzip.open if data.suffix == ".gz" else open
+                with open_it(data, "rb") as opened:
+                    kept = b"".join(itertools.islice(opened, lines))
+                with open_it(data, "wb") as opened:
+                    opened.write(kept)
         return smaller / file.name
 
-    def library(self, program):
-        """Return the folder with what the program in the folder *program* requires."""
+    def library(self, program, newest=False):
+        """Return the folder with what the program in the folder *program* requires: the versions that pyperformance
+        has fixed, or the *newest*.
+        """
         name = program.name.removeprefix("bm_")
         target = self.folder / "libraries" / name
         requirements = program / "requirements.txt"
 
         def install():
-            try:
-                self.install(target, "-r", str(requirements))
-            except LookupError:
-                # The versions that pyperformance has fixed can be too old for this Python: the newest, then.
-                text = re.sub(r"#.*", "", requirements.read_text(encoding="utf-8"))
+            if not newest:
+                with contextlib.suppress(LookupError):
+                    return self.install(target, "-r", str(requirements))
                 shutil.rmtree(target, ignore_errors=True)
-                self.install(target, *re.findall(r"^([\w.\[\]-]+)", text, re.MULTILINE))
+            # What is fixed can be too old for this Python.
+            text = re.sub(r"#.*", "", requirements.read_text(encoding="utf-8"))
+            return self.install(target, *re.findall(r"^([\w.\[\]-]+)", text, re.MULTILINE))
 
         self.once(f"libraries of {name}", self.folder / "done" / f"library-{name}", install)
         return target

@@ -134,6 +134,8 @@ def compare(tool, told, truth, unsteady):
         file, line = wrong[0]
         found.append(f"{len(wrong)} of {len(true)} counts differ from trace's, such as {Path(file).name}:{line}, "
                      f"{seen.get(wrong[0], 0)} instead of {true.get(wrong[0], 0)}")
+        if unsteady:
+            found.append(f"trace's own differ for {len(unsteady)} other lines from run to run")
     return "; ".join(found) or None
 
 

@@ -62,7 +62,7 @@ def group_table(measurement, group):
     tools = tools_of(measurement, group)
     rounds = max((len(record["seconds"].get("plain", ())) for record in records), default=0)
     lines = [(f"{group}: CPU time as a multiple of the plain run, median of {rounds} rounds and its "
-             f"{'range' if rounds < 4 else 'quartiles'}"), "",
+             f"{'range' if rounds < 4 else 'quartiles'}; slow tools run in each third round"), "",
              f"{'':<24}{'plain s':>8}" + "".join(f"{TOOLS[tool].title:>{WIDTH}}" for tool in tools)]
     for record in records:
         seconds = record["seconds"].get("plain", {}).values()

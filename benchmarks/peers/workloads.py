@@ -44,7 +44,6 @@ LIBRARIES = {
     "pathlib": ([], ["pathlib"]),
     "pickle:pure_python": (["--pure-python", "pickle"], ["pickle"]),
     "pickle:unpickle_pure_python": (["--pure-python", "unpickle"], ["pickle"]),
-    "pprint": ([], ["pprint"]),
     "sqlalchemy_declarative": ([], []),
     "sqlalchemy_imperative": ([], []),
     "sqlglot_v2:optimize": (["optimize"], []),
@@ -59,8 +58,18 @@ LIBRARIES = {
 
 SUITES = {package.partition("==")[0]: package for package in PACKAGES if not package.startswith("bytecode")}
 
-# Names of data that are left out, where one loop over all of them takes seconds.
-LEFT_OUT = {"docutils": ["dev", "ref", "user"]}
+# What pytest is told, beside where the tests are. Those of click under stress take minutes, and its own settings, which
+# we do without, leave them out.
+SELECTED = {"click": ["-m", "not stress"]}
+
+# Less data, where one loop over all of them takes seconds.
+SMALLER = {
+    "docutils": {"without": ["dev", "ref", "user"]},
+    "networkx": {"lines": 20_000},
+    "tomli_loads": {"lines": 2_000},
+}
+# The versions that pyperformance has fixed install, and cannot be imported since 3.12 took distutils away.
+NEWEST = {"django_template", "sympy:str", "sympy:sum"}
 
 # What a short run takes: some of each kind, none of them long.
 SHORT = {
@@ -109,11 +118,11 @@ def make(group, name, environment):
         source, installed = environment.package(SUITES[name])
         tests, _ = PACKAGES[SUITES[name]]
         return Workload(group, name, "suite", [str(installed), str(source)], [str(installed)], folder=str(source),
-                        arguments=[tests])
-    file = environment.program(name, LEFT_OUT.get(name, ()))
+                        arguments=[tests, *SELECTED.get(name, ())])
+    file = environment.program(name, **SMALLER.get(name, {}))
     if group == "programs":
         return Workload(group, name, "program", [str(file.parent)], file=str(file), arguments=PROGRAMS[name])
     arguments, modules = LIBRARIES[name]
-    library = environment.standard(modules) if modules else environment.library(file.parent)
+    library = environment.standard(modules) if modules else environment.library(file.parent, name in NEWEST)
     return Workload(group, name, "program", [str(file.parent), str(library)], [str(library)], forget=modules,
                     file=str(file), arguments=arguments)
