@@ -303,7 +303,7 @@ class _Measurement:
         chosen: Session | None = self.session
         if not self.trace._selects(file):
             chosen = session(placements.NOTHING) if hands_over(code) else None
-        elif file is not None:
+        if file is not None:
             self._decide(file)
         if chosen is None:
             return code
@@ -360,6 +360,7 @@ class _Measurement:
             self.trace._windows.remove(self.window)
             self.trace._take(self.window)
             self.window.close()
+            self.session.keep()
         if self.caller is not None:
             self.session.listeners.remove(self.caller)
             if not self.session.listeners:

@@ -109,52 +109,58 @@ def _digest(data: bytes | memoryview) -> bytes:
 
 
 class Batch:
-    """Code that is made live in one go: each file of *cache* is read once for it, and written once."""
+    """Code that is made live in one go: each file of *cache* is read once for it, and written once.
+
+    A *shelf* is what is kept in one file: code from one source, or what was handed over in one module.
+    """
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._read: dict[str, dict[bytes, Known]] = {}
-        self._asked: dict[str, dict[bytes, Known]] = {}
+        self._read: dict[str, dict[bytes, bytes]] = {}
+        self._asked: dict[str, dict[bytes, bytes]] = {}
         self._new: set[str] = set()
 
-    def get(self, tree: list[CodeType]) -> Known | None:
+    def get(self, tree: list[CodeType], shelf: str) -> Known | None:
         """Return what *tree*, code with all that is nested in it, was rewritten to; None if that is not known."""
-        file = tree[-1].co_filename
-        if file not in self._read:
-            self._read[file] = self._cache.load(file) or {}
-            self._asked[file] = {}
-        known = self._read[file]
-        if not known:
+        if shelf not in self._read:
+            self._read[shelf] = self._cache.load(shelf) or {}
+            self._asked[shelf] = {}
+        kept = self._read[shelf]
+        if not kept:
             return None
         try:
             key = _key_of(tree)
         except ValueError:
             return None
-        found = known.get(key)
-        if found is not None:
-            self._asked[file][key] = found
-        return found
+        if key not in kept:
+            return None
+        self._asked[shelf][key] = kept[key]
+        known: Known = marshal.loads(kept[key])
+        return known
 
-    def put(self, tree: list[CodeType], known: Known) -> None:
+    def put(self, tree: list[CodeType], known: Known, shelf: str) -> None:
         """Keep what *tree* was rewritten to, after `get` did not find it, until `flush` writes it."""
-        file = tree[-1].co_filename
-        if any(map(is_refused, known[0])):
+        asked = self._asked[shelf]
+        if any(map(is_refused, known[0])) or len(asked) >= _LARGEST_SHELF:
             return
         try:
-            self._asked[file][_key_of(tree)] = known
+            asked[_key_of(tree)] = marshal.dumps(known)
         except ValueError:
             return
-        self._new.add(file)
+        self._new.add(shelf)
 
     def flush(self) -> None:
         """Write what is new."""
-        for file in self._new:
-            asked, known = self._asked[file], self._read[file]
+        for shelf in list(self._new):
+            asked, kept = self._asked[shelf], self._read[shelf]
             # Of code that is not there any more a file may keep as much as of code that is.
-            if len(known.keys() - asked.keys()) <= len(asked):
-                asked = {**known, **asked}
-            self._cache.store(file, asked)
+            if len(kept.keys() - asked.keys()) <= len(asked):
+                asked = {**kept, **asked}
+            self._cache.store(shelf, asked)
         self._new.clear()
+
+
+_LARGEST_SHELF = 10_000
 
 
 def _plain(constant: object) -> Any:

@@ -55,10 +55,12 @@ class Ignore:
         modulename = module_name(filename)
         if modulename in self._ignore:
             return not self._ignore[modulename]
-        return self.depends_on_order(modulename) or not self.judge(filename, modulename)
+        # Of other names few have files on both sides.
+        may_turn_out = modulename == "__init__" and self.depends_on_order(modulename)
+        return may_turn_out or not self.judge(filename, modulename)
 
     def depends_on_order(self, modulename: str) -> bool:
         """Return whether files called *modulename* are ignored or not by which of them is called first, and none was
         yet.
         """
-        return modulename == "__init__" and modulename not in self._ignore and bool(self._dirs)
+        return modulename not in self._ignore and bool(self._dirs)

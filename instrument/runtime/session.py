@@ -72,6 +72,7 @@ class Session:
         self._listening: set[int] = set()  # threads in a listener: what that runs itself is no event
         self.groups: dict[int, Group] = {}
         self._numbers = count(1)
+        self._named: dict[str, list[int]] = {}  # numbers of groups by the bare name of their module
         self.counters: list[repeat[None]] = []
         self.records = ExitRecords(self)
         #: Code that was handed over, which may be the first of ever new texts: it has counters of its own, and is
@@ -84,6 +85,7 @@ class Session:
         self.not_measured: dict[str, str] = {}
         self._refused: dict[int, CodeType] = {}
         self._cache: Cache | None = None
+        self._given: Batch | None = None
 
     # Making code live
     # ##################################################################################################
@@ -99,7 +101,10 @@ class Session:
         group = self.passing.pop(id(plain), None)
         if group is None:
             tree = _tree(plain)
-            group, codes = self._link(*self._rewritten(tree), file, tree, lasts=False)
+            if self._given is None:
+                self._given = Batch(self.cache())
+            known = self._known(tree, self._given, f"given in {file}")
+            group, codes = self._link(*known, file, tree, lasts=False)
             if codes[-1] is plain:
                 return plain
             group.codes = codes
@@ -120,7 +125,7 @@ class Session:
         if plain is None:
             return code
         tree = _tree(plain)
-        return self._link(*self._known(tree, batch), file, tree)[1][-1]
+        return self._link(*self._known(tree, batch, plain.co_filename), file, tree)[1][-1]
 
     def module_code(self, code: CodeType, file: str | None, awaited: Import) -> CodeType:
         """Return the twin of *code*, that of the module that is *awaited*."""
@@ -130,11 +135,11 @@ class Session:
         tree = _tree(plain)
         batch = Batch(self.cache())
         if awaited.bytecode is None:
-            known = self._known(tree, batch)
+            known = self._known(tree, batch, plain.co_filename)
             batch.flush()
         else:
             found = self.cache().module(awaited.path, awaited.bytecode)
-            known = found or batch.get(tree) or self._rewritten(tree)
+            known = found or batch.get(tree, plain.co_filename) or self._rewritten(tree)
             if found is None:
                 self.cache().keep_module(awaited.path, awaited.bytecode, known)
         originals = None if self.placement in placement.PLACEMENTS else tree
@@ -147,12 +152,18 @@ class Session:
         known = self.cache().module(awaited.path, awaited.bytecode)
         return None if known is None else self._link(*known, file, None, awaited.origin)[1][-1]
 
-    def _known(self, tree: list[CodeType], batch: Batch) -> Known:
-        known = batch.get(tree)
+    def _known(self, tree: list[CodeType], batch: Batch, shelf: str) -> Known:
+        known = batch.get(tree, shelf)
         if known is None:
             known = self._rewritten(tree)
-            batch.put(tree, known)
+            batch.put(tree, known, shelf)
         return known
+
+    def keep(self) -> None:
+        """Write to the cache what was rewritten of code that was handed over."""
+        if self._given is not None:
+            self._given.flush()
+            self._given = None
 
     def cache(self) -> Cache:
         """Return the cache for this placement."""
@@ -236,6 +247,8 @@ class Session:
             if collecting:
                 enable()
         self.groups[group.number] = group
+        if file:
+            self._named.setdefault(module_name(file), []).append(group.number)
         return group, codes
 
     def _retire(self) -> None:
@@ -292,8 +305,9 @@ class Session:
 
     def entered_since(self, window: Window, name: str) -> Iterator[str]:
         """Yield the files of modules called *name* of which code ran since *window* was opened."""
-        for group in list(self.groups.values()):
-            if group.file and module_name(group.file) == name:
+        for number in list(self._named.get(name, ())):
+            group = self.groups.get(number)
+            if group is not None and group.file:
                 left = read(group.counters or self.counters[group.first : group.first + group.starts[-1]])
                 if left != window.at_opening.left_of(group) and any(n != FULL for n in left):
                     yield group.file

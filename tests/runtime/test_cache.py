@@ -52,8 +52,8 @@ def filled(folder, source=SOURCE):
     """Fill a cache in *folder* and return the one file in it that holds code."""
     cache = Batch(Cache(placement.MINIMAL, str(folder)))
     codes = tree(source)
-    assert cache.get(codes) is None
-    cache.put(codes, rewritten(codes))
+    assert cache.get(codes, "shelf") is None
+    cache.put(codes, rewritten(codes), "shelf")
     cache.flush()
     (made,) = (path for path in folder.rglob("*") if path.is_file() and path.name != "key")
     return made
@@ -61,14 +61,14 @@ def filled(folder, source=SOURCE):
 
 def found(folder, source=SOURCE, where=placement.MINIMAL):
     """Return whether a new batch of the cache in *folder* knows the code of *source*."""
-    return Batch(Cache(where, str(folder))).get(tree(source)) is not None
+    return Batch(Cache(where, str(folder))).get(tree(source), "shelf") is not None
 
 
 def test_another_process_finds_what_was_put(tmp_path):
     """All of an entry comes back: what linking needs, and what reading needs."""
     filled(tmp_path / "cache")
 
-    assert Batch(Cache(placement.MINIMAL, str(tmp_path / "cache"))).get(tree()) == rewritten(tree())
+    assert Batch(Cache(placement.MINIMAL, str(tmp_path / "cache"))).get(tree(), "shelf") == rewritten(tree())
 
 
 def test_a_module_is_found_by_its_bytecode(tmp_path):
@@ -143,8 +143,8 @@ def test_a_file_from_elsewhere_is_passed_over(tmp_path):
     other = tmp_path / "own" / made.parent.name / made.name
     cache = Batch(Cache(placement.MINIMAL, str(tmp_path / "own")))
     codes = tree("x = 1", "/somewhere/else.py")
-    cache.get(codes)
-    cache.put(codes, rewritten(codes))
+    cache.get(codes, "elsewhere")
+    cache.put(codes, rewritten(codes), "elsewhere")
     cache.flush()
     (elsewhere,) = (path for path in other.parent.iterdir() if path != other)
     other.write_bytes(elsewhere.read_bytes())
@@ -174,8 +174,8 @@ def test_a_folder_that_cannot_be_had_is_done_without(tmp_path):
 
     for folder in (tmp_path / "file" / "cache", tmp_path / ("x" * 300), tmp_path / "zero\0"):
         cache = Batch(Cache(placement.MINIMAL, str(folder)))
-        assert cache.get(tree()) is None
-        cache.put(tree(), rewritten(tree()))
+        assert cache.get(tree(), "shelf") is None
+        cache.put(tree(), rewritten(tree()), "shelf")
         cache.flush()
 
 
@@ -184,8 +184,8 @@ def test_code_that_is_gone_does_not_pile_up(tmp_path):
     for version in range(20):
         source = SOURCE.replace("pass", f"a{version} = {version}").replace("item:", f"item > {version}:")
         cache = Batch(Cache(placement.MINIMAL, str(tmp_path)))
-        assert cache.get(tree(source)) is None
-        cache.put(tree(source), rewritten(tree(source)))
+        assert cache.get(tree(source), "shelf") is None
+        cache.put(tree(source), rewritten(tree(source)), "shelf")
         cache.flush()
     (made,) = (path for path in tmp_path.rglob("*") if path.is_file() and path.name != "key")
 
@@ -299,7 +299,7 @@ def test_constants_that_no_compiler_makes_are_not_kept(tmp_path):
     codes = [tree()[-1].replace(co_consts=(object(), *tree()[-1].co_consts[1:]))]
     cache = Batch(Cache(placement.MINIMAL, str(tmp_path)))
 
-    assert cache.get(codes) is None
-    cache.put(codes, rewritten(codes))
+    assert cache.get(codes, "shelf") is None
+    cache.put(codes, rewritten(codes), "shelf")
     cache.flush()
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["key"]
