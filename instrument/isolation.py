@@ -16,9 +16,9 @@ TYPE_CHECKING = False
 
 #: Modules of which the copy gets a fresh one: what it executes, and what keeps state that the program could see, such
 #: as the cache of `re`, the registry of `copyreg`, and the subclasses of abstract base classes. C extensions cannot be
-#: copied and need not be.
+#: copied and need not be; `ast`, which `inspect` imports and we do not call, would add to the subclasses of `_ast.AST`.
 _FRESH = (
-    *("_collections_abc", "abc", "ast", "collections", "contextlib", "copy", "copyreg", "dataclasses", "dis", "enum"),
+    *("_collections_abc", "abc", "collections", "contextlib", "copy", "copyreg", "dataclasses", "dis", "enum"),
     *("functools", "inspect", "keyword", "linecache", "opcode", "operator", "re", "reprlib", "token", "tokenize"),
     *("types", "typing", "weakref"),
 )
