@@ -306,7 +306,7 @@ class _Measurement:
         if file is not None:
             self._decide(file)
         if chosen is None:
-            return code
+            return pristine(code)  # live code that runs elsewhere now
         return chosen.live_code(code, file) if awaited is None else chosen.module_code(code, file, awaited)
 
     def imported(self, awaited: Import) -> CodeType | None:

@@ -161,9 +161,7 @@ def prepare(function: object, source: object, namespace: object) -> object:
     caller = _getframe(1)
     if namespace is None or namespace is function:
         namespace = caller.f_globals
-    if type(source) is CodeType:
-        source = _pristine(source)
-    elif type(source) in (str, bytes) and mode:
+    if type(source) in (str, bytes) and mode:
         source = _compile(source, mode, caller.f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
     if type(source) is CodeType and isinstance(namespace, dict):
         for instrumenter in _instrumenters:
