@@ -157,9 +157,9 @@ class Group:
         return len(self.starts) - 1
 
     def details(self, index: int) -> Details:
-        """Return what is known of the code numbered *index*."""
+        """Return what is known of the code numbered *index*. Who asks for one is likely to ask for all."""
         if index not in self._known:
-            self.unpack((index,))
+            self.unpack(range(len(self)))
         return self._known[index]
 
     def unpack(self, indices: Iterable[int]) -> None:
@@ -168,7 +168,8 @@ class Group:
         if missing:
             packed = marshal.loads(decompress(self._packed))
             for index in missing:
-                self._known[index] = Details(*packed[index])
+                if packed[index] is not None:
+                    self._known[index] = Details(*packed[index])
 
     def code_of_probe(self, number: int) -> int:
         """Return the number of the code that the counter *number* of this group is in."""
