@@ -72,12 +72,13 @@ class Session:
         self._listening: set[int] = set()  # threads in a listener: what that runs itself is no event
         self.groups: dict[int, Group] = {}
         self._numbers = count(1)
-        self._named: dict[str, list[int]] = {}  # numbers of groups by the bare name of their module
+        self._named: dict[str, dict[int, Group]] = {}  # by the bare name of their module
         self.counters: list[repeat[None]] = []
         self.records = ExitRecords(self)
         #: Code that was handed over, which may be the first of ever new texts: it has counters of its own, and is
-        #: retired some time after the program has let go of it. By identity of the original; that used last at the end.
+        #: retired some time after the program has let go of it.
         self.passing: dict[int, Group] = {}
+        self._recent: dict[int, Group] = {}  # by identity of the original; that used last at the end
         self._let_go: list[Group] = []
         self.windows: list[Window] = []
         self.n_readers = 0
@@ -98,7 +99,7 @@ class Session:
         plain = self._plain(code)
         if plain is None:
             return code
-        group = self.passing.pop(id(plain), None)
+        group = self._recent.pop(id(plain), None)
         if group is None:
             tree = _tree(plain)
             if self._given is None:
@@ -108,11 +109,14 @@ class Session:
             if codes[-1] is plain:
                 return plain
             group.codes = codes
-            if len(self.passing) >= _N_KEPT:
-                self._let_go.append(self.passing.pop(next(iter(self.passing))))
+            self.passing[group.number] = group
+            if len(self._recent) >= _N_KEPT:
+                oldest = self._recent.pop(next(iter(self._recent)), None)
+                if oldest is not None:  # no other thread was faster
+                    self._let_go.append(oldest)
                 if len(self._let_go) >= _N_KEPT // 8 and not self.n_readers:
                     self._retire()
-        self.passing[id(plain)] = group
+        self._recent[id(plain)] = group
         assert group.codes is not None
         return group.codes[-1]
 
@@ -248,7 +252,7 @@ class Session:
                 enable()
         self.groups[group.number] = group
         if file:
-            self._named.setdefault(module_name(file), []).append(group.number)
+            self._named.setdefault(module_name(file), {})[group.number] = group
         return group, codes
 
     def _retire(self) -> None:
@@ -260,12 +264,14 @@ class Session:
             for window in self.windows:
                 window.settle(retired)
             for group in retired:
-                del self.groups[group.number]
+                del self.groups[group.number], self.passing[group.number]
+                if group.file:
+                    self._named[module_name(group.file)].pop(group.number, None)
             numbers = {group.number for group in retired}
             for key in [key for key in self.records if group_of(key) in numbers]:
                 del self.records[key]
         if len(self._let_go) >= _N_KEPT // 8:  # most is in use: look at it less often than it grows
-            self.passing.update((id(group.originals[-1]), group) for group in self._let_go if group.originals)
+            self._recent.update((id(group.originals[-1]), group) for group in self._let_go if group.originals)
             self._let_go = []
 
     def _refuse(self, file: str, name: str, why: object) -> None:
@@ -305,9 +311,8 @@ class Session:
 
     def entered_since(self, window: Window, name: str) -> Iterator[str]:
         """Yield the files of modules called *name* of which code ran since *window* was opened."""
-        for number in list(self._named.get(name, ())):
-            group = self.groups.get(number)
-            if group is not None and group.file:
+        for group in list(self._named.get(name, {}).values()):
+            if group.file:
                 left = read(group.counters or self.counters[group.first : group.first + group.starts[-1]])
                 if left != window.at_opening.left_of(group) and any(n != FULL for n in left):
                     yield group.file
@@ -321,7 +326,7 @@ class Session:
         with _Undisturbed():
             left = read(self.counters)
             for _ in range(1000):
-                passing = {group.number: read(group.counters) for group in [*self.passing.values(), *self._let_go]}
+                passing = {number: read(group.counters) for number, group in list(self.passing.items())}
                 in_flight = self._in_flight()
                 exits = counts_of(self.records)
                 again = left if alone else read(self.counters)
