@@ -135,8 +135,8 @@ class Group:
     """
 
     __slots__ = (
-        *("_known", "_packed", "codes", "counters", "file", "file_name", "first", "keys", "number", "origin"),
-        *("originals", "starts"),
+        *("_first_lines", "_known", "_packed", "codes", "counters", "file", "file_name", "first", "keys", "number"),
+        *("origin", "originals", "starts"),
     )
 
     def __init__(self, number: int, file: str | None, flats: Sequence[Flat], packed: bytes) -> None:
@@ -150,6 +150,7 @@ class Group:
         self.origin: Origin | None = None
         self._packed = packed
         self._known: dict[int, Details] = {}
+        self._first_lines = array("l", (0 if is_refused(flat) else flat[4][3] for flat in flats))
         self.starts = array("I", accumulate((_n_probes(flat) for flat in flats), initial=0))
         self.keys = array("I", accumulate((_n_keys(flat) for flat in flats), initial=0))
 
@@ -170,6 +171,12 @@ class Group:
             for index in missing:
                 if packed[index] is not None:
                     self._known[index] = Details(*packed[index])
+
+    def made(self, code: CodeType, key: int) -> bool:
+        """Return whether *code*, which has *key*, is as it was linked: the program may have made other code of it, for
+        another file or other lines.
+        """
+        return code.co_filename == self.file_name and code.co_firstlineno == self._first_lines[self.code_at(key)]
 
     def code_of_probe(self, number: int) -> int:
         """Return the number of the code that the counter *number* of this group is in."""

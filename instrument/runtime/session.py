@@ -189,7 +189,8 @@ class Session:
             return None
         tail = tail_of(code)
         if tail is not None:
-            if tail[0] is self.records and not _is_derived(code, tail[1], self.groups):
+            group = self.groups.get(group_of(tail[1])) if tail[0] is self.records else None
+            if group is not None and group.made(code, tail[1]):
                 return None
             code = pristine(code)
             if tail_of(code) is not None:
@@ -544,12 +545,6 @@ def pristine(code: CodeType) -> CodeType:
 
 #: What the program may have given another value, by the `replace` of a live code object.
 _NAMES = ("co_filename", "co_name", "co_qualname", "co_firstlineno")
-
-
-def _is_derived(code: CodeType, key: int, groups: dict[int, Group]) -> bool:
-    """Return whether *code* was made of live code by the program, for another file."""
-    group = groups.get(group_of(key))
-    return group is not None and group.file_name != code.co_filename
 
 
 def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
