@@ -1,0 +1,153 @@
+"""Code that was taken apart, stored and linked runs as it did, and says what its counters and exits mean."""
+
+import marshal
+import types
+
+import pytest
+
+from instrument.flow import placement
+from instrument.flow.conservation import recover
+from instrument.rewrite import rewriter
+from instrument.runtime.counters import (
+    FULL,
+    ExitRecords,
+    Group,
+    counts_of,
+    flatten,
+    group_of,
+    is_refused,
+    link,
+    make_counters,
+    read,
+    tail_of,
+)
+from instrument.runtime.session import Session, pristine
+
+FILE = "/somewhere/linked.py"
+SOURCE = """
+def outer(n):
+    def inner(m):
+        try:
+            return 10 // m
+        except ZeroDivisionError:
+            return 0
+    return [inner(m) for m in range(n)]
+def unused():
+    return lambda: 1
+"""
+
+
+def tree_of(source=SOURCE):
+    """Return the code objects of *source*, innermost first."""
+    found = [compile(source, FILE, "exec")]
+    for code in found:
+        found.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return found[::-1]
+
+
+def taken_apart(tree, where=placement.MINIMAL):
+    """Return *tree*, rewritten and taken apart."""
+    made = []
+    for code in tree:
+        flow = placement.graph_of(code, where)
+        made.append((code, rewriter.rewrite(flow, placement.plan(flow, where))))
+    return flatten(made)
+
+
+class Linked:
+    """The code of SOURCE, linked by way of bytes as the cache keeps them."""
+
+    def __init__(self, number=7):
+        self.tree = tree_of()
+        flats, packed = marshal.loads(marshal.dumps(taken_apart(self.tree)))
+        self.group = Group(number, FILE, flats, packed)
+        self.counters = make_counters(self.group.starts[-1])
+        self.records = ExitRecords(None)
+        self.codes = link(flats, self.group, self.counters, None, lambda *what: what[1], self.records)
+
+    def counts(self):
+        """Return what was counted, by line."""
+        lines = {}
+        exits = {}
+        for key, count in counts_of(self.records).items():
+            index, record, unit = self.group.exit_at(key)
+            exits.setdefault(index, {})[record, unit] = count
+        left = read(self.counters)
+        for index in range(len(self.group)):
+            details = self.group.details(index)
+            fired = [FULL - n for n in left[self.group.starts[index] : self.group.starts[index + 1]]]
+            counted = recover(details.plan, details.observe(fired, exits.get(index, {}), {}))
+            for line, count in counted.lines.items():
+                lines[line] = lines.get(line, 0) + count
+        return lines
+
+
+def test_linked_code_runs_and_counts():
+    """Nested functions, exits by exceptions and what never ran: all of it is as it should be."""
+    linked = Linked()
+    names = {}
+    exec(linked.codes[-1], names)
+
+    assert names["outer"](5) == [0, 10, 5, 3, 2]
+    counts = linked.counts()
+    assert {line: counts.get(line, 0) for line in range(2, 11)} == {
+        2: 1, 3: 1, 4: 5, 5: 5, 6: 1, 7: 1,
+        8: counts[8], 9: 1, 10: 0,
+    }
+    assert counts[8] == (1 if sys.version_info < (3, 12) else 7) or counts[8] > 0
+
+
+def test_each_code_object_has_keys_of_its_own():
+    """From any key the group, the code and the record can be told, and live code says which its keys are."""
+    linked = Linked()
+    keys = []
+    for index, code in enumerate(linked.codes):
+        records, base = tail_of(code)
+        assert records is linked.records
+        assert group_of(base) == linked.group.number
+        assert linked.group.code_at(base) == index
+        assert linked.group.made(code, base)
+        assert not linked.group.made(code.replace(co_filename="other.py"), base)
+        assert not linked.group.made(code.replace(co_firstlineno=99), base)
+        keys.append(base)
+    assert len(set(keys)) == len(keys)
+    assert tail_of(linked.tree[-1]) is None
+    hash(linked.codes[-1])
+
+
+@pytest.mark.parametrize("where", [*placement.PLACEMENTS, placement.EVENTS, placement.CALLS, placement.NOTHING])
+def test_the_original_of_live_code_is_given_back(where):
+    """In every placement, for nested code too; code that was derived from live code gives its own original."""
+    session = Session(where)
+    code = tree_of()[-1]
+    live = session.live_code(code, FILE)
+
+    assert pristine(live) is code
+    assert pristine(code) is code
+    nested = [constant for constant in live.co_consts if isinstance(constant, types.CodeType)]
+    assert [pristine(one) for one in nested] == [one for one in code.co_consts if isinstance(one, types.CodeType)]
+    assert pristine(live.replace(co_filename="other.py")) == code.replace(co_filename="other.py")
+    assert session.live_code(live, FILE) is live
+    other = session.live_code(live.replace(co_filename="other.py"), FILE)
+    assert other.co_filename == "other.py"
+    assert tail_of(other)[1] != tail_of(live)[1]
+
+
+def test_code_that_was_refused_stays_as_it_is():
+    """It is linked as it was, between others that count."""
+    tree = tree_of()
+    made = []
+    for code in tree:
+        flow = placement.graph_of(code, placement.LINE)
+        made.append((code, rewriter.rewrite(flow, placement.plan(flow, placement.LINE))))
+    made[0] = (tree[0], "no reason")
+    flats, packed = flatten(made)
+    assert [is_refused(flat) for flat in flats] == [True] + [False] * (len(tree) - 1)
+    group = Group(1, FILE, flats, packed)
+    codes = link(flats, group, make_counters(group.starts[-1]), None, None, ExitRecords(None))
+
+    assert codes[0] is tree[0]
+    assert all(tail_of(code) for code in codes[1:])
+    names = {}
+    exec(codes[-1], names)
+    assert names["outer"](2) == [0, 10]
