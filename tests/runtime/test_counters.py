@@ -90,11 +90,9 @@ def test_linked_code_runs_and_counts():
 
     assert names["outer"](5) == [0, 10, 5, 3, 2]
     counts = linked.counts()
-    assert {line: counts.get(line, 0) for line in range(2, 11)} == {
-        2: 1, 3: 1, 4: 5, 5: 5, 6: 1, 7: 1,
-        8: counts[8], 9: 1, 10: 0,
-    }
-    assert counts[8] == (1 if sys.version_info < (3, 12) else 7) or counts[8] > 0
+    looped = counts.pop(8)  # a comprehension: versions differ
+    assert counts == {2: 1, 3: 1, 4: 5, 5: 5, 6: 1, 7: 1, 9: 1}
+    assert looped > 0
 
 
 def test_each_code_object_has_keys_of_its_own():
