@@ -47,6 +47,9 @@ class TracebackOf:
     __slots__ = ()
     __getitem__ = BaseException.__dict__["__traceback__"].__get__
 
+    def __reduce__(self) -> tuple[type[TracebackOf], tuple[()]]:  # not by way of copyreg, which the program may use too
+        return TracebackOf, ()
+
 
 def instruction(name: str, arg: int | None, location: InstrLocation) -> list[ConcreteInstr]:
     """Return the instruction *name* with its inline caches."""
@@ -215,6 +218,9 @@ class WasInlined:
 
     def __init__(self, method: str | None) -> None:
         self.method = method
+
+    def __reduce__(self) -> tuple[type[WasInlined], tuple[str | None]]:
+        return WasInlined, (self.method,)
 
     def __call__(self, thing: object) -> bool:
         if self.method is not None:

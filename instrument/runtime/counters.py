@@ -16,8 +16,10 @@ import sys
 from _bisect import bisect_right
 from array import array
 from collections import defaultdict
+from copyreg import pickle
 from functools import partial
 from itertools import accumulate, repeat
+from os import urandom
 from types import CodeType
 
 from instrument.flow.conservation import Observation
@@ -61,6 +63,15 @@ def make_counters(n: int) -> list[repeat[None]]:
 _left_of = repeat.__length_hint__
 _traceback_of = TracebackOf()
 
+def _reduce_counter(iterator: repeat[object]) -> tuple[object, ...]:
+    if _left_of(iterator) < FULL >> 1:  # not ours: as without us
+        raise TypeError("cannot pickle 'itertools.repeat' object")
+    return make_counter, ()
+
+
+if sys.version_info >= (3, 14):  # iterators cannot be pickled any more, but code with counters is, by value
+    pickle(repeat, _reduce_counter)
+
 #: Keys of exits: the number of the group, shifted by this, and a place within the group.
 _SHIFT = 28
 _PLACES = (1 << _SHIFT) - 1
@@ -80,6 +91,25 @@ class ExitRecords(defaultdict):  # type: ignore[type-arg]
     def __init__(self, session: Any) -> None:
         super().__init__(make_counter)
         self.session = session
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Code may be pickled by value, with copies of its counters: what is unpickled counts for nobody, but in this
+        process it can still be told what it was made of.
+        """
+        number = -1
+        if self.session is not None:
+            if self.session not in _pickled:
+                _pickled.append(self.session)
+            number = _pickled.index(self.session)
+        return _unpickle, (_process, number)
+
+
+_pickled: list[object] = []
+_process = urandom(8)
+
+
+def _unpickle(process: bytes, number: int) -> ExitRecords:
+    return ExitRecords(_pickled[number] if process == _process and number >= 0 else None)
 
 
 class Details:
@@ -304,7 +334,7 @@ def link(
 def tail_of(code: CodeType) -> tuple[ExitRecords, int] | None:
     """Return the records and the first key of *code* if it is live, else None."""
     constants = code.co_consts
-    if len(constants) > 3 and type(constants[-2]) is ExitRecords:
+    if len(constants) > 3 and type(constants[-2]) is ExitRecords and constants[-2].session is not None:
         return constants[-2], constants[-1]
     return None
 

@@ -1,0 +1,35 @@
+import copyreg
+import io
+import itertools
+import pickle
+import types
+
+
+def f(n):
+    try:
+        return 1 // n
+    except ZeroDivisionError:
+        return 0
+
+
+NAMES = "argcount posonlyargcount kwonlyargcount nlocals stacksize flags code consts names varnames filename name qualname".split()
+NAMES += "firstlineno linetable exceptiontable freevars cellvars".split()
+
+
+def reduce_code(code):
+    parts = [getattr(code, "co_" + name) for name in NAMES]
+    return eval, ("__import__('types').CodeType(*parts)", {"parts": parts})
+
+
+class Pickler(pickle.Pickler):
+    dispatch_table = {**copyreg.dispatch_table, types.CodeType: reduce_code}
+
+
+stream = io.BytesIO()
+Pickler(stream).dump(f.__code__)
+g = types.FunctionType(pickle.loads(stream.getvalue()), globals())
+print(g(0), g(1), f(0))
+try:
+    print(next(pickle.loads(pickle.dumps(itertools.repeat(1, 2)))))
+except TypeError as error:
+    print(error)
