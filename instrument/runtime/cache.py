@@ -160,7 +160,7 @@ class Batch:
         self._new.clear()
 
 
-_LARGEST_SHELF = 10_000
+_LARGEST_SHELF = 2_000
 
 
 def _plain(constant: object) -> Any:

@@ -234,8 +234,8 @@ class Session:
                 recorded: list[object] = []
                 for number, flat in enumerate(flats):
                     if not is_refused(flat):
-                        counted += [partial(self._passed, group, number, n) for n in range(flat[6])]
-                        recorded += [partial(self._raised, group, number, n) for n in range(flat[7])]
+                        counted += [_Event(self._passed, group, number, n) for n in range(flat[6])]
+                        recorded += [_Event(self._raised, group, number, n) for n in range(flat[7])]
                 codes = link(flats, group, counted, recorded, importer.prepare, self.records)
             else:
                 counters = make_counters(group.starts[-1])
@@ -348,6 +348,19 @@ class Session:
                     found[place] = found.get(place, 0) + 1
                 frame = frame.f_back
         return found
+
+
+class _Event(partial):  # type: ignore[type-arg]
+    """What a probe calls that does not count. Code may be pickled by value: what is unpickled is heard by nobody."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[object, ...]:  # type: ignore[override]
+        return _Event, (_unheard,)
+
+
+def _unheard(*what: object) -> None:
+    """Do nothing, in place of an event."""
 
 
 class Snapshot:

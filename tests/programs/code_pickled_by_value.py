@@ -2,6 +2,7 @@ import copyreg
 import io
 import itertools
 import pickle
+import sys
 import types
 
 
@@ -17,12 +18,20 @@ NAMES += "firstlineno linetable exceptiontable freevars cellvars".split()
 
 
 def reduce_code(code):
-    parts = [getattr(code, "co_" + name) for name in NAMES]
-    return eval, ("__import__('types').CodeType(*parts)", {"parts": parts})
+    return make_code, tuple([getattr(code, "co_" + name) for name in NAMES])
+
+
+def make_code(*parts):
+    return types.CodeType(*parts)
 
 
 class Pickler(pickle.Pickler):
     dispatch_table = {**copyreg.dispatch_table, types.CodeType: reduce_code}
+
+
+sys.modules["made"] = types.ModuleType("made")
+sys.modules["made"].make_code = make_code
+make_code.__module__ = "made"
 
 
 stream = io.BytesIO()

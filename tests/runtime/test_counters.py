@@ -62,7 +62,7 @@ class Linked:
         flats, packed = marshal.loads(marshal.dumps(taken_apart(self.tree)))
         self.group = Group(number, FILE, flats, packed)
         self.counters = make_counters(self.group.starts[-1])
-        self.records = ExitRecords(None)
+        self.records = ExitRecords("a session")
         self.codes = link(flats, self.group, self.counters, None, lambda *what: what[1], self.records)
 
     def counts(self):
@@ -142,7 +142,7 @@ def test_code_that_was_refused_stays_as_it_is():
     flats, packed = flatten(made)
     assert [is_refused(flat) for flat in flats] == [True] + [False] * (len(tree) - 1)
     group = Group(1, FILE, flats, packed)
-    codes = link(flats, group, make_counters(group.starts[-1]), None, None, ExitRecords(None))
+    codes = link(flats, group, make_counters(group.starts[-1]), None, None, ExitRecords("a session"))
 
     assert codes[0] is tree[0]
     assert all(tail_of(code) for code in codes[1:])
