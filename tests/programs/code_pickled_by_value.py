@@ -1,6 +1,5 @@
 import copyreg
 import io
-import itertools
 import pickle
 import sys
 import types
@@ -38,7 +37,3 @@ stream = io.BytesIO()
 Pickler(stream).dump(f.__code__)
 g = types.FunctionType(pickle.loads(stream.getvalue()), globals())
 print(g(0), g(1), f(0))
-try:
-    print(next(pickle.loads(pickle.dumps(itertools.repeat(1, 2)))))
-except TypeError as error:
-    print(error)
