@@ -143,7 +143,7 @@ class Instructions:
         self.first = ops.index(RESUME, ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else 0)
         #: From here on an exception may be thrown in: the RETURN_GENERATOR of a generator that was never started.
         self.made_by = ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else self.first
-        self.lines = self._lines_of(code, starts)
+        self.lines = self.lines_of(code, starts)
         self.targets = self._targets_of()
         self.table, self.handlers = self._handlers_of(code)
         self._joins: frozenset[int] | None = None
@@ -152,7 +152,8 @@ class Instructions:
         return len(self.ops)
 
     @staticmethod
-    def _lines_of(code: CodeType, starts: list[int]) -> list[int | None]:
+    def lines_of(code: CodeType, starts: list[int]) -> list[int | None]:
+        """Return the line of each instruction of *code*, which begin at *starts*, as tracebacks have it."""
         lines: list[int | None] = []
         index = 0
         n = len(starts)

@@ -179,7 +179,9 @@ def ask_whether_inlined(n_arguments: int, was_inlined: int, location: InstrLocat
 def count_if_inlined(counter: list[ConcreteInstr], location: InstrLocation) -> list[ConcreteInstr]:
     """Return what stands behind such a call: *counter*, the probe, passed only if it was inlined."""
     #                                                           stack: … answer result
-    rows: list[tuple[str, int | None]] = [("SWAP", 2), ("POP_JUMP_IF_FALSE", len(counter))]
+    # An element may be of two code units: a counter behind 255 other constants has an EXTENDED_ARG.
+    n_units = sum(instruction.size for instruction in counter) // 2
+    rows: list[tuple[str, int | None]] = [("SWAP", 2), ("POP_JUMP_IF_FALSE", n_units)]
     return _assemble(rows, location) + counter
 
 

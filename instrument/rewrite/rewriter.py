@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import CodeType
 
-    from bytecode import ConcreteInstr
+    from bytecode import ConcreteBytecode, ConcreteInstr
     from bytecode.concrete import ExceptionTableEntry
     from bytecode.instr import InstrLocation
 
@@ -114,6 +114,7 @@ class _Rewriting:
         self.plan = plan
         code = instructions.code
         self.concrete = bytecode.ConcreteBytecode.from_code(code, extended_arg=True)
+        self.concrete._pack_location = partial(_pack_location, self.concrete)  # type: ignore[method-assign]
         self.units: list[ConcreteInstr] = list(self.concrete)
         n = len(instructions)
         self.out: list[ConcreteInstr] = []
@@ -457,6 +458,31 @@ class _Rewriting:
         return made
 
 
+def _pack_location(
+    concrete: ConcreteBytecode, entries: bytearray, size: int, line: int, location: InstrLocation | None
+) -> None:
+    """Append to *entries* the *location* of *size* code units behind *line*.
+
+    `bytecode` 0.19 writes columns from 128 on into an entry for one line, where only 7 bits of each are left: the entry
+    then reads as two, and lines behind it are wrong (CPython: Objects/locations.md). Such entries take the long form.
+    """
+    if (
+        location is None
+        or location.lineno is None
+        or location.col_offset is None
+        or location.end_col_offset is None
+        or location.end_lineno != location.lineno
+        or location.lineno - line not in (1, 2)
+        or max(location.col_offset, location.end_col_offset) < 128
+    ):
+        type(concrete)._pack_location(concrete, entries, size, line, location)
+        return
+    entries.append(concrete._pack_location_header(14, size))
+    entries += concrete._encode_location_svarint(location.lineno - line)
+    for number in (0, location.col_offset + 1, location.end_col_offset + 1):
+        entries += concrete._encode_location_varint(number)
+
+
 _KEPT = (
     *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_varnames", "co_cellvars"),
     *("co_freevars", "co_filename", "co_name", "co_qualname", "co_firstlineno"),
@@ -510,6 +536,9 @@ def _wrong_position(code: CodeType, made: CodeType, before: Instructions, places
     for index, (place, unit) in enumerate(zip(places, before.units)):
         if positions[place : place + 1] != expected[unit : unit + 1] and not takes_no_space(before, index):
             return "positions differ"
+    for index, (line, found) in enumerate(zip(before.lines, before.lines_of(made, places))):
+        if line != found and not takes_no_space(before, index):
+            return "lines differ"
     return ""
 
 
