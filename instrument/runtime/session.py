@@ -355,7 +355,7 @@ class _Event(partial):  # type: ignore[type-arg]
 
     __slots__ = ()
 
-    def __reduce__(self) -> tuple[object, ...]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[object, ...]:
         return _Event, (_unheard,)
 
 
