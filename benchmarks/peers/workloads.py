@@ -14,7 +14,7 @@ are to be measured are found in copies, made for the run.
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from no_harm import PACKAGES
+from no_harm import PACKAGES, SELECTED
 
 MICRO = Path(__file__).resolve().parent.parent / "micro"
 
@@ -57,10 +57,6 @@ LIBRARIES = {
 }
 
 SUITES = {package.partition("==")[0]: package for package in PACKAGES if not package.startswith("bytecode")}
-
-# What pytest is told, beside where the tests are. Those of click under stress take minutes, and its own settings, which
-# we do without, leave them out.
-SELECTED = {"click": ["-m", "not stress"]}
 
 # Less data, where one loop over all of them takes seconds.
 SMALLER = {
