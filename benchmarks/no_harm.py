@@ -254,8 +254,8 @@ def told_by_pytest(placement, source, installed, tests, selected, timeout):
     report = source.parent.parent / f"{placement}.xml"
     report.unlink(missing_ok=True)
     # Test modules come through the import system, and are rewritten by us, not by pytest: --assert=plain.
-    arguments = [tests, *selected, "--assert=plain", f"--junitxml={report}", "-p", "no:cacheprovider", "-p", "no:xdist", "-q",
-                 "-o", "addopts=", "--continue-on-collection-errors"]
+    arguments = [tests, *selected, "--assert=plain", f"--junitxml={report}", "-p", "no:cacheprovider", "-p", "no:xdist",
+                 "-q", "-o", "addopts=", "--continue-on-collection-errors"]
     # The package's own lines and its tests', not the many of pytest and of the standard library.
     answer = call(placement, "pytest", str(source.parent.parent), arguments, source, timeout, path=[str(installed)])
     if isinstance(answer, str):
