@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from instrument.rewrite.rewriter import Unlinked
     from instrument.runtime.importer import Origin
+    from instrument.runtime.sources import Source
 
     #: What CodeType takes before the constants, constants, names, names of variables, what it takes behind those;
     #: (place, flat) of the code among the constants; numbers of probes and of exits; size in bytes; names of methods.
@@ -162,11 +163,13 @@ class Group:
     first       where its counters begin among those of the session; or `counters` are its own
     codes       the live code and `originals` that which it was made of, None if others hold them if anyone does
     origin      what can get the original back, given the number of a code object; or None
+    module      the name of the module that the code runs in, and
+    source      the text that it was compiled from; None where nobody asked for them
     """
 
     __slots__ = (
         *("_first_lines", "_known", "_packed", "codes", "counters", "file", "file_name", "first", "keys", "number"),
-        *("origin", "originals", "starts"),
+        *("module", "origin", "originals", "source", "starts"),
     )
 
     def __init__(self, number: int, file: str | None, flats: Sequence[Flat], packed: bytes) -> None:
@@ -178,6 +181,8 @@ class Group:
         self.codes: list[CodeType] | None = None
         self.originals: list[CodeType] | None = None
         self.origin: Origin | None = None
+        self.module: str | None = None
+        self.source: Source | None = None
         self._packed = packed
         self._known: dict[int, Details] = {}
         self._first_lines = array("l", (0 if is_refused(flat) else flat[4][3] for flat in flats))
@@ -207,6 +212,14 @@ class Group:
         another file or other lines.
         """
         return code.co_filename == self.file_name and code.co_firstlineno == self._first_lines[self.code_at(key)]
+
+    def first_line(self, index: int) -> int:
+        """Return the first line of the code numbered *index*."""
+        return self._first_lines[index]
+
+    def rewritten(self) -> bytes:
+        """Return what tells this code from other code that was compiled from a file of this name."""
+        return self._packed
 
     def code_of_probe(self, number: int) -> int:
         """Return the number of the code that the counter *number* of this group is in."""
