@@ -194,18 +194,24 @@ class Group:
 
     def details(self, index: int) -> Details:
         """Return what is known of the code numbered *index*. Who asks for one is likely to ask for all."""
-        if index not in self._known:
-            self.unpack(range(len(self)))
-        return self._known[index]
+        known = self._known.get(index)
+        return known if known is not None else self.unpack(range(len(self)))[index]
 
-    def unpack(self, indices: Iterable[int]) -> None:
-        """Get ready for `details` of *indices*, all in one go."""
+    def unpack(self, indices: Iterable[int]) -> dict[int, Details]:
+        """Get ready for `details` of *indices*, all in one go; return those that are new."""
+        new: dict[int, Details] = {}
         missing = [index for index in indices if index not in self._known]
         if missing:
             packed = marshal.loads(decompress(self._packed))
             for index in missing:
                 if packed[index] is not None:
-                    self._known[index] = Details(*packed[index])
+                    new[index] = Details(*packed[index])
+            self._known.update(new)
+        return new
+
+    def forget(self, index: int) -> None:
+        """Forget what `details` of *index* needs, until it is asked for again."""
+        self._known.pop(index, None)
 
     def made(self, code: CodeType, key: int) -> bool:
         """Return whether *code*, which has *key*, is as it was linked: the program may have made other code of it, for

@@ -19,6 +19,8 @@ import os
 import sys
 from time import monotonic, perf_counter, sleep, time
 
+from instrument.data.store import ProcessInfo, Writer
+from instrument.errors import DataGoneError
 from instrument.flow import placement
 from instrument.runtime import process
 from instrument.runtime.background import Background
@@ -34,29 +36,25 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.config import Settings
-    from instrument.data.store import Writer
     from instrument.runtime.totals import FileKey, Series, Total
 
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _getpid = os.getpid
 #: For so long we work before others get their turn, in seconds, and for so long we then rest: others do not need longer
 #: to wake up.
-_AT_A_STRETCH = 0.001
+_AT_A_STRETCH = 0.002
 _REST = 0.0001
 #: What asks a process to write what it has counted: a file of this name, in the directory of the data. While it is
 #: answered it has the second name, then none; or the third if nothing could be written.
 REQUEST, ANSWERING, FAILED = "flush", "flushing", "failed"
 
 
-def request_path(directory: str, host: str, pid: int, what: str) -> str:
-    """Return the path of the file by which the process *pid* on *host* is asked to write what it has counted."""
-    return f"{directory}{os.sep}{host}-{pid}.{what}"
+def request_path(writer: Writer) -> str:
+    """Return where a process is asked to write what it has counted, which *writer* does: all but the end of the path.
 
-
-def host_name() -> str:
-    """Return the name of this machine, as it is in names of files."""
-    name = _system.uname().nodename if hasattr(_system, "uname") else os.environ.get("COMPUTERNAME", "")
-    return "".join(letter if letter.isalnum() or letter in ".-_" else "_" for letter in name) or "localhost"
+    That of the data file up to the number of the process: the rest cannot be known before there is one.
+    """
+    return writer.path.rsplit("-", 2)[0] + "."
 
 
 class Recorder:
@@ -80,14 +78,13 @@ class Recorder:
         #: What was counted when it was last reset.
         self._forgotten: tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]] = {}, {}
         self._reading = Reading(self._session, self._pause)
-        self._writer: Writer | None = None
+        self._writer = Writer(self.settings.directory, ProcessInfo.current())
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
-        self._started = time()
         self._next = monotonic() + self.settings.flush
         self._turn = perf_counter()
         self._is_pressed = False
-        self._request = request_path(self.settings.directory, host_name(), _getpid(), "")
+        self._request = request_path(self._writer)
 
     # What others ask for
 
@@ -202,7 +199,11 @@ class Recorder:
         try:
             complete = self._take()
             if complete:
-                self._write(how)
+                try:
+                    self._write(how)
+                except DataGoneError:  # the next one makes a new file
+                    self._totals.mark_all()
+                    self._write(how)
                 self._has_failed = False
         except Exception as error:
             self._complain(error)
@@ -225,28 +226,25 @@ class Recorder:
 
     def _write(self, how: str) -> None:
         """Write the totals that have changed since they were written."""
-        not_measured = self._session.not_measured
+        not_measured = dict(self._session.not_measured)
         has_news = len(not_measured) != self._n_not_measured or any(
             series.changed for kind in (self._totals.lines, self._totals.functions) for series in kind.values()
         )
         if not has_news and not (how and self._has_written):
             return
-        if self._writer is None:
-            self._writer = _writer(self.settings.directory, self._started)
         taken: list[tuple[Series, set[object]]] = []
-        n = len(not_measured)
         try:
             self._writer.write(
                 self._changed(self._totals.lines, taken),  # type: ignore[arg-type]
                 self._changed(self._totals.functions, taken),  # type: ignore[arg-type]
-                dict(not_measured),
+                not_measured,
                 how,
             )
         except BaseException:
             for series, changed in taken:
                 series.changed |= changed
             raise
-        self._n_not_measured = n
+        self._n_not_measured = len(not_measured)
         self._has_written = True
 
     def _changed(
@@ -297,12 +295,6 @@ class Recorder:
         self._reading.close()
         self._begin()
         self._background.after_fork_in_child()
-
-
-def _writer(directory: str, started: float) -> Writer:
-    from instrument.data.store import ProcessInfo, Writer
-
-    return Writer(directory, ProcessInfo.of_this_process(started))
 
 
 _recorders: list[Recorder] = []

@@ -64,6 +64,8 @@ class Reading:
         self._n_exits = 0
         self._exits: dict[int, int] = {}
         self._flying: dict[int, dict[tuple[int, int], int]] = {}
+        #: What was unpacked to be read; what did not run again is packed up.
+        self._unpacked: set[tuple[Group, int]] = set()
         self._note_exits()
         for key, counter in list(session.records.items()):
             self._exits[key] = FULL - _left_of(counter)
@@ -84,10 +86,13 @@ class Reading:
         try:
             while self._settled:
                 yield self._settled.pop()
+            unpacked, self._unpacked = self._unpacked, set()
             for piece in _pieces(self._changed()):
                 if not self._pause():
                     break
                 yield from self._recovered(self._read(piece))
+            for group, index in unpacked - self._unpacked:
+                group.forget(index)
         finally:
             self.session.n_readers -= 1
 
@@ -249,6 +254,7 @@ class Reading:
                 self._pause()
             group = one.group
             details = group.details(one.index)
+            self._unpacked.add((group, one.index))
             exits: dict[tuple[int, int], int] = {}
             for key, n in one.exits.items():
                 _, record, unit = group.exit_at(key)
@@ -322,6 +328,13 @@ class Totals:
             functions.add(function, counts.entered, now)
 
 
+    def mark_all(self) -> None:
+        """Let all count as changed."""
+        for kind in (self.lines, self.functions):
+            for series in kind.values():
+                series.mark_all()
+
+
 class Series:
     """Totals by line, or by function: plain numbers in arrays, which cost the garbage collector nothing."""
 
@@ -347,6 +360,10 @@ class Series:
             self._n[place] += n
             self._last[place] = now
         self.changed.add(key)
+
+    def mark_all(self) -> None:
+        """Let all count as changed."""
+        self.changed.update(self._places)
 
     def totals(self, keys: Iterable[object]) -> dict[object, Total]:
         """Return the totals of *keys*."""
