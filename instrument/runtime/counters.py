@@ -154,6 +154,11 @@ class Details:
         return Observation(counters, by_place, flying, self.n_instructions)
 
 
+def unpack(packed: bytes) -> Details:
+    """Return the Details that were *packed*."""
+    return Details(*marshal.loads(packed))
+
+
 class Group:
     """Code that was linked together, with numbers from 0 on.
 
@@ -202,12 +207,23 @@ class Group:
         new: dict[int, Details] = {}
         missing = [index for index in indices if index not in self._known]
         if missing:
-            packed = marshal.loads(decompress(self._packed))
-            for index in missing:
-                if packed[index] is not None:
-                    new[index] = Details(*packed[index])
+            packed = self.packed()
+            new = {index: unpack(packed[index]) for index in missing if packed[index] is not None}  # type: ignore[arg-type]
             self._known.update(new)
         return new
+
+    def packed(self) -> list[bytes | None]:
+        """Return what `unpack` makes the Details of each code object of; None if it could not be rewritten."""
+        packed: list[bytes | None] = marshal.loads(decompress(self._packed))
+        return packed
+
+    def knows(self, index: int) -> bool:
+        """Return whether the Details of the code numbered *index* are at hand."""
+        return index in self._known
+
+    def keep(self, index: int, details: Details) -> None:
+        """Keep *details*, those of the code numbered *index*, until it is forgotten."""
+        self._known[index] = details
 
     def forget(self, index: int) -> None:
         """Forget what `details` of *index* needs, until it is asked for again."""
@@ -269,7 +285,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
     """
     number_of = {id(code): number for number, (code, _) in enumerate(tree)}
     flats: list[Flat] = []
-    details: list[tuple[object, ...] | None] = []
+    details: list[bytes | None] = []
     for code, made in tree:
         if isinstance(made, str):
             flats.append((code, made))
@@ -296,10 +312,13 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
                 *(tuple(nested), made.n_probes, made.n_exits, len(new.co_code), made.inlinable),
             )
         )
+        # One by one: whoever reads while the program runs does not hold it up for long.
         details.append(
-            (
-                *(made.plan.pack(), made.units.tobytes(), made.instructions, made.n_instructions),
-                *(code.co_filename, code.co_qualname),
+            marshal.dumps(
+                (
+                    *(made.plan.pack(), made.units.tobytes(), made.instructions, made.n_instructions),
+                    *(code.co_filename, code.co_qualname),
+                )
             )
         )
     return flats, compress(marshal.dumps(details), 6)

@@ -19,7 +19,7 @@ from sys import _current_frames  # held: the program may put something else in i
 from instrument.counts import Counts
 from instrument.errors import InstrumentError
 from instrument.flow import conservation
-from instrument.runtime.counters import FULL, group_of
+from instrument.runtime.counters import FULL, group_of, unpack
 from instrument.runtime.session import Undisturbed
 
 TYPE_CHECKING = False
@@ -64,8 +64,8 @@ class Reading:
         self._n_exits = 0
         self._exits: dict[int, int] = {}
         self._flying: dict[int, dict[tuple[int, int], int]] = {}
-        #: What was unpacked to be read; what did not run again is packed up.
-        self._unpacked: set[tuple[Group, int]] = set()
+        #: What ran when it was read last: what runs again is likely to go on, and stays unpacked.
+        self._ran: set[tuple[Group, int]] = set()
         self._note_exits()
         for key, counter in list(session.records.items()):
             self._exits[key] = FULL - _left_of(counter)
@@ -86,13 +86,17 @@ class Reading:
         try:
             while self._settled:
                 yield self._settled.pop()
-            unpacked, self._unpacked = self._unpacked, set()
+            ran = self._ran
+            self._ran = running = set()
             for piece in _pieces(self._changed()):
                 if not self._pause():
+                    running |= ran
                     break
-                yield from self._recovered(self._read(piece))
-            for group, index in unpacked - self._unpacked:
-                group.forget(index)
+                yield from self._recovered(self._read(piece), ran)
+            else:
+                for group, index in ran - running:
+                    self._pause()
+                    group.forget(index)
         finally:
             self.session.n_readers -= 1
 
@@ -102,7 +106,7 @@ class Reading:
         for group in groups:
             spans: list[Span] = [(group, 0, len(group))]
             exits = self._exits_now(spans)
-            self._settled.extend(self._recovered(self._commit(spans, [_left(group.counters)], exits, {}), False))
+            self._settled.extend(self._recovered(self._commit(spans, [_left(group.counters)], exits, {}), set(), False))
             self._passing.pop(group.number, None)
             for key in self._exits_of.pop(group.number, ()):
                 self._exits.pop(key, None)
@@ -242,30 +246,40 @@ class Reading:
             if not places:
                 del self._flying[number]
 
-    def _recovered(self, seen: list[_Seen], pausing: bool = True) -> Iterator[tuple[Group, int, Counts]]:
-        """Yield the counts that follow from what was *seen*."""
-        by_group: dict[Group, list[int]] = {}
+    def _recovered(
+        self, seen: list[_Seen], ran: set[tuple[Group, int]], pausing: bool = True
+    ) -> Iterator[tuple[Group, int, Counts]]:
+        """Yield the counts that follow from what was *seen*; *ran* is what ran before, too."""
+        last: Group | None = None
+        packed: list[bytes | None] = []
         for one in seen:
-            by_group.setdefault(one.group, []).append(one.index)
-        for group, indices in by_group.items():
-            group.unpack(indices)
-        for one in seen:
+            group, index = one.group, one.index
             if pausing:
                 self._pause()
-            group = one.group
-            details = group.details(one.index)
-            self._unpacked.add((group, one.index))
-            exits: dict[tuple[int, int], int] = {}
-            for key, n in one.exits.items():
-                _, record, unit = group.exit_at(key)
-                exits[record, unit] = n
-            try:
-                counts = conservation.recover(details.plan, details.observe(one.fired, exits, one.in_flight))
-            except InstrumentError as error:
-                self.session.refuse(details.file_name, details.name, error)
-                continue
-            if counts.lines or counts.entered:
-                yield group, one.index, counts
+                self._ran.add((group, index))
+            if not group.knows(index):
+                if group is not last:
+                    last, packed = group, group.packed()
+                group.keep(index, unpack(packed[index]))  # type: ignore[arg-type]
+            counts = self._recover(one)
+            if counts is not None and (counts.lines or counts.entered):
+                yield group, index, counts
+            if (group, index) not in ran:
+                group.forget(index)
+
+    def _recover(self, one: _Seen) -> Counts | None:
+        """Return the counts that follow from what was seen of *one* code object, None if they contradict each other."""
+        group = one.group
+        details = group.details(one.index)
+        exits: dict[tuple[int, int], int] = {}
+        for key, n in one.exits.items():
+            _, record, unit = group.exit_at(key)
+            exits[record, unit] = n
+        try:
+            return conservation.recover(details.plan, details.observe(one.fired, exits, one.in_flight))
+        except InstrumentError as error:
+            self.session.refuse(details.file_name, details.name, error)
+            return None
 
 
 class _Seen:
