@@ -105,7 +105,12 @@ def to_text(value: str) -> str | bytes:
 
 def from_text(value: str | bytes) -> str:
     """Return the text that is kept as *value*."""
-    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:  # not of ours
+        return value.decode("utf-8", "backslashreplace")
 
 
 def _has_surrogates(value: str) -> bool:

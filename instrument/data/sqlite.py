@@ -10,6 +10,7 @@ be initialised again.) It takes one thing from Python, `functools.lru_cache`, an
 
 from __future__ import annotations
 
+import os
 import sys
 from _frozen_importlib import BuiltinImporter, module_from_spec
 from _frozen_importlib_external import PathFinder
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+_fsencode, _IS_WINDOWS = os.fsencode, os.name == "nt"
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
 _loaded: list[Any] = []
 
 
@@ -68,7 +71,15 @@ def version() -> tuple[int, ...]:
     return tuple(map(int, load().sqlite_version.split(".")))
 
 
-def connect(database: str, *, timeout: float = 5.0, uri: bool = False) -> Connection:
-    """Return a connection to *database* that leaves transactions to its user."""
-    connection: Connection = load().connect(database, timeout=timeout, isolation_level=None, uri=uri)
+def uri(path: str, mode: str = "rw") -> str:
+    """Return what SQLite knows the file at *path* by, whatever bytes its name has; it is never created."""
+    data = _fsencode(path)
+    if _IS_WINDOWS:
+        data = b"/" + data.replace(b"\\", b"/")
+    return "file:" + "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in data) + f"?mode={mode}"
+
+
+def connect(path: str, *, timeout: float = 5.0) -> Connection:
+    """Return a connection to the database at *path*, which must be there; transactions are left to its user."""
+    connection: Connection = load().connect(uri(path), timeout=timeout, isolation_level=None, uri=True)
     return connection

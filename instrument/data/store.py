@@ -35,7 +35,6 @@ _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 # In a tuple, because tools that stop the clock in tests exchange the attributes of modules.
 _clock: tuple[Callable[[], float], ...] = (time.time,)
 _SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"
-_fsencode = os.fsencode
 
 # Rows in one statement. SQLite admits 999 parameters before 3.32, and 32,766 since.
 _ROWS = (1000, 190, 16)
@@ -165,7 +164,7 @@ class Writer:
         _system.close(descriptor)
         renamed = False
         try:
-            connection = sqlite.connect(_uri(self._temporary, "rw"), uri=True)
+            connection = sqlite.connect(self._temporary)
             try:
                 # Nobody sees the file before it is whole: it needs no journal, and is synchronised once, below.
                 connection.execute("PRAGMA journal_mode = OFF")
@@ -199,7 +198,7 @@ class Writer:
             raise DataGoneError(
                 f"the data file {self.path!r} was removed; the next write makes a new one, with all counts"
             ) from error
-        connection = sqlite.connect(_uri(self.path, "rw"), uri=True)
+        connection = sqlite.connect(self.path)
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("BEGIN")
@@ -315,20 +314,11 @@ def _insert(connection: Connection, insert: str, row: str, width: int, rows: Ite
 
 _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._")
-_PATH = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
 
 
 def _in_file_names(text: str) -> str:
     """Return *text* as part of a file name: what could mean something to a file system or a terminal is left out."""
     return "".join(character if character in _NAME else "_" for character in text[:60]).lstrip(".") or "_"
-
-
-def _uri(path: str, mode: str) -> str:
-    """Return what SQLite knows the file at *path* by, whatever bytes its name has; it is never created."""
-    data = _fsencode(path)
-    if _IS_WINDOWS:
-        data = b"/" + data.replace(b"\\", b"/")
-    return "file:" + "".join(chr(byte) if byte in _PATH else f"%{byte:02x}" for byte in data) + f"?mode={mode}"
 
 
 def _host() -> str:

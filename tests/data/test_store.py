@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from instrument.data import schema, store
+from instrument.data import schema
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataError, DataGoneError
 
@@ -79,7 +79,11 @@ def test_totals_replace_what_was_written_before(writer):
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 189, 190, 191, 999, 1000, 1001, 2207])
 def test_any_number_of_rows_is_written(writer, n):
     """Rows go many to a statement; none is lost at the seams."""
-    writer.write([(A, {line: (line + 1, 1.0, 2.0) for line in range(n)})], [(A, {(f"f{i}", i): (i, 1.0, 2.0) for i in range(n)})], {})
+    writer.write(
+        [(A, {line: (line + 1, 1.0, 2.0) for line in range(n)})],
+        [(A, {(f"f{i}", i): (i, 1.0, 2.0) for i in range(n)})],
+        {},
+    )
 
     assert [row[1:3] for row in lines_of(writer.path)] == [(line, line + 1) for line in range(n)]
     assert table(writer.path, "SELECT count(*), sum(count) FROM function") == [(n, n * (n - 1) // 2)]
@@ -98,7 +102,7 @@ def test_a_file_grows_with_new_code_only(writer):
     """Counts that grow for weeks take no more room than at their first flush, but for larger numbers."""
     sizes = []
     for n in range(200):
-        writer.write([(A, {line: (10 ** (n // 12), 1.0, 2.0 + n) for line in range(2000)})], [], {})
+        writer.write([(A, dict.fromkeys(range(2000), (10 ** (n // 12), 1.0, 2.0 + n)))], [], {})
         sizes.append(os.path.getsize(writer.path))
 
     assert sizes[-1] < 2 * sizes[0]
@@ -199,7 +203,7 @@ def test_a_busy_program_does_not_hold_the_writer_up(writer):
     try:
         writer.write([], [], {})
         begin = time.perf_counter()
-        writer.write([(A, {line: (1, 1.0, 2.0) for line in range(20_000)})], [], {})
+        writer.write([(A, dict.fromkeys(range(20000), (1, 1.0, 2.0)))], [], {})
         took = time.perf_counter() - begin
     finally:
         stop.set()
@@ -270,20 +274,22 @@ def small_disk(tmp_path):
     """A folder on a disk of 200 kB."""
     path = tmp_path / "small"
     path.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(path)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(path)], capture_output=True, check=False
+    )
     if done.returncode:
         pytest.skip("only root can mount a file system")
     yield path
     subprocess.run(["umount", str(path)], check=True)
 
 
-MANY = [(A, {line: (1, 1.0, 2.0) for line in range(20_000)})]
+MANY = [(A, dict.fromkeys(range(20000), (1, 1.0, 2.0)))]
 
 
 def test_a_full_disk_at_the_first_write_leaves_nothing(small_disk):
     """Nothing half-written stays, and what fits later is written."""
     writer = Writer(str(small_disk), ProcessInfo.current())
-    with pytest.raises(DataError, match="full|No space"):
+    with pytest.raises(DataError, match=r"full|No space"):
         writer.write(MANY, [], {})
     assert os.listdir(small_disk) == []
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
@@ -294,7 +300,7 @@ def test_a_full_disk_at_a_later_write_leaves_the_previous_state(small_disk):
     """What was saved stays saved, and the writer goes on when there is room again."""
     writer = Writer(str(small_disk), ProcessInfo.current())
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
-    with pytest.raises(DataError, match="full|No space"):
+    with pytest.raises(DataError, match=r"full|No space"):
         writer.write(MANY, [], {})
     assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
     writer.write([(B, {1: (3, 1.0, 1.0)})], [], {})
@@ -384,10 +390,13 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path):
             written = [int(line) for line in process.stdout.read().split()]
         # (SQLite rolls back what was under way when it opens the file.)
         [(flushes,)] = table(path, "SELECT flushes FROM process")
-        states = table(path, "SELECT DISTINCT file.path, count, count(*) FROM line JOIN file ON file.id = file GROUP BY 1, 2")
+        states = table(
+            path, "SELECT DISTINCT file.path, count, count(*) FROM line JOIN file ON file.id = file GROUP BY 1, 2"
+        )
 
         assert flushes in (written[-1], written[-1] + 1)
-        assert dict((path, count) for path, count, _ in states) == {
-            "/src/1.py": flushes, "/src/2.py": flushes - (flushes + 1) % 2
+        assert {path: count for path, count, _ in states} == {
+            "/src/1.py": flushes,
+            "/src/2.py": flushes - (flushes + 1) % 2,
         }
         assert {n for _, _, n in states} == {3000}
