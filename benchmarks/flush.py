@@ -83,8 +83,9 @@ class Clock:
         self.last = now
 
     def __str__(self) -> str:
-        ours, gaps = (", ".join(f"{1000 * gap:.2f}" for gap in sorted(times)[:-4:-1]) for times in (self.ours, self.gaps))
-        return f"{ours or 0} ms by us, {gaps or 0} ms in all"
+        longest = (sorted(times)[:-4:-1] for times in (self.ours, self.gaps))
+        ours, gaps = (", ".join(f"{1000 * gap:.2f}" for gap in times) or "0" for times in longest)
+        return f"{ours} ms by us, {gaps} ms in all"
 
 
 def run(functions: list, clock: Clock, seconds: float, every: int) -> int:

@@ -315,7 +315,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
         # One by one: whoever reads while the program runs does not hold it up for long.
         details.append(
             marshal.dumps(
-                (
+                (  # type: ignore[arg-type]
                     *(made.plan.pack(), made.units.tobytes(), made.instructions, made.n_instructions),
                     *(code.co_filename, code.co_qualname),
                 )

@@ -19,6 +19,7 @@ import os
 import sys
 from time import monotonic, perf_counter, sleep, time
 
+from instrument.data import requests
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataGoneError
 from instrument.flow import placement
@@ -44,17 +45,6 @@ _getpid = os.getpid
 #: to wake up.
 _AT_A_STRETCH = 0.002
 _REST = 0.0001
-#: What asks a process to write what it has counted: a file of this name, in the directory of the data. While it is
-#: answered it has the second name, then none; or the third if nothing could be written.
-REQUEST, ANSWERING, FAILED = "flush", "flushing", "failed"
-
-
-def request_path(writer: Writer) -> str:
-    """Return where a process is asked to write what it has counted, which *writer* does: all but the end of the path.
-
-    That of the data file up to the number of the process: the rest cannot be known before there is one.
-    """
-    return writer.path.rsplit("-", 2)[0] + "."
 
 
 class Recorder:
@@ -84,7 +74,7 @@ class Recorder:
         self._next = monotonic() + self.settings.flush
         self._turn = perf_counter()
         self._is_pressed = False
-        self._request = request_path(self._writer)
+        self._request = requests.place_of(self._writer.path)
 
     # What others ask for
 
@@ -159,31 +149,11 @@ class Recorder:
 
     def _look(self) -> None:
         """See whether something is due."""
-        if self._is_asked():
-            self._answer()
+        if requests.take(self._request):
+            self._flush()
+            requests.answer(self._request, self._has_failed)
         elif monotonic() >= self._next:
             self._flush()
-
-    def _is_asked(self) -> bool:
-        try:
-            _system.stat(self._request + REQUEST)
-        except OSError:
-            return False
-        return True
-
-    def _answer(self) -> None:
-        try:
-            _system.rename(self._request + REQUEST, self._request + ANSWERING)
-        except OSError:
-            return
-        self._flush()
-        try:
-            if not self._has_failed:
-                _system.unlink(self._request + ANSWERING)
-            else:
-                _system.rename(self._request + ANSWERING, self._request + FAILED)
-        except OSError:
-            pass
 
     def _pause(self) -> bool:
         """Let others run if that is due; return whether to go on."""
