@@ -41,6 +41,7 @@ class Selected:
         self.on_live: Callable[[], None] | None = None
         self._since = time()
         self._handed_over: dict[str, Source] = {}
+        self._names: dict[str, str | None] = {}
 
     def begin(self, scope: Selects, lazily: bool) -> None:
         """From now on, make live what *scope* selects, functions that exist already included."""
@@ -66,6 +67,10 @@ class Selected:
             if scope.selects(name, file):
                 return True
         return False
+
+    def name_of(self, file: str) -> str | None:
+        """Return the name of the module of *file*, if code of it was selected."""
+        return self._names.get(file)
 
     def _choose(self, file: str | None, name: str | None) -> Session | None:
         return self.session if self.selects(name, file, "") else None
@@ -111,6 +116,8 @@ class Selected:
         if group is None or group.source is not None:
             return
         group.module = name
+        if file is not None:
+            self._names.setdefault(file, name)
         path = sources.absolute(group.file_name)
         if awaited is not None:
             group.source = sources.imported(path, awaited.identity, awaited.bytecode)
