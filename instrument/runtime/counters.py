@@ -64,6 +64,7 @@ def make_counters(n: int) -> list[repeat[None]]:
 _left_of = repeat.__length_hint__
 _traceback_of = TracebackOf()
 
+
 def _reduce_counter(iterator: repeat[object]) -> tuple[object, ...]:
     if _left_of(iterator) < FULL >> 1:  # not ours: as without us
         raise TypeError("cannot pickle 'itertools.repeat' object")

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     class Instrumenter(Protocol):
         """What turns code into code that counts."""
 
-        def instrument(
-            self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None
-        ) -> CodeType:
+        def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
             """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
 
         def imported(self, awaited: Import) -> CodeType | None:
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
 
         def pristine(self, code: CodeType) -> CodeType:
             """Return what *code* was before."""
+
 
 _call_with_frames_removed = _bootstrap._call_with_frames_removed  # type: ignore[attr-defined]
 _loader = _bootstrap_external._LoaderBasics  # type: ignore[attr-defined]
