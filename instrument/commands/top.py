@@ -59,7 +59,7 @@ def execute(options: argparse.Namespace) -> int:
                 size = shutil.get_terminal_size()
                 n = options.n or max(1, (size.lines - 6) // 2)
                 rows = [row[: size.columns - 1] for row in table(samples, n)]
-                sys.stdout.write("\x1b[H" + "".join(f"{row}\x1b[K\r\n" for row in rows[: size.lines - 1]) + "\x1b[J")
+                sys.stdout.write("\x1b[H" + "".join(f"{row}\x1b[K\n" for row in rows[: size.lines - 1]) + "\x1b[J")
                 sys.stdout.flush()
                 if keys.wait(options.interval) == "q":
                     return 0

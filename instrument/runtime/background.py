@@ -39,9 +39,11 @@ class Order:
 
 
 class Background:
-    """The thread. *look* is called about once a second; with *lasts* false the thread ends when all orders are done."""
+    """The thread. *look* says after how many seconds it is to be called again; with *lasts* false the thread ends when
+    all orders are done.
+    """
 
-    def __init__(self, look: Callable[[], None], lasts: bool) -> None:
+    def __init__(self, look: Callable[[], float], lasts: bool) -> None:
         self._look = look
         self._lasts = lasts
         #: Moves on as work does.
@@ -144,14 +146,15 @@ class Background:
 
     def _loop(self) -> None:
         self._native = get_native_id()
+        seconds = 0.0
         try:
             while not self._is_over:
                 self._work()
                 if not self._lasts and not self._orders:
                     break
-                self._wake.acquire(True, 1.0)
+                self._wake.acquire(True, seconds)
                 if not self._is_over:
-                    self._look()
+                    seconds = self._look()
         finally:
             self._is_alive = False
 

@@ -45,6 +45,8 @@ _getpid = os.getpid
 #: to wake up.
 _AT_A_STRETCH = 0.002
 _REST = 0.0001
+#: Seconds after which we look, at the latest, whether somebody asks for what was counted.
+_LOOK = 1.0
 
 
 class Recorder:
@@ -147,13 +149,14 @@ class Recorder:
 
     # In the background
 
-    def _look(self) -> None:
-        """See whether something is due."""
+    def _look(self) -> float:
+        """Do what is due; return after how many seconds to look again."""
         if requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)
         elif monotonic() >= self._next:
             self._flush()
+        return max(0.0, min(_LOOK, self._next - monotonic()))
 
     def _pause(self) -> bool:
         """Let others run if that is due; return whether to go on."""
