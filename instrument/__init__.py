@@ -1,13 +1,44 @@
 """Exact execution counts for Python at close to no cost."""
 
+# Processes that are measured import this at their start: what is not needed then is imported when it is asked for.
 import sys
 
-_found = "__future__" in sys.modules
+from instrument.version import __version__
 
-from instrument.trace import CoverageResults, Trace  # noqa: E402
-from instrument.version import __version__  # noqa: E402
-
-if not _found:  # the program imports its own, and has it counted
-    sys.modules.pop("__future__", None)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from instrument.trace import CoverageResults, Trace
 
 __all__ = ["CoverageResults", "Trace", "__version__"]
+
+_HOMES = {
+    "CoverageResults": "instrument.trace",
+    "Trace": "instrument.trace",
+    "counting": "instrument.live",
+    "reset": "instrument.live",
+    "snapshot": "instrument.live",
+}
+_ROOMS = ("counts", "errors", "flow", "isolation", "report", "rewrite", "runtime", "trace")
+
+
+def __getattr__(name: str) -> object:
+    """Return what is public, or a room of this package, once it is asked for."""
+    if name in _ROOMS:
+        home = f"instrument.{name}"
+    elif name in _HOMES:
+        home = _HOMES[name]
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = "__future__" in sys.modules
+    __import__(home)
+    if not found:  # the program imports its own, and has it counted
+        sys.modules.pop("__future__", None)
+    module = sys.modules[home]
+    if name in _ROOMS:
+        return module
+    globals()[name] = value = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_ROOMS})

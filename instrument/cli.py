@@ -1,9 +1,9 @@
-"""The command line: `python -m instrument` in place of `python -m trace`.
+"""The command line: `python -m instrument` in place of `python -m trace`, and commands of our own.
 
-The arguments of the command come in; a program is run and counted, or a counts file is reported. Options, messages,
-exit statuses and files are those of `python -m trace`, whose quirks scripts rely on: `sys.exit(3)` in the program ends
-with status 0, an exception in it leaves no report, and an OSError of the program passes for a program that cannot be
-read.
+The arguments come in. If the first is one of COMMANDS, the room of that name in `instrument.commands` executes it.
+Otherwise a program is run and counted, or a counts file is reported. Options, messages, exit statuses and files are
+then those of `python -m trace`, whose quirks scripts rely on: `sys.exit(3)` in the program ends with status 0, an
+exception in it leaves no report, and an OSError of the program passes for a program that cannot be read.
 
 What the process imports, and when, is kept as it is there, too: a module that was imported before the program started
 is not counted while it is executed. So `argparse` and `runpy` are imported where they are needed.
@@ -13,11 +13,7 @@ is not counted while it is executed. So `argparse` and `runpy` are imported wher
 import io
 import os
 import sys
-import sysconfig
 
-from instrument.errors import CountsFileError
-from instrument.report.results import CoverageResults
-from instrument.trace import Trace
 from instrument.version import __version__
 
 TYPE_CHECKING = False
@@ -25,6 +21,22 @@ if TYPE_CHECKING:
     import argparse
     import types
     from typing import Any
+
+#: Each is a room of `instrument.commands`, and one sentence on it stands in the help.
+COMMANDS = {
+    "run": "run a program as without us, and save what it counts",
+    "combine": "add up the data of many processes in one file",
+    "report": "print a table of what was counted",
+    "annotate": "write listings of the sources with their counts",
+    "erase": "delete the data",
+    "diff": "show what ran between two snapshots",
+    "debug": "show what is on, and why a file is or is not measured",
+    "snapshot": "let a running process save what it has counted",
+    "top": "watch the hottest lines of running processes",
+    "warm": "rewrite code in advance, for a quick first start",
+}
+
+LISTED = "".join(f"  {name:<10}{words}\n" for name, words in COMMANDS.items())
 
 DESCRIPTION = """\
 Run a Python program and count how often each of its lines is executed, list
@@ -51,9 +63,65 @@ CACHED: dict[str, None] = {"__cached__": None} if sys.version_info < (3, 15) els
 
 def main() -> None:
     """Do what the arguments of the process ask for."""
+    if len(sys.argv) > 1 and sys.argv[1] in COMMANDS:
+        sys.exit(_execute(sys.argv[1], sys.argv[2:]))
+    _trace()
+
+
+def _execute(name: str, arguments: list[str]) -> int:
+    """Execute the command *name* with these *arguments*, and return the exit status."""
+    import argparse
+    from importlib import import_module
+
+    from instrument.errors import InstrumentError
+
+    try:
+        room = import_module(f"instrument.commands.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"instrument.commands.{name}":
+            raise
+        print(f"instrument: there is no {name} in this version", file=sys.stderr)
+        return 1
+    parser = argparse.ArgumentParser(
+        prog=f"instrument {name}",
+        description=room.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    room.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        return int(room.execute(options))
+    except InstrumentError as error:
+        print(f"instrument: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever reads our tables has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _trace() -> None:
+    """Do what `python -m trace` does."""
+    found = "__future__" in sys.modules
+    from instrument.errors import CountsFileError
+    from instrument.report.results import CoverageResults
+    from instrument.trace import Trace
+
+    if not found:  # the program imports its own, and has it counted
+        sys.modules.pop("__future__", None)
+
+    def finish(results: CoverageResults) -> None:
+        """Report *results* if that is asked for; leave with status 1 if the counts file is no counts file."""
+        if not options.no_report:
+            results.write_results(options.missing, options.summary, options.coverdir)
+        if isinstance(results.infile_error, CountsFileError):
+            sys.exit(1)
+
     options = _parse()
     if options.report:
-        _finish(CoverageResults(infile=options.file, outfile=options.file), options)
+        finish(CoverageResults(infile=options.file, outfile=options.file))
         return
     tracer = Trace(
         options.count,
@@ -74,15 +142,7 @@ def main() -> None:
         sys.exit(f"Cannot run file {sys.argv[0]!r} because: {error}")
     except SystemExit:
         pass
-    _finish(tracer.results(), options)
-
-
-def _finish(results: CoverageResults, options: "argparse.Namespace") -> None:
-    """Report *results* if *options* ask for it; leave with status 1 if the counts file is no counts file."""
-    if not options.no_report:
-        results.write_results(options.missing, options.summary, options.coverdir)
-    if isinstance(results.infile_error, CountsFileError):
-        sys.exit(1)
+    finish(tracer.results())
 
 
 def _prepare_script(path: str, arguments: list[str]) -> "tuple[types.CodeType, dict[str, Any]]":
@@ -128,6 +188,8 @@ def _parse() -> "argparse.Namespace":
 def _folder(path: str) -> str:
     """Return the folder that *path* means, which may begin with `~`, `$prefix`, `$exec_prefix` or another variable."""
     # The environment comes first: there, too, a variable may be named `prefix`.
+    import sysconfig
+
     path = os.path.expanduser(os.path.expandvars(path))
     path = path.replace("$prefix", sysconfig.get_path("stdlib"))
     path = path.replace("$exec_prefix", sysconfig.get_path("platstdlib"))
@@ -141,7 +203,7 @@ def _build_parser() -> "argparse.ArgumentParser":
     parser = argparse.ArgumentParser(
         prog="python -m instrument",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
+        epilog=f"{EXAMPLES}\ncommands (python -m instrument COMMAND --help):\n{LISTED}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"instrument {__version__}")

@@ -23,3 +23,13 @@ class CountsFileError(InstrumentError, ValueError):
 
 class InstrumentWarning(UserWarning):
     """Some code runs uncounted; the message names it, and the program itself is unharmed."""
+
+
+class DataError(InstrumentError):
+    """A data file, or a folder of them, cannot be read or written; the message names it, and it is left as it is."""
+
+
+class DataGoneError(DataError):
+    """The data file of this process was removed by somebody else; the next write makes a new one and needs all counts,
+    not only those that have changed.
+    """

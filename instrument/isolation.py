@@ -5,12 +5,16 @@ Nothing comes in, the package goes out. The measured program must not notice us,
 are then rewritten and counted. So the package is imported with fresh copies of what it executes, and leaves no trace in
 `sys.modules`: a program that imports `typing`, or `bytecode` itself, gets its own, and has it counted.
 
-The import is put off until a measurement begins, but no longer: importlib, too, runs functions of the measured program.
+The import is put off until a measurement begins, or where all that is rewritten may be in the cache until something is
+not. Then other threads may be importing: they start nothing new as long as ours goes on.
 """
 
 from __future__ import annotations
 
 import sys
+from _imp import acquire_lock, release_lock
+from _thread import get_ident
+from time import sleep
 
 TYPE_CHECKING = False
 
@@ -47,8 +51,11 @@ def import_isolated(name: str) -> object:
                 del sys.modules[module]
         return __import__(name)
     finally:
-        own.extend(module for key, module in sys.modules.items() if before.get(key) is not module)
-        sys.modules.clear()
+        for key, imported in list(sys.modules.items()):
+            if before.get(key) is not imported:
+                own.append(imported)
+                if key not in before:
+                    del sys.modules[key]
         sys.modules.update(before)
 
 
@@ -58,8 +65,49 @@ else:
     bytecode = _Isolated()
 
 
+#: The thread that imports the copy now: nothing of that is the program's.
+loading: int | None = None
+_is_loaded = False
+
+
 def load() -> None:
     """Import the copy, unless that was done."""
-    if not own:
+    global loading, _is_loaded
+    if _is_loaded or loading == get_ident():
+        return
+    acquire_lock()  # the one that others need to begin an import
+    try:
+        for _ in range(_N_TRIES):
+            if not _others_import():
+                break
+            release_lock()
+            sleep(0.001)
+            acquire_lock()
+        if _done():
+            return
+        loading = get_ident()
         module = import_isolated("bytecode")
         vars(bytecode).update({key: value for key, value in vars(module).items() if not key.startswith("__")})
+        _is_loaded = True
+    finally:
+        loading = None
+        release_lock()
+
+
+_N_TRIES = 5000
+
+
+def _done() -> bool:
+    return _is_loaded
+
+
+def _others_import() -> bool:
+    """Return whether another thread is importing something that we may import too, and would have to wait for."""
+    locks = sys.modules["_frozen_importlib"]._module_locks
+    for name, reference in list(locks.items()):
+        lock = reference()
+        if lock is not None and lock.owner not in (None, get_ident()):
+            top = name.partition(".")[0]
+            if top == "bytecode" or top in sys.stdlib_module_names:
+                return True
+    return False

@@ -335,7 +335,7 @@ class _Measurement:
                     ignore.names(other, name)
             ignore.names(file, name)
 
-    def _choose(self, file: str | None) -> Session | None:
+    def _choose(self, file: str | None, name: str | None) -> Session | None:
         """Return the session that functions of modules from *file* become a part of, None if they stay as they are."""
         assert self.trace is not None
         return self.session if self.trace._selects(file) else None

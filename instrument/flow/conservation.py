@@ -103,9 +103,7 @@ def _count_exits(plan: Plan, exits: Sequence[tuple[int, int, int, bool]], counts
             counts.entered += count
 
 
-def _unify(
-    plan: Plan, seen: Observation
-) -> tuple[dict[int, int], dict[int, int], list[tuple[int, int, int, bool]]]:
+def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int], list[tuple[int, int, int, bool]]]:
     """Return what to take back from each probe, how often blocks were left at each instruction, and the exits.
 
     Exits are (record, instruction, how often, whether entering the handler raised its line event).

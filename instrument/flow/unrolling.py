@@ -191,4 +191,3 @@ def is_faithful(instructions: Instructions) -> bool:
             ):
                 return False
     return True
-

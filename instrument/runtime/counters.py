@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from instrument.rewrite.rewriter import Unlinked
     from instrument.runtime.importer import Origin
+    from instrument.runtime.sources import Source
 
     #: What CodeType takes before the constants, constants, names, names of variables, what it takes behind those;
     #: (place, flat) of the code among the constants; numbers of probes and of exits; size in bytes; names of methods.
@@ -62,6 +63,7 @@ def make_counters(n: int) -> list[repeat[None]]:
 
 _left_of = repeat.__length_hint__
 _traceback_of = TracebackOf()
+
 
 def _reduce_counter(iterator: repeat[object]) -> tuple[object, ...]:
     if _left_of(iterator) < FULL >> 1:  # not ours: as without us
@@ -153,6 +155,11 @@ class Details:
         return Observation(counters, by_place, flying, self.n_instructions)
 
 
+def unpack(packed: bytes) -> Details:
+    """Return the Details that were *packed*."""
+    return Details(*marshal.loads(packed))
+
+
 class Group:
     """Code that was linked together, with numbers from 0 on.
 
@@ -162,11 +169,13 @@ class Group:
     first       where its counters begin among those of the session; or `counters` are its own
     codes       the live code and `originals` that which it was made of, None if others hold them if anyone does
     origin      what can get the original back, given the number of a code object; or None
+    module      the name of the module that the code runs in, and
+    source      the text that it was compiled from; None where nobody asked for them
     """
 
     __slots__ = (
         *("_first_lines", "_known", "_packed", "codes", "counters", "file", "file_name", "first", "keys", "number"),
-        *("origin", "originals", "starts"),
+        *("module", "origin", "originals", "source", "starts"),
     )
 
     def __init__(self, number: int, file: str | None, flats: Sequence[Flat], packed: bytes) -> None:
@@ -178,6 +187,8 @@ class Group:
         self.codes: list[CodeType] | None = None
         self.originals: list[CodeType] | None = None
         self.origin: Origin | None = None
+        self.module: str | None = None
+        self.source: Source | None = None
         self._packed = packed
         self._known: dict[int, Details] = {}
         self._first_lines = array("l", (0 if is_refused(flat) else flat[4][3] for flat in flats))
@@ -189,24 +200,49 @@ class Group:
 
     def details(self, index: int) -> Details:
         """Return what is known of the code numbered *index*. Who asks for one is likely to ask for all."""
-        if index not in self._known:
-            self.unpack(range(len(self)))
-        return self._known[index]
+        known = self._known.get(index)
+        return known if known is not None else self.unpack(range(len(self)))[index]
 
-    def unpack(self, indices: Iterable[int]) -> None:
-        """Get ready for `details` of *indices*, all in one go."""
+    def unpack(self, indices: Iterable[int]) -> dict[int, Details]:
+        """Get ready for `details` of *indices*, all in one go; return those that are new."""
+        new: dict[int, Details] = {}
         missing = [index for index in indices if index not in self._known]
         if missing:
-            packed = marshal.loads(decompress(self._packed))
-            for index in missing:
-                if packed[index] is not None:
-                    self._known[index] = Details(*packed[index])
+            packed = self.packed()
+            new = {index: unpack(packed[index]) for index in missing if packed[index] is not None}  # type: ignore[arg-type]
+            self._known.update(new)
+        return new
+
+    def packed(self) -> list[bytes | None]:
+        """Return what `unpack` makes the Details of each code object of; None if it could not be rewritten."""
+        packed: list[bytes | None] = marshal.loads(decompress(self._packed))
+        return packed
+
+    def knows(self, index: int) -> bool:
+        """Return whether the Details of the code numbered *index* are at hand."""
+        return index in self._known
+
+    def keep(self, index: int, details: Details) -> None:
+        """Keep *details*, those of the code numbered *index*, until it is forgotten."""
+        self._known[index] = details
+
+    def forget(self, index: int) -> None:
+        """Forget what `details` of *index* needs, until it is asked for again."""
+        self._known.pop(index, None)
 
     def made(self, code: CodeType, key: int) -> bool:
         """Return whether *code*, which has *key*, is as it was linked: the program may have made other code of it, for
         another file or other lines.
         """
         return code.co_filename == self.file_name and code.co_firstlineno == self._first_lines[self.code_at(key)]
+
+    def first_line(self, index: int) -> int:
+        """Return the first line of the code numbered *index*."""
+        return self._first_lines[index]
+
+    def rewritten(self) -> bytes:
+        """Return what tells this code from other code that was compiled from a file of this name."""
+        return self._packed
 
     def code_of_probe(self, number: int) -> int:
         """Return the number of the code that the counter *number* of this group is in."""
@@ -250,7 +286,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
     """
     number_of = {id(code): number for number, (code, _) in enumerate(tree)}
     flats: list[Flat] = []
-    details: list[tuple[object, ...] | None] = []
+    details: list[bytes | None] = []
     for code, made in tree:
         if isinstance(made, str):
             flats.append((code, made))
@@ -277,10 +313,13 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
                 *(tuple(nested), made.n_probes, made.n_exits, len(new.co_code), made.inlinable),
             )
         )
+        # One by one: whoever reads while the program runs does not hold it up for long.
         details.append(
-            (
-                *(made.plan.pack(), made.units.tobytes(), made.instructions, made.n_instructions),
-                *(code.co_filename, code.co_qualname),
+            marshal.dumps(
+                (  # type: ignore[arg-type]
+                    *(made.plan.pack(), made.units.tobytes(), made.instructions, made.n_instructions),
+                    *(code.co_filename, code.co_qualname),
+                )
             )
         )
     return flats, compress(marshal.dumps(details), 6)

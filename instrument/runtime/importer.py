@@ -23,6 +23,8 @@ from importlib import _bootstrap, _bootstrap_external
 from sys import _getframe  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
+from instrument.runtime.sources import identity_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +35,7 @@ if TYPE_CHECKING:
     class Instrumenter(Protocol):
         """What turns code into code that counts."""
 
-        def instrument(
-            self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None
-        ) -> CodeType:
+        def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
             """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
 
         def imported(self, awaited: Import) -> CodeType | None:
@@ -44,11 +44,13 @@ if TYPE_CHECKING:
         def pristine(self, code: CodeType) -> CodeType:
             """Return what *code* was before."""
 
+
 _call_with_frames_removed = _bootstrap._call_with_frames_removed  # type: ignore[attr-defined]
 _loader = _bootstrap_external._LoaderBasics  # type: ignore[attr-defined]
 _original = _loader.exec_module
 _compile_original = _bootstrap_external._compile_bytecode  # type: ignore[attr-defined]
 _instrumenters: list[Instrumenter] = []
+_at_end: list[Instrumenter] = []
 #: Modules whose code is being got, by thread.
 _awaited: dict[int, Import] = {}
 
@@ -57,14 +59,16 @@ class Import:
     """A module that is being imported into *namespace*.
 
     *origin* gets its code from the loader. If that is read from a file of bytecode, *bytecode* is what it was
-    marshalled to, and *path* the source.
+    marshalled to, and *path* the source. *identity* is that of the module's file before it was read.
     """
 
-    __slots__ = ("bytecode", "namespace", "origin", "path")
+    __slots__ = ("bytecode", "identity", "namespace", "origin", "path")
 
     def __init__(self, namespace: dict[str, object], origin: Origin) -> None:
         self.namespace = namespace
         self.origin = origin
+        file = dict.get(namespace, "__file__")
+        self.identity = identity_of(file) if type(file) is str else None
         self.bytecode: memoryview | None = None
         self.path = ""
 
@@ -110,9 +114,16 @@ for _ours, _theirs in ((exec_module, _original), (_compile_bytecode, _compile_or
     _ours.__module__ = _theirs.__module__
 
 
-def install(instrumenter: Instrumenter) -> None:
-    """From now on, let *instrumenter* turn the code of every module that is imported, and what is handed over."""
-    _instrumenters.append(instrumenter)
+def install(instrumenter: Instrumenter, at_end: bool = False) -> None:
+    """From now on, let *instrumenter* turn the code of every module that is imported, and what is handed over.
+
+    It is asked *at_end* of those that come later, or before those that are.
+    """
+    if at_end:
+        _instrumenters.append(instrumenter)
+        _at_end.append(instrumenter)
+    else:
+        _instrumenters.insert(len(_instrumenters) - len(_at_end), instrumenter)
     _loader.exec_module = exec_module
     _bootstrap_external._compile_bytecode = _compile_bytecode  # type: ignore[attr-defined]
 
@@ -120,9 +131,16 @@ def install(instrumenter: Instrumenter) -> None:
 def uninstall(instrumenter: Instrumenter) -> None:
     """Undo one `install` of *instrumenter*."""
     _instrumenters.remove(instrumenter)
+    if instrumenter in _at_end:
+        _at_end.remove(instrumenter)
     if not _instrumenters:
         _loader.exec_module = _original
         _bootstrap_external._compile_bytecode = _compile_original  # type: ignore[attr-defined]
+
+
+def is_alone() -> bool:
+    """Return whether no more than one instrumenter is installed."""
+    return len(_instrumenters) < 2
 
 
 # What programs hand over ##############################################################################################

@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     from instrument.runtime.counters import Details, Flat
     from instrument.runtime.importer import Import, Origin
 
+    class Reader(Protocol):
+        """What reads counters, and is told before some of them go."""
+
+        def settle(self, groups: list[Group]) -> None: ...
+
     class Listener(Protocol):
         """What is called when code runs that was rewritten to call, not to count."""
 
@@ -80,8 +85,10 @@ class Session:
         self.passing: dict[int, Group] = {}
         self._recent: dict[int, Group] = {}  # by identity of the original; that used last at the end
         self._let_go: list[Group] = []
-        self.windows: list[Window] = []
+        self.windows: list[Reader] = []
         self.n_readers = 0
+        #: Whether the code that was made live is needed until the process ends.
+        self.lasts = False
         #: Why files are not measured, by file name.
         self.not_measured: dict[str, str] = {}
         self._refused: dict[int, CodeType] = {}
@@ -222,7 +229,7 @@ class Session:
             if is_refused(flat):
                 code, why = flat
                 self._refused[id(code)] = code
-                self._refuse(code.co_filename, code.co_qualname, why)
+                self.refuse(code.co_filename, code.co_qualname, why)
         group = Group(next(self._numbers), file, flats, packed)
         group.originals = originals
         group.origin = origin
@@ -259,7 +266,7 @@ class Session:
     def _retire(self) -> None:
         """Forget code that was handed over long ago and is used no more; windows keep what it counted."""
         waiting, self._let_go = self._let_go, []
-        with _Undisturbed():  # no thread shall open or read a window meanwhile
+        with Undisturbed():  # no thread shall open or read a window meanwhile
             retired = [group for group in waiting if _is_unused(group)]
             self._let_go.extend(group for group in waiting if group not in retired)
             for window in self.windows:
@@ -275,7 +282,7 @@ class Session:
             self._recent.update((id(group.originals[-1]), group) for group in self._let_go if group.originals)
             self._let_go = []
 
-    def _refuse(self, file: str, name: str, why: object) -> None:
+    def refuse(self, file: str, name: str, why: object) -> None:
         first = file not in self.not_measured
         self.not_measured.setdefault(file, f"{name}: {why}")
         if first:
@@ -304,6 +311,8 @@ class Session:
 
     def release_functions(self) -> None:
         """Give every function whose code was exchanged its original back."""
+        if self.lasts:
+            return
         for thing in get_objects():
             if type(thing) is FunctionType:
                 tail = tail_of(thing.__code__)
@@ -324,11 +333,11 @@ class Session:
     def snapshot(self) -> Snapshot:
         """Return what all counters, exits and frames in flight say, as of one moment."""
         alone = len(_current_frames()) == 1
-        with _Undisturbed():
+        with Undisturbed():
             left = read(self.counters)
             for _ in range(1000):
                 passing = {number: read(group.counters) for number, group in list(self.passing.items())}
-                in_flight = self._in_flight()
+                in_flight = self.in_flight()
                 exits = counts_of(self.records)
                 again = left if alone else read(self.counters)
                 if again == left:
@@ -336,7 +345,7 @@ class Session:
                 left = again
         return Snapshot(left, passing, exits, in_flight)
 
-    def _in_flight(self) -> dict[tuple[int, int], int]:
+    def in_flight(self) -> dict[tuple[int, int], int]:
         """Return how many frames of live code are where: by its first key, and code unit."""
         found: dict[tuple[int, int], int] = {}
         for top in _running_frames():
@@ -468,13 +477,13 @@ class Window:
                         details.plan, details.observe(fired, exits_of[index], flying_of[index])
                     )
                 except InstrumentError as error:
-                    self.session._refuse(details.file_name, details.name, error)
+                    self.session.refuse(details.file_name, details.name, error)
                     continue
                 if counts.lines or counts.entered:
                     yield group.file, details.file_name, counts
 
 
-class _Undisturbed:
+class Undisturbed:
     """A time in which other threads wait longer for their turn: long enough for what has to see one moment.
 
     No longer than that: one that asked for its turn before still gets it, and then we wait as long ourselves.
@@ -485,15 +494,15 @@ class _Undisturbed:
     _interval = 0.0
 
     def __enter__(self) -> None:
-        _Undisturbed._n += 1
-        if _Undisturbed._n == 1:
-            _Undisturbed._interval = getswitchinterval()
-        setswitchinterval(max(self._SECONDS, _Undisturbed._interval))
+        Undisturbed._n += 1
+        if Undisturbed._n == 1:
+            Undisturbed._interval = getswitchinterval()
+        setswitchinterval(max(self._SECONDS, Undisturbed._interval))
 
     def __exit__(self, *exception: object) -> None:
-        _Undisturbed._n -= 1
-        if not _Undisturbed._n:
-            setswitchinterval(_Undisturbed._interval)
+        Undisturbed._n -= 1
+        if not Undisturbed._n:
+            setswitchinterval(Undisturbed._interval)
 
 
 #: So many code objects that were handed over are kept, with what is nested in them, in case they are executed again.
@@ -560,18 +569,24 @@ def pristine(code: CodeType) -> CodeType:
 _NAMES = ("co_filename", "co_name", "co_qualname", "co_firstlineno")
 
 
-def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
+def adopt_functions(
+    choose: Callable[[str | None, str | None], Session | None],
+    made: Callable[[CodeType, str | None, str | None], None] | None = None,
+    lazily: bool = False,
+) -> None:
     """Exchange the code of every function there is for its twin in the session that *choose* returns for its module.
 
-    *choose* is given the module's `__file__`, and returns None for what is not measured; of that, only functions that
-    may hand over code of others are exchanged.
+    *choose* is given the module's `__file__` and its name, and returns None for what is not measured; of that, only
+    functions that may hand over code of others are exchanged. *made* is told of the twins, with the file and the name.
+    What rewriting needs is loaded first; *lazily*, only if something must be rewritten.
     """
-    isolation.load()
+    if not lazily:
+        isolation.load()
     ours = {id(vars(module)) for module in isolation.own}
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == __name__.partition(".")[0] and module is not None:
+    for key, module in list(sys.modules.items()):
+        if key.partition(".")[0] == __name__.partition(".")[0] and module is not None:
             ours.add(id(vars(module)))
-    chosen: dict[int, tuple[Session | None, str | None]] = {}
+    chosen: dict[int, tuple[Session | None, str | None, str | None]] = {}
     batches: dict[Session, Batch] = {}
     twins: dict[tuple[Session, str | None, int], CodeType] = {}
     held: list[CodeType] = []  # so that no identity is that of another code object
@@ -582,8 +597,11 @@ def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
         if namespace not in chosen:
             file = dict.get(function.__globals__, "__file__")
             file = file if isinstance(file, str) else None
-            chosen[namespace] = choose(file), file
-        where, file = chosen[namespace]
+            name = dict.get(function.__globals__, "__name__")
+            name = name if isinstance(name, str) else None
+            chosen[namespace] = choose(file, name), file, name
+        where, file, name = chosen[namespace]
+        is_measured = where is not None
         if where is None:
             if is_live(function.__code__) or not hands_over(function.__code__):
                 continue
@@ -595,10 +613,18 @@ def adopt_functions(choose: Callable[[str | None], Session | None]) -> None:
         if twin not in twins:
             held.append(code)
             twins[twin] = where.lasting_code(code, file, batches[where])
+            if made is not None and is_measured:
+                made(twins[twin], file, name)
         if twins[twin] is not code:
             function.__code__ = twins[twin]
     for batch in batches.values():
         batch.flush()
+
+
+def live_group(code: CodeType) -> Group | None:
+    """Return the group that *code* belongs to if it is live, else None."""
+    tail = tail_of(code)
+    return None if tail is None else tail[0].session.groups.get(group_of(tail[1]))
 
 
 def is_live(code: CodeType) -> bool:

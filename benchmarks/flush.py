@@ -1,0 +1,165 @@
+"""How long does a flush hold up the program, and does a long run grow?
+
+A program of so many counters (`--counters`, 100,000) is recorded with a flush each second (`--flush`). Its main thread
+is busy all the time: it calls the functions, all of them in each interval in the first part, a few in the second, and
+notes the longest time between two looks at the clock. Between flushes the same loop runs without a flush, for
+comparison: what it sees there is the machine's own noise. Printed are the longest pauses, what the flushes took, and
+memory and size of the data file over time; `--minutes 20` makes a long run of it.
+
+    python benchmarks/flush.py [--counters N] [--flush SECONDS] [--minutes N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import tempfile
+from glob import glob
+from pathlib import Path
+from time import monotonic, perf_counter, process_time, thread_time
+
+FUNCTION = """
+def f{n}(a):
+    total = 0
+    for i in range(3):
+        if a % 2:
+            total += i
+        elif a % 3:
+            total -= i
+        else:
+            total += 2 * i
+    while total > 2:
+        total -= 2
+    if a > 5:
+        total += 1
+    if a > 6:
+        total += 1
+    return total
+"""
+PER_MODULE = 200
+
+
+def resident() -> float:
+    """Return the resident memory of this process, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def make(folder: Path, n_modules: int) -> list[str]:
+    """Write *n_modules* modules to *folder* and return their names."""
+    names = []
+    for m in range(n_modules):
+        name = f"busy{m:04}"
+        (folder / f"{name}.py").write_text("".join(FUNCTION.format(n=n) for n in range(PER_MODULE)))
+        names.append(name)
+    return names
+
+
+class Clock:
+    """Notes the longest times between two looks at it, and how long other threads of this process ran in between.
+
+    The latter is what we do to the program, the former may be what others on this machine do.
+    """
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was seen."""
+        self.gaps: list[float] = []
+        self.ours: list[float] = []
+        self.last, self.others = perf_counter(), process_time() - thread_time()
+
+    def look(self) -> None:
+        """Note how long ago the last look was."""
+        now = perf_counter()
+        if now - self.last > 0.0005:
+            others = process_time() - thread_time()
+            self.gaps.append(now - self.last)
+            self.ours.append(others - self.others)
+            self.others = others
+        self.last = now
+
+    def __str__(self) -> str:
+        longest = (sorted(times)[:-4:-1] for times in (self.ours, self.gaps))
+        ours, gaps = (", ".join(f"{1000 * gap:.2f}" for gap in times) or "0" for times in longest)
+        return f"{ours} ms by us, {gaps} ms in all"
+
+
+def run(functions: list, clock: Clock, seconds: float, every: int) -> int:
+    """Call *functions*, all of them or one of *every*, over and over for so long; return how many calls that were."""
+    n = 0
+    end = monotonic() + seconds
+    part = functions[::every]
+    clock.restart()
+    while monotonic() < end:
+        for function in part:
+            function(n)
+            n += 1
+            clock.look()
+    return n
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--counters", type=int, default=100_000)
+    parser.add_argument("--flush", type=float, default=1.0)
+    parser.add_argument("--minutes", type=float, default=0.2, help="length of the run (default: 12 seconds)")
+    options = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        data = str(folder / "data")
+        os.environ.setdefault("INSTRUMENT_CACHE", str(folder / "cache"))
+        from instrument.config import Settings
+        from instrument.runtime import recorder
+
+        # A function of this shape has so many counters, about; the first module tells how many exactly.
+        sys.path.insert(0, name)
+        make(folder, 1)
+        settings = Settings(scope=(name,), directory=data, flush=options.flush, signal=None, placement="minimal")
+        recording = recorder.start(settings)
+        importlib.import_module("busy0000")
+        counters = recording._session.counters
+        n_modules = max(1, options.counters // len(counters))
+        modules = [importlib.import_module(name) for name in make(folder, n_modules)]
+        functions = [getattr(module, f"f{n}") for module in modules for n in range(PER_MODULE)]
+        print(f"Python {sys.version.split()[0]}, {len(functions):,} functions, {len(counters):,} counters")
+
+        took: list[float] = []
+        original = recording._flush
+
+        def timed(how: str = "") -> bool:
+            began = perf_counter()
+            try:
+                return original(how)
+            finally:
+                took.append(perf_counter() - began)
+
+        recording._flush = timed  # type: ignore[method-assign]
+        clock = Clock()
+        rounds = max(1, int(options.minutes * 60 / (3 * 4)))
+        began = monotonic()
+        for number in range(rounds):
+            report = [f"{monotonic() - began:7.0f} s"]
+            for what, every in (("all", 1), ("a few", 100)):
+                took.clear()
+                run(functions, clock, 4, every)
+                flushes = ", ".join(f"{1000 * one:.0f}" for one in took)
+                report.append(f"{what} running: longest pauses {clock} (flushes took {flushes} ms)")
+            recording._next = monotonic() + 3600
+            run(functions, clock, 4, 1)
+            recording._next = monotonic()
+            report.append(f"no flush: {clock}")
+            files = glob(f"{data}/*.sqlite")
+            size = sum(os.path.getsize(file) for file in files) / 2**20
+            report.append(f"memory {resident():.1f} MiB, {len(files)} file of {size:.2f} MiB")
+            if rounds < 10 or number % (rounds // 10) == 0:
+                print("\n    ".join(report), flush=True)
+
+
+if __name__ == "__main__":
+    main()

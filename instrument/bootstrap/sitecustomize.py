@@ -1,0 +1,36 @@
+"""Starts the measurement in processes where the package can be imported but its start-up file is not installed.
+
+The folder of this file is put first in PYTHONPATH, by `instrument run`. The interpreter imports it as the site's own
+`sitecustomize`; it starts the measurement, steps out of the way, and imports the one that is behind it, if any.
+"""
+
+import os
+import sys
+
+
+def _start() -> None:
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if entry != here]
+    if not sys.flags.ignore_environment and os.environ.get("INSTRUMENT"):
+        root = os.path.dirname(os.path.dirname(here))
+        sys.path.insert(0, root)
+        try:
+            from instrument.startup import start
+        except Exception as error:
+            print(f"instrument: nothing is counted in this process: {error}", file=sys.stderr)
+        else:
+            start()
+        finally:
+            if root in sys.path:
+                sys.path.remove(root)
+    ours = sys.modules.pop("sitecustomize")
+    try:
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError as error:
+        if error.name != "sitecustomize":
+            raise
+    finally:
+        sys.modules.setdefault("sitecustomize", ours)
+
+
+_start()

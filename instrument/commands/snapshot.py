@@ -1,0 +1,100 @@
+"""Ask a running process to write what it has counted so far, and print the path of its data.
+
+The number of a process comes in; it is asked without a signal and goes on undisturbed. With `--copy` a copy of the data
+is kept: two of them, from two moments, are what `instrument diff` compares.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from time import monotonic, sleep
+
+from instrument import config
+from instrument.data import requests, sqlite
+from instrument.data.reading import Copy, Scratch
+from instrument.data.requests import ANSWERING, FAILED, RequestError, Running
+from instrument.data.store import ProcessInfo, Writer
+from instrument.errors import DataError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pid", type=int, metavar="PID", help="the process to ask")
+    parser.add_argument("--copy", metavar="FILE", help="keep a copy of the data in FILE")
+    parser.add_argument("--dir", metavar="DIR", help="directory of the data (default: INSTRUMENT_DIR, or .instrument)")
+    parser.add_argument(
+        "--timeout", type=float, default=20.0, metavar="SECONDS", help="give up after so long (default: %(default)g)"
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print the path of the data when it is there."""
+    directory = config.read_settings({"dir": options.dir}).directory
+    process = process_of(directory, options.pid)
+    if not process.is_alive():
+        raise RequestError(f"there is no process {options.pid}; what it counted is in {directory!r} if it was recorded")
+    process.ask()
+    wait([process], options.timeout)
+    path = process.data_file()
+    if path is None:
+        raise RequestError(f"process {options.pid} has counted nothing yet")
+    if options.copy is not None:
+        copy(path, options.copy)
+    print(path if options.copy is None else options.copy)
+    return 0
+
+
+def process_of(directory: str, pid: int) -> Running:
+    """Return the process *pid* of this machine, which writes to *directory*."""
+    info = ProcessInfo.current()
+    info.pid = pid
+    return Running(requests.place_of(Writer(directory, info).path), pid)
+
+
+def wait(processes: list[Running], seconds: float) -> None:
+    """Wait until all *processes* have answered, or are gone; raise RequestError if one does not, or cannot."""
+    end = monotonic() + seconds
+    for process in processes:
+        while True:
+            state = process.state()
+            if state == FAILED:
+                process.give_up()
+                raise RequestError(f"process {process.pid} could not write what it has counted; its stderr says why")
+            if not state:
+                break
+            if not process.is_alive():
+                process.give_up()
+                break
+            if monotonic() > end:
+                process.give_up()
+                doing = "is still writing" if state == ANSWERING else "does not answer"
+                raise RequestError(
+                    f"process {process.pid} {doing} after {seconds:g} s: is it recorded, is "
+                    f"{os.path.dirname(process.place)!r} where it writes to, and is INSTRUMENT_FLUSH not 0?"
+                )
+            sleep(0.02)
+
+
+def copy(path: str, target: str) -> None:
+    """Make *target* a copy of the data file at *path*, whole or not at all."""
+    temporary = f"{target}.{os.getpid()}.tmp"
+    with Scratch() as folder:
+        try:
+            made = Copy(path, folder)
+            connection = sqlite.load().connect(made.uri(), uri=True)
+            try:
+                connection.execute("SELECT count(*) FROM process").fetchone()  # takes back what was not finished
+            finally:
+                connection.close()
+            shutil.copyfile(made.copy, temporary)
+            os.replace(temporary, target)
+        except DataError as error:
+            raise DataError(f"{path!r} cannot be copied: {error}") from error
+        except OSError as error:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise DataError(f"{target!r} cannot be written: {error.strerror or error}") from error

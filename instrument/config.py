@@ -1,0 +1,276 @@
+"""What to measure, where to write it, and how often: the settings of a process.
+
+Command-line options, the environment and a pyproject.toml come in, in this order of rank; `Settings` go out.
+
+    option        environment         [tool.instrument]    default
+    --scope       INSTRUMENT          scope                the project's own code
+    --dir         INSTRUMENT_DIR      dir                  .instrument
+    --flush       INSTRUMENT_FLUSH    flush                10 (seconds; 0: only at the end)
+    --signal      INSTRUMENT_SIGNAL   signal               none
+
+INSTRUMENT turns the measurement on: `1`, `true` and `on` leave the scope to the file; unset, empty, `0`, `false` and
+`off` are off; anything else is a scope, dotted names and paths with commas between them. An item with a separator in
+it, ending in `.py`, or that exists as a file or folder and cannot be a dotted name, is a path.
+
+The file is the nearest pyproject.toml with that table, in the working directory or above; relative paths in it start
+from its folder. Settings are published to the environment, so that child processes mean the same by them wherever they
+work, and need not read the file again.
+
+Read at the start of measured processes: only what the interpreter has imported by then is imported here.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import os
+import sys
+
+from instrument.errors import InstrumentError
+from instrument.isolation import import_isolated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, MutableMapping
+
+VARIABLE = "INSTRUMENT"
+#: The keys of the file; the names of the options; and with this before them, those of the environment's variables.
+KEYS = ("scope", "dir", "flush", "signal")
+PREFIX = "INSTRUMENT_"
+TABLE = "[tool.instrument]"
+
+ON = ("1", "true", "on")
+OFF = ("", "0", "false", "off")
+
+DIRECTORY = ".instrument"
+FLUSH = 10.0
+PLACEMENT = "minimal"
+
+
+class ConfigError(InstrumentError):
+    """A setting cannot be what it is said to be; the message names where it was said, and what it can be."""
+
+
+class Settings:
+    """What a process is told: see the module. `origins` says where each of the settings comes from."""
+
+    __slots__ = ("directory", "flush", "origins", "placement", "scope", "signal")
+
+    scope: tuple[str, ...]
+    directory: str
+    flush: float
+    signal: int | None
+    placement: str
+    origins: Mapping[str, str]
+
+    def __init__(
+        self,
+        scope: Iterable[str] = (),
+        directory: str | None = None,
+        flush: float = FLUSH,
+        signal: int | None = None,
+        placement: str = PLACEMENT,
+        origins: Mapping[str, str] | None = None,
+    ) -> None:
+        give = object.__setattr__
+        give(self, "scope", tuple(scope))
+        give(self, "directory", os.path.abspath(DIRECTORY if directory is None else directory))
+        give(self, "flush", flush)
+        give(self, "signal", signal)
+        give(self, "placement", placement)
+        give(self, "origins", dict(origins or {}))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"settings cannot be changed: {name}")
+
+    def __repr__(self) -> str:
+        names = ("scope", "directory", "flush", "signal", "placement")
+        return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+def is_on(environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether the *environment*, that of this process if not given, turns the measurement on."""
+    environment = os.environ if environment is None else environment
+    return environment.get(VARIABLE, "").strip().lower() not in OFF
+
+
+def read_settings(
+    options: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: str | None = None,
+) -> Settings:
+    """Return the settings of a process with these *options* (by key; None is not given), *environment* and *folder*.
+
+    The latter two are those of this process if not given. Raises ConfigError.
+    """
+    environment = os.environ if environment is None else environment
+    folder = os.getcwd() if folder is None else folder
+    said: dict[str, tuple[object, str, str]] = {}  # what, where, and what relative paths start from
+    for key in KEYS:
+        variable = PREFIX + key.upper() if key != "scope" else VARIABLE
+        value = (options or {}).get(key)
+        if value is not None and value != []:
+            said[key] = value, f"--{key}", folder
+        elif variable in environment and (key != "scope" or environment[variable].strip().lower() not in ON + OFF):
+            said[key] = environment[variable], variable, folder
+    if any(key not in said for key in KEYS):
+        table, path = _table(folder)
+        for key, value in table.items():
+            said.setdefault(key, (value, f"{path}, {TABLE}, key {key!r}", os.path.dirname(path)))
+    found: dict[str, object] = {}
+    for key, (value, where, start) in said.items():
+        found[key] = _READERS[key](value, where, start)
+    origins = {key: said[key][1] if key in said else "default" for key in KEYS}
+    return Settings(
+        scope=found.get("scope", ()),  # type: ignore[arg-type]
+        directory=found.get("dir") or os.path.join(folder, DIRECTORY),  # type: ignore[arg-type]
+        flush=found.get("flush", FLUSH),  # type: ignore[arg-type]
+        signal=found.get("signal"),  # type: ignore[arg-type]
+        origins=origins,
+    )
+
+
+def publish(settings: Settings, environment: MutableMapping[str, str] | None = None) -> None:
+    """Put *settings* into the *environment*, that of this process if not given, for child processes to agree."""
+    environment = os.environ if environment is None else environment
+    texts = {
+        VARIABLE: ",".join(settings.scope) or "1",
+        "INSTRUMENT_DIR": settings.directory,
+        "INSTRUMENT_FLUSH": f"{settings.flush:g}",
+        "INSTRUMENT_SIGNAL": "" if settings.signal is None else str(settings.signal),
+    }
+    for variable, text in texts.items():
+        if environment.get(variable) != text:
+            environment[variable] = text
+
+
+# The file #############################################################################################################
+
+
+def _table(folder: str) -> tuple[dict[str, object], str]:
+    """Return what the nearest file with our table says, from *folder* upwards, and its path; nothing without one."""
+    while True:
+        path = os.path.join(folder, "pyproject.toml")
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError:
+            content = b""
+        # Most files can be told not to have the table without the parser, which takes as long as all else here.
+        if b"instrument" in content and b"tool" in content:
+            table = _parse(content, path)
+            if table is not None:
+                return table, path
+        above = os.path.dirname(folder)
+        if above == folder:
+            return {}, ""
+        folder = above
+
+
+def _parse(content: bytes, path: str) -> dict[str, object] | None:
+    """Return our table in *content*, that of the file *path*; None if it has none."""
+    tomllib = sys.modules.get("tomllib") or import_isolated("tomllib")
+    try:
+        document = tomllib.loads(content.decode("utf-8"))  # type: ignore[attr-defined]
+    except ValueError as error:
+        if b"tool.instrument" not in content:
+            return None  # none of our business
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
+    tool = document.get("tool")
+    table = tool.get("instrument") if isinstance(tool, dict) else None
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {TABLE} is {_kind(table)}; it is to be a table with the keys {_listed(KEYS)}")
+    found: dict[str, object] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in KEYS:
+            raise ConfigError(f"{path}: unknown key {key!r} in {TABLE}; there are {_listed(KEYS)}")
+        found[name] = value
+    return found
+
+
+# What is said, and what it means ######################################################################################
+
+
+def _read_scope(value: object, where: str, start: str) -> tuple[str, ...]:
+    """Return the items that *value* lists, paths as absolute ones."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{where} is {_kind(value)}; it is to be a list of dotted names and paths")
+    if isinstance(value, str) or where.startswith("--"):
+        texts = [item for text in texts for item in text.split(",")]
+    items: list[str] = []
+    for text in texts:
+        text = text.strip()
+        if not text:
+            continue
+        item = text
+        if is_path(text, start):
+            item = os.path.abspath(os.path.join(start, os.path.expanduser(text)))
+            if "," in item:
+                raise ConfigError(f"{where}: {item!r} has a comma in it, which separates items; name a folder above it")
+        elif not _is_dotted_name(text):
+            raise ConfigError(f"{where}: {text!r} is neither a dotted name nor a path that exists")
+        if item not in items:
+            items.append(item)
+    return tuple(items)
+
+
+def is_path(item: str, start: str = "") -> bool:
+    """Return whether *item* of a scope is a path; relative ones start from the folder *start*."""
+    if os.sep in item or (os.altsep and os.altsep in item) or item.endswith(".py") or item in (".", "..", "~"):
+        return True
+    return not _is_dotted_name(item) and os.path.exists(os.path.join(start, item))
+
+
+def _is_dotted_name(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def _read_dir(value: object, where: str, start: str) -> str | None:
+    if not isinstance(value, str):
+        raise ConfigError(f"{where} is {_kind(value)}; it is to be the path of a folder")
+    return os.path.abspath(os.path.join(start, os.path.expanduser(value))) if value else None
+
+
+def _read_flush(value: object, where: str, start: str) -> float:
+    try:
+        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else -1.0
+    except (ValueError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"{where} is {value!r}; it is to be a number of seconds, 0 for only at the end")
+    return seconds
+
+
+def _read_signal(value: object, where: str, start: str) -> int | None:
+    if value == "":
+        return None
+    number = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, str) and value.isdecimal():
+        number = int(value)
+    elif isinstance(value, str):
+        name = value.upper()
+        number = getattr(_signal, name if name.startswith("SIG") else f"SIG{name}", None)
+    if not isinstance(number, int) or number not in _signal.valid_signals():
+        raise ConfigError(f"{where} is {value!r}; it is to be the name or number of a signal, such as USR1")
+    if number in (getattr(_signal, "SIGKILL", None), getattr(_signal, "SIGSTOP", None)):
+        raise ConfigError(f"{where} is {value!r}, a signal that no process can handle; USR1 is one that can be")
+    return int(number)
+
+
+_READERS = {"scope": _read_scope, "dir": _read_dir, "flush": _read_flush, "signal": _read_signal}
+
+
+_KINDS = {bool: "a truth value", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,85 @@
+"""SQLite, without the package `sqlite3`.
+
+Nothing comes in, `connect` and `Error` go out. The package is Python around the C extension `_sqlite3`, and imports
+`datetime` and others that the measured program may be the first to import. So the extension alone is loaded, as a
+second module object that `sys.modules` never holds: a program that imports `sqlite3` loads its own, with classes,
+adapters and converters of its own. (A C extension's file cannot be copied, but one with multi-phase initialisation can
+be initialised again.) It takes one thing from Python, `functools.lru_cache`, and gets it from here, in C: neither is
+`functools` imported for it, nor are lines of it counted that the program did not run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _frozen_importlib import BuiltinImporter, module_from_spec
+from _frozen_importlib_external import PathFinder
+from _functools import _lru_cache_wrapper  # type: ignore[import-not-found]
+
+from instrument.errors import DataError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sqlite3 import Connection as Connection
+    from types import ModuleType
+    from typing import Any
+
+_fsencode, _IS_WINDOWS = os.fsencode, os.name == "nt"
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
+_loaded: list[Any] = []
+
+
+class _Functools:
+    """Stands for `functools` while the extension is initialised, whose only use of it is `lru_cache(maxsize)(f)`."""
+
+    @staticmethod
+    def lru_cache(maxsize: int) -> Any:
+        return lambda function: _lru_cache_wrapper(function, maxsize, False, tuple)
+
+
+def load() -> Any:
+    """Return the extension, loaded when this is called first; raise DataError if this Python has none."""
+    if not _loaded:
+        _loaded.append(_load())
+    return _loaded[0]
+
+
+def _load() -> ModuleType:
+    """Return a module object of the extension that is nobody else's."""
+    name = "_sqlite3"
+    spec = BuiltinImporter.find_spec(name) or PathFinder.find_spec(name)
+    if spec is None or spec.loader is None:
+        raise DataError("this Python was built without SQLite, in which counts are kept; install its module sqlite3")
+    try:
+        module = module_from_spec(spec)
+        theirs = sys.modules.get("functools")
+        sys.modules["functools"] = _Functools  # type: ignore[assignment]
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            if theirs is None:
+                del sys.modules["functools"]
+            else:
+                sys.modules["functools"] = theirs
+    except ImportError as error:  # its shared library is gone
+        raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
+    return module
+
+
+def version() -> tuple[int, ...]:
+    """Return the version of SQLite."""
+    return tuple(map(int, load().sqlite_version.split(".")))
+
+
+def uri(path: str, mode: str = "rw") -> str:
+    """Return what SQLite knows the file at *path* by, whatever bytes its name has; it is never created."""
+    data = _fsencode(path)
+    if _IS_WINDOWS:
+        data = b"/" + data.replace(b"\\", b"/")
+    return "file:" + "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in data) + f"?mode={mode}"
+
+
+def connect(path: str, *, timeout: float = 5.0) -> Connection:
+    """Return a connection to the database at *path*, which must be there; transactions are left to its user."""
+    connection: Connection = load().connect(uri(path), timeout=timeout, isolation_level=None, uri=True)
+    return connection

@@ -1,0 +1,194 @@
+"""Hooks into how a process forks, turns into another program, and ends.
+
+A `Witness` comes in, and is told: before and after each fork, before `os._exit` and `os.exec*`, at exit after all that
+the program does there, and by signals that would end the process as if it had never been there.
+
+What stands in for functions of `os` has no frame: a callable whose `__call__` is looked up, tells the witness, and is
+the original. A handler that the program sets for a signal is its own; where it leaves the default, ours stands in, and
+is not seen: `getsignal` goes on saying so, and after the witness was told the process kills itself by the same signal,
+so that its status is what it would have been.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import atexit
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    class Witness(Protocol):
+        """What is told."""
+
+        def before_fork(self) -> None: ...
+        def after_fork_in_parent(self) -> None: ...
+        def after_fork_in_child(self) -> None: ...
+        def resume(self) -> None: ...
+        def finish(self, how: str) -> None: ...
+        def at_exit(self) -> None: ...
+        def ask(self) -> None: ...
+
+
+_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
+_getpid, _kill = os.getpid, os.kill
+_set, _get = _signal.signal, _signal.getsignal
+_DEFAULT = _signal.SIG_DFL
+_ENDING = tuple(getattr(_signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name))
+_NAMES = {getattr(_signal, name): name for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name)}
+_ENDS = ("_exit", "execv", "execve")
+_witnesses: list[Witness] = []
+_are_forks_watched = False
+#: 3.13.0 warns of a fork with several threads only after it has told what is registered for forks, which may begin one.
+_WARNS_LATE = sys.version_info[:3] == (3, 13, 0)
+
+
+def watch(witness: Witness, signal: int | None) -> None:
+    """Tell *witness* from now on; *signal*, if given, lets it be asked."""
+    global _are_forks_watched
+    _witnesses.append(witness)
+    atexit.register(witness.at_exit)
+    if not _are_forks_watched and hasattr(os, "register_at_fork"):
+        _are_forks_watched = True  # for good: there is no way back
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+        )
+    if _WARNS_LATE:
+        _look_like(fork, _fork)
+        _system.fork = os.fork = fork
+    for name in _ENDS:
+        original = getattr(_system, name, None)
+        if original is not None and type(original) is not _Told:
+            told = _Told(original, name.rstrip("ev") if name != "_exit" else name)
+            setattr(_system, name, told)
+            setattr(os, name, told)
+    _signal.signal, _signal.getsignal = _set_handler, _get_handler
+    try:
+        for number in _ENDING:
+            if _get(number) == _DEFAULT:
+                _set(number, _end)
+        if signal is not None:
+            _set(signal, _ask)
+    except ValueError:  # not the main thread
+        pass
+
+
+def forget(witness: Witness) -> None:
+    """Undo `watch`."""
+    _witnesses.remove(witness)
+    atexit.unregister(witness.at_exit)
+    if _witnesses:
+        return
+    if _WARNS_LATE and os.fork is fork:
+        _system.fork = os.fork = _fork
+    for name in _ENDS:
+        told = getattr(_system, name, None)
+        if type(told) is _Told:
+            setattr(_system, name, told.function)
+            if getattr(os, name) is told:
+                setattr(os, name, told.function)
+    if _signal.signal is _set_handler:
+        _signal.signal, _signal.getsignal = _set, _get
+    try:
+        for number in _ENDING:
+            if _get(number) is _end:
+                _set(number, _DEFAULT)
+    except ValueError:
+        pass
+
+
+# Forks ################################################################################################################
+
+
+def _before_fork() -> None:
+    for witness in _witnesses:
+        witness.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for witness in _witnesses:
+        witness.after_fork_in_parent()
+        if not _WARNS_LATE:
+            witness.resume()
+
+
+def _after_fork_in_child() -> None:
+    for witness in _witnesses:
+        witness.after_fork_in_child()
+        witness.resume()
+
+
+if _WARNS_LATE:
+    _fork = os.fork
+
+    def fork() -> int:
+        pid = _fork()
+        for witness in _witnesses:
+            witness.resume()
+        return pid
+
+
+# Ends #################################################################################################################
+
+
+class _Told:
+    """Stands in for *function*, before which witnesses are told *how* the process is about to end."""
+
+    def __init__(self, function: Any, how: str) -> None:
+        self.function = function
+        self._how = how
+
+    @property
+    def __call__(self) -> Any:
+        for witness in _witnesses:
+            witness.finish(self._how)
+        return self.function
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.function, name)
+
+    def __repr__(self) -> str:
+        return repr(self.function)
+
+    def __reduce__(self) -> Any:
+        return self.function.__reduce__()
+
+
+# Signals ##############################################################################################################
+
+
+def _end(number: int, frame: object) -> None:
+    """Handle a signal whose default is to end the process."""
+    for witness in _witnesses:
+        witness.finish(_NAMES[number])
+    _set(number, _DEFAULT)
+    _kill(_getpid(), number)
+
+
+def _ask(number: int, frame: object) -> None:
+    for witness in _witnesses:
+        witness.ask()
+
+
+def _set_handler(signalnum, handler, /):  # type: ignore[no-untyped-def]
+    if isinstance(handler, int) and handler == _DEFAULT and signalnum in _NAMES:
+        handler = _end
+    previous = _set(signalnum, handler)
+    return _DEFAULT if previous is _end else previous
+
+
+def _get_handler(signalnum, /):  # type: ignore[no-untyped-def]
+    handler = _get(signalnum)
+    return _DEFAULT if handler is _end else handler
+
+
+def _look_like(ours: Callable[..., object], original: Any) -> None:
+    ours.__doc__, ours.__name__, ours.__qualname__ = original.__doc__, original.__name__, original.__qualname__
+    ours.__module__ = original.__module__
+
+
+_look_like(_set_handler, _set)
+_look_like(_get_handler, _get)

@@ -1,0 +1,285 @@
+"""The recorder: counts what a process runs, from its start to its end, whatever that is, and writes it down.
+
+Settings come in; data files go out, one for each process, that hold the totals since it began. What the settings select
+is made live as it is imported, and functions that exist already are adopted (`runtime.selected`). In the background,
+what was counted is read piece by piece (`runtime.totals`) and what has changed is written, every so many seconds, as
+one transaction. Then whatever ends the process (`runtime.process`) takes nothing with it but the last few seconds, and
+if it can be known beforehand, nothing at all.
+
+A process that was forked counts from the fork on, in a file of its own; its parent goes on.
+
+If something cannot be written the program is none the worse: it is said once, the totals are kept, and tried again.
+
+Not recorded is what runs after the last exit handler, as finalizers of what lives to the end do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic, perf_counter, sleep, time
+
+from instrument.data import requests
+from instrument.data.store import ProcessInfo, Writer
+from instrument.errors import DataGoneError
+from instrument.flow import placement
+from instrument.runtime import process
+from instrument.runtime.background import Background
+from instrument.runtime.scope import Scope
+from instrument.runtime.selected import place_of, selected
+from instrument.runtime.session import session
+from instrument.runtime.totals import Reading, Totals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType
+    from typing import Any
+
+    from instrument.config import Settings
+    from instrument.runtime.totals import FileKey, Series, Total
+
+_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
+_getpid = os.getpid
+#: For so long we work before others get their turn, in seconds, and for so long we then rest: others do not need longer
+#: to wake up.
+_AT_A_STRETCH = 0.002
+_REST = 0.0001
+#: Seconds after which we look, at the latest, whether somebody asks for what was counted.
+_LOOK = 1.0
+
+
+class Recorder:
+    """Records what this process counts, as *settings* say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.scope = Scope(settings.scope)
+        self._selected = selected()
+        self._session = self._selected.session
+        self._background = Background(self._look, settings.flush > 0)
+        self._begin()
+        self._selected.on_live = self._background.start
+        session(placement.NOTHING).lasts = True
+        self._selected.begin(self.scope, lazily=True)
+        process.watch(self, settings.signal)
+
+    def _begin(self) -> None:
+        """Count from now on."""
+        self._totals = Totals()
+        #: What was counted when it was last reset.
+        self._forgotten: tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]] = {}, {}
+        self._reading = Reading(self._session, self._pause)
+        self._writer = Writer(self.settings.directory, ProcessInfo.current())
+        self._has_written = self._has_failed = self._has_complained = False
+        self._n_not_measured = 0
+        self._next = monotonic() + self.settings.flush
+        self._turn = perf_counter()
+        self._is_pressed = False
+        self._request = requests.place_of(self._writer.path)
+
+    # What others ask for
+
+    def instrument_main(self, code: CodeType, namespace: dict[str, object]) -> CodeType:
+        """Return what runs in *namespace*, that of the main program, in place of *code*."""
+        return self._selected.instrument(code, namespace)
+
+    def flush(self) -> None:
+        """Write what was counted, and wait until that is done."""
+        self._background.run(self._flush)
+
+    def ask(self) -> None:
+        """Let what was counted be written soon."""
+        self._background.ask(self._flush)
+
+    def finish(self, how: str) -> None:
+        """Write what was counted: the process is about to end, or to become another program; *how* says."""
+        self._is_pressed = True
+        try:
+            self._background.run(lambda: self._flush(how))
+        finally:
+            self._is_pressed = False
+
+    def at_exit(self) -> None:
+        """Write what was counted, as the last of all exit handlers."""
+        self.finish("exit")
+        self._background.stop()
+
+    def stop(self) -> None:
+        """Write what was counted, and record no more."""
+        self.finish("stop")
+        self._background.stop()
+        process.forget(self)
+        session(placement.NOTHING).lasts = False
+        self._selected.on_live = None
+        self._selected.end(self.scope)
+        self._reading.close()
+        if self in _recorders:
+            _recorders.remove(self)
+
+    def counts(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]]:
+        """Return how often each line ran so far, and each function was entered, since the last `reset`."""
+        lines: dict[tuple[str, int], int] = {}
+        functions: dict[tuple[str, str, int], int] = {}
+
+        def read() -> bool:
+            if not self._take():
+                return False
+            for (path, _), series in self._totals.lines.items():
+                for key, n in series.counts():
+                    place = path, key
+                    lines[place] = lines.get(place, 0) + n  # type: ignore[index, arg-type]
+            for (path, _), series in self._totals.functions.items():
+                for key, n in series.counts():
+                    one = (path, *key)  # type: ignore[misc]
+                    functions[one] = functions.get(one, 0) + n
+            return True
+
+        self._background.run(read)
+        before, called = self._forgotten
+        return (
+            {line: n - before.get(line, 0) for line, n in lines.items() if n != before.get(line, 0)},
+            {one: n - called.get(one, 0) for one, n in functions.items() if n != called.get(one, 0)},
+        )
+
+    def reset(self) -> None:
+        """Let `counts` begin at zero from now on; what is written keeps all."""
+        self._forgotten = {}, {}
+        self._forgotten = self.counts()
+
+    # In the background
+
+    def _look(self) -> float:
+        """Do what is due; return after how many seconds to look again."""
+        if requests.take(self._request):
+            self._flush()
+            requests.answer(self._request, self._has_failed)
+        elif monotonic() >= self._next:
+            self._flush()
+        return max(0.0, min(_LOOK, self._next - monotonic()))
+
+    def _pause(self) -> bool:
+        """Let others run if that is due; return whether to go on."""
+        if not self._is_pressed and perf_counter() - self._turn > _AT_A_STRETCH:
+            self._background.beat += 1
+            sleep(_REST)
+            self._turn = perf_counter()
+        return not self._background.is_hurried
+
+    def _flush(self, how: str = "") -> bool:
+        """Write what was counted since that was done before; return whether all was read."""
+        complete = False
+        try:
+            complete = self._take()
+            if complete:
+                try:
+                    self._write(how)
+                except DataGoneError:  # the next one makes a new file
+                    self._totals.mark_all()
+                    self._write(how)
+                self._has_failed = False
+        except Exception as error:
+            self._complain(error)
+            complete = True
+        self._next = monotonic() + self.settings.flush
+        return complete
+
+    def _take(self) -> bool:
+        """Add to the totals what was counted since that was done before; return whether that is all."""
+        self._turn = perf_counter()
+        now = time()
+        selects, totals = self.scope.selects, self._totals
+        for group, index, counts in self._reading.take():
+            if group.file is None or not selects(group.module, group.file):
+                continue
+            place = place_of(group)
+            if place is not None:
+                totals.add(place, (group.details(index).name, group.first_line(index)), counts, now)
+        return not self._background.is_hurried
+
+    def _write(self, how: str) -> None:
+        """Write the totals that have changed since they were written."""
+        not_measured = dict(self._session.not_measured)
+        has_news = len(not_measured) != self._n_not_measured or any(
+            series.changed for kind in (self._totals.lines, self._totals.functions) for series in kind.values()
+        )
+        if not has_news and not (how and self._has_written):
+            return
+        taken: list[tuple[Series, set[object]]] = []
+        try:
+            self._writer.write(
+                self._changed(self._totals.lines, taken),  # type: ignore[arg-type]
+                self._changed(self._totals.functions, taken),  # type: ignore[arg-type]
+                not_measured,
+                how,
+            )
+        except BaseException:
+            for series, changed in taken:
+                series.changed |= changed
+            raise
+        self._n_not_measured = len(not_measured)
+        self._has_written = True
+
+    def _changed(
+        self, kind: dict[FileKey, Series], taken: list[tuple[Series, set[object]]]
+    ) -> Iterator[tuple[FileKey, dict[object, Total]]]:
+        """Yield the totals of *kind* that have changed; note in *taken* what was marked as such."""
+        for key, series in list(kind.items()):
+            if series.changed:
+                changed, series.changed = series.changed, set()
+                taken.append((series, changed))
+                self._pause()
+                yield key, series.totals(changed)
+        self._background.beat += 1
+
+    def _complain(self, error: Exception) -> None:
+        """Say once that counts are not saved."""
+        self._has_failed = True
+        if self._has_complained:
+            return
+        self._has_complained = True
+        again = f"every {self.settings.flush:g} s and at the end" if self.settings.flush else "at the end"
+        reason = str(error) or type(error).__name__
+        try:
+            sys.__stderr__.write(  # type: ignore[union-attr]
+                f"instrument: the counts of process {_getpid()} are not being saved: {reason} (tried again {again})\n"
+            )
+            sys.__stderr__.flush()  # type: ignore[union-attr]
+        except Exception:  # there is nowhere to say it
+            pass
+
+    # Forks
+
+    def before_fork(self) -> None:
+        """Get ready for a fork: nothing shall be half done in the child."""
+        self._background.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._background.after_fork_in_parent()
+
+    def resume(self) -> None:
+        """Go on in the background, in parent or child."""
+        self._background.resume()
+
+    def after_fork_in_child(self) -> None:
+        """Count from now on, in a file of the child's own."""
+        self._session.n_readers = 0
+        self._reading.close()
+        self._begin()
+        self._background.after_fork_in_child()
+
+
+_recorders: list[Recorder] = []
+
+
+def start(settings: Settings) -> Recorder:
+    """Record what this process counts from now on; if that is done already, go on as it is."""
+    if not _recorders:
+        _recorders.append(Recorder(settings))
+    return _recorders[0]
+
+
+def current() -> Recorder | None:
+    """Return what records this process, None if nothing does."""
+    return _recorders[0] if _recorders else None

@@ -1,0 +1,152 @@
+"""What is made live for readers that select code by module and file: the recorder, and `counting`.
+
+Code comes in as it is imported, handed over, or found in functions that exist; what one of the readers selects goes out
+live in the minimal placement, with a note of the module it runs in and the text it was compiled from. Of what none
+selects, only code that may hand over code of others is rewritten, to do that.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from time import time
+
+from instrument import isolation
+from instrument.flow import placement
+from instrument.runtime import importer, sources
+from instrument.runtime.session import Session, adopt_functions, hands_over, is_live, live_group, pristine, session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Protocol
+
+    from instrument.runtime.counters import Group
+    from instrument.runtime.importer import Import
+    from instrument.runtime.sources import Source
+
+    class Selects(Protocol):
+        """Which code a reader wants."""
+
+        def selects(self, name: str | None, file: str) -> bool: ...
+
+
+class Selected:
+    """Makes live what any of the *scopes* selects, in one session for all of them."""
+
+    def __init__(self) -> None:
+        self.session: Session = session(placement.MINIMAL)
+        self.scopes: list[Selects] = []
+        #: Called when code was made live.
+        self.on_live: Callable[[], None] | None = None
+        self._since = time()
+        self._handed_over: dict[str, Source] = {}
+        self._names: dict[str, str | None] = {}
+
+    def begin(self, scope: Selects, lazily: bool) -> None:
+        """From now on, make live what *scope* selects, functions that exist already included."""
+        self.scopes.append(scope)
+        adopt_functions(self._choose, self._note, lazily)
+        if len(self.scopes) == 1:
+            importer.install(self, at_end=True)
+
+    def end(self, scope: Selects) -> None:
+        """Undo one `begin` of *scope*. What is live stays so, and costs next to nothing."""
+        self.scopes.remove(scope)
+        if not self.scopes:
+            importer.uninstall(self)
+            session(placement.NOTHING).release_functions()
+        self.session.keep()
+
+    def selects(self, name: object, file: object, source: str) -> bool:
+        """Return whether code of the file *source* is selected that runs in the module *name* of *file*."""
+        if type(file) is not str or source.startswith("<"):
+            return False
+        name = name if type(name) is str else None
+        for scope in self.scopes:  # noqa: SIM110 - a generator would be one more frame for each module
+            if scope.selects(name, file):
+                return True
+        return False
+
+    def name_of(self, file: str) -> str | None:
+        """Return the name of the module of *file*, if code of it was selected."""
+        return self._names.get(file)
+
+    def _choose(self, file: str | None, name: str | None) -> Session | None:
+        return self.session if self.selects(name, file, "") else None
+
+    def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
+        """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
+        if isolation.loading is not None and isolation.loading == get_ident():
+            return code
+        file = dict.get(namespace, "__file__")
+        name = dict.get(namespace, "__name__")
+        if self.selects(name, file, code.co_filename):
+            assert isinstance(file, str)
+            live = self._made(self.session, code, file, awaited)
+            self._note(live, file, name if isinstance(name, str) else None, awaited)
+            return live
+        if is_live(code) and not importer.is_alone():
+            return code  # another measurement's
+        code = pristine(code)
+        if hands_over(code):
+            return self._made(session(placement.NOTHING), code, file if isinstance(file, str) else None, awaited)
+        return code
+
+    @staticmethod
+    def _made(chosen: Session, code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
+        return chosen.live_code(code, file) if awaited is None else chosen.module_code(code, file, awaited)
+
+    def imported(self, awaited: Import) -> CodeType | None:
+        """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
+        if isolation.loading is not None and isolation.loading == get_ident():
+            return None
+        file = dict.get(awaited.namespace, "__file__")
+        if not isinstance(file, str) or not self.selects(dict.get(awaited.namespace, "__name__"), file, awaited.path):
+            return None
+        return self.session.imported_code(awaited, file)  # `instrument` comes next
+
+    def pristine(self, code: CodeType) -> CodeType:
+        """Return what *code* was before."""
+        return pristine(code)
+
+    def _note(self, live: CodeType, file: str | None, name: str | None, awaited: Import | None = None) -> None:
+        """Note where the group of *live* came from."""
+        group = live_group(live)
+        if group is None or group.source is not None:
+            return
+        group.module = name
+        if file is not None:
+            self._names.setdefault(file, name)
+        path = sources.absolute(group.file_name)
+        if awaited is not None:
+            group.source = sources.imported(path, awaited.identity, awaited.bytecode)
+        else:
+            group.source = sources.handed_over(path, self._since)
+            known = self._handed_over.get(path)
+            if known is not None and known.is_like(group.source):
+                group.source = known
+            elif len(self._handed_over) < _N_KEPT:
+                self._handed_over[path] = group.source
+        if self.on_live is not None:
+            self.on_live()
+
+
+_N_KEPT = 1024
+
+
+def place_of(group: Group) -> tuple[str, str] | None:
+    """Return what the counts of *group* are booked under, path and version; None if it came from no file."""
+    if group.source is None or group.file_name.startswith("<"):
+        return None
+    return group.source.path, group.source.version(group.rewritten())
+
+
+_selected: list[Selected] = []
+
+
+def selected() -> Selected:
+    """Return the one of this process."""
+    if not _selected:
+        _selected.append(Selected())
+    return _selected[0]

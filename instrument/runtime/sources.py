@@ -1,0 +1,136 @@
+"""Which text a code object was compiled from.
+
+Sources are noted when their code is made live, at the price of a `stat`; the texts are read and hashed later, when
+counts are written. In between a file may have been edited: counts of the old text must never be booked under the new
+one. So what identified the file when it was compiled is kept, and what is in the header of its bytecode file. Where a
+text cannot be told for certain, its counts are booked under what the code was rewritten to.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _imp import source_hash
+from importlib._bootstrap_external import MAGIC_NUMBER
+
+try:
+    from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found, no-redef, unused-ignore]
+    except ImportError:
+        from hashlib import sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Not by way of `os`, whose functions the program may replace.
+_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
+_LARGEST = 1 << 26
+_KEY = int.from_bytes(MAGIC_NUMBER, "little")
+#: Times of files may be those of the last tick of the system's clock.
+_TICK = 0.02
+
+
+def identity_of(path: str) -> tuple[int, ...] | None:
+    """Return what changes when another text is put into the file at *path*; None if there is no such file."""
+    try:
+        status = _system.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
+
+
+def absolute(path: str) -> str:
+    """Return *path*, as it is meant now, from the root on."""
+    if path.startswith(os.sep) and "/." not in path and "//" not in path:
+        return path
+    try:
+        return os.path.normpath(path if os.path.isabs(path) else f"{_system.getcwd()}{os.sep}{path}")
+    except OSError:  # the folder is gone
+        return path
+
+
+class Source:
+    """The text that some code was compiled from: that of the file at *path* as it was then."""
+
+    __slots__ = ("_found", "_header", "_identity", "_is_certain", "path")
+
+    def __init__(self, path: str, identity: tuple[int, ...] | None, header: bytes, is_certain: bool) -> None:
+        self.path = path
+        self._identity = identity
+        self._header = header
+        self._is_certain = is_certain
+        self._found: str | None = None
+
+    def is_like(self, other: Source) -> bool:
+        """Return whether this and *other* are the same text for certain."""
+        return self._is_certain and other._is_certain and self._identity == other._identity
+
+    def version(self, rewritten: bytes) -> str:
+        """Return what names the text: its hash, or if it cannot be told any more that of what was *rewritten*."""
+        if self._found is None:
+            text = self._text()
+            kind, data = ("compiled", rewritten) if text is None else ("sha256", text)
+            self._found = f"{kind}:{sha256(data).hexdigest()}"
+        return self._found
+
+    def _text(self) -> bytes | None:
+        if not self._is_certain or self._identity is None or identity_of(self.path) != self._identity:
+            return None
+        text = _read(self.path, self._identity[0])
+        if text is None or identity_of(self.path) != self._identity:
+            return None
+        header = self._header
+        if len(header) == 16:
+            flags = int.from_bytes(header[4:8], "little")
+            if flags & 1:
+                return text if source_hash(_KEY, text) == header[8:] else None
+            seconds = self._identity[1] // 1_000_000_000
+            if header[8:] != b"".join(
+                (n & 0xFFFFFFFF).to_bytes(4, "little") for n in (seconds, self._identity[0])
+            ):
+                return None
+        return text
+
+
+def imported(path: str, before: tuple[int, ...] | None, bytecode: memoryview | None) -> Source:
+    """Return the source at *path* of a module that is imported, from *bytecode* if that was there.
+
+    *before* is what identified it before it was read: if that is the same now, the text was the same in between.
+    """
+    identity = identity_of(path)
+    whole: object = getattr(bytecode, "obj", None)
+    header = whole[:16] if isinstance(whole, bytes) else b""
+    return Source(path, identity, header, before == identity)
+
+
+def handed_over(path: str, since: float) -> Source:
+    """Return the source at *path* of code that was compiled at some moment after *since*, or before.
+
+    Which text that was is certain if there was but one since then.
+    """
+    try:
+        status = _system.stat(path)
+    except (OSError, ValueError):
+        return Source(path, None, b"", False)
+    return Source(path, identity_of(path), b"", max(status.st_mtime, status.st_ctime) < since - _TICK)
+
+
+def _read(path: str, size: int) -> bytes | None:
+    if size > _LARGEST:
+        return None
+    try:
+        number = _system.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    except (OSError, ValueError):
+        return None
+    try:
+        parts = []
+        while part := _system.read(number, 1 << 20):
+            parts.append(part)
+        return b"".join(parts)
+    except OSError:
+        return None
+    finally:
+        _system.close(number)

@@ -1,0 +1,87 @@
+"""What a process does first if the environment says that it is measured.
+
+Called by the start-up file in site-packages (`instrument.pth`; where the package is not installed but importable, by
+`instrument/bootstrap`). Settings are read, the recorder starts, and the main program is arranged to be live.
+
+Nothing here may keep a process from starting: what goes wrong is said in one line on standard error, and the program
+runs uncounted. With `-E` and `-I` environment variables are not heeded, and ours are not either.
+"""
+
+# No `from __future__ import annotations`: the program may be the first to import that.
+import sys
+
+_before = set(sys.modules)
+
+# ruff: noqa: E402
+import os
+
+from instrument import isolation
+from instrument.config import ConfigError, Settings, is_on, publish, read_settings
+from instrument.runtime.program import arrange
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Tells the process that `instrument run` has become, by its number, that it may speak when it ends.
+SPEAKS = "_INSTRUMENT_RUN"
+
+_modules = sys.modules
+_started: "list[Any]" = []
+
+
+def start() -> None:
+    """Measure this process if the environment says so, and never raise for it."""
+    if _started or sys.flags.ignore_environment or not is_on():
+        return
+    _started.append(None)
+    try:
+        _start()
+    except Exception as error:
+        reason = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        _say(f"nothing is counted in this process: {reason}")
+
+
+def _start() -> None:
+    speaks = os.environ.pop(SPEAKS, "") == str(os.getpid())
+    settings = read_settings()
+    publish(settings)
+    recorder = _recorder(settings)
+    _started[:] = [recorder]
+    if speaks and settings.scope:
+        import atexit
+
+        atexit.register(_say_what_matched_nothing, recorder)
+    arrange(recorder.instrument_main)
+
+
+def _recorder(settings: Settings) -> "Any":
+    """Return what records this process from now on; the modules that only we imported are ours alone."""
+    try:
+        recorder = __import__("instrument.runtime.recorder", fromlist=["start"])
+        _forget_what_was_imported()
+        return recorder.start(settings)
+    finally:
+        _forget_what_was_imported()
+
+
+def _forget_what_was_imported() -> None:
+    """Leave the program to import what only we have: then it is the program's own, and counted."""
+    for name in [name for name in _modules if name not in _before]:
+        module = _modules[name]
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "instrument":
+            isolation.own.append(_modules.pop(name))
+
+
+def _say(what: str) -> None:
+    try:
+        sys.__stderr__.write(f"instrument: {what}\n")  # type: ignore[union-attr]
+        sys.__stderr__.flush()  # type: ignore[union-attr]
+    except Exception:  # there is nowhere to say it
+        pass
+
+
+def _say_what_matched_nothing(recorder: "Any") -> None:
+    for item in recorder.scope.unmatched():
+        _say(f"{item!r} in the scope matched nothing that was run")

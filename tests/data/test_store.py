@@ -1,0 +1,402 @@
+"""A process' own file holds what was written last, whatever happens to the process, the disk and the folder."""
+
+import os
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from instrument.data import schema
+from instrument.data.store import ProcessInfo, Writer
+from instrument.errors import DataError, DataGoneError
+
+ROOT = Path(__file__).parents[2]
+A = ("/src/a.py", "sha256:" + "a" * 64)
+B = ("/src/b.py", "sha256:" + "b" * 64)
+
+
+def table(path, query):
+    """Return what *query* finds in the database at *path*, and check that it is whole."""
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        rows = connection.execute(query).fetchall()
+    connection.close()
+    return rows
+
+
+def lines_of(path):
+    """Return the lines of the file at *path* with all that is known of them."""
+    return table(path, "SELECT path, line, count, first, last FROM line JOIN file ON file.id = file ORDER BY 1, 2")
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A writer to a folder that does not exist yet."""
+    return Writer(str(tmp_path / "new" / "data"), ProcessInfo.current())
+
+
+def test_nothing_is_made_before_the_first_write(writer, tmp_path):
+    """A process that never writes leaves no trace."""
+    assert list(tmp_path.iterdir()) == []
+    writer.write([], [], {})
+    assert [path.name for path in (tmp_path / "new" / "data").iterdir()] == [os.path.basename(writer.path)]
+
+
+def test_what_was_written_can_be_read_by_any_tool(writer):
+    """Lines, functions, reasons and the process are rows of plain tables."""
+    writer.write([(A, {1: (5, 10.0, 20.0)})], [(A, {("f", 1): (2, 10.0, 20.0)})], {"/src/c.py": "it is frozen"})
+
+    assert lines_of(writer.path) == [("/src/a.py", 1, 5, 10.0, 20.0)]
+    assert table(writer.path, "SELECT name, line, count FROM function") == [("f", 1, 2)]
+    assert table(writer.path, "SELECT path, reason FROM not_measured") == [("/src/c.py", "it is frozen")]
+    [(pid, host, python, flushes)] = table(writer.path, "SELECT pid, host, python, flushes FROM process")
+    assert (pid, host, python, flushes) == (os.getpid(), os.uname().nodename, sys.version.split()[0], 1)
+
+
+def test_totals_replace_what_was_written_before(writer):
+    """A later write changes what it names, adds what is new, and keeps the rest; one more time does no harm."""
+    writer.write([(A, {1: (5, 10.0, 20.0), 2: (1, 11.0, 11.0)})], [], {"/c": "old", "/d": "stays"})
+    for _ in range(2):
+        writer.write([(B, {7: (1, 30.0, 30.0)}), (A, {1: (9, 10.0, 30.0)})], [], {"/c": "new", "/d": "stays"}, "exit")
+
+    assert lines_of(writer.path) == [
+        ("/src/a.py", 1, 9, 10.0, 30.0),
+        ("/src/a.py", 2, 1, 11.0, 11.0),
+        ("/src/b.py", 7, 1, 30.0, 30.0),
+    ]
+    assert table(writer.path, "SELECT path, reason FROM not_measured ORDER BY 1") == [("/c", "new"), ("/d", "stays")]
+    assert table(writer.path, "SELECT ended FROM process") == [("exit",)]
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 189, 190, 191, 999, 1000, 1001, 2207])
+def test_any_number_of_rows_is_written(writer, n):
+    """Rows go many to a statement; none is lost at the seams."""
+    writer.write(
+        [(A, {line: (line + 1, 1.0, 2.0) for line in range(n)})],
+        [(A, {(f"f{i}", i): (i, 1.0, 2.0) for i in range(n)})],
+        {},
+    )
+
+    assert [row[1:3] for row in lines_of(writer.path)] == [(line, line + 1) for line in range(n)]
+    assert table(writer.path, "SELECT count(*), sum(count) FROM function") == [(n, n * (n - 1) // 2)]
+
+
+def test_a_write_of_nothing_touches_nothing(writer):
+    """An idle process costs its disk nothing."""
+    writer.write([(A, {1: (5, 10.0, 20.0)})], [], {"/c": "why"})
+    before = os.stat(writer.path)
+    writer.write([], [], {"/c": "why"})
+
+    assert os.stat(writer.path).st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_file_grows_with_new_code_only(writer):
+    """Counts that grow for weeks take no more room than at their first flush, but for larger numbers."""
+    sizes = []
+    for n in range(200):
+        writer.write([(A, dict.fromkeys(range(2000), (10 ** (n // 12), 1.0, 2.0 + n)))], [], {})
+        sizes.append(os.path.getsize(writer.path))
+
+    assert sizes[-1] < 2 * sizes[0]
+    assert os.listdir(writer.directory) == [os.path.basename(writer.path)]
+
+
+def test_names_no_utf8_can_spell_are_kept(writer):
+    """A file name of other bytes is kept as what it is."""
+    path = os.fsdecode(b"/src/\xff.py")
+    writer.write([((path, "sha256:0"), {1: (1, 1.0, 1.0)})], [], {path: "why"})
+
+    [(kept,)] = table(writer.path, "SELECT path FROM file")
+    assert schema.from_text(kept) == path
+
+
+def test_hostile_host_names_stay_inside_the_folder(tmp_path):
+    """A name with separators or escape sequences is no way out of the folder."""
+    process = ProcessInfo.current()
+    process.host = "../../\x1b[31m\nevil" + "x" * 500
+    writer = Writer(str(tmp_path), process)
+    writer.write([], [], {})
+
+    assert os.path.dirname(writer.path) == str(tmp_path)
+    assert os.path.basename(writer.path).replace("-", "").replace(".", "").replace("_", "").isalnum()
+
+
+@pytest.mark.parametrize("name", ["a b", "50%?mode=memory#x", "ä€", os.fsdecode(b"\xff\xfe"), "a'b\"c"])
+def test_any_folder_will_do(tmp_path, name):
+    """Names that mean something in a URI mean nothing here."""
+    writer = Writer(str(tmp_path / name), ProcessInfo.current())
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+
+    assert os.listdir(tmp_path / name) == [os.path.basename(writer.path)]
+    with open(writer.path, "rb") as file:
+        data = file.read()
+    copy = tmp_path / "copy.sqlite"
+    copy.write_bytes(data)
+    assert lines_of(copy) == [("/src/a.py", 1, 2, 1.0, 1.0)]
+
+
+# The program does not notice
+
+
+def test_a_program_finds_no_sqlite_of_ours(tmp_path):
+    """Writing imports nothing that the program could find; its own `import sqlite3` is the first, and works."""
+    code = f"""
+        import sys
+        from instrument.data.store import ProcessInfo, Writer
+        before = set(sys.modules)
+        writer = Writer({str(tmp_path)!r}, ProcessInfo.current())
+        writer.write([(("/a", "v"), {{1: (1, 1., 1.)}})], [], {{}})
+        assert set(sys.modules) == before, set(sys.modules) - before
+        assert not {{"sqlite3", "_sqlite3"}} & before
+        import sqlite3
+        from instrument.data import sqlite
+        assert sqlite3.Connection is not sqlite.load().Connection
+        print(sqlite3.connect(writer.path).execute("SELECT sum(count) FROM line").fetchall())
+        writer.write([(("/a", "v"), {{1: (2, 1., 1.)}})], [], {{}})
+        print(sqlite3.connect(writer.path).execute("SELECT sum(count) FROM line").fetchall())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (done.stdout, done.stderr) == ("[(1,)]\n[(2,)]\n", "")
+
+
+def test_functools_of_the_program_is_left_alone(tmp_path):
+    """The extension gets its cache from C: `functools` is neither exchanged nor called."""
+    code = f"""
+        import sys
+        import functools
+        from instrument.data.store import ProcessInfo, Writer
+        def lru_cache(*args, **kwargs):
+            raise RuntimeError("called")
+        functools.lru_cache = lru_cache
+        writer = Writer({str(tmp_path)!r}, ProcessInfo.current())
+        for n in range(3):
+            writer.write([(("/a", "v"), {{1: (n, 1., 1.)}})], [], {{}})
+        assert sys.modules["functools"] is functools
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.stderr == ""
+
+
+def test_a_busy_program_does_not_hold_the_writer_up(writer):
+    """Rows are few statements: with a busy thread, 20,000 rows take no 5 ms each."""
+    stop = threading.Event()
+
+    def busy():
+        while not stop.is_set():
+            sum(range(100))
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        writer.write([], [], {})
+        begin = time.perf_counter()
+        writer.write([(A, dict.fromkeys(range(20000), (1, 1.0, 2.0)))], [], {})
+        took = time.perf_counter() - begin
+    finally:
+        stop.set()
+        thread.join()
+    assert took < 20  # one by one it would take 100 s
+
+
+def test_a_child_does_not_write_into_its_parents_file(writer):
+    """After a fork a writer refuses, and says what to do."""
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer._pid -= 1  # as if this were the child
+
+    with pytest.raises(DataError, match="make a new Writer"):
+        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+    assert lines_of(writer.path)[0][2] == 1
+
+
+# What can go wrong
+
+
+def test_a_file_that_was_removed_is_made_anew(writer):
+    """The writer says once that everything is to be passed again, and then goes on."""
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    os.unlink(writer.path)
+    with pytest.raises(DataGoneError, match="was removed"):
+        writer.write([(B, {2: (2, 1.0, 1.0)})], [], {})
+    writer.write([(A, {1: (1, 1.0, 1.0)}), (B, {2: (2, 1.0, 1.0)})], [], {})
+
+    assert [row[:3] for row in lines_of(writer.path)] == [("/src/a.py", 1, 1), ("/src/b.py", 2, 2)]
+
+
+def test_a_tree_that_was_removed_stays_removed(writer, tmp_path):
+    """The folder itself is made again, those above it are not: they were somebody's temporary files."""
+    writer.write([], [], {})
+    for path in (writer.path, writer.directory, tmp_path / "new"):
+        os.unlink(path) if os.path.isfile(path) else os.rmdir(path)
+    with pytest.raises(DataGoneError):
+        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    with pytest.raises(DataError, match=r"cannot be saved to '.*': No such file or directory"):
+        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "new").mkdir()
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    assert lines_of(writer.path)
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path):
+    """A file in the way costs the counts, and says so."""
+    (tmp_path / "data").write_text("precious")
+    with pytest.raises(DataError, match=r"cannot be saved to '.*data/.*': Not a directory"):
+        Writer(str(tmp_path / "data"), ProcessInfo.current()).write([], [], {})
+    assert (tmp_path / "data").read_text() == "precious"
+
+
+def test_a_folder_that_became_a_file_is_named(writer, tmp_path):
+    """So does one that came later."""
+    writer.write([], [], {})
+    os.rename(writer.directory, tmp_path / "moved")
+    (tmp_path / "new" / "data").write_text("precious")
+    for _ in range(2):
+        with pytest.raises(DataError):
+            writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    assert (tmp_path / "new" / "data").read_text() == "precious"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 200 kB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(path)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("only root can mount a file system")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+MANY = [(A, dict.fromkeys(range(20000), (1, 1.0, 2.0)))]
+
+
+def test_a_full_disk_at_the_first_write_leaves_nothing(small_disk):
+    """Nothing half-written stays, and what fits later is written."""
+    writer = Writer(str(small_disk), ProcessInfo.current())
+    with pytest.raises(DataError, match=r"full|No space"):
+        writer.write(MANY, [], {})
+    assert os.listdir(small_disk) == []
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    assert len(lines_of(writer.path)) == 1
+
+
+def test_a_full_disk_at_a_later_write_leaves_the_previous_state(small_disk):
+    """What was saved stays saved, and the writer goes on when there is room again."""
+    writer = Writer(str(small_disk), ProcessInfo.current())
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    with pytest.raises(DataError, match=r"full|No space"):
+        writer.write(MANY, [], {})
+    assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
+    writer.write([(B, {1: (3, 1.0, 1.0)})], [], {})
+    assert [row[:3] for row in lines_of(writer.path)] == [("/src/a.py", 1, 1), ("/src/b.py", 1, 3)]
+
+
+def test_a_read_only_disk_is_named(small_disk):
+    """What was saved stays, and the reason is told."""
+    writer = Writer(str(small_disk), ProcessInfo.current())
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(DataError, match=r"[Rr]ead.?only"):
+        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+    with pytest.raises(DataError, match=r"[Rr]ead.?only"):
+        Writer(str(small_disk), ProcessInfo.current()).write([], [], {})
+
+
+def test_a_limit_on_file_sizes_leaves_the_previous_state(writer):
+    """A file that may grow no more keeps what it holds."""
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(DataError):
+            writer.write(MANY, [], {})
+        with pytest.raises(DataError):
+            Writer(writer.directory, ProcessInfo.current()).write(MANY, [], {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
+    assert os.listdir(writer.directory) == [os.path.basename(writer.path)]
+
+
+def test_an_error_of_the_caller_leaves_the_previous_state(writer):
+    """Counts that cannot be gathered are not written by halves; the error is the caller's own."""
+
+    def broken():
+        yield A, {1: (2, 1.0, 1.0)}
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        writer.write(broken(), [], {})
+    assert os.listdir(writer.directory) == []
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    with pytest.raises(RuntimeError, match="mine"):
+        writer.write(broken(), [], {})
+    assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
+
+
+def test_a_python_without_sqlite_is_told(monkeypatch, writer):
+    """The message says what is missing."""
+    from instrument.data import sqlite
+
+    monkeypatch.setattr(sqlite, "_loaded", [])
+    monkeypatch.setattr(sqlite, "PathFinder", sqlite.BuiltinImporter)
+    monkeypatch.setattr(sqlite.BuiltinImporter, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match="without SQLite"):
+        writer.write([], [], {})
+
+
+KILLED = """
+import itertools, sys
+from instrument.data.store import ProcessInfo, Writer
+process = ProcessInfo.current()
+process.id = "id"
+writer = Writer(sys.argv[1], process)
+for n in itertools.count(1):
+    rows = {line: (n, 1.0, n) for line in range(3000)}
+    writer.write([((f"/src/{i}.py", "v"), rows) for i in range(1, 2 + n % 2)], [], {}, "")
+    if n == 1:
+        print(writer.path, flush=True)
+    print(n, flush=True)
+"""
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path):
+    """However often a process is killed while it writes: each time its file holds the last state, or the one after."""
+    chance = random.Random(4)
+    for attempt in range(20):
+        folder = tmp_path / str(attempt)
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        ) as process:
+            path = process.stdout.readline().strip()
+            time.sleep(chance.uniform(0, 0.15))
+            process.send_signal(signal.SIGKILL)
+            written = [int(line) for line in process.stdout.read().split()]
+        # (SQLite rolls back what was under way when it opens the file.)
+        [(flushes,)] = table(path, "SELECT flushes FROM process")
+        states = table(
+            path, "SELECT DISTINCT file.path, count, count(*) FROM line JOIN file ON file.id = file GROUP BY 1, 2"
+        )
+
+        assert flushes in (written[-1], written[-1] + 1)
+        assert {path: count for path, count, _ in states} == {
+            "/src/1.py": flushes,
+            "/src/2.py": flushes - (flushes + 1) % 2,
+        }
+        assert {n for _, _, n in states} == {3000}

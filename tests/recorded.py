@@ -1,0 +1,89 @@
+"""Programs run by a recorded process tree, and what was then counted of them."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+class Tree:
+    """Runs programs in *folder*, recorded in a directory beside them."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder).resolve()
+        self.data = self.folder / "data"
+        self.path = self.folder / "program.py"
+
+    def environment(self, flush=0, **more):
+        """Return the environment of a process that is recorded."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT_", "COV"))}
+        environment |= {
+            "PYTHONPATH": str(ROOT / "instrument" / "bootstrap"),
+            "INSTRUMENT": str(self.folder),
+            "INSTRUMENT_DIR": str(self.data),
+            "INSTRUMENT_FLUSH": str(flush),
+        }
+        if "INSTRUMENT_CACHE" in os.environ:
+            environment["INSTRUMENT_CACHE"] = os.environ["INSTRUMENT_CACHE"]
+        return environment | more
+
+    def write(self, source):
+        """Make *source* the program."""
+        self.path.write_text(textwrap.dedent(source), encoding="utf-8")
+
+    def start(self, source, *arguments, flush=0, options=(), **more):
+        """Return the process that runs *source*."""
+        self.write(source)
+        return subprocess.Popen(
+            [sys.executable, *options, str(self.path), *arguments],
+            cwd=self.folder,
+            env=self.environment(flush, **more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, source, *arguments, flush=0, options=(), status=0, **more):
+        """Run *source*, and return what it wrote to standard output and standard error."""
+        with self.start(source, *arguments, flush=flush, options=options, **more) as process:
+            output, errors = process.communicate(timeout=50)
+        assert process.returncode == status, errors
+        return output, errors
+
+    def files(self):
+        """Return the data files."""
+        return sorted(self.data.glob("*.sqlite"))
+
+    def rows(self, query):
+        """Return what *query* finds in each of the data files, one after the other."""
+        found = []
+        for file in self.files():
+            connection = sqlite3.connect(file)
+            try:
+                assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
+                found += connection.execute(query).fetchall()
+            finally:
+                connection.close()
+        return found
+
+    def lines(self, name="program.py"):
+        """Return how often each line of the file *name* ran, in all processes together."""
+        total = Counter()
+        for path, line, n in self.rows("SELECT path, line, count FROM line JOIN file ON file.id = line.file"):
+            if os.path.basename(path) == name:
+                total[line] += n
+        return total
+
+    def calls(self, name):
+        """Return how often the function called *name* was entered, in all processes together."""
+        return sum(n for _, n in self.rows(f"SELECT name, count FROM function WHERE name = '{name}'"))
+
+    def ends(self):
+        """Return how the processes ended, sorted."""
+        return sorted(ended for (ended,) in self.rows("SELECT ended FROM process"))

@@ -1,0 +1,306 @@
+"""The recorder: what it selects, under which version it books counts, and what it does when it cannot write."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from recorded import ROOT, Tree
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path)
+
+
+def versions(tree, name):
+    """Return the versions of the file *name* and how often its second line ran in each."""
+    return dict(
+        (version, n)
+        for path, version, n in tree.rows(
+            "SELECT path, version, count FROM line JOIN file ON file.id = line.file WHERE line = 2"
+        )
+        if os.path.basename(path) == name
+    )
+
+
+def sha(text):
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+MODULE = "def f():\n    return 1\n"
+EDITED = "def f():\n    return 2\n"
+
+
+def test_version_of_the_source(tree):
+    """Counts are booked under the hash of the text that was compiled: fresh, from bytecode, and as main program."""
+    (tree.folder / "module.py").write_text(MODULE)
+    source = "import module\nmodule.f()\n"
+    for _ in range(2):
+        tree.run(source)
+
+    assert versions(tree, "module.py") == {sha(MODULE): 1}
+    assert versions(tree, "program.py") == {sha(source): 1}
+    assert set(tree.rows("SELECT path FROM file")) == {(str(tree.folder / "module.py"),), (str(tree.path),)}
+
+
+def test_file_edited_while_the_program_runs(tree):
+    """Counts of a text that is gone are never booked under the new one, whether it was imported or compiled."""
+    (tree.folder / "module.py").write_text(MODULE)
+    source = f"""
+        import module
+        module.f()
+        open("module.py", "w").write({EDITED!r})
+    """
+    for _ in range(2):  # compiled, then from bytecode
+        (tree.folder / "module.py").write_text(MODULE)
+        tree.run(source)
+
+    (version,) = versions(tree, "module.py")
+    assert re.fullmatch("compiled:[0-9a-f]{64}", version)
+
+
+def test_module_reloaded_after_an_edit(tree):
+    """Each text of a module that is reloaded is counted by itself."""
+    (tree.folder / "module.py").write_text(MODULE)
+    tree.run(
+        f"""
+        import importlib, os, instrument
+        import module
+        module.f()
+        instrument.runtime.recorder.current().flush()
+        open("module.py", "w").write({EDITED!r} + "# longer")
+        importlib.reload(module)
+        for _ in range(3):
+            module.f()
+        """
+    )
+
+    assert versions(tree, "module.py") == {sha(MODULE): 1, sha(EDITED + "# longer"): 3}
+
+
+def test_unchecked_bytecode(tree):
+    """Bytecode that is said never to be stale is booked under a text only if it was made of that."""
+    (tree.folder / "module.py").write_text(MODULE)
+    compile_it = (
+        "import py_compile; py_compile.compile('module.py', invalidation_mode="
+        "py_compile.PycInvalidationMode.UNCHECKED_HASH)"
+    )
+    subprocess.run([sys.executable, "-c", compile_it], cwd=tree.folder, check=True)
+    tree.run("import module\nmodule.f()\n")
+    assert versions(tree, "module.py") == {sha(MODULE): 1}
+
+    (tree.folder / "module.py").write_text(EDITED)
+    tree.run("import module\nmodule.f()\n")
+
+    assert versions(tree, "module.py").pop(sha(MODULE)) == 1
+    assert sha(EDITED) not in versions(tree, "module.py")
+    assert len(versions(tree, "module.py")) == 2
+
+
+def test_code_without_a_file_is_left_out(tree):
+    """What `exec` runs from a string has no file to be booked under."""
+    tree.run('exec("a = 1\\nb = 2\\n")\nexec(compile("a = 1", "<made up>", "exec"))\n')
+
+    assert {path for (path,) in tree.rows("SELECT path FROM file")} == {str(tree.path)}
+
+
+def test_pytest_modules_are_counted(tree):
+    """Test modules, which pytest compiles and executes itself, are recorded."""
+    (tree.folder / "test_it.py").write_text("def test_it():\n    assert 1 + 1 == 2\n")
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_it.py"],
+        cwd=tree.folder,
+        env=tree.environment(),
+        check=True,
+        capture_output=True,
+    )
+
+    assert tree.lines("test_it.py") == {1: 1, 2: 1}
+    assert versions(tree, "test_it.py") == {sha("def test_it():\n    assert 1 + 1 == 2\n"): 1}
+
+
+def test_nothing_selected_leaves_nothing(tree):
+    """A process that runs no code in scope makes no file, and no directory."""
+    tree.run("import json\n", INSTRUMENT="no_such_package")
+
+    assert not tree.data.exists()
+
+
+def test_directory_cannot_be_made(tree):
+    """Where nothing can be written the program runs as ever, and one message says what is not saved, and why."""
+    tree.data.write_text("a file")
+    output, errors = tree.run(
+        """
+        import time
+        time.sleep(0.3)
+        print("unharmed")
+        """,
+        flush=0.01,
+    )
+
+    assert output == "unharmed\n"
+    assert errors.count("instrument:") == 1
+    assert re.match(r"instrument: the counts of process \d+ are not being saved: .*data.*\n$", errors)
+
+
+def test_what_could_not_be_written_is_kept(tree):
+    """Once it can be written again, all of it is there."""
+    tree.data.write_text("a file")
+    output, errors = tree.run(
+        f"""
+        import os, time
+        def f():
+            return 1
+        f()
+        time.sleep(1.3)
+        f()
+        os.unlink({str(tree.data)!r})
+        f()
+        """,
+        flush=0.1,
+    )
+
+    assert errors.count("instrument:") == 1
+    assert tree.calls("f") == 3
+
+
+def test_data_file_removed(tree):
+    """A process whose file is removed writes a new one, with all that it has counted."""
+    tree.run(
+        """
+        import os, instrument
+        def f():
+            return 1
+        f()
+        recorder = instrument.runtime.recorder.current()
+        recorder.flush()
+        folder = os.environ["INSTRUMENT_DIR"]
+        (name,) = os.listdir(folder)
+        os.unlink(os.path.join(folder, name))
+        recorder.flush()
+        f()
+        """
+    )
+
+    assert tree.calls("f") == 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal")
+@pytest.mark.parametrize("flush", [0, 100])
+def test_signal_asks(tree, flush):
+    """With INSTRUMENT_SIGNAL a signal lets a process write, and it goes on."""
+    tree.run(
+        """
+        import os, signal, time
+        def f():
+            return 1
+        f()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        folder = os.environ["INSTRUMENT_DIR"]
+        while not os.path.exists(folder) or not any(name.endswith(".sqlite") for name in os.listdir(folder)):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        flush=flush,
+        status=-signal.SIGKILL,
+        INSTRUMENT_SIGNAL="USR1",
+    )
+
+    assert tree.calls("f") == 1
+
+
+def test_first_and_last(tree):
+    """Each line has the times at which it was first and last seen running."""
+    tree.run(
+        """
+        import time
+        def early():
+            return 1
+        def late():
+            return 1
+        early()
+        late()
+        time.sleep(1)
+        late()
+        """,
+        flush=0.1,
+    )
+    seen = {name: (first, last) for name, first, last in tree.rows("SELECT name, first, last FROM function")}
+
+    assert seen["early"][1] - seen["early"][0] < 0.5
+    assert 0.5 < seen["late"][1] - seen["late"][0] < 20
+
+
+def test_exact_in_generators_exceptions_and_threads(tree):
+    """Counts that are read piece by piece in the midst of everything are those of one reading at the end."""
+    source = """
+        import sys, threading
+        def numbers(n):
+            for i in range(n):
+                try:
+                    if i % 3 == 0:
+                        raise ValueError(i)
+                    yield i
+                except ValueError:
+                    continue
+                finally:
+                    pass
+        def deep(n):
+            if n == 0:
+                return sum(numbers(100))
+            return deep(n - 1)
+        def work():
+            for n in range(300):
+                deep(n % 20)
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for one in threads: one.start()
+        for one in threads: one.join()
+    """
+    tree.run(source, flush=0)
+    expected = tree.lines()
+    for file in tree.files():
+        file.unlink()
+    tree.run(source, flush=0.001)
+
+    assert tree.lines() == expected
+    assert expected[7] == 3 * 300 * 34
+
+
+def test_ever_new_code(tree):
+    """Code that comes and goes is counted though it is forgotten between two flushes."""
+    tree.run(
+        """
+        import sys
+        space = {"__file__": __file__, "__name__": "made"}
+        for n in range(3000):
+            exec(compile(f"a = {n}\\nb = a\\n", __file__ + "x", "exec"), space)
+        """,
+        flush=0.01,
+    )
+
+    assert tree.lines("program.pyx") == {1: 3000, 2: 3000}
+
+
+def test_imports_little():
+    """The recorder brings nothing heavy into a process."""
+    code = """
+        import sys
+        before = set(sys.modules)
+        import instrument.runtime.recorder
+        print(*sorted(set(sys.modules) - before))
+    """
+    output = subprocess.run(
+        [sys.executable, "-S", "-c", textwrap.dedent(code)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    heavy = {"dis", "inspect", "tokenize", "re", "enum", "ast", "threading", "sqlite3", "typing", "bytecode", "signal"}
+
+    assert not heavy & set(output)
