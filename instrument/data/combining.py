@@ -5,9 +5,9 @@ of it. All arithmetic is SQLite's, from file to file, so memory is bounded howev
 
 What keeps sums right is the table of processes. A process has one random name, wherever its data goes, and its states
 are numbered by its flushes; of two states the newer counts. A process that may still write keeps a part of the tables
-to itself, which newer data replaces. A process that has ended is added to the sum of all such, part 0, and its data is
-known there from then on. Of two sums that share processes, one that has all of the other's takes its place; sums that
-share only some cannot be taken apart, so the second is refused, and named.
+to itself, which newer data replaces. The last state of a process, from its own file or by its own word, is added to
+the sum of all such, part 0, and known there from then on. Of two sums that share processes, one that has all of the
+other's takes its place; sums that share only some cannot be taken apart, so the second is refused, and named.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import re
 
 from instrument.data import schema, sqlite
-from instrument.data.reading import Copy, check, harden
+from instrument.data.reading import BusyError, Copy, check, harden
 from instrument.data.store import place_of
 from instrument.errors import DataError
 
@@ -180,9 +180,15 @@ class Combination:
 
     def add(self, path: str) -> bool:
         """Add the data file at *path*, or raise DataError with what is wrong with it; return whether it is settled."""
+        is_own = _OF_ONE_PROCESS.fullmatch(os.path.basename(path))
         with _Attached(self, path) as copy:
             theirs = self._processes("source")
-            over = {process.id for process in theirs if is_over(process, self._here, self._host)}
+            # What a sum or a copy holds of a process that has said no last word may not be its last state.
+            over = {
+                process.id
+                for process in theirs
+                if (is_own or process.ended) and is_over(process, self._here, self._host)
+            }
             if not over or copy.is_current():
                 return self._merge(theirs, over)
         # A process wrote for the last time between the copy and its end.
@@ -297,6 +303,16 @@ class Combination:
         for name in [name for name, (other, _flushes) in self._held.items() if other == part]:
             del self._held[name]
 
+    def may_be_written(self, path: str) -> bool:
+        """Return whether the file at *path* is a process' own, and the process may still write."""
+        if not _OF_ONE_PROCESS.fullmatch(os.path.basename(path)):
+            return False
+        try:
+            with _Attached(self, path):
+                return not all(is_over(process, self._here, self._host) for process in self._processes("source"))
+        except DataError as error:
+            return isinstance(error, BusyError)  # else it is damaged: what a process writes is whole
+
     @property
     def n_processes(self) -> int:
         """How many processes' counts are held."""
@@ -313,7 +329,8 @@ class _Attached:
 
     def __init__(self, combination: Combination, path: str) -> None:
         self.connection, self.scratch, self.path = combination.connection, combination.scratch, path
-        self.error: Any = sqlite.load().Error
+        # Names and messages that are no UTF-8 are not SQLite's errors.
+        self.errors: tuple[Any, ...] = (sqlite.load().Error, ValueError, MemoryError)
 
     def __enter__(self) -> Copy:
         copy = Copy(self.path, self.scratch)
@@ -324,13 +341,13 @@ class _Attached:
             except BaseException:
                 self.connection.execute("DETACH source")
                 raise
-        except self.error as error:
+        except self.errors as error:
             raise DataError(f"it is damaged: {error}") from error
         return copy
 
     def __exit__(self, kind: object, error: object, _: object) -> None:
         self.connection.execute("DETACH source")
-        if isinstance(error, self.error):
+        if isinstance(error, self.errors):
             raise DataError(f"it cannot be added: {error}") from error
 
 
