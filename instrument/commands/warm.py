@@ -165,11 +165,13 @@ def _spelled(path: str) -> str:
     A module is kept by its path: one and the same file has as many as there are links to it.
     """
     real = os.path.realpath(path)
-    below = [entry for entry in map(os.path.abspath, sys.path) if _is_below(real, os.path.realpath(entry))]
-    if not below or any(_is_below(path, entry) for entry in below):
+    entries = [(os.path.realpath(entry), entry) for entry in map(os.path.abspath, sys.path)]
+    # The innermost, for that is where its name begins; of several spellings the one that was given.
+    below = [(len(at), _is_below(path, entry), entry, at) for at, entry in entries if _is_below(real, at)]
+    if not below:
         return path
-    entry = max(below, key=lambda entry: len(os.path.realpath(entry)))
-    return os.path.normpath(os.path.join(entry, os.path.relpath(real, os.path.realpath(entry))))
+    _, as_given, entry, at = max(below)
+    return path if as_given else os.path.normpath(os.path.join(entry, os.path.relpath(real, at)))
 
 
 def _is_below(path: str, folder: str) -> bool:
