@@ -143,7 +143,8 @@ def _files_of_module(name: str, missing: list[Outcome]) -> Iterator[str]:
         except (ImportError, OSError, ValueError):
             spec = None
         if spec is None:
-            missing.append((name, "is no file, no folder, and no module that this Python can import"))
+            is_built_in = full in sys.builtin_module_names
+            missing.append((name, _WITHOUT if is_built_in else "is no file, no folder, and no module that can be found"))
             return
         folders = list(spec.submodule_search_locations or ())
     assert spec is not None
@@ -156,7 +157,10 @@ def _files_of_module(name: str, missing: list[Outcome]) -> Iterator[str]:
     elif spec.origin and isinstance(spec.loader, SourceFileLoader | SourcelessFileLoader):
         yield spec.origin
     else:
-        missing.append((name, "has no Python code in a file of its own"))
+        missing.append((name, _WITHOUT))
+
+
+_WITHOUT = "has no Python code in a file of its own"
 
 
 def _spelled(path: str) -> str:

@@ -122,7 +122,7 @@ class Cache:
                 continue
             name = self._unpacked(_read(path) or b"")[0] or ""
             source = name.removeprefix(_MODULE).removeprefix(GIVEN)
-            if os.path.isabs(source) and _is_gone(source):
+            if os.path.isabs(source) and _is_gone(source) and _is_gone(f"{source}c"):
                 _remove(path)
 
     def _path(self, name: str) -> str:

@@ -206,8 +206,8 @@ def test_what_goes_wrong_is_named(tmp_path, jobs):
         f"{package / 'empty.pyc'}: ": "",
         f"{package / 'gone.py'}: FileNotFoundError": "",
         f"{package / 'note.txt'}: is no Python file": "",
-        "package.none: is no file, no folder, and no module": "",
-        "no where: is no file, no folder, and no module": "",
+        "package.none: is no file, no folder, and no module that": "",
+        "no where: is no file, no folder, and no module that": "",
         "sys: has no Python code": "",
     }
     for beginning, part in wrong.items():
