@@ -143,8 +143,8 @@ def _files_of_module(name: str, missing: list[Outcome]) -> Iterator[str]:
         except (ImportError, OSError, ValueError):
             spec = None
         if spec is None:
-            is_built_in = full in sys.builtin_module_names
-            missing.append((name, _WITHOUT if is_built_in else "is no file, no folder, and no module that can be found"))
+            nowhere = "is no file, no folder, and no module that can be found"
+            missing.append((name, _WITHOUT if full in sys.builtin_module_names else nowhere))
             return
         folders = list(spec.submodule_search_locations or ())
     assert spec is not None
