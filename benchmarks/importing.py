@@ -133,8 +133,8 @@ def main():
         print(f"{mode:8}{seconds:10.3f}{spread:>26}{memory:12.0f}{memory / base:8.2f}")
     cold = told["cold"][0]["seconds"] - statistics.median(row["seconds"] for row in plain)
     needed = alone["seconds"]
-    print(f"\nrewriting takes {cold:.1f} s, {cold / needed:.2f} times the {needed:.1f} s that ConcreteBytecode alone needs,")
-    print(f"{cold / alone['whole']:.2f} times the {alone['whole']:.1f} s of Bytecode")
+    print(f"\nrewriting takes {cold:.1f} s: {cold / needed:.2f} times the {needed:.1f} s of ConcreteBytecode alone,")
+    print(f"{cold / alone['whole']:.2f} times the {alone['whole']:.1f} s of Bytecode alone")
 
 
 if __name__ == "__main__":
