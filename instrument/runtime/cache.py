@@ -3,10 +3,12 @@
 Code objects and what they were rewritten to, taken apart (`counters.flatten`), go in and come out. A code object is
 found by what it consists of, not by when its source was changed: sources with equal times, moved trees and edited files
 cannot be mistaken for one another. For each source file there is one file for functions that were found loaded, and one
-for the module as its bytecode file has it, in a folder for each interpreter, placement and state of this package;
-whatever does not fit is not found, and made anew.
+for the module as its bytecode file has it, in a folder for each interpreter, placement and state of this package (and
+of `bytecode`, which puts code together); whatever does not fit is not found, and made anew.
 
 A file is complete or absent: it is written under another name and renamed. Writers that meet lose nothing but work.
+What is not used goes: a folder that no process opened for `_DAYS_KEPT` days is removed when a new one is made, and
+`tidy` removes what was kept of sources that are not there any more, and what writers left that were killed.
 The folder is `$INSTRUMENT_CACHE`, else `instrument` in the user's cache folder; an empty `INSTRUMENT_CACHE` turns the
 cache off. It is used only if it belongs to this user and nobody else can write to it, for what is read is executed,
 like `__pycache__`. Each file also carries a checksum under a key of the folder's own: files from elsewhere, cut off or
@@ -23,9 +25,12 @@ import marshal
 import os
 import sys
 from _imp import source_hash
+from importlib._bootstrap_external import MAGIC_NUMBER
+from time import time
 from types import CodeType
 
 from instrument.runtime.counters import is_refused
+from instrument.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
     #: Rewritten code, what linking needs and what reading needs: `counters.flatten`.
     Known = tuple[list[Flat], bytes]
 
-_MAGIC = b"instrument 2\n"
+_MAGIC = b"instrument 3\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
 #: Not by way of `os`, whose functions the program may replace.
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
@@ -56,36 +61,72 @@ _folder = _default_folder()
 
 
 class Cache:
-    """What was rewritten for *where*, a placement, below *folder*; None keeps nothing."""
+    """What was rewritten for *where*, a placement, in a folder below *folder*; None keeps nothing.
+
+    *trouble* says why nothing is kept, if so.
+    """
 
     def __init__(self, where: str, folder: str | None = None) -> None:
-        self._folder = _prepare_folder(folder, where) if folder else None
-        self._key = _read(f"{folder}{os.sep}key") or b"" if self._folder else b""
+        self.trouble = ""
+        self.folder: str | None = None
+        self._key = b""
+        if not folder:
+            self.trouble = "it is turned off: INSTRUMENT_CACHE is empty, or there is no home folder"
+            return
+        try:
+            self.folder, self._key = _prepare_folder(folder, where)
+        except (OSError, ValueError) as error:
+            self.trouble = f"the folder {folder} cannot be used: {error}"
 
     def load(self, name: str) -> Any:
         """Return what is kept under *name*; None if nothing is, or it cannot be read or trusted."""
-        data = _read(self._path(name)) if self._folder else None
-        start = len(_MAGIC) + 8
-        if data is None or not data.startswith(_MAGIC):
+        data = _read(self._path(name)) if self.folder else None
+        if data is None:
             return None
-        body = data[start:]
-        if data[len(_MAGIC) : start] != source_hash(0, self._key + body):
-            return None
-        known, value = marshal.loads(body)
+        known, value = self._unpacked(data)
         return value if known == name else None
+
+    def _unpacked(self, data: bytes) -> tuple[Any, Any]:
+        """Return the name and the value in the file *data*; None, None if it is none of ours."""
+        body = memoryview(data)[_HEAD:]
+        if not data.startswith(_MAGIC) or data[len(_MAGIC) : _HEAD] != self._checksum(body):
+            return None, None
+        try:
+            known, value = marshal.loads(body)
+        except (ValueError, EOFError, TypeError):
+            return None, None
+        return known, value
 
     def store(self, name: str, value: object) -> None:
         """Keep *value*, which is plain, under *name*."""
-        if self._folder is None:
+        if self.folder is None:
             return
         try:
             body = marshal.dumps((name, value))  # type: ignore[arg-type]
         except ValueError:  # a name that cannot be encoded
             return
-        _write(self._path(name), _MAGIC + source_hash(0, self._key + body) + body)
+        _write(self._path(name), _MAGIC + self._checksum(body) + body)
+
+    def _checksum(self, body: bytes | memoryview) -> bytes:
+        # Twice, so that neither the long body is copied, nor the key cut down to what is left of it in a C long.
+        return source_hash(0, self._key + source_hash(0, body))
+
+    def tidy(self) -> None:
+        """Remove what was kept of sources that are gone, and what killed writers left behind."""
+        folder = self.folder
+        for file in _listed(folder) if folder else ():
+            path = f"{folder}{os.sep}{file}"
+            if "." in file:
+                if _age(path) > _DAY:
+                    _remove(path)
+                continue
+            name = self._unpacked(_read(path) or b"")[0] or ""
+            source = name.removeprefix(_MODULE).removeprefix(GIVEN)
+            if os.path.isabs(source) and _is_gone(source) and _is_gone(f"{source}c"):
+                _remove(path)
 
     def _path(self, name: str) -> str:
-        return f"{self._folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"
+        return f"{self.folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"
 
     def module(self, path: str, bytecode: bytes | memoryview) -> Known | None:
         """Return what the *bytecode* of the source at *path* was rewritten to; None if that is not known."""
@@ -101,7 +142,10 @@ class Cache:
             self.store(_MODULE + path, (_digest(bytecode), flats, packed))
 
 
+_HEAD = len(_MAGIC) + 8
+#: What comes before a path in the name of something that is kept: a module; what was handed over in one.
 _MODULE = "module "
+GIVEN = "given in "
 
 
 def _digest(data: bytes | memoryview) -> bytes:
@@ -201,31 +245,117 @@ def open_cache(where: str) -> Cache:
 # Files ################################################################################################################
 
 
-def _prepare_folder(folder: str, where: str) -> str | None:
-    """Return the folder of files that fit, made if need be; None if it cannot be had or trusted."""
+def _prepare_folder(folder: str, where: str) -> tuple[str, bytes]:
+    """Return the folder of files that fit, made if need be, and the key of *folder*; raise OSError or ValueError if it
+    cannot be had or trusted.
+    """
+    _make_folders(folder)
+    _check_owner(folder)
+    key = _read(f"{folder}{os.sep}key") or b""
+    if len(key) != _KEY:
+        # Of writers that meet the first one wins; what is no key is replaced.
+        _write(f"{folder}{os.sep}key", _system.urandom(_KEY), keep=not key)
+        key = _read(f"{folder}{os.sep}key") or b""
+        if len(key) != _KEY:
+            raise OSError("nothing can be written to it")
+    state = b"".join([source_hash(0, _read(path) or b"") for path in (*_SOURCES, *_bytecode_package())])
+    python = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}-{sys.hexversion:x}-{MAGIC_NUMBER.hex()}"
+    inner = f"{folder}{os.sep}{python}-{where}-{__version__}-{source_hash(0, state).hex()}"
     try:
-        _make_folders(folder)
-        if os.name == "posix":
-            status = _system.stat(folder)
-            if status.st_uid != _system.geteuid() or status.st_mode & 0o022:
-                return None
-        if not _read(f"{folder}{os.sep}key"):
-            _write(f"{folder}{os.sep}key", _system.urandom(16), keep=True)
-        state = b"".join([source_hash(0, _read(f"{_own}{os.sep}{name}") or b"") for name in _SOURCES])
-        fits = f"{sys.implementation.cache_tag}-{sys.hexversion:x}-{where}-{source_hash(0, state).hex()}"
-        inner = f"{folder}{os.sep}{fits}"
+        if _age(inner) > _DAY:
+            _system.utime(inner)  # it is in use
+    except FileNotFoundError:
         _make_folders(inner)
+        _remove_unused(folder)
+    except OSError:  # it can only be read, which will do
+        pass
+    _check_owner(inner)
+    return inner, key
+
+
+def _check_owner(folder: str) -> None:
+    """Raise PermissionError if *folder* is not this user's, or others can write to it."""
+    if os.name != "posix":
+        return
+    status = _system.stat(folder)
+    if status.st_uid != _system.geteuid():
+        raise PermissionError("it belongs to another user, and what is in it is executed")
+    if status.st_mode & 0o022:
+        raise PermissionError("others can write to it, and what is in it is executed; chmod go-w makes it safe")
+
+
+def _remove_unused(folder: str) -> None:
+    """Remove the folders in *folder* that no process has opened for long: those of releases and interpreters past."""
+    for name in _listed(folder):
+        inner = f"{folder}{os.sep}{name}"
+        try:
+            if name == "key" or _age(inner) < _DAYS_KEPT * _DAY:
+                continue
+        except OSError:
+            continue
+        for file in _listed(inner):
+            _remove(f"{inner}{os.sep}{file}")
+        try:
+            _system.rmdir(inner)
+        except OSError:  # some other process has just begun to use it; or it is a file
+            _remove(inner)
+
+
+_KEY = 16
+_DAY = 24 * 60 * 60
+_DAYS_KEPT = 60
+
+
+def _age(path: str) -> float:
+    """Return how many seconds ago *path* was changed."""
+    changed: float = _system.stat(path).st_mtime
+    return time() - changed
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        names: list[str] = _system.listdir(folder)
+    except OSError:
+        return []
+    return names
+
+
+def _remove(path: str) -> None:
+    try:
+        _system.unlink(path)
+    except OSError:
+        pass
+
+
+def _is_gone(path: str) -> bool:
+    """Return whether there is no file at *path*; what cannot be looked at, or is in an archive, may be there."""
+    try:
+        _system.stat(path)
+    except FileNotFoundError:
+        return True
     except (OSError, ValueError):
-        return None
-    return inner
+        pass
+    return False
+
+
+def _bytecode_package() -> list[str]:
+    """Return the file that tells the release of `bytecode`, without importing it; nothing if it is not found."""
+    for folder in sys.path:
+        path = f"{folder}{os.sep}bytecode{os.sep}version.py"
+        try:
+            _system.stat(path)
+        except (OSError, ValueError):
+            continue
+        return [path]
+    return []
 
 
 #: The files that decide what code is rewritten to.
 _SOURCES = [
-    os.path.join(room, name)
+    os.path.join(_own, room, name)
     for room in ("flow", "rewrite", "runtime")
     for name in sorted(os.listdir(os.path.join(_own, room)) if os.path.isdir(os.path.join(_own, room)) else ())
-    if name.endswith(".py")
+    if name.endswith((".py", ".pyc"))
 ]
 
 
@@ -248,12 +378,12 @@ def _make_folders(path: str) -> None:
 def _read(path: str) -> bytes | None:
     """Return the content of the file at *path*, None if it cannot be read."""
     try:
-        number = _system.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        number = _system.open(path, _READING)
     except (OSError, ValueError):
         return None
     try:
         size = _system.fstat(number).st_size
-        data = _system.read(number, size + 1)
+        data: bytes = _system.read(number, size + 1)
         return data if len(data) == size else None
     except OSError:
         return None
@@ -261,28 +391,49 @@ def _read(path: str) -> bytes | None:
         _system.close(number)
 
 
+_ANYWAY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+#: Without waiting: in place of a file there may be a pipe that nobody writes to.
+_READING = os.O_RDONLY | _ANYWAY | getattr(os, "O_NONBLOCK", 0)
+_WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ANYWAY
+
+
 def _write(path: str, data: bytes, keep: bool = False) -> None:
-    """Make *data* the content of the file at *path*, or leave it as it is; *keep* what another process wrote first."""
+    """Make *data* the content of the file at *path*, or leave it as it is; *keep* what another process wrote first.
+
+    A handler of a signal may raise anything anywhere: nothing half-written is left behind then, either.
+    """
     temporary = f"{path}.{_system.getpid()}.{_system.urandom(4).hex()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    number = -1
     try:
-        number = _system.open(temporary, flags, 0o600)
-    except OSError:
-        return
-    try:
-        try:
-            written = 0
-            while written < len(data):
-                written += _system.write(number, data[written:])
-        finally:
-            _system.close(number)
+        number = _system.open(temporary, _WRITING, 0o600)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[_system.write(number, rest) :]
+        done, number = number, -1
+        _system.close(done)
         if keep:
-            _system.link(temporary, path)
-            _system.unlink(temporary)
+            try:
+                _system.link(temporary, path)
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without links
+                _system.replace(temporary, path)
+            else:
+                _system.unlink(temporary)
+                return
         else:
             _system.replace(temporary, path)
+            return
     except OSError:
-        try:
-            _system.unlink(temporary)
-        except OSError:
-            pass
+        pass
+    except BaseException:
+        _abandon(number, temporary)
+        raise
+    _abandon(number, temporary)
+
+
+def _abandon(number: int, temporary: str) -> None:
+    """Close the file *number*, unless that was done, and remove it."""
+    if number >= 0:
+        _system.close(number)
+    _remove(temporary)

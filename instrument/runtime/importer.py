@@ -73,7 +73,7 @@ class Import:
         self.path = ""
 
 
-def _got_code(awaited: Import) -> CodeType:
+def got_code(awaited: Import) -> CodeType:
     """Return the code of the module that is *awaited*, instrumented."""
     thread = get_ident()
     _awaited[thread] = awaited
@@ -91,7 +91,7 @@ def _got_code(awaited: Import) -> CodeType:
 
 def exec_module(self, module):  # type: ignore[no-untyped-def]
     """Execute the module."""
-    code = _got_code(Import(module.__dict__, partial(self.get_code, module.__name__)))
+    code = got_code(Import(module.__dict__, partial(self.get_code, module.__name__)))
     _call_with_frames_removed(exec, code, module.__dict__)
 
 

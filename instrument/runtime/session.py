@@ -25,7 +25,7 @@ from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import conservation, placement
 from instrument.rewrite import probes, rewriter
 from instrument.runtime import importer
-from instrument.runtime.cache import Batch, Cache, open_cache
+from instrument.runtime.cache import GIVEN, Batch, Cache, open_cache
 from instrument.runtime.counters import (
     FULL,
     ExitRecords,
@@ -111,7 +111,7 @@ class Session:
             tree = _tree(plain)
             if self._given is None:
                 self._given = Batch(self.cache())
-            known = self._known(tree, self._given, f"given in {file}")
+            known = self._known(tree, self._given, f"{GIVEN}{file}")
             group, codes = self._link(*known, file, tree, lasts=False)
             if codes[-1] is plain:
                 return plain
@@ -144,17 +144,34 @@ class Session:
         if plain is None:
             return code
         tree = _tree(plain)
-        batch = Batch(self.cache())
-        if awaited.bytecode is None:
-            known = self._known(tree, batch, plain.co_filename)
-            batch.flush()
-        else:
-            found = self.cache().module(awaited.path, awaited.bytecode)
-            known = found or batch.get(tree, plain.co_filename) or self._rewritten(tree)
-            if found is None:
-                self.cache().keep_module(awaited.path, awaited.bytecode, known)
+        known = self._known_module(tree, awaited)
         originals = None if self.placement in placement.PLACEMENTS else tree
         return self._link(*known, file, originals, awaited.origin)[1][-1]
+
+    def keep_module(self, code: CodeType, awaited: Import) -> tuple[bool, str]:
+        """Keep in the cache what *code*, that of the module that is *awaited*, is rewritten to: just what `module_code`
+        looks for in the process that imports it. Return whether the cache has it, and why parts cannot be rewritten.
+        """
+        if not probes.SUPPORTED:
+            return False, "this release does not know this Python"
+        tree = _tree(code)
+        for flat in filter(is_refused, self._known_module(tree, awaited)[0]):
+            return False, f"{flat[0].co_qualname}: {flat[1]}"
+        if awaited.bytecode is None:
+            return Batch(self.cache()).get(tree, code.co_filename) is not None, ""
+        return self.cache().module(awaited.path, awaited.bytecode) is not None, ""
+
+    def _known_module(self, tree: list[CodeType], awaited: Import) -> Known:
+        batch, shelf = Batch(self.cache()), tree[-1].co_filename
+        if awaited.bytecode is None:
+            known = self._known(tree, batch, shelf)
+            batch.flush()
+            return known
+        found = self.cache().module(awaited.path, awaited.bytecode)
+        known = found or batch.get(tree, shelf) or self._rewritten(tree)
+        if found is None:
+            self.cache().keep_module(awaited.path, awaited.bytecode, known)
+        return known
 
     def imported_code(self, awaited: Import, file: str) -> CodeType | None:
         """Return what counts in place of the bytecode that is *awaited*, if the cache has it."""
