@@ -327,7 +327,7 @@ def test_mistakes_are_said_and_the_program_runs(folder, environment, toml, words
 
 # The start-up file ####################################################################################################
 
-FILE = ROOT / "instrument.pth"
+FILE = ROOT / "instrument" / "bootstrap" / "instrument.pth"
 
 
 def start_file(folder, *options, **environment):
