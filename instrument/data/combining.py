@@ -31,10 +31,10 @@ _OF_ONE_PROCESS = re.compile(r"[A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+\.sqli
 _ADD_FILES = "INSERT OR IGNORE INTO main.file (path, version) SELECT path, version FROM {source}.file"
 _ADD_ROWS = f"""
     INSERT INTO main.{{table}} ({{columns}}, count, first, last)
-    SELECT ?1, new.id, {{keys}}, row.count, row.first, row.last
+    SELECT ?, new.id, {{keys}}, row.count, row.first, row.last
     FROM {{source}}.file AS old
     CROSS JOIN main.file AS new ON new.path = old.path AND new.version = old.version
-    CROSS JOIN {{source}}.{{table}} AS row ON row.part = ?2 AND row.file = old.id
+    CROSS JOIN {{source}}.{{table}} AS row ON row.part = ? AND row.file = old.id
     WHERE row.count > 0
     ON CONFLICT ({{columns}}) DO UPDATE SET
         count = CASE WHEN count > {schema.GREATEST} - excluded.count THEN {schema.GREATEST}
@@ -42,12 +42,12 @@ _ADD_ROWS = f"""
         first = min(first, excluded.first), last = max(last, excluded.last)
 """
 _ADD_REASONS = (
-    "INSERT OR IGNORE INTO main.not_measured SELECT ?1, path, reason FROM {source}.not_measured WHERE part = ?2"
+    "INSERT OR IGNORE INTO main.not_measured SELECT ?, path, reason FROM {source}.not_measured WHERE part = ?"
 )
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
-    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}) SELECT id, ?1, {_COLUMNS} FROM {{source}}.process "
-    "WHERE id = ?2"
+    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}) SELECT id, ?, {_COLUMNS} FROM {{source}}.process "
+    "WHERE id = ?"
 )
 _WITH_PARTS = ("line", "function", "not_measured")
 
