@@ -6,6 +6,7 @@ that was named by a data file from anywhere is only ever read.
 
 from __future__ import annotations
 
+import dis
 import os
 import stat
 import tokenize
@@ -54,9 +55,9 @@ class Source:
             return STALE, f"it has changed since it was measured (then {version[:19]}…, now {now[:19]}…)"
         return CURRENT, ""
 
-    def functions(self) -> set[tuple[str, int]]:
-        """Return qualified name and first line of each function in the file, as it is now."""
-        found: set[tuple[str, int]] = set()
+    def functions(self) -> dict[tuple[str, int], set[int]]:
+        """Return qualified name and first line of each function in the file, with the lines inside of it."""
+        found: dict[tuple[str, int], set[int]] = {}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -66,7 +67,8 @@ class Source:
         while waiting:
             code = waiting.pop()
             if code.co_flags & 2 and not code.co_name.startswith("<"):  # CO_NEWLOCALS: neither module nor class body
-                found.add((code.co_qualname, code.co_firstlineno))
+                inside = {line for _start, line in dis.findlinestarts(code) if line}
+                found[code.co_qualname, code.co_firstlineno] = inside - {code.co_firstlineno}
             waiting.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
         return found
 

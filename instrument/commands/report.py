@@ -191,11 +191,12 @@ def _unused(rows: list[Row], since: float, began: float) -> Iterator[str]:
 
 def _unused_functions(row: Row, since: float) -> Iterator[tuple[str, str]]:
     """Yield the functions in *row* that were not called after *since*, and when they were last."""
-    known = set(row.functions)
-    if row.is_complete:
-        known |= row.source.functions()
-    for name, line in sorted(known, key=lambda function: (function[1], function[0])):
-        _count, _first, last = row.functions.get((name, line), (0, 0.0, -math.inf))
+    known = {function: last for function, (_count, _first, last) in row.functions.items()}
+    for function, inside in row.source.functions().items() if row.is_complete else ():
+        # Its lines know of calls, too, unless all is on one line: then silence says nothing if no call was recorded.
+        if function not in known and (inside or known):
+            known[function] = max((row.counts[line][2] for line in inside & row.counts.keys()), default=-math.inf)
+    for (name, line), last in sorted(known.items(), key=lambda item: (item[0][1], item[0][0])):
         if last < since:
             yield f"function {shown(name)} (line {line})", _last(last)
 

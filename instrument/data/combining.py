@@ -12,6 +12,7 @@ other's takes its place; sums that share only some cannot be taken apart, so the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 
@@ -22,7 +23,7 @@ from instrument.errors import DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 # What `Writer` calls its files: <host>-<pid>-<start>-<random>. Their data is of one process.
@@ -31,10 +32,10 @@ _OF_ONE_PROCESS = re.compile(r"[A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+\.sqli
 _ADD_FILES = "INSERT OR IGNORE INTO main.file (path, version) SELECT path, version FROM {source}.file"
 _ADD_ROWS = f"""
     INSERT INTO main.{{table}} ({{columns}}, count, first, last)
-    SELECT ?1, new.id, {{keys}}, row.count, row.first, row.last
+    SELECT ?, new.id, {{keys}}, row.count, row.first, row.last
     FROM {{source}}.file AS old
     CROSS JOIN main.file AS new ON new.path = old.path AND new.version = old.version
-    CROSS JOIN {{source}}.{{table}} AS row ON row.part = ?2 AND row.file = old.id
+    CROSS JOIN {{source}}.{{table}} AS row ON row.part = ? AND row.file = old.id
     WHERE row.count > 0
     ON CONFLICT ({{columns}}) DO UPDATE SET
         count = CASE WHEN count > {schema.GREATEST} - excluded.count THEN {schema.GREATEST}
@@ -42,12 +43,12 @@ _ADD_ROWS = f"""
         first = min(first, excluded.first), last = max(last, excluded.last)
 """
 _ADD_REASONS = (
-    "INSERT OR IGNORE INTO main.not_measured SELECT ?1, path, reason FROM {source}.not_measured WHERE part = ?2"
+    "INSERT OR IGNORE INTO main.not_measured SELECT ?, path, reason FROM {source}.not_measured WHERE part = ?"
 )
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
-    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}) SELECT id, ?1, {_COLUMNS} FROM {{source}}.process "
-    "WHERE id = ?2"
+    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}) SELECT id, ?, {_COLUMNS} FROM {{source}}.process "
+    "WHERE id = ?"
 )
 _WITH_PARTS = ("line", "function", "not_measured")
 
@@ -131,6 +132,12 @@ class Combination:
         self._held: dict[str | bytes, tuple[int, int]] = {}
 
     def __enter__(self) -> Combination:
+        with self._named():
+            self._create()
+        return self
+
+    def _create(self) -> None:
+        """Make the database."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         os.close(descriptor)
         self.connection = sqlite.connect(self.path)
@@ -140,7 +147,14 @@ class Combination:
         # Nobody sees the file before it is whole, and it is synchronised once, by who renames it.
         for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -32000", *schema.CREATE):
             self.connection.execute(statement)
-        return self
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Raise what SQLite or the system have against our own file as a DataError that names it."""
+        try:
+            yield
+        except (OSError, sqlite.load().Error) as error:
+            raise DataError(f"{self.path!r} cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
@@ -267,11 +281,12 @@ class Combination:
 
     def settle_all(self) -> None:
         """Make one sum of all, for reading: nothing can be added any more."""
-        self.connection.execute("BEGIN")
-        for name, (part, _flushes) in list(self._held.items()):
-            if part:
-                self._settle(name)
-        self.connection.execute("COMMIT")
+        with self._named():
+            self.connection.execute("BEGIN")
+            for name, (part, _flushes) in list(self._held.items()):
+                if part:
+                    self._settle(name)
+            self.connection.execute("COMMIT")
 
     def _settle(self, name: str | bytes) -> None:
         """Add the part of the process *name* to the sum."""

@@ -189,7 +189,13 @@ class Scratch:
     """A private folder for copies, removed at the end."""
 
     def __enter__(self) -> str:
-        self.folder = tempfile.mkdtemp(prefix="instrument-")
+        try:
+            self.folder = tempfile.mkdtemp(prefix="instrument-")
+        except OSError as error:
+            where = error.filename or tempfile.gettempdir()
+            raise DataError(
+                f"data files cannot be copied to {where!r}: {error.strerror}; TMPDIR names a folder"
+            ) from error
         return self.folder
 
     def __exit__(self, *_: object) -> None:

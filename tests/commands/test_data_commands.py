@@ -205,13 +205,13 @@ combine.execute(parser.parse_args([]))
 def test_kills_at_any_moment_lose_and_double_nothing():
     """However often combine is killed: the files that are there hold each process once."""
     total = 0
-    for n in range(25):
-        for k in range(12):
+    for n in range(12):
+        for k in range(6):
             write(".instrument", f"{n}x{k}", {A: {1: 1, 2: n}, B: dict.fromkeys(range(1, 300), 1)})
             total += 1
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with subprocess.Popen([sys.executable, "-c", COMBINE], env=environment, stderr=subprocess.PIPE) as process_:
-            time.sleep(0.05 + 0.012 * n)
+            time.sleep(0.05 + 0.025 * n)
             process_.send_signal(signal.SIGKILL)
         result, found = {}, [name for name in files(".instrument") if name.endswith(".sqlite")]
         assert found
@@ -694,3 +694,27 @@ def test_a_large_folder_is_reported_in_time(tmp_path, capsys):
     run("report")
     assert time.perf_counter() - begin < 20
     assert "100000" in capsys.readouterr().out
+
+
+def test_functions_whose_calls_were_not_recorded_are_known_by_their_lines(capsys, tmp_path):
+    """A function is used if a line inside of it is; of one on a single line nothing is said."""
+    source = b"def f():\n    return 1\n\ndef g():\n    return 2\n\ndef h(): return 3\n"
+    Path("m.py").write_bytes(source)
+    now = time.time()
+    lines = dict.fromkeys((1, 2, 4, 7), (1, now, now))
+    Writer(".instrument", process("one")).write([((str(tmp_path / "m.py"), version_of(source)), lines)], [], {}, "exit")
+    run("report", "--unused-for", "1d")
+    output = capsys.readouterr().out
+
+    assert [line.strip() for line in output.splitlines() if "function" in line] == ["function g (line 4)  never"]
+
+
+def test_an_unwritable_folder_for_copies_is_named(monkeypatch):
+    """Where copies cannot be kept, that is the message, and no traceback."""
+    write(".instrument", "one", {A: {1: 1}})
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    for command in ("report", "combine", "annotate", "erase"):
+        with pytest.raises(DataError, match="/nowhere"):
+            run(command)

@@ -489,3 +489,9 @@ def test_the_rest_is_added(good, tmp_path):
     result, [reason] = add([bad, good, other])
     assert result == {A: {1: 12}, B: {2: 1}}
     assert "no data file" in reason
+
+
+def test_a_sum_that_cannot_be_written_is_named(tmp_path):
+    """The message names our own file, not one of those that are added."""
+    with Scratch() as scratch, pytest.raises(DataError, match=r"nowhere/sum' cannot be written: No such file"):
+        Combination(str(tmp_path / "nowhere" / "sum"), scratch).__enter__()
