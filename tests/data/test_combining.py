@@ -195,7 +195,8 @@ import itertools, sys
 from instrument.data.store import ProcessInfo, Writer
 writer = Writer(sys.argv[1], ProcessInfo.current())
 for n in itertools.count(1):
-    writer.write([((f"/src/{i}.py", "v"), {line: (n, 1.0, 2.0) for line in range(1500)}) for i in range(4)], [], {})
+    rows = dict.fromkeys(range(1500), (n, 1.0, 2.0))
+    writer.write([((f"/src/{i}.py", "v"), rows) for i in range(4)], [(("/src/1.py", "v"), {(f"f{n}" * 200, n): (1, 1.0, 2.0)})], {})
     if n == 1:
         print(writer.path, flush=True)
 """
