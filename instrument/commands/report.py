@@ -81,6 +81,14 @@ class Row:
         if self.is_complete:
             self.executable = self.source.executable.difference(self._excluded()).union(self.counts)
         self.missing = sorted(self.executable.difference(self.counts))
+        self.n_lines, self.n_missing, self.where_missing = len(self.executable), len(self.missing), ""
+
+    def shorten(self) -> Row:
+        """Forget each line by itself, which the table has no use for and of which there are many; return the rest."""
+        self.where_missing = ranges(self.missing, self.executable)
+        self.counts, self.functions, self.missing, self.executable = {}, {}, [], frozenset()
+        self.source.data, self.source.executable = b"", frozenset()
+        return self
 
     def _excluded(self) -> set[int]:
         """Return the lines that the source asks never to be called missing."""
@@ -96,7 +104,7 @@ class Row:
 
     def key(self, sort: str) -> tuple[Any, ...]:
         """Return what to sort by."""
-        numbers = {"lines": len(self.executable), "missing": len(self.missing), "hits": self.hits, "hottest": self.heat}
+        numbers = {"lines": self.n_lines, "missing": self.n_missing, "hits": self.hits, "hottest": self.heat}
         return -numbers.get(sort, 0), self.path, self.version
 
 
@@ -105,10 +113,12 @@ def execute(options: argparse.Namespace) -> int:
     with Totals(options.paths, Progress("Reading")) as totals:
         reasons = [reason for reason in totals.not_measured() if matches(reason[0], options.include, options.omit)]
         partly = frozenset(path for path, _reason in reasons)
-        rows = [
-            Row(totals, file, partly) for file in totals.files() if matches(file.path, options.include, options.omit)
-        ]
-        name_refused(totals.refused)
+        is_table = not options.json and options.unused_for is None
+        rows: list[Row] = []
+        for file in totals.files():
+            if matches(file.path, options.include, options.omit):
+                row = Row(totals, file, partly)
+                rows.append(row.shorten() if is_table else row)
         if not rows and not reasons:
             raise DataError("nothing is left to report; see --include and --omit")
         rows.sort(key=lambda row: row.key(options.sort))
@@ -149,8 +159,8 @@ def _table(rows: list[Row], *, with_missing: bool) -> Iterator[str]:
     cells = [
         [
             row.name(),
-            f"{len(row.executable)}" if row.is_complete else "-",
-            f"{len(row.missing)}" if row.is_complete else "-",
+            f"{row.n_lines}" if row.is_complete else "-",
+            f"{row.n_missing}" if row.is_complete else "-",
             f"{row.hits}",
             f"{row.hottest}: {row.heat}" if row.heat else "-",
         ]
@@ -159,15 +169,15 @@ def _table(rows: list[Row], *, with_missing: bool) -> Iterator[str]:
     hottest = max(rows, key=lambda row: row.heat, default=None)
     total = [
         "Total",
-        f"{sum(len(row.executable) for row in rows)}",
-        f"{sum(len(row.missing) for row in rows)}",
+        f"{sum(row.n_lines for row in rows)}",
+        f"{sum(row.n_missing for row in rows)}",
         f"{sum(row.hits for row in rows)}",
         f"{hottest.heat}" if hottest else "-",
     ]
     if with_missing:
         head, total = [*head, ""], [*total, ""]
         for row, line in zip(rows, cells, strict=True):
-            line.append(ranges(row.missing, row.executable))
+            line.append(row.where_missing)
     yield from table(head, cells, total)
 
 

@@ -83,21 +83,31 @@ class Copy:
                 wrong = schema.complaint(before[0])
                 if wrong:
                     raise DataError(wrong)
-                self._fill(descriptor, *before)
-                if self._look(descriptor) == before:
+                self._fill(descriptor, before[1])
+                if self._look(descriptor, again=True) == before:
                     self.state = before
-                    return
+                    break
                 time.sleep(0.002 * attempt)
+            else:
+                raise BusyError("it is being written all the time; try again")
         except OSError as error:
             raise DataError(f"it cannot be copied: {error.strerror or error}") from error
         finally:
             os.close(descriptor)
-        raise BusyError("it is being written all the time; try again")
+        size, due = os.path.getsize(self.copy), schema.size(self.state[0])
+        if size != due and not self.has_journal:
+            raise DataError(f"it is damaged: it has {size} bytes, not {due}")
 
-    def _look(self, descriptor: int) -> tuple[bytes, bytes]:
-        """Return the header of the file, and its journal."""
+    def _look(self, descriptor: int, *, again: bool = False) -> tuple[bytes, bytes]:
+        """Return the header of the file, and its journal.
+
+        The journal is read next to the copying, the header away from it: a transaction that was going on meanwhile has
+        its journal still there when that is read, or else its mark in the header by the time that is.
+        """
+        journal = _read_journal(self.path + "-journal") if again else b""
         os.lseek(descriptor, 0, os.SEEK_SET)
-        return os.read(descriptor, schema.HEADER), _read_journal(self.path + "-journal")
+        header = os.read(descriptor, schema.HEADER)
+        return header, journal if again else _read_journal(self.path + "-journal")
 
     def is_current(self) -> bool:
         """Return whether the file is still what was copied."""
@@ -106,13 +116,13 @@ class Copy:
         except OSError:
             return False
         try:
-            return self._look(descriptor) == self.state
+            return self._look(descriptor, again=True) == self.state
         except (OSError, DataError):
             return False
         finally:
             os.close(descriptor)
 
-    def _fill(self, descriptor: int, header: bytes, journal: bytes) -> None:
+    def _fill(self, descriptor: int, journal: bytes) -> None:
         """Copy the file, and *journal* if there is something to roll back."""
         size = os.fstat(descriptor).st_size
         if size > shutil.disk_usage(os.path.dirname(self.copy)).free:
@@ -125,8 +135,6 @@ class Copy:
         with open(self.copy, "wb") as copy, open(descriptor, "rb", closefd=False, buffering=0) as file:
             shutil.copyfileobj(file, copy, 1 << 20)
         self.has_journal = journal.startswith(_JOURNAL_MAGIC)
-        if not self.has_journal and os.path.getsize(self.copy) != schema.size(header):
-            raise DataError(f"it is damaged: it is {os.path.getsize(self.copy)} bytes long, not {schema.size(header)}")
         if self.has_journal:
             if journal.endswith(_JOURNAL_MAGIC):
                 raise DataError("its journal names another file, which no journal of ours does")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _fsencode, _IS_WINDOWS = os.fsencode, os.name == "nt"
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
+# Where Python's own extensions are found: the program may change the path before the first flush.
+_path = sys.path.copy()
 _loaded: list[Any] = []
 
 
@@ -47,7 +49,7 @@ def load() -> Any:
 def _load() -> ModuleType:
     """Return a module object of the extension that is nobody else's."""
     name = "_sqlite3"
-    spec = BuiltinImporter.find_spec(name) or PathFinder.find_spec(name)
+    spec = BuiltinImporter.find_spec(name) or PathFinder.find_spec(name, _path)
     if spec is None or spec.loader is None:
         raise DataError("this Python was built without SQLite, in which counts are kept; install its module sqlite3")
     try:

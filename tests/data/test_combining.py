@@ -195,7 +195,8 @@ import itertools, sys
 from instrument.data.store import ProcessInfo, Writer
 writer = Writer(sys.argv[1], ProcessInfo.current())
 for n in itertools.count(1):
-    writer.write([((f"/src/{i}.py", "v"), {line: (n, 1.0, 2.0) for line in range(1500)}) for i in range(4)], [], {})
+    rows = dict.fromkeys(range(1500), (n, 1.0, 2.0))
+    writer.write([((f"/src/{i}.py", "v"), rows) for i in range(4)], [(("/src/1.py", "v"), {(f"f{n}" * 200, n): (1, 1.0, 2.0)})], {})
     if n == 1:
         print(writer.path, flush=True)
 """
@@ -495,3 +496,39 @@ def test_a_sum_that_cannot_be_written_is_named(tmp_path):
     """The message names our own file, not one of those that are added."""
     with Scratch() as scratch, pytest.raises(DataError, match=r"nowhere/sum' cannot be written: No such file"):
         Combination(str(tmp_path / "nowhere" / "sum"), scratch).__enter__()
+
+
+def test_a_copy_that_a_write_overtook_is_made_again(tmp_path, monkeypatch):
+    """A transaction during the copying is noticed, whether it has ended or is still going on."""
+    writer = write(tmp_path, "one", {A: {1: 1}})
+    fill = Copy._fill
+    journal = Path(writer.path + "-journal")
+    calls = []
+
+    def overtaken(self, *args):
+        fill(self, *args)
+        calls.append(1)
+        if len(calls) == 1:
+            more(writer, {A: {1: 2}})
+        elif len(calls) == 2:
+            journal.write_bytes(b"\0" * 512)  # another one has begun
+        elif len(calls) == 3:
+            more(writer, {A: {1: 3}})
+            journal.unlink(missing_ok=True)
+
+    monkeypatch.setattr(Copy, "_fill", overtaken)
+    assert add([writer.path]) == ({A: {1: 3}}, [])
+    assert len(calls) == 4
+
+
+def test_the_last_write_of_a_process_is_not_overlooked(tmp_path, monkeypatch):
+    """A process that ends between the copy and the look whether it has ended is read once more."""
+    writer = write(tmp_path, "one", {A: {1: 1}}, ended="")
+
+    def ends_now(process, here, host):
+        if process.flushes == 1:
+            more(writer, {A: {1: 2}}, ended="")
+        return True
+
+    monkeypatch.setattr("instrument.data.combining.is_over", ends_now)
+    assert add([writer.path]) == ({A: {1: 2}}, [])

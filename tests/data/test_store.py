@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -355,8 +356,8 @@ def test_a_python_without_sqlite_is_told(monkeypatch, writer):
     from instrument.data import sqlite
 
     monkeypatch.setattr(sqlite, "_loaded", [])
-    monkeypatch.setattr(sqlite, "PathFinder", sqlite.BuiltinImporter)
-    monkeypatch.setattr(sqlite.BuiltinImporter, "find_spec", lambda name: None)
+    monkeypatch.setattr(sqlite, "_path", [])
+    monkeypatch.setattr(sqlite, "BuiltinImporter", types.SimpleNamespace(find_spec=lambda name: None))
     with pytest.raises(DataError, match="without SQLite"):
         writer.write([], [], {})
 
@@ -427,3 +428,27 @@ def test_two_threads_may_load_sqlite_at_once(monkeypatch):
 
     assert load(1).connect is not load(0).connect
     assert sys.modules["functools"] is functools
+
+
+def test_what_the_program_patches_is_not_used(writer, monkeypatch):
+    """Functions of `os`, `time` and builtins that were exchanged, as gevent and tools that stop clocks do, are not ours."""
+
+    def patched(*args, **kwargs):
+        raise RuntimeError("patched")
+
+    names = (
+        "open close stat fstat mkdir rename replace unlink fsync getpid getppid uname urandom read readlink fsencode"
+    )
+    process = None
+    with monkeypatch.context() as patch:
+        for name in names.split():
+            patch.setattr(os, name, patched)
+        patch.setattr(time, "time", patched)
+        patch.setattr(sys, "path", [])
+        patch.setattr("builtins.open", patched)
+        patch.setattr("instrument.data.sqlite._loaded", [])
+        process = ProcessInfo.current()
+        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+        Writer(writer.directory, process).write([], [], {})
+    assert lines_of(writer.path) == [("/src/a.py", 1, 2, 1.0, 1.0)]
