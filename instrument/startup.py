@@ -68,8 +68,7 @@ def _recorder(settings: Settings) -> "Any":
 def _forget_what_was_imported() -> None:
     """Leave the program to import what only we have: then it is the program's own, and counted."""
     for name in [name for name in _modules if name not in _before]:
-        module = _modules[name]
-        file = getattr(module, "__file__", None)
+        file = getattr(_modules[name], "__dict__", {}).get("__file__")  # and nothing a module makes up when asked
         if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "instrument":
             isolation.own.append(_modules.pop(name))
 
