@@ -203,7 +203,7 @@ def _build_parser() -> "argparse.ArgumentParser":
     parser = argparse.ArgumentParser(
         prog="python -m instrument",
         description=DESCRIPTION,
-        epilog=f"{EXAMPLES}\ncommands (python -m instrument COMMAND --help):\n{LISTED}",
+        epilog=f"{EXAMPLES}\ncommands, in the place of options; each has a --help of its own\n{LISTED}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"instrument {__version__}")

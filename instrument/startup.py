@@ -31,7 +31,7 @@ _started: "list[Any]" = []
 
 def start() -> None:
     """Measure this process if the environment says so, and never raise for it."""
-    if _started or sys.flags.ignore_environment or not is_on():
+    if _started or sys.flags.ignore_environment or not is_on() or _is_a_command_of_ours():
         return
     _started.append(None)
     try:
@@ -41,6 +41,15 @@ def start() -> None:
         _say(f"nothing is counted in this process: {reason}")
     finally:
         _forget_what_was_imported()
+
+
+def _is_a_command_of_ours() -> bool:
+    """Return whether this process is one of `instrument`, which is none of the program's."""
+    n_arguments = max(len(sys.argv), 1)
+    before = sys.orig_argv[1 : len(sys.orig_argv) - n_arguments + 1]
+    if sys.argv[:1] == ["-m"]:
+        return before[-1:] in (["instrument"], ["-minstrument"])
+    return os.path.basename(sys.argv[0] if sys.argv else "") in ("instrument", "instrument.exe")
 
 
 def _start() -> None:

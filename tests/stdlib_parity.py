@@ -188,8 +188,9 @@ def files_of(names):
     from importlib.util import find_spec
 
     specs = [find_spec(name) for name in names]
-    return [spec.origin for spec in specs] + [folder + os.sep for spec in specs
-                                              for folder in spec.submodule_search_locations or ()]
+    return [spec.origin for spec in specs] + [
+        folder + os.sep for spec in specs for folder in spec.submodule_search_locations or ()
+    ]
 
 
 def stirred(number):
@@ -303,12 +304,28 @@ class Runner:
             "PYTHONPATH": ROOT,
             "TMPDIR": temporary,
         }
-        command = [sys.executable, os.path.abspath(__file__), "--work", tool, self.placement, module, str(number),
-                   request, answer]
+        command = [
+            sys.executable,
+            os.path.abspath(__file__),
+            "--work",
+            tool,
+            self.placement,
+            module,
+            str(number),
+            request,
+            answer,
+        ]
         with open(output, "wb") as stream:
             try:
-                status = subprocess.run(command, cwd=inside, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
-                                        stderr=subprocess.STDOUT, timeout=self.timeout).returncode
+                status = subprocess.run(
+                    command,
+                    cwd=inside,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    timeout=self.timeout,
+                ).returncode
             except subprocess.TimeoutExpired:
                 raise Stopped(f"{tool}: stopped after {self.timeout} s") from None
         with open(answer, "rb") as stream:
@@ -333,8 +350,11 @@ def compared(told):
     from oracle_driver import is_tool
 
     timed = tuple(told["library"] + name for name in TIMED)
-    return {key: count for key, count in told["counts"].items()
-            if not is_tool(key[0]) and key[0] not in timed and key[0].startswith((told["library"], "<"))}
+    return {
+        key: count
+        for key, count in told["counts"].items()
+        if not is_tool(key[0]) and key[0] not in timed and key[0].startswith((told["library"], "<"))
+    }
 
 
 def compare(runner, module):
@@ -375,25 +395,31 @@ def compare(runner, module):
         "elsewhere_lines": sum(not is_own(key) for key in expected),
         "elsewhere_noise": sorted(key for key in noise if not is_own(key)),
         "elsewhere_differing": {key: both for key, both in differing.items() if not is_own(key)},
-        "verdicts": {test: (traced["verdicts"].get(test), counted["verdicts"].get(test))
-                     for test in different(traced["verdicts"], counted["verdicts"]) - noisy_verdicts},
+        "verdicts": {
+            test: (traced["verdicts"].get(test), counted["verdicts"].get(test))
+            for test in different(traced["verdicts"], counted["verdicts"]) - noisy_verdicts
+        },
         "not_measured": counted["not_measured"],
         "seconds": (plain["seconds"], traced["seconds"], counted["seconds"]),
     }
 
 
-HEADING = (f"{'':<14}{'':>6}{'left':>5}  | {'own':>6}{'sum of':>11}{'':>7}{'':>6}  | {'else-':>6}{'':>7}{'':>6}  |"
-           f"{'seconds':>9}\n"
-           f"{'module':<14}{'tests':>6}{'out':>5}  | {'lines':>6}{'counts':>11}{'differ':>7}{'noise':>6}  | {'where':>6}"
-           f"{'differ':>7}{'noise':>6}  |{'plain':>7}{'trace':>7}{'instrument':>11}")
+HEADING = (
+    f"{'':<14}{'':>6}{'left':>5}  | {'own':>6}{'sum of':>11}{'':>7}{'':>6}  | {'else-':>6}{'':>7}{'':>6}  |"
+    f"{'seconds':>9}\n"
+    f"{'module':<14}{'tests':>6}{'out':>5}  | {'lines':>6}{'counts':>11}{'differ':>7}{'noise':>6}  | {'where':>6}"
+    f"{'differ':>7}{'noise':>6}  |{'plain':>7}{'trace':>7}{'instrument':>11}"
+)
 
 
 def show(row):
     """Print one row of the table, and below it what differs."""
     plain, traced, counted = row["seconds"]
-    print(f"{row['module']:<14}{row['tests']:6}{len(row['left_out']):5}  | {row['lines']:6}{row['total']:11}"
-          f"{len(row['differing']):7}{len(row['noise']):6}  | {row['elsewhere_lines']:6}"
-          f"{len(row['elsewhere_differing']):7}{len(row['elsewhere_noise']):6}  |{plain:7.1f}{traced:7.1f}{counted:11.1f}")
+    print(
+        f"{row['module']:<14}{row['tests']:6}{len(row['left_out']):5}  | {row['lines']:6}{row['total']:11}"
+        f"{len(row['differing']):7}{len(row['noise']):6}  | {row['elsewhere_lines']:6}"
+        f"{len(row['elsewhere_differing']):7}{len(row['elsewhere_noise']):6}  |{plain:7.1f}{traced:7.1f}{counted:11.1f}"
+    )
     for test, (expected, found) in sorted(row["verdicts"].items()):
         print(f"    {test}: under trace {expected}, under instrument {found}")
     for what in row["not_measured"]:
@@ -447,13 +473,17 @@ def main():
             rows.append(row)
             show(row)
             if arguments.names:
-                print(*(f"    left out: {test}" for test in row["left_out"]), sep="\n", end="\n" * bool(row["left_out"]))
+                print(
+                    *(f"    left out: {test}" for test in row["left_out"]), sep="\n", end="\n" * bool(row["left_out"])
+                )
                 for name, number in row["noise"] + row["elsewhere_noise"]:
                     print(f"    noise: {name}:{number}")
     wrong = [row["module"] for row in rows if row["differing"] or row["elsewhere_differing"] or row["verdicts"]]
-    print(f"\n{len(rows)} modules, {sum(row['lines'] for row in rows)} lines, {sum(row['total'] for row in rows)} counts;"
-          f" {len(wrong)} modules differ{': ' if wrong else ''}{', '.join(wrong)}; "
-          f"{len(stopped)} came to no end{': ' if stopped else ''}{', '.join(stopped)}")
+    print(
+        f"\n{len(rows)} modules, {sum(row['lines'] for row in rows)} lines, {sum(row['total'] for row in rows)} counts;"
+        f" {len(wrong)} modules differ{': ' if wrong else ''}{', '.join(wrong)}; "
+        f"{len(stopped)} came to no end{': ' if stopped else ''}{', '.join(stopped)}"
+    )
     return 1 if wrong or stopped else 0
 
 

@@ -22,19 +22,33 @@ def peers(monkeypatch):
 
 
 def command(*words, folder):
-    done = subprocess.run([sys.executable, str(BENCHMARKS / "peers.py"), *words], cwd=folder, capture_output=True,
-                          text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "peers.py"), *words], cwd=folder, capture_output=True, text=True, timeout=300
+    )
     return done.returncode, done.stdout, done.stderr
 
 
 def record(group, name, notes=(), errors=(), **ratios):
-    return {"group": group, "name": name, "loops": 1, "seconds": {"plain": {"0": 0.5}},
-            "ratios": ratios, "errors": dict(errors), "notes": dict(notes)}
+    return {
+        "group": group,
+        "name": name,
+        "loops": 1,
+        "seconds": {"plain": {"0": 0.5}},
+        "ratios": ratios,
+        "errors": dict(errors),
+        "notes": dict(notes),
+    }
 
 
 def measurement(python, *workloads, **missing):
-    return {"python": python, "machine": [f"Python {python}"], "versions": {"coverage": "7"}, "missing": missing,
-            "options": {}, "workloads": list(workloads)}
+    return {
+        "python": python,
+        "machine": [f"Python {python}"],
+        "versions": {"coverage": "7"},
+        "missing": missing,
+        "options": {},
+        "workloads": list(workloads),
+    }
 
 
 def test_smoke_run(tmp_path):
@@ -44,7 +58,7 @@ def test_smoke_run(tmp_path):
     assert "geometric mean" in shown
     assert "Worst workloads" in shown
     assert "calibrate" in said
-    told, = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
+    (told,) = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
     expected = {"minimal", "line", "trace"} | ({"monitoring"} if sys.version_info >= (3, 12) else set())
     assert [one["name"] for one in told["workloads"]] == ["exceptions_rare", "parser"]
     for one in told["workloads"]:
@@ -80,9 +94,19 @@ def test_geometric_mean_and_spread(peers):
 
 def test_table_of_a_group(peers):
     """A failure and a note are shown in their cell and explained; tools that were not tried have no column."""
-    told = measurement("3.13.0", record("micro", "calls", minimal=[1.0, 1.1, 1.3], trace=[20.0]),
-                       record("micro", "loops", minimal=[1.2], trace=[], errors={"trace": "Boom: no"},
-                              notes={"minimal": "2 of 3 counts differ"}), slipcover="no wheel")
+    told = measurement(
+        "3.13.0",
+        record("micro", "calls", minimal=[1.0, 1.1, 1.3], trace=[20.0]),
+        record(
+            "micro",
+            "loops",
+            minimal=[1.2],
+            trace=[],
+            errors={"trace": "Boom: no"},
+            notes={"minimal": "2 of 3 counts differ"},
+        ),
+        slipcover="no wheel",
+    )
     shown = peers.report.text([told])
     table = peers.report.group_table(told, "micro")
     assert "slipcover" not in table[2]

@@ -17,13 +17,23 @@ HOUSE = ROOT / "instrument"
 
 # Attributes of sys, threading or a frame, and functions of C, by which code is told of other code's steps.
 FACILITIES = {
-    "_setprofileallthreads", "_settraceallthreads", "f_trace", "f_trace_lines", "f_trace_opcodes", "monitoring",
-    "setprofile", "setprofile_all_threads", "settrace", "settrace_all_threads",
-    "PyEval_SetProfile", "PyEval_SetTrace", "call_tracing",
+    "_setprofileallthreads",
+    "_settraceallthreads",
+    "f_trace",
+    "f_trace_lines",
+    "f_trace_opcodes",
+    "monitoring",
+    "setprofile",
+    "setprofile_all_threads",
+    "settrace",
+    "settrace_all_threads",
+    "PyEval_SetProfile",
+    "PyEval_SetTrace",
+    "call_tracing",
 }
 
 # Prints what it finds active: in its module, a function, a generator, a handler, a thread, and at exit.
-PROGRAM = '''
+PROGRAM = """
 import atexit, json, sys, threading
 
 found = []
@@ -59,7 +69,7 @@ thread = threading.Thread(target=look, args=("thread",))
 thread.start()
 thread.join()
 atexit.register(lambda: print(json.dumps(found)))
-'''
+"""
 PLACES = ["module", "function", "generator", "handler", "thread"]
 
 ASK = {
@@ -120,8 +130,9 @@ def test_no_source_file_names_a_tracing_facility(path):
 def what_is_active(arguments, folder):
     """Run Python with *arguments*; return what the measured program found active, by place."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True,
-                          timeout=120)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -258,7 +258,9 @@ def test_a_memory_error_at_any_allocation_leaves_exact_counts():
 
 def test_a_recursion_error_is_raised_and_caught_as_without_us():
     """Recursion to the limit reaches the same depth, and each level is counted."""
-    source = "n = 0\ndef f():\n    global n\n    n += 1\n    f()\ntry:\n    f()\nexcept RecursionError:\n    caught = n\n"
+    source = (
+        "n = 0\ndef f():\n    global n\n    n += 1\n    f()\ntry:\n    f()\nexcept RecursionError:\n    caught = n\n"
+    )
     namespace = {"__file__": FILE}
     counts, measured = measure(source)
     exec(compile(source, FILE, "exec"), namespace)

@@ -1,7 +1,7 @@
 """A program that is measured from the start of its interpreter runs as without us, and its main program is counted.
 
 Each program is run twice by a real interpreter, plain and measured, and all that it can show is compared. The recorder
-is a small one (startup/sitecustomize.py): what is tested here is the way into a process.
+is a small one (small_recorder.py): what is tested here is the way into a process.
 """
 
 import os
@@ -14,7 +14,8 @@ import zipfile
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-STARTUP = ROOT / "tests" / "startup"
+#: Where a copy of the package is that has the small recorder, and what starts it if no start-up file is installed.
+TREE: list[pathlib.Path] = []
 
 SHOWS = """\
 import os, sys
@@ -30,7 +31,7 @@ for i in range(10):
 here = vars(sys.modules["__main__"])
 assert here is globals()
 print("argv", sys.argv, sys.orig_argv[1:])
-print("path", [entry for entry in sys.path if "startup" not in entry])
+print("path", [entry for entry in sys.path if "bootstrap" not in entry])
 print("frames", depth())
 for name in list(here):
     if name not in ("__builtins__", "here"):
@@ -71,7 +72,7 @@ def run(folder, arguments, scope=None, stdin="", **environment):
         file.unlink()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT", "PYTHON"))},
-        "PYTHONPATH": os.pathsep.join([str(STARTUP), str(ROOT)]),
+        "PYTHONPATH": os.pathsep.join(map(str, (TREE[0] / "instrument" / "bootstrap", TREE[0]))),
         "PYTHONDONTWRITEBYTECODE": "1",
         **environment,
     }
@@ -98,6 +99,18 @@ def both(folder, arguments, scope="1", **environment):
     assert measured.err == plain.err
     assert measured.status == plain.status
     return measured
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tree(tmp_path_factory):
+    """A copy of the package with the small recorder."""
+    folder = tmp_path_factory.mktemp("tree")
+    for path in (ROOT / "instrument").rglob("*.py"):
+        copy = folder / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    (folder / "instrument" / "runtime" / "recorder.py").write_bytes((ROOT / "tests" / "small_recorder.py").read_bytes())
+    TREE[:] = [folder]
 
 
 @pytest.fixture

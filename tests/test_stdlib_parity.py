@@ -26,7 +26,9 @@ def test_the_standard_library_is_counted_as_by_trace():
     script = Path(stdlib_parity.__file__)
     environment = {**os.environ}
     environment.pop("PYTHONWARNINGS", None)
-    done = subprocess.run([sys.executable, script, *MODULES], env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, script, *MODULES], env=environment, capture_output=True, text=True, timeout=300
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 modules" in done.stdout

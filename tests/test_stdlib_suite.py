@@ -79,15 +79,22 @@ def verdicts_of(substitute, command, folder):
     # The tests' subprocesses must find the package also where it is not installed, and must not warn where we do not.
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("PYTHONWARNINGS", None)
-    done = subprocess.run([sys.executable, "-c", DRIVER, substitute, command, str(ROOT)], cwd=folder, env=environment,
-                          capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, substitute, command, str(ROOT)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("test") is None or importlib.util.find_spec("test.test_trace") is None,
-    reason="this Python comes without its test package")
+    reason="this Python comes without its test package",
+)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +114,9 @@ def test_cpython_tests_of_trace_pass(reference, tmp_path):
     found = verdicts_of("instrument.trace", "instrument", tmp_path)
 
     assert found.keys() == reference.keys()
-    broken = {name: detail for name, (verdict, detail) in found.items()
-              if verdict != reference[name][0] and name not in CANNOT_HOLD}
+    broken = {
+        name: detail
+        for name, (verdict, detail) in found.items()
+        if verdict != reference[name][0] and name not in CANNOT_HOLD
+    }
     assert not broken, "\n\n".join(f"{name}:\n{detail}" for name, detail in broken.items())

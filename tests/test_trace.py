@@ -36,7 +36,9 @@ def test_has_the_names_of_the_standard_class():
     for name in (*PUBLIC.split(), *METHODS.split(), "globaltrace", "localtrace"):
         assert hasattr(tracer, name), name
     assert sorted(ours.__all__) == sorted(trace.__all__)
-    for name in "PRAGMA_NOCOVER _Ignore _modname _fullmodname _find_lines _find_strings _find_executable_linenos".split():
+    for (
+        name
+    ) in "PRAGMA_NOCOVER _Ignore _modname _fullmodname _find_lines _find_strings _find_executable_linenos".split():
         assert hasattr(ours, name), name
 
 
@@ -88,7 +90,9 @@ def test_runctx_makes_fresh_namespaces():
     for tracer in (make(), trace.Trace(count=1, trace=0)):
         sys.modules["_seen"] = seen
         try:
-            tracer.runctx("import sys; sys.modules['_seen'].append((globals() is locals(), sorted(globals()), sorted(locals())))")
+            tracer.runctx(
+                "import sys; sys.modules['_seen'].append((globals() is locals(), sorted(globals()), sorted(locals())))"
+            )
         finally:
             del sys.modules["_seen"]
     assert seen[0] == seen[1] == (False, ["__builtins__"], ["sys"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument import config
+from instrument import config, isolation
 from instrument.commands.run import add_settings, settings_of, start_files
 from instrument.errors import InstrumentWarning
 from instrument.rewrite import probes
@@ -156,6 +156,7 @@ def _trouble(path: str) -> str | None:
             code = compile(source, path, "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError) as error:
         return f"it cannot be compiled: {error}"
+    isolation.load()
     where = session(config.PLACEMENT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InstrumentWarning)
@@ -166,22 +167,26 @@ def _trouble(path: str) -> str | None:
 
 def _find(name: str) -> ModuleSpec | None:
     """Return the spec of the module *name*, without importing the packages that it is in."""
-    from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+    from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 
-    path = None
-    spec = None
-    for end in [index for index, letter in enumerate(name + ".") if letter == "."]:
-        part = name[:end]
+    spec: ModuleSpec | None = None
+    parts = name.split(".")
+    for n, part in enumerate(parts):
+        whole = ".".join(parts[: n + 1])
+        where = None if spec is None else list(spec.submodule_search_locations or ())
+        if where == []:
+            return None
         try:
-            spec = PathFinder.find_spec(part, path)
-            if spec is None and path is None:
-                spec = BuiltinImporter.find_spec(part) or FrozenImporter.find_spec(part)
+            spec = PathFinder.find_spec(whole, where)
+        except KeyError:  # a namespace package in a package that is not imported
+            spec = ModuleSpec(whole, None, is_package=True)
+            folders = [os.path.join(folder, part) for folder in where or ()]
+            spec.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
         except (ImportError, ValueError):
             return None
+        if spec is None and n == 0:
+            spec = BuiltinImporter.find_spec(name) or FrozenImporter.find_spec(name)
         if spec is None:
-            return None
-        path = list(spec.submodule_search_locations or ())
-        if not path and end < len(name):
             return None
     return spec
 

@@ -1,13 +1,14 @@
-"""Starts a process that is measured, with a recorder that is as small as can be in place of the real one.
+"""A recorder as small as can be, which tests of the start of processes put in the place of the real one.
 
 What is tested with it is the way into a process; what was counted is written to the file that COUNTS names, with the
 process's number appended.
 """
 
 import os
-import sys
 
-sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
+from instrument import isolation
+
+isolation.load()
 
 
 class Recorder:
@@ -47,17 +48,4 @@ class Recorder:
                     print(os.path.basename(name), line, n, file=file)
 
 
-# A recorder like the real one is a room of the package, which is imported on the way.
-room = type(sys)("instrument.runtime.recorder")
-room.start = Recorder
-if os.environ.get("INSTRUMENT"):
-    import instrument.startup
-    from instrument import config, isolation
-
-    if config.is_on():
-        isolation.load()
-        sys.modules[room.__name__] = room
-    instrument.startup.start()
-    del instrument, isolation, config
-del room, sys.modules["sitecustomize"]
-sys.modules["sitecustomize"] = type(sys)("sitecustomize")
+start = Recorder
