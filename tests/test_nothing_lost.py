@@ -88,6 +88,13 @@ ENDS = {
         0,
         "exit",
     ),
+    "asyncio's handler": (
+        "import asyncio\nasync def main():\n    work(400)\n    stop = asyncio.Event()\n"
+        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n    await stop.wait()\n    work(600)\nasyncio.run(main())",
+        0,
+        "exit",
+    ),
     "exec that fails": (
         "work(500)\ntry:\n    os.execv('/no/such', ['x'])\nexcept FileNotFoundError:\n    work(500)",
         0,

@@ -151,6 +151,7 @@ class Recorder:
 
     def _look(self) -> float:
         """Do what is due; return after how many seconds to look again."""
+        process.look()
         if requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)
