@@ -5,24 +5,25 @@ of it. All arithmetic is SQLite's, from file to file, so memory is bounded howev
 
 What keeps sums right is the table of processes. A process has one random name, wherever its data goes, and its states
 are numbered by its flushes; of two states the newer counts. A process that may still write keeps a part of the tables
-to itself, which newer data replaces. A process that has ended is added to the sum of all such, part 0, and its data is
-known there from then on. Of two sums that share processes, one that has all of the other's takes its place; sums that
-share only some cannot be taken apart, so the second is refused, and named.
+to itself, which newer data replaces. The last state of a process, from its own file or by its own word, is added to
+the sum of all such, part 0, and known there from then on. Of two sums that share processes, one that has all of the
+other's takes its place; sums that share only some cannot be taken apart, so the second is refused, and named.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 
 from instrument.data import schema, sqlite
-from instrument.data.reading import Copy, check, harden
+from instrument.data.reading import BusyError, Copy, check, harden
 from instrument.data.store import place_of
 from instrument.errors import DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 # What `Writer` calls its files: <host>-<pid>-<start>-<random>. Their data is of one process.
@@ -31,10 +32,10 @@ _OF_ONE_PROCESS = re.compile(r"[A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+\.sqli
 _ADD_FILES = "INSERT OR IGNORE INTO main.file (path, version) SELECT path, version FROM {source}.file"
 _ADD_ROWS = f"""
     INSERT INTO main.{{table}} ({{columns}}, count, first, last)
-    SELECT ?1, new.id, {{keys}}, row.count, row.first, row.last
+    SELECT ?, new.id, {{keys}}, row.count, row.first, row.last
     FROM {{source}}.file AS old
     CROSS JOIN main.file AS new ON new.path = old.path AND new.version = old.version
-    CROSS JOIN {{source}}.{{table}} AS row ON row.part = ?2 AND row.file = old.id
+    CROSS JOIN {{source}}.{{table}} AS row ON row.part = ? AND row.file = old.id
     WHERE row.count > 0
     ON CONFLICT ({{columns}}) DO UPDATE SET
         count = CASE WHEN count > {schema.GREATEST} - excluded.count THEN {schema.GREATEST}
@@ -42,12 +43,12 @@ _ADD_ROWS = f"""
         first = min(first, excluded.first), last = max(last, excluded.last)
 """
 _ADD_REASONS = (
-    "INSERT OR IGNORE INTO main.not_measured SELECT ?1, path, reason FROM {source}.not_measured WHERE part = ?2"
+    "INSERT OR IGNORE INTO main.not_measured SELECT ?, path, reason FROM {source}.not_measured WHERE part = ?"
 )
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
-    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}) SELECT id, ?1, {_COLUMNS} FROM {{source}}.process "
-    "WHERE id = ?2"
+    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}) SELECT id, ?, {_COLUMNS} FROM {{source}}.process "
+    "WHERE id = ?"
 )
 _WITH_PARTS = ("line", "function", "not_measured")
 
@@ -131,6 +132,12 @@ class Combination:
         self._held: dict[str | bytes, tuple[int, int]] = {}
 
     def __enter__(self) -> Combination:
+        with self._named():
+            self._create()
+        return self
+
+    def _create(self) -> None:
+        """Make the database."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         os.close(descriptor)
         self.connection = sqlite.connect(self.path)
@@ -140,7 +147,14 @@ class Combination:
         # Nobody sees the file before it is whole, and it is synchronised once, by who renames it.
         for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -32000", *schema.CREATE):
             self.connection.execute(statement)
-        return self
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Raise what SQLite or the system have against our own file as a DataError that names it."""
+        try:
+            yield
+        except (OSError, sqlite.load().Error) as error:
+            raise DataError(f"{self.path!r} cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
@@ -180,9 +194,15 @@ class Combination:
 
     def add(self, path: str) -> bool:
         """Add the data file at *path*, or raise DataError with what is wrong with it; return whether it is settled."""
+        is_own = _OF_ONE_PROCESS.fullmatch(os.path.basename(path))
         with _Attached(self, path) as copy:
             theirs = self._processes("source")
-            over = {process.id for process in theirs if is_over(process, self._here, self._host)}
+            # What a sum or a copy holds of a process that has said no last word may not be its last state.
+            over = {
+                process.id
+                for process in theirs
+                if (is_own or process.ended) and is_over(process, self._here, self._host)
+            }
             if not over or copy.is_current():
                 return self._merge(theirs, over)
         # A process wrote for the last time between the copy and its end.
@@ -261,11 +281,12 @@ class Combination:
 
     def settle_all(self) -> None:
         """Make one sum of all, for reading: nothing can be added any more."""
-        self.connection.execute("BEGIN")
-        for name, (part, _flushes) in list(self._held.items()):
-            if part:
-                self._settle(name)
-        self.connection.execute("COMMIT")
+        with self._named():
+            self.connection.execute("BEGIN")
+            for name, (part, _flushes) in list(self._held.items()):
+                if part:
+                    self._settle(name)
+            self.connection.execute("COMMIT")
 
     def _settle(self, name: str | bytes) -> None:
         """Add the part of the process *name* to the sum."""
@@ -297,6 +318,16 @@ class Combination:
         for name in [name for name, (other, _flushes) in self._held.items() if other == part]:
             del self._held[name]
 
+    def may_be_written(self, path: str) -> bool:
+        """Return whether the file at *path* is a process' own, and the process may still write."""
+        if not _OF_ONE_PROCESS.fullmatch(os.path.basename(path)):
+            return False
+        try:
+            with _Attached(self, path):
+                return not all(is_over(process, self._here, self._host) for process in self._processes("source"))
+        except DataError as error:
+            return isinstance(error, BusyError)  # else it is damaged: what a process writes is whole
+
     @property
     def n_processes(self) -> int:
         """How many processes' counts are held."""
@@ -313,7 +344,8 @@ class _Attached:
 
     def __init__(self, combination: Combination, path: str) -> None:
         self.connection, self.scratch, self.path = combination.connection, combination.scratch, path
-        self.error: Any = sqlite.load().Error
+        # Names and messages that are no UTF-8 are not SQLite's errors.
+        self.errors: tuple[Any, ...] = (sqlite.load().Error, ValueError, MemoryError)
 
     def __enter__(self) -> Copy:
         copy = Copy(self.path, self.scratch)
@@ -324,13 +356,13 @@ class _Attached:
             except BaseException:
                 self.connection.execute("DETACH source")
                 raise
-        except self.error as error:
+        except self.errors as error:
             raise DataError(f"it is damaged: {error}") from error
         return copy
 
     def __exit__(self, kind: object, error: object, _: object) -> None:
         self.connection.execute("DETACH source")
-        if isinstance(error, self.error):
+        if isinstance(error, self.errors):
             raise DataError(f"it cannot be added: {error}") from error
 
 

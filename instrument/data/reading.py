@@ -57,6 +57,10 @@ _CHECKS = (
 )
 
 
+class BusyError(DataError):
+    """The file was changed during each attempt to copy it."""
+
+
 class Copy:
     """A copy of the data file at *path* in *folder*, which nobody else can reach."""
 
@@ -79,7 +83,7 @@ class Copy:
                 wrong = schema.complaint(before[0])
                 if wrong:
                     raise DataError(wrong)
-                self._fill(descriptor, before[1])
+                self._fill(descriptor, *before)
                 if self._look(descriptor) == before:
                     self.state = before
                     return
@@ -88,7 +92,7 @@ class Copy:
             raise DataError(f"it cannot be copied: {error.strerror or error}") from error
         finally:
             os.close(descriptor)
-        raise DataError("it is being written all the time; try again")
+        raise BusyError("it is being written all the time; try again")
 
     def _look(self, descriptor: int) -> tuple[bytes, bytes]:
         """Return the header of the file, and its journal."""
@@ -108,7 +112,7 @@ class Copy:
         finally:
             os.close(descriptor)
 
-    def _fill(self, descriptor: int, journal: bytes) -> None:
+    def _fill(self, descriptor: int, header: bytes, journal: bytes) -> None:
         """Copy the file, and *journal* if there is something to roll back."""
         size = os.fstat(descriptor).st_size
         if size > shutil.disk_usage(os.path.dirname(self.copy)).free:
@@ -121,6 +125,8 @@ class Copy:
         with open(self.copy, "wb") as copy, open(descriptor, "rb", closefd=False, buffering=0) as file:
             shutil.copyfileobj(file, copy, 1 << 20)
         self.has_journal = journal.startswith(_JOURNAL_MAGIC)
+        if not self.has_journal and os.path.getsize(self.copy) != schema.size(header):
+            raise DataError(f"it is damaged: it is {os.path.getsize(self.copy)} bytes long, not {schema.size(header)}")
         if self.has_journal:
             if journal.endswith(_JOURNAL_MAGIC):
                 raise DataError("its journal names another file, which no journal of ours does")
@@ -183,7 +189,13 @@ class Scratch:
     """A private folder for copies, removed at the end."""
 
     def __enter__(self) -> str:
-        self.folder = tempfile.mkdtemp(prefix="instrument-")
+        try:
+            self.folder = tempfile.mkdtemp(prefix="instrument-")
+        except OSError as error:
+            where = error.filename or tempfile.gettempdir()
+            raise DataError(
+                f"data files cannot be copied to {where!r}: {error.strerror}; TMPDIR names a folder"
+            ) from error
         return self.folder
 
     def __exit__(self, *_: object) -> None:

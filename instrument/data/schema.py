@@ -24,9 +24,9 @@ function    the same for calls; `name` is the qualified name, `line` the first l
 not_measured  files that ran uncounted, in whole or in part, and why
 
 A process' own file has one process, in part 1. Its counts are totals since the process began, replaced in place: the
-file grows with new code only. In a file of sums, part 0 is the sum over all processes that have ended. A process that
-may still write has a part to itself there, so that newer data can take the place of older. So the same data may
-be added any number of times, and in any order, and count once.
+file grows with new code only. In a file of sums, part 0 is the sum over all processes whose last state is known. A
+process that may still write has a part to itself there, so that newer data can take the place of older. So the same
+data may be added any number of times, and in any order, and count once.
 """
 
 from __future__ import annotations
@@ -76,6 +76,12 @@ HEADER = 100
 def word(header: bytes, at: int) -> int:
     """Return the 32-bit number at byte *at* of a database's *header*."""
     return int.from_bytes(header[at : at + 4], "big")
+
+
+def size(header: bytes) -> int:
+    """Return the size of the file that begins with *header*."""
+    page = int.from_bytes(header[16:18], "big")
+    return word(header, 28) * (65536 if page == 1 else page)
 
 
 def complaint(header: bytes) -> str:

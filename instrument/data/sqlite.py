@@ -52,14 +52,14 @@ def _load() -> ModuleType:
         raise DataError("this Python was built without SQLite, in which counts are kept; install its module sqlite3")
     try:
         module = module_from_spec(spec)
-        theirs = sys.modules.get("functools")
+        theirs: Any = sys.modules.get("functools")
         sys.modules["functools"] = _Functools  # type: ignore[assignment]
         try:
             spec.loader.exec_module(module)
         finally:
             if theirs is None:
-                del sys.modules["functools"]
-            else:
+                sys.modules.pop("functools", None)
+            elif theirs is not _Functools:  # else another thread is about to put it right
                 sys.modules["functools"] = theirs
     except ImportError as error:  # its shared library is gone
         raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error

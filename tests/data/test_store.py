@@ -101,8 +101,8 @@ def test_a_write_of_nothing_touches_nothing(writer):
 def test_a_file_grows_with_new_code_only(writer):
     """Counts that grow for weeks take no more room than at their first flush, but for larger numbers."""
     sizes = []
-    for n in range(200):
-        writer.write([(A, dict.fromkeys(range(2000), (10 ** (n // 12), 1.0, 2.0 + n)))], [], {})
+    for n in range(50):
+        writer.write([(A, dict.fromkeys(range(1000), (10 ** (n // 3), 1.0, 2.0 + n)))], [], {})
         sizes.append(os.path.getsize(writer.path))
 
     assert sizes[-1] < 2 * sizes[0]
@@ -400,3 +400,30 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path):
             "/src/2.py": flushes - (flushes + 1) % 2,
         }
         assert {n for _, _, n in states} == {3000}
+
+
+def test_two_threads_may_load_sqlite_at_once(monkeypatch):
+    """Whoever comes last, the program's `functools` is in its place."""
+    import functools
+
+    from instrument.data import sqlite
+
+    def load(n):
+        """Load; the other thread does so, whole, while this one is at it."""
+        real = sqlite.module_from_spec
+
+        def nested(spec):
+            module = real(spec)
+            if n:
+                monkeypatch.setattr(sqlite, "module_from_spec", real)
+                monkeypatch.setitem(sys.modules, "functools", sqlite._Functools)
+                sqlite._load()
+                assert sys.modules["functools"] is sqlite._Functools
+                sys.modules["functools"] = functools
+            return module
+
+        monkeypatch.setattr(sqlite, "module_from_spec", nested)
+        return sqlite._load()
+
+    assert load(1).connect is not load(0).connect
+    assert sys.modules["functools"] is functools

@@ -1,0 +1,110 @@
+"""Write each source file with the count of each line beside it, as `trace` does.
+
+Data files, and folders of them, come in; a `.cover` listing goes out for each source that is still the version that was
+measured, beside it or in a folder. A listing is complete or absent, replaces a symbolic link rather than what it points
+to, and is never written outside of that folder, whatever a data file calls its sources.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tokenize
+
+from instrument.commands._sources import CURRENT
+from instrument.commands.report import Row, add_patterns, name_not_measured, name_refused, name_stale
+from instrument.data.querying import Totals
+from instrument.errors import DataError
+from instrument.report import text
+from instrument.report.tables import Progress, matches, number_of, say, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command to *parser*."""
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files, and folders of them (.instrument)")
+    parser.add_argument("-d", "--directory", metavar="DIR", help="write to this folder, as <package>.<module>.cover")
+    add_patterns(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Do what *options* ask for; return the exit status."""
+    written: set[str] = set()
+    failed = 0
+    with Totals(options.paths, Progress("Reading")) as totals:
+        name_refused(totals.refused)
+        reasons = [reason for reason in totals.not_measured() if matches(reason[0], options.include, options.omit)]
+        partly = frozenset(path for path, _reason in reasons)
+        for file in totals.files():
+            if not matches(file.path, options.include, options.omit):
+                continue
+            row = Row(totals, file, partly)
+            if row.source.state != CURRENT or not row.counts:
+                name_stale([row.source])
+                continue
+            path = _place(row.path, options.directory, written)
+            try:
+                if options.directory is not None:
+                    os.makedirs(options.directory, exist_ok=True)
+                _write(path, _listing(row))
+                written.add(path)
+            except (OSError, ValueError, SyntaxError) as error:
+                failed += 1
+                say([f"Cannot write {path!r}: {getattr(error, 'strerror', None) or error}"], sys.stderr)
+        name_not_measured(reasons)
+    if not written and not failed:
+        raise DataError("there is no listing to write: no source file is the version that was measured")
+    where = "beside their sources" if options.directory is None else f"in {shown(options.directory)}"
+    say([f"{number_of(len(written), 'listing')} written {where}"], sys.stderr)
+    return 1 if failed else 0
+
+
+def _place(path: str, directory: str | None, taken: set[str]) -> str:
+    """Return where the listing of the source at *path* goes: not where others of this run are already."""
+    if directory is None:
+        return os.path.join(os.path.dirname(path), text.module_name(path) + ".cover")
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):
+        relative = os.pardir
+    # A name without separators, so it cannot lead out of the folder.
+    name = text.full_module_name(path if relative.startswith(os.pardir) else relative)
+    place, n = os.path.join(directory, f"{name}.cover"), 2
+    while place in taken:
+        place, n = os.path.join(directory, f"{name}~{n}.cover"), n + 1
+    return place
+
+
+def _listing(row: Row) -> bytes:
+    """Return the listing of *row*, in the encoding of its source."""
+    encoding, _lines = tokenize.detect_encoding(io.BytesIO(row.source.data).readline)
+    # Lines as `linecache` reads them: universal newlines, and one at the end.
+    with io.TextIOWrapper(io.BytesIO(row.source.data), encoding) as source:
+        lines = source.readlines()
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    counts = {line: count for line, (count, _first, _last) in row.counts.items()}
+    data = io.BytesIO()
+    with io.TextIOWrapper(data, encoding) as listing:
+        text.write_listing(listing, lines, row.source.executable if row.is_complete else (), counts)
+        listing.flush()
+        return data.getvalue()
+
+
+def _write(path: str, data: bytes) -> None:
+    """Make *data* the content of the file at *path*, or leave that as it is."""
+    temporary = os.path.join(os.path.dirname(path), f".instrument-{os.urandom(8).hex()}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise IsADirectoryError("it is a folder")
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)

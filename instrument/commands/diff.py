@@ -1,0 +1,101 @@
+"""Print what ran between two snapshots: the counts of B less those of A.
+
+Two data files, or folders of them, come in; a table, or JSON, goes to standard output. Counts of different versions of
+a file are never compared, and a line that ran less often in B than in A is named: then B is no later state of A.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from instrument.commands.report import add_patterns, name_refused
+from instrument.data.querying import Totals
+from instrument.report.tables import matches, ranges, say, shown_path, table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command to *parser*."""
+    parser.add_argument("a", metavar="A", help="the earlier data: a file or a folder")
+    parser.add_argument("b", metavar="B", help="the later data: a file or a folder")
+    add_patterns(parser)
+    parser.add_argument("--json", action="store_true", help="print the difference of each line, for other programs")
+
+
+class Difference:
+    """What ran in one version of a source file: lines and how often; `less` are those that ran less often in B."""
+
+    def __init__(self, path: str, version: str, before: dict[int, int], after: dict[int, int]) -> None:
+        self.path = path
+        self.version = version
+        both = {line: after.get(line, 0) - before.get(line, 0) for line in sorted(before.keys() | after.keys())}
+        self.lines = {line: count for line, count in both.items() if count > 0}
+        self.less = [line for line, count in both.items() if count < 0]
+        self.hits = sum(self.lines.values())
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Do what *options* ask for; return the exit status."""
+    with Totals([options.a]) as before, Totals([options.b]) as after:
+        name_refused([*before.refused, *after.refused])
+        differences, remarks = _compare(before, after, options)
+    if options.json:
+        import json
+
+        files = [
+            {"path": each.path, "version": each.version, "hits": each.hits, "lines": each.lines, "less": each.less}
+            for each in differences
+        ]
+        json.dump({"format": 1, "files": files, "remarks": remarks}, sys.stdout)
+        print()
+    elif any(each.lines for each in differences):
+        say(_table([each for each in differences if each.lines]))
+    else:
+        say(["Nothing ran."])
+    say(remarks, sys.stderr)
+    return 0
+
+
+def _compare(before: Totals, after: Totals, options: argparse.Namespace) -> tuple[list[Difference], list[str]]:
+    """Return the differences by file and version, and what cannot be compared."""
+    earlier = {(file.path, file.version): file for file in before.files()}
+    later = {(file.path, file.version): file for file in after.files()}
+    differences: list[Difference] = []
+    remarks: list[str] = []
+    for key in sorted(earlier.keys() | later.keys()):
+        path, version = key
+        if not matches(path, options.include, options.omit):
+            continue
+        old = {line: seen[0] for line, seen in before.lines(earlier[key]).items()} if key in earlier else {}
+        new = {line: seen[0] for line, seen in after.lines(later[key]).items()} if key in later else {}
+        others = earlier if key in later else later
+        if (key not in earlier or key not in later) and any(other == path for other, _version in others):
+            where = "B" if key in later else "A"
+            remarks.append(
+                f"Not compared: {path!r}: version {version[:19]} is only in {where}, and another in the other"
+            )
+            continue
+        difference = Difference(path, version, old, new)
+        differences.append(difference)
+        if difference.less:
+            lines = ranges(difference.less)
+            remarks.append(
+                f"Not counted: {path!r}: lines {lines} ran less often in B than in A: B is no later state of A"
+            )
+    return differences, remarks
+
+
+def _table(differences: list[Difference]) -> Iterator[str]:
+    """Yield the lines of the table of *differences*."""
+    rows = []
+    for each in differences:
+        hottest = max(each.lines, key=lambda line: each.lines[line])
+        row = [shown_path(each.path), f"{len(each.lines)}", f"{each.hits}", f"{hottest}: {each.lines[hottest]}"]
+        rows.append([*row, ranges(each.lines)])
+    n_lines = sum(len(each.lines) for each in differences)
+    total = ["Total", f"{n_lines}", f"{sum(each.hits for each in differences)}", "", ""]
+    yield from table(["File", "Lines that ran", "Hits", "Hottest line", ""], rows, total)

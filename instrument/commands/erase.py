@@ -1,0 +1,68 @@
+"""Remove the data files in a folder.
+
+Folders, and data files, come in. Only files that begin as ours do are removed, and of these not what may still be
+written: a running process counts on, and would bring back with its next flush all that it has counted so far. With
+`--force` they are removed all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from instrument.data import schema
+from instrument.data.combining import Combination, data_files
+from instrument.data.querying import default_directory
+from instrument.data.reading import Scratch
+from instrument.report.tables import number_of, say, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command to *parser*."""
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files, and folders of them (.instrument)")
+    parser.add_argument("--force", action="store_true", help="also those of processes that may still be running")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Do what *options* ask for; return the exit status."""
+    paths = options.paths or [default_directory()]
+    files, missing = data_files(paths)
+    removed = running = failed = 0
+    for path, reason in missing if options.paths else ():
+        failed += 1
+        say([f"{path!r} cannot be read: {reason}"], sys.stderr)
+    with Scratch() as scratch, Combination(os.path.join(scratch, "sum.sqlite"), scratch) as combination:
+        for path in files:
+            try:
+                if not _is_ours(path):
+                    say([f"{path!r} is left as it is: it is no data file of instrument"], sys.stderr)
+                elif not options.force and combination.may_be_written(path):
+                    running += 1
+                else:
+                    os.unlink(path)
+                    removed += 1
+                    with contextlib.suppress(OSError):
+                        os.unlink(path + "-journal")
+            except FileNotFoundError:
+                pass  # somebody else removed it
+            except OSError as error:
+                failed += 1
+                say([f"{path!r} cannot be removed: {error.strerror or error}"], sys.stderr)
+    kept = f"; {running} of processes that may still be running are kept (--force removes them, too)" if running else ""
+    say([f"{number_of(removed, 'data file')} removed from {', '.join(map(shown, paths))}{kept}"], sys.stderr)
+    return 1 if failed else 0
+
+
+def _is_ours(path: str) -> bool:
+    """Return whether the file at *path* begins as a data file does, of whatever version, and however damaged."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        header = os.read(descriptor, schema.HEADER)
+    finally:
+        os.close(descriptor)
+    return header.startswith(schema.MAGIC) and schema.word(header, 68) == schema.APPLICATION_ID

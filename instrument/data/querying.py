@@ -1,0 +1,107 @@
+"""What data files say, taken together.
+
+Paths of data files and of folders of them come in; counts of lines and functions go out, by source file and version of
+it. Whatever is in the files is checked and added up first (`instrument.data.combining`), in a file of our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from instrument.data import schema
+from instrument.data.combining import Combination, data_files
+from instrument.data.reading import Scratch
+from instrument.errors import DataError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from instrument.data.store import Seen
+
+
+def default_directory() -> str:
+    """Return the folder that data is kept in unless another is named."""
+    return os.environ.get("INSTRUMENT_DIR") or ".instrument"
+
+
+class MeasuredFile:
+    """One version of a source file: its place, and what it is called in the database."""
+
+    __slots__ = ("number", "path", "version")
+
+    def __init__(self, number: int, path: str, version: str) -> None:
+        self.number = number
+        self.path = path
+        self.version = version
+
+
+class Totals:
+    """The sum of the data files that *paths* name, as long as it is used in a `with` statement.
+
+    `refused` lists the files that are not in it, and why.
+    """
+
+    def __init__(self, paths: Sequence[str], progress: Callable[[int, int], None] | None = None) -> None:
+        self.paths = list(paths) or [default_directory()]
+        self.progress = progress
+
+    def __enter__(self) -> Totals:
+        """Add up; raise DataError if there is nothing at all."""
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(Scratch())
+            self._sum = stack.enter_context(Combination(os.path.join(folder, "sum.sqlite"), folder))
+            files, missing = data_files(self.paths)
+            self._sum.add_all(files, self.progress)
+            self._sum.settle_all()
+            self.refused = missing + self._sum.refused
+            self.n_processes = self._sum.n_processes
+            if not self.n_processes:
+                raise DataError(nothing_in(self.paths, self.refused))
+            self._query = self._sum.connection.execute
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def files(self) -> list[MeasuredFile]:
+        """Return the versions of source files that were seen to run, by path and version."""
+        rows = self._query(
+            "SELECT id, path, version FROM file WHERE EXISTS (SELECT 1 FROM line WHERE part = 0 AND file = id) "
+            "OR EXISTS (SELECT 1 FROM function WHERE part = 0 AND file = id)"
+        )
+        files = [MeasuredFile(n, schema.from_text(path), schema.from_text(version)) for n, path, version in rows]
+        return sorted(files, key=lambda file: (file.path, file.version))
+
+    def lines(self, file: MeasuredFile) -> dict[int, Seen]:
+        """Return the count of each line of *file*, and when it was first and last seen to have run."""
+        rows = self._query("SELECT line, count, first, last FROM line WHERE part = 0 AND file = ?", (file.number,))
+        return {line: (count, first, last) for line, count, first, last in rows}
+
+    def functions(self, file: MeasuredFile) -> dict[tuple[str, int], Seen]:
+        """Return the same for the calls of functions, by qualified name and first line."""
+        query = "SELECT name, line, count, first, last FROM function WHERE part = 0 AND file = ?"
+        rows = self._query(query, (file.number,))
+        return {(schema.from_text(name), line): (count, first, last) for name, line, count, first, last in rows}
+
+    def not_measured(self) -> list[tuple[str, str]]:
+        """Return the files that ran without being counted in full, and why."""
+        rows = self._query("SELECT path, reason FROM not_measured")
+        return sorted({(schema.from_text(path), schema.from_text(reason)) for path, reason in rows})
+
+    def began(self) -> float:
+        """Return when the first process was started."""
+        [[began]] = self._query("SELECT min(started) FROM process").fetchall()
+        return float(began)
+
+
+def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
+    """Return what to say when *paths* hold no data, *refused* aside."""
+    reasons = "".join(f"; {path!r} was skipped: {reason}" for path, reason in refused[:3])
+    more = f"; {len(refused) - 3} more were skipped" if len(refused) > 3 else ""
+    return (
+        f"no data in {', '.join(map(repr, paths))}{reasons}{more}; run a program with INSTRUMENT=1, "
+        "or name the folder that its data is in"
+    )

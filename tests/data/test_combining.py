@@ -1,0 +1,497 @@
+"""Sums of data files: whatever is added, in whatever order and however often, counts once; and nothing hostile gets in."""
+
+import itertools
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from processes import A_CHANGED, NO_SUCH_PID, A, B, Running, counts, files, more, process, write
+
+from instrument.data import reading, schema
+from instrument.data.combining import Combination, data_files
+from instrument.data.querying import Totals
+from instrument.data.reading import Copy, Scratch
+from instrument.data.store import Writer
+from instrument.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+
+
+def add(paths, output=None):
+    """Return the counts of the sum of *paths*, and what was refused."""
+    with Scratch() as scratch, Combination(str(output or os.path.join(scratch, "sum")), scratch) as combination:
+        combination.add_all([str(path) for path in paths])
+        return counts(combination.path), [reason for _path, reason in combination.refused]
+
+
+def test_counts_add_up_and_versions_are_kept_apart(tmp_path):
+    """Counts of one version of a file are added, those of another are another file's."""
+    one = write(tmp_path, "one", {A: {1: 5, 2: 1}, B: {1: 1}}).path
+    two = write(tmp_path, "two", {A: {1: 7}, A_CHANGED: {1: 100}}).path
+
+    assert add([one, two]) == ({A: {1: 12, 2: 1}, B: {1: 1}, A_CHANGED: {1: 100}}, [])
+
+
+def test_times_and_functions_add_up(tmp_path):
+    """First is the earliest, last the latest, and calls are added like lines."""
+    for name, first, last in (("one", 10.0, 20.0), ("two", 5.0, 15.0)):
+        writer = Writer(str(tmp_path), process(name))
+        writer.write(
+            [(A, {1: (1, first, last)})], [(A, {("f", 1): (2, first, last)})], {"/c.py": f"why {name}"}, "exit"
+        )
+    with Totals([str(tmp_path)]) as totals:
+        [file] = totals.files()
+
+        assert (file.path, file.version) == A
+        assert totals.lines(file) == {1: (2, 5.0, 20.0)}
+        assert totals.functions(file) == {("f", 1): (4, 5.0, 20.0)}
+        assert totals.not_measured() == [("/c.py", "why one"), ("/c.py", "why two")]
+
+
+def test_the_same_data_twice_counts_once(tmp_path):
+    """A copy of a file adds nothing, whatever it is called."""
+    path = write(tmp_path, "one", {A: {1: 5}}).path
+    shutil.copy(path, tmp_path / "copy.sqlite")
+
+    assert add([path, tmp_path / "copy.sqlite", path]) == ({A: {1: 5}}, [])
+
+
+def test_newer_data_of_a_process_replaces_older_in_any_order(tmp_path):
+    """Of several states of one process the one with most flushes counts, and a line that is gone is gone."""
+    with Running() as pid:
+        writer = write(tmp_path, "one", {A: {1: 5}}, pid=pid, ended="")
+        states = []
+        for n in range(3):
+            states.append(shutil.copy(writer.path, tmp_path / f"state{n}.sqlite"))
+            more(writer, {A: {1: 10 + n}, B: {n: 1}}, ended="")
+        for order in itertools.permutations([*states, writer.path]):
+            assert add(order) == ({A: {1: 12}, B: {0: 1, 1: 1, 2: 1}}, [])
+
+
+def combined(directory, name, paths):
+    """Return a file in *directory* that holds the sum of *paths*."""
+    output = directory / name
+    assert add(paths, output)[1] == []
+    return output
+
+
+def test_sums_of_sums_count_each_process_once(tmp_path):
+    """A sum within a larger one adds nothing; two without a process in common are added."""
+    one, two, three = (write(tmp_path, str(n), {A: {1: 10**n}}).path for n in range(3))
+    small = combined(tmp_path, "small.sqlite", [one])
+    large = combined(tmp_path, "large.sqlite", [one, two])
+    other = combined(tmp_path, "other.sqlite", [three])
+    for chosen in itertools.permutations([small, large, one, two]):
+        assert add(chosen) == ({A: {1: 11}}, [])
+    for chosen in itertools.permutations([small, large, other, three]):
+        assert add(chosen) == ({A: {1: 111}}, [])
+
+
+def test_sums_that_share_some_processes_are_refused(tmp_path):
+    """They cannot be taken apart: the second is named, and adds nothing."""
+    one, two, three = (write(tmp_path, str(n), {A: {1: 10**n}}).path for n in range(3))
+    left = combined(tmp_path, "left.sqlite", [one, two])
+    right = combined(tmp_path, "right.sqlite", [two, three])
+    total, [reason] = add([left, right])
+
+    assert total == {A: {1: 11}}
+    assert "count them twice" in reason
+    assert add([left, right, three])[0] == {A: {1: 111}}
+
+
+def test_a_process_that_went_on_after_its_end_is_named(tmp_path):
+    """What was added up for good cannot be replaced; it is never added on top."""
+    writer = write(tmp_path, "one", {A: {1: 5}})
+    total = combined(tmp_path, "total.sqlite", [writer.path])
+    more(writer, {A: {1: 9}})
+    result, [reason] = add([total, writer.path])
+
+    assert result == {A: {1: 5}}
+    assert "went on" in reason
+
+
+def test_a_running_process_keeps_a_part_to_itself(tmp_path):
+    """Its data can be added again and again; once it has ended, for good."""
+    with Running() as pid:
+        writer = write(tmp_path, "one", {A: {1: 5}}, pid=pid, ended="")
+        other = write(tmp_path, "two", {A: {1: 100}})
+        total = combined(tmp_path, "total1.sqlite", [writer.path, other.path])
+        more(writer, {A: {1: 6}}, ended="")
+        again = combined(tmp_path, "total2.sqlite", [total, writer.path])
+        assert counts(again) == {A: {1: 106}}
+        more(writer, {A: {1: 7}}, ended="exit")
+    last = combined(tmp_path, "total3.sqlite", [again, writer.path])
+
+    assert counts(last) == {A: {1: 107}}
+    connection = sqlite3.connect(last)
+    assert connection.execute("SELECT DISTINCT part FROM process").fetchall() == [(0,)]
+    connection.close()
+
+
+def test_any_history_of_processes_and_sums_counts_right(tmp_path):
+    """Processes write, end and are combined at random: each sum is what was counted, without a doubt or a doubling."""
+    chance = random.Random(7)
+    for history in range(8):
+        folder = tmp_path / str(history)
+        truth, writers, total, ids = {}, {}, None, itertools.count()
+        with Running() as pid:
+            for step in range(25):
+                action = chance.random()
+                if action < 0.4 or not writers:
+                    name = f"p{next(ids)}"
+                    truth[name] = 0
+                    writers[name] = Writer(str(folder), process(name, chance.choice([pid, NO_SUCH_PID])))
+                    action = 0.5
+                    chosen = name
+                else:
+                    chosen = chance.choice(sorted(writers))
+                if action < 0.8:
+                    if writers[chosen].process.pid == NO_SUCH_PID and truth[chosen]:
+                        del writers[chosen]  # it is dead, and can write no more
+                        continue
+                    truth[chosen] += chance.randrange(1, 100)
+                    more(writers[chosen], {A: {1: truth[chosen]}}, ended="")
+                else:
+                    sources = [folder / name for name in files(folder) if chance.random() < 0.7 or total is None]
+                    sources = [path for path in sources if path != total] + ([total] if total else [])
+                    new = folder / f"total{step}.sqlite"
+                    assert add(sources, new)[1] == []
+                    if total:
+                        total.unlink()
+                    total = new
+            result, refused = add([folder / name for name in files(folder)])
+            assert (result[A][1], refused) == (sum(truth.values()), [])
+
+
+def test_sums_end_at_the_greatest_count(tmp_path):
+    """A sum that no integer of SQLite can hold stays an integer."""
+    for name in ("one", "two", "three"):
+        write(tmp_path, name, {A: {1: 2**62, 2: 1}})
+
+    assert add(data_files([str(tmp_path)])[0])[0] == {A: {1: 2**63 - 1, 2: 3}}
+
+
+def test_odd_names_are_told_apart(tmp_path):
+    """Names that no UTF-8 can spell are added up like others."""
+    odd = (os.fsdecode(b"/src/\xff.py"), "sha256:0")
+    for name in ("one", "two"):
+        write(tmp_path, name, {odd: {1: 1}}, functions=[(odd, {("\ud800", 1): (1, 1.0, 1.0)})])
+    with Totals([str(tmp_path)]) as totals:
+        [file] = totals.files()
+        assert (file.path, totals.lines(file)[1][0]) == (odd[0], 2)
+        assert totals.functions(file) == {("\ud800", 1): (2, 1.0, 1.0)}
+
+
+# While processes write
+
+BUSY = """
+import itertools, sys
+from instrument.data.store import ProcessInfo, Writer
+writer = Writer(sys.argv[1], ProcessInfo.current())
+for n in itertools.count(1):
+    writer.write([((f"/src/{i}.py", "v"), {line: (n, 1.0, 2.0) for line in range(1500)}) for i in range(4)], [], {})
+    if n == 1:
+        print(writer.path, flush=True)
+"""
+
+
+def test_a_process_that_writes_all_the_time_is_read_whole(tmp_path):
+    """Each copy is one state of the file, never a mixture of two; later ones are newer."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BUSY, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as busy:
+        path = busy.stdout.readline().strip()
+        seen = []
+        try:
+            for _ in range(15):
+                result, refused = add([path])
+                if refused:  # only ever for this reason
+                    assert "written all the time" in refused[0]
+                    continue
+                [n] = {count for lines in result.values() for count in lines.values()}
+                assert sum(map(len, result.values())) == 6000
+                seen.append(n)
+        finally:
+            busy.kill()
+    assert seen == sorted(seen)
+    assert len(seen) > 5
+    assert add([path])[1] == []
+
+
+def test_the_journal_of_a_killed_process_takes_the_copy_back(tmp_path):
+    """A transaction that was cut short is undone in the copy; the file itself is not touched."""
+    writer = write(tmp_path / "data", "one", {A: dict.fromkeys(range(5000), 1)})
+    connection = sqlite3.connect(writer.path, isolation_level=None)
+    connection.execute("PRAGMA cache_size = 1")  # pages go to the file before the end of the transaction
+    connection.execute("BEGIN")
+    connection.execute("UPDATE line SET count = 77")
+    killed = tmp_path / "killed"
+    shutil.copytree(tmp_path / "data", killed)
+    connection.close()
+    path = killed / os.path.basename(writer.path)
+    before = {name: (killed / name).read_bytes() for name in files(killed)}
+
+    assert len(before) == 2
+    assert b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" in before[path.name + "-journal"]
+    assert add([path]) == ({A: dict.fromkeys(range(5000), 1)}, [])
+    assert {name: (killed / name).read_bytes() for name in files(killed)} == before
+
+
+def test_a_writer_is_not_kept_waiting_by_readers(tmp_path):
+    """Nothing is locked: with a reader at work all the time, no write fails or waits for a lock."""
+    writer = write(tmp_path, "one", {A: {1: 1}})
+    stop = threading.Event()
+
+    def read():
+        while not stop.is_set():
+            add([writer.path])
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for n in range(30):
+            more(writer, {A: dict.fromkeys(range(100), n + 1)})
+    finally:
+        stop.set()
+        thread.join()
+    assert counts(writer.path) == {A: dict.fromkeys(range(100), 30) | {}}
+
+
+# What is no data file
+
+
+@pytest.fixture
+def good(tmp_path):
+    """The path of a good data file."""
+    return Path(
+        write(tmp_path / "good", "one", {A: {1: 5}, B: {2: 1}}, functions=[(A, {("f", 1): (1, 1.0, 1.0)})]).path
+    )
+
+
+def refuses(path, *words):
+    """Check that the file at *path* is refused with these *words*, adds nothing, and is left as it is."""
+    try:
+        before = path.read_bytes() if path.is_file() else None
+    except PermissionError:
+        before = None
+    beside = files(path.parent)
+    result, [reason] = add([path])
+    assert result == {}
+    assert all(word in reason for word in words), reason
+    assert files(path.parent) == beside
+    if before is not None:
+        assert path.read_bytes() == before
+
+
+def sql(path, *statements):
+    """Execute *statements* in the database at *path*, as a forger would."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA writable_schema = ON")
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_an_empty_file_is_refused(good):
+    good.write_bytes(b"")
+    refuses(good, "empty")
+
+
+def test_text_is_refused(good):
+    good.write_text("x" * 5000)
+    refuses(good, "no data file of instrument")
+
+
+def test_a_database_of_others_is_refused(good):
+    good.unlink()
+    sql(good, "CREATE TABLE line (path TEXT)", "INSERT INTO line VALUES ('x')")
+    refuses(good, "no data file of instrument")
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 99])
+def test_a_file_cut_off_in_its_header_is_refused(good, n):
+    good.write_bytes(good.read_bytes()[:n])
+    refuses(good, f"cut off after {n} bytes")
+
+
+@pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.9])
+def test_a_file_cut_off_later_is_refused(good, part):
+    data = good.read_bytes()
+    good.write_bytes(data[: int(len(data) * part)])
+    refuses(good, "damaged")
+
+
+def test_a_newer_format_is_refused(good):
+    sql(good, f"PRAGMA user_version = {schema.VERSION + 1}")
+    refuses(good, f"format {schema.VERSION + 1}", "upgrade")
+
+
+def test_a_format_that_never_was_is_refused(good):
+    sql(good, "PRAGMA user_version = 0")
+    refuses(good, "never was")
+
+
+def test_another_journal_mode_is_refused(good):
+    sql(good, "PRAGMA journal_mode = WAL")
+    refuses(good, "journal mode")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TRIGGER t AFTER INSERT ON line BEGIN SELECT 1; END",
+        "CREATE TABLE more (x)",
+        "CREATE INDEX i ON line (count)",
+        "CREATE INDEX i ON line (abs(count))",
+        "ALTER TABLE line ADD COLUMN more",
+        "ALTER TABLE line ADD COLUMN more AS (abs(count))",
+        "UPDATE sqlite_master SET sql = replace(sql, 'count INTEGER', 'count  INTEGER') WHERE name = 'line'",
+    ],
+)
+def test_anything_but_plain_tables_is_refused(good, statement):
+    """Views, triggers, indexes, columns: what is not there cannot be evaluated."""
+    sql(good, statement)
+    refuses(good, "something that no data file does")
+
+
+def test_a_view_in_place_of_a_table_is_refused(good):
+    sql(
+        good,
+        "DROP TABLE line",
+        "CREATE VIEW line AS SELECT 1 AS part, 1 AS file, 1 AS line, 1 AS count, 1 AS first, 1 AS last",
+    )
+    refuses(good, "something that no data file does", "view")
+
+
+def test_a_missing_table_is_refused(good):
+    sql(good, "DROP TABLE not_measured")
+    refuses(good, "lacks tables")
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("line", "count = 'x'"), ("line", "count = -1"), ("line", "count = 1.5"), ("line", "line = -1"),
+        ("line", "count = x'00'"), ("line", "first = 'x'"), ("line", "last = 9e999"), ("line", "last = -1.0"),
+        ("line", "file = 77"), ("line", "part = 77"), ("line", "line = x'00'"), ("function", "line = 'x'"),
+        ("function", "count = -9223372036854775808"), ("function", "file = 77"), ("function", "part = 0"),
+        ("file", "id = -id"), ("process", "flushes = -1"), ("process", "pid = 'x'"), ("process", "part = -1"),
+        ("process", "started = 9e999"), ("process", "ticks = 0.5"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_refused(good, table, change):
+    """Each value is of the type and in the range of what it stands for."""
+    sql(
+        good,
+        f"UPDATE {table} SET {change} WHERE rowid IN (SELECT rowid FROM {table} LIMIT 1)"
+        if table == "file"
+        else f"UPDATE {table} SET {change}"
+        if table != "line"
+        else f"UPDATE {table} SET {change} WHERE file = 1",
+    )
+    refuses(good, "value that cannot be", table)
+
+
+def test_a_file_of_no_process_is_refused(good):
+    sql(good, *(f"DELETE FROM {table}" for table in ("process", "line", "function", "not_measured")))
+    refuses(good, "of no process")
+
+
+def test_two_processes_in_one_part_are_refused(good):
+    sql(
+        good,
+        "INSERT INTO process SELECT 'two', part, pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended FROM process",
+    )
+    refuses(good, "value that cannot be")
+
+
+def test_text_that_is_no_utf8_does_no_harm(good):
+    """It is shown with a replacement, and adds up."""
+    sql(
+        good,
+        "UPDATE process SET host = CAST(x'ff' AS TEXT), ended = CAST(x'fe' AS TEXT)",
+        "UPDATE file SET path = CAST(x'fd' AS TEXT) WHERE id = 1",
+    )
+    with Totals([str(good)]) as totals:
+        assert {file.path for file in totals.files()} == {"\N{REPLACEMENT CHARACTER}", B[0]}
+
+
+def test_random_damage_never_crashes(good):
+    """Whatever bytes are changed, the file is refused with a word, or what is read is plain counts."""
+    data = good.read_bytes()
+    chance = random.Random(3)
+    for _ in range(300):
+        damaged = bytearray(data)
+        for _ in range(chance.choice([1, 5, 100])):
+            damaged[chance.randrange(len(data))] = chance.randrange(256)
+        good.write_bytes(damaged)
+        result, refused = add([good])
+        assert len(refused) == 1 or all(count >= 0 for lines in result.values() for count in lines.values())
+
+
+def test_a_journal_that_names_another_file_is_not_obeyed(good, tmp_path):
+    """SQLite would delete the file that such a journal calls its super-journal."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    name = str(victim).encode()
+    magic = bytes.fromhex("d9d505f920a163d7")
+    head = magic + b"\0\0\0\0" + b"\0" * 4 + b"\0\0\0\1" + (512).to_bytes(4, "big") + (4096).to_bytes(4, "big")
+    tail = name + len(name).to_bytes(4, "big") + sum(name).to_bytes(4, "big") + magic
+    (good.parent / (good.name + "-journal")).write_bytes(head.ljust(512, b"\0") + b"\0\0\0\1" + tail)
+    refuses(good, "journal names another file")
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()])
+def test_what_is_no_file_is_refused(good, make):
+    """A pipe or a device does not hold the command up."""
+    good.unlink()
+    make(good)
+    refuses(good, "no file")
+
+
+def test_a_journal_that_is_no_file_is_refused(good):
+    os.mkfifo(good.parent / (good.name + "-journal"))
+    refuses(good, "journal")
+
+
+def test_a_journal_without_end_is_refused(good, monkeypatch):
+    monkeypatch.setattr(reading, "LARGEST_JOURNAL", 100)
+    (good.parent / (good.name + "-journal")).write_bytes(b"x" * 101)
+    refuses(good, "larger than")
+
+
+def test_a_link_to_nowhere_is_refused(good):
+    good.unlink()
+    good.symlink_to("nowhere")
+    refuses(good, "gone")
+
+
+def test_a_file_too_large_to_be_copied_is_refused(good):
+    """A file of holes as large as no disk is not copied."""
+    os.truncate(good, 1 << 42)
+    with Scratch() as scratch, pytest.raises(DataError, match="too large"):
+        Copy(str(good), scratch)
+
+
+def test_the_rest_is_added(good, tmp_path):
+    """One bad file costs its own counts."""
+    bad = tmp_path / "good" / "bad.sqlite"
+    bad.write_text("bad")
+    other = write(tmp_path, "two", {A: {1: 7}}).path
+    result, [reason] = add([bad, good, other])
+    assert result == {A: {1: 12}, B: {2: 1}}
+    assert "no data file" in reason
+
+
+def test_a_sum_that_cannot_be_written_is_named(tmp_path):
+    """The message names our own file, not one of those that are added."""
+    with Scratch() as scratch, pytest.raises(DataError, match=r"nowhere/sum' cannot be written: No such file"):
+        Combination(str(tmp_path / "nowhere" / "sum"), scratch).__enter__()
