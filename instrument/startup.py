@@ -17,7 +17,6 @@ import os
 
 from instrument import isolation
 from instrument.config import ConfigError, Settings, is_on, publish, read_settings
-from instrument.runtime.program import arrange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +39,13 @@ def start() -> None:
     except Exception as error:
         reason = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
         _say(f"nothing is counted in this process: {reason}")
+    finally:
+        _forget_what_was_imported()
 
 
 def _start() -> None:
+    from instrument.runtime.program import arrange
+
     speaks = os.environ.pop(SPEAKS, "") == str(os.getpid())
     settings = read_settings()
     publish(settings)
@@ -57,19 +60,15 @@ def _start() -> None:
 
 def _recorder(settings: Settings) -> "Any":
     """Return what records this process from now on; the modules that only we imported are ours alone."""
-    try:
-        recorder = __import__("instrument.runtime.recorder", fromlist=["start"])
-        _forget_what_was_imported()
-        return recorder.start(settings)
-    finally:
-        _forget_what_was_imported()
+    recorder = __import__("instrument.runtime.recorder", fromlist=["start"])
+    _forget_what_was_imported()  # so that it does not take that for the program's
+    return recorder.start(settings)
 
 
 def _forget_what_was_imported() -> None:
     """Leave the program to import what only we have: then it is the program's own, and counted."""
     for name in [name for name in _modules if name not in _before]:
-        module = _modules[name]
-        file = getattr(module, "__file__", None)
+        file = getattr(_modules[name], "__dict__", {}).get("__file__")  # and nothing a module makes up when asked
         if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "instrument":
             isolation.own.append(_modules.pop(name))
 

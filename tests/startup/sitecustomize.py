@@ -52,12 +52,12 @@ room = type(sys)("instrument.runtime.recorder")
 room.start = Recorder
 if os.environ.get("INSTRUMENT"):
     import instrument.startup
-    from instrument import isolation
+    from instrument import config, isolation
 
-    isolation.load()
-    sys.modules[room.__name__] = room
-
+    if config.is_on():
+        isolation.load()
+        sys.modules[room.__name__] = room
     instrument.startup.start()
-    del instrument, isolation
+    del instrument, isolation, config
 del room, sys.modules["sitecustomize"]
 sys.modules["sitecustomize"] = type(sys)("sitecustomize")

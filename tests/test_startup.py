@@ -1,0 +1,390 @@
+"""A program that is measured from the start of its interpreter runs as without us, and its main program is counted.
+
+Each program is run twice by a real interpreter, plain and measured, and all that it can show is compared. The recorder
+is a small one (startup/sitecustomize.py): what is tested here is the way into a process.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+STARTUP = ROOT / "tests" / "startup"
+
+SHOWS = """\
+import os, sys
+def depth():
+    frame, n = sys._getframe(), 0
+    while frame:
+        frame, n = frame.f_back, n + 1
+    return n
+def work(n):
+    return n + 1
+for i in range(10):
+    work(i)
+here = vars(sys.modules["__main__"])
+assert here is globals()
+print("argv", sys.argv, sys.orig_argv[1:])
+print("path", [entry for entry in sys.path if "startup" not in entry])
+print("frames", depth())
+for name in list(here):
+    if name not in ("__builtins__", "here"):
+        print(name, getattr(here[name], "__dict__", here[name]) if name == "__loader__" else repr(here[name]))
+print("spec", vars(__spec__) if __spec__ else None)
+print("cached", {key: value for key, value in sys.path_importer_cache.items() if key.startswith(os.getcwd())})
+# What we import is not seen by the program, but for what is built in, and ourselves.
+files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+files.pop("_frozen_importlib")  # has a file or not, by whether importlib was ever imported
+print("modules", sorted(name for name, file in files.items() if file.endswith(".py") and "instrument" not in file))
+import atexit
+@atexit.register
+def at_exit():
+    print("at exit", sorted(name for name in here if name.startswith("__")))
+"""
+#: Lines of that and how often they run.
+COUNTS = {8: 10, 9: 11, 10: 10}
+
+
+class Outcome:
+    """What a process shows, and *counts*, those of all processes, by file and line."""
+
+    def __init__(self, finished, counts):
+        self.status, self.out, self.err = finished.returncode, tidy(finished.stdout), tidy(finished.stderr)
+        self.counts = counts
+
+
+def tidy(text):
+    if sys.version_info < (3, 12):  # where C functions of ours count for the recursion limit, five of a thousand
+        text = re.sub(r"repeated 9\d\d more", "repeated 99… more", text)
+    return re.sub(r"0x[0-9a-f]+", "0x…", text)
+
+
+def run(folder, arguments, scope=None, stdin="", **environment):
+    """Return the outcome of an interpreter with these *arguments* that works in *folder*; it measures *scope*."""
+    counts = folder / "counts"
+    for file in folder.glob("counts.*"):
+        file.unlink()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT", "PYTHON"))},
+        "PYTHONPATH": os.pathsep.join([str(STARTUP), str(ROOT)]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **environment,
+    }
+    if scope is not None:
+        environment.update(INSTRUMENT=scope, COUNTS=str(counts), INSTRUMENT_CACHE=str(folder.parent / "cache"))
+    command = [sys.executable, *arguments]
+    finished = subprocess.run(
+        command, cwd=folder, env=environment, input=stdin, capture_output=True, text=True, timeout=100
+    )
+    found = {}
+    for file in folder.glob("counts.*"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, number, n = line.split()
+            found[name, int(number)] = found.get((name, int(number)), 0) + int(n)
+    return Outcome(finished, found)
+
+
+def both(folder, arguments, scope="1", **environment):
+    """Return the outcome of a measured run, after comparing it with that of a plain one."""
+    plain = run(folder, arguments, **environment)
+    measured = run(folder, arguments, scope, **environment)
+
+    assert measured.out == plain.out
+    assert measured.err == plain.err
+    assert measured.status == plain.status
+    return measured
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the program as a script, a module, a package, a folder and an archive."""
+    folder = tmp_path / "work"
+    (folder / "package").mkdir(parents=True)
+    (folder / "folder").mkdir()
+    (folder / "main.py").write_text(SHOWS, encoding="utf-8")
+    (folder / "main").write_text(SHOWS, encoding="utf-8")
+    (folder / "link.py").symlink_to("folder/__main__.py")
+    (folder / "package" / "__init__.py").write_text("n = 1\n", encoding="utf-8")
+    (folder / "package" / "__main__.py").write_text(SHOWS, encoding="utf-8")
+    (folder / "package" / "tool.py").write_text(SHOWS, encoding="utf-8")
+    (folder / "folder" / "__main__.py").write_text(SHOWS, encoding="utf-8")
+    with zipfile.ZipFile(folder / "main.pyz", "w") as archive:
+        archive.writestr("__main__.py", SHOWS)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file"),
+    [
+        ("main.py a -b", "main.py"),
+        ("./main.py", "main.py"),
+        ("folder/../main.py -m x", "main.py"),
+        ("main", "main"),
+        ("link.py", "link.py"),
+        ("-P main.py", "main.py"),
+        ("-W error -X dev -u main.py", "main.py"),
+        ("-m main a -b", "main.py"),
+        ("-m package a", "__main__.py"),
+        ("-m package.tool", "tool.py"),
+        ("folder a -b", "__main__.py"),
+        ("main.pyz a -b", "__main__.py"),
+    ],
+)
+def test_main_programs_are_counted_and_see_nothing_of_it(folder, arguments, file):
+    """Variables, frames, modules, paths and arguments are those of the plain run, and lines of the main are counted."""
+    measured = both(folder, arguments.split())
+
+    assert measured.status == 0
+    assert {line: measured.counts.get((file, line)) for line in COUNTS} == COUNTS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["-c", SHOWS, "a"], {"stdin": ""}),
+        (["-", "a"], {"stdin": SHOWS}),
+        ([], {"stdin": SHOWS}),
+        (["/dev/stdin"], {"stdin": SHOWS}),
+        (["-i", "-q", "-c", "x = 1"], {"stdin": "print(x)\n"}),
+        (["-x", "main.py"], {}),
+        (["no_such_file.py"], {}),
+        (["-m", "no_such_module"], {}),
+        (["-m", "package.no_such_module"], {}),
+        (["-m", "main.py"], {}),
+        (["broken.py"], {}),
+        (["latin.py"], {}),
+        (["-m", "broken"], {}),
+    ],
+)
+def test_what_cannot_be_counted_runs_as_ever(folder, arguments, environment):
+    """Commands and standard input have no file; what cannot be executed is complained about in the same words."""
+    (folder / "broken.py").write_text("print(1)\nx = = 1\n", encoding="utf-8")
+    (folder / "latin.py").write_bytes(b"x = '\xe9'\n")
+
+    both(folder, arguments, **environment)
+
+
+def test_what_commands_import_is_counted(folder):
+    """Though the command itself has no file."""
+    (folder / "module.py").write_text("def f():\n    return 1\n", encoding="utf-8")
+
+    measured = both(folder, ["-c", "import module; module.f(); module.f()"])
+
+    assert measured.counts == {("module.py", 1): 1, ("module.py", 2): 2}
+
+
+def test_bytecode_as_a_script_runs_as_ever(folder):
+    """A main program in a file of bytecode is left to the interpreter."""
+    import py_compile
+
+    py_compile.compile(str(folder / "main.py"), str(folder / "main.pyc"))
+
+    assert both(folder, ["main.pyc"]).status == 0
+
+
+ENDINGS = {
+    "falls off the end": "x = 1",
+    "sys.exit(3)": "sys.exit(3)",
+    "sys.exit of text": "sys.exit('so long')",
+    "sys.exit(None)": "sys.exit()",
+    "uncaught": "def f(x):\n    return (x + 1) / (x - 1)\nf(1) + f(2)",
+    "uncaught chain": "try:\n    {}['a']\nexcept KeyError as error:\n    raise ValueError('b') from error",
+    "uncaught StopIteration": "next(iter(()))",
+    "uncaught AttributeError": "sys.stdou",
+    "uncaught group": "raise ExceptionGroup('g', [ValueError(1), TypeError(2)])",
+    "KeyboardInterrupt": "raise KeyboardInterrupt",
+    "SIGINT": "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)",
+    "SIGTERM": "import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(9)",
+    "os._exit": "import os\nsys.stdout.flush()\nos._exit(4)",
+    "excepthook": "sys.excepthook = lambda *a: print('hook', a[0].__name__, a[2].tb_frame.f_back)\n1 / 0",
+    "recursion": "def f():\n    return f()\nf()",
+    "no frame below": "sys._getframe(1)",
+    "atexit raises": "import atexit\natexit.register(lambda: 1 / 0)",
+    "warning": "import warnings\nwarnings.warn('w', stacklevel=1)\nwarnings.warn('w', stacklevel=2)",
+    "imports runpy": "import runpy\nprint(sorted(vars(runpy).keys() - {'exec'}))",
+}
+
+
+@pytest.mark.parametrize("arguments", [["end.py"], ["-m", "end"]], ids=["script", "module"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_programs_end_as_they_would(folder, ending, arguments):
+    """However the program ends: status, traceback and all."""
+    (folder / "end.py").write_text(f"import sys\nprint('begun', flush=True)\n{ENDINGS[ending]}\n", encoding="utf-8")
+
+    measured = both(folder, arguments)
+
+    assert measured.out.startswith("begun\n")
+    if not ending.startswith(("SIGTERM", "os._exit")):
+        assert measured.counts["end.py", 2] == 1
+    statuses = {"sys.exit(3)": 3, "SIGINT": -2, "SIGTERM": -15, "os._exit": 4, "KeyboardInterrupt": -2}
+    known = statuses.get(ending, 1 if ending.startswith(("uncaught", "sys.exit of")) else None)
+    assert known is None or measured.status == known
+
+
+WORKERS = """\
+import multiprocessing, pickle, sys
+def double(n):
+    return n * 2
+class Thing:
+    n = 3
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    with context.Pool(2) as pool:
+        print(pool.map(double, range(10), chunksize=1))
+        pool.close()
+        pool.join()
+    process = context.Process(target=double, args=(1,))
+    process.start()
+    process.join()
+    print(process.exitcode, pickle.loads(pickle.dumps(Thing())).n, Thing.__module__)
+"""
+
+
+@pytest.mark.parametrize("arguments", ["workers.py", "-m workers"])
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_multiprocessing_works_from_the_main_program(folder, method, arguments):
+    """Functions and classes of `__main__` are pickled and found by other processes, where they are counted, too."""
+    (folder / "workers.py").write_text(WORKERS, encoding="utf-8")
+
+    measured = both(folder, [*arguments.split(), method])
+
+    assert "[0, 2, 4, 6, 8, 10, 12, 14, 16, 18]" in measured.out
+    assert measured.counts["workers.py", 12] == 1
+    if method == "spawn":
+        assert measured.counts["workers.py", 3] == 11
+        assert measured.counts["workers.py", 2] == 4
+
+
+def test_programs_that_runpy_executes_are_counted(folder):
+    """Those of `runpy.run_path` and `run_module`, and functions of theirs."""
+    program = "import runpy\nfor i in range(3):\n    runpy.run_path('other.py')\nrunpy.run_module('other')\n"
+    (folder / "main.py").write_text(program, encoding="utf-8")
+    (folder / "other.py").write_text("x = 1\nfor i in range(2):\n    x += 1\n", encoding="utf-8")
+
+    measured = both(folder, ["main.py"])
+
+    assert measured.counts["other.py", 3] == 8
+    assert measured.counts["main.py", 3] == 3
+
+
+def test_the_scope_decides_about_the_main_program(folder):
+    """A script in nobody's scope is not counted; it is when its name or path is in the scope."""
+    for scope, is_counted in [("other", False), ("main", True), ("./main.py", True), ("folder/", False)]:
+        measured = run(folder, ["main.py"], scope)
+
+        assert (("main.py", 8) in measured.counts) == is_counted, scope
+
+
+def test_child_processes_agree(folder):
+    """Settings are inherited, with paths that are absolute, by children that work elsewhere."""
+    (folder / "pyproject.toml").write_text('[tool.instrument]\nscope = ["sub/", "name"]\nflush = 5\n', encoding="utf-8")
+    child = "import os; print(sorted((n, v) for n, v in os.environ.items() if 'INSTRUMENT_' in n or n == 'INSTRUMENT'))"
+    program = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}], cwd='/')\n"
+    (folder / "main.py").write_text(program, encoding="utf-8")
+
+    measured = run(folder, ["main.py"], "1")
+
+    assert measured.err == ""
+    assert f"('INSTRUMENT', '{folder}/sub,name')" in measured.out
+    assert f"('INSTRUMENT_DIR', '{folder}/.instrument')" in measured.out
+    assert "('INSTRUMENT_FLUSH', '5')" in measured.out
+
+
+@pytest.mark.parametrize("scope", ["", "0", "off", "false"])
+def test_off_is_off(folder, scope):
+    """Nothing of ours is there."""
+    measured = run(folder, ["-c", "import sys; print([n for n in sys.modules if n.startswith('instrument.r')])"], scope)
+
+    assert (measured.out, measured.err, measured.status) == ("[]\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("environment", "toml", "words"),
+    [
+        ({"INSTRUMENT_FLUSH": "soon"}, "", "INSTRUMENT_FLUSH is 'soon'; it is to be a number of seconds"),
+        ({}, "[tool.instrument]\nscop = 1\n", "unknown key 'scop' in [tool.instrument]"),
+        ({}, "[tool.instrument\n", "cannot be read as TOML"),
+    ],
+)
+def test_mistakes_are_said_and_the_program_runs(folder, environment, toml, words):
+    """One line on standard error, and the rest is as without us."""
+    if toml:
+        (folder / "pyproject.toml").write_text(toml, encoding="utf-8")
+    plain = run(folder, ["main.py"], **environment)
+    measured = run(folder, ["main.py"], "1", **environment)
+
+    assert measured.err.startswith("instrument: nothing is counted in this process: ")
+    assert words in measured.err
+    assert measured.err.count("instrument:") == 1
+    assert measured.status == 0
+    assert measured.out == plain.out
+
+
+# The start-up file ####################################################################################################
+
+FILE = ROOT / "instrument.pth"
+
+
+def start_file(folder, *options, **environment):
+    """Return the outcome of an interpreter that executes the start-up file as `site` does; what it imported is shown."""
+    program = (
+        f"import sys\nfor line in open({str(FILE)!r}):\n    exec(line)\n"
+        "print([n for n in sys.modules if n.startswith('instrument')])"
+    )
+    return run(folder, [*options, "-c", program], **environment)
+
+
+def test_the_start_file_is_one_line_that_tests_the_environment_first(folder):
+    """`site` executes lines that begin with `import`; without the variable nothing is imported."""
+    [line] = FILE.read_text(encoding="ascii").splitlines()
+
+    assert line.startswith('import os; os.environ.get("INSTRUMENT") and ')
+    assert start_file(folder).out == "[]\n"
+
+
+def test_the_start_file_harms_no_interpreter(folder):
+    """Whatever is set, and if the package is gone or broken."""
+    outcomes = [start_file(folder, INSTRUMENT="1", PYTHONPATH="/nowhere", PYTHONNOUSERSITE="1")]
+    (folder / "instrument").mkdir()
+    (folder / "instrument" / "__init__.py").write_text("1 / 0\n", encoding="utf-8")
+    outcomes.append(start_file(folder, "-S", INSTRUMENT="1", PYTHONPATH=str(folder)))
+
+    for outcome in outcomes:
+        assert outcome.status == 0
+        assert "Error" not in outcome.err
+    assert outcomes[1].out == "[]\n"
+
+
+@pytest.mark.parametrize("option", ["-E", "-I"])
+def test_options_that_ignore_the_environment_ignore_ours(folder, option):
+    """The recorder is not started with -E and -I."""
+    program = (
+        f"import sys; sys.path.append({str(ROOT)!r})\nfor line in open({str(FILE)!r}):\n    exec(line)\n"
+        "print([n for n in sys.modules if n.startswith('instrument.runtime.rec')])"
+    )
+    outcome = run(folder, [option, "-c", program], "1")
+
+    assert (outcome.out, outcome.err) == ("[]\n", "")
+
+
+def test_importing_the_package_imports_little(folder):
+    """`import instrument` is cheap; the names in it are there when they are asked for."""
+    program = (
+        "import sys; before = set(sys.modules); import instrument\n"
+        "print(sorted(set(sys.modules) - before), 'Trace' in dir(instrument))\n"
+        "print(instrument.Trace.__name__, instrument.trace.Trace is instrument.Trace, '__future__' in sys.modules)\n"
+        "try: instrument.nothing\nexcept AttributeError as error: print(error)"
+    )
+    outcome = run(folder, ["-c", program])
+
+    assert outcome.err == ""
+    assert outcome.out.splitlines() == [
+        "['instrument', 'instrument.version'] True",
+        "Trace True False",
+        "module 'instrument' has no attribute 'nothing'",
+    ]
