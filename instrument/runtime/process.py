@@ -153,6 +153,7 @@ class _Told:
     def __init__(self, function: Any, how: str) -> None:
         self.function = function
         self._how = how
+        self.__doc__, self.__module__ = function.__doc__, function.__module__
 
     @property
     def __call__(self) -> Any:
