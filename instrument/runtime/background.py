@@ -149,7 +149,7 @@ class Background:
     def _loop(self) -> None:
         self._native = get_native_id()
         if _block is not None:  # signals are for the main thread, which they wake up
-            _block(_signal.SIG_BLOCK, range(1, _signal.NSIG))
+            _block(_signal.SIG_BLOCK, _signal.valid_signals())
         seconds = 0.0
         try:
             while not self._is_over:
