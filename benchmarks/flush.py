@@ -174,6 +174,7 @@ def main() -> None:
             report.append(f"memory {resident():.1f} MiB, {len(files)} file of {size:.2f} MiB")
             if rounds < 10 or number % (rounds // 10) == 0:
                 print("\n    ".join(report), flush=True)
+        recording.stop()
 
 
 if __name__ == "__main__":
