@@ -16,6 +16,7 @@ import importlib
 import os
 import sys
 import tempfile
+from _thread import get_ident
 from glob import glob
 from pathlib import Path
 from time import monotonic, perf_counter, process_time, thread_time
@@ -140,6 +141,16 @@ def main() -> None:
                 took.append(perf_counter() - began)
 
         recording._flush = timed  # type: ignore[method-assign]
+        stretches: list[float] = []
+        rest, woke = recorder.sleep, [0.0, 0.0]
+
+        def timed_rest(seconds: float) -> None:
+            if get_ident() == woke[0]:
+                stretches.append(thread_time() - woke[1])
+            rest(seconds)
+            woke[:] = get_ident(), thread_time()
+
+        recorder.sleep = timed_rest
         clock = Clock()
         rounds = max(1, int(options.minutes * 60 / (3 * 4)))
         began = monotonic()
@@ -147,9 +158,13 @@ def main() -> None:
             report = [f"{monotonic() - began:7.0f} s"]
             for what, every in (("all", 1), ("a few", 100)):
                 took.clear()
+                stretches.clear()
                 run(functions, clock, 4, every)
                 flushes = ", ".join(f"{1000 * one:.0f}" for one in took)
                 report.append(f"{what} running: longest pauses {clock} (flushes took {flushes} ms)")
+                longest = ", ".join(f"{1000 * one:.2f}" for one in sorted(stretches)[:-4:-1]) or "none"
+                report.append(f"    at a stretch, in CPU time: {longest} ms")
+            recording.flush()
             recording._next = monotonic() + 3600
             run(functions, clock, 4, 1)
             recording._next = monotonic()
@@ -159,6 +174,7 @@ def main() -> None:
             report.append(f"memory {resident():.1f} MiB, {len(files)} file of {size:.2f} MiB")
             if rounds < 10 or number % (rounds // 10) == 0:
                 print("\n    ".join(report), flush=True)
+        recording.stop()
 
 
 if __name__ == "__main__":

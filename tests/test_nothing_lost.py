@@ -42,14 +42,18 @@ ENDS = {
     "exit handlers": ("import atexit\natexit.register(work, 400)\nwork(600)", 0, "exit"),
     "thread": ("threading.Thread(target=work, args=(400,)).start()\nwork(600)", 0, "exit"),
     "_thread": (
-        "import _thread\ndone = _thread.allocate_lock()\ndone.acquire()\n"
-        "def go():\n    work(400)\n    done.release()\n_thread.start_new_thread(go, ())\ndone.acquire()\nwork(600)",
+        (
+            "import _thread\ndone = _thread.allocate_lock()\ndone.acquire()\n"
+            "def go():\n    work(400)\n    done.release()\n_thread.start_new_thread(go, ())\ndone.acquire()\nwork(600)"
+        ),
         0,
         "exit",
     ),
     "daemon thread": (
-        "def go():\n    work(400)\n    ready.set()\n    time.sleep(60)\n"
-        "ready = threading.Event()\nthreading.Thread(target=go, daemon=True).start()\nready.wait()\nwork(600)",
+        (
+            "def go():\n    work(400)\n    ready.set()\n    time.sleep(60)\n"
+            "ready = threading.Event()\nthreading.Thread(target=go, daemon=True).start()\nready.wait()\nwork(600)"
+        ),
         0,
         "exit",
     ),
@@ -62,16 +66,20 @@ ENDS = {
     "SIGHUP": ("work(1000)\nos.kill(os.getpid(), signal.SIGHUP)\ntime.sleep(60)", -signal.SIGHUP, "SIGHUP"),
     "SIGINT": ("work(1000)\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)", -signal.SIGINT, "exit"),
     "SIGTERM, handled": (
-        "signal.signal(signal.SIGTERM, lambda *_: (work(400), sys.exit(6)))\nwork(600)\n"
-        "os.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)",
+        (
+            "signal.signal(signal.SIGTERM, lambda *_: (work(400), sys.exit(6)))\nwork(600)\n"
+            "os.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)"
+        ),
         6,
         "exit",
     ),
     "SIGTERM, handled and not any more": (
-        "assert signal.signal(signal.SIGTERM, work) is signal.SIG_DFL\nassert signal.getsignal(signal.SIGTERM) is work\n"
-        "assert signal.signal(signal.SIGTERM, signal.SIG_DFL) is work\n"
-        "assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL\n"
-        "work(1000)\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)",
+        (
+            "assert signal.signal(signal.SIGTERM, work) is signal.SIG_DFL\nassert signal.getsignal(signal.SIGTERM) is work\n"
+            "assert signal.signal(signal.SIGTERM, signal.SIG_DFL) is work\n"
+            "assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL\n"
+            "work(1000)\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)"
+        ),
         -signal.SIGTERM,
         "SIGTERM",
     ),
@@ -83,8 +91,19 @@ ENDS = {
     "chdir": ("os.mkdir('elsewhere')\nos.chdir('elsewhere')\nwork(1000)", 0, "exit"),
     "chdir to a folder that goes": ("os.mkdir('gone')\nos.chdir('gone')\nos.rmdir('../gone')\nwork(1000)", 0, "exit"),
     "asyncio": (
-        "import asyncio\nasync def go():\n    work(250)\n    await asyncio.sleep(0)\n    work(250)\n"
-        "async def main():\n    await asyncio.gather(go(), go())\nasyncio.run(main())",
+        (
+            "import asyncio\nasync def go():\n    work(250)\n    await asyncio.sleep(0)\n    work(250)\n"
+            "async def main():\n    await asyncio.gather(go(), go())\nasyncio.run(main())"
+        ),
+        0,
+        "exit",
+    ),
+    "asyncio's handler": (
+        (
+            "import asyncio\nasync def main():\n    work(400)\n    stop = asyncio.Event()\n"
+            "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n"
+            "    os.kill(os.getpid(), signal.SIGTERM)\n    await stop.wait()\n    work(600)\nasyncio.run(main())"
+        ),
         0,
         "exit",
     ),

@@ -10,6 +10,7 @@ threads, so it ends before each fork and begins again behind it, in parent and c
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
@@ -24,6 +25,7 @@ _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 #: Whoever waits gives up when nothing has moved for so long: what is waited for may itself wait for the waiting thread.
 _PATIENCE = 10.0
 _SHORT = 0.00005
+_block = getattr(_signal, "pthread_sigmask", None)
 
 
 class Order:
@@ -146,6 +148,8 @@ class Background:
 
     def _loop(self) -> None:
         self._native = get_native_id()
+        if _block is not None:  # signals are for the main thread, which they wake up
+            _block(_signal.SIG_BLOCK, _signal.valid_signals())
         seconds = 0.0
         try:
             while not self._is_over:

@@ -7,6 +7,12 @@ What stands in for functions of `os` has no frame: a callable whose `__call__` i
 the original. A handler that the program sets for a signal is its own; where it leaves the default, ours stands in, and
 is not seen: `getsignal` goes on saying so, and after the witness was told the process kills itself by the same signal,
 so that its status is what it would have been.
+
+Handlers run in the main thread, between two instructions. A signal that comes just before that thread begins to wait in
+the system is noted, and handled when it stops waiting, which may be never; the default would have ended the process at
+once. So the interpreter is told to write signals to a pipe (`set_wakeup_fd`, as long as the program does not), and who
+looks there (`look`) wakes the main thread up by the same signal. The pipe has high numbers: where a daemon closes all
+the files it has inherited, no other file soon takes their places.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ import _signal  # type: ignore[import-not-found]
 import atexit
 import os
 import sys
+from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +77,7 @@ def watch(witness: Witness, signal: int | None) -> None:
         for number in _ENDING:
             if _get(number) == _DEFAULT:
                 _set(number, _end)
+        _listen()
         if signal is not None:
             _set(signal, _ask)
     except ValueError:  # not the main thread
@@ -93,6 +101,7 @@ def forget(witness: Witness) -> None:
     if _signal.signal is _set_handler:
         _signal.signal, _signal.getsignal = _set, _get
     try:
+        _listen_no_more()
         for number in _ENDING:
             if _get(number) is _end:
                 _set(number, _DEFAULT)
@@ -116,6 +125,10 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    if _pipe:  # the parent's
+        _main[:] = [get_ident()]
+        _listen_no_more()
+        _listen()
     for witness in _witnesses:
         witness.after_fork_in_child()
         witness.resume()
@@ -140,6 +153,7 @@ class _Told:
     def __init__(self, function: Any, how: str) -> None:
         self.function = function
         self._how = how
+        self.__doc__, self.__module__ = function.__doc__, function.__module__
 
     @property
     def __call__(self) -> Any:
@@ -162,6 +176,9 @@ class _Told:
 
 def _end(number: int, frame: object) -> None:
     """Handle a signal whose default is to end the process."""
+    if number in _ending:
+        return
+    _ending.append(number)
     for witness in _witnesses:
         witness.finish(_NAMES[number])
     _set(number, _DEFAULT)
@@ -185,6 +202,98 @@ def _get_handler(signalnum, /):  # type: ignore[no-untyped-def]
     return _DEFAULT if handler is _end else handler
 
 
+# Signals that nobody sees
+
+#: What is read from and written to, and what identifies it; nothing without.
+_pipe: list[int] = []
+_main: list[int] = []
+_ending: list[int] = []
+_due: set[int] = set()
+_set_fd = getattr(_signal, "set_wakeup_fd", None)
+_wake = getattr(_signal, "pthread_kill", None)
+_HIGHEST = 1024
+
+
+def _listen() -> None:
+    """Have the interpreter write each signal to a pipe of ours, unless the program has it do so to its own."""
+    if _set_fd is None or _wake is None:
+        return
+    if not _main:
+        _main.append(get_ident())
+    try:
+        ends = [_high(end) for end in _system.pipe()]
+        for end in ends:
+            _system.set_blocking(end, False)
+        _pipe[:] = [*ends, _system.fstat(ends[0]).st_ino]
+        before = _set_fd(ends[1], warn_on_full_buffer=False)
+        if before != -1:
+            _set_fd(before)
+    except (OSError, ValueError):  # no more files, or not the main thread
+        pass
+    _signal.set_wakeup_fd = _set_wakeup_fd
+
+
+def _listen_no_more() -> None:
+    if _pipe:
+        reading, writing, identity = _pipe
+        _pipe.clear()
+        before = _set_fd(-1)  # type: ignore[misc]
+        if before not in (-1, writing):
+            _set_fd(before)  # type: ignore[misc]
+        for end in (reading, writing):
+            if _is_ours(end, identity):
+                _system.close(end)
+    if _set_fd is not None and _signal.set_wakeup_fd is _set_wakeup_fd:
+        _signal.set_wakeup_fd = _set_fd
+
+
+def _high(end: int) -> int:
+    """Return *end* of a pipe under a number that is high and free, if there is one."""
+    highest = min(_HIGHEST, _system.sysconf("SC_OPEN_MAX")) - 1
+    for number in range(highest, max(highest - 64, end), -1):
+        try:
+            _system.fstat(number)
+        except OSError:
+            _system.dup2(end, number, inheritable=False)
+            _system.close(end)
+            return number
+    return end
+
+
+def _is_ours(end: int, identity: int) -> bool:
+    try:
+        return bool(_system.fstat(end).st_ino == identity)
+    except OSError:
+        return False
+
+
+def look() -> None:
+    """Wake up the main thread if there is a signal that it should have handled."""
+    if not _pipe or not _is_ours(_pipe[0], _pipe[2]):
+        return
+    try:
+        _due.update(number for number in _system.read(_pipe[0], 4096) if number in _NAMES)
+    except OSError:  # there is nothing
+        pass
+    for number in list(_due):
+        if number in _ending or _get(number) is not _end:
+            _due.discard(number)
+        else:
+            try:
+                _wake(_main[0], number)  # type: ignore[misc]
+            except OSError:  # it has ended
+                _due.discard(number)
+
+
+def _set_wakeup_fd(fd, /, *, warn_on_full_buffer=True):  # type: ignore[no-untyped-def]
+    ours = _pipe[1] if _pipe else -1
+    if type(fd) is int and fd == -1 and _pipe and _is_ours(ours, _pipe[2]):
+        before = _set_fd(ours, warn_on_full_buffer=False)  # type: ignore[misc]
+    else:
+        before = _set_fd(fd, warn_on_full_buffer=warn_on_full_buffer)  # type: ignore[misc]
+    return -1 if before == ours else before
+
+
 def _look_like(ours: Callable[..., object], original: Any) -> None:
     ours.__doc__, ours.__name__, ours.__qualname__ = original.__doc__, original.__name__, original.__qualname__
     ours.__module__ = original.__module__
@@ -192,3 +301,4 @@ def _look_like(ours: Callable[..., object], original: Any) -> None:
 
 _look_like(_set_handler, _set)
 _look_like(_get_handler, _get)
+_look_like(_set_wakeup_fd, _set_fd)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+from gc import disable, enable, isenabled
 from time import monotonic, perf_counter, sleep, time
 
 from instrument.data import requests
@@ -75,7 +76,7 @@ class Recorder:
         self._n_not_measured = 0
         self._next = monotonic() + self.settings.flush
         self._turn = perf_counter()
-        self._is_pressed = False
+        self._is_pressed = self._is_reading = self._puts_off = False
         self._request = requests.place_of(self._writer.path)
 
     # What others ask for
@@ -151,6 +152,7 @@ class Recorder:
 
     def _look(self) -> float:
         """Do what is due; return after how many seconds to look again."""
+        process.look()
         if requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)
@@ -162,9 +164,22 @@ class Recorder:
         """Let others run if that is due; return whether to go on."""
         if not self._is_pressed and perf_counter() - self._turn > _AT_A_STRETCH:
             self._background.beat += 1
+            self._let_collect()
             sleep(_REST)
+            self._collect_not()
             self._turn = perf_counter()
         return not self._background.is_hurried
+
+    def _collect_not(self) -> None:
+        """Put off the collection of garbage while we read: we leave none, and a collection holds up all for long."""
+        self._puts_off = self._is_reading and isenabled()
+        if self._puts_off:
+            disable()
+
+    def _let_collect(self) -> None:
+        if self._puts_off:
+            self._puts_off = False
+            enable()
 
     def _flush(self, how: str = "") -> bool:
         """Write what was counted since that was done before; return whether all was read."""
@@ -187,6 +202,16 @@ class Recorder:
     def _take(self) -> bool:
         """Add to the totals what was counted since that was done before; return whether that is all."""
         self._turn = perf_counter()
+        self._is_reading = True
+        self._collect_not()
+        try:
+            self._read()
+        finally:
+            self._is_reading = False
+            self._let_collect()
+        return not self._background.is_hurried
+
+    def _read(self) -> None:
         now = time()
         selects, totals = self.scope.selects, self._totals
         for group, index, counts in self._reading.take():
@@ -195,7 +220,6 @@ class Recorder:
             place = place_of(group)
             if place is not None:
                 totals.add(place, (group.details(index).name, group.first_line(index)), counts, now)
-        return not self._background.is_hurried
 
     def _write(self, how: str) -> None:
         """Write the totals that have changed since they were written."""

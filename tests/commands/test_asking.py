@@ -100,7 +100,8 @@ def test_top(tree, busy, capsys):
     functions = rows[3 : rows.index("", 2)]
     assert functions[0].endswith(":2  hot")
     rate, total, _ = functions[0].split(maxsplit=2)
-    assert 0 < int(rate.replace(",", "")) and 0 < int(total.replace(",", ""))
+    assert 0 < int(rate.replace(",", ""))
+    assert 0 < int(total.replace(",", ""))
     lines = rows[rows.index("", 2) + 2 :]
     assert {row.split(maxsplit=3)[3] for row in lines[:3]} == {"return n + 1", "for n in range(100):", "hot(n)"}
     rates = [int(row.split()[0].replace(",", "")) for row in lines]

@@ -19,13 +19,13 @@ def tree(tmp_path):
 
 def versions(tree, name):
     """Return the versions of the file *name* and how often its second line ran in each."""
-    return dict(
-        (version, n)
+    return {
+        version: n
         for path, version, n in tree.rows(
             "SELECT path, version, count FROM line JOIN file ON file.id = line.file WHERE line = 2"
         )
         if os.path.basename(path) == name
-    )
+    }
 
 
 def sha(text):
@@ -151,7 +151,7 @@ def test_directory_cannot_be_made(tree):
 def test_what_could_not_be_written_is_kept(tree):
     """Once it can be written again, all of it is there."""
     tree.data.write_text("a file")
-    output, errors = tree.run(
+    _output, errors = tree.run(
         f"""
         import os, time
         def f():

@@ -1,0 +1,121 @@
+"""Hooks into forks, ends and signals: what the program finds in their place is what it would find without them."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from recorded import Tree
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such hooks")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path)
+
+
+def test_functions_of_os_look_the_same(tree):
+    """`os._exit` and `os.execv` print, pickle and are called like the originals, and no frame of ours is seen."""
+    output, _ = tree.run(
+        """
+        import copy, os, pickle, traceback
+        print(os._exit, os._exit.__name__, os.execv.__qualname__, callable(os._exit), bool(os.execv.__doc__))
+        print(pickle.loads(pickle.dumps(os._exit)) is os._exit, copy.copy(os.execv) is os.execv)
+        try:
+            os.execv("/no/such/program", ["x"])
+        except OSError as error:
+            print(len(traceback.extract_tb(error.__traceback__)))
+        try:
+            os._exit("x")
+        except TypeError as error:
+            print(error, len(traceback.extract_tb(error.__traceback__)))
+        """
+    )
+
+    assert output == (
+        "<built-in function _exit> _exit execv True True\nTrue True\n1\n"
+        "'str' object cannot be interpreted as an integer 1\n"
+    )
+
+
+def test_signals_look_the_same(tree):
+    """Whoever asks for handlers sees those that it has set, and defaults."""
+    output, _ = tree.run(
+        """
+        import signal
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+            print(signal.getsignal(number) is signal.SIG_DFL, signal.signal(number, signal.SIG_IGN) is signal.SIG_DFL)
+            print(signal.signal(number, print) is signal.SIG_IGN, signal.signal(number, signal.SIG_DFL) is print)
+        print(signal.set_wakeup_fd(-1), signal.signal.__name__, signal.set_wakeup_fd.__name__)
+        """,
+        flush=0.05,
+    )
+
+    assert output == "True True\n" * 6 + "-1 signal set_wakeup_fd\n"
+
+
+def test_ignored_signals_stay_so(tree):
+    """Under nohup, which ignores SIGHUP, a process goes on ignoring it."""
+    tree.write("import os, signal\nassert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN\nos.kill(os.getpid(), 1)\n")
+    done = subprocess.run(
+        [sys.executable, str(tree.path)],
+        env=tree.environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert tree.lines()[3] == 1
+
+
+def test_no_thread_is_seen(tree):
+    """The thread in the background is none of `threading`."""
+    output, _ = tree.run(
+        "import threading, time\ntime.sleep(0.1)\nprint(threading.active_count(), len(threading.enumerate()))\n",
+        flush=0.05,
+    )
+
+    assert output == "1 1\n"
+
+
+def test_wakeup_descriptor_of_the_program(tree):
+    """A program that has signals written to a file of its own gets them there."""
+    output, _ = tree.run(
+        """
+        import os, signal
+        r, w = os.pipe()
+        os.set_blocking(w, False)
+        print(signal.set_wakeup_fd(w))
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        os.kill(os.getpid(), signal.SIGTERM)
+        print(os.read(r, 10) == bytes([signal.SIGTERM]), signal.set_wakeup_fd(-1) == w, signal.set_wakeup_fd(-1))
+        """,
+        flush=0.05,
+    )
+
+    assert output == "-1\nTrue True -1\n"
+
+
+def test_signal_that_comes_as_the_main_thread_goes_to_sleep(tree):
+    """However a signal falls between two instructions and a wait in the system, the process ends at once."""
+    tree.run(
+        """
+        import os, signal, time
+        for _ in range(30):
+            r, w = os.pipe()
+            pid = os.fork()
+            if not pid:
+                os.write(w, b"x")
+                time.sleep(60)
+            os.read(r, 1)
+            os.kill(pid, signal.SIGTERM)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+            os.close(r)
+            os.close(w)
+        """,
+        flush=0.05,
+    )
