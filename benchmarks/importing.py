@@ -67,7 +67,7 @@ def taken_apart(package):
     outside = tuple(f"{path}{os.sep}" for path in (sysconfig.get_path("stdlib"), sys.base_prefix))
     codes = []
     for name, module in list(sys.modules.items()):
-        file, loader = getattr(module, "__file__", None), getattr(module.__spec__, "loader", None)
+        file, loader = getattr(module, "__file__", None), getattr(getattr(module, "__spec__", None), "loader", None)
         if not file or file.startswith(outside) or "bytecode" in name or not hasattr(loader, "get_code"):
             continue
         code = loader.get_code(name) if name not in ("__main__", "overhead") else None

@@ -29,19 +29,23 @@ from importlib._bootstrap_external import MAGIC_NUMBER
 from time import time
 from types import CodeType
 
-from instrument.runtime.counters import is_refused
+from instrument.runtime.counters import is_refused, outline_of
+from instrument.runtime.sealing import seal
 from instrument.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from instrument.runtime.counters import Flat
+    from instrument.runtime.counters import Flat, Outline
+    from instrument.runtime.sealing import Sealed
 
     #: Rewritten code, what linking needs and what reading needs: `counters.flatten`.
     Known = tuple[list[Flat], bytes]
+    #: What a whole module was rewritten to, to be linked fast: sealed, with its outline, and what reading needs.
+    Module = tuple[Sealed, Outline, bytes]
 
-_MAGIC = b"instrument 3\n"
+_MAGIC = b"instrument 4\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
 #: Not by way of `os`, whose functions the program may replace.
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
@@ -128,18 +132,19 @@ class Cache:
     def _path(self, name: str) -> str:
         return f"{self.folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"
 
-    def module(self, path: str, bytecode: bytes | memoryview) -> Known | None:
+    def module(self, path: str, bytecode: bytes | memoryview) -> Module | None:
         """Return what the *bytecode* of the source at *path* was rewritten to; None if that is not known."""
         kept = self.load(_MODULE + path)
-        if kept is None or kept[0] != _digest(bytecode):
+        if kept is None or kept[0] != source_hash(1, bytecode):
             return None
-        return kept[1], kept[2]
+        module: Module = kept[1:]
+        return module
 
     def keep_module(self, path: str, bytecode: bytes | memoryview, known: Known) -> None:
         """Keep what *bytecode* was rewritten to."""
         flats, packed = known
         if not any(map(is_refused, flats)):
-            self.store(_MODULE + path, (_digest(bytecode), flats, packed))
+            self.store(_MODULE + path, (source_hash(1, bytecode), seal(flats), outline_of(flats), packed))
 
 
 _HEAD = len(_MAGIC) + 8

@@ -52,17 +52,31 @@ if TYPE_CHECKING:
     #: Or a code object that could not be rewritten, and why.
     Flat = tuple[Any, ...]
 
+    #: Name of the source; first lines of the code objects; where their counters begin, and where their keys, and end.
+    Outline = tuple[str, bytes, bytes, bytes]
+
 FULL = sys.maxsize
 make_counter = partial(repeat, None, FULL)
 
 
 def make_counters(n: int) -> list[repeat[None]]:
     """Return *n* new counters."""
-    return list(map(repeat, repeat(None, n), repeat(FULL, n)))
+    if len(_supply) < n:
+        _supply.extend(map(repeat, repeat(None, _SUPPLY), repeat(FULL, _SUPPLY)))
+    try:
+        return list(map(_supply.pop, repeat(-1, n)))
+    except IndexError:  # more than there are, or other threads were faster
+        return list(map(repeat, repeat(None, n), repeat(FULL, n)))
+
+
+#: Counters are made many at a time: the garbage collector, which wakes after so many objects have been made, is then
+#: hardly more often at work in an import than without us.
+_SUPPLY = 16_384
+_supply: list[repeat[None]] = []
 
 
 _left_of = repeat.__length_hint__
-_traceback_of = TracebackOf()
+traceback_of = TracebackOf()
 
 
 def _reduce_counter(iterator: repeat[object]) -> tuple[object, ...]:
@@ -178,10 +192,10 @@ class Group:
         *("module", "origin", "originals", "source", "starts"),
     )
 
-    def __init__(self, number: int, file: str | None, flats: Sequence[Flat], packed: bytes) -> None:
+    def __init__(self, number: int, file: str | None, outline: Outline, packed: bytes) -> None:
         self.number = number
         self.file = file
-        self.file_name: str = flats[-1][0].co_filename if is_refused(flats[-1]) else flats[-1][4][0]
+        self.file_name, first_lines, starts, keys = outline
         self.first = 0
         self.counters: list[repeat[None]] = []
         self.codes: list[CodeType] | None = None
@@ -191,9 +205,9 @@ class Group:
         self.source: Source | None = None
         self._packed = packed
         self._known: dict[int, Details] = {}
-        self._first_lines = array("l", (0 if is_refused(flat) else flat[4][3] for flat in flats))
-        self.starts = array("I", accumulate((_n_probes(flat) for flat in flats), initial=0))
-        self.keys = array("I", accumulate((_n_keys(flat) for flat in flats), initial=0))
+        self._first_lines = array("l", first_lines)
+        self.starts = array("I", starts)
+        self.keys = array("I", keys)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -275,9 +289,24 @@ def _n_keys(flat: Flat) -> int:
     return 0 if is_refused(flat) else max(flat[7], 1) * flat[8]
 
 
+def outline_of(flats: Sequence[Flat]) -> Outline:
+    """Return where what of *flats* begins, as a Group needs it."""
+    return (
+        flats[-1][0].co_filename if is_refused(flats[-1]) else flats[-1][4][0],
+        array("l", (0 if is_refused(flat) else flat[4][3] for flat in flats)).tobytes(),
+        array("I", accumulate((_n_probes(flat) for flat in flats), initial=0)).tobytes(),
+        array("I", accumulate((_n_keys(flat) for flat in flats), initial=0)).tobytes(),
+    )
+
+
 def group_of(key: int) -> int:
     """Return the number of the group that an exit with *key* belongs to."""
     return key >> _SHIFT
+
+
+def first_key_of(number: int) -> int:
+    """Return the first key of the group *number*."""
+    return number << _SHIFT
 
 
 def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat], bytes]:
@@ -339,7 +368,7 @@ def link(
     """
     made: list[CodeType] = []
     start = n_exits_before = 0
-    base = group.number << _SHIFT
+    base = first_key_of(group.number)
     for flat in flats:
         if len(flat) == 2:
             made.append(flat[0])
@@ -356,7 +385,7 @@ def link(
             CodeType(  # type: ignore[call-arg]
                 *head,
                 (
-                    *(*constants, *probes[start:stop], *stubs, _traceback_of, prepare),
+                    *(*constants, *probes[start:stop], *stubs, traceback_of, prepare),
                     *(*map(WasInlined, inlinable), records, base),
                 ),
                 names,

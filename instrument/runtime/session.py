@@ -31,14 +31,18 @@ from instrument.runtime.counters import (
     ExitRecords,
     Group,
     counts_of,
+    first_key_of,
     flatten,
     group_of,
     is_refused,
     link,
     make_counters,
+    outline_of,
     read,
     tail_of,
+    traceback_of,
 )
+from instrument.runtime.sealing import unseal
 from instrument.runtime.selection import module_name
 
 TYPE_CHECKING = False
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from instrument.rewrite.rewriter import Unlinked
-    from instrument.runtime.cache import Known
+    from instrument.runtime.cache import Known, Module
     from instrument.runtime.counters import Details, Flat
     from instrument.runtime.importer import Import, Origin
 
@@ -144,9 +148,12 @@ class Session:
         if plain is None:
             return code
         tree = _tree(plain)
-        known = self._known_module(tree, awaited)
+        if self.placement in placement.PLACEMENTS and awaited.bytecode is not None:
+            found = self.cache().module(awaited.path, awaited.bytecode)
+            if found is not None:
+                return self._unseal(found, file, awaited.origin)
         originals = None if self.placement in placement.PLACEMENTS else tree
-        return self._link(*known, file, originals, awaited.origin)[1][-1]
+        return self._link(*self._known_module(tree, awaited), file, originals, awaited.origin)[1][-1]
 
     def keep_module(self, code: CodeType, awaited: Import) -> tuple[bool, str]:
         """Keep in the cache what *code*, that of the module that is *awaited*, is rewritten to: just what `module_code`
@@ -163,13 +170,15 @@ class Session:
 
     def _known_module(self, tree: list[CodeType], awaited: Import) -> Known:
         batch, shelf = Batch(self.cache()), tree[-1].co_filename
-        if awaited.bytecode is None:
-            known = self._known(tree, batch, shelf)
-            batch.flush()
-            return known
-        found = self.cache().module(awaited.path, awaited.bytecode)
-        known = found or batch.get(tree, shelf) or self._rewritten(tree)
-        if found is None:
+        whole = self.placement in placement.PLACEMENTS and awaited.bytecode is not None
+        known = batch.get(tree, shelf)
+        if known is None:
+            known = self._rewritten(tree)
+            if not whole:
+                batch.put(tree, known, shelf)
+                batch.flush()
+        if whole:
+            assert awaited.bytecode is not None
             self.cache().keep_module(awaited.path, awaited.bytecode, known)
         return known
 
@@ -178,7 +187,7 @@ class Session:
         if self.placement not in placement.PLACEMENTS or self._is_unknown_python() or awaited.bytecode is None:
             return None
         known = self.cache().module(awaited.path, awaited.bytecode)
-        return None if known is None else self._link(*known, file, None, awaited.origin)[1][-1]
+        return None if known is None else self._unseal(known, file, awaited.origin)
 
     def _known(self, tree: list[CodeType], batch: Batch, shelf: str) -> Known:
         known = batch.get(tree, shelf)
@@ -247,7 +256,7 @@ class Session:
                 code, why = flat
                 self._refused[id(code)] = code
                 self.refuse(code.co_filename, code.co_qualname, why)
-        group = Group(next(self._numbers), file, flats, packed)
+        group = Group(next(self._numbers), file, outline_of(flats), packed)
         group.originals = originals
         group.origin = origin
         collecting = isenabled()
@@ -265,20 +274,49 @@ class Session:
                 counters = make_counters(group.starts[-1])
                 if not lasts:
                     group.counters = counters
-                elif counters:
-                    self.counters.extend(counters)
-                    # Whatever ran in between may have made more: ours are where they are.
-                    places = range(len(self.counters) - 1, -1, -1)
-                    group.first = next(place for place in places if self.counters[place] is counters[-1])
-                    group.first -= len(counters) - 1
+                else:
+                    self._add_counters(group, counters)
                 codes = link(flats, group, counters, None, importer.prepare, self.records)
         finally:
             if collecting:
                 enable()
-        self.groups[group.number] = group
-        if file:
-            self._named.setdefault(module_name(file), {})[group.number] = group
+        self._add(group)
         return group, codes
+
+    def _unseal(self, module: Module, file: str | None, origin: Origin) -> CodeType:
+        """Return the live code of *module*, as the cache keeps it."""
+        sealed, outline, packed = module
+        group = Group(next(self._numbers), file, outline, packed)
+        group.origin = origin
+        collecting = isenabled()
+        disable()  # nothing here is garbage
+        try:
+            counters = make_counters(group.starts[-1])
+            self._add_counters(group, counters)
+            first_key = first_key_of(group.number)
+            code = unseal(
+                sealed, counters, group.starts, first_key, traceback_of, importer.prepare, self.records
+            )
+        finally:
+            if collecting:
+                enable()
+        self._add(group)
+        return code
+
+    def _add_counters(self, group: Group, counters: list[repeat[None]]) -> None:
+        if not counters:
+            return
+        self.counters.extend(counters)
+        # Whatever ran in between may have made more: ours are where they are.
+        place = len(self.counters) - 1
+        while self.counters[place] is not counters[-1]:
+            place -= 1
+        group.first = place - len(counters) + 1
+
+    def _add(self, group: Group) -> None:
+        self.groups[group.number] = group
+        if group.file:
+            self._named.setdefault(module_name(group.file), {})[group.number] = group
 
     def _retire(self) -> None:
         """Forget code that was handed over long ago and is used no more; windows keep what it counted."""
