@@ -491,12 +491,18 @@ def _share(graph: ControlFlowGraph, edge: Edge, depth: list[int], rare: list[boo
 
 
 def _loop_depths(graph: ControlFlowGraph) -> list[int]:
-    """Return how many loops each block is in: a loop is all that stands between a jump back and its target."""
-    change = [0] * (graph.outside + 2)
+    """Return how many loops each block is in: a loop is all that stands between its head and the last jump back there.
+
+    Jumps to one head are turns of one loop, ended early by `continue` or a filter, not loops in each other.
+    """
+    ends: dict[int, int] = {}
     for edge in graph.edges:
         if edge.kind in (GOTO, JUMP) and edge.target <= edge.source:
-            change[edge.target] += 1
-            change[edge.source + 1] -= 1
+            ends[edge.target] = max(ends.get(edge.target, 0), edge.source)
+    change = [0] * (graph.outside + 2)
+    for first, last in ends.items():
+        change[first] += 1
+        change[last + 1] -= 1
     depths, depth = [], 0
     for step in change:
         depth += step
