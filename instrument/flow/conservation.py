@@ -65,6 +65,8 @@ def recover(plan: Plan, seen: Observation) -> Counts:
         if isinstance(measure, int):
             chords[measure] = count
             continue
+        if measure is None:  # among the exits already
+            continue
         is_entry, lines = measure
         if is_entry:
             counts.entered += count
@@ -122,21 +124,22 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
     for (index, _), count in seen.in_flight.items():
         index = at(index, count)
         left[index] = left.get(index, 0) + count
-    for record, places in enumerate(seen.exits):
+    recorded = [(record, place, count) for record, places in enumerate(seen.exits) for place, count in places.items()]
+    recorded += [(record, (plan.probes[probe].index, False), seen.counters[probe]) for probe, record in plan.exiting]
+    for record, (index, lost_line), count in recorded:
         entry, kind = plan.exits[record]
-        for (index, lost_line), count in places.items():
-            if not count:
-                continue
-            if kind == RAISED:
-                index = at(index, count)
-                left[index] = left.get(index, 0) + count
-            else:
-                index = plan.raised_again.get(index, index)
-            event = False
-            if entry >= 0:
-                _, line, quiet = plan.entries[entry]
-                event = line is not None and (lost_line or index not in quiet)
-            exits.append((record, index, count, event))
+        if not count:
+            continue
+        if kind == RAISED:
+            index = at(index, count)
+            left[index] = left.get(index, 0) + count
+        else:
+            index = plan.raised_again.get(index, index)
+        event = False
+        if entry >= 0:
+            _, line, quiet = plan.entries[entry]
+            event = line is not None and (lost_line or index not in quiet)
+        exits.append((record, index, count, event))
     return undone, left, exits
 
 

@@ -13,15 +13,29 @@ placements:
   of function entries; `nothing`: none, for code that is not measured but may execute code that is.
 
 Exceptional exits need no chord: GCC must put such edges on its tree because it cannot count them, but an exception
-table can, at no cost until an exception is raised (rewrite.probes).
+table can, at no cost until an exception is raised (rewrite.probes). A record of them is looked up by the place of the
+instruction. Where exceptions are likely, a counter for all instructions between which no count tells a difference does
+at a fifth of the price (`_alike`).
 """
 
 from __future__ import annotations
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
+from instrument.flow.instructions import (
+    CACHES,
+    JUMPS,
+    MAY_RERAISE,
+    NAMED,
+    OPCODES,
+    RAISES,
+    RESUME,
+    SEND,
+    YIELD_VALUE,
+    Instructions,
+    opcodes,
+)
 from instrument.flow.instructions import CALLS as CALL_OPS
-from instrument.flow.instructions import MAY_RERAISE, NAMED, RESUME, SEND, YIELD_VALUE, Instructions
-from instrument.flow.lines import PY311
+from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PY311
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
 from instrument.flow.unrolling import unroll
 
@@ -44,6 +58,7 @@ FALLING = "falling"  # when control falls into the instruction from the one abov
 TAKEN = "taken"
 INLINED = "inlined"  # when the call returns, if the interpreter inlined it
 RAISING = "raising"  # when the instruction raises again what was caught: in the exception's path
+EXITING = "exiting"  # when the instruction, or another that the Plan's stubs name beside it, raises: in that path, too
 
 # What an exit stub records: where an instruction raised, or where a RERAISE says that it was raised.
 RAISED = "raised"
@@ -75,9 +90,11 @@ class Plan:
 
     placement   MINIMAL, LINE or EVENTS
     probes      one for each counter, in the order of the counters
-    measures    what each counter counts: the number of a chord, or (is an entry, lines)
+    measures    what each counter counts: the number of a chord, (is an entry, lines), or None for exits
     inlinable   for each INLINED probe, the name of the method that is called, None if the callable is not looked up
     exits       what is recorded on exceptional exits, for each record: (number of the entry or -1, RAISED or RESTORED)
+    exiting     the EXITING probes: (number of the probe, record that it stands in for)
+    stubs       for each instruction whose exits such a probe counts, its number; for rewriting, not packed
     handovers   calls that may hand code to the interpreter, and which of their arguments is the namespace, 0 for none
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without one)
     blocks      first and last instruction of each block
@@ -95,6 +112,7 @@ class Plan:
         "edges",
         "entries",
         "events",
+        "exiting",
         "exits",
         "free",
         "handovers",
@@ -106,6 +124,7 @@ class Plan:
         "raised_again",
         "resumed",
         "steps",
+        "stubs",
     )
 
     def __init__(self, graph: ControlFlowGraph, placement: str) -> None:
@@ -125,7 +144,9 @@ class Plan:
         self.handovers = _handovers(graph.instructions)
         self.free: list[int] = []
         self.probes: list[Probe] = []
-        self.measures: list[int | tuple[bool, tuple[int, ...]]] = []
+        self.measures: list[int | tuple[bool, tuple[int, ...]] | None] = []
+        self.exiting: list[tuple[int, int]] = []
+        self.stubs: dict[int, int] = {}
         self.steps: list[tuple[int, int]] = []
         self.inlinable = [name for _, _, name in graph.inlinable_calls] if placement not in (CALLS, NOTHING) else []
         if placement == MINIMAL:
@@ -145,6 +166,7 @@ class Plan:
     def pack(self) -> tuple[object, ...]:
         """Return this Plan as plain values."""
         state = {name: getattr(self, name) for name in self.__slots__}
+        state["stubs"] = {}
         state["probes"] = [(probe.where, probe.index, probe.undo) for probe in self.probes]
         return tuple(state.values())
 
@@ -171,6 +193,12 @@ class Plan:
         for number in sorted(chords):
             self.probes.append(places[number])
             self.measures.append(number)
+        undone = frozenset(probe.undo for probe in self.probes)
+        for record, alike in _alike(graph, self.left | undone):
+            self.exiting.append((len(self.probes), record))
+            self.stubs.update(dict.fromkeys(alike, len(self.probes)))
+            self.probes.append(Probe(EXITING, alike[0]))
+            self.measures.append(None)
 
     def _place_on_lines(self, graph: ControlFlowGraph) -> None:
         ops = graph.instructions.ops
@@ -248,6 +276,62 @@ def _exits(graph: ControlFlowGraph) -> list[tuple[int, str]]:
     }
     records += [(number, RESTORED) for number in sorted(restored) if graph.entries[number].line is not None]
     return records
+
+
+#: Instructions that are likely to raise what somebody catches.
+_LIKELY = opcodes(
+    *("CALL", "CALL_KW", "CALL_FUNCTION_EX", "BINARY_SUBSCR", "DELETE_SUBSCR", "FOR_ITER", "IMPORT_NAME"),
+    *("LOAD_ATTR", "UNPACK_SEQUENCE"),
+)
+#: A handler, or what none covers, has counters if no more are likely to be needed; else the record of what raised does.
+_FEW = 3
+_OPTIMIZED = 1  # CO_OPTIMIZED
+_BINARY_OP = OPCODES["BINARY_OP"]
+_NB_SUBSCR = 26  # from 3.14 on
+_COUNTERS_OF_HANDLER = 2
+_COUNTERS_OF_REST = 2
+
+
+def _alike(graph: ControlFlowGraph, apart: frozenset[int]) -> list[tuple[int, list[int]]]:
+    """Return (record, instructions) for the instructions whose exits one counter can count: it is all one to every
+    count which of them raised. Those *apart* are told apart.
+
+    Such instructions have the same handler and block, no line event between them, and all of them or none enter the
+    handler without one.
+    """
+    instructions = graph.instructions
+    if not instructions.code.co_flags & _OPTIMIZED:  # of a module or class: runs once
+        return []
+    ops, handlers = instructions.ops, instructions.handlers
+    heads = {
+        target for index, target in enumerate(instructions.targets) if 0 <= target <= index and ops[index] in JUMPS
+    }
+    classes: dict[tuple[int, int, int, bool], list[int]] = {}
+    likely: set[tuple[int, int, int, bool]] = set()
+    starts = [index for index, _ in graph.events]
+    n_events = 0
+    for number, block in enumerate(graph.blocks):
+        for index in range(block.first, block.last + 1):
+            while n_events < len(starts) and starts[n_events] <= index:
+                n_events += 1
+            op = ops[index]
+            # Up to 3.12 an interrupt at a jump back looks for its handler right above the jump's target.
+            if index in apart or index + 1 in heads or index < instructions.made_by or op in RAISES | MAY_RERAISE:
+                continue
+            handler = handlers[index]
+            quiet = False
+            if handler >= 0 and graph.entries[handler].line is not None:
+                quiet = index in graph.entries[handler].quiet
+                if quiet and INLINED_CALL_LOSES_LINE and CACHES[op]:  # it depends on whether a call was inlined
+                    continue
+            key = handler, number, n_events, quiet
+            classes.setdefault(key, []).append(index)
+            if op in _LIKELY or (op == _BINARY_OP and instructions.args[index] == _NB_SUBSCR):
+                likely.add(key)
+    n_likely = [0] * (len(graph.entries) + 1)
+    for handler, *_ in likely:
+        n_likely[handler + 1] += 1
+    return [(key[0] + 1, alike) for key, alike in classes.items() if key in likely and n_likely[key[0] + 1] <= _FEW]
 
 
 def _raised_again(instructions: Instructions) -> dict[int, int]:
@@ -407,12 +491,18 @@ def _share(graph: ControlFlowGraph, edge: Edge, depth: list[int], rare: list[boo
 
 
 def _loop_depths(graph: ControlFlowGraph) -> list[int]:
-    """Return how many loops each block is in: a loop is all that stands between a jump back and its target."""
-    change = [0] * (graph.outside + 2)
+    """Return how many loops each block is in: a loop is all that stands between its head and the last jump back there.
+
+    Jumps to one head are turns of one loop, ended early by `continue` or a filter, not loops in each other.
+    """
+    ends: dict[int, int] = {}
     for edge in graph.edges:
         if edge.kind in (GOTO, JUMP) and edge.target <= edge.source:
-            change[edge.target] += 1
-            change[edge.source + 1] -= 1
+            ends[edge.target] = max(ends.get(edge.target, 0), edge.source)
+    change = [0] * (graph.outside + 2)
+    for first, last in ends.items():
+        change[first] += 1
+        change[last + 1] -= 1
     depths, depth = [], 0
     for step in change:
         depth += step

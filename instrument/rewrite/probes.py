@@ -7,6 +7,11 @@ A counter is an `itertools.repeat` that never ends; FOR_ITER over it is one C de
 lock. It never raises, never looks for interrupts, and never takes its jump. Where an exhausted FOR_ITER would go
 differs by version, and the cheapest shape is the one in which the instruction that must stand there also does our
 popping.
+
+Tried, and slower: an iterator that counts and ends each time, so that FOR_ITER pops it and nothing else has to. The
+best there is, `compress(counter, exhausted)`, is two calls more: per probe 9.3 ns instead of 9.6 on 3.11, but 9.8
+instead of 7.7 on 3.12, 11.3 instead of 10.3 on 3.13, and it is a second object for each counter. `zip` and `map` cost
+more still.
 """
 
 from __future__ import annotations
@@ -102,6 +107,10 @@ def record_exit(
 
     The stack is that of a handler that lasti is pushed for: … lasti exception. *exits*, *base* and *traceback_of* are
     places in `co_consts`, *tb_lasti* that of the name in `co_names`; the last two matter from 3.14 on only.
+
+    A loop that raises and catches each turn, to the plain one, on 3.11 and 3.14: 1.32 and 1.78 with this; 1.19 and 1.55
+    with a dictionary for each exit and no *base*, which is not worth its memory; 1.08 and 1.10 with a plain probe,
+    which is why few exits are recorded where exceptions are likely (flow.placement: EXITING).
     """
     rows: list[tuple[str, int | None]]
     if LASTI_IS_AN_INT:

@@ -38,6 +38,7 @@ from instrument.flow.instructions import (
 from instrument.flow.placement import (
     BEFORE,
     CALLING,
+    EXITING,
     FALLING,
     INLINED,
     RAISED,
@@ -63,7 +64,9 @@ if TYPE_CHECKING:
     Cover = tuple[str, int] | None
 
 _JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
+_SWAP = OPCODES["SWAP"]
 _DIRECT = "direct"  # to the handler that was always there
+_PLACES = (BEFORE, EXITING, FALLING, INLINED, RAISING, TAKEN)
 
 
 class Unlinked:
@@ -135,7 +138,7 @@ class _Rewriting:
         self.tb_lasti = len(code.co_names)
         if "tb_lasti" in code.co_names:
             self.tb_lasti = code.co_names.index("tb_lasti")
-        by_place: dict[str, dict[int, list[int]]] = {where: {} for where in (BEFORE, FALLING, INLINED, TAKEN, RAISING)}
+        by_place: dict[str, dict[int, list[int]]] = {where: {} for where in _PLACES}
         for number, probe in enumerate(plan.probes):
             by_place[probe.where].setdefault(probe.index, []).append(number)
         self.before, self.falling = by_place[BEFORE], by_place[FALLING]
@@ -300,6 +303,8 @@ class _Rewriting:
             if restores:
                 return RESTORED, handler
             return (_DIRECT, handler) if handler >= 0 else None
+        if index in self.plan.stubs:
+            return EXITING, self.plan.stubs[index]
         return self._recorded(handler)
 
     def _recorded(self, handler: int) -> Cover:
@@ -337,6 +342,12 @@ class _Rewriting:
             else:
                 self._jump_back(target, location)
 
+    def _handler_of(self, kind: str, number: int) -> int:
+        """Return the handler that the stub for *kind*, *number* goes on to, -1 if the exception leaves."""
+        if kind == EXITING:
+            number = self.plan.probes[number].index
+        return self.instructions.handlers[number] if kind in (EXITING, RAISING) else number
+
     def _emit_stubs(self) -> None:
         for _, cover in list(self.covers):
             if cover is None or cover in self.stub_of or cover[0] == _DIRECT:
@@ -348,7 +359,7 @@ class _Rewriting:
     def _stub(self, kind: str, number: int) -> None:
         """Emit the stub for *kind*, *number*: record, then go on to the handler or let the exception leave."""
         instructions, out = self.instructions, self.out
-        handler = instructions.handlers[number] if kind == RAISING else number
+        handler = self._handler_of(kind, number)
         location = self.nowhere
         if handler >= 0:
             line = instructions.lines[instructions.table[handler].target]
@@ -357,6 +368,8 @@ class _Rewriting:
         if kind == RAISING:
             for probe in self.raising[number]:
                 self._probe(probe, location)
+        elif kind == EXITING:
+            self._probe(number, location)
         elif self.plan.placement in CALLING:
             out.extend(probes.call(self.first_exit + self.exits[number, kind], location, exception=True))
         else:
@@ -368,10 +381,10 @@ class _Rewriting:
         if handler < 0:
             out.extend(probes.raise_on(location))
         else:
-            if not instructions.table[handler].push_lasti:
+            if not instructions.table[handler].push_lasti and kind != EXITING:
                 out.extend(probes.drop_lasti(location))
             self._jump_back(instructions.table[handler].target, location)
-        if kind != RAISING and self.plan.placement not in CALLING:
+        if kind not in (RAISING, EXITING) and self.plan.placement not in CALLING:
             # Out of memory while recording: the exception goes its way all the same.
             fallback = self._label()
             self._set(fallback)
@@ -423,7 +436,7 @@ class _Rewriting:
             if cover is None or place == end:
                 continue
             kind, number = cover
-            handler = instructions.handlers[number] if kind == RAISING else number
+            handler = self._handler_of(kind, number)
             depth = instructions.table[handler].depth if handler >= 0 else 0
             deepest = max(deepest, depth)
             if kind == _DIRECT:
@@ -431,7 +444,7 @@ class _Rewriting:
                 push_lasti = instructions.table[handler].push_lasti
             else:
                 target = offsets[self._place_of(self.stub_of[cover])]
-                push_lasti = True
+                push_lasti = kind != EXITING or handler < 0 or instructions.table[handler].push_lasti
             entry = bytecode.concrete.ExceptionTableEntry(offsets[place], offsets[end] - 1, target, depth, push_lasti)
             last = entries[-1] if entries else None
             if (
@@ -588,9 +601,11 @@ def _wrong_handler(made: CodeType, before: Instructions, places: list[int], argu
             arrives = handler is None
         elif handler is not None and _is_at(target, handler.target, places, before, raw):
             arrives = depth_and_lasti == wanted
-        else:  # by way of a stub, which stands behind everything else and wants lasti
-            arrives = target > places[-1] and depth_and_lasti == wanted | 1
+        else:  # by way of a stub, which stands behind everything else, and wants lasti to record it
+            arrives = target > places[-1] and depth_and_lasti in (wanted, wanted | 1)
+            drops = False
             while arrives and raw[2 * target] != RERAISE and raw[2 * target] not in BACKWARD:
+                drops |= raw[2 * target] == _SWAP
                 target += 1 + (CACHES[raw[2 * target]] if target in arguments else 0)
                 arrives = target < len(raw) // 2
             if arrives and raw[2 * target] == RERAISE:
@@ -598,6 +613,7 @@ def _wrong_handler(made: CodeType, before: Instructions, places: list[int], argu
             elif arrives:
                 lands = target + 1 + CACHES[raw[2 * target]] - arguments[target]
                 arrives = handler is not None and _is_at(lands, handler.target, places, before, raw)
+                arrives = arrives and drops == (depth_and_lasti != wanted)
         if not arrives:
             return f"the handler of instruction {index} is another"
     return ""

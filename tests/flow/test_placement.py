@@ -15,6 +15,7 @@ from instrument.flow.placement import (
     BEFORE,
     CALLS,
     EVENTS,
+    EXITING,
     FALLING,
     INLINED,
     LINE,
@@ -68,8 +69,9 @@ def check_minimal(graph):
     assert len(chords) + len(tree) + len(left_out) == len(graph.edges)
     for number in left_out:
         assert not effects_of_turning_round(graph, tree, number)
-    counted = [(probe.where, probe.index) for probe in made.probes if probe.where != INLINED]
+    counted = [(probe.where, probe.index) for probe in made.probes if probe.where not in (INLINED, EXITING)]
     assert len(counted) == len(chords)
+    check_exiting(graph, made)
     assert len(set(counted)) == len(counted)
     # Conservation settles each tree edge at a node of which nothing else is unknown.
     unknown = set(tree)
@@ -78,6 +80,23 @@ def check_minimal(graph):
         unknown.remove(number)
     for number in chords:
         assert graph.edges[number].kind != RERAISED, "a probe there would stand in a handler's way"
+
+
+def check_exiting(graph, made):
+    """Check that it is all one which of the instructions that an EXITING probe stands for raised."""
+    handlers, events = graph.instructions.handlers, [index for index, _ in graph.events]
+    undone = {probe.undo for probe in made.probes}
+    assert set(made.stubs.values()) == {number for number, _ in made.exiting}
+    for number, record in made.exiting:
+        alike = [index for index, probe in made.stubs.items() if probe == number]
+        assert made.probes[number].where == EXITING
+        assert made.probes[number].index in alike
+        assert not made.left.union(undone) & set(alike)
+        assert {handlers[index] for index in alike} == {record - 1}
+        assert len({graph.block_of(index) for index in alike} - {-1}) == 1
+        assert not [event for event in events if min(alike) < event <= max(alike)]
+        if record and graph.entries[record - 1].line is not None:
+            assert len({index in graph.entries[record - 1].quiet for index in alike}) == 1
 
 
 def effects_of_turning_round(graph, tree, chord):
@@ -140,6 +159,9 @@ def check_places(graph, placement):
             assert ops[probe.index - 1] == RESUME or graph.instructions.falls_into(probe.index)
         elif probe.where == INLINED:
             assert INLINED_CALL_LOSES_LINE
+        elif probe.where == EXITING:
+            assert measure is None
+            assert placement == MINIMAL
         else:
             assert probe.where == BEFORE
         assert probe.undo in (-1, probe.index)
@@ -197,13 +219,14 @@ def test_conservation_saves_probes():
 @pytest.mark.parametrize("module", MODULES[:4])
 @pytest.mark.parametrize("placement", ALL)
 def test_a_plan_that_was_packed_is_the_same(placement, module):
-    """Unpacking gives a Plan with equal fields, whose probes stand at the same places."""
+    """Unpacking gives a Plan with equal fields, whose probes stand at the same places; only rewriting needs stubs."""
     for graph in graphs_of_module(module):
         made = plan(graph, placement)
         again = Plan.unpack(made.pack())
         for name in Plan.__slots__:
-            if name != "probes":
+            if name not in ("probes", "stubs"):
                 assert getattr(again, name) == getattr(made, name), name
+        assert again.stubs == {}
         assert [(probe.where, probe.index, probe.undo) for probe in again.probes] == [
             (probe.where, probe.index, probe.undo) for probe in made.probes
         ]

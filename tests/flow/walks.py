@@ -191,7 +191,9 @@ class Frame:
         """Let the exit stub of *index* record an exception from *place*, and the handler's line event be raised."""
         world = self.world
         handler = world.graph.instructions.handlers[index]
-        if (handler, kind) in world.plan.exits:
+        if kind == RAISED and index in world.plan.stubs:
+            world.counters[world.plan.stubs[index]] += 1
+        elif (handler, kind) in world.plan.exits:
             world.exits[world.plan.exits.index((handler, kind))][place] += 1
         if handler >= 0:
             entry = world.graph.entries[handler]
