@@ -57,18 +57,24 @@ def _start() -> None:
     from instrument.runtime.program import arrange
 
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
-        """Return what runs in place of *code*; the next process finds it in the cache."""
+        """Return what runs in place of *code*; the next process finds it, and all before, in the cache."""
         live: CodeType = recorder.instrument_main(code, namespace)
-        session(settings.placement).keep()
+        keep()
         return live
+
+    def keep() -> None:
+        for where in (settings.placement, NOTHING):
+            session(where).keep()
 
     speaks = os.environ.pop(SPEAKS, "") == str(os.getpid())
     settings = read_settings()
     publish(settings)
     recorder = _recorder(settings)
     _started[:] = [recorder]
+    from instrument.flow.placement import NOTHING
     from instrument.runtime.session import session
 
+    keep()
     if speaks and settings.scope:
         import atexit
 
