@@ -20,6 +20,7 @@ from instrument.config import ConfigError, Settings, is_on, publish, read_settin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Any
 
 #: Tells the process that `instrument run` has become, by its number, that it may speak when it ends.
@@ -55,16 +56,30 @@ def _is_a_command_of_ours() -> bool:
 def _start() -> None:
     from instrument.runtime.program import arrange
 
+    def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
+        """Return what runs in place of *code*; the next process finds it, and all before, in the cache."""
+        live: CodeType = recorder.instrument_main(code, namespace)
+        keep()
+        return live
+
+    def keep() -> None:
+        for where in (settings.placement, NOTHING):
+            session(where).keep()
+
     speaks = os.environ.pop(SPEAKS, "") == str(os.getpid())
     settings = read_settings()
     publish(settings)
     recorder = _recorder(settings)
     _started[:] = [recorder]
+    from instrument.flow.placement import NOTHING
+    from instrument.runtime.session import session
+
+    keep()
     if speaks and settings.scope:
         import atexit
 
         atexit.register(_say_what_matched_nothing, recorder)
-    arrange(recorder.instrument_main)
+    arrange(instrument)
 
 
 def _recorder(settings: Settings) -> "Any":
