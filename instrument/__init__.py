@@ -7,9 +7,10 @@ from instrument.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from instrument.live import counting, reset, snapshot
     from instrument.trace import CoverageResults, Trace
 
-__all__ = ["CoverageResults", "Trace", "__version__"]
+__all__ = ["CoverageResults", "Trace", "__version__", "counting", "reset", "snapshot"]
 
 _HOMES = {
     "CoverageResults": "instrument.trace",
