@@ -180,11 +180,14 @@ class Trace:
         counts = self.counts
         names = self.ignore.names
         with self._lock:
+            taken: dict[tuple[str, int], int] = {}
             for module, file, seen in window.take():
                 if not module or names(module, module_name(module)):
                     continue
                 for line, count in seen.lines.items():
-                    counts[file, line] = counts.get((file, line), 0) + count
+                    taken[file, line] = taken.get((file, line), 0) + count
+            # In one go: other threads may be looking.
+            counts.update({line: counts.get(line, 0) + count for line, count in taken.items()})
 
     def _selects(self, file: object) -> bool:
         """Return whether code of modules whose `__file__` is *file* may be measured by this object."""

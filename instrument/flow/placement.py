@@ -20,6 +20,8 @@ at a fifth of the price (`_alike`).
 
 from __future__ import annotations
 
+import sys
+
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
 from instrument.flow.instructions import (
     CACHES,
@@ -37,7 +39,7 @@ from instrument.flow.instructions import (
 from instrument.flow.instructions import CALLS as CALL_OPS
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PY311
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
-from instrument.flow.unrolling import unroll
+from instrument.flow.unrolling import takes_no_space, unroll
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -285,11 +287,14 @@ _LIKELY = opcodes(
 )
 #: A handler, or what none covers, has counters if no more are likely to be needed; else the record of what raised does.
 _FEW = 3
+#: From 3.13 on a frame that called another, without a call in C, stands at the instruction that did, and looks for the
+#: handler of what the other raised one code unit above that (bytecodes.c: exception_unwind). So may do all that can be
+#: specialised, which has caches.
+CALLERS_ARE_LEFT_BEFORE = sys.version_info >= (3, 13)
+_CALL_FUNCTION_EX = OPCODES["CALL_FUNCTION_EX"]
 _OPTIMIZED = 1  # CO_OPTIMIZED
 _BINARY_OP = OPCODES["BINARY_OP"]
 _NB_SUBSCR = 26  # from 3.14 on
-_COUNTERS_OF_HANDLER = 2
-_COUNTERS_OF_REST = 2
 
 
 def _alike(graph: ControlFlowGraph, apart: frozenset[int]) -> list[tuple[int, list[int]]]:
@@ -328,10 +333,33 @@ def _alike(graph: ControlFlowGraph, apart: frozenset[int]) -> list[tuple[int, li
             classes.setdefault(key, []).append(index)
             if op in _LIKELY or (op == _BINARY_OP and instructions.args[index] == _NB_SUBSCR):
                 likely.add(key)
+    if CALLERS_ARE_LEFT_BEFORE:
+        _tell_apart_what_is_above_calls(instructions, classes)
     n_likely = [0] * (len(graph.entries) + 1)
     for handler, *_ in likely:
         n_likely[handler + 1] += 1
-    return [(key[0] + 1, alike) for key, alike in classes.items() if key in likely and n_likely[key[0] + 1] <= _FEW]
+    few = (key for key in classes if key in likely and n_likely[key[0] + 1] <= _FEW)
+    return [(key[0] + 1, classes[key]) for key in few if classes[key]]
+
+
+def _tell_apart_what_is_above_calls(
+    instructions: Instructions, classes: dict[tuple[int, int, int, bool], list[int]]
+) -> None:
+    """Take from *classes* each instruction whose handler an exception of the instruction below it may be led to, unless
+    both are in one class: the record of what raised knows the two apart.
+    """
+    ops = instructions.ops
+    class_of = {index: key for key, alike in classes.items() for index in alike}
+    for index in range(len(ops) - 1, 0, -1):
+        if not CACHES[ops[index]] and ops[index] != _CALL_FUNCTION_EX:
+            continue
+        above = index - 1
+        while above > 0 and takes_no_space(instructions, above):
+            above -= 1
+        if class_of.get(above) != class_of.get(index):
+            for other in range(above, index):
+                if other in class_of:
+                    classes[class_of.pop(other)].remove(other)
 
 
 def _raised_again(instructions: Instructions) -> dict[int, int]:

@@ -13,6 +13,7 @@ import sys
 from _imp import source_hash
 from importlib._bootstrap_external import MAGIC_NUMBER
 
+_before = set(sys.modules)
 try:
     from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
@@ -20,6 +21,9 @@ except ImportError:
         from _sha256 import sha256  # type: ignore[import-not-found, no-redef, unused-ignore]
     except ImportError:
         from hashlib import sha256
+for _name in {"_sha2", "_sha256"} & (sys.modules.keys() - _before):
+    del sys.modules[_name]  # the program imports its own
+del _before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
