@@ -136,7 +136,7 @@ TREES = {
     "    os.execvpe(sys.executable, [sys.executable, __file__, 'again'], os.environ)",
     "fork and fall through": "work(200)\nos.fork()\nwork(400)",
     "fork and _exit": "if not os.fork():\n    work(400)\n    os._exit(0)\nos.wait()\nwork(600)",
-    "fork and be terminated": "if not (pid := os.fork()):\n    work(400)\n    os.write(w, b'x')\n    time.sleep(60)\n"
+    "fork and be terminated": "if not (pid := os.fork()):\n    work(400)\n    os.write(w, b'x')\n    for _ in range(600): time.sleep(0.1)\n"
     "os.read(r, 1)\nos.kill(pid, signal.SIGTERM)\nassert os.waitstatus_to_exitcode(os.wait()[1]) == -signal.SIGTERM\n"
     "work(600)",
     "fork twice": "work(100)\nif not os.fork():\n    work(100)\n    if not os.fork():\n        work(400)\n"

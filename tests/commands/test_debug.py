@@ -87,6 +87,9 @@ def test_each_target_is_measured_or_not_and_why(folder):
         "nothing.py": f"not found: there is no file {folder}/nothing.py",
     }
 
+    if sys.version_info >= (3, 15):  # a namespace package in a package is not found there yet
+        del targets["package.inner"]
+
     status, lines, err = debug(folder, *targets)
 
     assert (status, err) == (1, "")

@@ -120,7 +120,7 @@ def test_what_matched_nothing_is_said_at_the_end(folder):
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        ([], 2, "instrument run: error: the following arguments are required: program, arguments"),
+        ([], 2, "instrument run: error: the following arguments are required: program"),
         (["--scope", "a-b", "program.py"], 1, "instrument: --scope: 'a-b' is neither a dotted name nor a path"),
         (["--flush", "x", "program.py"], 1, "instrument: --flush is 'x'; it is to be a number of seconds"),
         (["no_such_program.py"], 2, "can't open file"),
