@@ -66,7 +66,7 @@ class counting:  # noqa: N801 - it is used as a function
 
         with instrument.counting("shop") as results:
             shop.sell()
-        print(results.counts["/home/me/shop.py", 17])
+        print(results.counts["/srv/me/shop.py", 17])
     """
 
     def __init__(self, *scope: str | os.PathLike[str] | ModuleType) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from instrument.runtime.recorder import Recorder
+
 #: Tells the process that `instrument run` has become, by its number, that it may speak when it ends.
 SPEAKS = "_INSTRUMENT_RUN"
 
@@ -82,9 +84,10 @@ def _start() -> None:
     arrange(instrument)
 
 
-def _recorder(settings: Settings) -> "Any":
+def _recorder(settings: Settings) -> "Recorder":
     """Return what records this process from now on; the modules that only we imported are ours alone."""
-    recorder = __import__("instrument.runtime.recorder", fromlist=["start"])
+    from instrument.runtime import recorder
+
     _forget_what_was_imported()  # so that it does not take that for the program's
     return recorder.start(settings)
 

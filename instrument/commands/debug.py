@@ -72,7 +72,7 @@ def _about_us() -> list[tuple[str, str]]:
         start = ", ".join(files)
     else:
         start = "none: INSTRUMENT does nothing here by itself, `instrument run` works; install the package to have one"
-    folder = cache._default_folder()
+    folder = cache.default_folder()
     return [
         ("version", f"{__version__}, {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}"),
         ("python", f"{python}, {known}"),

@@ -52,7 +52,7 @@ _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def _default_folder() -> str | None:
+def default_folder() -> str | None:
     chosen = os.environ.get("INSTRUMENT_CACHE")
     if chosen is not None:
         return os.path.abspath(chosen) if chosen else None
@@ -61,7 +61,7 @@ def _default_folder() -> str | None:
 
 
 #: Asked for when this module is imported, before anything is measured.
-_folder = _default_folder()
+_folder = default_folder()
 
 
 class Cache:

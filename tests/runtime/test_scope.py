@@ -16,12 +16,12 @@ STDLIB = os.path.dirname(os.__file__)
 @pytest.mark.parametrize(
     ("file", "selected", "reason"),
     [
-        ("/home/me/project/module.py", True, "the project's own code"),
+        ("/srv/me/project/module.py", True, "the project's own code"),
         ("module.py", True, "the project's own code"),
         (json.__file__, False, "in the standard library"),
         (f"{STDLIB}/site-packages/pkg/__init__.py", False, "installed in a site-packages folder"),
         ("/usr/lib/python3/dist-packages/apt.py", False, "installed in a dist-packages folder"),
-        ("/home/me/project/site-packages.py", True, "the project's own code"),
+        ("/srv/me/project/site-packages.py", True, "the project's own code"),
         (f"{STDLIB}-like/module.py", True, "the project's own code"),
         ("<frozen importlib._bootstrap>", False, "comes from no file"),
         ("<string>", False, "comes from no file"),
