@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Tree:
     def write(self, source):
         """Make *source* the program."""
         self.path.write_text(textwrap.dedent(source), encoding="utf-8")
+        time.sleep(0.05)  # a text as young as the process is not certain to be what was compiled (runtime.sources)
 
     def start(self, source, *arguments, flush=0, options=(), **more):
         """Return the process that runs *source*."""
