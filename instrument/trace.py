@@ -403,11 +403,11 @@ class _Caller:
         entry, kind = plan.exits[record]
         index, lost_line = code.place_at(_traceback_of[exception].tb_lasti >> 1)
         is_call = kind == placements.RAISED and index in plan.resumed
-        if kind == placements.RESTORED:
-            index = plan.raised_again.get(index, index)
         lines: tuple[int, ...] = ()
         if entry >= 0 and plan.placement == placements.EVENTS:
             _, line, quiet = plan.entries[entry]
+            if kind == placements.RESTORED:
+                quiet = plan.quiet[entry]
             if line is not None and (lost_line or index not in quiet):
                 lines = (line,)
         if is_call or lines:

@@ -18,7 +18,7 @@ from _bisect import bisect_right
 
 from instrument.counts import Counts
 from instrument.errors import ConservationError
-from instrument.flow.placement import MINIMAL, RAISED, Plan
+from instrument.flow.placement import MINIMAL, RAISED, RESTORED, Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,11 +133,11 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
         if kind == RAISED:
             index = at(index, count)
             left[index] = left.get(index, 0) + count
-        else:
-            index = plan.raised_again.get(index, index)
         event = False
         if entry >= 0:
             _, line, quiet = plan.entries[entry]
+            if kind == RESTORED:
+                quiet = plan.quiet[entry]
             event = line is not None and (lost_line or index not in quiet)
         exits.append((record, index, count, event))
     return undone, left, exits

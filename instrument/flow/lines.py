@@ -15,7 +15,8 @@ This is one of the two rooms that compare version numbers (the other is `rewrite
 
     fires  <=>  here starts a line  and  ( line(prev) != line(here)  or  op(prev) is RESUME )
 
-and a JUMP_BACKWARD within one line raises one more event for that line (Python/instrumentation.c:
+(3.13.0 looks at prev only in some places: _ALWAYS_FIRES_FAR_BELOW), and a JUMP_BACKWARD within one line raises one more
+event for that line (Python/instrumentation.c:
 _Py_call_instrumentation_jump).
 """
 
@@ -42,6 +43,13 @@ INLINED_CALL_LOSES_LINE = sys.version_info[:2] == (3, 12)
 #: The interpreter keeps line - co_firstlineno + 2 in a byte if the code spans fewer than 254 lines; lines above the
 #: `def` line (hand-made syntax trees) wrap around. Seen in 3.13.5 and later, not in 3.13.0.
 LINES_WRAP = sys.version_info >= (3, 13, 1)
+#: Before that it keeps line - co_firstlineno - offset // 16 in a signed byte, and where that does not fit, 3.13.0 notes
+#: whether the instruction above is on another line. If so it takes the line to be new, but for targets of jumps. It
+#: forgets the targets of exceptions, which so raise events that others do not (initialize_lines: LINENO_CHANGE).
+_ALWAYS_FIRES_FAR_BELOW = (3, 13) <= sys.version_info < (3, 13, 1)
+#: Up to 3.13 a handler can be told where an exception was raised, or raised again. Later the traceback is asked, which
+#: has only the first of the two.
+PLACES_ARE_OF_TRACEBACK = sys.version_info >= (3, 14)
 
 _NEVER_START = opcodes("RESUME", "END_FOR", "END_SEND", "END_ASYNC_FOR") | (
     opcodes("POP_ITER") if sys.version_info >= (3, 14) else frozenset()
@@ -52,7 +60,7 @@ _JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
 class LineEvents:
     """The line events of *instructions*: where lines start, and which steps raise an event."""
 
-    __slots__ = ("instructions", "lines", "starts")
+    __slots__ = ("always", "instructions", "lines", "starts")
 
     def __init__(self, instructions: Instructions) -> None:
         self.instructions = instructions
@@ -61,13 +69,16 @@ class LineEvents:
         starts = _every_line(source, lines) if PY311 else _line_starts(source, lines)
         self.lines = [lines[origin] for origin in origins]
         self.starts = [starts[origin] for origin in origins]
+        always = _far_below(source, lines) if _ALWAYS_FIRES_FAR_BELOW else frozenset()
+        #: Instructions to which every step is an event.
+        self.always = frozenset(index for index, origin in enumerate(origins) if origin in always) if always else always
 
     def fires(self, prev: int, here: int) -> bool:
         """Return whether going on from instruction *prev* to *here* is a line event for the line of *here*."""
         if not self.starts[here]:
             return False
         instructions = self.instructions
-        if self.lines[prev] != self.lines[here]:
+        if self.lines[prev] != self.lines[here] or here in self.always:
             return True
         if PY311:
             is_back = instructions.origins[here] < instructions.origins[prev]
@@ -111,16 +122,38 @@ def _every_line(instructions: Instructions, lines: list[int | None]) -> list[boo
     return [line is not None and index > first and ops[index] != RESUME for index, line in enumerate(lines)]
 
 
-def _line_starts(instructions: Instructions, lines: list[int | None]) -> list[bool]:
+def _line_changes(instructions: Instructions, lines: list[int | None]) -> list[bool]:
+    """Return for each instruction whether it has a line, and another one than what stands above it."""
     ops = instructions.ops
-    starts = [False] * len(ops)
+    changes = [False] * len(ops)
     current: int | None = None
     for index in range(instructions.first, len(ops)):
         if ops[index] in _NEVER_START:
             continue
         line = lines[index]
-        starts[index] = line is not None and line != current
+        changes[index] = line is not None and line != current
         current = line
+    return changes
+
+
+def _far_below(instructions: Instructions, lines: list[int | None]) -> frozenset[int]:
+    """Return the instructions to which every step is an event if _ALWAYS_FIRES_FAR_BELOW."""
+    first = instructions.code.co_firstlineno
+    targets = _targets_of_jumps(instructions)
+    return frozenset(
+        index
+        for index, (line, changes) in enumerate(zip(lines, _line_changes(instructions, lines)))
+        if line is not None
+        and changes
+        and index not in targets
+        and not -126 < line - first - (instructions.starts[index] >> 4) <= 127
+    )
+
+
+def _targets_of_jumps(instructions: Instructions) -> set[int]:
+    """Return the instructions that jumps lead to."""
+    ops = instructions.ops
+    found = set()
     for index, target in enumerate(instructions.targets):
         if target < 0 or index < instructions.first or ops[index] not in JUMPS:
             continue
@@ -128,6 +161,14 @@ def _line_starts(instructions: Instructions, lines: list[int | None]) -> list[bo
             target += 1  # past END_FOR or END_SEND
             if target >= len(ops) or (sys.version_info >= (3, 14) and ops[target] in _NEVER_START):
                 continue
+        found.add(target)
+    return found
+
+
+def _line_starts(instructions: Instructions, lines: list[int | None]) -> list[bool]:
+    ops = instructions.ops
+    starts = _line_changes(instructions, lines)
+    for target in _targets_of_jumps(instructions):
         starts[target] = lines[target] is not None
     for handler in instructions.table:
         if ops[handler.target] != END_ASYNC_FOR:

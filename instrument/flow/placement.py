@@ -30,6 +30,7 @@ from instrument.flow.instructions import (
     NAMED,
     OPCODES,
     RAISES,
+    RERAISE,
     RESUME,
     SEND,
     YIELD_VALUE,
@@ -37,7 +38,7 @@ from instrument.flow.instructions import (
     opcodes,
 )
 from instrument.flow.instructions import CALLS as CALL_OPS
-from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PY311
+from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PLACES_ARE_OF_TRACEBACK, PY311
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
 from instrument.flow.unrolling import takes_no_space, unroll
 
@@ -101,8 +102,8 @@ class Plan:
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without one)
     blocks      first and last instruction of each block
     left        instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
-    raised_again  where what raised at an instruction was raised again, without a trace, by CLEANUP_THROW or the like
-    resumed     those of them at which an exception that is thrown in arrives
+    quiet       for each entry that RESTORED exits lead to: the instructions whose exits enter it without an event
+    resumed     those of left at which an exception that is thrown in arrives
     edges       (source, target, lines of the events, is an entry)
     free        edges that are not told apart: only sums in which they cancel out are known
     steps       tree edges in the order in which conservation settles them: (edge, node that it is settled at)
@@ -123,7 +124,7 @@ class Plan:
         "measures",
         "placement",
         "probes",
-        "raised_again",
+        "quiet",
         "resumed",
         "steps",
         "stubs",
@@ -139,7 +140,7 @@ class Plan:
             range(graph.instructions.first + 1),
             (index for index, op in enumerate(ops) if op in (YIELD_VALUE, SEND, RESUME)),
         )
-        self.raised_again = _raised_again(graph.instructions) if any(kind == RESTORED for _, kind in self.exits) else {}
+        self.quiet = _quiet_if_restored(graph, [entry for entry, kind in self.exits if kind == RESTORED], placement)
         self.resumed = frozenset(index for index in self.left if ops[index] != SEND)
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
@@ -293,6 +294,7 @@ _FEW = 3
 CALLERS_ARE_LEFT_BEFORE = sys.version_info >= (3, 13)
 _CALL_FUNCTION_EX = OPCODES["CALL_FUNCTION_EX"]
 _OPTIMIZED = 1  # CO_OPTIMIZED
+_POP_EXCEPT = OPCODES["POP_EXCEPT"]
 _BINARY_OP = OPCODES["BINARY_OP"]
 _NB_SUBSCR = 26  # from 3.14 on
 
@@ -362,25 +364,86 @@ def _tell_apart_what_is_above_calls(
                     classes[class_of.pop(other)].remove(other)
 
 
-def _raised_again(instructions: Instructions) -> dict[int, int]:
-    """Return, for each instruction whose exceptions lead to CLEANUP_THROW or END_ASYNC_FOR, the last of these.
+def _quiet_if_restored(graph: ControlFlowGraph, entries: list[int], placement: str) -> dict[int, frozenset[int]]:
+    """Return, for each of *entries*, the instructions whose RESTORED exits enter it without a line event.
 
-    They raise again without adding to the traceback, but RERAISE restores their place, not that in the traceback.
+    The event hangs on the place that RERAISE restores. Where the traceback tells the place, that is the one at which
+    the exception was raised in this frame at first, and not the one at which it was raised again: neither a bare
+    `raise` nor the end of a `finally` adds to the traceback. So the ways from there to the entry are followed.
     """
-    found = {}
-    for index, number in enumerate(instructions.handlers):
-        last = index
+    quiet = {entry: graph.entries[entry].quiet for entry in entries}
+    if not entries or not (PLACES_ARE_OF_TRACEBACK or placement in CALLING):
+        return quiet
+    raising = _Raising(graph)
+    instructions = graph.instructions
+    found = {entry: set(places) for entry, places in quiet.items()}
+    for index, handler in enumerate(instructions.handlers):
         if index and instructions.ops[index] == RESUME:  # what is thrown in takes the way of the yield above
-            number = instructions.handlers[index - 1]
-        passed = {last}
-        while number >= 0 and (target := instructions.table[number].target) not in passed:
-            if instructions.ops[target] not in MAY_RERAISE:
-                break
-            passed.add(last := target)
-            number = instructions.handlers[last]
-        if last != index:
-            found[index] = last
-    return found
+            handler = instructions.handlers[index - 1]
+        for entry, lasts in raising.restored_from(handler).items() if handler >= 0 else ():
+            last = min(lasts)  # the place itself, -1, if that is possible
+            if entry not in quiet or last < 0:
+                continue
+            if last in quiet[entry]:
+                found[entry].add(index)
+            else:
+                found[entry].discard(index)
+    return {entry: frozenset(places) for entry, places in found.items()}
+
+
+class _Raising:
+    """Follows exceptions from handler to handler of *graph*."""
+
+    def __init__(self, graph: ControlFlowGraph) -> None:
+        self.graph = graph
+        self.leaving: dict[int, list[Edge]] = {}
+        for edge in graph.edges:
+            self.leaving.setdefault(edge.source, []).append(edge)
+        self._again: dict[int, list[Edge]] = {}
+        self._restored: dict[int, dict[int, set[int]]] = {}
+
+    def restored_from(self, handler: int) -> dict[int, set[int]]:
+        """Return the entries that a RERAISE may restore a place for after an exception was led to *handler*, each with
+        the places: -1 for that at which it was raised at first, else where it was raised again.
+        """
+        if handler not in self._restored:
+            restored: dict[int, set[int]] = {}
+            waiting = [(handler, -1)]
+            seen = set(waiting)
+            while waiting:
+                number, last = waiting.pop()
+                for edge in self._raised_again_in(number):
+                    restores = self.graph.restores_place(edge.at)
+                    target = self.graph.instructions.handlers[edge.at]
+                    if restores:
+                        restored.setdefault(target, set()).add(last)
+                    way = target, last if restores else edge.at
+                    if target >= 0 and way not in seen:
+                        seen.add(way)
+                        waiting.append(way)
+            self._restored[handler] = restored
+        return self._restored[handler]
+
+    def _raised_again_in(self, handler: int) -> list[Edge]:
+        """Return the edges along which what was led to *handler* may be raised again, before it has been handled."""
+        if handler not in self._again:
+            graph = self.graph
+            ops, args = graph.instructions.ops, graph.instructions.args
+            found = []
+            waiting = [graph.entries[handler].block]
+            seen = set(waiting)
+            while waiting:
+                number = waiting.pop()
+                block = graph.blocks[number]
+                is_handled = _POP_EXCEPT in ops[block.first : block.last + 1]
+                for edge in self.leaving.get(number, ()):
+                    if edge.kind == RERAISED or (edge.kind == RAISE and (ops[edge.at] == RERAISE or not args[edge.at])):
+                        found.append(edge)
+                    elif not is_handled and edge.target != graph.outside and edge.target not in seen:
+                        seen.add(edge.target)
+                        waiting.append(edge.target)
+            self._again[handler] = found
+        return self._again[handler]
 
 
 #: Functions that take code: what they are given may have to be exchanged (runtime.importer).

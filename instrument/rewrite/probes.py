@@ -20,6 +20,7 @@ import sys
 from types import FunctionType, MethodDescriptorType, MethodType
 
 from instrument.flow.instructions import CACHES, OPCODES
+from instrument.flow.lines import PLACES_ARE_OF_TRACEBACK
 from instrument.isolation import bytecode
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ VERSION = sys.version_info[:2]
 STACK_OF_PROBE = 6
 #: Up to 3.13 the interpreter pushes lasti as an int. From 3.14 on it is a tagged integer, which must not be copied into
 #: Python objects; the traceback's newest entry, which is this frame's, says the same.
-LASTI_IS_AN_INT = VERSION <= (3, 13)
+LASTI_IS_AN_INT = not PLACES_ARE_OF_TRACEBACK
 #: What the records of exits are keyed by is this many times the place in code units: tb_lasti counts bytes.
 UNITS_TO_KEYS = 1 if LASTI_IS_AN_INT else 2
 SUPPORTED = (3, 11) <= VERSION <= (3, 15)

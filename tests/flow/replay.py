@@ -11,7 +11,7 @@ import types
 
 import strategies
 
-from instrument.flow.instructions import MAY_RERAISE, RERAISE, Instructions
+from instrument.flow.instructions import MAY_RERAISE, RAISES, RERAISE, Instructions
 from instrument.flow.lines import LineEvents
 
 LISTENS_BY_MONITORING = sys.version_info >= (3, 13)
@@ -154,7 +154,8 @@ class Replay:
         instructions = now.code.instructions
         if all(here != handler.target for handler in instructions.table):
             return
-        if instructions.ops[now.prev] in MAY_RERAISE:
+        op = instructions.ops[now.prev]
+        if op in MAY_RERAISE or (op in RAISES and not instructions.args[now.prev]):
             now.raised_again[now.origin] = now.prev
         else:
             now.origin = now.prev
