@@ -407,6 +407,7 @@ class _Caller:
         if entry >= 0 and plan.placement == placements.EVENTS:
             _, line, quiet = plan.entries[entry]
             if kind == placements.RESTORED:
+                lost_line = lost_line and index not in plan.raised_again[entry]
                 quiet = plan.quiet[entry]
             if line is not None and (lost_line or index not in quiet):
                 lines = (line,)

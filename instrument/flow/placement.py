@@ -103,6 +103,8 @@ class Plan:
     blocks      first and last instruction of each block
     left        instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
     quiet       for each entry that RESTORED exits lead to: the instructions whose exits enter it without an event
+    raised_again  for each of them: the instructions whose exits were raised again elsewhere before they enter it, as
+                far as that cannot be told from what was recorded
     resumed     those of left at which an exception that is thrown in arrives
     edges       (source, target, lines of the events, is an entry)
     free        edges that are not told apart: only sums in which they cancel out are known
@@ -125,6 +127,7 @@ class Plan:
         "placement",
         "probes",
         "quiet",
+        "raised_again",
         "resumed",
         "steps",
         "stubs",
@@ -140,7 +143,8 @@ class Plan:
             range(graph.instructions.first + 1),
             (index for index, op in enumerate(ops) if op in (YIELD_VALUE, SEND, RESUME)),
         )
-        self.quiet = _quiet_if_restored(graph, [entry for entry, kind in self.exits if kind == RESTORED], placement)
+        restored = [entry for entry, kind in self.exits if kind == RESTORED]
+        self.quiet, self.raised_again = _quiet_if_restored(graph, restored, placement)
         self.resumed = frozenset(index for index in self.left if ops[index] != SEND)
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
@@ -364,31 +368,37 @@ def _tell_apart_what_is_above_calls(
                     classes[class_of.pop(other)].remove(other)
 
 
-def _quiet_if_restored(graph: ControlFlowGraph, entries: list[int], placement: str) -> dict[int, frozenset[int]]:
-    """Return, for each of *entries*, the instructions whose RESTORED exits enter it without a line event.
+def _quiet_if_restored(
+    graph: ControlFlowGraph, entries: list[int], placement: str
+) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
+    """Return, for each of *entries*, the instructions whose RESTORED exits enter it without a line event, and those
+    whose were raised again before.
 
     The event hangs on the place that RERAISE restores. Where the traceback tells the place, that is the one at which
     the exception was raised in this frame at first, and not the one at which it was raised again: neither a bare
     `raise` nor the end of a `finally` adds to the traceback. So the ways from there to the entry are followed.
     """
-    quiet = {entry: graph.entries[entry].quiet for entry in entries}
-    if not entries or not (PLACES_ARE_OF_TRACEBACK or placement in CALLING):
-        return quiet
-    raising = _Raising(graph)
-    instructions = graph.instructions
-    found = {entry: set(places) for entry, places in quiet.items()}
-    for index, handler in enumerate(instructions.handlers):
-        if index and instructions.ops[index] == RESUME:  # what is thrown in takes the way of the yield above
-            handler = instructions.handlers[index - 1]
-        for entry, lasts in raising.restored_from(handler).items() if handler >= 0 else ():
-            last = min(lasts)  # the place itself, -1, if that is possible
-            if entry not in quiet or last < 0:
-                continue
-            if last in quiet[entry]:
-                found[entry].add(index)
-            else:
-                found[entry].discard(index)
-    return {entry: frozenset(places) for entry, places in found.items()}
+    quiet = {entry: set(graph.entries[entry].quiet) for entry in entries}
+    again: dict[int, set[int]] = {entry: set() for entry in entries}
+    if entries and (PLACES_ARE_OF_TRACEBACK or placement in CALLING):
+        raising = _Raising(graph)
+        instructions = graph.instructions
+        for index, handler in enumerate(instructions.handlers):
+            if index and instructions.ops[index] == RESUME:  # what is thrown in takes the way of the yield above
+                handler = instructions.handlers[index - 1]
+            for entry, lasts in raising.restored_from(handler).items() if handler >= 0 else ():
+                last = min(lasts)
+                if entry not in quiet or last < 0:  # it may be the place itself
+                    continue
+                again[entry].add(index)
+                if last in graph.entries[entry].quiet:
+                    quiet[entry].add(index)
+                else:
+                    quiet[entry].discard(index)
+    return (
+        {entry: frozenset(places) for entry, places in quiet.items()},
+        {entry: frozenset(places) for entry, places in again.items()},
+    )
 
 
 class _Raising:

@@ -61,18 +61,7 @@ make_counter = partial(repeat, None, FULL)
 
 def make_counters(n: int) -> list[repeat[None]]:
     """Return *n* new counters."""
-    if len(_supply) < n:
-        _supply.extend(map(repeat, repeat(None, _SUPPLY), repeat(FULL, _SUPPLY)))
-    try:
-        return list(map(_supply.pop, repeat(-1, n)))
-    except IndexError:  # more than there are, or other threads were faster
-        return list(map(repeat, repeat(None, n), repeat(FULL, n)))
-
-
-#: Counters are made many at a time: the garbage collector, which wakes after so many objects have been made, is then
-#: hardly more often at work in an import than without us.
-_SUPPLY = 16_384
-_supply: list[repeat[None]] = []
+    return list(map(repeat, repeat(None, n), repeat(FULL, n)))
 
 
 _left_of = repeat.__length_hint__

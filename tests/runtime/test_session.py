@@ -1,5 +1,6 @@
 """Sessions: windows are differences of snapshots, and code that passes is forgotten once its counts are kept."""
 
+import gc
 import itertools
 import sys
 import threading
@@ -9,7 +10,7 @@ import pytest
 
 import instrument
 from instrument.flow import placement
-from instrument.runtime.session import session
+from instrument.runtime.session import MadeToLast, session
 
 FILE = "/somewhere/session_program.py"
 IGNORED = [sys.prefix, sys.base_prefix]
@@ -162,3 +163,37 @@ for thread in threads: thread.join()
     for number in range(24):
         file = str(tmp_path / f"together_{number}.py")
         assert [counts.get((file, line), 0) for line in range(1, 7)] == [1, 1, number + 1, number, 1, 1]
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_collector_is_left_as_it_was(collects):
+    """It collects again or does not, nothing is frozen that was not, and what is garbage is still found."""
+    was_collecting = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        n_frozen = gc.get_freeze_count()
+        with MadeToLast():
+            assert not gc.isenabled()
+            ring = [session]
+            ring.append(ring)
+            here = id(ring)
+            del ring
+        assert gc.isenabled() is collects
+        assert gc.get_freeze_count() == n_frozen
+        assert any(id(thing) == here for thing in gc.get_objects())
+        gc.collect()
+        assert not any(id(thing) == here and type(thing) is list and session in thing for thing in gc.get_objects())
+    finally:
+        (gc.enable if was_collecting else gc.disable)()
+
+
+def test_what_the_program_has_frozen_stays_frozen():
+    gc.freeze()
+    try:
+        n_frozen = gc.get_freeze_count()
+        with MadeToLast():
+            made = [session]
+        assert gc.get_freeze_count() == n_frozen
+        assert any(thing is made for thing in gc.get_objects())
+    finally:
+        gc.unfreeze()
