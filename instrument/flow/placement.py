@@ -407,8 +407,12 @@ class _Raising:
     def __init__(self, graph: ControlFlowGraph) -> None:
         self.graph = graph
         self.leaving: dict[int, list[Edge]] = {}
+        self.entering: dict[int, int] = {}
         for edge in graph.edges:
-            self.leaving.setdefault(edge.source, []).append(edge)
+            if edge.kind == ENTER:
+                self.entering[edge.at] = edge.target
+            else:
+                self.leaving.setdefault(edge.source, []).append(edge)
         self._again: dict[int, list[Edge]] = {}
         self._restored: dict[int, dict[int, set[int]]] = {}
 
@@ -443,15 +447,18 @@ class _Raising:
             waiting = [graph.entries[handler].block]
             seen = set(waiting)
             while waiting:
-                number = waiting.pop()
-                block = graph.blocks[number]
-                is_handled = _POP_EXCEPT in ops[block.first : block.last + 1]
+                block = graph.blocks[number := waiting.pop()]
+                is_handled = ops[block.last] in MAY_RERAISE or _POP_EXCEPT in ops[block.first : block.last + 1]
                 for edge in self.leaving.get(number, ()):
+                    target = edge.target
                     if edge.kind == RERAISED or (edge.kind == RAISE and (ops[edge.at] == RERAISE or not args[edge.at])):
                         found.append(edge)
-                    elif not is_handled and edge.target != graph.outside and edge.target not in seen:
-                        seen.add(edge.target)
-                        waiting.append(edge.target)
+                        continue
+                    if edge.kind == LEAVE:  # what waits goes on
+                        target = self.entering.get(edge.at + (ops[edge.at] == YIELD_VALUE), graph.outside)
+                    if not is_handled and target != graph.outside and target not in seen:
+                        seen.add(target)
+                        waiting.append(target)
             self._again[handler] = found
         return self._again[handler]
 
