@@ -205,6 +205,13 @@ class Instructions:
         above = self.ops[index - 1]
         return above not in RETURNS and above not in RAISES and above not in PLAIN_JUMPS
 
+    def above(self, index: int) -> int:
+        """Return the instruction above the one at *index*, where a copy of another one does not stand in between."""
+        origin = self.origins[index]
+        if index and self.origins[index - 1] != origin - 1:
+            index = self.origins.index(origin)
+        return index - 1
+
     def n_skipped_at(self, target: int) -> int:
         """Return how many instructions from *target* on an exhausted FOR_ITER that leads there skips."""
         n = 0

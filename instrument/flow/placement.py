@@ -297,6 +297,13 @@ _FEW = 3
 #: specialised, which has caches.
 CALLERS_ARE_LEFT_BEFORE = sys.version_info >= (3, 13)
 _CALL_FUNCTION_EX = OPCODES["CALL_FUNCTION_EX"]
+
+
+def is_left_above(op: int) -> bool:
+    """Return whether exceptions of the instruction *op* may be led to the handler of the code unit above it."""
+    return CALLERS_ARE_LEFT_BEFORE and (CACHES[op] > 0 or op == _CALL_FUNCTION_EX)
+
+
 _OPTIMIZED = 1  # CO_OPTIMIZED
 _POP_EXCEPT = OPCODES["POP_EXCEPT"]
 _BINARY_OP = OPCODES["BINARY_OP"]
@@ -357,7 +364,7 @@ def _tell_apart_what_is_above_calls(
     ops = instructions.ops
     class_of = {index: key for key, alike in classes.items() for index in alike}
     for index in range(len(ops) - 1, 0, -1):
-        if not CACHES[ops[index]] and ops[index] != _CALL_FUNCTION_EX:
+        if not is_left_above(ops[index]):
             continue
         above = index - 1
         while above > 0 and takes_no_space(instructions, above):

@@ -23,6 +23,7 @@ from instrument.flow.instructions import (
     BACKWARD,
     CACHES,
     CALL_KW,
+    EXTENDED_ARG,
     FOR_ITER,
     JUMPS,
     MAY_RERAISE,
@@ -47,6 +48,7 @@ from instrument.flow.placement import (
     SEND_IS_SHORT,
     TAKEN,
     Plan,
+    is_left_above,
 )
 from instrument.flow.unrolling import is_faithful, takes_no_space
 from instrument.isolation import bytecode
@@ -236,6 +238,11 @@ class _Rewriting:
             self._set(self._landing_at(index))
             for number in self.taken[self.landing[index]]:
                 self._probe(number, location)
+        if instructions.above(index) != index - 1 and is_left_above(instructions.ops[index]):
+            recorded = self._recorded(instructions.handlers[instructions.above(index)])
+            if self._cover_above() != recorded:
+                self._cover(recorded)
+                out.extend(probes.nop(location))
 
     def _copy_jump(self, index: int, location: InstrLocation) -> None:
         instructions, out = self.instructions, self.out
@@ -288,6 +295,10 @@ class _Rewriting:
     def _cover(self, cover: Cover) -> None:
         if not self.covers or self.covers[-1][1] != cover:
             self.covers.append((len(self.out), cover))
+
+    def _cover_above(self) -> Cover:
+        """Return where an exception of what was emitted last is led to."""
+        return next((cover for place, cover in reversed(self.covers) if place < len(self.out)), None)
 
     def _led_to(self, index: int) -> Cover:
         """Return where an exception raised at *index* goes."""
@@ -586,16 +597,15 @@ def _wrong_handler(made: CodeType, before: Instructions, places: list[int], argu
             return "the exception table is out of order"
         led_to[start:stop] = [(target, depth_and_lasti)] * (stop - start)
         end = stop
-    known: set[tuple[int, int, int]] = set()
+    ways: dict[tuple[int, int, int], int] = {}
     for index, place in enumerate(places):
         if takes_no_space(before, index):
             continue
-        target, depth_and_lasti = led_to[place]
-        way = before.handlers[index], target, depth_and_lasti
-        if way in known:
-            continue
-        known.add(way)
-        handler = before.table[way[0]] if way[0] >= 0 else None
+        ways.setdefault((before.handlers[index], *led_to[place]), index)
+        if index and is_left_above(before.ops[index]) and raw[2 * place - 2] != EXTENDED_ARG:
+            ways.setdefault((before.handlers[before.above(index)], *led_to[place - 1]), index)
+    for (number, target, depth_and_lasti), index in ways.items():
+        handler = before.table[number] if number >= 0 else None
         wanted = handler.depth << 1 | handler.push_lasti if handler is not None else 1
         if target < 0:
             arrives = handler is None
@@ -643,7 +653,7 @@ def _arguments(raw: bytes) -> dict[int, int]:
     unit = prefix = 0
     while unit < len(raw) // 2:
         op, arg = raw[2 * unit], raw[2 * unit + 1] | prefix
-        if op == OPCODES["EXTENDED_ARG"]:
+        if op == EXTENDED_ARG:
             prefix = arg << 8
             unit += 1
             continue
