@@ -546,12 +546,14 @@ class MadeToLast:
     def __exit__(self, *exception: object) -> None:
         if not self._collects:
             return
-        if not get_freeze_count():  # else they are the program's, and shall stay frozen
+        if get_freeze_count() < _FROZEN_BY_ITSELF:  # else they are the program's, and shall stay frozen
             any(map(call, _AGE))
         enable()
 
 
 _AGE = freeze, unfreeze
+#: 3.12 begins with some hundred frozen objects. Whoever freezes has more: all that there are.
+_FROZEN_BY_ITSELF = 1_000
 
 
 class Undisturbed:
