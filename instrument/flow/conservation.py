@@ -132,6 +132,7 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
             continue
         if kind == RAISED:
             index = at(index, count)
+            index = plan.moved.get(index, index)
             left[index] = left.get(index, 0) + count
         event = False
         if entry >= 0:

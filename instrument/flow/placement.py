@@ -40,6 +40,7 @@ from instrument.flow.instructions import (
 from instrument.flow.instructions import CALLS as CALL_OPS
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PLACES_ARE_OF_TRACEBACK, PY311
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
+from instrument.flow.superinstructions import raised_below
 from instrument.flow.unrolling import takes_no_space, unroll
 
 TYPE_CHECKING = False
@@ -105,6 +106,7 @@ class Plan:
     quiet       for each entry that RESTORED exits lead to: the instructions whose exits enter it without an event
     raised_again  for each of them: the instructions whose exits were raised again elsewhere before they enter it, as
                 far as that cannot be told from what was recorded
+    moved       instructions that cannot raise, at which exits of the one below them are recorded: that one
     resumed     those of left at which an exception that is thrown in arrives
     edges       (source, target, lines of the events, is an entry)
     free        edges that are not told apart: only sums in which they cancel out are known
@@ -124,6 +126,7 @@ class Plan:
         "inlinable",
         "left",
         "measures",
+        "moved",
         "placement",
         "probes",
         "quiet",
@@ -149,6 +152,7 @@ class Plan:
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
         self.handovers = _handovers(graph.instructions)
+        self.moved = raised_below(graph) if PY311 and placement == MINIMAL else {}
         self.free: list[int] = []
         self.probes: list[Probe] = []
         self.measures: list[int | tuple[bool, tuple[int, ...]] | None] = []
@@ -201,7 +205,7 @@ class Plan:
             self.probes.append(places[number])
             self.measures.append(number)
         undone = frozenset(probe.undo for probe in self.probes)
-        for record, alike in _alike(graph, self.left | undone):
+        for record, alike in _alike(graph, self.left | undone | self.moved.keys()):
             self.exiting.append((len(self.probes), record))
             self.stubs.update(dict.fromkeys(alike, len(self.probes)))
             self.probes.append(Probe(EXITING, alike[0]))
