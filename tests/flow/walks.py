@@ -129,7 +129,7 @@ class Frame:
                 break
             self.place = (index, self.loses_its_line(op))
             yield
-            if op not in RAISES | MAY_RERAISE and self.happens(0.03):
+            if op not in RAISES | MAY_RERAISE and index not in world.plan.moved and self.happens(0.03):
                 return self.leave_by_exception(index)
         way = world.chance.choice(world.ways[number])
         if way.kind == LEAVE and ops[way.at] == SEND:
@@ -180,6 +180,8 @@ class Frame:
         """Raise at *index*."""
         instructions = self.world.graph.instructions
         place = index, self.loses_its_line(instructions.ops[index])
+        if self.world.plan.moved.get(index - 1) == index and self.happens(0.5):
+            place = index - 1, False  # the two were run as one
         self.raised_at.append(place)
         self.record(RAISED, index, place)
         handler = instructions.handlers[index]
