@@ -256,12 +256,12 @@ def _prepare_folder(folder: str, where: str) -> tuple[str, bytes]:
     """
     _make_folders(folder)
     _check_owner(folder)
-    key = _read(f"{folder}{os.sep}key") or b""
-    if len(key) != _KEY:
+    key = _read(f"{folder}{os.sep}key")
+    if key is None or len(key) != _KEY:
         # Of writers that meet the first one wins; what is no key is replaced.
-        _write(f"{folder}{os.sep}key", _system.urandom(_KEY), keep=not key)
-        key = _read(f"{folder}{os.sep}key") or b""
-        if len(key) != _KEY:
+        _write(f"{folder}{os.sep}key", _system.urandom(_KEY), keep=key is None)
+        key = _read(f"{folder}{os.sep}key")
+        if key is None or len(key) != _KEY:
             raise OSError("nothing can be written to it")
     state = b"".join([source_hash(0, _read(path) or b"") for path in (*_SOURCES, *_bytecode_package())])
     python = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}-{sys.hexversion:x}-{MAGIC_NUMBER.hex()}"

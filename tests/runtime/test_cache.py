@@ -2,9 +2,11 @@
 
 import marshal
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -304,3 +306,109 @@ def test_constants_that_no_compiler_makes_are_not_kept(tmp_path):
     cache.put(codes, rewritten(codes), "shelf")
     cache.flush()
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["key"]
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="owners, links and pipes are those of POSIX")
+
+
+@posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_user_is_not_used(tmp_path):
+    """Its owner could put there what is executed, now or later; it is said whose fault it is."""
+    made = filled(tmp_path / "cache")
+    for folder in (tmp_path / "cache", made.parent):
+        os.chown(folder, 12345, 12345)
+        assert not found(tmp_path / "cache")
+        assert "another user" in Cache(placement.MINIMAL, str(tmp_path / "cache")).trouble
+        os.chown(folder, 0, 0)
+
+    assert found(tmp_path / "cache")
+
+
+@posix
+def test_a_link_is_followed_to_where_it_is_safe(tmp_path):
+    """The folder may be a link to one that is the user's own; not to one that others can write to."""
+    made = filled(tmp_path / "cache")
+    (tmp_path / "link").symlink_to(tmp_path / "cache")
+    assert found(tmp_path / "link")
+
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "other").symlink_to(tmp_path / "open")
+    assert not found(tmp_path / "other")
+    assert not any((tmp_path / "open").iterdir())
+
+    # A file that is replaced by a link is replaced in its turn: what the link leads to is left alone.
+    (tmp_path / "precious").write_text("precious")
+    made.unlink()
+    made.symlink_to(tmp_path / "precious")
+    filled(tmp_path / "cache")
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert found(tmp_path / "cache")
+
+
+@posix
+def test_nobody_waits_for_a_pipe(tmp_path):
+    """A pipe, a device or a folder in place of a file, or of the key, is as good as nothing."""
+    made = filled(tmp_path)
+    for make in (os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)):
+        for path in (made, tmp_path / "key"):
+            kept = path.read_bytes()
+            path.unlink()
+            make(path)
+            assert not found(tmp_path)
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
+            path.write_bytes(kept)
+            assert found(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", b"x" * 17, b"y" * 16])
+def test_a_damaged_key_is_replaced(tmp_path, damage):
+    """What was kept under another key is passed over, and made anew under one that lasts."""
+    filled(tmp_path)
+    (tmp_path / "key").write_bytes(damage)
+
+    assert not found(tmp_path)
+    filled(tmp_path)
+    assert found(tmp_path)
+    assert len((tmp_path / "key").read_bytes()) == 16
+
+
+def test_a_folder_that_vanishes_is_done_without(tmp_path):
+    """Whoever has opened the cache goes on when it is deleted; whoever opens it next makes it anew."""
+    filled(tmp_path / "cache")
+    cache = Cache(placement.MINIMAL, str(tmp_path / "cache"))
+    batch = Batch(cache)
+    shutil.rmtree(tmp_path / "cache")
+
+    assert batch.get(tree(), "shelf") is None
+    batch.put(tree(), rewritten(tree()), "shelf")
+    batch.flush()
+    assert cache.module("/somewhere/program.py", b"") is None
+    cache.tidy()
+    assert not (tmp_path / "cache").exists()
+    filled(tmp_path / "cache")
+    assert found(tmp_path / "cache")
+
+
+def test_folders_that_nobody_uses_are_removed(tmp_path):
+    """What 60 days have passed over goes when a new folder is made; a folder in use says so itself."""
+    made = filled(tmp_path)
+    day = 24 * 60 * 60
+    old, younger = time.time() - 61 * day, time.time() - 59 * day
+    for name, age in (("old", old), ("younger", younger)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("")
+        os.utime(tmp_path / name, (age, age))
+    os.utime(made.parent, (old, old))
+    assert found(tmp_path)  # which is a use of it
+    filled_line = Cache(placement.LINE, str(tmp_path))
+
+    assert filled_line.folder is not None
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("key", "younger", made.parent.name, os.path.basename(filled_line.folder))
+    }
+    assert found(tmp_path)

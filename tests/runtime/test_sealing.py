@@ -1,0 +1,147 @@
+"""Sealed code comes out of the unpickler as linking would make it, constant by constant, and names nothing."""
+
+import pickletools
+import struct
+import types
+
+import pytest
+from flow.codes import codes_of, codes_of_module
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import programs
+
+from instrument.flow import placement
+from instrument.rewrite import rewriter
+from instrument.runtime.counters import (
+    ExitRecords,
+    Group,
+    first_key_of,
+    flatten,
+    link,
+    make_counters,
+    outline_of,
+    traceback_of,
+)
+from instrument.runtime.sealing import seal, unseal
+
+MODULES = ["ast", "asyncio.tasks", "dataclasses", "enum", "re._parser", "tarfile", "typing", "unittest.mock"]
+NUMBER = 7
+ATTRIBUTES = [
+    *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_nlocals", "co_stacksize", "co_flags", "co_code"),
+    *("co_names", "co_varnames", "co_filename", "co_name", "co_qualname", "co_firstlineno", "co_linetable"),
+    *("co_exceptiontable", "co_freevars", "co_cellvars"),
+]
+
+
+def prepare(function, source, namespace):
+    """Stand in for what prepares code that is handed over."""
+    return source
+
+
+def flats_of(code, where=placement.MINIMAL):
+    """Return *code* and all within, innermost first, rewritten and taken apart."""
+    found = {id(code): code}
+    waiting = [code]
+    for outer in waiting:
+        for constant in outer.co_consts:
+            if isinstance(constant, types.CodeType):
+                found.pop(id(constant), None)  # one that is used twice comes before all that use it
+                found[id(constant)] = constant
+                waiting.append(constant)
+    made = []
+    for inner in reversed(found.values()):
+        flow = placement.graph_of(inner, where)
+        made.append((inner, rewriter.rewrite(flow, placement.plan(flow, where))))
+    return flatten(made)
+
+
+def both(code, where=placement.MINIMAL):
+    """Return *code*, live, linked and unsealed, with the same counters."""
+    flats, packed = flats_of(code, where)
+    group = Group(NUMBER, "program.py", outline_of(flats), packed)
+    counters, records = make_counters(group.starts[-1]), ExitRecords(None)
+    linked = link(flats, group, counters, None, prepare, records)[-1]
+    key = first_key_of(NUMBER)
+    return linked, unseal(seal(flats), counters, group.starts, key, traceback_of, prepare, records)
+
+
+def same(one, other):
+    """Check that two constants are the same: not merely equal, as 1, 1.0 and True are."""
+    assert type(one) is type(other)
+    if isinstance(one, types.CodeType):
+        for name in ATTRIBUTES:
+            assert getattr(one, name) == getattr(other, name), name
+        same(one.co_consts, other.co_consts)
+    elif isinstance(one, tuple):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            same(a, b)
+    elif isinstance(one, float):
+        assert struct.pack("d", one) == struct.pack("d", other)
+    elif isinstance(one, (int, str, bytes, complex, frozenset, slice, type(None), type(...))):
+        assert repr(one) == repr(other) or one == other
+    elif hasattr(one, "name"):  # the name of a method that may have been inlined
+        assert one.name == other.name
+    else:
+        assert one is other  # counters, records, what prepares: there is one of each
+
+
+@pytest.mark.parametrize("where", placement.PLACEMENTS)
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_come_out_as_they_are_linked(module, where):
+    """Every code object of a real module, its counters in their places."""
+    same(*both(codes_of_module(module)[0], where))
+
+
+@given(program=programs(size=20))
+def test_programs_come_out_as_they_are_linked(program):
+    """Whatever control flow and nesting there is."""
+    same(*both(codes_of(program.source)[0]))
+
+
+SCALARS = st.one_of(
+    *(st.none(), st.booleans(), st.just(...), st.integers(), st.integers(-(1 << 33), 1 << 33), st.floats()),
+    *(st.complex_numbers(), st.binary(max_size=300), st.text(st.characters(), max_size=20)),
+)
+CONSTANTS = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=6).map(tuple),
+        st.frozensets(SCALARS, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+@given(values=st.lists(CONSTANTS, max_size=300))
+def test_constants_come_out_as_they_are(values):
+    """Of every type that a compiler makes, however deep and however many, also those that are equal to one another."""
+    code = compile("f = lambda: 0\nf()", "program", "exec")
+    inner = code.co_consts[0]
+    inner = inner.replace(co_consts=(*inner.co_consts, *values))
+    code = code.replace(co_consts=(inner, *values, *code.co_consts[1:], *values))
+
+    same(*both(code))
+
+
+def test_code_that_is_used_twice_is_made_once():
+    """As where a compiler merges equal functions, which it does not do yet, or a program does."""
+    code = compile("f = lambda: 0\ng = lambda: 1", "program", "exec")
+    inner = code.co_consts[0]
+    code = code.replace(co_consts=tuple(inner if type(c) is types.CodeType else c for c in code.co_consts))
+    linked, unsealed = both(code)
+
+    same(linked, unsealed)
+    assert unsealed.co_consts[0] is unsealed.co_consts[1]
+
+
+def test_nothing_is_looked_up_by_name():
+    """Not one instruction of pickle that imports, calls what it found by name, or asks for an object from elsewhere."""
+    program = seal(flats_of(compile("import os\ndef f(x):\n    return [f(y) for y in x]", "program", "exec"))[0])[0]
+    used = {instruction.name for instruction, _, _ in pickletools.genops(program)}
+
+    assert used <= {
+        *("NEXT_BUFFER", "MEMOIZE", "POP", "MARK", "TUPLE", "EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "REDUCE"),
+        *("STOP", "BINGET", "LONG_BINGET", "BININT1", "BININT", "BINUNICODE", "BINBYTES", "BINFLOAT", "NONE"),
+        *("NEWTRUE", "NEWFALSE"),
+    }
