@@ -18,7 +18,7 @@ from array import array
 from collections import defaultdict
 from copyreg import pickle
 from functools import partial
-from itertools import accumulate, repeat
+from itertools import accumulate, repeat, starmap
 from os import urandom
 from types import CodeType
 
@@ -56,12 +56,13 @@ if TYPE_CHECKING:
     Outline = tuple[str, bytes, bytes, bytes]
 
 FULL = sys.maxsize
-make_counter = partial(repeat, None, FULL)
+_OURS = (None, FULL)
+make_counter = partial(repeat, *_OURS)
 
 
 def make_counters(n: int) -> list[repeat[None]]:
     """Return *n* new counters."""
-    return list(map(repeat, repeat(None, n), repeat(FULL, n)))
+    return list(starmap(repeat, repeat(_OURS, n)))
 
 
 _left_of = repeat.__length_hint__
