@@ -307,6 +307,7 @@ def report(program, how, directory):
     placements = [name for name in placements if f"placement {name}" in verdict] or placements
     compare = [name for name in compare if verdict.split("\n", 1)[0].endswith(name)] or compare
     small, verdict = minimise(program, lambda candidate: judge_apart(candidate, placements, compare))
+    pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
     path = pathlib.Path(directory) / f"differs-{sys.version_info[0]}.{sys.version_info[1]}.py"
     path.write_text(f"{small.source}# decisions = {list(small.decisions)}\n", encoding="utf-8")
     print(f"\n{small}\n\n{verdict}\n\nkept: python tests/fuzz.py --program {path}")

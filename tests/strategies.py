@@ -91,7 +91,7 @@ def items():
     return list(range(decide(4)))
 
 def note(*values, **named):
-    log.append(values)
+    log.append(tuple(value.__name__ if callable(value) else value for value in values))
     return values[0] if values else 0
 
 def fail(value=0):

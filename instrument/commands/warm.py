@@ -24,6 +24,7 @@ import time
 import warnings
 from functools import partial
 from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES, PathFinder, SourceFileLoader, SourcelessFileLoader
+from importlib.util import spec_from_file_location
 from multiprocessing import active_children, get_context, parent_process
 
 from instrument import isolation
@@ -276,7 +277,9 @@ def fill(path: str, where: str) -> Outcome:
         for filler.settles_for_code in (False, True):
             importer.install(filler)
             try:
-                importer.got_code(Import({"__name__": base, "__file__": path}, partial(loader.get_code, base)))
+                spec = spec_from_file_location(base, path, loader=loader)
+                names: dict[str, object] = {"__name__": base, "__file__": path, "__spec__": spec}
+                importer.got_code(Import(names, partial(loader.get_code, base), loader))
             finally:
                 importer.uninstall(filler)
             if filler.outcome:
@@ -308,7 +311,7 @@ class _Filler:
 
     def imported(self, awaited: Import) -> CodeType | None:
         """Do no more if all is there."""
-        if awaited.bytecode is not None and self._session.cache().module(awaited.path, awaited.bytecode) is not None:
+        if self._session.cache().module(awaited.path, awaited.bytecode, awaited.stamp) is not None:
             self.outcome = KNOWN
             return _NOTHING
         return None

@@ -2,9 +2,10 @@
 
 Code objects and what they were rewritten to, taken apart (`counters.flatten`), go in and come out. A code object is
 found by what it consists of, not by when its source was changed: sources with equal times, moved trees and edited files
-cannot be mistaken for one another. For each source file there is one file for functions that were found loaded, and one
-for the module as its bytecode file has it, in a folder for each interpreter, placement and state of this package (and
-of `bytecode`, which puts code together); whatever does not fit is not found, and made anew.
+cannot be mistaken for one another. A file of bytecode is read once: as long as it is the same file, unchanged, and the
+one that the interpreter would take, it need not be. For each source file there is one file for functions that were
+found loaded, and one for the module as its bytecode file has it, in a folder for each interpreter, placement and state
+of this package (and of `bytecode`, which puts code together); whatever does not fit is not found, and made anew.
 
 A file is complete or absent: it is written under another name and renamed. Writers that meet lose nothing but work.
 What is not used goes: a folder that no process opened for `_DAYS_KEPT` days is removed when a new one is made, and
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
 
     from instrument.runtime.counters import Flat, Outline
     from instrument.runtime.sealing import Sealed
+    from instrument.runtime.sources import Stamp
 
     #: Rewritten code, what linking needs and what reading needs: `counters.flatten`.
     Known = tuple[list[Flat], bytes]
     #: What a whole module was rewritten to, to be linked fast: sealed, with its outline, and what reading needs.
     Module = tuple[Sealed, Outline, bytes]
 
-_MAGIC = b"instrument 4\n"
+_MAGIC = b"instrument 5\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
 #: Not by way of `os`, whose functions the program may replace.
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
@@ -132,19 +134,30 @@ class Cache:
     def _path(self, name: str) -> str:
         return f"{self.folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"
 
-    def module(self, path: str, bytecode: bytes | memoryview) -> Module | None:
-        """Return what the *bytecode* of the source at *path* was rewritten to; None if that is not known."""
-        kept = self.load(_MODULE + path)
-        if kept is None or kept[0] != source_hash(1, bytecode):
-            return None
-        module: Module = kept[1:]
-        return module
+    def module(self, path: str, bytecode: bytes | memoryview | None, stamp: Stamp | None = None) -> Module | None:
+        """Return what the *bytecode* of the source at *path* was rewritten to; None if that is not known.
 
-    def keep_module(self, path: str, bytecode: bytes | memoryview, known: Known) -> None:
-        """Keep what *bytecode* was rewritten to."""
+        Bytecode that was not read, None, is known by the *stamp* of its file.
+        """
+        kept = self.load(_MODULE + path)
+        if kept is None:
+            return None
+        found: Module
+        digest, known_stamp, found = kept
+        if bytecode is None:
+            return found if stamp is not None and stamp == known_stamp else None
+        if digest != source_hash(1, bytecode):
+            return None
+        if stamp is not None and stamp != known_stamp:
+            self.store(_MODULE + path, (digest, stamp, found))
+        return found
+
+    def keep_module(self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, known: Known) -> None:
+        """Keep what *bytecode*, from the file with *stamp*, was rewritten to."""
         flats, packed = known
         if not any(map(is_refused, flats)):
-            self.store(_MODULE + path, (source_hash(1, bytecode), seal(flats), outline_of(flats), packed))
+            module = seal(flats), outline_of(flats), packed
+            self.store(_MODULE + path, (source_hash(1, bytecode), stamp, module))
 
 
 _HEAD = len(_MAGIC) + 8

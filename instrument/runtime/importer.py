@@ -20,15 +20,17 @@ import marshal
 from _thread import get_ident
 from functools import partial
 from importlib import _bootstrap, _bootstrap_external
-from sys import _getframe  # held: the program may do without
+from sys import _getframe, flags  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
-from instrument.runtime.sources import identity_of
+from instrument.runtime.sources import look_at, stamp_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
+    from typing import Any, Protocol
+
+    from instrument.runtime.sources import Stamp
 
     Origin = Callable[[], CodeType | None]
 
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
             """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
 
         def imported(self, awaited: Import) -> CodeType | None:
-            """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
+            """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it: by
+            its bytes, or by its stamp if it was not read yet.
+            """
 
         def pristine(self, code: CodeType) -> CodeType:
             """Return what *code* was before."""
@@ -58,29 +62,69 @@ _awaited: dict[int, Import] = {}
 class Import:
     """A module that is being imported into *namespace*.
 
-    *origin* gets its code from the loader. If that is read from a file of bytecode, *bytecode* is what it was
-    marshalled to, and *path* the source. *identity* is that of the module's file before it was read.
+    *origin* gets its code from the *loader*. If that is read from a file of bytecode, *bytecode* is what it was
+    marshalled to, *header* what precedes it, and *path* the source. *identity* is that of the module's file before it
+    was read, and *stamp* that of the bytecode, if the loader is sure to take it: None if that cannot be told.
     """
 
-    __slots__ = ("bytecode", "identity", "namespace", "origin", "path")
+    __slots__ = ("bytecode", "header", "identity", "namespace", "origin", "path", "stamp")
 
-    def __init__(self, namespace: dict[str, object], origin: Origin) -> None:
+    def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
         self.namespace = namespace
         self.origin = origin
         file = dict.get(namespace, "__file__")
-        self.identity = identity_of(file) if type(file) is str else None
+        self.identity, header = look_at(file) if type(file) is str else (None, b"")
         self.bytecode: memoryview | None = None
+        self.header = b""
         self.path = ""
+        self.stamp: Stamp | None = None
+        if header and _is_usual(loader, namespace):
+            assert type(file) is str
+            cached = getattr(dict.get(namespace, "__spec__"), "cached", None)
+            self.header, self.path = header, file
+            self.stamp = stamp_of(header, cached) if type(cached) is str else None
+
+    def was_read(self, data: memoryview, bytecode_path: str, source_path: str) -> None:
+        """Note that the bytecode *data* was read."""
+        self.bytecode, self.path = data, source_path
+        whole: object = data.obj
+        self.header = whole[:16] if isinstance(whole, bytes) else b""
+        if self.stamp != stamp_of(self.header, bytecode_path):
+            self.stamp = None  # of another file, or one that was replaced meanwhile
+
+
+def _is_usual(loader: Any, namespace: dict[str, object]) -> bool:
+    """Return whether *loader*, that of the module of *namespace*, gets code as the interpreter's own one does: from a
+    file of bytecode, if that says what the source's time and size are now.
+    """
+    return (
+        type(loader) is _SourceFileLoader
+        and vars(loader) == {"name": dict.get(namespace, "__name__"), "path": dict.get(namespace, "__file__")}
+        and not flags.verbose
+        and (loader.get_code.__func__, loader.get_data.__func__, loader.path_stats.__func__) == _usual
+    )
+
+
+_SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
+_usual = tuple(
+    function
+    for function in (_SourceFileLoader.get_code, _SourceFileLoader.get_data, _SourceFileLoader.path_stats)
+    if type(function) is FunctionType and function.__code__.co_filename == f"<frozen {_bootstrap_external.__name__}>"
+)
 
 
 def got_code(awaited: Import) -> CodeType:
-    """Return the code of the module that is *awaited*, instrumented."""
-    thread = get_ident()
-    _awaited[thread] = awaited
-    try:
-        code = awaited.origin()
-    finally:
-        _awaited.pop(thread, None)
+    """Return the code of the module that is *awaited*, instrumented. Bytecode that is known is not even read."""
+    code = None
+    if awaited.stamp is not None and len(_instrumenters) == 1:
+        code = _instrumenters[0].imported(awaited)
+    if code is None:
+        thread = get_ident()
+        _awaited[thread] = awaited
+        try:
+            code = awaited.origin()
+        finally:
+            _awaited.pop(thread, None)
     if code is None:
         name = awaited.namespace["__name__"]
         raise ImportError(f"cannot load module {name!r} when get_code() returns None")
@@ -91,7 +135,7 @@ def got_code(awaited: Import) -> CodeType:
 
 def exec_module(self, module):  # type: ignore[no-untyped-def]
     """Execute the module."""
-    code = got_code(Import(module.__dict__, partial(self.get_code, module.__name__)))
+    code = got_code(Import(module.__dict__, partial(self.get_code, module.__name__), self))
     _call_with_frames_removed(exec, code, module.__dict__)
 
 
@@ -99,7 +143,7 @@ def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):  #
     """Return the code object in the bytecode *data*, or what was made of it before."""
     awaited = _awaited.pop(get_ident(), None)
     if awaited is not None and source_path is not None and len(_instrumenters) == 1:
-        awaited.bytecode, awaited.path = data, source_path
+        awaited.was_read(data, bytecode_path, source_path)
         code = _instrumenters[0].imported(awaited)
         if code is not None:
             return code

@@ -120,7 +120,7 @@ class Selected:
             self._names.setdefault(file, name)
         path = sources.absolute(group.file_name)
         if awaited is not None:
-            group.source = sources.imported(path, awaited.identity, awaited.bytecode)
+            group.source = sources.imported(path, awaited.identity, awaited.header)
         else:
             group.source = sources.handed_over(path, self._since)
             known = self._handed_over.get(path)

@@ -150,7 +150,7 @@ class Session:
             return code
         tree = _tree(plain)
         if self.placement in placement.PLACEMENTS and awaited.bytecode is not None:
-            found = self.cache().module(awaited.path, awaited.bytecode)
+            found = self.cache().module(awaited.path, awaited.bytecode, awaited.stamp)
             if found is not None:
                 return self._unseal(found, file, awaited.origin)
         originals = None if self.placement in placement.PLACEMENTS else tree
@@ -167,7 +167,7 @@ class Session:
             return False, f"{flat[0].co_qualname}: {flat[1]}"
         if awaited.bytecode is None:
             return Batch(self.cache()).get(tree, code.co_filename) is not None, ""
-        return self.cache().module(awaited.path, awaited.bytecode) is not None, ""
+        return self.cache().module(awaited.path, awaited.bytecode, awaited.stamp) is not None, ""
 
     def _known_module(self, tree: list[CodeType], awaited: Import) -> Known:
         batch, shelf = Batch(self.cache()), tree[-1].co_filename
@@ -180,14 +180,14 @@ class Session:
                 batch.flush()
         if whole:
             assert awaited.bytecode is not None
-            self.cache().keep_module(awaited.path, awaited.bytecode, known)
+            self.cache().keep_module(awaited.path, awaited.bytecode, awaited.stamp, known)
         return known
 
     def imported_code(self, awaited: Import, file: str) -> CodeType | None:
         """Return what counts in place of the bytecode that is *awaited*, if the cache has it."""
-        if self.placement not in placement.PLACEMENTS or self._is_unknown_python() or awaited.bytecode is None:
+        if self.placement not in placement.PLACEMENTS or self._is_unknown_python():
             return None
-        known = self.cache().module(awaited.path, awaited.bytecode)
+        known = self.cache().module(awaited.path, awaited.bytecode, awaited.stamp)
         return None if known is None else self._unseal(known, file, awaited.origin)
 
     def _known(self, tree: list[CodeType], batch: Batch, shelf: str) -> Known:

@@ -12,6 +12,7 @@ import os
 import sys
 from _imp import source_hash
 from importlib._bootstrap_external import MAGIC_NUMBER
+from struct import pack
 
 _before = set(sys.modules)
 try:
@@ -29,6 +30,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    #: Of a file of bytecode, to be compared with others.
+    Stamp = tuple[object, ...]
+
 #: Not by way of `os`, whose functions the program may replace.
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _LARGEST = 1 << 26
@@ -39,11 +43,31 @@ _TICK = 0.02
 
 def identity_of(path: str) -> tuple[int, ...] | None:
     """Return what changes when another text is put into the file at *path*; None if there is no such file."""
+    return look_at(path)[0]
+
+
+def look_at(path: str) -> tuple[tuple[int, ...] | None, bytes]:
+    """Return the same, and how a file of bytecode begins that the interpreter would take for that of this text."""
     try:
         status = _system.stat(path)
     except (OSError, ValueError):
+        return None, b""
+    # The time as importlib has it: by way of a float.
+    header = pack("<4xLL", int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
+    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev), MAGIC_NUMBER + header
+
+
+def stamp_of(header: bytes, bytecode_path: str) -> Stamp | None:
+    """Return what changes when other bytecode is put into the file at *bytecode_path*, or it gets another *header*;
+    None if there is no such file.
+
+    A file that is replaced is another one, and whoever writes to it, or sets its times, changes `st_ctime`.
+    """
+    try:
+        status = _system.stat(bytecode_path)
+    except (OSError, ValueError):
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
+    return header, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def absolute(path: str) -> str:
@@ -92,21 +116,17 @@ class Source:
             if flags & 1:
                 return text if source_hash(_KEY, text) == header[8:] else None
             seconds = self._identity[1] // 1_000_000_000
-            if header[8:] != b"".join(
-                (n & 0xFFFFFFFF).to_bytes(4, "little") for n in (seconds, self._identity[0])
-            ):
+            if header[8:] != pack("<LL", seconds & 0xFFFFFFFF, self._identity[0] & 0xFFFFFFFF):
                 return None
         return text
 
 
-def imported(path: str, before: tuple[int, ...] | None, bytecode: memoryview | None) -> Source:
-    """Return the source at *path* of a module that is imported, from *bytecode* if that was there.
+def imported(path: str, before: tuple[int, ...] | None, header: bytes) -> Source:
+    """Return the source at *path* of a module that is imported, from bytecode with *header* if that was there.
 
     *before* is what identified it before it was read: if that is the same now, the text was the same in between.
     """
     identity = identity_of(path)
-    whole: object = getattr(bytecode, "obj", None)
-    header = whole[:16] if isinstance(whole, bytes) else b""
     return Source(path, identity, header, before == identity)
 
 

@@ -2,6 +2,7 @@
 
 import marshal
 import os
+import py_compile
 import shutil
 import stat
 import subprocess
@@ -78,7 +79,7 @@ def test_a_module_is_found_by_its_bytecode(tmp_path):
     """What a file of bytecode holds is known without looking at it; other bytecode of that source is not."""
     cache = Cache(placement.MINIMAL, str(tmp_path))
     bytecode = marshal.dumps(tree()[-1])
-    cache.keep_module("/somewhere/program.py", bytecode, rewritten(tree()))
+    cache.keep_module("/somewhere/program.py", bytecode, None, rewritten(tree()))
 
     flats, packed = rewritten(tree())
     found = Cache(placement.MINIMAL, str(tmp_path)).module("/somewhere/program.py", memoryview(bytecode))
@@ -412,3 +413,80 @@ def test_folders_that_nobody_uses_are_removed(tmp_path):
         *("key", "younger", made.parent.name, os.path.basename(filled_line.folder))
     }
     assert found(tmp_path)
+
+
+READS = """
+import importlib.machinery, sys, instrument
+opened = []
+sys.addaudithook(lambda event, arguments: event == "open" and str(arguments[0]).endswith(".pyc") and opened.append(arguments[0]))
+{patch}
+tracer = instrument.Trace(count=1, trace=0, ignoredirs=[sys.prefix, sys.base_prefix])
+tracer.run("import shelf")
+counts = tracer.results().counts
+print(sorted((line, count) for (file, line), count in counts.items() if file.endswith("shelf.py")))
+print(len([path for path in opened if "shelf" in path]))
+"""
+
+
+def reads(folder, cache, patch=""):
+    """Return what is counted, and how many files of bytecode are read for it."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    environment["INSTRUMENT_CACHE"] = str(cache)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-c", READS.format(patch=patch)]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+    return said[0], int(said[1])
+
+
+def test_bytecode_that_did_not_change_is_not_read(tmp_path):
+    """It is known by its file; whenever anything about that is different, it is read again, and counts are right."""
+    (tmp_path / "shelf").mkdir()
+    shelf = tmp_path / "shelf" / "shelf.py"
+    shelf.write_text(SHELF)
+    counts, _ = reads(tmp_path / "shelf", tmp_path / "cache")  # writes the bytecode
+    assert reads(tmp_path / "shelf", tmp_path / "cache") == (counts, 1)  # keeps what it is rewritten to
+    assert reads(tmp_path / "shelf", tmp_path / "cache") == (counts, 0)
+
+    # Other bytecode, of a text of the same size and time, in a file of the same size and time.
+    (bytecode,) = shelf.parent.rglob("*.pyc")
+    times = [(path, path.stat().st_mtime_ns) for path in (shelf, bytecode)]
+    shelf.write_text(SHELF.replace("range(5)", "range(7)"))
+    os.utime(shelf, ns=(times[0][1], times[0][1]))
+    py_compile.compile(str(shelf), doraise=True)
+    os.utime(bytecode, ns=(times[1][1], times[1][1]))
+    others, n_read = reads(tmp_path / "shelf", tmp_path / "cache")
+    assert (others, n_read) == (reads(tmp_path / "shelf", "")[0], 1)
+    assert others != counts
+    assert reads(tmp_path / "shelf", tmp_path / "cache") == (others, 0)
+
+    # The same bytecode in another file: it is read once, and known by that from then on.
+    bytecode.write_bytes(bytecode.read_bytes())
+    assert reads(tmp_path / "shelf", tmp_path / "cache") == (others, 1)
+    assert reads(tmp_path / "shelf", tmp_path / "cache") == (others, 0)
+
+    # A source that is newer than its bytecode is compiled, as ever.
+    shelf.write_text(SHELF)
+    os.utime(shelf, ns=(times[0][1] + 10**10, times[0][1] + 10**10))
+    assert reads(tmp_path / "shelf", tmp_path / "cache")[0] == counts
+    bytecode.unlink()
+    assert reads(tmp_path / "shelf", tmp_path / "cache")[0] == counts
+
+
+def test_a_program_that_reads_bytecode_its_own_way_is_asked(tmp_path):
+    """Who changes how loaders get code, or data, is called as without us."""
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "shelf" / "shelf.py").write_text(SHELF)
+    for _ in range(3):
+        counts, _ = reads(tmp_path / "shelf", tmp_path / "cache")
+    patch = """
+loader = importlib.machinery.SourceFileLoader
+original = loader.{name}
+loader.{name} = lambda self, *arguments: original(self, *arguments)
+"""
+
+    # It makes no difference whether that is so before we come.
+    for name in ("get_code", "get_data", "path_stats"):
+        late = "import instrument.runtime.importer" + patch.format(name=name)
+        assert reads(tmp_path / "shelf", tmp_path / "cache", late) == (counts, 1)
+        assert reads(tmp_path / "shelf", tmp_path / "cache", patch.format(name=name)) == (counts, 1)
+    assert reads(tmp_path / "shelf", tmp_path / "cache") == (counts, 0)
