@@ -45,6 +45,8 @@ class Scope:
         self._names = [item for item in self.items if not _is_absolute(item)]
         self._paths = [(item, _spellings(item)) for item in self.items if _is_absolute(item)]
         self._library = _library_folders()
+        self._ours = _spellings(_OURS)
+        self._resolved: dict[str, str] = {}
         self._known: dict[tuple[str | None, str], tuple[bool, str]] = {}
         self._matched: set[str] = set()
 
@@ -71,8 +73,8 @@ class Scope:
         if not file or (file[0] == "<" and file[-1] == ">"):
             return False, "it comes from no file"
         path = self._absolute(file)
-        spellings = (path, _resolved(path))
-        if _is_below(spellings, _spellings(_OURS)):
+        spellings = (path, self._without_links(path))
+        if _is_below(spellings, self._ours):
             return False, "it is a part of instrument itself"
         if not self.items:
             return self._is_own(spellings)
@@ -98,6 +100,21 @@ class Scope:
             if _is_below(spellings, (folder,)):
                 return False, f"it is in the standard library ({folder}), and no scope names it"
         return True, "it is the project's own code"
+
+    def _without_links(self, path: str) -> str:
+        """Return the absolute *path* of a file with its links resolved, those of its folder once for all files in it."""
+        if _readlink is None or _SEP != "/":
+            return path
+        end = path.rfind(_SEP)
+        folder = path[:end]
+        if folder not in self._resolved:
+            self._resolved[folder] = _resolved(folder)
+        found = f"{self._resolved[folder].rstrip(_SEP)}{path[end:]}"
+        try:
+            _readlink(found)
+        except (OSError, ValueError):
+            return found
+        return _resolved(path)
 
     def _absolute(self, file: str) -> str:
         if _ALTSEP:
@@ -182,6 +199,8 @@ def _spellings(path: str) -> tuple[str, ...]:
 
 def _normal(path: str) -> str:
     """Return the absolute *path* without empty parts, `.` and `..`."""
+    if path[:1] == _SEP == "/" and "//" not in path and "/." not in path and path[-1:] != "/":
+        return path
     start = path[: 3 if path[1:2] == ":" else 1]
     parts: list[str] = []
     for part in path[len(start) :].split(_SEP):
