@@ -102,7 +102,7 @@ class Scope:
         return True, "it is the project's own code"
 
     def _without_links(self, path: str) -> str:
-        """Return the absolute *path* of a file with its links resolved, those of its folder once for all files in it."""
+        """Return the absolute *path* of a file without links; those of its folder are resolved for all files in it."""
         if _readlink is None or _SEP != "/":
             return path
         end = path.rfind(_SEP)
