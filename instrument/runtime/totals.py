@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     Total = tuple[int, float, float]
 
 _left_of = repeat.__length_hint__
-#: So many counters are looked at in one go, and so many are read at one moment: each about half a millisecond.
-_N_LOOKED_AT = 8192
-_N_READ = 4096
+#: So many counters are looked at in one go, and so many are read at one moment: each half a millisecond or less.
+_N_LOOKED_AT = 4096
+_N_READ = 1024
 
 
 def _left(counters: Iterable[repeat[None]]) -> array[int]:
@@ -212,11 +212,10 @@ class Reading:
             was = store[base + start : base + stop]
             ran: dict[int, _Seen] = {}
             if now != was:
-                for counter, (old, new) in enumerate(zip(was, now), start):
-                    if old != new:
-                        index = group.code_of_probe(counter)
-                        if index not in ran:
-                            ran[index] = _Seen(group, index)
+                for index in range(first, last):
+                    part = slice(starts[index] - start, starts[index + 1] - start)
+                    if now[part] != was[part]:
+                        ran[index] = _Seen(group, index)
                 store[base + start : base + stop] = now
             for key, n in exits.get(number, ()):
                 index = group.code_at(key)
