@@ -336,3 +336,67 @@ def test_file_descriptors_closed(tree):
     tree.run(program("work(500)\nos.closerange(0, 256)\nwork(500)\nos._exit(0)"), flush=0.01)
 
     assert tree.lines()[4] == 1000
+
+
+# 20 greenlets that take turns in the middle of their work, of lines and of loops; one is never resumed.
+GREENLETS = """\
+import sys
+import {package}
+{patch}
+def work(n):
+    for _ in range(n):
+        {switch}
+        call()
+        {switch}
+def call():
+    return None
+"""
+GEVENT = """\
+import gevent.event
+greenlets = [gevent.spawn(work, 50) for _ in range(20)]
+never = gevent.event.Event()
+def wait():
+    work(10)
+    never.wait()
+    work(10)
+stuck = gevent.spawn(wait)
+gevent.joinall(greenlets)
+stuck.join(0.01)
+"""
+PLAIN_GREENLETS = """\
+main = greenlet.getcurrent()
+greenlets = [greenlet.greenlet(work) for _ in range(20)]
+for one in greenlets:
+    one.switch(50)
+while any(greenlets):
+    for one in greenlets:
+        if one:
+            one.switch()
+stuck = greenlet.greenlet(work)
+for _ in range(20):
+    stuck.switch(*(() if stuck else (50,)))
+"""
+KINDS_OF_GREENLETS = {
+    "gevent": GREENLETS.format(package="gevent", patch="", switch="gevent.sleep(0)") + GEVENT,
+    "gevent, patched": GREENLETS.format(
+        package="gevent.monkey", patch="gevent.monkey.patch_all()\nimport time", switch="time.sleep(0)"
+    )
+    + GEVENT,
+    "greenlet": GREENLETS.format(package="greenlet", patch="", switch="main.switch()") + PLAIN_GREENLETS,
+}
+
+
+@pytest.mark.parametrize("flush", [0, 0.02])
+@pytest.mark.parametrize("kind", KINDS_OF_GREENLETS)
+def test_greenlets(tree, kind, flush):
+    """Whichever greenlet is switched to, and however many are in the middle of something when counts are written."""
+    package = kind.partition(",")[0]
+    pytest.importorskip(package)
+    environment = {}
+    path = os.path.dirname(os.path.dirname(sys.modules[package].__file__))
+    environment["PYTHONPATH"] = os.pathsep.join([tree.environment()["PYTHONPATH"], path])
+    tree.run(KINDS_OF_GREENLETS[kind], flush=flush, **environment)
+
+    assert tree.lines()[7] == 1010  # the call that stands between two switches
+    assert tree.calls("call") == 1010
+    assert tree.lines()[8] == 1010
