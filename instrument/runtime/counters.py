@@ -299,9 +299,25 @@ def first_key_of(number: int) -> int:
     return number << _SHIFT
 
 
+def tree_of(code: CodeType) -> list[CodeType]:
+    """Return *code* and all code nested in it, each behind what is in it, in the order of the constants."""
+    found: dict[int, CodeType] = {}
+    waiting = [(code, iter(code.co_consts))]
+    while waiting:
+        outer, constants = waiting[-1]
+        for inner in constants:
+            if type(inner) is CodeType and id(inner) not in found:
+                waiting.append((inner, iter(inner.co_consts)))
+                break
+        else:
+            found[id(outer)] = outer
+            waiting.pop()
+    return list(found.values())
+
+
 def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat], bytes]:
-    """Return *tree*, code with what it was rewritten to or why it was not, innermost first, as plain values: what
-    linking needs, and what reading needs.
+    """Return *tree*, code in the order of `tree_of`, with what it was rewritten to or why it was not, as plain values:
+    what linking needs, and what reading needs.
     """
     number_of = {id(code): number for number, (code, _) in enumerate(tree)}
     flats: list[Flat] = []

@@ -22,6 +22,7 @@ from instrument.runtime.counters import (
     make_counters,
     outline_of,
     traceback_of,
+    tree_of,
 )
 from instrument.runtime.sealing import seal, unseal
 
@@ -40,17 +41,9 @@ def prepare(function, source, namespace):
 
 
 def flats_of(code, where=placement.MINIMAL):
-    """Return *code* and all within, innermost first, rewritten and taken apart."""
-    found = {id(code): code}
-    waiting = [code]
-    for outer in waiting:
-        for constant in outer.co_consts:
-            if isinstance(constant, types.CodeType):
-                found.pop(id(constant), None)  # one that is used twice comes before all that use it
-                found[id(constant)] = constant
-                waiting.append(constant)
+    """Return *code* and all within, rewritten and taken apart."""
     made = []
-    for inner in reversed(found.values()):
+    for inner in tree_of(code):
         flow = placement.graph_of(inner, where)
         made.append((inner, rewriter.rewrite(flow, placement.plan(flow, where))))
     return flatten(made)
@@ -63,7 +56,7 @@ def both(code, where=placement.MINIMAL):
     counters, records = make_counters(group.starts[-1]), ExitRecords(None)
     linked = link(flats, group, counters, None, prepare, records)[-1]
     key = first_key_of(NUMBER)
-    return linked, unseal(seal(flats), counters, group.starts, key, traceback_of, prepare, records)
+    return linked, unseal(seal(flats), counters, key, traceback_of, prepare, records)
 
 
 def same(one, other):
@@ -134,6 +127,16 @@ def test_code_that_is_used_twice_is_made_once():
 
     same(linked, unsealed)
     assert unsealed.co_consts[0] is unsealed.co_consts[1]
+
+
+def test_counters_are_never_mixed_up():
+    """In another order code would get the counters of other code."""
+    flats, _ = flats_of(compile("f = lambda: 0\ng = lambda: 1", "program", "exec"))
+    first, second, (*whole, nested, n_probes, n_exits, size, inlinable) = flats
+    swapped = *whole, tuple((place, 1 - number) for place, number in nested), n_probes, n_exits, size, inlinable
+
+    with pytest.raises(ValueError, match="order"):
+        seal([second, first, swapped])
 
 
 def test_nothing_is_looked_up_by_name():
