@@ -222,10 +222,6 @@ class Group:
         packed: list[bytes | None] = marshal.loads(decompress(self._packed))
         return packed
 
-    def knows(self, index: int) -> bool:
-        """Return whether the Details of the code numbered *index* are at hand."""
-        return index in self._known
-
     def keep(self, index: int, details: Details) -> None:
         """Keep *details*, those of the code numbered *index*, until it is forgotten."""
         self._known[index] = details

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     Total = tuple[int, float, float]
 
 _left_of = repeat.__length_hint__
-#: So many counters are looked at in one go, and so many are read at one moment: each half a millisecond or less.
-_N_LOOKED_AT = 4096
-_N_READ = 1024
+#: So many counters are looked at in one go, and so many are read at one moment: each a fraction of a millisecond.
+_N_LOOKED_AT = 2048
+_N_READ = 512
 
 
 def _left(counters: Iterable[repeat[None]]) -> array[int]:
@@ -64,8 +64,9 @@ class Reading:
         self._n_exits = 0
         self._exits: dict[int, int] = {}
         self._flying: dict[int, dict[tuple[int, int], int]] = {}
-        #: What ran when it was read last: what runs again is likely to go on, and stays unpacked.
-        self._ran: set[tuple[Group, int]] = set()
+        #: What is needed to read the group that is read now.
+        self._packed_group: Group | None = None
+        self._packed: list[bytes | None] = []
         self._note_exits()
         for key, counter in list(session.records.items()):
             self._exits[key] = FULL - _left_of(counter)
@@ -86,18 +87,12 @@ class Reading:
         try:
             while self._settled:
                 yield self._settled.pop()
-            ran = self._ran
-            self._ran = running = set()
             for piece in _pieces(self._changed()):
                 if not self._pause():
-                    running |= ran
                     break
-                yield from self._recovered(self._read(piece), ran)
-            else:
-                for group, index in ran - running:
-                    self._pause()
-                    group.forget(index)
+                yield from self._recovered(self._read(piece))
         finally:
+            self._packed_group, self._packed = None, []
             self.session.n_readers -= 1
 
     def settle(self, groups: list[Group]) -> None:
@@ -106,7 +101,7 @@ class Reading:
         for group in groups:
             spans: list[Span] = [(group, 0, len(group))]
             exits = self._exits_now(spans)
-            self._settled.extend(self._recovered(self._commit(spans, [_left(group.counters)], exits, {}), set(), False))
+            self._settled.extend(self._recovered(self._commit(spans, [_left(group.counters)], exits, {}), False))
             self._passing.pop(group.number, None)
             for key in self._exits_of.pop(group.number, ()):
                 self._exits.pop(key, None)
@@ -245,26 +240,23 @@ class Reading:
             if not places:
                 del self._flying[number]
 
-    def _recovered(
-        self, seen: list[_Seen], ran: set[tuple[Group, int]], pausing: bool = True
-    ) -> Iterator[tuple[Group, int, Counts]]:
-        """Yield the counts that follow from what was *seen*; *ran* is what ran before, too."""
-        last: Group | None = None
-        packed: list[bytes | None] = []
+    def _recovered(self, seen: list[_Seen], pausing: bool = True) -> Iterator[tuple[Group, int, Counts]]:
+        """Yield the counts that follow from what was *seen*.
+
+        What that takes is unpacked for as long as it is needed: kept, it would be many times as large as the counters,
+        and give the garbage collector much to look at, which holds up the program.
+        """
         for one in seen:
             group, index = one.group, one.index
             if pausing:
                 self._pause()
-                self._ran.add((group, index))
-            if not group.knows(index):
-                if group is not last:
-                    last, packed = group, group.packed()
-                group.keep(index, unpack(packed[index]))  # type: ignore[arg-type]
+            if group is not self._packed_group:
+                self._packed_group, self._packed = group, group.packed()
+            group.keep(index, unpack(self._packed[index]))  # type: ignore[arg-type]
             counts = self._recover(one)
             if counts is not None and (counts.lines or counts.entered):
                 yield group, index, counts
-            if (group, index) not in ran:
-                group.forget(index)
+            group.forget(index)
 
     def _recover(self, one: _Seen) -> Counts | None:
         """Return the counts that follow from what was seen of *one* code object, None if they contradict each other."""
