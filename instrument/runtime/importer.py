@@ -17,6 +17,7 @@ import __future__
 
 import builtins
 import marshal
+from _operator import is_
 from _thread import get_ident
 from functools import partial
 from importlib import _bootstrap, _bootstrap_external
@@ -80,8 +81,9 @@ class Import:
         self.stamp: Stamp | None = None
         if header and _is_usual(loader, namespace):
             assert type(file) is str
-            cached = getattr(dict.get(namespace, "__spec__"), "cached", None)
             self.header, self.path = header, file
+            spec: Any = dict.get(namespace, "__spec__")
+            cached = spec.cached if type(spec) is _ModuleSpec else None
             self.stamp = stamp_of(header, cached) if type(cached) is str else None
 
     def was_read(self, data: memoryview, bytecode_path: str, source_path: str) -> None:
@@ -101,15 +103,24 @@ def _is_usual(loader: Any, namespace: dict[str, object]) -> bool:
         type(loader) is _SourceFileLoader
         and vars(loader) == {"name": dict.get(namespace, "__name__"), "path": dict.get(namespace, "__file__")}
         and not flags.verbose
-        and (loader.get_code.__func__, loader.get_data.__func__, loader.path_stats.__func__) == _usual
+        and all(map(is_, _ways_to_read(), _usual))
+        and _is_usual_from_the_start
     )
 
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
-_usual = tuple(
-    function
-    for function in (_SourceFileLoader.get_code, _SourceFileLoader.get_data, _SourceFileLoader.path_stats)
-    if type(function) is FunctionType and function.__code__.co_filename == f"<frozen {_bootstrap_external.__name__}>"
+_ModuleSpec: Any = _bootstrap.ModuleSpec
+
+
+def _ways_to_read() -> tuple[object, ...]:
+    """Return what a loader gets code by, which the program may replace."""
+    return _SourceFileLoader.get_code, _SourceFileLoader.get_data, _SourceFileLoader.path_stats
+
+
+_usual = _ways_to_read()
+_is_usual_from_the_start = all(
+    type(function) is FunctionType and function.__code__.co_filename == f"<frozen {_bootstrap_external.__name__}>"
+    for function in _usual
 )
 
 

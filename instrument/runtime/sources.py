@@ -115,7 +115,8 @@ class Source:
             flags = int.from_bytes(header[4:8], "little")
             if flags & 1:
                 return text if source_hash(_KEY, text) == header[8:] else None
-            seconds = self._identity[1] // 1_000_000_000
+            seconds, rest = divmod(self._identity[1], 1_000_000_000)
+            seconds = int(seconds + 1e-9 * rest)  # as `os.stat` and importlib have it
             if header[8:] != pack("<LL", seconds & 0xFFFFFFFF, self._identity[0] & 0xFFFFFFFF):
                 return None
         return text
