@@ -283,7 +283,10 @@ class ControlFlowGraph:
     def _loop_before(self, end: int) -> int:
         instructions = self.instructions
         ways = (index for index, target in enumerate(instructions.targets) if target == end)
-        return next(index for index in ways if instructions.ops[index] == FOR_ITER)
+        for index in ways:
+            if instructions.ops[index] == FOR_ITER:
+                return index
+        raise ValueError(f"nothing leads to the end of a loop at instruction {end}")
 
     def _lines(self, prev: int, here: int) -> tuple[int, ...]:
         line_events = self.line_events

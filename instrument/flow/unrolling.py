@@ -151,6 +151,9 @@ def _small_loops(instructions: Instructions) -> list[tuple[int, int, int]]:
         n = next((n for limit, n in copies if size <= limit), 1)
         if n == 1 or last + 1 == len(ops) or any(ops[index] in _NEVER for index in body):
             continue
+        # 3.12 and later leave behind handlers that nothing leads to: what looks like a loop may end in one of them.
+        if any(first < target <= last for target in targets[:first]):
+            continue
         if all(first == head or not first <= head <= last or end > last for head in ends for end in ends[head]):
             loops.append((first, last, n))
     return loops
