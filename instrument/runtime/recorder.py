@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from gc import disable, enable, isenabled
 from itertools import islice
 from time import monotonic, perf_counter, sleep, time
@@ -35,7 +34,7 @@ from instrument.runtime.totals import Reading, Totals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import CodeType
     from typing import Any
 
@@ -80,7 +79,7 @@ class Recorder:
         self._n_not_measured = 0
         self._next = monotonic() + self.settings.flush
         self._turn = perf_counter()
-        self._is_pressed = self._is_at_work = self._puts_off = False
+        self._is_pressed = self._is_reading = self._puts_off = False
         self._request = requests.place_of(self._writer.path)
 
     # What others ask for
@@ -140,7 +139,7 @@ class Recorder:
                     functions[one] = functions.get(one, 0) + n
             return True
 
-        self._background.run(partial(self._at_work, read))
+        self._background.run(read)
         before, called = self._forgotten
         return (
             {line: n - before.get(line, 0) for line, n in lines.items() if n != before.get(line, 0)},
@@ -175,8 +174,8 @@ class Recorder:
         return not self._background.is_hurried
 
     def _collect_not(self) -> None:
-        """Put off the collection of garbage while we work: we leave none, and a collection holds up all for long."""
-        self._puts_off = self._is_at_work and isenabled()
+        """Put off the collection of garbage while we read: we leave none, and a collection holds up all for long."""
+        self._puts_off = self._is_reading and isenabled()
         if self._puts_off:
             disable()
 
@@ -187,20 +186,6 @@ class Recorder:
 
     def _flush(self, how: str = "") -> bool:
         """Write what was counted since that was done before; return whether all was read."""
-        return self._at_work(partial(self._flush_now, how))
-
-    def _at_work(self, action: Callable[[], bool]) -> bool:
-        """Return what *action* does, which pauses now and then."""
-        self._turn = perf_counter()
-        self._is_at_work = True
-        self._collect_not()
-        try:
-            return action()
-        finally:
-            self._is_at_work = False
-            self._let_collect()
-
-    def _flush_now(self, how: str) -> bool:
         complete = False
         try:
             complete = self._take()
@@ -219,7 +204,14 @@ class Recorder:
 
     def _take(self) -> bool:
         """Add to the totals what was counted since that was done before; return whether that is all."""
-        self._read()
+        self._turn = perf_counter()
+        self._is_reading = True
+        self._collect_not()
+        try:
+            self._read()
+        finally:
+            self._is_reading = False
+            self._let_collect()
         return not self._background.is_hurried
 
     def _read(self) -> None:

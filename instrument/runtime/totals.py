@@ -64,9 +64,6 @@ class Reading:
         self._n_exits = 0
         self._exits: dict[int, int] = {}
         self._flying: dict[int, dict[tuple[int, int], int]] = {}
-        #: What is needed to read the group that is read now.
-        self._packed_group: Group | None = None
-        self._packed: list[bytes | None] = []
         self._note_exits()
         for key, counter in list(session.records.items()):
             self._exits[key] = FULL - _left_of(counter)
@@ -87,12 +84,12 @@ class Reading:
         try:
             while self._settled:
                 yield self._settled.pop()
+            packed: dict[Group, list[bytes | None]] = {}
             for piece in _pieces(self._changed()):
                 if not self._pause():
                     break
-                yield from self._recovered(self._read(piece))
+                yield from self._recovered(self._read(piece), packed)
         finally:
-            self._packed_group, self._packed = None, []
             self.session.n_readers -= 1
 
     def settle(self, groups: list[Group]) -> None:
@@ -101,7 +98,7 @@ class Reading:
         for group in groups:
             spans: list[Span] = [(group, 0, len(group))]
             exits = self._exits_now(spans)
-            self._settled.extend(self._recovered(self._commit(spans, [_left(group.counters)], exits, {}), False))
+            self._settled.extend(self._recovered(self._commit(spans, [_left(group.counters)], exits, {}), {}, False))
             self._passing.pop(group.number, None)
             for key in self._exits_of.pop(group.number, ()):
                 self._exits.pop(key, None)
@@ -240,8 +237,10 @@ class Reading:
             if not places:
                 del self._flying[number]
 
-    def _recovered(self, seen: list[_Seen], pausing: bool = True) -> Iterator[tuple[Group, int, Counts]]:
-        """Yield the counts that follow from what was *seen*.
+    def _recovered(
+        self, seen: list[_Seen], packed: dict[Group, list[bytes | None]], pausing: bool = True
+    ) -> Iterator[tuple[Group, int, Counts]]:
+        """Yield the counts that follow from what was *seen*; what that takes of the last group is left in *packed*.
 
         What that takes is unpacked for as long as it is needed: kept, it would be many times as large as the counters,
         and give the garbage collector much to look at, which holds up the program.
@@ -250,9 +249,10 @@ class Reading:
             group, index = one.group, one.index
             if pausing:
                 self._pause()
-            if group is not self._packed_group:
-                self._packed_group, self._packed = group, group.packed()
-            group.keep(index, unpack(self._packed[index]))  # type: ignore[arg-type]
+            if group not in packed:
+                packed.clear()
+                packed[group] = group.packed()
+            group.keep(index, unpack(packed[group][index]))  # type: ignore[arg-type]
             counts = self._recover(one)
             if counts is not None and (counts.lines or counts.entered):
                 yield group, index, counts
