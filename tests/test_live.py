@@ -12,6 +12,7 @@ import instrument
 from instrument import live
 from instrument.errors import InstrumentError
 
+INSTALLED = [sys.prefix, sys.base_prefix]
 MODULE = """
 def f(n):
     for _ in range(n):
@@ -81,12 +82,12 @@ def test_counting_of_all_threads(module):
 def test_counting_beside_trace(module):
     """A Trace that ignores a module leaves it to those who count it, and the other way round."""
     with live.counting(module) as results:
-        tracer = instrument.Trace(count=1, trace=0, ignoremods=[module.__name__])
+        tracer = instrument.Trace(count=1, trace=0, ignoremods=[module.__name__], ignoredirs=INSTALLED)
         tracer.runctx("import sys; call()", {"__file__": "nowhere.py", "__name__": "x", "call": module.g})
         module.g()
     assert results.counts == {(module.__file__, 7): 2}
 
-    tracer = instrument.Trace(count=1, trace=0)
+    tracer = instrument.Trace(count=1, trace=0, ignoredirs=INSTALLED)
     with live.counting("no_such_module"):
         tracer.runfunc(module.g)
 

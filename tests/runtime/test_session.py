@@ -39,8 +39,7 @@ def counts_of(make_tracer, source, **names):
     return {key: n for key, n in counts.items() if key[0] in (FILE, "<string>")}, namespace
 
 
-@pytest.mark.parametrize("where", placement.PLACEMENTS)
-def test_ever_new_texts_are_counted_and_forgotten(where):
+def test_ever_new_texts_are_counted_and_forgotten(where=placement.MINIMAL):
     """Thousands of texts are executed: every count is trace's, and what is kept of the code does not grow with them."""
     expected, plain = counts_of(trace.Trace, EVER_NEW)
     counts, measured = counts_of(lambda **more: instrument.Trace(placement=where, **more), EVER_NEW)
