@@ -39,17 +39,17 @@ def counts_of(make_tracer, source, **names):
     return {key: n for key, n in counts.items() if key[0] in (FILE, "<string>")}, namespace
 
 
-def test_ever_new_texts_are_counted_and_forgotten(where=placement.MINIMAL):
+def test_ever_new_texts_are_counted_and_forgotten():
     """Thousands of texts are executed: every count is trace's, and what is kept of the code does not grow with them."""
     expected, plain = counts_of(trace.Trace, EVER_NEW)
-    counts, measured = counts_of(lambda **more: instrument.Trace(placement=where, **more), EVER_NEW)
+    counts, measured = counts_of(instrument.Trace, EVER_NEW)
 
     assert counts == expected
     assert measured["total"] == plain["total"]
-    assert len(session(where).passing) < 2000
-    again, _ = counts_of(lambda **more: instrument.Trace(placement=where, **more), EVER_NEW)
+    assert len(session(placement.MINIMAL).passing) < 2000
+    again, _ = counts_of(instrument.Trace, EVER_NEW)
     assert again == expected
-    assert len(session(where).passing) < 2000
+    assert len(session(placement.MINIMAL).passing) < 2000
 
 
 def test_one_code_object_is_rewritten_once():
