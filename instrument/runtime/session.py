@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from itertools import repeat
     from types import FrameType
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from instrument.rewrite.rewriter import Unlinked
     from instrument.runtime.cache import Known, Module
@@ -704,8 +704,14 @@ def hands_over(code: CodeType) -> bool:
 
 
 def _running_frames() -> list[FrameType]:
-    """Return the newest frame of each thread, and of each greenlet that is switched out."""
-    frames = list(_current_frames().values())
+    """Return the newest frame of each thread, and of each greenlet that is switched out; that of the caller's caller
+    for this thread.
+
+    No frame must hold itself: it would not be freed, nor those that called it, nor what exceptions they handle.
+    """
+    newest: dict[int, Any] = _current_frames()
+    newest[get_ident()] = newest[get_ident()].f_back.f_back
+    frames = list(newest.values())
     greenlet = sys.modules.get("greenlet")
     if greenlet is not None:
         greenlets = (thing for thing in get_objects() if isinstance(thing, greenlet.greenlet))

@@ -196,3 +196,31 @@ def test_what_the_program_has_frozen_stays_frozen():
         assert any(thing is made for thing in gc.get_objects())
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.parametrize("where", placement.PLACEMENTS)
+def test_what_ends_a_run_is_freed_when_it_is_let_go_of(where):
+    """An exception that leaves a run takes along its frames, and what they hold: nothing of ours keeps them alive."""
+    source = """
+class Held:
+    def __del__(self):
+        freed.append(True)
+
+def f():
+    held = Held()
+    raise ValueError
+
+f()
+"""
+    freed = []
+    names = {"__file__": FILE, "__name__": "program", "freed": freed}
+    tracer = instrument.Trace(count=1, trace=0, placement=where, ignoredirs=IGNORED)
+    gc.disable()
+    try:
+        with pytest.raises(ValueError) as caught:
+            tracer.runctx(compile(source, FILE, "exec"), names, names)
+        assert not freed
+        del caught
+        assert freed == [True]
+    finally:
+        gc.enable()
