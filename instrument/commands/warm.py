@@ -311,7 +311,7 @@ class _Filler:
 
     def imported(self, awaited: Import) -> CodeType | None:
         """Do no more if all is there."""
-        if self._session.cache().module(awaited.path, awaited.bytecode, awaited.stamp) is not None:
+        if self._session.kept_module(awaited) is not None:
             self.outcome = KNOWN
             return _NOTHING
         return None

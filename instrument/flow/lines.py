@@ -1,8 +1,8 @@
 """Which instructions raise a line event, on Python 3.11 to 3.15.
 
 `Instructions` come in; `LineEvents` answers whether the step from one instruction to the next is a line event: the
-moment at which `sys.settrace` would report a line, which is what `trace` counts. The event is a function of the step,
-not of the instruction alone, and the function differs between 3.11 and later versions.
+moment at which a trace function would be told of a line, which is what `trace` counts. The event is a function of the
+step, not of the instruction alone, and the function differs between 3.11 and later versions.
 
 This is one of the two rooms that compare version numbers (the other is `rewrite.probes`).
 

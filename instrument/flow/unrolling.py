@@ -130,7 +130,9 @@ def _small_loops(instructions: Instructions) -> list[tuple[int, int, int]]:
     """Return the loops to unroll, in order: first and last instruction, and how often the body is to stand there."""
     ops, targets, units = instructions.ops, instructions.targets, instructions.units
     ends: dict[int, list[int]] = {}
+    entered: dict[int, int] = {}  # for each target: the first instruction that jumps there
     for index, op in enumerate(ops):
+        entered.setdefault(targets[index], index)
         if op in BACKWARD and op in JUMPS and op != _BACK_TO_AWAIT:
             ends.setdefault(targets[index], []).append(index)
     handlers = sorted(handler.target for handler in instructions.table)
@@ -151,10 +153,12 @@ def _small_loops(instructions: Instructions) -> list[tuple[int, int, int]]:
         n = next((n for limit, n in copies if size <= limit), 1)
         if n == 1 or last + 1 == len(ops) or any(ops[index] in _NEVER for index in body):
             continue
-        # 3.12 and later leave behind handlers that nothing leads to: what looks like a loop may end in one of them.
-        if any(first < target <= last for target in targets[:first]):
-            continue
-        if all(first == head or not first <= head <= last or end > last for head in ends for end in ends[head]):
+        # A loop is entered at its first instruction: what looks like one may end in a handler that nothing leads to,
+        # which 3.12 and later leave behind. And it is innermost.
+        if all(
+            entered.get(index, first) >= first and all(end > last for end in ends.get(index, ()))
+            for index in range(first + 1, last + 1)
+        ):
             loops.append((first, last, n))
     return loops
 

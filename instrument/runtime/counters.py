@@ -56,13 +56,13 @@ if TYPE_CHECKING:
     Outline = tuple[str, bytes, bytes, bytes]
 
 FULL = sys.maxsize
-_OURS = (None, FULL)
-make_counter = partial(repeat, *_OURS)
+_ARGUMENTS = (None, FULL)
+make_counter = partial(repeat, *_ARGUMENTS)
 
 
 def make_counters(n: int) -> list[repeat[None]]:
     """Return *n* new counters."""
-    return list(starmap(repeat, repeat(_OURS, n)))
+    return list(starmap(repeat, repeat(_ARGUMENTS, n)))
 
 
 _left_of = repeat.__length_hint__

@@ -17,7 +17,6 @@ import __future__
 
 import builtins
 import marshal
-from _operator import is_
 from _thread import get_ident
 from functools import partial
 from importlib import _bootstrap, _bootstrap_external
@@ -65,69 +64,64 @@ class Import:
 
     *origin* gets its code from the *loader*. If that is read from a file of bytecode, *bytecode* is what it was
     marshalled to, *header* what precedes it, and *path* the source. *identity* is that of the module's file before it
-    was read, and *stamp* that of the bytecode, if the loader is sure to take it: None if that cannot be told.
+    was read, and *stamp* that of the bytecode: None if nobody has asked for it, or it cannot be told for certain.
     """
 
-    __slots__ = ("bytecode", "header", "identity", "namespace", "origin", "path", "stamp")
+    __slots__ = ("_expected", "_loader", "bytecode", "header", "identity", "namespace", "origin", "path", "stamp")
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
         self.namespace = namespace
         self.origin = origin
+        self._loader: Any = loader
         file = dict.get(namespace, "__file__")
-        self.identity, header = look_at(file) if type(file) is str else (None, b"")
+        self.identity, self._expected = look_at(file) if type(file) is str else (None, b"")
         self.bytecode: memoryview | None = None
         self.header = b""
         self.path = ""
         self.stamp: Stamp | None = None
-        if header and _is_usual(loader, namespace):
+
+    def look_ahead(self) -> None:
+        """Find out which bytecode is going to be read, if that is certain."""
+        file = dict.get(self.namespace, "__file__")
+        spec: Any = dict.get(self.namespace, "__spec__")
+        if (
+            self._expected
+            and type(spec) is _ModuleSpec
+            and type(spec.cached) is str
+            and type(self._loader) is _SourceFileLoader
+            and vars(self._loader) == {"name": dict.get(self.namespace, "__name__"), "path": file}
+            and _is_of_importlib(_SourceFileLoader.get_code)
+            and _is_of_importlib(_SourceFileLoader.get_data)
+            and _is_of_importlib(_SourceFileLoader.path_stats)
+            and not flags.verbose
+        ):
             assert type(file) is str
-            self.header, self.path = header, file
-            spec: Any = dict.get(namespace, "__spec__")
-            cached = spec.cached if type(spec) is _ModuleSpec else None
-            self.stamp = stamp_of(header, cached) if type(cached) is str else None
+            self.header, self.path = self._expected, file
+            self.stamp = stamp_of(self.header, spec.cached)
 
     def was_read(self, data: memoryview, bytecode_path: str, source_path: str) -> None:
         """Note that the bytecode *data* was read."""
         self.bytecode, self.path = data, source_path
         whole: object = data.obj
         self.header = whole[:16] if isinstance(whole, bytes) else b""
-        if self.stamp != stamp_of(self.header, bytecode_path):
+        if self.stamp is not None and self.stamp != stamp_of(self.header, bytecode_path):
             self.stamp = None  # of another file, or one that was replaced meanwhile
-
-
-def _is_usual(loader: Any, namespace: dict[str, object]) -> bool:
-    """Return whether *loader*, that of the module of *namespace*, gets code as the interpreter's own one does: from a
-    file of bytecode, if that says what the source's time and size are now.
-    """
-    return (
-        type(loader) is _SourceFileLoader
-        and vars(loader) == {"name": dict.get(namespace, "__name__"), "path": dict.get(namespace, "__file__")}
-        and not flags.verbose
-        and all(map(is_, _ways_to_read(), _usual))
-        and _is_usual_from_the_start
-    )
 
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
 _ModuleSpec: Any = _bootstrap.ModuleSpec
+_FROZEN = f"<frozen {_bootstrap_external.__name__}>"
 
 
-def _ways_to_read() -> tuple[object, ...]:
-    """Return what a loader gets code by, which the program may replace."""
-    return _SourceFileLoader.get_code, _SourceFileLoader.get_data, _SourceFileLoader.path_stats
-
-
-_usual = _ways_to_read()
-_is_usual_from_the_start = all(
-    type(function) is FunctionType and function.__code__.co_filename == f"<frozen {_bootstrap_external.__name__}>"
-    for function in _usual
-)
+def _is_of_importlib(function: object) -> bool:
+    """Return whether *function*, by which loaders get code, is not one that the program has put in its place."""
+    return type(function) is FunctionType and function.__code__.co_filename == _FROZEN
 
 
 def got_code(awaited: Import) -> CodeType:
     """Return the code of the module that is *awaited*, instrumented. Bytecode that is known is not even read."""
     code = None
-    if awaited.stamp is not None and len(_instrumenters) == 1:
+    if len(_instrumenters) == 1:
         code = _instrumenters[0].imported(awaited)
     if code is None:
         thread = get_ident()

@@ -46,7 +46,7 @@ class Scope:
         self._paths = [(item, _spellings(item)) for item in self.items if _is_absolute(item)]
         self._library = _library_folders()
         self._ours = _spellings(_OURS)
-        self._resolved: dict[str, str] = {}
+        self._folders: dict[str, str] = {}  # without links
         self._known: dict[tuple[str | None, str], tuple[bool, str]] = {}
         self._matched: set[str] = set()
 
@@ -107,9 +107,9 @@ class Scope:
             return path
         end = path.rfind(_SEP)
         folder = path[:end]
-        if folder not in self._resolved:
-            self._resolved[folder] = _resolved(folder)
-        found = f"{self._resolved[folder].rstrip(_SEP)}{path[end:]}"
+        if folder not in self._folders:
+            self._folders[folder] = _resolved(folder)
+        found = f"{self._folders[folder].rstrip(_SEP)}{path[end:]}"
         try:
             _readlink(found)
         except (OSError, ValueError):

@@ -150,10 +150,10 @@ class Session:
         if plain is None:
             return code
         tree = tree_of(plain)
-        if self.placement in placement.PLACEMENTS and awaited.bytecode is not None:
-            found = self.cache().module(awaited.path, awaited.bytecode, awaited.stamp)
-            if found is not None:
-                return self._unseal(found, file, awaited.origin)
+        if awaited.bytecode is not None:
+            known = self.kept_module(awaited)
+            if known is not None:
+                return self._unseal(known, file, awaited.origin)
         originals = None if self.placement in placement.PLACEMENTS else tree
         return self._link(*self._known_module(tree, awaited), file, originals, awaited.origin)[1][-1]
 
@@ -168,7 +168,7 @@ class Session:
             return False, f"{flat[0].co_qualname}: {flat[1]}"
         if awaited.bytecode is None:
             return Batch(self.cache()).get(tree, code.co_filename) is not None, ""
-        return self.cache().module(awaited.path, awaited.bytecode, awaited.stamp) is not None, ""
+        return self.kept_module(awaited) is not None, ""
 
     def _known_module(self, tree: list[CodeType], awaited: Import) -> Known:
         batch, shelf = Batch(self.cache()), tree[-1].co_filename
@@ -186,10 +186,20 @@ class Session:
 
     def imported_code(self, awaited: Import, file: str) -> CodeType | None:
         """Return what counts in place of the bytecode that is *awaited*, if the cache has it."""
-        if self.placement not in placement.PLACEMENTS or self._is_unknown_python():
-            return None
-        known = self.cache().module(awaited.path, awaited.bytecode, awaited.stamp)
+        known = None if self._is_unknown_python() else self.kept_module(awaited)
         return None if known is None else self._unseal(known, file, awaited.origin)
+
+    def kept_module(self, awaited: Import) -> Module | None:
+        """Return what the bytecode that is *awaited* was rewritten to, if the cache has it: known by what it is if it
+        was read, else by its file.
+        """
+        if self.placement not in placement.PLACEMENTS:
+            return None
+        if awaited.bytecode is None:
+            awaited.look_ahead()
+            if awaited.stamp is None:
+                return None
+        return self.cache().module(awaited.path, awaited.bytecode, awaited.stamp)
 
     def _known(self, tree: list[CodeType], batch: Batch, shelf: str) -> Known:
         known = batch.get(tree, shelf)

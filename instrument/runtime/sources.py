@@ -47,7 +47,9 @@ def identity_of(path: str) -> tuple[int, ...] | None:
 
 
 def look_at(path: str) -> tuple[tuple[int, ...] | None, bytes]:
-    """Return the same, and how a file of bytecode begins that the interpreter would take for that of this text."""
+    """Return what `identity_of` does, and how a file of bytecode begins that the interpreter would take for that of the
+    text there now; None and nothing if there is no such file.
+    """
     try:
         status = _system.stat(path)
     except (OSError, ValueError):
@@ -108,18 +110,12 @@ class Source:
         if not self._is_certain or self._identity is None or identity_of(self.path) != self._identity:
             return None
         text = _read(self.path, self._identity[0])
-        if text is None or identity_of(self.path) != self._identity:
+        identity, header = look_at(self.path)
+        if text is None or identity != self._identity:
             return None
-        header = self._header
-        if len(header) == 16:
-            flags = int.from_bytes(header[4:8], "little")
-            if flags & 1:
-                return text if source_hash(_KEY, text) == header[8:] else None
-            seconds, rest = divmod(self._identity[1], 1_000_000_000)
-            seconds = int(seconds + 1e-9 * rest)  # as `os.stat` and importlib have it
-            if header[8:] != pack("<LL", seconds & 0xFFFFFFFF, self._identity[0] & 0xFFFFFFFF):
-                return None
-        return text
+        if len(self._header) == len(header) and self._header[4] & 1:  # it was compiled from a text with this hash
+            header = self._header[:8] + source_hash(_KEY, text)
+        return text if self._header in (b"", header) else None
 
 
 def imported(path: str, before: tuple[int, ...] | None, header: bytes) -> Source:

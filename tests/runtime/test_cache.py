@@ -8,6 +8,8 @@ import stat
 import subprocess
 import sys
 import time
+from importlib.machinery import SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from instrument.flow import placement
 from instrument.rewrite import rewriter
 from instrument.runtime.cache import Batch, Cache
 from instrument.runtime.counters import flatten, outline_of
+from instrument.runtime.importer import Import
 from instrument.runtime.sealing import seal
 
 SOURCE = """
@@ -461,6 +464,20 @@ def test_bytecode_that_did_not_change_is_not_read(tmp_path):
     assert others != counts
     assert reads(tmp_path / "shelf", tmp_path / "cache") == (others, 0)
 
+    # And the first one again, in the same file: only when that was last written to tells.
+    second = bytecode.read_bytes()
+    shelf.write_text(SHELF)
+    os.utime(shelf, ns=(times[0][1], times[0][1]))
+    first = Path(py_compile.compile(str(shelf), cfile=str(tmp_path / "first.pyc"), doraise=True)).read_bytes()
+    assert len(first) == len(second)
+    before = bytecode.stat()
+    for content, expected in ((first, counts), (second, others)):
+        bytecode.write_bytes(content)
+        os.utime(bytecode, ns=(times[1][1], times[1][1]))
+        after = bytecode.stat()
+        assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
+        assert reads(tmp_path / "shelf", tmp_path / "cache") == (expected, 1)
+
     # The same bytecode in another file: it is read once, and known by that from then on.
     bytecode.write_bytes(bytecode.read_bytes())
     assert reads(tmp_path / "shelf", tmp_path / "cache") == (others, 1)
@@ -492,3 +509,27 @@ loader.{name} = lambda self, *arguments: original(self, *arguments)
         assert reads(tmp_path / "shelf", tmp_path / "cache", late) == (counts, 1)
         assert reads(tmp_path / "shelf", tmp_path / "cache", patch.format(name=name)) == (counts, 1)
     assert reads(tmp_path / "shelf", tmp_path / "cache") == (counts, 0)
+
+
+def test_bytecode_that_is_replaced_while_it_is_read_is_not_known_by_its_file(tmp_path):
+    """What was read and what lies there afterwards may be different things."""
+    source = tmp_path / "shelf.py"
+    source.write_text(SHELF)
+    path = py_compile.compile(str(source), doraise=True)
+    loader = SourceFileLoader("shelf", str(source))
+    names = {"__name__": "shelf", "__file__": str(source), "__spec__": spec_from_file_location("shelf", source, loader=loader)}
+
+    def awaited():
+        found = Import(dict(names), lambda: None, loader)
+        found.look_ahead()
+        assert found.stamp is not None
+        return found, memoryview(Path(path).read_bytes())[16:]
+
+    found, data = awaited()
+    found.was_read(data, path, str(source))
+    assert found.stamp is not None
+
+    found, data = awaited()
+    Path(path).write_bytes(Path(path).read_bytes())
+    found.was_read(data, path, str(source))
+    assert found.stamp is None

@@ -40,7 +40,7 @@ def test_version_of_the_source(tree):
     """Counts are booked under the hash of the text that was compiled: fresh, from bytecode, and as main program."""
     (tree.folder / "module.py").write_text(MODULE)
     source = "import module\nmodule.f()\n"
-    for _ in range(2):
+    for _ in range(3):  # compiled, from bytecode, and from the cache, which knows that bytecode by its file
         tree.run(source)
 
     assert versions(tree, "module.py") == {sha(MODULE): 1}
@@ -56,7 +56,7 @@ def test_file_edited_while_the_program_runs(tree):
         module.f()
         open("module.py", "w").write({EDITED!r})
     """
-    for _ in range(2):  # compiled, then from bytecode
+    for _ in range(3):  # compiled, from bytecode, and from the cache
         (tree.folder / "module.py").write_text(MODULE)
         tree.run(source)
 
@@ -269,6 +269,33 @@ def test_exact_in_generators_exceptions_and_threads(tree):
 
     assert tree.lines() == expected
     assert expected[7] == 3 * 300 * 34
+
+
+@pytest.mark.parametrize("flush", [0, 0.02])
+def test_much_code(tree, flush):
+    """What is read and written in many pieces is whole: thousands of counters and lines, in files that take turns."""
+    for name in ("one", "two"):
+        functions = (f"def f{n}(a):\n    if a:\n        a += {n}\n    return a\n" for n in range(700))
+        (tree.folder / f"{name}.py").write_text("".join(functions))
+    tree.run(
+        """
+        import one, two
+        for round in range(2):
+            for n in range(700):
+                for module in (one, two):
+                    for time in range(n % 5):
+                        getattr(module, f"f{n}")(time)
+        """,
+        flush=flush,
+    )
+
+    for name in ("one.py", "two.py"):
+        lines = tree.lines(name)
+        assert len(lines) == 700 + 560 * 2 + 420
+        for n in range(700):
+            times = 2 * (n % 5)
+            expected = [1, times, times - 2 * (times > 0), times]
+            assert [lines[4 * n + line] for line in (1, 2, 3, 4)] == expected
 
 
 def test_ever_new_code(tree):
