@@ -16,7 +16,7 @@ from _thread import get_ident
 from _warnings import warn
 from functools import partial
 from gc import disable, enable, freeze, get_freeze_count, get_objects, isenabled, unfreeze
-from itertools import count
+from itertools import chain, compress, count
 from sys import _current_frames, _getframe, getrefcount, getswitchinterval, setswitchinterval
 from types import CodeType, FunctionType
 
@@ -368,11 +368,10 @@ class Session:
         """Give every function whose code was exchanged its original back."""
         if self.lasts:
             return
-        for thing in get_objects():
-            if type(thing) is FunctionType:
-                tail = tail_of(thing.__code__)
-                if tail is not None and tail[0] is self.records:
-                    thing.__code__ = pristine(thing.__code__)
+        for function in instances_of([FunctionType]):
+            tail = tail_of(function.__code__)
+            if tail is not None and tail[0] is self.records:
+                function.__code__ = pristine(function.__code__)
 
     def entered_since(self, window: Window, name: str) -> Iterator[str]:
         """Yield the files of modules called *name* of which code ran since *window* was opened."""
@@ -661,7 +660,7 @@ def adopt_functions(
     batches: dict[Session, Batch] = {}
     twins: dict[tuple[Session, str | None, int], CodeType] = {}
     held: list[CodeType] = []  # so that no identity is that of another code object
-    for function in [thing for thing in get_objects() if type(thing) is FunctionType]:
+    for function in instances_of([FunctionType]):
         namespace = id(function.__globals__)
         if namespace in ours:
             continue
@@ -724,9 +723,32 @@ def _running_frames() -> list[FrameType]:
     frames = list(newest.values())
     greenlet = sys.modules.get("greenlet")
     if greenlet is not None:
-        greenlets = (thing for thing in get_objects() if isinstance(thing, greenlet.greenlet))
-        frames.extend(thing.gr_frame for thing in greenlets if thing.gr_frame is not None)
+        kinds = [greenlet.greenlet]
+        for kind in kinds:
+            kinds.extend(type.__subclasses__(kind))
+        frames.extend(frame for one in instances_of(kinds) if (frame := one.gr_frame) is not None)
     return frames
+
+
+def instances_of(kinds: list[type]) -> list[Any]:
+    """Return all objects that are of just one of *kinds*, as far as the garbage collector knows them.
+
+    Others must not get their turn while we hold all objects: among them are tuples that are being made, which then fail
+    (tupleobject.c: _PyTuple_Resize). So it is one call, of `list`, in which everything happens, in C: the objects are
+    fetched, looked at and let go of. Nothing is asked of them that could be written in Python.
+    """
+    wanted = frozenset(map(id, kinds))
+    objects: list[Any] = []
+    fetch = map(objects.extend, map(call, (get_objects,)))
+    let_go = map(call, (objects.clear,))
+    each = chain(filter(None, fetch), objects, filter(None, let_go))  # the outer ones do something, and yield nothing
+    collects = isenabled()
+    disable()  # what is collected may be finalized in Python
+    try:
+        return list(compress(each, map(wanted.__contains__, map(id, map(type, objects)))))
+    finally:
+        if collects:
+            enable()
 
 
 _sessions: dict[str, Session] = {}

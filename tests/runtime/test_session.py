@@ -10,7 +10,7 @@ import pytest
 
 import instrument
 from instrument.flow import placement
-from instrument.runtime.session import MadeToLast, session
+from instrument.runtime.session import MadeToLast, instances_of, session
 
 FILE = "/somewhere/session_program.py"
 IGNORED = [sys.prefix, sys.base_prefix]
@@ -224,3 +224,30 @@ f()
         assert freed == [True]
     finally:
         gc.enable()
+
+
+def test_other_threads_make_tuples_while_objects_are_looked_for():
+    """A tuple that is not finished is known to the garbage collector; whoever holds it then makes its maker fail."""
+    failed, is_over = [], threading.Event()
+
+    def make():
+        try:
+            while not is_over.is_set():
+                assert tuple(n for n in range(20)) == tuple(range(20))
+        except SystemError as error:
+            failed.append(error)
+
+    makers = [threading.Thread(target=make) for _ in range(2)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for maker in makers:
+            maker.start()
+        for _ in range(60):
+            assert make in [*instances_of([type(make)])]
+    finally:
+        is_over.set()
+        sys.setswitchinterval(interval)
+        for maker in makers:
+            maker.join()
+    assert not failed
