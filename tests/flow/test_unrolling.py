@@ -44,6 +44,9 @@ def nested(x):
             a = z
         b = y
     return b
+def tightly_nested(x):
+    for y in x:
+        for z in y: pass
 def yielding(x):
     for y in x:
         yield y
@@ -119,6 +122,7 @@ def test_any_program_is_unrolled_faithfully(program):
         ("turning", "BINARY_OP", (3, 4)),
         ("branching", "FOR_ITER", (2, 2)),
         ("nested", "FOR_ITER", (1.5, 2.5)),
+        ("tightly_nested", "FOR_ITER", (2.5, 2.5)),  # the outer one once, the inner one four times
         ("yielding", "FOR_ITER", (1, 1)),
         ("waiting", "FOR_ITER", (1, 1)),
         ("large", "FOR_ITER", (1, 1)),

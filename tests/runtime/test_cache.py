@@ -503,6 +503,18 @@ original = loader.{name}
 loader.{name} = lambda self, *arguments: original(self, *arguments)
 """
 
+    # A loader may have ways of its own, too.
+    own = """
+finder = importlib.machinery.PathFinder.find_spec
+def find_spec(name, path=None, target=None):
+    spec = finder(name, path, target)
+    if name == "shelf":
+        original = spec.loader.get_data
+        spec.loader.get_data = lambda path: original(path)
+    return spec
+importlib.machinery.PathFinder.find_spec = find_spec
+"""
+    assert reads(tmp_path / "shelf", tmp_path / "cache", own) == (counts, 1)
     # It makes no difference whether that is so before we come.
     for name in ("get_code", "get_data", "path_stats"):
         late = "import instrument.runtime.importer" + patch.format(name=name)

@@ -53,12 +53,17 @@ def test_paths_select_files_and_folders(tmp_path):
     real.mkdir()
     (real / "module.py").touch()
     (tmp_path / "link").symlink_to("real")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link.py").symlink_to("../real/module.py")
+    (tmp_path / "elsewhere" / "other.py").touch()
 
     for item in (real, tmp_path / "link", real / "module.py"):
         scope = Scope([str(item)])
         assert scope.selects(None, str(real / "module.py")), item
         assert scope.selects(None, str(tmp_path / "link" / "module.py")), item
         assert scope.selects(None, str(tmp_path / "no" / ".." / "real" / "." / "module.py")), item
+        assert scope.selects(None, str(tmp_path / "elsewhere" / "link.py")), item
+        assert not scope.selects(None, str(tmp_path / "elsewhere" / "other.py")), item
         assert not scope.selects(None, str(tmp_path / "realm.py")), item
         assert not scope.selects(None, str(tmp_path / "real.py")), item
 
