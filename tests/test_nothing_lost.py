@@ -338,51 +338,48 @@ def test_file_descriptors_closed(tree):
     assert tree.lines()[4] == 1000
 
 
-# 20 greenlets that take turns in the middle of their work, of lines and of loops; one is never resumed.
+# 20 greenlets that take turns in the middle of a loop; and one that is left there, in its seventh turn.
 GREENLETS = """\
-import sys
 import {package}
 {patch}
-def work(n):
-    for _ in range(n):
-        {switch}
+def work(pause, last=None):
+    for n in range(10):
+        if n % 3:
+            call()
+        elif n == 6 and last:
+            last()
+        else:
+            pause()
         call()
-        {switch}
 def call():
     return None
 """
-GEVENT = """\
+GEVENT = """
 import gevent.event
-greenlets = [gevent.spawn(work, 50) for _ in range(20)]
-never = gevent.event.Event()
-def wait():
-    work(10)
-    never.wait()
-    work(10)
-stuck = gevent.spawn(wait)
+{imports}
+greenlets = [gevent.spawn(work, lambda: {pause}) for _ in range(20)]
+stuck = gevent.spawn(work, lambda: {pause}, gevent.event.Event().wait)
 gevent.joinall(greenlets)
-stuck.join(0.01)
+gevent.sleep(0.05)
 """
-PLAIN_GREENLETS = """\
-main = greenlet.getcurrent()
+PLAIN_GREENLETS = """
+pause = greenlet.getcurrent().switch
 greenlets = [greenlet.greenlet(work) for _ in range(20)]
 for one in greenlets:
-    one.switch(50)
+    one.switch(pause)
 while any(greenlets):
     for one in greenlets:
         if one:
             one.switch()
 stuck = greenlet.greenlet(work)
-for _ in range(20):
-    stuck.switch(*(() if stuck else (50,)))
+for _ in range(3):
+    stuck.switch(*(() if stuck else (pause, pause)))
 """
 KINDS_OF_GREENLETS = {
-    "gevent": GREENLETS.format(package="gevent", patch="", switch="gevent.sleep(0)") + GEVENT,
-    "gevent, patched": GREENLETS.format(
-        package="gevent.monkey", patch="gevent.monkey.patch_all()\nimport time", switch="time.sleep(0)"
-    )
-    + GEVENT,
-    "greenlet": GREENLETS.format(package="greenlet", patch="", switch="main.switch()") + PLAIN_GREENLETS,
+    "gevent": GREENLETS.format(package="gevent", patch="") + GEVENT.format(imports="", pause="gevent.sleep(0)"),
+    "gevent, patched": GREENLETS.format(package="gevent.monkey", patch="gevent.monkey.patch_all()")
+    + GEVENT.format(imports="import time", pause="time.sleep(0)"),
+    "greenlet": GREENLETS.format(package="greenlet", patch="") + PLAIN_GREENLETS,
 }
 
 
@@ -392,11 +389,12 @@ def test_greenlets(tree, kind, flush):
     """Whichever greenlet is switched to, and however many are in the middle of something when counts are written."""
     package = kind.partition(",")[0]
     pytest.importorskip(package)
-    environment = {}
     path = os.path.dirname(os.path.dirname(sys.modules[package].__file__))
-    environment["PYTHONPATH"] = os.pathsep.join([tree.environment()["PYTHONPATH"], path])
-    tree.run(KINDS_OF_GREENLETS[kind], flush=flush, **environment)
+    search = os.pathsep.join([tree.environment()["PYTHONPATH"], path])
+    tree.run(KINDS_OF_GREENLETS[kind], flush=flush, PYTHONPATH=search)
 
-    assert tree.lines()[7] == 1010  # the call that stands between two switches
-    assert tree.calls("call") == 1010
-    assert tree.lines()[8] == 1010
+    # 20 times ten turns, and once seven, of which the last one does not get to its end.
+    expected = {4: 20 * 11 + 7, 5: 207, 6: 20 * 6 + 4, 7: 20 * 4 + 3, 8: 1, 10: 20 * 4 + 2, 11: 206, 13: 206 + 124}
+    lines = tree.lines()
+    assert {line: lines[line] for line in expected} == expected
+    assert tree.calls("call") == expected[13]
