@@ -65,15 +65,19 @@ else:
     bytecode = _Isolated()
 
 
-#: The thread that imports the copy now: nothing of that is the program's.
-loading: int | None = None
+_loading: int | None = None  # the thread that imports the copy now
 _is_loaded = False
+
+
+def is_loading() -> bool:
+    """Return whether this thread imports the copy now: nothing of that is the program's."""
+    return _loading is not None and _loading == get_ident()
 
 
 def load() -> None:
     """Import the copy, unless that was done."""
-    global loading, _is_loaded
-    if _is_loaded or loading == get_ident():
+    global _loading, _is_loaded
+    if _is_loaded or is_loading():
         return
     acquire_lock()  # the one that others need to begin an import
     try:
@@ -85,12 +89,12 @@ def load() -> None:
             acquire_lock()
         if _done():
             return
-        loading = get_ident()
+        _loading = get_ident()
         module = import_isolated("bytecode")
         vars(bytecode).update({key: value for key, value in vars(module).items() if not key.startswith("__")})
         _is_loaded = True
     finally:
-        loading = None
+        _loading = None
         release_lock()
 
 

@@ -347,7 +347,8 @@ class _Measurement:
         if self.trace is None:
             return
         _going_on.append(self.session.placement)
-        adopt_functions(self._choose)
+        # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
+        adopt_functions(self._choose, lazily=not self.trace._selects(os.__file__))
         importer.install(self)
         if self.caller is None:
             self.window = Window(self.session)

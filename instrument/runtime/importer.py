@@ -23,6 +23,7 @@ from importlib import _bootstrap, _bootstrap_external
 from sys import _getframe, flags  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
+from instrument.isolation import is_loading
 from instrument.runtime.sources import look_at, stamp_of
 
 TYPE_CHECKING = False
@@ -121,8 +122,9 @@ def _is_of_importlib(function: object) -> bool:
 def got_code(awaited: Import) -> CodeType:
     """Return the code of the module that is *awaited*, instrumented. Bytecode that is known is not even read."""
     code = None
-    if len(_instrumenters) == 1:
-        code = _instrumenters[0].imported(awaited)
+    instrumenters = () if is_loading() else _instrumenters
+    if len(instrumenters) == 1:
+        code = instrumenters[0].imported(awaited)
     if code is None:
         thread = get_ident()
         _awaited[thread] = awaited
@@ -133,7 +135,7 @@ def got_code(awaited: Import) -> CodeType:
     if code is None:
         name = awaited.namespace["__name__"]
         raise ImportError(f"cannot load module {name!r} when get_code() returns None")
-    for instrumenter in _instrumenters:
+    for instrumenter in instrumenters:
         code = instrumenter.instrument(code, awaited.namespace, awaited)
     return code
 
@@ -147,7 +149,7 @@ def exec_module(self, module):  # type: ignore[no-untyped-def]
 def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):  # type: ignore[no-untyped-def]
     """Return the code object in the bytecode *data*, or what was made of it before."""
     awaited = _awaited.pop(get_ident(), None)
-    if awaited is not None and source_path is not None and len(_instrumenters) == 1:
+    if awaited is not None and source_path is not None and len(_instrumenters) == 1 and not is_loading():
         awaited.was_read(data, bytecode_path, source_path)
         code = _instrumenters[0].imported(awaited)
         if code is not None:
@@ -213,7 +215,7 @@ def prepare(function: object, source: object, namespace: object) -> object:
     Without a namespace (None, or *function* in its place) it is that of the caller. What does not compile is left
     alone: executing it will say so.
     """
-    if not _instrumenters:
+    if not _instrumenters or is_loading():
         return source
     if function is FunctionType:
         mode = ""

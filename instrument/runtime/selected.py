@@ -7,10 +7,8 @@ selects, only code that may hand over code of others is rewritten, to do that.
 
 from __future__ import annotations
 
-from _thread import get_ident
 from time import time
 
-from instrument import isolation
 from instrument.flow import placement
 from instrument.runtime import importer, sources
 from instrument.runtime.session import Session, adopt_functions, hands_over, is_live, live_group, pristine, session
@@ -77,8 +75,6 @@ class Selected:
 
     def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
         """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
-        if isolation.loading is not None and isolation.loading == get_ident():
-            return code
         file = dict.get(namespace, "__file__")
         name = dict.get(namespace, "__name__")
         if self.selects(name, file, code.co_filename):
@@ -99,8 +95,6 @@ class Selected:
 
     def imported(self, awaited: Import) -> CodeType | None:
         """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
-        if isolation.loading is not None and isolation.loading == get_ident():
-            return None
         file = dict.get(awaited.namespace, "__file__")
         if not isinstance(file, str) or not self.selects(dict.get(awaited.namespace, "__name__"), file, awaited.path):
             return None

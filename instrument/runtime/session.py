@@ -150,11 +150,11 @@ class Session:
         if plain is None:
             return code
         tree = tree_of(plain)
+        originals = None if self.placement in placement.PLACEMENTS else tree  # functions are to get them back
         if awaited.bytecode is not None:
             known = self.kept_module(awaited)
             if known is not None:
-                return self._unseal(known, file, awaited.origin)
-        originals = None if self.placement in placement.PLACEMENTS else tree
+                return self._unseal(known, file, awaited.origin, originals)
         return self._link(*self._known_module(tree, awaited), file, originals, awaited.origin)[1][-1]
 
     def keep_module(self, code: CodeType, awaited: Import) -> tuple[bool, str]:
@@ -172,7 +172,7 @@ class Session:
 
     def _known_module(self, tree: list[CodeType], awaited: Import) -> Known:
         batch, shelf = Batch(self.cache()), tree[-1].co_filename
-        whole = self.placement in placement.PLACEMENTS and awaited.bytecode is not None
+        whole = self.placement not in placement.CALLING and awaited.bytecode is not None
         known = batch.get(tree, shelf)
         if known is None:
             known = self._rewritten(tree)
@@ -193,7 +193,7 @@ class Session:
         """Return what the bytecode that is *awaited* was rewritten to, if the cache has it: known by what it is if it
         was read, else by its file.
         """
-        if self.placement not in placement.PLACEMENTS:
+        if self.placement in placement.CALLING:
             return None
         if awaited.bytecode is None:
             awaited.look_ahead()
@@ -290,10 +290,13 @@ class Session:
         self._add(group)
         return group, codes
 
-    def _unseal(self, module: Module, file: str | None, origin: Origin) -> CodeType:
+    def _unseal(
+        self, module: Module, file: str | None, origin: Origin, originals: list[CodeType] | None = None
+    ) -> CodeType:
         """Return the live code of *module*, as the cache keeps it."""
         sealed, outline, packed = module
         group = Group(next(self._numbers), file, outline, packed)
+        group.originals = originals
         group.origin = origin
         with MadeToLast():
             counters = make_counters(group.starts[-1])
