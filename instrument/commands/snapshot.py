@@ -73,8 +73,8 @@ def wait(processes: list[Running], seconds: float) -> None:
                 process.give_up()
                 doing = "is still writing" if state == ANSWERING else "does not answer"
                 raise RequestError(
-                    f"process {process.pid} {doing} after {seconds:g} s: is it recorded, is "
-                    f"{os.path.dirname(process.place)!r} where it writes to, and is INSTRUMENT_FLUSH not 0?"
+                    f"process {process.pid} {doing} after {seconds:g} s: is it recorded, and is "
+                    f"{os.path.dirname(process.place)!r} where it writes to?"
                 )
             sleep(0.02)
 

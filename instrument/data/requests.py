@@ -2,8 +2,7 @@
 
 A directory of data and the number of a process come in; answers go out. Whoever asks makes a file named after the
 process, `<host>-<pid>.flush`. The process looks for it about once a second (`runtime.recorder`), renames it to
-`….flushing`, writes, and removes it; if it could not write, it leaves it as `….failed`. With INSTRUMENT_FLUSH=0 a
-process does nothing in the background, and so does not answer.
+`….flushing`, writes, and removes it; if it could not write, it leaves it as `….failed`.
 """
 
 from __future__ import annotations

@@ -41,13 +41,10 @@ class Order:
 
 
 class Background:
-    """The thread. *look* says after how many seconds it is to be called again; with *lasts* false the thread ends when
-    all orders are done.
-    """
+    """The thread. *look* says after how many seconds it is to be called again."""
 
-    def __init__(self, look: Callable[[], float], lasts: bool) -> None:
+    def __init__(self, look: Callable[[], float]) -> None:
         self._look = look
-        self._lasts = lasts
         #: Moves on as work does.
         self.beat = 0
         #: Whether work should be left as it is as soon as possible, and go on later: a fork waits.
@@ -73,7 +70,7 @@ class Background:
     def start(self) -> None:
         """Let the thread begin, unless it has."""
         self._is_wanted = True
-        if self._lasts and not self._is_alive:
+        if not self._is_alive:
             self._ensure()
 
     def ask(self, action: Callable[[], bool]) -> Order:
@@ -154,8 +151,6 @@ class Background:
         try:
             while not self._is_over:
                 self._work()
-                if not self._lasts and not self._orders:
-                    break
                 self._wake.acquire(True, seconds)
                 if not self._is_over:
                     seconds = self._look()
@@ -222,7 +217,7 @@ class Background:
 
     def resume(self) -> None:
         """Let the thread begin again after a fork."""
-        if (self._is_wanted and self._lasts) or self._orders:
+        if self._is_wanted or self._orders:
             self._ensure()
             self._call()
 

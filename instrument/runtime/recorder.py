@@ -51,6 +51,7 @@ _REST = 0.0001
 _N_WRITTEN = 512
 #: Seconds after which we look, at the latest, whether somebody asks for what was counted.
 _LOOK = 1.0
+_NEVER = float("inf")
 
 
 class Recorder:
@@ -61,7 +62,7 @@ class Recorder:
         self.scope = Scope(settings.scope)
         self._selected = selected()
         self._session = self._selected.session
-        self._background = Background(self._look, settings.flush > 0)
+        self._background = Background(self._look)
         self._begin()
         self._selected.on_live = self._background.start
         session(placement.NOTHING).lasts = True
@@ -77,7 +78,7 @@ class Recorder:
         self._writer = Writer(self.settings.directory, ProcessInfo.current())
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
-        self._next = monotonic() + self.settings.flush
+        self._next = self._due()
         self._turn = perf_counter()
         self._is_pressed = self._is_reading = self._puts_off = False
         self._request = requests.place_of(self._writer.path)
@@ -153,6 +154,10 @@ class Recorder:
 
     # In the background
 
+    def _due(self) -> float:
+        """Return when the next flush is due."""
+        return monotonic() + self.settings.flush if self.settings.flush else _NEVER
+
     def _look(self) -> float:
         """Do what is due; return after how many seconds to look again."""
         process.look()
@@ -199,7 +204,7 @@ class Recorder:
         except Exception as error:
             self._complain(error)
             complete = True
-        self._next = monotonic() + self.settings.flush
+        self._next = self._due()
         return complete
 
     def _take(self) -> bool:

@@ -28,10 +28,10 @@ def tree(tmp_path):
     return Tree(tmp_path)
 
 
-@pytest.fixture
-def busy(tree):
-    """Yield a process that calls `hot` until it ends."""
-    process = tree.start(BUSY, flush=100)
+@pytest.fixture(params=[0, 100])
+def busy(tree, request):
+    """Yield a process that calls `hot` until it ends, and writes nothing unless it is asked."""
+    process = tree.start(BUSY, flush=request.param)
     process.stdout.readline()
     yield process
     (tree.folder / "stop").touch()

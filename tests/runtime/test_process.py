@@ -100,7 +100,8 @@ def test_wakeup_descriptor_of_the_program(tree):
     assert output == "-1\nTrue True -1\n"
 
 
-def test_signal_that_comes_as_the_main_thread_goes_to_sleep(tree):
+@pytest.mark.parametrize("flush", [0, 0.05])
+def test_signal_that_comes_as_the_main_thread_goes_to_sleep(tree, flush):
     """However a signal falls between two instructions and a wait in the system, the process ends at once."""
     tree.run(
         """
@@ -117,5 +118,23 @@ def test_signal_that_comes_as_the_main_thread_goes_to_sleep(tree):
             os.close(r)
             os.close(w)
         """,
-        flush=0.05,
+        flush=flush,
     )
+
+
+@pytest.mark.parametrize("flush", [0, 0.05])
+def test_signal_that_another_thread_receives(tree, flush):
+    """The main thread waits in the system and is not woken up: so it is by us, and the counts are saved."""
+    source = """
+        import signal, threading, time
+        def go():
+            time.sleep(0.1)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            time.sleep(60)
+        threading.Thread(target=go, daemon=True).start()
+        time.sleep(60)
+    """
+    tree.run(source, flush=flush, status=-signal.SIGTERM)
+
+    assert tree.ends() == ["SIGTERM"]
+    assert tree.lines()[5] == 1
