@@ -11,8 +11,9 @@ so that its status is what it would have been.
 Handlers run in the main thread, between two instructions. A signal that comes just before that thread begins to wait in
 the system is noted, and handled when it stops waiting, which may be never; the default would have ended the process at
 once. So the interpreter is told to write signals to a pipe (`set_wakeup_fd`, as long as the program does not), and who
-looks there (`look`) wakes the main thread up by the same signal. The pipe has high numbers: where a daemon closes all
-the files it has inherited, no other file soon takes their places.
+looks there (`look`) wakes the main thread up by the same signal. If that thread does not come back from a call into C
+all the same, the process is ended without it. The pipe has high numbers: where a daemon closes all the files it has
+inherited, no other file soon takes their places.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import atexit
 import os
 import sys
 from _thread import get_ident
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,6 +127,7 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    _due.clear()  # what the parent is to handle
     if _pipe:  # the parent's
         _main[:] = [get_ident()]
         _listen_no_more()
@@ -208,7 +211,9 @@ def _get_handler(signalnum, /):  # type: ignore[no-untyped-def]
 _pipe: list[int] = []
 _main: list[int] = []
 _ending: list[int] = []
-_due: set[int] = set()
+_due: dict[int, float] = {}  # since when
+#: So many seconds the main thread has to handle a signal.
+_PATIENCE = 2.0
 _set_fd = getattr(_signal, "set_wakeup_fd", None)
 _wake = getattr(_signal, "pthread_kill", None)
 _HIGHEST = 1024
@@ -267,22 +272,45 @@ def _is_ours(end: int, identity: int) -> bool:
         return False
 
 
-def look() -> None:
-    """Wake up the main thread if there is a signal that it should have handled."""
+def look() -> int | None:
+    """Wake up the main thread if there is a signal that it should have handled; return one that it does not."""
     if not _pipe or not _is_ours(_pipe[0], _pipe[2]):
-        return
+        return None
+    now = monotonic()
     try:
-        _due.update(number for number in _system.read(_pipe[0], 4096) if number in _NAMES)
+        for number in _system.read(_pipe[0], 4096):
+            if number in _NAMES:
+                _due.setdefault(number, now)
     except OSError:  # there is nothing
         pass
-    for number in list(_due):
+    for number, since in list(_due.items()):
         if number in _ending or _get(number) is not _end:
-            _due.discard(number)
-        else:
-            try:
-                _wake(_main[0], number)  # type: ignore[misc]
-            except OSError:  # it has ended
-                _due.discard(number)
+            del _due[number]
+            continue
+        if now - since > _PATIENCE:
+            return number
+        try:
+            _wake(_main[0], number)  # type: ignore[misc]
+        except OSError:  # it has ended
+            del _due[number]
+    return None
+
+
+def name_of(number: int) -> str:
+    """Return how a process ends by the signal *number*."""
+    return _NAMES[number]
+
+
+def end(number: int) -> None:
+    """End the process as the default of the signal *number* does. To be called from any thread, if it can be done."""
+    _due.pop(number, None)
+    try:
+        import ctypes
+
+        ctypes.pythonapi.PyOS_setsig(number, None)  # `signal.signal` is for the main thread
+    except Exception:  # an interpreter without: when the main thread comes back, it ends the process
+        return
+    _kill(_getpid(), number)
 
 
 def _set_wakeup_fd(fd, /, *, warn_on_full_buffer=True):  # type: ignore[no-untyped-def]

@@ -160,7 +160,12 @@ class Recorder:
 
     def _look(self) -> float:
         """Do what is due; return after how many seconds to look again."""
-        process.look()
+        overdue = process.look()
+        if overdue is not None:
+            self._is_pressed = True
+            self._flush(process.name_of(overdue))
+            process.end(overdue)
+            self._is_pressed = False
         if requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)

@@ -122,6 +122,26 @@ def test_signal_that_comes_as_the_main_thread_goes_to_sleep(tree, flush):
     )
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a lock of the system, as it is laid out there")
+@pytest.mark.parametrize("flush", [0, 0.05])
+def test_signal_that_the_main_thread_never_handles(tree, flush):
+    """A process whose main thread does not come back from a call into C ends by the signal all the same."""
+    source = """
+        import ctypes, os, signal, time
+        if not os.fork():
+            time.sleep(0.3)
+            os.kill(os.getppid(), signal.SIGTERM)
+            os._exit(0)
+        lock = ctypes.create_string_buffer(128)
+        for _ in range(2):
+            ctypes.CDLL(None).pthread_mutex_lock(lock)
+    """
+    tree.run(source, status=-signal.SIGTERM, flush=flush)
+
+    assert sorted(tree.ends()) == ["SIGTERM", "_exit"]
+    assert tree.lines()[9] == 2
+
+
 @pytest.mark.parametrize("flush", [0, 0.05])
 def test_signal_that_another_thread_receives(tree, flush):
     """The main thread waits in the system and is not woken up: so it is by us, and the counts are saved."""
