@@ -25,6 +25,8 @@ import sys
 from _thread import get_ident
 from time import monotonic
 
+from instrument.isolation import import_isolated
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -305,8 +307,7 @@ def end(number: int) -> None:
     """End the process as the default of the signal *number* does. To be called from any thread, if it can be done."""
     _due.pop(number, None)
     try:
-        import ctypes
-
+        ctypes: Any = import_isolated("ctypes")
         ctypes.pythonapi.PyOS_setsig(number, None)  # `signal.signal` is for the main thread
     except Exception:  # an interpreter without: when the main thread comes back, it ends the process
         return

@@ -1,0 +1,64 @@
+"""What rewriting needs is imported out of the program's sight, and none of the program's modules for it."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from recorded import ROOT, Tree
+
+# Names of what our copy consists of, of which the interpreter itself imports none before a program begins.
+NAMES = ("bytecode", "dataclasses", "dis", "inspect", "keyword", "opcode", "token", "tokenize", "typing", "weakref")
+
+
+def shadow(folder, names):
+    """Put modules into *folder* that say when they are executed."""
+    for name in names:
+        (folder / f"{name}.py").write_text("print('executed', __name__)\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_modules_of_the_program(tmp_path, name):
+    """A recorded program may have a module of any name; what must be rewritten in its midst is."""
+    tree = Tree(tmp_path)
+    source = "import helper\nfor n in range(3):\n    helper.half(n)\n"
+    cache = {"INSTRUMENT_CACHE": str(tmp_path / "cache")}
+    helper = tmp_path / "helper.py"
+    helper.write_text("def half(n):\n    return n // 2\n", encoding="utf-8")
+    assert tree.run(source, **cache) == ("", "")
+    shadow(tmp_path, [name])
+    helper.write_text("def half(n):\n    more = n\n    return more // 2\n", encoding="utf-8")
+
+    assert tree.run(source, **cache) == ("", "")  # the program is in the cache, so all is loaded for the helper
+    assert tree.lines("helper.py")[3] == 3
+    assert tree.lines() == {1: 2, 2: 8, 3: 6}
+
+
+@pytest.mark.parametrize("ignore", [(), (os.path.dirname(os.__file__),)])
+def test_modules_beside_a_traced_command(tmp_path, ignore):
+    """With nothing in the cache, what is loaded for a measurement is not taken from where the command looks first."""
+    shadow(tmp_path, ["bytecode"])
+    (tmp_path / "helper.py").write_text("def half(n):\n    return n // 2\n", encoding="utf-8")
+    source = f"""
+        import sys
+        from instrument import Trace
+        tracer = Trace(count=1, trace=0, ignoredirs={ignore!r})
+        tracer.run("import helper; helper.half(4)")
+        counts = tracer.results().counts
+        print(sorted((line, n) for (file, line), n in counts.items() if file == helper.__file__))
+        print(len(sys.meta_path) == n_finders, "bytecode" in sys.modules)
+        import bytecode
+    """
+    source = textwrap.dedent(source).replace("import sys\n", "import sys\nn_finders = len(sys.meta_path)\n")
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "INSTRUMENT_CACHE": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout == "[(1, 1), (2, 1)]\nTrue False\nexecuted bytecode\n"
