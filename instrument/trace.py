@@ -31,7 +31,7 @@ from instrument.flow import placement as placements
 from instrument.report import text
 from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
-from instrument.runtime import importer
+from instrument.runtime import importer, readers
 from instrument.runtime.selection import Ignore, module_name
 from instrument.runtime.session import Session, Window, adopt_functions, hands_over, pristine, session
 
@@ -350,6 +350,7 @@ class _Measurement:
         # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
         adopt_functions(self._choose, lazily=not self.trace._selects(os.__file__))
         importer.install(self)
+        readers.watch()
         if self.caller is None:
             self.window = Window(self.session)
             self.trace._windows.append(self.window)

@@ -29,6 +29,7 @@ from instrument.runtime.sources import look_at, stamp_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any, Protocol
 
     from instrument.runtime.sources import Stamp
@@ -56,6 +57,8 @@ _original = _loader.exec_module
 _compile_original = _bootstrap_external._compile_bytecode  # type: ignore[attr-defined]
 _instrumenters: list[Instrumenter] = []
 _at_end: list[Instrumenter] = []
+#: Called with each module that was imported while something is measured.
+on_executed: list[Callable[[ModuleType], None]] = []
 #: Modules whose code is being got, by thread.
 _awaited: dict[int, Import] = {}
 
@@ -144,6 +147,8 @@ def exec_module(self, module):  # type: ignore[no-untyped-def]
     """Execute the module."""
     code = got_code(Import(module.__dict__, partial(self.get_code, module.__name__), self))
     _call_with_frames_removed(exec, code, module.__dict__)
+    for tell in on_executed:
+        tell(module)
 
 
 def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):  # type: ignore[no-untyped-def]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import time
 
 from instrument.flow import placement
-from instrument.runtime import importer, sources
+from instrument.runtime import importer, readers, sources
 from instrument.runtime.session import Session, adopt_functions, hands_over, is_live, live_group, pristine, session
 
 TYPE_CHECKING = False
@@ -47,6 +47,7 @@ class Selected:
         adopt_functions(self._choose, self._note, lazily)
         if len(self.scopes) == 1:
             importer.install(self, at_end=True)
+            readers.watch()
 
     def end(self, scope: Selects) -> None:
         """Undo one `begin` of *scope*. What is live stays so, and costs next to nothing."""

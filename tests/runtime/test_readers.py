@@ -1,0 +1,127 @@
+"""Libraries that translate bytecode see what they would see without us."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from recorded import ROOT, Tree
+
+# The entrances of numba and pony, as far as they matter here.
+NUMBA = """\
+def get_code_object(obj):
+    "Shamelessly borrowed from llpython"
+    return getattr(obj, '__code__', getattr(obj, 'func_code', None))
+class FunctionIdentity:
+    def __init__(self, pyfunc):
+        self.code = get_code_object(pyfunc)
+"""
+PONY = """\
+class Decompiler:
+    def __init__(self, code, start=0, end=None):
+        self.code = code
+        self.end = end or len(code.co_code)
+"""
+PROGRAM = """\
+from numba.core import bytecode
+from pony.orm.decompiling import Decompiler
+def f(items):
+    total = 0
+    for item in items:
+        if item % 3:
+            total += item
+    return total
+def plain():
+    with open(__file__) as file:
+        code = compile(file.read(), __file__, "exec")
+    return [inner for inner in code.co_consts if hasattr(inner, "co_name") and inner.co_name == "f"][0]
+def main():
+    print(f.__code__ == plain(), f(range(10)))
+    print(bytecode.FunctionIdentity(f).code == plain(), bytecode.get_code_object(3))
+    print(bytecode.get_code_object.__module__, bytecode.get_code_object.__doc__)
+    made = Decompiler(f.__code__, end=7)
+    print(made.code == plain(), made.end, Decompiler(plain()).code == plain())
+if __name__ == "__main__":
+    main()
+"""
+SAID = "False 27\nTrue None\nnumba.core.bytecode Shamelessly borrowed from llpython\nTrue 7 True\n"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name, source in (("numba/core/bytecode", NUMBA), ("pony/orm/decompiling", PONY)):
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(parents=True)
+        for folder in (path.parent, path.parent.parent):
+            (folder / "__init__.py").touch()
+        path.write_text(source, encoding="utf-8")
+    return Tree(tmp_path)
+
+
+def test_recorded(tree):
+    assert tree.run(PROGRAM) == (SAID, "")
+    assert tree.lines()[6] == 10
+
+
+@pytest.mark.parametrize("before", ["", "import numba.core.bytecode, pony.orm.decompiling"])
+def test_traced(tree, before):
+    """A measurement changes readers that are there, too; what it made live is theirs to read after it has ended."""
+    tree.write(PROGRAM)
+    source = f"""
+        {before}
+        import instrument
+        tracer = instrument.Trace(count=1, trace=0)
+        tracer.run("import program; program.main()")
+        print([n for (file, line), n in tracer.results().counts.items() if file == program.__file__ and line == 6])
+        program.main()
+        tracer.run("program.main()")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)],
+        cwd=tree.folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tree.folder)])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout == f"{SAID}[10]\n{SAID}{SAID}"
+
+
+# What these do for a program, with the real ones, which are not installed for our tests.
+REAL = {
+    "numba": """\
+from numba import njit
+@njit
+def f(n):
+    total = 0
+    for one in range(n):
+        if one % 3:
+            total += one
+    return total
+print(f(10))
+""",
+    "pony": """\
+from pony.orm import *
+database = Database()
+class Person(database.Entity):
+    age = Required(int)
+database.bind(provider="sqlite", filename=":memory:")
+database.generate_mapping(create_tables=True)
+with db_session:
+    for age in (10, 27, 40): Person(age=age)
+    print(*select(one.age for one in Person if one.age > 20 and one.age < 30))
+""",
+}
+
+
+@pytest.mark.parametrize("package", REAL)
+def test_real(tmp_path, package):
+    pytest.importorskip(package)
+    tree = Tree(tmp_path)
+    path = os.path.dirname(os.path.dirname(sys.modules[package].__file__))
+    output, _ = tree.run(REAL[package], PYTHONPATH=os.pathsep.join([tree.environment()["PYTHONPATH"], path]))
+
+    assert output == "27\n"
