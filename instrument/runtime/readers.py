@@ -1,11 +1,14 @@
-"""Libraries that read the bytecode of the program's functions to translate it: they get what it was before.
+"""Libraries that read the bytecode of the program's functions: they get what it was before it was made live.
 
 A module that was just imported comes in; if it is one that reads bytecode, it goes on getting code as the program wrote
-it, for as long as the process runs. What such libraries translate does not run as Python code, and no line of it is
-counted, neither by us nor by `trace`; but they know no probes, and fail where they find one.
+it, for as long as the process runs. Some translate it, and know no probes; some send it to processes that may be
+without this package; some compare it with what they have compiled themselves.
 
 - numba translates a function to machine code (numba/core/bytecode.py: FunctionIdentity.from_function);
-- pony translates a generator expression or a lambda to SQL (pony/orm/decompiling.py: decompile).
+- pony translates a generator expression or a lambda to SQL (pony/orm/decompiling.py: decompile);
+- cloudpickle, which joblib, ray and pyspark have copies of, and dill pickle functions by value (_code_reduce,
+  save_code): so what they write is what they would write without us, and its hash is the same each time;
+- hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key).
 """
 
 from __future__ import annotations
@@ -22,55 +25,87 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    Change = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 
 def watch() -> None:
     """Adapt the readers that have been imported, and from now on those that will be."""
     if adapt not in importer.on_executed:
         importer.on_executed.append(adapt)
-    for name in _READERS:
-        if name in sys.modules:
-            adapt(sys.modules[name])
+    for name, module in list(sys.modules.items()):
+        if _entrances(name):
+            adapt(module)
 
 
 def adapt(module: ModuleType) -> None:
     """Let *module* get code as it was before it was made live, if it reads bytecode and has not been adapted."""
-    if module.__name__ not in _READERS:
-        return
-    name, change = _READERS[module.__name__]
-    owner: Any = module
-    *path, name = name.split(".")
-    for part in path:
-        owner = getattr(owner, part, None)
-    function = getattr(owner, name, None)
-    if type(function) is FunctionType and function not in _adapted:
-        ours = change(function)
+    for path, change, registry in _entrances(module.__name__):
+        *outer, name = path.split(".")
+        owner = _found(module, outer)
+        function = getattr(owner, name, None)
+        if type(function) is not FunctionType or function in _adapted:
+            continue
+        ours: Any = change(function)
         ours.__name__, ours.__qualname__, ours.__doc__ = function.__name__, function.__qualname__, function.__doc__
         ours.__module__ = function.__module__
-        setattr(owner, name, ours)
         _adapted.append(ours)
+        setattr(owner, name, ours)
+        registered = _found(module, registry.split(".")) if registry else None
+        if isinstance(registered, dict) and registered.get(CodeType) is function:
+            registered[CodeType] = ours
 
 
-def _original(code: Any) -> Any:
-    return pristine(code) if type(code) is CodeType else code
+def _found(owner: Any, path: list[str]) -> Any:
+    for name in path:
+        owner = getattr(owner, name, None)
+    return owner
 
 
-def _returning_originals(function: Callable[..., Any]) -> FunctionType:
+def _original(thing: Any) -> Any:
+    """Return what code or a function would be without us; *thing* itself if it is neither."""
+    if type(thing) is CodeType:
+        return pristine(thing)
+    if type(thing) is FunctionType and (code := pristine(thing.__code__)) is not thing.__code__:
+        made = FunctionType(code, thing.__globals__, thing.__name__, thing.__defaults__, thing.__closure__)
+        made.__kwdefaults__ = thing.__kwdefaults__
+        return made
+    return thing
+
+
+def _returning_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     def adapted(*args: Any, **kwargs: Any) -> Any:
         return _original(function(*args, **kwargs))
 
-    return adapted  # type: ignore[return-value]
+    return adapted
 
 
-def _taking_originals(function: Callable[..., Any]) -> FunctionType:
-    def adapted(self: Any, code: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, _original(code), *args, **kwargs)
+def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    def adapted(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(_original, args), **kwargs)
 
-    return adapted  # type: ignore[return-value]
+    return adapted
 
 
-#: By name of the module: what it gets code by, and how that is changed.
-_READERS = {
-    "numba.core.bytecode": ("get_code_object", _returning_originals),
-    "pony.orm.decompiling": ("Decompiler.__init__", _taking_originals),
+def _saving_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    def adapted(pickler: Any, code: Any) -> Any:
+        original = _original(code)
+        # As another object, which may have been written before.
+        return function(pickler, code) if original is code else pickler.save(original)
+
+    return adapted
+
+
+#: By name of the module: by what it gets code, how that is changed, and where that is also registered.
+_READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
+    "numba.core.bytecode": (("get_code_object", _returning_originals, ""),),
+    "pony.orm.decompiling": (("Decompiler.__init__", _taking_originals, ""),),
+    "dill._dill": (("save_code", _saving_originals, "Pickler.dispatch"),),
+    "hypothesis.internal.lambda_sources": (("_function_key", _taking_originals, ""),),
+    "hypothesis.internal.reflection": (("is_identity_function", _taking_originals, ""),),
 }
+_CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (("_code_reduce", _taking_originals, "Pickler._dispatch_table"),)
 _adapted: list[object] = []
+
+
+def _entrances(name: str) -> tuple[tuple[str, Change, str], ...]:
+    return _CLOUDPICKLE if name.endswith(".cloudpickle") else _READERS.get(name, ())

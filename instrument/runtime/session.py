@@ -633,6 +633,7 @@ def pristine(code: CodeType) -> CodeType:
         originals = tree_of(made) if made is not None else []
         if len(originals) != len(group) or originals[index].co_qualname != group.details(index).name:
             return code
+        group.originals = originals
     found = originals[index]
     kept = {name: getattr(code, name) for name in _NAMES if getattr(code, name) != getattr(found, name)}
     return found.replace(**kept) if kept else found

@@ -1,4 +1,4 @@
-"""Libraries that translate bytecode see what they would see without us."""
+"""Libraries that read bytecode see what they would see without us."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import textwrap
 import pytest
 from recorded import ROOT, Tree
 
-# The entrances of numba and pony, as far as they matter here.
+# The entrances of these libraries, as far as they matter here.
 NUMBA = """\
 def get_code_object(obj):
     "Shamelessly borrowed from llpython"
@@ -23,7 +23,31 @@ class Decompiler:
         self.code = code
         self.end = end or len(code.co_code)
 """
+CLOUDPICKLE = """\
+import types
+def _code_reduce(obj):
+    return obj
+class Pickler:
+    _dispatch_table = {types.CodeType: _code_reduce}
+"""
+DILL = """\
+import types
+class Pickler:
+    dispatch = {}
+    def __init__(self):
+        self.memo, self.saved = {}, []
+    def save(self, obj):
+        if id(obj) not in self.memo:
+            Pickler.dispatch[type(obj)](self, obj)
+def save_code(pickler, obj):
+    assert id(obj) not in pickler.memo
+    pickler.memo[id(obj)] = obj
+    pickler.saved.append(obj)
+Pickler.dispatch[types.CodeType] = save_code
+"""
 PROGRAM = """\
+from dill import _dill as dill
+from joblib.externals.cloudpickle import cloudpickle
 from numba.core import bytecode
 from pony.orm.decompiling import Decompiler
 def f(items):
@@ -42,29 +66,40 @@ def main():
     print(bytecode.get_code_object.__module__, bytecode.get_code_object.__doc__)
     made = Decompiler(f.__code__, end=7)
     print(made.code == plain(), made.end, Decompiler(plain()).code == plain())
+    code = f.__code__
+    print(cloudpickle._code_reduce(code) == cloudpickle.Pickler._dispatch_table[type(code)](code) == plain())
+    pickler = dill.Pickler()
+    for one in (code, code, plain()): pickler.save(one)
+    print(pickler.saved == [plain(), plain()])
 if __name__ == "__main__":
     main()
 """
-SAID = "False 27\nTrue None\nnumba.core.bytecode Shamelessly borrowed from llpython\nTrue 7 True\n"
+SAID = "False 27\nTrue None\nnumba.core.bytecode Shamelessly borrowed from llpython\nTrue 7 True\nTrue\nTrue\n"
+FAKES = {
+    "numba/core/bytecode": NUMBA,
+    "pony/orm/decompiling": PONY,
+    "dill/_dill": DILL,
+    "joblib/externals/cloudpickle/cloudpickle": CLOUDPICKLE,
+}
 
 
 @pytest.fixture
 def tree(tmp_path):
-    for name, source in (("numba/core/bytecode", NUMBA), ("pony/orm/decompiling", PONY)):
+    for name, source in FAKES.items():
         path = tmp_path / f"{name}.py"
         path.parent.mkdir(parents=True)
-        for folder in (path.parent, path.parent.parent):
-            (folder / "__init__.py").touch()
+        for folder in path.relative_to(tmp_path).parents[:-1]:
+            (tmp_path / folder / "__init__.py").touch()
         path.write_text(source, encoding="utf-8")
     return Tree(tmp_path)
 
 
 def test_recorded(tree):
     assert tree.run(PROGRAM) == (SAID, "")
-    assert tree.lines()[6] == 10
+    assert tree.lines()[8] == 10
 
 
-@pytest.mark.parametrize("before", ["", "import numba.core.bytecode, pony.orm.decompiling"])
+@pytest.mark.parametrize("before", ["", f"import {', '.join(name.replace('/', '.') for name in FAKES)}"])
 def test_traced(tree, before):
     """A measurement changes readers that are there, too; what it made live is theirs to read after it has ended."""
     tree.write(PROGRAM)
@@ -73,7 +108,7 @@ def test_traced(tree, before):
         import instrument
         tracer = instrument.Trace(count=1, trace=0)
         tracer.run("import program; program.main()")
-        print([n for (file, line), n in tracer.results().counts.items() if file == program.__file__ and line == 6])
+        print([n for (file, line), n in tracer.results().counts.items() if file == program.__file__ and line == 8])
         program.main()
         tracer.run("program.main()")
     """
@@ -114,6 +149,19 @@ with db_session:
     for age in (10, 27, 40): Person(age=age)
     print(*select(one.age for one in Person if one.age > 20 and one.age < 30))
 """,
+    "cloudpickle": """\
+import cloudpickle, pickle
+def f(n):
+    return sum(one for one in range(n) if one % 3)
+data = cloudpickle.dumps(f)
+assert b"instrument" not in data
+print(pickle.loads(data)(10))
+""",
+    "hypothesis": """\
+from hypothesis import strategies
+made = strategies.integers().map(lambda n: n * 2).filter(lambda n: n > 27)
+print(made, strategies.lists(strategies.integers()).filter(lambda n: n).wrapped_strategy)
+""",
 }
 
 
@@ -122,6 +170,11 @@ def test_real(tmp_path, package):
     pytest.importorskip(package)
     tree = Tree(tmp_path)
     path = os.path.dirname(os.path.dirname(sys.modules[package].__file__))
+    tree.write(REAL[package])
+    plain = subprocess.run(
+        [sys.executable, str(tree.path)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
     output, _ = tree.run(REAL[package], PYTHONPATH=os.pathsep.join([tree.environment()["PYTHONPATH"], path]))
 
-    assert output == "27\n"
+    assert "27" in output
+    assert output == plain.stdout
