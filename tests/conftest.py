@@ -1,7 +1,12 @@
-"""Hypothesis profiles: "ci" is small and the same every time; HYPOTHESIS_PROFILE=long looks for something new."""
+"""Hypothesis profiles, and what keeps the tests of one module from what those of another have left behind.
+
+The profile "ci" is small and the same every time; HYPOTHESIS_PROFILE=long looks for something new.
+"""
 
 import os
+import sys
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # The phase that explains a failure would set a trace function of its own, in the middle of programs that are traced.
@@ -17,3 +22,13 @@ settings.register_profile(
 )
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _functions_as_they_were():
+    """Functions whose code was exchanged stay so; the next module's tests may be about the code of their own."""
+    yield
+    runtime = sys.modules.get("instrument.runtime.session")
+    for session in list(runtime._sessions.values()) if runtime else ():
+        if session.groups:
+            session.release_functions()

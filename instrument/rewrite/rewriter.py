@@ -13,7 +13,6 @@ more comfortable `bytecode.Bytecode` orders constants and names anew and costs t
 
 from __future__ import annotations
 
-from array import array
 from functools import partial
 from itertools import accumulate
 
@@ -95,7 +94,7 @@ class Unlinked:
         self.n_exits = len(plan.exits)
         self.inlinable = tuple(plan.inlinable)
         self.n_instructions = n_instructions
-        self.units = array("I", units)
+        self.units = tuple(units)
         self.instructions = tuple(instructions)
 
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import marshal
 import sys
 from _bisect import bisect_right
-from array import array
 from collections import defaultdict
 from copyreg import pickle
 from functools import partial
 from itertools import accumulate, repeat, starmap
 from os import urandom
+from struct import pack
 from types import CodeType
 
 from instrument.flow.conservation import Observation
@@ -118,6 +118,20 @@ def _unpickle(process: bytes, number: int) -> ExitRecords:
     return ExitRecords(_pickled[number] if process == _process and number >= 0 else None)
 
 
+# Numbers are packed by `struct`, and looked at in memory, and not by `array`: that makes itself known to the abstract
+# base classes of `collections` when it is imported, in lines that the program may have counted.
+
+
+def _packed(kind: str, values: Iterable[int]) -> bytes:
+    numbers = tuple(values)
+    return pack(f"{len(numbers)}{kind}", *numbers)
+
+
+def numbers_in(packed: bytes, kind: str = "I") -> memoryview[int]:
+    """Return the numbers that are *packed*."""
+    return memoryview(packed).cast(kind)  # type: ignore[call-overload, no-any-return]
+
+
 class Details:
     """All that reading needs to know of one code object: its Plan, and where its instructions are."""
 
@@ -127,7 +141,7 @@ class Details:
         self, plan: tuple[object, ...], units: bytes, places: tuple[int, ...], n_instructions: int, *names: str
     ) -> None:
         self.plan = Plan.unpack(plan)
-        self.units = array("I", units)
+        self.units = numbers_in(units)
         self.places = places
         self.n_instructions = n_instructions
         self.file_name, self.name = names
@@ -195,9 +209,9 @@ class Group:
         self.source: Source | None = None
         self._packed = packed
         self._known: dict[int, Details] = {}
-        self._first_lines = array("l", first_lines)
-        self.starts = array("I", starts)
-        self.keys = array("I", keys)
+        self._first_lines = numbers_in(first_lines, "l")
+        self.starts = numbers_in(starts)
+        self.keys = numbers_in(keys)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -279,9 +293,9 @@ def outline_of(flats: Sequence[Flat]) -> Outline:
     """Return where what of *flats* begins, as a Group needs it."""
     return (
         flats[-1][0].co_filename if is_refused(flats[-1]) else flats[-1][4][0],
-        array("l", (0 if is_refused(flat) else flat[4][3] for flat in flats)).tobytes(),
-        array("I", accumulate((_n_probes(flat) for flat in flats), initial=0)).tobytes(),
-        array("I", accumulate((_n_keys(flat) for flat in flats), initial=0)).tobytes(),
+        _packed("l", (0 if is_refused(flat) else flat[4][3] for flat in flats)),
+        _packed("I", accumulate((_n_probes(flat) for flat in flats), initial=0)),
+        _packed("I", accumulate((_n_keys(flat) for flat in flats), initial=0)),
     )
 
 
@@ -348,7 +362,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
         details.append(
             marshal.dumps(
                 (  # type: ignore[arg-type]
-                    *(made.plan.pack(), made.units.tobytes(), made.instructions, made.n_instructions),
+                    *(made.plan.pack(), _packed("I", made.units), made.instructions, made.n_instructions),
                     *(code.co_filename, code.co_qualname),
                 )
             )

@@ -18,12 +18,12 @@ it was 784 with all in the program; `marshal` needs 251 million for the plain co
 from __future__ import annotations
 
 import sys
-from array import array
 from itertools import chain
 from struct import pack
 from types import CodeType
 
 from instrument.rewrite.probes import WasInlined
+from instrument.runtime.counters import numbers_in
 
 _before = set(sys.modules)
 from _pickle import loads as _unpickle  # noqa: E402
@@ -95,7 +95,7 @@ class _Sealing:
     def sealed(self) -> Sealed:
         self._code(len(self._flats) - 1)
         program = b"".join(((_NEXT_BUFFER + _MEMOIZE + _POP) * self._n_first, *self._out, _STOP))
-        places = array("I", self._places).tobytes()
+        places = pack(f"{len(self._places)}I", *self._places)
         return program, places, tuple(self._inlinable), tuple(self._constants)
 
     def _get(self, number: int) -> None:
@@ -171,7 +171,7 @@ def unseal(sealed: Sealed, counters: Iterable[repeat[None]], first_key: int, *sh
     where exits are counted, by keys from *first_key* on.
     """
     program, places, inlinable, constants = sealed
-    keys = map(first_key.__add__, array("I", places))
+    keys = map(first_key.__add__, numbers_in(places))
     buffers = chain((CodeType, *shared), map(WasInlined, inlinable), constants, keys, counters)
     code: CodeType = _unpickle(program, buffers=buffers)
     return code
