@@ -89,8 +89,9 @@ def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
 def _saving_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     def adapted(pickler: Any, code: Any) -> Any:
         original = _original(code)
-        # As another object, which may have been written before.
-        return function(pickler, code) if original is code else pickler.save(original)
+        if id(original) in pickler.memo:  # it was written before, under its own name
+            return pickler.save(original)
+        return function(pickler, original)
 
     return adapted
 
@@ -100,10 +101,16 @@ _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
     "numba.core.bytecode": (("get_code_object", _returning_originals, ""),),
     "pony.orm.decompiling": (("Decompiler.__init__", _taking_originals, ""),),
     "dill._dill": (("save_code", _saving_originals, "Pickler.dispatch"),),
-    "hypothesis.internal.lambda_sources": (("_function_key", _taking_originals, ""),),
+    "hypothesis.internal.lambda_sources": (
+        ("_function_key", _taking_originals, ""),
+        ("_normalize_code", _taking_originals, ""),
+    ),
     "hypothesis.internal.reflection": (("is_identity_function", _taking_originals, ""),),
 }
-_CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (("_code_reduce", _taking_originals, "Pickler._dispatch_table"),)
+_CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (
+    ("_code_reduce", _taking_originals, "Pickler._dispatch_table"),
+    ("_extract_code_globals", _taking_originals, ""),
+)
 _adapted: list[object] = []
 
 
