@@ -38,6 +38,12 @@ def start() -> None:
         return
     _started.append(None)
     try:
+        theirs = _namesake()
+        if theirs:
+            _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
+            for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
+                del _modules[name]
+            return
         _start()
     except Exception as error:
         reason = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
@@ -53,6 +59,24 @@ def _is_a_command_of_ours() -> bool:
     if sys.argv[:1] == ["-m"]:
         return before[-1:] in (["instrument"], ["-minstrument"])
     return os.path.basename(sys.argv[0] if sys.argv else "") in ("instrument", "instrument.exe")
+
+
+def _namesake() -> str | None:
+    """Return what the program gets when it imports `instrument`, if that is not this package: we must not be there
+    first.
+    """
+    if sys.flags.safe_path:
+        return None
+    folder = sys.argv[0] if sys.argv else ""
+    if folder in ("", "-", "-c", "-m"):
+        folder = os.getcwd()
+    elif not os.path.isdir(folder):
+        folder = os.path.dirname(os.path.realpath(folder))
+    ours = os.path.dirname(__file__)
+    for theirs in (os.path.join(folder, "instrument", "__init__.py"), os.path.join(folder, "instrument.py")):
+        if os.path.isfile(theirs) and not os.path.samefile(os.path.dirname(theirs), ours):
+            return theirs
+    return None
 
 
 def _start() -> None:

@@ -343,6 +343,23 @@ def test_mistakes_are_said_and_the_program_runs(folder, environment, toml, words
 FILE = ROOT / "instrument" / "bootstrap" / "instrument.pth"
 
 
+@pytest.mark.parametrize("arguments", [["program.py"], ["-m", "program"], ["-c", "import program"], ["."]])
+@pytest.mark.parametrize("file", ["instrument.py", "instrument/__init__.py"])
+def test_a_program_may_have_a_module_of_our_name(folder, arguments, file):
+    """It gets its own, as without us; that nothing is counted is said."""
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text("print('mine', __name__)\n", encoding="utf-8")
+    for name in ("program.py", "__main__.py"):
+        (folder / name).write_text("import instrument, sys\nprint(instrument.__file__)\n", encoding="utf-8")
+
+    plain, measured = run(folder, arguments), run(folder, arguments, "1")
+
+    assert measured.out == plain.out
+    assert measured.out.startswith("mine instrument\n")
+    assert "called as this package is" in measured.err
+    assert not measured.counts
+
+
 def start_file(folder, *options, **environment):
     """Return the outcome of an interpreter that executes the start-up file as `site` does; what it imported is shown."""
     program = (
