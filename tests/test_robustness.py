@@ -9,6 +9,7 @@ import marshal
 import mmap
 import os
 import random
+import re
 import signal
 import struct
 import sys
@@ -147,6 +148,17 @@ def test_code_that_cannot_be_rewritten_is_returned_as_it_was():
         assert session.live_code(another, FILE) is another
     assert len(warned) == 1
     assert list(session.not_measured) == [FILE]
+
+
+def test_a_program_that_makes_errors_of_warnings_makes_none_of_ours(capfd, monkeypatch):
+    """It is said all the same."""
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+    code = compile("x = 1", FILE, "exec")
+    broken = code.replace(co_code=code.co_code[:-2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Session(placement.MINIMAL).live_code(broken, FILE) is broken
+    assert re.fullmatch(rf"InstrumentWarning: {FILE} is not measured: <module>: .+\n", capfd.readouterr().err)
 
 
 def measure(source, **names):

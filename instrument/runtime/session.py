@@ -225,7 +225,7 @@ class Session:
         if not probes.SUPPORTED and not self.not_measured:
             version = ".".join(map(str, sys.version_info[:2]))
             self.not_measured["<all>"] = f"this release does not know Python {version}"
-            warn(f"nothing is measured: this release does not know Python {version}", InstrumentWarning, 2)
+            _warn(f"nothing is measured: this release does not know Python {version}")
         return not probes.SUPPORTED
 
     def _plain(self, code: CodeType) -> CodeType | None:
@@ -344,7 +344,7 @@ class Session:
         first = file not in self.not_measured
         self.not_measured.setdefault(file, f"{name}: {why}")
         if first:
-            warn(f"{file} is not measured: {name}: {why}", InstrumentWarning, 2)
+            _warn(f"{file} is not measured: {name}: {why}")
 
     def _passed(self, group: Group, number: int, probe: int) -> None:
         # Whatever comes next may run code of the program: `sys._getframe` its audit hooks, for one.
@@ -414,6 +414,16 @@ class Session:
                     found[place] = found.get(place, 0) + 1
                 frame = frame.f_back
         return found
+
+
+def _warn(text: str) -> None:
+    try:
+        warn(text, InstrumentWarning, 3)
+    except InstrumentWarning:  # by a filter that makes errors of warnings: of the program's, which goes on
+        try:
+            sys.__stderr__.write(f"{InstrumentWarning.__name__}: {text}\n")  # type: ignore[union-attr]
+        except Exception:  # there is nowhere to say it
+            pass
 
 
 class _Event(partial):  # type: ignore[type-arg]
