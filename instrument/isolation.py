@@ -114,8 +114,8 @@ def import_isolated(name: str) -> object:
     outer, _loading = _loading, get_ident()
     sys.meta_path.insert(0, finder)
     try:
-        for module in before:
-            if module.partition(".")[0] in (*_FRESH, name):
+        for module, imported in before.items():
+            if module.partition(".")[0] in (*_FRESH, name) or _is_being_imported(imported):
                 del sys.modules[module]
         return __import__(name)
     finally:
@@ -128,6 +128,11 @@ def import_isolated(name: str) -> object:
                 if key not in before:
                     del sys.modules[key]
         sys.modules.update(before)
+
+
+def _is_being_imported(module: object) -> bool:
+    """Return whether *module* is half made: in the midst of that we may be."""
+    return bool(getattr(getattr(module, "__dict__", {}).get("__spec__"), "_initializing", False))
 
 
 if TYPE_CHECKING:

@@ -62,3 +62,13 @@ def test_modules_beside_a_traced_command(tmp_path, ignore):
 
     assert done.stderr == ""
     assert done.stdout == "[(1, 1), (2, 1)]\nTrue False\nexecuted bytecode\n"
+
+
+def test_in_the_midst_of_an_import(tmp_path):
+    """What is loaded may need modules that the program has only half imported: it gets copies of those, too."""
+    tree = Tree(tmp_path)
+    source = "import sys\nfor name in sys.argv[1:]:\n    __import__(name)\n"
+    cache = {"INSTRUMENT_CACHE": str(tmp_path / "cache")}
+    assert tree.run(source, **cache) == ("", "")
+    assert tree.run(source, "threading", "asyncio", "unittest", "typing", **cache) == ("", "")
+    assert tree.lines()[3] == 4
