@@ -29,7 +29,7 @@ STYLE = {
     "ctrace": ("#0072B2", "^"), "sysmon": ("#56B4E9", "v"), "slipcover": ("#009E73", "<"),
     "slipcover_branch": ("#00C090", ">"), "plain": ("#000000", "."),
 }
-TICKS = (1, 1.2, 1.5, 2, 3, 5, 10, 20, 50)
+TICKS = (1, 1.5, 2, 3, 5, 10, 20, 50)
 
 
 def show_workloads(axes, measurement, rows):
@@ -108,6 +108,8 @@ def draw(measurements, picture):
                            if record["name"] == name and record.get("growth")), {})
             if record:
                 show_growth(grid[row][column], measurement, record)
+            else:
+                grid[row][column].set_visible(False)
     handles = {label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels())}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=6, fontsize=7, frameon=False)
     figure.savefig(picture, dpi=150)
