@@ -13,6 +13,8 @@ from pathlib import Path
 import matplotlib as mpl
 
 mpl.use("Agg")
+mpl.rcParams["svg.fonttype"] = "none"  # text, not its outlines
+mpl.rcParams["svg.hashsalt"] = "peers"  # the same file for the same measurements
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter
