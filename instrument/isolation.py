@@ -115,7 +115,8 @@ def import_isolated(name: str) -> object:
     sys.meta_path.insert(0, finder)
     try:
         for module, imported in before.items():
-            if module.partition(".")[0] in (*_FRESH, name) or _is_being_imported(imported):
+            top = module.partition(".")[0] if type(module) is str else ""
+            if top in (*_FRESH, name) or _is_being_imported(imported):
                 del sys.modules[module]
         return __import__(name)
     finally:
@@ -131,8 +132,12 @@ def import_isolated(name: str) -> object:
 
 
 def _is_being_imported(module: object) -> bool:
-    """Return whether *module* is half made: in the midst of that we may be."""
-    return bool(getattr(getattr(module, "__dict__", {}).get("__spec__"), "_initializing", False))
+    """Return whether *module* is half made: in the midst of that we may be. One that is lazy stays so."""
+    try:
+        spec = object.__getattribute__(module, "__dict__").get("__spec__")
+        return bool(object.__getattribute__(spec, "_initializing"))
+    except AttributeError:  # whatever the program has put there
+        return False
 
 
 if TYPE_CHECKING:

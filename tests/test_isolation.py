@@ -72,3 +72,29 @@ def test_in_the_midst_of_an_import(tmp_path):
     assert tree.run(source, **cache) == ("", "")
     assert tree.run(source, "threading", "asyncio", "unittest", "typing", **cache) == ("", "")
     assert tree.lines()[3] == 4
+
+
+def test_odd_things_among_the_modules(tmp_path):
+    """Lazy modules stay so, and modules may have any name, or none."""
+    tree = Tree(tmp_path)
+    (tmp_path / "lazy.py").write_text("print('loaded')\n", encoding="utf-8")
+    (tmp_path / "nameless.py").write_text("del __name__, __spec__\n", encoding="utf-8")
+    (tmp_path / "numbered.py").write_text("__name__ = 3\n", encoding="utf-8")
+    helper = tmp_path / "helper.py"
+    source = """
+        import importlib.util, sys
+        spec = importlib.util.find_spec("lazy")
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        sys.modules["lazy"] = lazy = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(lazy)
+        sys.modules[3] = sys.modules["none"] = None
+        sys.modules["x.cloudpickle"] = sys.modules["int"] = 5
+        import nameless, numbered
+        import helper
+        print(helper.half(4))
+        del sys.modules[3]
+    """
+    for text in ("return n // 2", "more = n\n    return more // 2"):
+        helper.write_text(f"def half(n):\n    {text}\n", encoding="utf-8")
+        assert tree.run(source, INSTRUMENT_CACHE=str(tmp_path / "cache")) == ("2\n", "")
+    assert tree.lines("helper.py")[3] == 1

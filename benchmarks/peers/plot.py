@@ -13,8 +13,6 @@ from pathlib import Path
 import matplotlib as mpl
 
 mpl.use("Agg")
-mpl.rcParams["svg.fonttype"] = "none"  # text, not its outlines
-mpl.rcParams["svg.hashsalt"] = "peers"  # the same file for the same measurements
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter
@@ -91,6 +89,8 @@ def show_growth(axes, measurement, record):
 
 def draw(measurements, picture):
     """Write the *picture* of *measurements*, one column for each Python."""
+    # Text as text, and the same file for the same measurements.
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "peers"})
     rows = []
     for group in report.GROUPS:
         names = dict.fromkeys(record["name"] for measurement in measurements for record in measurement["workloads"]

@@ -14,7 +14,7 @@ without this package; some compare it with what they have compiled themselves.
 from __future__ import annotations
 
 import sys
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 
 from instrument.runtime import importer
 from instrument.runtime.session import pristine
@@ -22,7 +22,6 @@ from instrument.runtime.session import pristine
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
     from typing import Any
 
     Change = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -33,13 +32,13 @@ def watch() -> None:
     if adapt not in importer.on_executed:
         importer.on_executed.append(adapt)
     for name, module in list(sys.modules.items()):
-        if _entrances(name):
+        if _entrances(name) and isinstance(module, ModuleType):
             adapt(module)
 
 
 def adapt(module: ModuleType) -> None:
     """Let *module* get code as it was before it was made live, if it reads bytecode and has not been adapted."""
-    for path, change, registry in _entrances(module.__name__):
+    for path, change, registry in _entrances(module.__dict__.get("__name__")):
         *outer, name = path.split(".")
         owner = _found(module, outer)
         function = getattr(owner, name, None)
@@ -114,5 +113,7 @@ _CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (
 _adapted: list[object] = []
 
 
-def _entrances(name: str) -> tuple[tuple[str, Change, str], ...]:
+def _entrances(name: object) -> tuple[tuple[str, Change, str], ...]:
+    if type(name) is not str:  # whatever the program has put there
+        return ()
     return _CLOUDPICKLE if name.endswith(".cloudpickle") else _READERS.get(name, ())

@@ -668,7 +668,7 @@ def adopt_functions(
         isolation.load()
     ours = {id(vars(module)) for module in isolation.own}
     for key, module in list(sys.modules.items()):
-        if key.partition(".")[0] == __name__.partition(".")[0] and module is not None:
+        if type(key) is str and key.partition(".")[0] == __name__.partition(".")[0] and module is not None:
             ours.add(id(vars(module)))
     chosen: dict[int, tuple[Session | None, str | None, str | None]] = {}
     batches: dict[Session, Batch] = {}
