@@ -38,7 +38,8 @@ def test_modules_of_the_program(tmp_path, name):
 @pytest.mark.parametrize("ignore", [(), (os.path.dirname(os.__file__),)])
 def test_modules_beside_a_traced_command(tmp_path, ignore):
     """With nothing in the cache, what is loaded for a measurement is not taken from where the command looks first."""
-    shadow(tmp_path, ["bytecode"])
+    (tmp_path / "bytecode").mkdir()
+    shadow(tmp_path / "bytecode", ["__init__", "concrete"])  # as if it were the very package
     (tmp_path / "helper.py").write_text("def half(n):\n    return n // 2\n", encoding="utf-8")
     source = f"""
         import sys

@@ -304,7 +304,7 @@ def name_of(number: int) -> str:
 
 
 def end(number: int) -> None:
-    """End the process as the default of the signal *number* does. To be called from any thread, if it can be done."""
+    """End the process as the default of the signal *number* does, from any thread; return if that cannot be done."""
     _due.pop(number, None)
     try:
         ctypes: Any = import_isolated("ctypes")

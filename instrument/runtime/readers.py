@@ -6,8 +6,8 @@ without this package; some compare it with what they have compiled themselves.
 
 - numba translates a function to machine code (numba/core/bytecode.py: FunctionIdentity.from_function);
 - pony translates a generator expression or a lambda to SQL (pony/orm/decompiling.py: decompile);
-- cloudpickle, which joblib, ray and pyspark have copies of, and dill pickle functions by value (_code_reduce,
-  save_code): so what they write is what they would write without us, and its hash is the same each time;
+- cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code): so
+  what they write is what they would write without us, and its hash is the same each time;
 - hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key).
 """
 

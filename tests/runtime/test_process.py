@@ -142,6 +142,29 @@ def test_signal_that_the_main_thread_never_handles(tree, flush):
     assert tree.lines()[9] == 2
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a lock of the system, as it is laid out there")
+def test_signal_that_is_due_when_the_process_forks(tree):
+    """It is the parent's: the child goes on."""
+    source = """
+        import ctypes, os, signal, threading, time
+        def go():
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+            if not os.fork():
+                time.sleep(3)
+                open("went on", "w").close()
+                os._exit(0)
+        lock = ctypes.create_string_buffer(128)
+        threading.Thread(target=go).start()
+        for _ in range(2):
+            ctypes.CDLL(None).pthread_mutex_lock(lock)
+    """
+    tree.run(source, status=-signal.SIGTERM, flush=0.05)
+
+    assert (tree.folder / "went on").exists()  # `run` has waited until the child closed its output
+
+
 @pytest.mark.parametrize("flush", [0, 0.05])
 def test_signal_that_another_thread_receives(tree, flush):
     """The main thread waits in the system and is not woken up: so it is by us, and the counts are saved."""

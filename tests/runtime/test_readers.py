@@ -27,6 +27,8 @@ CLOUDPICKLE = """\
 import types
 def _code_reduce(obj):
     return obj
+def _extract_code_globals(co):
+    return co
 class Pickler:
     _dispatch_table = {types.CodeType: _code_reduce}
 """
@@ -67,7 +69,7 @@ def main():
     made = Decompiler(f.__code__, end=7)
     print(made.code == plain(), made.end, Decompiler(plain()).code == plain())
     code = f.__code__
-    print(cloudpickle._code_reduce(code) == cloudpickle.Pickler._dispatch_table[type(code)](code) == plain())
+    print(cloudpickle._extract_code_globals(code) == cloudpickle._code_reduce(code) == cloudpickle.Pickler._dispatch_table[type(code)](code) == plain())
     pickler = dill.Pickler()
     for one in (code, code, plain()): pickler.save(one)
     print(pickler.saved == [plain(), plain()])
@@ -159,6 +161,8 @@ print(pickle.loads(data)(10))
 """,
     "hypothesis": """\
 from hypothesis import strategies
+from hypothesis.internal import lambda_sources
+print(lambda_sources._normalize_code(lambda n: n + 1, lambda n: n + 1).co_code.hex())
 made = strategies.integers().map(lambda n: n * 2).filter(lambda n: n > 27)
 print(made, strategies.lists(strategies.integers()).filter(lambda n: n).wrapped_strategy)
 """,
