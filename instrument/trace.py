@@ -33,7 +33,15 @@ from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer, readers
 from instrument.runtime.selection import Ignore, module_name
-from instrument.runtime.session import Session, Window, adopt_functions, hands_over, pristine, session
+from instrument.runtime.session import (
+    Session,
+    Window,
+    adopt_functions,
+    pristine,
+    session,
+    unmeasured,
+    unmeasured_import,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -303,21 +311,19 @@ class _Measurement:
         assert self.trace is not None
         file = dict.get(namespace, "__file__")
         file = file if isinstance(file, str) else None
-        chosen: Session | None = self.session
-        if not self.trace._selects(file):
-            chosen = session(placements.NOTHING) if hands_over(code) else None
+        is_measured = self.trace._selects(file)
         if file is not None:
             self._decide(file)
-        if chosen is None:
-            return pristine(code)  # live code that runs elsewhere now
-        return chosen.live_code(code, file) if awaited is None else chosen.module_code(code, file, awaited)
+        if not is_measured:
+            return unmeasured(code, file, awaited)
+        return self.session.live_code(code, file) if awaited is None else self.session.module_code(code, file, awaited)
 
     def imported(self, awaited: Import) -> CodeType | None:
         """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
         assert self.trace is not None
         file = dict.get(awaited.namespace, "__file__")
         if not isinstance(file, str) or not self.trace._selects(file):
-            return None
+            return unmeasured_import(awaited, file) if isinstance(file, str) else None
         code = self.session.imported_code(awaited, file)
         if code is not None:
             self._decide(file)
@@ -366,13 +372,14 @@ class _Measurement:
             self.trace._take(self.window)
             self.window.close()
             self.session.keep()
+            session(placements.NOTHING).keep()
         if self.caller is not None:
             self.session.listeners.remove(self.caller)
             if not self.session.listeners:
                 self.session.release_functions()
         _going_on.remove(self.session.placement)
         if not _going_on:
-            session(placements.NOTHING).release_functions()
+            session(placements.NOTHING).release_adopted()
 
 
 class _Frame:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import sys
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
+from instrument.flow.handovers import takers_in
 from instrument.flow.instructions import (
     CACHES,
     JUMPS,
@@ -474,23 +475,15 @@ class _Raising:
         return self._again[handler]
 
 
-#: Functions that take code: what they are given may have to be exchanged (runtime.importer).
-_TAKE_CODE = frozenset(("exec", "eval", "FunctionType"))
-_MARSHAL = frozenset(("dump", "dumps"))
 _MOST_ARGUMENTS = 6
-
-
-def hands_over(names: tuple[str, ...]) -> bool:
-    """Return whether code that uses these *names* may call what takes code."""
-    return not _TAKE_CODE.isdisjoint(names) or ("marshal" in names and not _MARSHAL.isdisjoint(names))
 
 
 def _handovers(instructions: Instructions) -> list[tuple[int, int]]:
     """Return the calls that may hand over code, each with the number of its namespace argument."""
     names = instructions.code.co_names
-    if not hands_over(names):
+    wanted = takers_in(names)
+    if wanted.isdisjoint(names):
         return []
-    wanted = _TAKE_CODE | _MARSHAL if "marshal" in names else _TAKE_CODE
     found = []
     for index, op in enumerate(instructions.ops):
         n_arguments = instructions.args[index]

@@ -178,6 +178,26 @@ def unpack(packed: bytes) -> Details:
     return Details(*marshal.loads(packed))
 
 
+class Packed:
+    """What `unpack` makes the Details of code objects of, by number: *parts*, of *sizes* code objects each, of which
+    one is unpacked when something in it is asked for.
+    """
+
+    __slots__ = ("_parts", "_starts", "_unpacked")
+
+    def __init__(self, parts: Sequence[bytes], sizes: Iterable[int]) -> None:
+        self._parts = parts
+        self._starts = list(accumulate(sizes, initial=0))
+        self._unpacked: dict[int, list[bytes | None]] = {}
+
+    def __getitem__(self, index: int) -> bytes | None:
+        """Return that of the code numbered *index*; None if it could not be rewritten."""
+        number = bisect_right(self._starts, index) - 1
+        if number not in self._unpacked:
+            self._unpacked[number] = marshal.loads(decompress(self._parts[number]))
+        return self._unpacked[number][index - self._starts[number]]
+
+
 class Group:
     """Code that was linked together, with numbers from 0 on.
 
@@ -192,11 +212,13 @@ class Group:
     """
 
     __slots__ = (
-        *("_first_lines", "_known", "_packed", "codes", "counters", "file", "file_name", "first", "keys", "number"),
-        *("module", "origin", "originals", "source", "starts"),
+        *("_first_lines", "_known", "_parts", "_sizes", "codes", "counters", "file", "file_name", "first", "keys"),
+        *("module", "number", "origin", "originals", "source", "starts"),
     )
 
-    def __init__(self, number: int, file: str | None, outline: Outline, packed: bytes) -> None:
+    def __init__(
+        self, number: int, file: str | None, outline: Outline, *parts: bytes, sizes: Sequence[int] = ()
+    ) -> None:
         self.number = number
         self.file = file
         self.file_name, first_lines, starts, keys = outline
@@ -207,7 +229,8 @@ class Group:
         self.origin: Origin | None = None
         self.module: str | None = None
         self.source: Source | None = None
-        self._packed = packed
+        self._parts = parts
+        self._sizes = sizes
         self._known: dict[int, Details] = {}
         self._first_lines = numbers_in(first_lines, "l")
         self.starts = numbers_in(starts)
@@ -227,14 +250,13 @@ class Group:
         missing = [index for index in indices if index not in self._known]
         if missing:
             packed = self.packed()
-            new = {index: unpack(packed[index]) for index in missing if packed[index] is not None}  # type: ignore[arg-type]
+            new = {index: unpack(found) for index in missing if (found := packed[index]) is not None}
             self._known.update(new)
         return new
 
-    def packed(self) -> list[bytes | None]:
-        """Return what `unpack` makes the Details of each code object of; None if it could not be rewritten."""
-        packed: list[bytes | None] = marshal.loads(decompress(self._packed))
-        return packed
+    def packed(self) -> Packed:
+        """Return what `unpack` makes the Details of each code object of."""
+        return Packed(self._parts, self._sizes or (len(self),))
 
     def keep(self, index: int, details: Details) -> None:
         """Keep *details*, those of the code numbered *index*, until it is forgotten."""
@@ -256,7 +278,7 @@ class Group:
 
     def rewritten(self) -> bytes:
         """Return what tells this code from other code that was compiled from a file of this name."""
-        return self._packed
+        return b"".join(self._parts)
 
     def code_of_probe(self, number: int) -> int:
         """Return the number of the code that the counter *number* of this group is in."""

@@ -109,6 +109,7 @@ class Recorder:
         """Write what was counted, as the last of all exit handlers."""
         self.finish("exit")
         self._background.stop()
+        self._selected.keep()
 
     def stop(self) -> None:
         """Write what was counted, and record no more."""

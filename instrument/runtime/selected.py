@@ -11,7 +11,16 @@ from time import time
 
 from instrument.flow import placement
 from instrument.runtime import importer, readers, sources
-from instrument.runtime.session import Session, adopt_functions, hands_over, is_live, live_group, pristine, session
+from instrument.runtime.session import (
+    Session,
+    adopt_functions,
+    is_live,
+    live_group,
+    pristine,
+    session,
+    unmeasured,
+    unmeasured_import,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,8 +63,13 @@ class Selected:
         self.scopes.remove(scope)
         if not self.scopes:
             importer.uninstall(self)
-            session(placement.NOTHING).release_functions()
+            session(placement.NOTHING).release_adopted()
+        self.keep()
+
+    def keep(self) -> None:
+        """Write to the cache what the next process can use."""
         self.session.keep()
+        session(placement.NOTHING).keep()
 
     def selects(self, name: object, file: object, source: str) -> bool:
         """Return whether code of the file *source* is selected that runs in the module *name* of *file*."""
@@ -85,10 +99,7 @@ class Selected:
             return live
         if is_live(code) and not importer.is_alone():
             return code  # another measurement's
-        code = pristine(code)
-        if hands_over(code):
-            return self._made(session(placement.NOTHING), code, file if isinstance(file, str) else None, awaited)
-        return code
+        return unmeasured(code, file if isinstance(file, str) else None, awaited)
 
     @staticmethod
     def _made(chosen: Session, code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
@@ -98,7 +109,7 @@ class Selected:
         """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
         file = dict.get(awaited.namespace, "__file__")
         if not isinstance(file, str) or not self.selects(dict.get(awaited.namespace, "__name__"), file, awaited.path):
-            return None
+            return unmeasured_import(awaited, file) if isinstance(file, str) else None
         return self.session.imported_code(awaited, file)  # `instrument` comes next
 
     def pristine(self, code: CodeType) -> CodeType:

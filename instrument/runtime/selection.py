@@ -33,7 +33,8 @@ class Ignore:
 
     def __init__(self, modules: Iterable[str] | None = None, dirs: Iterable[str] | None = None) -> None:
         self._mods = set(modules or ())
-        self._dirs = [os.path.normpath(path) for path in dirs or ()]
+        self._inside_mods = tuple(f"{module}." for module in self._mods)
+        self._inside_dirs = tuple(os.path.normpath(path) + os.sep for path in dirs or ())
         self._ignore = {"<string>": 1}
 
     def names(self, filename: str | None, modulename: str) -> int:
@@ -44,11 +45,11 @@ class Ignore:
 
     def judge(self, filename: str | None, modulename: str) -> int:
         """Return what `names` would answer for this file if it were the first of its module name; remember nothing."""
-        if modulename in self._mods or any(modulename.startswith(module + ".") for module in self._mods):
+        if modulename in self._mods or modulename.startswith(self._inside_mods):
             return 1
         if filename is None:  # built in
             return 1
-        return int(any(filename.startswith(path + os.sep) for path in self._dirs))
+        return int(filename.startswith(self._inside_dirs))
 
     def may_count(self, filename: str) -> bool:
         """Return whether code of *filename* may turn out to be counted, whoever is asked about first."""
@@ -63,4 +64,4 @@ class Ignore:
         """Return whether files called *modulename* are ignored or not by which of them is called first, and none was
         yet.
         """
-        return modulename not in self._ignore and bool(self._dirs)
+        return modulename not in self._ignore and bool(self._inside_dirs)

@@ -14,6 +14,7 @@ import sys
 from _operator import call
 from _thread import get_ident
 from _warnings import warn
+from _weakref import ref
 from functools import partial
 from gc import disable, enable, freeze, get_freeze_count, get_objects, isenabled, unfreeze
 from itertools import chain, compress, count
@@ -24,6 +25,7 @@ from instrument import isolation
 from instrument.counts import Counts
 from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import conservation, placement
+from instrument.flow.handovers import hands_over
 from instrument.rewrite import probes, rewriter
 from instrument.runtime import importer
 from instrument.runtime.cache import GIVEN, Batch, Cache, open_cache
@@ -44,6 +46,7 @@ from instrument.runtime.counters import (
     traceback_of,
     tree_of,
 )
+from instrument.runtime.handovers import Handovers
 from instrument.runtime.sealing import unseal
 from instrument.runtime.selection import module_name
 
@@ -100,6 +103,9 @@ class Session:
         self._refused: dict[int, CodeType] = {}
         self._cache: Cache | None = None
         self._given: Batch | None = None
+        self._handovers: Handovers | None = None
+        #: With the placement NOTHING, functions that were there before, and their code.
+        self.adopted: list[tuple[ref[FunctionType], CodeType]] = []
 
     # Making code live
     # ##################################################################################################
@@ -117,8 +123,8 @@ class Session:
             tree = tree_of(plain)
             if self._given is None:
                 self._given = Batch(self.cache())
-            known = self._known(tree, self._given, f"{GIVEN}{file}")
-            group, codes = self._link(*known, file, tree, lasts=False)
+            flats, packed = self._known(tree, self._given, f"{GIVEN}{file}")
+            group, codes = self._link(flats, [packed], file, tree, lasts=False)
             if codes[-1] is plain:
                 return plain
             group.codes = codes
@@ -133,16 +139,32 @@ class Session:
         assert group.codes is not None
         return group.codes[-1]
 
-    def lasting_code(self, code: CodeType, file: str | None, batch: Batch) -> CodeType:
-        """Return the twin of *code* that counts; *code* itself if it cannot be rewritten.
+    def lasting_codes(self, codes: list[CodeType], file: str | None, batch: Batch) -> list[CodeType]:
+        """Return the twins of *codes*, which are of one source, that count; those that cannot be rewritten themselves.
 
         Such code is here to last, and other processes are likely to meet it: it is kept in the cache by way of *batch*.
         """
-        plain = self._plain(code)
-        if plain is None:
-            return code
-        tree = tree_of(plain)
-        return self._link(*self._known(tree, batch, plain.co_filename), file, tree)[1][-1]
+        twins = list(codes)
+        flats: list[Flat] = []
+        parts: list[bytes] = []
+        sizes: list[int] = []
+        originals: list[CodeType] = []
+        places: list[tuple[int, int]] = []  # of each that is linked, among the codes and among the originals
+        for place, code in enumerate(codes):
+            plain = self._plain(code)
+            if plain is not None:
+                tree = tree_of(plain)
+                known, packed = self._known(tree, batch, plain.co_filename)
+                flats += _renumbered(known, len(flats))
+                parts.append(packed)
+                sizes.append(len(known))
+                originals += tree
+                places.append((place, len(originals) - 1))
+        if places:
+            _, made = self._link(flats, parts, file, originals, sizes=sizes)
+            for place, number in places:
+                twins[place] = made[number]
+        return twins
 
     def module_code(self, code: CodeType, file: str | None, awaited: Import) -> CodeType:
         """Return the twin of *code*, that of the module that is *awaited*."""
@@ -155,7 +177,8 @@ class Session:
             known = self.kept_module(awaited)
             if known is not None:
                 return self._unseal(known, file, awaited.origin, originals)
-        return self._link(*self._known_module(tree, awaited), file, originals, awaited.origin)[1][-1]
+        flats, packed = self._known_module(tree, awaited)
+        return self._link(flats, [packed], file, originals, awaited.origin)[1][-1]
 
     def keep_module(self, code: CodeType, awaited: Import) -> tuple[bool, str]:
         """Keep in the cache what *code*, that of the module that is *awaited*, is rewritten to: just what `module_code`
@@ -195,7 +218,7 @@ class Session:
         """
         if self.placement in placement.CALLING:
             return None
-        if awaited.bytecode is None:
+        if awaited.bytecode is None and awaited.stamp is None:
             awaited.look_ahead()
             if awaited.stamp is None:
                 return None
@@ -208,11 +231,19 @@ class Session:
             batch.put(tree, known, shelf)
         return known
 
+    def handovers(self) -> Handovers:
+        """Return what is known of modules that hand code over."""
+        if self._handovers is None:
+            self._handovers = Handovers(self.cache())
+        return self._handovers
+
     def keep(self) -> None:
-        """Write to the cache what was rewritten of code that was handed over."""
+        """Write to the cache what was rewritten of code that was handed over, and found out about what is not."""
         if self._given is not None:
             self._given.flush()
             self._given = None
+        if self._handovers is not None:
+            self._handovers.keep()
 
     def cache(self) -> Cache:
         """Return the cache for this placement."""
@@ -256,11 +287,12 @@ class Session:
     def _link(
         self,
         flats: Sequence[Flat],
-        packed: bytes,
+        packed: Sequence[bytes],
         file: str | None,
         originals: list[CodeType] | None,
         origin: Origin | None = None,
         lasts: bool = True,
+        sizes: Sequence[int] = (),
     ) -> tuple[Group, list[CodeType]]:
         """Return the live code of *flats*, innermost first, and the group that it is."""
         for flat in flats:
@@ -268,7 +300,7 @@ class Session:
                 code, why = flat
                 self._refused[id(code)] = code
                 self.refuse(code.co_filename, code.co_qualname, why)
-        group = Group(next(self._numbers), file, outline_of(flats), packed)
+        group = Group(next(self._numbers), file, outline_of(flats), *packed, sizes=sizes)
         group.originals = originals
         group.origin = origin
         with MadeToLast():
@@ -367,10 +399,20 @@ class Session:
         finally:
             self._listening.discard(thread)
 
-    def release_functions(self) -> None:
-        """Give every function whose code was exchanged its original back."""
+    def release_adopted(self) -> None:
+        """Give the functions that were adopted their originals back. What was imported since stays as it is, and costs
+        next to nothing.
+        """
         if self.lasts:
             return
+        adopted, self.adopted = self.adopted, []
+        for reference, code in adopted:
+            function = reference()
+            if function is not None and is_live(function.__code__):
+                function.__code__ = code
+
+    def release_functions(self) -> None:
+        """Give every function whose code was exchanged its original back."""
         for function in instances_of([FunctionType]):
             tail = tail_of(function.__code__)
             if tail is not None and tail[0] is self.records:
@@ -666,14 +708,38 @@ def adopt_functions(
     """
     if not lazily:
         isolation.load()
+    nothing = session(placement.NOTHING)
+    batches: dict[Session, Batch] = {}
+    for (where, file, name, _), codes in _adoptable(choose, nothing).items():
+        if where not in batches:
+            batches[where] = Batch(where.cache())
+        found = list(codes.values())
+        twins = where.lasting_codes([code for code, _ in found], file, batches[where])
+        if made is not None and where is not nothing:
+            for twin in twins:
+                made(twin, file, name)
+        for (code, functions), twin in zip(found, twins):
+            for function in functions if twin is not code else ():
+                if function.__code__ is code:
+                    function.__code__ = twin
+                    if where is nothing:
+                        where.adopted.append((ref(function), code))
+    for batch in batches.values():
+        batch.flush()
+
+
+def _adoptable(
+    choose: Callable[[str | None, str | None], Session | None], nothing: Session
+) -> dict[tuple[Session, str | None, str | None, str], dict[int, tuple[CodeType, list[FunctionType]]]]:
+    """Return the functions to adopt by their code objects, by identity, and those by where they go to and come from:
+    session, file and name of the module, and source.
+    """
     ours = {id(vars(module)) for module in isolation.own}
     for key, module in list(sys.modules.items()):
         if type(key) is str and key.partition(".")[0] == __name__.partition(".")[0] and module is not None:
             ours.add(id(vars(module)))
     chosen: dict[int, tuple[Session | None, str | None, str | None]] = {}
-    batches: dict[Session, Batch] = {}
-    twins: dict[tuple[Session, str | None, int], CodeType] = {}
-    held: list[CodeType] = []  # so that no identity is that of another code object
+    found: dict[tuple[Session, str | None, str | None, str], dict[int, tuple[CodeType, list[FunctionType]]]] = {}
     for function in instances_of([FunctionType]):
         namespace = id(function.__globals__)
         if namespace in ours:
@@ -685,24 +751,43 @@ def adopt_functions(
             name = name if isinstance(name, str) else None
             chosen[namespace] = choose(file, name), file, name
         where, file, name = chosen[namespace]
-        is_measured = where is not None
-        if where is None:
-            if is_live(function.__code__) or not hands_over(function.__code__):
-                continue
-            where = session(placement.NOTHING)
-        if where not in batches:
-            batches[where] = Batch(where.cache())
         code = function.__code__
-        twin = where, file, id(code)
-        if twin not in twins:
-            held.append(code)
-            twins[twin] = where.lasting_code(code, file, batches[where])
-            if made is not None and is_measured:
-                made(twins[twin], file, name)
-        if twins[twin] is not code:
-            function.__code__ = twins[twin]
-    for batch in batches.values():
-        batch.flush()
+        if where is None:
+            if not hands_over(code) or is_live(code):
+                continue
+            where = nothing
+        codes = found.setdefault((where, file, name, code.co_filename), {})
+        codes.setdefault(id(code), (code, []))[1].append(function)
+    return found
+
+
+def _renumbered(flats: list[Flat], before: int) -> Iterator[Flat]:
+    """Yield *flats* as they are where *before* others precede them."""
+    for flat in flats:
+        nested = () if is_refused(flat) else flat[5]
+        yield (*flat[:5], tuple((place, number + before) for place, number in nested), *flat[6:]) if nested else flat
+
+
+def unmeasured(code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
+    """Return what runs in place of *code*, which is not measured: itself, as it was before, unless it may hand over
+    code of others. *file* is the `__file__` of the module that it runs in; that of one that is imported was *awaited*.
+    """
+    nothing = session(placement.NOTHING)
+    tail = tail_of(code)
+    if tail is None or tail[0] is not nothing.records:
+        code = pristine(code)
+        if not nothing.handovers().may_be_in(code, awaited):
+            return code
+    return nothing.live_code(code, file) if awaited is None else nothing.module_code(code, file, awaited)
+
+
+def unmeasured_import(awaited: Import, file: str) -> CodeType | None:
+    """Return what runs in place of the bytecode that is *awaited*, which is not measured; None if that is not known
+    without looking at it, or is the bytecode itself.
+    """
+    awaited.look_ahead()
+    nothing = session(placement.NOTHING)
+    return None if nothing.handovers().are_not_in(awaited) else nothing.imported_code(awaited, file)
 
 
 def live_group(code: CodeType) -> Group | None:
@@ -714,16 +799,6 @@ def live_group(code: CodeType) -> Group | None:
 def is_live(code: CodeType) -> bool:
     """Return whether *code* is that of a session."""
     return tail_of(code) is not None
-
-
-def hands_over(code: CodeType) -> bool:
-    """Return whether *code*, or code nested in it, may hand code to `exec`, `eval` or others that take it."""
-    waiting = [code]
-    for inner in waiting:
-        if placement.hands_over(inner.co_names):
-            return True
-        waiting.extend(constant for constant in inner.co_consts if type(constant) is CodeType)
-    return False
 
 
 def _running_frames() -> list[FrameType]:

@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from instrument.runtime.counters import Group
+    from instrument.runtime.counters import Group, Packed
     from instrument.runtime.session import Session
 
     #: A part of a group: numbers of its first code object, and of the first behind it.
@@ -84,7 +84,7 @@ class Reading:
         try:
             while self._settled:
                 yield self._settled.pop()
-            packed: dict[Group, list[bytes | None]] = {}
+            packed: dict[Group, Packed] = {}
             for piece in _pieces(self._changed()):
                 if not self._pause():
                     break
@@ -238,7 +238,7 @@ class Reading:
                 del self._flying[number]
 
     def _recovered(
-        self, seen: list[_Seen], packed: dict[Group, list[bytes | None]], pausing: bool = True
+        self, seen: list[_Seen], packed: dict[Group, Packed], pausing: bool = True
     ) -> Iterator[tuple[Group, int, Counts]]:
         """Yield the counts that follow from what was *seen*; what that takes of the last group is left in *packed*.
 
