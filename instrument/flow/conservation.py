@@ -5,6 +5,9 @@ every block, what flows in flows out: along edges, or by exceptional exits. With
 tree edges follow one after the other, each from the one node at which it is the last unknown. Linear in the size of the
 graph.
 
+All of it is linear in what was counted, so what each probe adds to every line is known beforehand (`Plan.effects`); of
+code that nothing left in its middle, as most is, that is all that has to be added up (`applied`).
+
 A frame in flight, one that runs while counters are read, has entered a block that it has not left: conservation owes
 that block a term, exactly as if the frame left at its current instruction.
 
@@ -91,6 +94,27 @@ def recover(plan: Plan, seen: Observation) -> Counts:
     if plan.free:
         counts.lines = {line: count for line, count in counts.lines.items() if count}
     return counts
+
+
+def applied(effects: Sequence[tuple[int, ...] | None] | None, counters: Sequence[int]) -> Counts | None:
+    """Return what *counters* imply by their *effects* alone, those of a Plan; None if that is not all that there is to
+    be known. So it is faster than `recover`, where no exit was recorded and no frame is in flight.
+    """
+    if effects is None:
+        return None
+    lines: dict[int, int] = {}
+    entered = 0
+    for count, effect in zip(counters, effects):
+        if count:
+            if effect is None:
+                return None
+            entered += count * effect[0]
+            for place in range(1, len(effect), 2):
+                line = effect[place]
+                lines[line] = lines.get(line, 0) + count * effect[place + 1]
+    if entered < 0 or any(count < 0 for count in lines.values()):
+        return None
+    return Counts({line: count for line, count in lines.items() if count}, entered)
 
 
 def _count_exits(plan: Plan, exits: Sequence[tuple[int, int, int, bool]], counts: Counts) -> None:

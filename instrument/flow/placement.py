@@ -100,6 +100,8 @@ class Plan:
     exits       what is recorded on exceptional exits, for each record: (number of the entry or -1, RAISED or RESTORED)
     exiting     the EXITING probes: (number of the probe, record that it stands in for)
     stubs       for each instruction whose exits such a probe counts, its number; for rewriting, not packed
+    effects     what each probe says by itself if nothing left a block in its middle: (entries, line, times, …), None
+                for what counts exits; None in all if that is not known; for reading fast, not packed
     handovers   calls that may hand code to the interpreter, and which of their arguments is the namespace, 0 for none
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without one)
     blocks      first and last instruction of each block
@@ -118,6 +120,7 @@ class Plan:
     __slots__ = (
         "blocks",
         "edges",
+        "effects",
         "entries",
         "events",
         "exiting",
@@ -159,6 +162,7 @@ class Plan:
         self.measures: list[int | tuple[bool, tuple[int, ...]] | None] = []
         self.exiting: list[tuple[int, int]] = []
         self.stubs: dict[int, int] = {}
+        self.effects: list[tuple[int, ...] | None] | None = [] if placement == MINIMAL else None
         self.steps: list[tuple[int, int]] = []
         self.inlinable = [name for _, _, name in graph.inlinable_calls] if placement not in (CALLS, NOTHING) else []
         if placement == MINIMAL:
@@ -174,11 +178,13 @@ class Plan:
         for call, line, _ in graph.inlinable_calls if placement not in (CALLS, NOTHING) else ():
             self.probes.append(Probe(INLINED, call))
             self.measures.append((False, (line,)))
+            if self.effects is not None:
+                self.effects.append((0, line, 1))
 
     def pack(self) -> tuple[object, ...]:
         """Return this Plan as plain values."""
         state = {name: getattr(self, name) for name in self.__slots__}
-        state["stubs"] = {}
+        state["stubs"], state["effects"] = {}, None
         state["probes"] = [(probe.where, probe.index, probe.undo) for probe in self.probes]
         return tuple(state.values())
 
@@ -198,19 +204,28 @@ class Plan:
         tree = maximum_spanning_tree(n_nodes, ends, weigh(graph, places))
         self.steps = leaves_first(n_nodes, ends, tree)
         chords = set(range(len(ends))).difference(tree)
-        for number, cycle in fundamental_cycles(n_nodes, ends, self.steps, _LONGEST_CYCLE):
+        cycles = dict(fundamental_cycles(n_nodes, ends, self.steps, _LONGEST_CYCLE))
+        for number, cycle in cycles.items():
             if _is_free(graph, cycle):
                 chords.discard(number)
                 self.free.extend(edge for edge, _ in cycle)
         for number in sorted(chords):
             self.probes.append(places[number])
             self.measures.append(number)
+        self.effects = None
+        if chords <= cycles.keys():
+            events: dict[int, list[int]] = {}
+            for index, line in graph.events:
+                events.setdefault(graph.block_of(index), []).append(line)
+            self.effects = [_effect(graph, cycles[number], events) for number in sorted(chords)]
         undone = frozenset(probe.undo for probe in self.probes)
         for record, alike in _alike(graph, self.left | undone | self.moved.keys()):
             self.exiting.append((len(self.probes), record))
             self.stubs.update(dict.fromkeys(alike, len(self.probes)))
             self.probes.append(Probe(EXITING, alike[0]))
             self.measures.append(None)
+            if self.effects is not None:
+                self.effects.append(None)
 
     def _place_on_lines(self, graph: ControlFlowGraph) -> None:
         ops = graph.instructions.ops
@@ -263,6 +278,28 @@ def _is_free(graph: ControlFlowGraph, cycle: list[tuple[int, int]]) -> bool:
             step = lines[edge.at], line
             effects[step] = effects.get(step, 0) + sign
     return not any(effects.values()) and not any(inflow[block] and block in graph.eventful for block in inflow)
+
+
+def _effect(
+    graph: ControlFlowGraph, cycle: list[tuple[int, int]], events: dict[int, list[int]]
+) -> tuple[int, ...]:
+    """Return what it adds to all counts if control once more goes round *cycle*: entries, then each line and how often.
+
+    *events* are the lines of the events within each block.
+    """
+    entered = 0
+    lines: dict[int, int] = {}
+    inflow: dict[int, int] = {}
+    for number, sign in cycle:
+        edge = graph.edges[number]
+        entered += sign * (edge.kind == ENTER)
+        inflow[edge.target] = inflow.get(edge.target, 0) + sign
+        for line in edge.lines:
+            lines[line] = lines.get(line, 0) + sign
+    for block, times in inflow.items():
+        for line in events.get(block, ()) if times else ():
+            lines[line] = lines.get(line, 0) + times
+    return (entered, *(number for pair in lines.items() if pair[1] for number in pair))
 
 
 def graph_of(code: CodeType, placement: str) -> ControlFlowGraph:

@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from instrument.runtime.sources import Stamp
 
     #: Rewritten code, what linking needs and what reading needs: `counters.flatten`.
-    Known = tuple[list[Flat], bytes]
+    Known = tuple[list[Flat], tuple[bytes, bytes]]
     #: What a whole module was rewritten to, to be linked fast: sealed, with its outline, and what reading needs.
-    Module = tuple[Sealed, Outline, bytes]
+    Module = tuple[Sealed, Outline, tuple[bytes, bytes]]
 
-_MAGIC = b"instrument 5\n"
+_MAGIC = b"instrument 6\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
 #: Not by way of `os`, whose functions the program may replace.
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]

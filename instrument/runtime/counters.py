@@ -22,6 +22,7 @@ from os import urandom
 from struct import pack
 from types import CodeType
 
+from instrument.flow import conservation
 from instrument.flow.conservation import Observation
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE
 from instrument.flow.placement import Plan
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from instrument.counts import Counts
     from instrument.rewrite.rewriter import Unlinked
     from instrument.runtime.importer import Origin
     from instrument.runtime.sources import Source
@@ -173,29 +175,66 @@ class Details:
         return Observation(counters, by_place, flying, self.n_instructions)
 
 
-def unpack(packed: bytes) -> Details:
-    """Return the Details that were *packed*."""
-    return Details(*marshal.loads(packed))
+class Brief:
+    """What reading needs to know of one code object as long as nothing unusual happens: `conservation.applied`."""
+
+    __slots__ = ("effects", "file_name", "name")
+
+    def __init__(self, file_name: str, name: str, effects: Sequence[tuple[int, ...] | None] | None) -> None:
+        self.file_name = file_name
+        self.name = name
+        self.effects = effects
 
 
 class Packed:
-    """What `unpack` makes the Details of code objects of, by number: *parts*, of *sizes* code objects each, of which
-    one is unpacked when something in it is asked for.
+    """Briefs and Details of the code objects of *group*, by number, and the counts that follow from them.
+
+    They are *packed* in parts, of *sizes* code objects each, and a part is unpacked when something in it is asked for.
+    Keeping it longer than it takes to read would cost many times the memory of the counters.
     """
 
-    __slots__ = ("_parts", "_starts", "_unpacked")
-
-    def __init__(self, parts: Sequence[bytes], sizes: Iterable[int]) -> None:
-        self._parts = parts
+    def __init__(self, group: Group, packed: Sequence[tuple[bytes, bytes]], sizes: Iterable[int]) -> None:
+        self._group = group
+        self._packed = packed
         self._starts = list(accumulate(sizes, initial=0))
-        self._unpacked: dict[int, list[bytes | None]] = {}
+        self._unpacked: dict[tuple[int, int], list[bytes | None]] = {}
 
-    def __getitem__(self, index: int) -> bytes | None:
-        """Return that of the code numbered *index*; None if it could not be rewritten."""
+    def _at(self, index: int, which: int) -> tuple[object, ...]:
         number = bisect_right(self._starts, index) - 1
-        if number not in self._unpacked:
-            self._unpacked[number] = marshal.loads(decompress(self._parts[number]))
-        return self._unpacked[number][index - self._starts[number]]
+        part = self._unpacked.get((number, which))
+        if part is None:
+            part = self._unpacked[number, which] = marshal.loads(decompress(self._packed[number][which]))
+        found: tuple[object, ...] = marshal.loads(part[index - self._starts[number]])  # type: ignore[arg-type]
+        return found
+
+    def brief(self, index: int) -> Brief:
+        """Return what is known of the code numbered *index*, in short."""
+        return Brief(*self._at(index, 0))  # type: ignore[arg-type]
+
+    def details(self, index: int) -> Details:
+        """Return what is known of the code numbered *index*."""
+        return Details(*self._at(index, 1))  # type: ignore[arg-type]
+
+    def recover(
+        self,
+        index: int,
+        brief: Brief,
+        fired: Sequence[int],
+        exits: Sequence[tuple[int, int]],
+        in_flight: dict[int, int],
+    ) -> Counts:
+        """Return what the code numbered *index* counted: how often its probes have *fired*, which *exits* were taken,
+        (key, how often), and frames *in_flight* by code unit. Raise ConservationError if that contradicts itself.
+        """
+        if not exits and not in_flight:
+            counts = conservation.applied(brief.effects, fired)
+            if counts is not None:
+                return counts
+        details = self.details(index)
+        by_place: dict[tuple[int, int], int] = {}
+        for key, n in exits:
+            by_place[self._group.exit_at(key, details)] = n
+        return conservation.recover(details.plan, details.observe(fired, by_place, in_flight))
 
 
 class Group:
@@ -212,12 +251,12 @@ class Group:
     """
 
     __slots__ = (
-        *("_first_lines", "_known", "_parts", "_sizes", "codes", "counters", "file", "file_name", "first", "keys"),
+        *("_first_lines", "_known", "_packed", "_sizes", "codes", "counters", "file", "file_name", "first", "keys"),
         *("module", "number", "origin", "originals", "source", "starts"),
     )
 
     def __init__(
-        self, number: int, file: str | None, outline: Outline, *parts: bytes, sizes: Sequence[int] = ()
+        self, number: int, file: str | None, outline: Outline, *packed: tuple[bytes, bytes], sizes: Sequence[int] = ()
     ) -> None:
         self.number = number
         self.file = file
@@ -229,7 +268,7 @@ class Group:
         self.origin: Origin | None = None
         self.module: str | None = None
         self.source: Source | None = None
-        self._parts = parts
+        self._packed = packed
         self._sizes = sizes
         self._known: dict[int, Details] = {}
         self._first_lines = numbers_in(first_lines, "l")
@@ -240,31 +279,15 @@ class Group:
         return len(self.starts) - 1
 
     def details(self, index: int) -> Details:
-        """Return what is known of the code numbered *index*. Who asks for one is likely to ask for all."""
-        known = self._known.get(index)
-        return known if known is not None else self.unpack(range(len(self)))[index]
-
-    def unpack(self, indices: Iterable[int]) -> dict[int, Details]:
-        """Get ready for `details` of *indices*, all in one go; return those that are new."""
-        new: dict[int, Details] = {}
-        missing = [index for index in indices if index not in self._known]
-        if missing:
+        """Return what is known of the code numbered *index*, and keep it: for those who ask again and again."""
+        if index not in self._known:
             packed = self.packed()
-            new = {index: unpack(found) for index in missing if (found := packed[index]) is not None}
-            self._known.update(new)
-        return new
+            self._known.update((number, packed.details(number)) for number in range(len(self)))
+        return self._known[index]
 
     def packed(self) -> Packed:
-        """Return what `unpack` makes the Details of each code object of."""
-        return Packed(self._parts, self._sizes or (len(self),))
-
-    def keep(self, index: int, details: Details) -> None:
-        """Keep *details*, those of the code numbered *index*, until it is forgotten."""
-        self._known[index] = details
-
-    def forget(self, index: int) -> None:
-        """Forget what `details` of *index* needs, until it is asked for again."""
-        self._known.pop(index, None)
+        """Return Briefs and Details of all."""
+        return Packed(self, self._packed, self._sizes or (len(self),))
 
     def made(self, code: CodeType, key: int) -> bool:
         """Return whether *code*, which has *key*, is as it was linked: the program may have made other code of it, for
@@ -278,7 +301,7 @@ class Group:
 
     def rewritten(self) -> bytes:
         """Return what tells this code from other code that was compiled from a file of this name."""
-        return b"".join(self._parts)
+        return b"".join(details for _, details in self._packed)
 
     def code_of_probe(self, number: int) -> int:
         """Return the number of the code that the counter *number* of this group is in."""
@@ -288,14 +311,13 @@ class Group:
         """Return the number of the code that *key* belongs to."""
         return bisect_right(self.keys, key & _PLACES) - 1
 
-    def exit_at(self, key: int) -> tuple[int, int, int]:
-        """Return number of the code, record, and code unit of the exit with *key*."""
+    def exit_at(self, key: int, details: Details) -> tuple[int, int]:
+        """Return record and code unit of the exit with *key*, of the code that *details* are of."""
         key &= _PLACES
         index = self.code_at(key)
-        details = self.details(index)
         size = (self.keys[index + 1] - self.keys[index]) // max(len(details.plan.exits), 1)
         record, place = divmod(key - self.keys[index], size)
-        return index, record, place // UNITS_TO_KEYS
+        return record, place // UNITS_TO_KEYS
 
 
 def is_refused(flat: Flat) -> bool:
@@ -347,16 +369,18 @@ def tree_of(code: CodeType) -> list[CodeType]:
     return list(found.values())
 
 
-def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat], bytes]:
+def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat], tuple[bytes, bytes]]:
     """Return *tree*, code in the order of `tree_of`, with what it was rewritten to or why it was not, as plain values:
     what linking needs, and what reading needs.
     """
     number_of = {id(code): number for number, (code, _) in enumerate(tree)}
     flats: list[Flat] = []
+    briefs: list[bytes | None] = []
     details: list[bytes | None] = []
     for code, made in tree:
         if isinstance(made, str):
             flats.append((code, made))
+            briefs.append(None)
             details.append(None)
             continue
         new = made.code
@@ -381,6 +405,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
             )
         )
         # One by one: whoever reads while the program runs does not hold it up for long.
+        briefs.append(marshal.dumps((code.co_filename, code.co_qualname, made.plan.effects)))
         details.append(
             marshal.dumps(
                 (  # type: ignore[arg-type]
@@ -389,7 +414,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
                 )
             )
         )
-    return flats, compress(marshal.dumps(details), 6)
+    return flats, (compress(marshal.dumps(briefs), 6), compress(marshal.dumps(details), 6))
 
 
 def link(

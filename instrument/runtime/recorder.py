@@ -228,12 +228,12 @@ class Recorder:
     def _read(self) -> None:
         now = time()
         selects, totals = self.scope.selects, self._totals
-        for group, index, counts in self._reading.take():
+        for group, index, name, counts in self._reading.take():
             if group.file is None or not selects(group.module, group.file):
                 continue
             place = place_of(group)
             if place is not None:
-                totals.add(place, (group.details(index).name, group.first_line(index)), counts, now)
+                totals.add(place, (name, group.first_line(index)), counts, now)
 
     def _write(self, how: str) -> None:
         """Write the totals that have changed since they were written."""

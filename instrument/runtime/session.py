@@ -24,7 +24,7 @@ from types import CodeType, FunctionType
 from instrument import isolation
 from instrument.counts import Counts
 from instrument.errors import InstrumentError, InstrumentWarning
-from instrument.flow import conservation, placement
+from instrument.flow import placement
 from instrument.flow.handovers import hands_over
 from instrument.rewrite import probes, rewriter
 from instrument.runtime import importer
@@ -146,7 +146,7 @@ class Session:
         """
         twins = list(codes)
         flats: list[Flat] = []
-        parts: list[bytes] = []
+        parts: list[tuple[bytes, bytes]] = []
         sizes: list[int] = []
         originals: list[CodeType] = []
         places: list[tuple[int, int]] = []  # of each that is linked, among the codes and among the originals
@@ -287,7 +287,7 @@ class Session:
     def _link(
         self,
         flats: Sequence[Flat],
-        packed: Sequence[bytes],
+        packed: Sequence[tuple[bytes, bytes]],
         file: str | None,
         originals: list[CodeType] | None,
         origin: Origin | None = None,
@@ -567,31 +567,24 @@ class Window:
             if left == was_left and group.number not in exits and group.number not in flying:
                 continue
             ran = {group.code_of_probe(n) for n, (old, new) in enumerate(zip(was_left, left)) if old != new}
-            ran.update(group.code_at(key) for key, _ in exits.get(group.number, ()))
-            ran.update(group.code_at(key) for key, _, _ in flying.get(group.number, ()))
-            unpacked = group.unpack(ran)
-            exits_of: dict[int, dict[tuple[int, int], int]] = {index: {} for index in ran}
+            exits_of: dict[int, list[tuple[int, int]]] = {}
             for key, n in exits.get(group.number, ()):
-                index, record, unit = group.exit_at(key)
-                exits_of[index][record, unit] = n
-            flying_of: dict[int, dict[int, int]] = {index: {} for index in ran}
+                exits_of.setdefault(group.code_at(key), []).append((key, n))
+            flying_of: dict[int, dict[int, int]] = {}
             for key, unit, n in flying.get(group.number, ()):
-                flying_of[group.code_at(key)][unit] = n
-            for index in sorted(ran):
+                flying_of.setdefault(group.code_at(key), {})[unit] = n
+            packed = group.packed()
+            for index in sorted(ran | exits_of.keys() | flying_of.keys()):
                 part = slice(group.starts[index], group.starts[index + 1])
                 fired = [old - new for old, new in zip(was_left[part], left[part])]
-                details = group.details(index)
+                brief = packed.brief(index)
                 try:
-                    counts = conservation.recover(
-                        details.plan, details.observe(fired, exits_of[index], flying_of[index])
-                    )
+                    counts = packed.recover(index, brief, fired, exits_of.get(index, ()), flying_of.get(index, {}))
                 except InstrumentError as error:
-                    self.session.refuse(details.file_name, details.name, error)
+                    self.session.refuse(brief.file_name, brief.name, error)
                     continue
                 if counts.lines or counts.entered:
-                    yield group.file, details.file_name, counts
-            for index in unpacked:
-                group.forget(index)
+                    yield group.file, brief.file_name, counts
 
 
 class MadeToLast:
@@ -683,7 +676,7 @@ def pristine(code: CodeType) -> CodeType:
     if originals is None:
         made = group.origin() if group.origin is not None else None
         originals = tree_of(made) if made is not None else []
-        if len(originals) != len(group) or originals[index].co_qualname != group.details(index).name:
+        if len(originals) != len(group) or originals[index].co_qualname != group.packed().brief(index).name:
             return code
         group.originals = originals
     found = originals[index]

@@ -18,8 +18,7 @@ from sys import _current_frames  # held: the program may put something else in i
 
 from instrument.counts import Counts
 from instrument.errors import InstrumentError
-from instrument.flow import conservation
-from instrument.runtime.counters import FULL, group_of, unpack
+from instrument.runtime.counters import FULL, group_of
 from instrument.runtime.session import Undisturbed
 
 TYPE_CHECKING = False
@@ -56,7 +55,7 @@ class Reading:
     def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
         self.session = session
         self._pause = pause
-        self._settled: list[tuple[Group, int, Counts]] = []
+        self._settled: list[tuple[Group, int, str, Counts]] = []
         self._lasting = _left(session.counters)
         self._passing = {number: _left(group.counters) for number, group in list(session.passing.items())}
         #: Keys of the exits of each group, and how many of the session's exits are in there.
@@ -75,8 +74,9 @@ class Reading:
         """Count no more."""
         self.session.windows.remove(self)
 
-    def take(self) -> Iterator[tuple[Group, int, Counts]]:
-        """Yield what each code object counted since it was read before: its group, its number there, and the counts.
+    def take(self) -> Iterator[tuple[Group, int, str, Counts]]:
+        """Yield what each code object counted since it was read before: its group, its number there, its name, and the
+        counts.
 
         To be taken to its end.
         """
@@ -239,7 +239,7 @@ class Reading:
 
     def _recovered(
         self, seen: list[_Seen], packed: dict[Group, Packed], pausing: bool = True
-    ) -> Iterator[tuple[Group, int, Counts]]:
+    ) -> Iterator[tuple[Group, int, str, Counts]]:
         """Yield the counts that follow from what was *seen*; what that takes of the last group is left in *packed*.
 
         What that takes is unpacked for as long as it is needed: kept, it would be many times as large as the counters,
@@ -252,25 +252,14 @@ class Reading:
             if group not in packed:
                 packed.clear()
                 packed[group] = group.packed()
-            group.keep(index, unpack(packed[group][index]))  # type: ignore[arg-type]
-            counts = self._recover(one)
-            if counts is not None and (counts.lines or counts.entered):
-                yield group, index, counts
-            group.forget(index)
-
-    def _recover(self, one: _Seen) -> Counts | None:
-        """Return the counts that follow from what was seen of *one* code object, None if they contradict each other."""
-        group = one.group
-        details = group.details(one.index)
-        exits: dict[tuple[int, int], int] = {}
-        for key, n in one.exits.items():
-            _, record, unit = group.exit_at(key)
-            exits[record, unit] = n
-        try:
-            return conservation.recover(details.plan, details.observe(one.fired, exits, one.in_flight))
-        except InstrumentError as error:
-            self.session.refuse(details.file_name, details.name, error)
-            return None
+            brief = packed[group].brief(index)
+            try:
+                counts = packed[group].recover(index, brief, one.fired, list(one.exits.items()), one.in_flight)
+            except InstrumentError as error:
+                self.session.refuse(brief.file_name, brief.name, error)
+                continue
+            if counts.lines or counts.entered:
+                yield group, index, brief.name, counts
 
 
 class _Seen:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from instrument.counts import Counts
 from instrument.errors import ConservationError
-from instrument.flow.conservation import Observation, recover
+from instrument.flow.conservation import Observation, applied, recover
 from instrument.flow.graph import ENTER, build
 from instrument.flow.instructions import CALL, SEND, Instructions
 from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, RAISED, graph_of, plan
@@ -49,6 +49,43 @@ def test_any_walk_through_any_graph_is_recovered(placement, program, chance):
         check(graph, made, start, middle)
         check(graph, made, start, end)
         check(graph, made, middle, end)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_where_nothing_unusual_happens_effects_say_it_all(module):
+    """Without exits and frames in flight counts follow from the effects of the probes, for nearly all code."""
+    chance = random.Random(module)
+    n_codes = n_known = 0
+    for code in codes_of_module(module):
+        graph = graph_of(code, MINIMAL)
+        made = plan(graph, MINIMAL)
+        world = World(graph, made, chance, calm=True)
+        start = Moment(world)
+        world.run(300)
+        world.finish()
+        seen = observation(start, Moment(world))
+        if any(seen.exits) or any(seen.in_flight.values()):
+            continue
+        n_codes += 1
+        counts = applied(made.effects, seen.counters)
+        n_known += counts is not None
+        assert counts is None or counts == recover(made, seen)
+    assert n_known > 0.8 * n_codes > 0
+
+
+def test_effects_do_not_say_what_contradicts_itself():
+    """Nor anything where an exit was counted, or a cycle is too long to be followed."""
+    graph = build(Instructions(code_called("f", "def f(x):\n    a(x)\n    b(x)\n")))
+    made = plan(graph, MINIMAL)
+    assert made.measures[1:] == [None, None], "an exit of either call"
+    assert applied(made.effects, [3, 0, 0]) == Counts({2: 3, 3: 3}, entered=3)
+    assert applied(made.effects, [3, 1, 0]) is None
+    assert applied([(1, 2, -1)], [1]) is None
+    assert applied([(-1, 2, 1)], [1]) is None
+    assert applied([(0, 2, 1), (0, 2, -1)], [4, 4]) == Counts()
+    long = "def f(x):\n" + "".join(f"    if x == {n}:\n        a({n})\n" for n in range(100))
+    assert plan(build(Instructions(code_called("f", long))), MINIMAL).effects is None
+    assert plan(graph, LINE).effects is None
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -219,14 +219,14 @@ def test_conservation_saves_probes():
 @pytest.mark.parametrize("module", MODULES[:4])
 @pytest.mark.parametrize("placement", ALL)
 def test_a_plan_that_was_packed_is_the_same(placement, module):
-    """Unpacking gives a Plan with equal fields, whose probes stand at the same places; only rewriting needs stubs."""
+    """Unpacking gives a Plan with equal fields, whose probes stand at the same places; stubs and effects are for others."""
     for graph in graphs_of_module(module):
         made = plan(graph, placement)
         again = Plan.unpack(made.pack())
         for name in Plan.__slots__:
-            if name not in ("probes", "stubs"):
+            if name not in ("probes", "stubs", "effects"):
                 assert getattr(again, name) == getattr(made, name), name
-        assert again.stubs == {}
+        assert (again.stubs, again.effects) == ({}, None)
         assert [(probe.where, probe.index, probe.undo) for probe in again.probes] == [
             (probe.where, probe.index, probe.undo) for probe in made.probes
         ]

@@ -47,12 +47,15 @@ class Moment:
 
 
 class World:
-    """Frames that execute the code of *graph*, with the probes of *plan*; *chance* is a `random.Random`."""
+    """Frames that execute the code of *graph*, with the probes of *plan*; *chance* is a `random.Random`. In one that is
+    *calm* no instruction raises that does not always do so.
+    """
 
-    def __init__(self, graph, plan, chance):
+    def __init__(self, graph, plan, chance, calm=False):
         self.graph = graph
         self.plan = plan
         self.chance = chance
+        self.calm = calm
         self.frames = []
         self.counters = [0] * len(plan.probes)
         self.exits = [collections.Counter() for _ in plan.exits]
@@ -79,6 +82,15 @@ class World:
             if not frame.step():
                 self.frames.remove(frame)
 
+    def finish(self):
+        """Let frames go on until none is in flight, or a while has passed."""
+        for _ in range(10_000):
+            flying = [frame for frame in self.frames if frame.place is not None]
+            if not flying:
+                break
+            if not flying[0].step():
+                self.frames.remove(flying[0])
+
     def fire(self, where, index):
         """Count what passes the probes at *where*, *index*."""
         for number in self.probes[where, index]:
@@ -101,10 +113,13 @@ class Frame:
     def happens(self, probability):
         return self.world.chance.random() < probability
 
+    def raises(self, probability):
+        return not self.world.calm and self.happens(probability)
+
     def live(self):
         """Do all that the frame ever does; yield wherever it may be looked at."""
         instructions = self.world.graph.instructions
-        if instructions.made_by < instructions.first and self.happens(0.1):
+        if instructions.made_by < instructions.first and self.raises(0.1):
             goes_on_at = self.throw(instructions.made_by)
         else:
             self.place = (instructions.first, False)
@@ -129,7 +144,7 @@ class Frame:
                 break
             self.place = (index, self.loses_its_line(op))
             yield
-            if op not in RAISES | MAY_RERAISE and index not in world.plan.moved and self.happens(0.03):
+            if op not in RAISES | MAY_RERAISE and index not in world.plan.moved and self.raises(0.03):
                 return self.leave_by_exception(index)
         way = world.chance.choice(world.ways[number])
         if way.kind == LEAVE and ops[way.at] == SEND:
@@ -212,7 +227,7 @@ class Frame:
         yield
         if self.happens(0.1):
             return None
-        if self.happens(0.2):
+        if self.raises(0.2):
             return self.throw(way.at + self.world.chance.randrange(2))  # versions differ: at the yield or its RESUME
         self.place = (way.at + 1, False)
         yield
@@ -228,8 +243,8 @@ class Frame:
             yield
             if self.happens(0.1):
                 return None
-            if self.happens(0.2):
+            if self.raises(0.2):
                 return self.throw(way.at + 1 + self.world.chance.randrange(2))
             self.place = (way.at + self.world.chance.randrange(4), False)  # wherever, in the loop
             yield
-        return self.leave_by_exception(way.at) if self.happens(0.2) else self.enter(way.at)
+        return self.leave_by_exception(way.at) if self.raises(0.2) else self.enter(way.at)

@@ -6,7 +6,6 @@ import types
 import pytest
 
 from instrument.flow import placement
-from instrument.flow.conservation import recover
 from instrument.rewrite import rewriter
 from instrument.runtime.counters import (
     FULL,
@@ -71,13 +70,12 @@ class Linked:
         lines = {}
         exits = {}
         for key, count in counts_of(self.records).items():
-            index, record, unit = self.group.exit_at(key)
-            exits.setdefault(index, {})[record, unit] = count
+            exits.setdefault(self.group.code_at(key), []).append((key, count))
         left = read(self.counters)
+        packed = self.group.packed()
         for index in range(len(self.group)):
-            details = self.group.details(index)
             fired = [FULL - n for n in left[self.group.starts[index] : self.group.starts[index + 1]]]
-            counted = recover(details.plan, details.observe(fired, exits.get(index, {}), {}))
+            counted = packed.recover(index, packed.brief(index), fired, exits.get(index, ()), {})
             for line, count in counted.lines.items():
                 lines[line] = lines.get(line, 0) + count
         return lines

@@ -187,3 +187,4 @@ def test_functions_of_one_file_are_told_apart(tmp_path):
     assert counts == {2: 4, 3: 3, 7: 4, 8: 2}
     assert module.strange.__code__ is cut_off
     assert module.two.__code__ is module.again.__code__
+    del session(placement.MINIMAL).not_measured[str(path)]
