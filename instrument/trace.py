@@ -322,10 +322,13 @@ class _Measurement:
         """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
         assert self.trace is not None
         file = dict.get(awaited.namespace, "__file__")
-        if not isinstance(file, str) or not self.trace._selects(file):
-            return unmeasured_import(awaited, file) if isinstance(file, str) else None
-        code = self.session.imported_code(awaited, file)
-        if code is not None:
+        if not isinstance(file, str):
+            return None
+        if self.trace._selects(file):
+            code = self.session.imported_code(awaited, file)
+        else:
+            code = unmeasured_import(awaited, file)
+        if code is not None or awaited.stays:
             self._decide(file)
         return code
 

@@ -69,9 +69,12 @@ class Import:
     *origin* gets its code from the *loader*. If that is read from a file of bytecode, *bytecode* is what it was
     marshalled to, *header* what precedes it, and *path* the source. *identity* is that of the module's file before it
     was read, and *stamp* that of the bytecode: None if nobody has asked for it, or it cannot be told for certain.
+    *stays* says whether bytecode with that stamp is known to run as it is.
     """
 
-    __slots__ = ("_expected", "_loader", "bytecode", "header", "identity", "namespace", "origin", "path", "stamp")
+    __slots__ = (
+        *("_expected", "_loader", "bytecode", "header", "identity", "namespace", "origin", "path", "stamp", "stays"),
+    )
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
         self.namespace = namespace
@@ -83,6 +86,7 @@ class Import:
         self.header = b""
         self.path = ""
         self.stamp: Stamp | None = None
+        self.stays = False
 
     def look_ahead(self) -> None:
         """Find out which bytecode is going to be read, if that is certain."""
@@ -111,6 +115,10 @@ class Import:
         if self.stamp is not None and self.stamp != stamp_of(self.header, bytecode_path):
             self.stamp = None  # of another file, or one that was replaced meanwhile
 
+    def is_known_to_stay(self) -> bool:
+        """Return whether what was read is known to run as it is."""
+        return self.stays and self.stamp is not None
+
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
 _ModuleSpec: Any = _bootstrap.ModuleSpec
@@ -135,6 +143,8 @@ def got_code(awaited: Import) -> CodeType:
             code = awaited.origin()
         finally:
             _awaited.pop(thread, None)
+        if code is not None and awaited.is_known_to_stay():
+            return code
     if code is None:
         name = awaited.namespace["__name__"]
         raise ImportError(f"cannot load module {name!r} when get_code() returns None")
@@ -156,7 +166,7 @@ def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):  #
     awaited = _awaited.pop(get_ident(), None)
     if awaited is not None and source_path is not None and len(_instrumenters) == 1 and not is_loading():
         awaited.was_read(data, bytecode_path, source_path)
-        code = _instrumenters[0].imported(awaited)
+        code = None if awaited.is_known_to_stay() else _instrumenters[0].imported(awaited)
         if code is not None:
             return code
     return _compile_original(data, name, bytecode_path, source_path)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 # What is called while the program runs is held by name: the program may put something else in its place.
 import sys
-from _operator import call
+from _operator import call, is_
 from _thread import get_ident
 from _warnings import warn
 from _weakref import ref
 from functools import partial
 from gc import disable, enable, freeze, get_freeze_count, get_objects, isenabled, unfreeze
-from itertools import chain, compress, count
+from itertools import chain, compress, count, repeat
 from sys import _current_frames, _getframe, getrefcount, getswitchinterval, setswitchinterval
 from types import CodeType, FunctionType
 
@@ -53,7 +53,6 @@ from instrument.runtime.selection import module_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from itertools import repeat
     from types import FrameType
     from typing import Any, Protocol
 
@@ -778,9 +777,11 @@ def unmeasured_import(awaited: Import, file: str) -> CodeType | None:
     """Return what runs in place of the bytecode that is *awaited*, which is not measured; None if that is not known
     without looking at it, or is the bytecode itself.
     """
-    awaited.look_ahead()
+    if awaited.bytecode is None:
+        awaited.look_ahead()
     nothing = session(placement.NOTHING)
-    return None if nothing.handovers().are_not_in(awaited) else nothing.imported_code(awaited, file)
+    awaited.stays = nothing.handovers().are_not_in(awaited)
+    return None if awaited.stays else nothing.imported_code(awaited, file)
 
 
 def live_group(code: CodeType) -> Group | None:
@@ -819,7 +820,6 @@ def instances_of(kinds: list[type]) -> list[Any]:
     (tupleobject.c: _PyTuple_Resize). So it is one call, of `list`, in which everything happens, in C: the objects are
     fetched, looked at and let go of. Nothing is asked of them that could be written in Python.
     """
-    wanted = frozenset(map(id, kinds))
     objects: list[Any] = []
     fetch = map(objects.extend, map(call, (get_objects,)))
     let_go = map(call, (objects.clear,))
@@ -827,7 +827,12 @@ def instances_of(kinds: list[type]) -> list[Any]:
     collects = isenabled()
     disable()  # what is collected may be finalized in Python
     try:
-        return list(compress(each, map(wanted.__contains__, map(id, map(type, objects)))))
+        found: Iterator[bool]
+        if len(kinds) == 1:  # in half the time
+            found = map(is_, map(type, objects), repeat(kinds[0]))
+        else:
+            found = map(frozenset(map(id, kinds)).__contains__, map(id, map(type, objects)))
+        return list(compress(each, found))
     finally:
         if collects:
             enable()

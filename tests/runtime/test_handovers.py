@@ -6,6 +6,8 @@ import subprocess
 import sys
 import types
 import weakref
+from importlib.machinery import SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from instrument.flow import placement
 from instrument.runtime.cache import Cache
 from instrument.runtime.handovers import Handovers
 from instrument.runtime.importer import Import
-from instrument.runtime.session import session
+from instrument.runtime.session import session, unmeasured, unmeasured_import
 
 ROOT = Path(__file__).parents[2]
 QUIET = "def run(text, names):\n    return text\n"
@@ -104,6 +106,33 @@ def test_a_module_without_bytecode_is_looked_through(run):
     for text, counts in ((QUIET, "[]"), (HANDS_OVER, "[(1, 1), (2, 1)]")):
         assert run(text, compiled=False)[:2] == (counts, 1)
         assert run()[:2] == (counts, 1)
+
+
+def test_bytecode_that_is_replaced_while_it_is_read_is_looked_through(tmp_path):
+    """What was known is of the file that was there before."""
+    source = tmp_path / "ignored.py"
+    source.write_text(QUIET)
+    path = Path(py_compile.compile(str(source), doraise=True))
+    loader = SourceFileLoader("ignored", str(source))
+    spec = spec_from_file_location("ignored", source, loader=loader)
+    names = {"__name__": "ignored", "__file__": str(source), "__spec__": spec}
+    quiet = compile(QUIET, str(source), "exec")
+    for is_replaced in (False, False, True):
+        found = Import(dict(names), lambda: None, loader)
+        first = unmeasured_import(found, str(source))
+        assert first is None
+        was_known = found.stays
+        data = memoryview(path.read_bytes())[16:]
+        if is_replaced:
+            path.write_bytes(path.read_bytes())
+        found.was_read(data, str(path), str(source))
+        if not found.is_known_to_stay():
+            assert unmeasured_import(found, str(source)) is None
+            assert not found.is_known_to_stay()
+            assert unmeasured(quiet, str(source), found) is quiet
+    assert was_known
+    assert is_replaced
+    assert found.stamp is None
 
 
 def _awaited(path, stamp):
