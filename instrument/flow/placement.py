@@ -21,6 +21,7 @@ at a fifth of the price (`_alike`).
 from __future__ import annotations
 
 import sys
+from _bisect import bisect_right
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
 from instrument.flow.handovers import takers_in
@@ -216,7 +217,7 @@ class Plan:
         if chords <= cycles.keys():
             events: dict[int, list[int]] = {}
             for index, line in graph.events:
-                events.setdefault(graph.block_of(index), []).append(line)
+                events.setdefault(bisect_right(graph.firsts, index) - 1, []).append(line)
             self.effects = [_effect(graph, cycles[number], events) for number in sorted(chords)]
         undone = frozenset(probe.undo for probe in self.probes)
         for record, alike in _alike(graph, self.left | undone | self.moved.keys()):
