@@ -252,9 +252,9 @@ def test_terminated_while_it_flushes(tree):
         process.stdout.readline()
         time.sleep(0.05 + 0.013 * moment)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        _, said = process.communicate(timeout=30)
 
-        assert process.returncode == -signal.SIGTERM
+        assert process.returncode == -signal.SIGTERM, said
         assert tree.ends() == ["SIGTERM"]
         lines = tree.lines()
         assert 0 <= lines[8] - lines[10] <= 1

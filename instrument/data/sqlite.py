@@ -14,12 +14,17 @@ import os
 import sys
 from _frozen_importlib import BuiltinImporter, module_from_spec
 from _frozen_importlib_external import PathFinder
-from _functools import _lru_cache_wrapper  # type: ignore[import-not-found]
+from _functools import _lru_cache_wrapper, partial  # type: ignore[import-not-found]
+from _imp import exec_builtin, exec_dynamic
+from _operator import is_
+from gc import disable, enable, isenabled
+from itertools import chain, compress, filterfalse
 
 from instrument.errors import DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from sqlite3 import Connection as Connection
     from types import ModuleType
     from typing import Any
@@ -54,18 +59,37 @@ def _load() -> ModuleType:
         raise DataError("this Python was built without SQLite, in which counts are kept; install its module sqlite3")
     try:
         module = module_from_spec(spec)
-        theirs: Any = sys.modules.get("functools")
-        sys.modules["functools"] = _Functools  # type: ignore[assignment]
-        try:
-            spec.loader.exec_module(module)
-        finally:
-            if theirs is None:
-                sys.modules.pop("functools", None)
-            elif theirs is not _Functools:  # else another thread is about to put it right
-                sys.modules["functools"] = theirs
+        loader: Any = spec.loader
+        _initialise(module, exec_builtin if loader is BuiltinImporter else exec_dynamic)
     except ImportError as error:  # its shared library is gone
         raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
     return module
+
+
+def _initialise(module: ModuleType, execute: Callable[[ModuleType], object]) -> None:
+    """Let *execute* initialise *module*, which meanwhile finds `_Functools` in place of `functools`.
+
+    Other threads may be importing `functools`, or about to: they must not get their turn meanwhile. So it is one call,
+    of `any`, in which everything happens, in C; and no garbage is collected, which may be finalized in Python.
+    """
+    name, modules = ("functools",), sys.modules
+    theirs: list[Any] = []
+    note = map(theirs.append, map(modules.get, name))
+    put = map(modules.__setitem__, name, (_Functools,))
+    put_back = map(modules.__setitem__, name, filterfalse(_is_none, theirs))
+    forget = map(modules.pop, compress(name, map(_is_none, theirs)))
+    restore = chain(put_back, forget)
+    collects = isenabled()
+    disable()
+    try:
+        any(chain(note, put, map(execute, (module,)), restore))
+    finally:
+        any(restore)  # which is done, but for an error
+        if collects:
+            enable()
+
+
+_is_none = partial(is_, None)
 
 
 def version() -> tuple[int, ...]:

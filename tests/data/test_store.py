@@ -1,5 +1,6 @@
 """A process' own file holds what was written last, whatever happens to the process, the disk and the folder."""
 
+import gc
 import os
 import random
 import resource
@@ -403,31 +404,62 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path):
         assert {n for _, _, n in states} == {3000}
 
 
-def test_two_threads_may_load_sqlite_at_once(monkeypatch):
-    """Whoever comes last, the program's `functools` is in its place."""
+@pytest.mark.parametrize("is_there", [True, False])
+def test_nobody_sees_what_sqlite_gets_in_place_of_functools(is_there, monkeypatch):
+    """Whatever other threads do meanwhile, load SQLite or import `functools`: what is in its place is the program's."""
     import functools
 
     from instrument.data import sqlite
 
-    def load(n):
-        """Load; the other thread does so, whole, while this one is at it."""
-        real = sqlite.module_from_spec
+    interval = sys.getswitchinterval()
+    order = list(sys.modules)
+    loaded, wrong = [], []
 
-        def nested(spec):
-            module = real(spec)
-            if n:
-                monkeypatch.setattr(sqlite, "module_from_spec", real)
-                monkeypatch.setitem(sys.modules, "functools", sqlite._Functools)
-                sqlite._load()
-                assert sys.modules["functools"] is sqlite._Functools
-                sys.modules["functools"] = functools
-            return module
+    def load():
+        try:
+            loaded.extend(sqlite._load() for _ in range(50))
+        except BaseException as error:
+            wrong.append(error)
 
-        monkeypatch.setattr(sqlite, "module_from_spec", nested)
-        return sqlite._load()
+    if not is_there:
+        monkeypatch.delitem(sys.modules, "functools")
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            found = sys.modules.get("functools")
+            if found is not (functools if is_there else None):
+                wrong.append(found)
+    finally:
+        sys.setswitchinterval(interval)
+    for thread in threads:
+        thread.join()
 
-    assert load(1).connect is not load(0).connect
+    assert wrong == []
+    assert len({module.connect for module in loaded}) == len(loaded) == 100
+    if is_there:
+        assert [name for name in sys.modules if name in order] == order
+
+
+def test_functools_is_back_when_sqlite_cannot_be_initialised(monkeypatch):
+    """That is an error, and no more."""
+    import functools
+
+    from instrument.data import sqlite
+
+    def fail(module):
+        assert sys.modules["functools"] is sqlite._Functools
+        raise ImportError("no")
+
+    monkeypatch.setattr(sqlite, "exec_dynamic", fail)
+    monkeypatch.setattr(sqlite, "exec_builtin", fail)
+    with pytest.raises(DataError, match="cannot be loaded: no"):
+        sqlite._load()
     assert sys.modules["functools"] is functools
+    assert gc.isenabled()
+
 
 
 def test_what_the_program_patches_is_not_used(writer, monkeypatch):
