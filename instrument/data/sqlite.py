@@ -72,7 +72,8 @@ def _initialise(module: ModuleType, execute: Callable[[ModuleType], object]) -> 
     Other threads may be importing `functools`, or about to: they must not get their turn meanwhile. So it is one call,
     of `any`, in which everything happens, in C; and no garbage is collected, which may be finalized in Python.
     """
-    name, modules = ("functools",), sys.modules
+    name = ("functools",)
+    modules: dict[str, Any] = sys.modules
     theirs: list[Any] = []
     note = map(theirs.append, map(modules.get, name))
     put = map(modules.__setitem__, name, (_Functools,))
