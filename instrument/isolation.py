@@ -7,22 +7,22 @@ are then rewritten and counted. So the package is imported with fresh copies of 
 looked for where it belongs, whatever the search path is: the program may have modules of these names.
 
 The import is put off until a measurement begins, or where all that is rewritten may be in the cache until something is
-not. Then other threads may be importing: they start nothing new as long as ours goes on.
+not. Then other threads may be importing, the same modules for all we know: so it is none of the import system's.
 """
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
-from _frozen_importlib import BuiltinImporter, FrozenImporter
+from _frozen_importlib import BuiltinImporter, FrozenImporter, _find_spec, module_from_spec  # type: ignore[attr-defined]
 from _frozen_importlib_external import FileFinder, _get_supported_file_loaders  # type: ignore[attr-defined]
-from _imp import acquire_lock, release_lock
-from _thread import get_ident
-from time import sleep
+from _thread import RLock, get_ident
+from types import ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from importlib.machinery import ModuleSpec
     from typing import Any
 
@@ -34,7 +34,7 @@ _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _FRESH = (
     *("_collections_abc", "abc", "collections", "contextlib", "copy", "copyreg", "dataclasses", "dis", "enum"),
     *("functools", "inspect", "keyword", "linecache", "opcode", "operator", "re", "reprlib", "token", "tokenize"),
-    *("types", "typing", "weakref"),
+    *("types", "weakref"),
 )
 
 
@@ -56,29 +56,27 @@ class _Isolated:
 
 class _Finder:
     """Finds modules for us where they belong: those of the standard library in its folder, `bytecode` where it was
-    installed. Of what it does not find the import system's own finders are asked.
+    installed. For what it does not find the import system's own finders are asked.
     """
 
     def __init__(self) -> None:
         self._finders: dict[str, FileFinder] = {}
 
-    def find_spec(self, name: str, path: Iterable[str] | None = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Iterable[str] | None) -> ModuleSpec | None:
         """Return the spec of the module *name*, which is in a package if there is a *path*."""
-        if not is_loading():  # for the program
-            return None
         for importer in (BuiltinImporter, FrozenImporter):
             spec = importer.find_spec(name)
             if spec is not None:
                 return spec
-        if path is None:
-            path = _home_of_bytecode() if name == "bytecode" else _standard
-        for folder in path:
+        home = _home_of_bytecode() if name == "bytecode" else _standard
+        for folder in home if path is None else path:
             if folder not in self._finders:
                 self._finders[folder] = FileFinder(folder, *_get_supported_file_loaders())
             spec = self._finders[folder].find_spec(name)
             if spec is not None and spec.loader is not None:
                 return spec
-        return None
+        found: ModuleSpec | None = _find_spec(name, path)
+        return found
 
 
 #: The search path as it was when this module was imported; of its folders, that with the standard library and that with
@@ -106,29 +104,152 @@ def _home_of_bytecode() -> list[str]:
     return []
 
 
+class _Generic:
+    """Stands for `Generic[…]` among the bases of a class."""
+
+    __slots__ = ()
+
+    def __class_getitem__(cls, item: object) -> type:
+        return cls
+
+
+class _Hint:
+    """Stands for anything else in `typing`."""
+
+    def __getitem__(self, item: object) -> _Hint:
+        return _Hint()
+
+    def __call__(self, *arguments: object, **more: object) -> _Hint:
+        return _Hint()
+
+    def __or__(self, other: object) -> _Hint:
+        return _Hint()
+
+    __ror__ = __or__
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        return (_Generic,)
+
+
+class _TupleMaker(type):
+    """The type of what stands for `NamedTuple`: makes one of a class that has it among its bases."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+        if not bases:
+            return super().__new__(cls, name, bases, namespace)
+        return bases[0].make(name, namespace["__annotations__"])  # type: ignore[attr-defined]
+
+
+class _Typing(ModuleType):
+    """Stands for `typing`, half of which is written in C and looks the other half up among the program's modules. Hints
+    say nothing at run time.
+    """
+
+    TYPE_CHECKING = False
+
+    def __init__(self, copies: _Copies) -> None:
+        super().__init__("typing")
+
+        def make(name: str, fields: Iterable[str]) -> Any:
+            return copies.module("collections").namedtuple(name, fields)
+
+        self.NamedTuple = _TupleMaker("NamedTuple", (), {"make": make})
+
+    @staticmethod
+    def cast(hint: object, value: object) -> object:
+        return value
+
+    @staticmethod
+    def overload(function: object) -> object:
+        return function
+
+    def __getattr__(self, name: str) -> _Hint:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        hint = _Hint()
+        setattr(self, name, hint)
+        return hint
+
+
+class _Copies:
+    """Modules that are nobody else's: those with names in *fresh*, what is in them, and what nobody has imported yet.
+
+    They are executed with an `__import__` and a `sys.modules` of their own, so that the program's never change, not for
+    a moment: its threads may be importing the same. What else they need is the program's if that is there.
+    """
+
+    def __init__(self, fresh: Iterable[str]) -> None:
+        self._fresh = set(fresh)
+        self._finder = _Finder()
+        self.modules: dict[str, Any] = {}
+        names = vars(sys)
+        copy = ModuleType("sys", sys.__doc__)
+        vars(copy).update({**names, "modules": self.modules})
+        self.modules.update(sys=copy, typing=_Typing(self))
+        self._builtins = {**vars(builtins), "__import__": self.imported}
+
+    def imported(
+        self,
+        name: str,
+        names: dict[str, Any] | None = None,
+        _: object = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        """Return what an `import` statement asks for; raise ImportError if it cannot be had."""
+        if level:
+            package = (names or {})["__spec__"].parent.rsplit(".", level - 1)[0]
+            name = f"{package}.{name}" if name else package
+        module = self.module(name)
+        if not fromlist:
+            return self.module(name.partition(".")[0])
+        if hasattr(module, "__path__"):
+            for item in fromlist:
+                if item != "*" and not hasattr(module, item):
+                    self.module(f"{name}.{item}")
+        return self.module(name)
+
+    def module(self, name: str) -> Any:
+        """Return the module *name*; raise ImportError if it cannot be had."""
+        if name in self.modules:
+            return self.modules[name]
+        top = name.partition(".")[0]
+        if top not in self._fresh:
+            found = sys.modules.get(name)
+            if found is not None and not _is_being_imported(found):
+                return found
+            self._fresh.add(top)  # with all that is in it: the program's package shall not have it either
+        package, _, child = name.rpartition(".")
+        parent = self.module(package) if package else None
+        if name in self.modules:  # the package has imported it
+            return self.modules[name]
+        spec = self._finder.find_spec(name, getattr(parent, "__path__", None))
+        if spec is None or spec.loader is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        is_there = name in sys.modules
+        module = self.modules[name] = module_from_spec(spec)
+        own.append(module)
+        if hasattr(spec.loader, "get_code") and (code := spec.loader.get_code(name)) is not None:
+            vars(module)["__builtins__"] = self._builtins
+            exec(code, vars(module))
+        else:
+            spec.loader.exec_module(module)
+            if not is_there and sys.modules.get(name) is module:  # some extensions put themselves there
+                del sys.modules[name]
+        module = self.modules[name]  # what it has put there
+        if parent is not None:
+            setattr(parent, child, module)
+        return module
+
+
 def import_isolated(name: str) -> object:
-    """Return the module *name*, imported anew with fresh copies of what it uses, and forget that it was."""
+    """Return the module *name*, imported anew with fresh copies of what it uses, which nobody else sees."""
     global _loading
-    before = dict(sys.modules)
-    finder: Any = _Finder()
     outer, _loading = _loading, get_ident()
-    sys.meta_path.insert(0, finder)
     try:
-        for module, imported in before.items():
-            top = module.partition(".")[0] if type(module) is str else ""
-            if top in (*_FRESH, name) or _is_being_imported(imported):
-                del sys.modules[module]
-        return __import__(name)
+        return _Copies((*_FRESH, name)).module(name)
     finally:
-        if finder in sys.meta_path:
-            sys.meta_path.remove(finder)
         _loading = outer
-        for key, imported in list(sys.modules.items()):
-            if before.get(key) is not imported:
-                own.append(imported)
-                if key not in before:
-                    del sys.modules[key]
-        sys.modules.update(before)
 
 
 def _is_being_imported(module: object) -> bool:
@@ -160,37 +281,16 @@ def load() -> None:
     global _is_loaded
     if _is_loaded or is_loading():
         return
-    acquire_lock()  # the one that others need to begin an import
-    try:
-        for _ in range(_N_TRIES):
-            if not _others_import():
-                break
-            release_lock()
-            sleep(0.001)
-            acquire_lock()
+    with _lock:
         if _done():
             return
         module = import_isolated("bytecode")
         vars(bytecode).update({key: value for key, value in vars(module).items() if not key.startswith("__")})
         _is_loaded = True
-    finally:
-        release_lock()
 
 
-_N_TRIES = 5000
+_lock = RLock()
 
 
 def _done() -> bool:
     return _is_loaded
-
-
-def _others_import() -> bool:
-    """Return whether another thread is importing something that we may import too, and would have to wait for."""
-    locks = sys.modules["_frozen_importlib"]._module_locks
-    for name, reference in list(locks.items()):
-        lock = reference()
-        if lock is not None and lock.owner not in (None, get_ident()):
-            top = name.partition(".")[0]
-            if top == "bytecode" or top in sys.stdlib_module_names:
-                return True
-    return False

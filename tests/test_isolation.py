@@ -99,3 +99,75 @@ def test_odd_things_among_the_modules(tmp_path):
         helper.write_text(f"def half(n):\n    {text}\n", encoding="utf-8")
         assert tree.run(source, INSTRUMENT_CACHE=str(tmp_path / "cache")) == ("2\n", "")
     assert tree.lines("helper.py")[3] == 1
+
+
+def test_nobody_sees_the_copies():
+    """Threads that import the same modules meanwhile, or load the copies too, get what they would without us."""
+    source = f"""
+        import collections, copy, dis, enum, functools, inspect, operator, re, sys, threading, types, typing, weakref
+        sys.path.insert(0, {str(ROOT)!r})
+        from instrument import isolation
+        mine = (collections, copy, dis, enum, functools, inspect, operator, re, types, typing, weakref)
+        names = [module.__name__ for module in mine]
+        before = dict(sys.modules)
+        wrong, loaded, rounds = [], [], []
+        def watch():
+            while not loaded:
+                found = tuple(map(__import__, names))
+                from collections import OrderedDict
+                rounds.append(found is mine)
+                if found != mine or OrderedDict is not collections.OrderedDict:
+                    wrong.append([one.__name__ for one, other in zip(found, mine) if one is not other])
+        def load():
+            isolation.load()
+            loaded.append(isolation.bytecode.ConcreteInstr)
+        threads = [threading.Thread(target=load, daemon=True) for _ in range(2)]
+        threads.append(threading.Thread(target=watch, daemon=True))
+        sys.setswitchinterval(1e-5)
+        for thread in threads: thread.start()
+        for thread in threads: thread.join(60)
+        print(len(loaded), loaded[0] is loaded[-1], len(rounds) > 10, wrong)
+        print([name for name, module in sys.modules.items() if before.get(name) is not module], [*before] == [*sys.modules])
+        print(len(isolation.own) > 20, loaded[0]("NOP").name)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.stderr) == ("2 True True []\n[] True\nTrue NOP\n", "")
+
+
+def test_what_is_asked_for_is_found_or_not():
+    """Packages and what is in them are the copies' own, as far as the program has not imported them."""
+    source = f"""
+        import sys
+        sys.path.insert(0, {str(ROOT)!r})
+        import importlib, unittest
+        from instrument import isolation
+        for name in ("simple", "util"):
+            sys.modules.pop(f"importlib.{{name}}", None)
+            vars(importlib).pop(name, None)
+        before = [*sys.modules]
+        copies = isolation._Copies([*isolation._FRESH, "json", "tomllib"])
+        json = copies.imported("json.decoder")
+        print(json is copies.module("json"), json.loads("[1]"), json.decoder.JSONDecoder is json.JSONDecoder)
+        print(copies.imported("json", fromlist=["scanner", "*"]).scanner.__name__)
+        print(copies.module("os") is sys.modules["os"], copies.module("sys") is sys)
+        print(copies.imported("importlib", fromlist=["util"]).util.__name__, hasattr(importlib, "util"))
+        for name in ("no_such_module", "json.no_such_module", "unittest.no_such_module"):
+            try:
+                copies.module(name)
+            except ModuleNotFoundError as error:
+                print(error)
+        print(copies.module("tomllib").loads("x = [1, {{ y = 2 }}]"))
+        print([name for name in sys.modules if name not in before])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        *("True [1] True", "json.scanner", "True False", "importlib.util False"),
+        *(f"No module named {name!r}" for name in ("no_such_module", "json.no_such_module", "unittest.no_such_module")),
+        "{'x': [1, {'y': 2}]}",
+        "[]",
+    ]
