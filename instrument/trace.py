@@ -34,6 +34,7 @@ from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer, readers
 from instrument.runtime.selection import Ignore, module_name
 from instrument.runtime.session import (
+    Lately,
     Session,
     Window,
     adopt_functions,
@@ -293,6 +294,7 @@ class _Measurement:
         self.trace = trace
         self.caller = caller
         self.window: Window | None = None
+        self._lately = Lately()
         if trace is None:
             return
         where = trace._placement
@@ -311,6 +313,17 @@ class _Measurement:
         assert self.trace is not None
         file = dict.get(namespace, "__file__")
         file = file if isinstance(file, str) else None
+        if awaited is None and (file is None or type(file) is str):
+            where = file, self.trace.ignore.n_decided()
+            made = self._lately.get(code, where)
+            if made is None:
+                made = self._instrumented(code, file, None)
+                self._lately.put(code, where, made)
+            return made
+        return self._instrumented(code, file, awaited)
+
+    def _instrumented(self, code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
+        assert self.trace is not None
         is_measured = self.trace._selects(file)
         if file is not None:
             self._decide(file)

@@ -8,6 +8,11 @@ the jump back, which pays for most of what the probe costs.
 Nothing but the layout changes: every step of the unrolled code is a step of the original (`is_faithful`), so line
 events, exits and handlers are those of the instructions that the copies are of. Interrupts are looked for on the one
 jump back that is left.
+
+Tried, and not worth it: to copy what follows where two ways join, to the end of the function or of the turn, so that
+they never do (Mueller & Whalley, PLDI 1992), which saves a probe on one of the two and a jump. Of the probes that 16
+programs pass, copies of up to 30 code units save 0.7 % (for 1.4 % more code), any number of any size 2.0 %; 5.8 % could
+be saved if ways never joined at all. Calls, and turns of loops that are not unrolled, pass nine tenths of all probes.
 """
 
 from __future__ import annotations

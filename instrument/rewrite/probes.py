@@ -12,6 +12,11 @@ Tried, and slower: an iterator that counts and ends each time, so that FOR_ITER 
 best there is, `compress(counter, exhausted)`, is two calls more: per probe 9.3 ns instead of 9.6 on 3.11, but 9.8
 instead of 7.7 on 3.12, 11.3 instead of 10.3 on 3.13, and it is a second object for each counter. `zip` and `map` cost
 more still.
+
+Tried, and not worth it: to leave counter and None on the stack for the frame to drop when it ends, in code that is
+executed once in each call. It saves the popping, but for the frame it is no less work: per call of an empty function
+5.8 ns instead of 6.4 on 3.11, 6.9 instead of 5.0 on 3.12, 5.5 instead of 6.3 on 3.13, 7.5 instead of 7.9 on 3.14. Each
+NOP takes 0.9 to 1 ns there, so what is left is four of these and one call in C.
 """
 
 from __future__ import annotations

@@ -242,11 +242,10 @@ def prepare(function: object, source: object, namespace: object) -> object:
         mode = _modes[function]
     else:
         return source
-    caller = _getframe(1)
     if namespace is None or namespace is function:
-        namespace = caller.f_globals
+        namespace = _getframe(1).f_globals
     if type(source) in (str, bytes) and mode:
-        source = _compile(source, mode, caller.f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
+        source = _compile(source, mode, _getframe(1).f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
     if type(source) is CodeType and isinstance(namespace, dict):
         for instrumenter in _instrumenters:
             source = instrumenter.instrument(source, namespace)

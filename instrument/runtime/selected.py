@@ -8,10 +8,12 @@ selects, only code that may hand over code of others is rewritten, to do that.
 from __future__ import annotations
 
 from time import time
+from types import NoneType
 
 from instrument.flow import placement
 from instrument.runtime import importer, readers, sources
 from instrument.runtime.session import (
+    Lately,
     Session,
     adopt_functions,
     is_live,
@@ -49,10 +51,12 @@ class Selected:
         self._since = time()
         self._handed_over: dict[str, Source] = {}
         self._names: dict[str, str | None] = {}
+        self._lately = Lately()
 
     def begin(self, scope: Selects, lazily: bool) -> None:
         """From now on, make live what *scope* selects, functions that exist already included."""
         self.scopes.append(scope)
+        self._lately.clear()
         adopt_functions(self._choose, self._note, lazily)
         if len(self.scopes) == 1:
             importer.install(self, at_end=True)
@@ -61,6 +65,7 @@ class Selected:
     def end(self, scope: Selects) -> None:
         """Undo one `begin` of *scope*. What is live stays so, and costs next to nothing."""
         self.scopes.remove(scope)
+        self._lately.clear()
         if not self.scopes:
             importer.uninstall(self)
             session(placement.NOTHING).release_adopted()
@@ -92,6 +97,16 @@ class Selected:
         """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
         file = dict.get(namespace, "__file__")
         name = dict.get(namespace, "__name__")
+        if awaited is None and type(file) in _PLAIN and type(name) in _PLAIN:
+            where = file, name, importer.is_alone()
+            made = self._lately.get(code, where)
+            if made is None:
+                made = self._instrumented(code, file, name, None)
+                self._lately.put(code, where, made)
+            return made
+        return self._instrumented(code, file, name, awaited)
+
+    def _instrumented(self, code: CodeType, file: object, name: object, awaited: Import | None) -> CodeType:
         if self.selects(name, file, code.co_filename):
             assert isinstance(file, str)
             live = self._made(self.session, code, file, awaited)
@@ -139,6 +154,7 @@ class Selected:
 
 
 _N_KEPT = 1024
+_PLAIN = (str, NoneType)
 
 
 def place_of(group: Group) -> tuple[str, str] | None:

@@ -586,6 +586,31 @@ class Window:
                     yield group.file, brief.file_name, counts
 
 
+class Lately:
+    """What became of code that was handed over lately, so that a loop around `eval` need not find out each time.
+
+    It is known by the code's identity and by *where* it runs: whatever the answer may depend on.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[CodeType, tuple[object, ...], CodeType]] = {}
+
+    def get(self, code: CodeType, where: tuple[object, ...]) -> CodeType | None:
+        """Return what became of *code*; None if that is not known."""
+        found = self._made.get(id(code))
+        return found[2] if found is not None and found[0] is code and found[1] == where else None
+
+    def put(self, code: CodeType, where: tuple[object, ...], made: CodeType) -> None:
+        """Note that *code* became what was *made*. While that is noted, it is in use (`_is_unused`)."""
+        if len(self._made) >= _N_KEPT:
+            self._made.clear()
+        self._made[id(code)] = code, where, made
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._made.clear()
+
+
 class MadeToLast:
     """A time in which what is made is here to last: the garbage collector needs to look at it in full collections only.
 
