@@ -140,16 +140,16 @@ class _TupleMaker(type):
         return bases[0].make(name, namespace["__annotations__"])  # type: ignore[attr-defined]
 
 
-class _Typing(ModuleType):
+class _Typing:
     """Stands for `typing`, half of which is written in C and looks the other half up among the program's modules. Hints
     say nothing at run time.
+
+    No module: what a module has not, 3.15 looks for among the lazy imports that the program has put off.
     """
 
     TYPE_CHECKING = False
 
     def __init__(self, copies: _Copies) -> None:
-        super().__init__("typing")
-
         def make(name: str, fields: Iterable[str]) -> Any:
             return copies.module("collections").namedtuple(name, fields)
 

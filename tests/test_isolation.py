@@ -136,6 +136,25 @@ def test_nobody_sees_the_copies():
     assert (done.stdout, done.stderr) == ("2 True True []\n[] True\nTrue NOP\n", "")
 
 
+def test_lazy_imports_of_the_program_stay_put_off():
+    """Since 3.15 a program may have put `typing` off, in whole or in part; nothing of ours brings it in."""
+    source = f"""
+        import sys
+        sys.path.insert(0, {str(ROOT)!r})
+        lazy = "lazy " if sys.version_info >= (3, 15) else "if 0: "
+        exec(lazy + "from typing import List\\n" + lazy + "import typing\\n" + lazy + "import typing.io")
+        import dataclasses, inspect
+        from instrument import isolation
+        before = [*sys.modules]
+        isolation.load()
+        print(isolation.bytecode.ConcreteInstr("NOP").name, [name for name in sys.modules if name not in before])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.stderr) == ("NOP []\n", "")
+
+
 def test_what_is_asked_for_is_found_or_not():
     """Packages and what is in them are the copies' own, as far as the program has not imported them."""
     source = f"""
