@@ -290,6 +290,8 @@ def load() -> None:
 
 
 _lock = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 def _done() -> bool:

@@ -199,13 +199,20 @@ class Packed:
         self._starts = list(accumulate(sizes, initial=0))
         self._unpacked: dict[tuple[int, int], list[bytes | None]] = {}
 
-    def _at(self, index: int, which: int) -> tuple[object, ...]:
+    def _part_of(self, index: int, which: int) -> bytes | None:
         number = bisect_right(self._starts, index) - 1
         part = self._unpacked.get((number, which))
         if part is None:
             part = self._unpacked[number, which] = marshal.loads(decompress(self._packed[number][which]))
-        found: tuple[object, ...] = marshal.loads(part[index - self._starts[number]])  # type: ignore[arg-type]
+        return part[index - self._starts[number]]
+
+    def _at(self, index: int, which: int) -> tuple[object, ...]:
+        found: tuple[object, ...] = marshal.loads(self._part_of(index, which))  # type: ignore[arg-type]
         return found
+
+    def was_refused(self, index: int) -> bool:
+        """Return whether the code numbered *index* could not be rewritten: nothing is known of it."""
+        return self._part_of(index, 0) is None
 
     def brief(self, index: int) -> Brief:
         """Return what is known of the code numbered *index*, in short."""
@@ -282,7 +289,8 @@ class Group:
         """Return what is known of the code numbered *index*, and keep it: for those who ask again and again."""
         if index not in self._known:
             packed = self.packed()
-            self._known.update((number, packed.details(number)) for number in range(len(self)))
+            rewritten = [number for number in range(len(self)) if not packed.was_refused(number)]
+            self._known.update((number, packed.details(number)) for number in rewritten)
         return self._known[index]
 
     def packed(self) -> Packed:

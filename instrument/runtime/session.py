@@ -103,8 +103,8 @@ class Session:
         self._cache: Cache | None = None
         self._given: Batch | None = None
         self._handovers: Handovers | None = None
-        #: With the placement NOTHING, functions that were there before, and their code.
-        self.adopted: list[tuple[ref[FunctionType], CodeType]] = []
+        #: With the placement NOTHING, functions that were there before, their code, and what it was exchanged for.
+        self.adopted: list[tuple[ref[FunctionType], CodeType, CodeType]] = []
 
     # Making code live
     # ##################################################################################################
@@ -405,9 +405,9 @@ class Session:
         if self.lasts:
             return
         adopted, self.adopted = self.adopted, []
-        for reference, code in adopted:
+        for reference, code, twin in adopted:
             function = reference()
-            if function is not None and is_live(function.__code__):
+            if function is not None and function.__code__ is twin:
                 function.__code__ = code
 
     def release_functions(self) -> None:
@@ -740,7 +740,7 @@ def adopt_functions(
                 if function.__code__ is code:
                     function.__code__ = twin
                     if where is nothing:
-                        where.adopted.append((ref(function), code))
+                        where.adopted.append((ref(function), code, twin))
     for batch in batches.values():
         batch.flush()
 

@@ -148,3 +148,6 @@ def test_code_that_was_refused_stays_as_it_is():
     names = {}
     exec(codes[-1], names)
     assert names["outer"](2) == [0, 10]
+    assert group.packed().was_refused(0)
+    assert not group.packed().was_refused(1)
+    assert group.details(1).name == tree[1].co_qualname

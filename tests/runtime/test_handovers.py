@@ -182,6 +182,14 @@ def test_ignored_functions_get_their_code_back(tmp_path):
     assert seen != [code]
     assert module.run.__code__ is code
 
+    other = types.FunctionType(code.replace(co_name="other"), vars(module))
+
+    def exchanged():
+        other.__code__ = module.run.__code__  # by the program
+
+    tracer.runfunc(exchanged)
+    assert other.__code__ is not code
+
     def measured():
         gone = weakref.ref(module.run)
         del module.run
