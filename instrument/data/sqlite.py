@@ -81,7 +81,8 @@ def _initialise(module: ModuleType, execute: Callable[[ModuleType], object]) -> 
     forget = map(modules.pop, compress(name, map(_is_none, theirs)))
     restore = chain(put_back, forget)
     collects = isenabled()
-    disable()
+    if collects:  # else another thread may turn it on meanwhile
+        disable()
     try:
         any(chain(note, put, map(execute, (module,)), restore))
     finally:

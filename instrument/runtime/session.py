@@ -623,7 +623,8 @@ class MadeToLast:
 
     def __enter__(self) -> None:
         self._collects = isenabled()
-        disable()
+        if self._collects:  # who finds it turned off does not: others, who will turn it on, may do so in between
+            disable()
 
     def __exit__(self, *exception: object) -> None:
         if not self._collects:
@@ -850,7 +851,8 @@ def instances_of(kinds: list[type]) -> list[Any]:
     let_go = map(call, (objects.clear,))
     each = chain(filter(None, fetch), objects, filter(None, let_go))  # the outer ones do something, and yield nothing
     collects = isenabled()
-    disable()  # what is collected may be finalized in Python
+    if collects:
+        disable()  # what is collected may be finalized in Python
     try:
         found: Iterator[bool]
         if len(kinds) == 1:  # in half the time

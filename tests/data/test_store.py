@@ -438,6 +438,7 @@ def test_nobody_sees_what_sqlite_gets_in_place_of_functools(is_there, monkeypatc
         thread.join()
 
     assert wrong == []
+    assert gc.isenabled()
     assert len({module.connect for module in loaded}) == len(loaded) == 100
     if is_there:
         assert [name for name in sys.modules if name in order] == order

@@ -9,6 +9,7 @@ import trace
 import pytest
 
 import instrument
+from instrument.data import sqlite
 from instrument.flow import placement
 from instrument.runtime.session import MadeToLast, instances_of, session
 
@@ -251,3 +252,32 @@ def test_other_threads_make_tuples_while_objects_are_looked_for():
         for maker in makers:
             maker.join()
     assert not failed
+
+
+def test_whoever_finds_collection_turned_off_leaves_that_to_others(monkeypatch):
+    """They may turn it on at any moment, and then it stays so."""
+
+    def asked():
+        """Return what is so, a moment before the other thread turns it on."""
+        was_on = gc.isenabled()
+        other.__exit__()
+        return was_on
+
+    def enter():
+        with MadeToLast():
+            pass
+
+    def load():
+        sqlite._initialise(sys, lambda module: None)
+
+    for do in (enter, load, lambda: instances_of([type(threading)]), lambda: instances_of([int, str])):
+        with monkeypatch.context() as patch:
+            other = MadeToLast()
+            other.__enter__()
+            assert not gc.isenabled()
+            for module in (sys.modules[MadeToLast.__module__], sqlite):
+                patch.setattr(module, "isenabled", asked)
+            do()
+        is_on = gc.isenabled()
+        gc.enable()
+        assert is_on
