@@ -101,11 +101,24 @@ def test_odd_things_among_the_modules(tmp_path):
     assert tree.lines("helper.py")[3] == 1
 
 
+def printed_by(source):
+    """Return the lines that the program *source* prints, in which this package can be imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
 def test_nobody_sees_the_copies():
     """Threads that import the same modules meanwhile, or load the copies too, get what they would without us."""
-    source = f"""
+    source = """
         import collections, copy, dis, enum, functools, inspect, operator, re, sys, threading, types, typing, weakref
-        sys.path.insert(0, {str(ROOT)!r})
         from instrument import isolation
         mine = (collections, copy, dis, enum, functools, inspect, operator, re, types, typing, weakref)
         names = [module.__name__ for module in mine]
@@ -130,17 +143,13 @@ def test_nobody_sees_the_copies():
         print([name for name, module in sys.modules.items() if before.get(name) is not module], [*before] == [*sys.modules])
         print(len(isolation.own) > 20, loaded[0]("NOP").name)
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (done.stdout, done.stderr) == ("2 True True []\n[] True\nTrue NOP\n", "")
+    assert printed_by(source) == ["2 True True []", "[] True", "True NOP"]
 
 
 def test_lazy_imports_of_the_program_stay_put_off():
     """Since 3.15 a program may have put `typing` off, in whole or in part; nothing of ours brings it in."""
-    source = f"""
+    source = """
         import sys
-        sys.path.insert(0, {str(ROOT)!r})
         lazy = "lazy " if sys.version_info >= (3, 15) else "if 0: "
         exec(lazy + "from typing import List\\n" + lazy + "import typing\\n" + lazy + "import typing.io")
         import dataclasses, inspect
@@ -149,21 +158,17 @@ def test_lazy_imports_of_the_program_stay_put_off():
         isolation.load()
         print(isolation.bytecode.ConcreteInstr("NOP").name, [name for name in sys.modules if name not in before])
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (done.stdout, done.stderr) == ("NOP []\n", "")
+    assert printed_by(source) == ["NOP []"]
 
 
 def test_what_is_asked_for_is_found_or_not():
     """Packages and what is in them are the copies' own, as far as the program has not imported them."""
-    source = f"""
+    source = """
         import sys
-        sys.path.insert(0, {str(ROOT)!r})
         import importlib, unittest
         from instrument import isolation
         for name in ("simple", "util"):
-            sys.modules.pop(f"importlib.{{name}}", None)
+            sys.modules.pop(f"importlib.{name}", None)
             vars(importlib).pop(name, None)
         before = [*sys.modules]
         copies = isolation._Copies([*isolation._FRESH, "json", "tomllib"])
@@ -177,14 +182,10 @@ def test_what_is_asked_for_is_found_or_not():
                 copies.module(name)
             except ModuleNotFoundError as error:
                 print(error)
-        print(copies.module("tomllib").loads("x = [1, {{ y = 2 }}]"))
+        print(copies.module("tomllib").loads("x = [1, { y = 2 }]"))
         print([name for name in sys.modules if name not in before])
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stderr == ""
-    assert done.stdout.splitlines() == [
+    assert printed_by(source) == [
         *("True [1] True", "json.scanner", "True False", "importlib.util False"),
         *(f"No module named {name!r}" for name in ("no_such_module", "json.no_such_module", "unittest.no_such_module")),
         "{'x': [1, {'y': 2}]}",
