@@ -191,3 +191,43 @@ def test_what_is_asked_for_is_found_or_not():
         "{'x': [1, {'y': 2}]}",
         "[]",
     ]
+
+
+def test_what_the_program_has_half_imported_is_left_alone():
+    """Copies get one of their own of that, and its package."""
+    source = """
+        import sys, json, json.decoder
+        from instrument import isolation
+        assert isolation._Copies([]).module("json") is json
+        json.__spec__._initializing = True
+        copies = isolation._Copies([])
+        print(copies.module("json") is json, copies.module("json.decoder") is json.decoder, sys.modules["json"] is json)
+    """
+    assert printed_by(source) == ["False False True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nobody forks")
+def test_a_fork_while_another_thread_loads():
+    """The child loads the copies itself: who held the lock is not there any more."""
+    source = """
+        import os, threading
+        from instrument import isolation
+        taken, done = threading.Event(), threading.Event()
+        def hold():
+            with isolation._lock:
+                taken.set()
+                done.wait(60)
+        threading.Thread(target=hold, daemon=True).start()
+        taken.wait()
+        import warnings
+        warnings.simplefilter("ignore")
+        pid = os.fork()
+        if not pid:
+            import signal
+            signal.alarm(30)
+            isolation.load()
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        done.set()
+    """
+    assert printed_by(source) == ["0"]
