@@ -1,6 +1,6 @@
 """Every instruction that we ever add.
 
-What goes in are the places of counters in `co_consts`; what comes out are instructions of the `bytecode` package. This
+What goes in are the places of counters in `co_consts`; what comes out are code units, as they stand in `co_code`. This
 is one of the two rooms that compare version numbers (the other is `flow.lines`).
 
 A counter is an `itertools.repeat` that never ends; FOR_ITER over it is one C decrement: no call, no allocation, no
@@ -24,16 +24,14 @@ from __future__ import annotations
 import sys
 from types import FunctionType, MethodDescriptorType, MethodType
 
-from instrument.flow.instructions import CACHES, OPCODES
+from instrument.flow.instructions import CACHES, EXTENDED_ARG, OPCODES
 from instrument.flow.lines import PLACES_ARE_OF_TRACEBACK
-from instrument.isolation import bytecode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bytecode import ConcreteInstr
-    from bytecode.instr import InstrLocation
+    Row = tuple[str, int]
 
 VERSION = sys.version_info[:2]
 #: How many stack entries a probe, or the body of an exit stub, needs above those of the code around it.
@@ -45,8 +43,9 @@ LASTI_IS_AN_INT = not PLACES_ARE_OF_TRACEBACK
 UNITS_TO_KEYS = 1 if LASTI_IS_AN_INT else 2
 SUPPORTED = (3, 11) <= VERSION <= (3, 15)
 
+_LOAD_CONST = OPCODES["LOAD_CONST"]
 _ADD = 0  # NB_ADD
-_SUBSCRIPT = ("BINARY_SUBSCR", None) if VERSION <= (3, 13) else ("BINARY_OP", 26)  # 26: NB_SUBSCR
+_SUBSCRIPT = ("BINARY_SUBSCR", 0) if VERSION <= (3, 13) else ("BINARY_OP", 26)  # 26: NB_SUBSCR
 
 
 class TracebackOf:
@@ -62,52 +61,56 @@ class TracebackOf:
         return TracebackOf, ()
 
 
-def instruction(name: str, arg: int | None, location: InstrLocation) -> list[ConcreteInstr]:
-    """Return the instruction *name* with its inline caches."""
-    argument = () if arg is None else (arg,)
-    made = [bytecode.ConcreteInstr(name, *argument, location=location)]
-    n_caches = CACHES[OPCODES[name]]
-    return made + [bytecode.ConcreteInstr("CACHE", 0, location=location)] * n_caches if n_caches else made
+def encode(op: int, arg: int = 0, n_prefixes: int = 0) -> bytes:
+    """Return the units of an instruction: EXTENDED_ARGs, as many as *arg* takes, or *n_prefixes*; *op*; caches."""
+    units = bytes((op, arg & 0xFF)) + bytes(2 * CACHES[op])
+    while (arg := arg >> 8) or n_prefixes > 0:
+        units = bytes((EXTENDED_ARG, arg & 0xFF)) + units
+        n_prefixes -= 1
+    return units
 
 
-def _assemble(rows: Iterable[tuple[str, int | None]], location: InstrLocation) -> list[ConcreteInstr]:
-    return [made for name, arg in rows for made in instruction(name, arg, location)]
+def instruction(name: str, arg: int = 0) -> bytes:
+    """Return the code units of the instruction *name*."""
+    return encode(OPCODES[name], arg)
 
 
-def _advance() -> list[tuple[str, int | None]]:
+def _assemble(rows: Iterable[Row]) -> bytes:
+    return b"".join(instruction(name, arg) for name, arg in rows)
+
+
+def _advance() -> list[Row]:
     """Return the rows that move the counter on top of the stack on by one, and drop it."""
     if VERSION == (3, 11):
         #                                                       stack: … counter
         return [
             ("FOR_ITER", 0),  #                                 stack: … counter None   the counter has moved on by one
-            ("POP_TOP", None),  #                               stack: … counter
-            ("POP_TOP", None),  #                               stack: …
+            ("POP_TOP", 0),  #                               stack: … counter
+            ("POP_TOP", 0),  #                               stack: …
         ]
     if VERSION == (3, 12):
-        return [("FOR_ITER", 0), ("END_FOR", None)]  #          END_FOR pops both
+        return [("FOR_ITER", 0), ("END_FOR", 0)]  #          END_FOR pops both
     if VERSION == (3, 13):
-        return [("FOR_ITER", 0), ("END_FOR", None), ("POP_TOP", None)]
+        return [("FOR_ITER", 0), ("END_FOR", 0), ("POP_TOP", 0)]
     if VERSION == (3, 14):
-        return [("FOR_ITER", 0), ("END_FOR", None), ("POP_ITER", None)]
+        return [("FOR_ITER", 0), ("END_FOR", 0), ("POP_ITER", 0)]
     return [
-        ("PUSH_NULL", None),  #                                 stack: … counter NULL   3.15 iterates over two entries
+        ("PUSH_NULL", 0),  #                                 stack: … counter NULL   3.15 iterates over two entries
         ("FOR_ITER", 0),  #                                     stack: … counter NULL None
-        ("END_FOR", None),  #                                   stack: … counter NULL
-        ("POP_ITER", None),  #                                  stack: …
+        ("END_FOR", 0),  #                                   stack: … counter NULL
+        ("POP_ITER", 0),  #                                  stack: …
     ]
 
 
-_ADVANCE = _advance()
+_ADVANCE = _assemble(_advance())
 
 
-def probe(counter: int, location: InstrLocation) -> list[ConcreteInstr]:
+def probe(counter: int) -> bytes:
     """Return the instructions that count one: *counter* is the place of the counter in `co_consts`."""
-    return _assemble([("LOAD_CONST", counter), *_ADVANCE], location)
+    return encode(_LOAD_CONST, counter) + _ADVANCE
 
 
-def record_exit(
-    exits: int, base: int, traceback_of: int, tb_lasti: int, location: InstrLocation
-) -> list[ConcreteInstr]:
+def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int) -> bytes:
     """Return the instructions that count one exit in the records at *exits*, under the place that it was raised at,
     added to the number at *base*.
 
@@ -118,7 +121,7 @@ def record_exit(
     with a dictionary for each exit and no *base*, which is not worth its memory; 1.08 and 1.10 with a plain probe,
     which is why few exits are recorded where exceptions are likely (flow.placement: EXITING).
     """
-    rows: list[tuple[str, int | None]]
+    rows: list[Row]
     if LASTI_IS_AN_INT:
         #                                                       stack: … lasti exception
         rows = [
@@ -138,22 +141,22 @@ def record_exit(
         ("BINARY_OP", _ADD),  #                                 stack: … lasti exception exits key
         _SUBSCRIPT,  #                                          stack: … lasti exception counter
     ]
-    return _assemble([*rows, *_ADVANCE], location)
+    return _assemble(rows) + _ADVANCE
 
 
-def call(function: int, location: InstrLocation, exception: bool = False) -> list[ConcreteInstr]:
+def call(function: int, exception: bool = False) -> bytes:
     """Return the instructions that call the constant at *function*, with the *exception* on top of the stack if so
     asked.
     """
-    push = [("PUSH_NULL", None), ("LOAD_CONST", function)]
+    push = [("PUSH_NULL", 0), ("LOAD_CONST", function)]
     if VERSION >= (3, 13):
         push.reverse()
-    rows: list[tuple[str, int | None]] = [*push]  #             stack: … exception NULL function
+    rows: list[Row] = [*push]  #             stack: … exception NULL function
     if exception:
         rows.append(("COPY", 3))  #                             stack: … exception NULL function exception
     if VERSION == (3, 11):
         rows.append(("PRECALL", int(exception)))
-    return _assemble([*rows, ("CALL", int(exception)), ("POP_TOP", None)], location)
+    return _assemble([*rows, ("CALL", int(exception)), ("POP_TOP", 0)])
 
 
 #: The bit of RESUME's argument that says that the yield above it is in no `try` block: closing the generator then does
@@ -169,50 +172,45 @@ def argument_of_resume(argument: int) -> int:
     return argument & ~_ENDS_UNSEEN
 
 
-def resume(argument: int, location: InstrLocation) -> ConcreteInstr:
+def resume(argument: int) -> bytes:
     """Return a RESUME for code in which calls are listened to."""
-    return bytecode.ConcreteInstr("RESUME", argument_of_resume(argument), location=location)
+    return instruction("RESUME", argument_of_resume(argument))
 
 
-def ask_whether_inlined(n_arguments: int, was_inlined: int, location: InstrLocation) -> list[ConcreteInstr]:
+def ask_whether_inlined(n_arguments: int, was_inlined: int) -> bytes:
     """Return what stands before a call of 3.12: keep, below the call's operands, whether the interpreter will inline
     it.
 
     *was_inlined* is the place of a WasInlined in `co_consts`.
     """
     #                                                           stack: … method callable arguments
-    rows: list[tuple[str, int | None]] = [
-        ("PUSH_NULL", None),
+    rows: list[Row] = [
+        ("PUSH_NULL", 0),
         ("LOAD_CONST", was_inlined),
         ("COPY", n_arguments + 3),  #                           stack: … callable arguments NULL was_inlined callable
         ("CALL", 1),  #                                         stack: … callable arguments answer
     ]
     rows += [("SWAP", n) for n in range(n_arguments + 3, 1, -1)]  # stack: … answer method callable arguments
-    return _assemble(rows, location)
+    return _assemble(rows)
 
 
-def count_if_inlined(counter: list[ConcreteInstr], location: InstrLocation) -> list[ConcreteInstr]:
+def count_if_inlined(counter: bytes) -> bytes:
     """Return what stands behind such a call: *counter*, the probe, passed only if it was inlined."""
     #                                                           stack: … answer result
-    # An element may be of two code units: a counter behind 255 other constants has an EXTENDED_ARG.
-    n_units = sum(instruction.size for instruction in counter) // 2
-    rows: list[tuple[str, int | None]] = [("SWAP", 2), ("POP_JUMP_IF_FALSE", n_units)]
-    return _assemble(rows, location) + counter
+    return _assemble([("SWAP", 2), ("POP_JUMP_IF_FALSE", len(counter) // 2)]) + counter
 
 
-def prepare_to_hand_over(
-    n_arguments: int, namespace: int, has_keywords: bool, prepare: int, location: InstrLocation
-) -> list[ConcreteInstr]:
+def prepare_to_hand_over(n_arguments: int, namespace: int, has_keywords: bool, prepare: int) -> bytes:
     """Return what stands before a call that takes code: let the constant at *prepare* exchange its first argument.
 
     It is called with the callable, the argument, and the argument numbered *namespace* (the callable again if that is
     0), and is done before the call: no frame of ours is on the stack while the program's code is executed.
     """
     above = n_arguments + has_keywords
-    push = [("PUSH_NULL", None), ("LOAD_CONST", prepare)]
+    push = [("PUSH_NULL", 0), ("LOAD_CONST", prepare)]
     if VERSION >= (3, 13):
         push.reverse()
-    rows: list[tuple[str, int | None]] = [
+    rows: list[Row] = [
         *push,  #                                               stack: … callable first … names NULL prepare
         ("COPY", above + (4 if VERSION >= (3, 13) else 3)),  #  stack: … NULL prepare callable
         ("COPY", above + 3),  #                                 stack: … NULL prepare callable first
@@ -220,8 +218,8 @@ def prepare_to_hand_over(
     ]
     if VERSION == (3, 11):
         rows.append(("PRECALL", 3))
-    rows += [("CALL", 3), ("SWAP", above + 1), ("POP_TOP", None)]
-    return _assemble(rows, location)
+    rows += [("CALL", 3), ("SWAP", above + 1), ("POP_TOP", 0)]
+    return _assemble(rows)
 
 
 class WasInlined:
@@ -256,23 +254,23 @@ class WasInlined:
 _namespace_of = type.__dict__["__dict__"].__get__
 
 
-def drop_lasti(location: InstrLocation) -> list[ConcreteInstr]:
+def drop_lasti() -> bytes:
     """Return the instructions that take lasti from below the exception, for a handler that does not want it."""
-    return _assemble([("SWAP", 2), ("POP_TOP", None)], location)
+    return _assemble([("SWAP", 2), ("POP_TOP", 0)])
 
 
-def pop(location: InstrLocation) -> list[ConcreteInstr]:
+def pop() -> bytes:
     """Return the instruction that drops the top of the stack."""
-    return instruction("POP_TOP", None, location)
+    return instruction("POP_TOP")
 
 
-def nop(location: InstrLocation) -> list[ConcreteInstr]:
+def nop() -> bytes:
     """Return an instruction that does nothing."""
-    return instruction("NOP", None, location)
+    return instruction("NOP")
 
 
-def raise_on(location: InstrLocation) -> list[ConcreteInstr]:
+def raise_on() -> bytes:
     """Return the instruction that lets the exception leave as it came: same place, same line, no second traceback
     entry.
     """
-    return instruction("RERAISE", 1, location)
+    return instruction("RERAISE", 1)

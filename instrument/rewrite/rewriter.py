@@ -7,12 +7,15 @@ the result can be stored; `runtime.counters` links it.
 Nothing of the original is changed but the distances of jumps: instructions, constants, names, positions and handlers
 stay as the compiler made them, which `verify` checks against the finished code object before anyone runs it.
 
-The work is done on `bytecode.ConcreteBytecode`, one element for each code unit, with EXTENDED_ARG and caches kept. The
-more comfortable `bytecode.Bytecode` orders constants and names anew and costs twice the time.
+What is emitted are pieces: an instruction with its prefixes and caches, or a probe, and the location of all of that.
+The tables of locations and of handlers are written by `bytecode.ConcreteBytecode`. It could take apart and put together
+all of the code, one object for each code unit: that takes nearly three times as long [3.12, networkx: 4.9 s, and 1.8].
+The more comfortable `bytecode.Bytecode` orders constants and names anew, and takes twice as long again.
 """
 
 from __future__ import annotations
 
+from _operator import itemgetter
 from functools import partial
 from itertools import accumulate
 
@@ -55,16 +58,17 @@ from instrument.rewrite import probes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import CodeType
+    from typing import Any
 
-    from bytecode import ConcreteBytecode, ConcreteInstr
+    from bytecode import ConcreteBytecode
     from bytecode.concrete import ExceptionTableEntry
-    from bytecode.instr import InstrLocation
 
     Cover = tuple[str, int] | None
 
 _JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
+_JUMP_BACKWARD_NO_INTERRUPT = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
 _SWAP = OPCODES["SWAP"]
 _DIRECT = "direct"  # to the handler that was always there
 _PLACES = (BEFORE, EXITING, FALLING, INLINED, RAISING, TAKEN)
@@ -110,22 +114,39 @@ def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     return unlinked
 
 
+class Location(tuple):  # type: ignore[type-arg]
+    """What `co_positions` says of one code unit, as `bytecode` wants to be told of it."""
+
+    __slots__ = ()
+    lineno: Any = property(itemgetter(0))
+    end_lineno: Any = property(itemgetter(1))
+    col_offset: Any = property(itemgetter(2))
+    end_col_offset: Any = property(itemgetter(3))
+
+
+_NOWHERE = Location((None, None, None, None))
+
+
 class _Rewriting:
-    """The state of rewriting one code object: what has been emitted, and the jumps and covers still to be resolved."""
+    """The state of rewriting one code object: what has been emitted, and the jumps and covers still to be resolved.
+
+    A *place* is the number of a piece in `out`.
+    """
 
     def __init__(self, instructions: Instructions, plan: Plan) -> None:
         self.instructions = instructions
         self.plan = plan
         code = instructions.code
-        self.concrete = bytecode.ConcreteBytecode.from_code(code, extended_arg=True)
-        self.concrete._pack_location = partial(_pack_location, self.concrete)  # type: ignore[method-assign]
-        self.units: list[ConcreteInstr] = list(self.concrete)
         n = len(instructions)
-        self.out: list[ConcreteInstr] = []
+        self.raw = code.co_code
+        self.positions = list(code.co_positions())
+        self.out: list[bytes] = []
+        self.locations: list[Location] = []  # of each piece
+        self.location = _NOWHERE  # the one that was made last
         self.arrival = [0] * (n + 1)  # where jumps to an instruction land
         self.entrance = [0] * (n + 1)  # where control that falls into an instruction arrives
-        self.place = [0] * n  # where the instruction itself is
-        self.jumps: list[tuple[int, int, bool]] = []  # (place of the jump, key of its target, backward)
+        self.place = [0] * n  # where the instruction itself is, or what precedes it of its piece
+        self.jumps: list[tuple[int, int, int, bool]] = []  # (place of the jump, op, key of its target, backward)
         self.labels: list[int] = []
         self.covers: list[tuple[int, Cover]] = []  # (from this place on, led to)
         self.second_jumps: list[tuple[int, int]] = []  # (place, probe)
@@ -135,7 +156,6 @@ class _Rewriting:
         self.first_exit = self.n_constants + len(plan.probes)
         self.traceback_of = self.first_exit + len(plan.exits)
         self.exits = {key: number for number, key in enumerate(plan.exits)}
-        self.nowhere = bytecode.instr.InstrLocation(None, None, None, None)
         self.tb_lasti = len(code.co_names)
         if "tb_lasti" in code.co_names:
             self.tb_lasti = code.co_names.index("tb_lasti")
@@ -154,15 +174,16 @@ class _Rewriting:
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
         self.prepare = self.traceback_of + 1
         self.records = self.prepare + 1 + len(self.inlined)
-        self.prepared: dict[int, list[Callable[[InstrLocation], list[ConcreteInstr]]]] = {}
+        self.prepared: dict[int, bytes] = {}
         for number, call in enumerate(self.inlined):
-            ask = partial(probes.ask_whether_inlined, instructions.args[call], self.prepare + 1 + number)
-            self.prepared.setdefault(instructions.start_of_call(call), []).append(ask)
+            start = instructions.start_of_call(call)
+            ask = probes.ask_whether_inlined(instructions.args[call], self.prepare + 1 + number)
+            self.prepared[start] = self.prepared.get(start, b"") + ask
         for call, namespace in plan.handovers:
             has_keywords = instructions.ops[call] == CALL_KW
-            n_arguments = instructions.args[call]
-            prepare = partial(probes.prepare_to_hand_over, n_arguments, namespace, has_keywords, self.prepare)
-            self.prepared.setdefault(instructions.start_of_call(call), []).append(prepare)
+            start = instructions.start_of_call(call)
+            prepare = probes.prepare_to_hand_over(instructions.args[call], namespace, has_keywords, self.prepare)
+            self.prepared[start] = self.prepared.get(start, b"") + prepare
 
     # Emitting
     # ##########################################################################################################
@@ -181,77 +202,95 @@ class _Rewriting:
         self._emit_stubs()
         offsets = self._resolve_jumps()
         code = self._finish(offsets)
-        places = [offsets[place] + self._width(place) - 1 for place in self.place]
-        behind = []
-        for place, number in self.second_jumps:
-            places.append(offsets[place] + self._width(place) - 1)
-            behind.append(len(instructions) + number)
+        for place, op, _, _ in self.jumps:  # prefixes stand before them, as many as turned out to be needed
+            offsets[place] = offsets[place + 1] - 1 - CACHES[op]
+        places = [
+            offsets[place] + (0 if target >= 0 else unit - start)
+            for place, target, unit, start in zip(
+                self.place, instructions.targets, instructions.units, instructions.starts
+            )
+        ]
+        places += [offsets[place] for place, _ in self.second_jumps]
+        behind = [len(instructions) + number for _, number in self.second_jumps]
         return Unlinked(code, self.plan, len(instructions), places, behind)
 
+    def _emit(self, piece: bytes, location: Location) -> None:
+        self.out.append(piece)
+        self.locations.append(location)
+
+    def _location_at(self, unit: int) -> Location:
+        position = self.positions[unit]
+        if position != self.location:
+            self.location = Location(position)
+        return self.location
+
     def _copy(self, index: int, is_loop_head: bool) -> None:
-        instructions, out = self.instructions, self.out
-        start = instructions.starts[index]
+        instructions = self.instructions
         unit = instructions.units[index]
-        location = self.units[unit].location
-        assert location is not None
+        location = self._location_at(unit)
         op = instructions.ops[index]
         if index > instructions.first:
             self._fall_into(index, is_loop_head, location)
-        self.arrival[index] = len(out)
+        self.arrival[index] = len(self.out)
         for number in self.before.get(index, ()):
-            self._probe(number, location)
+            self._emit(self._probe(number), location)
         self._cover(self._led_to(index))
-        for prepared in self.prepared.get(index, ()):
-            out.extend(prepared(location))
+        if index in self.prepared:
+            self._emit(self.prepared[index], location)
         if instructions.targets[index] >= 0:
             self._copy_jump(index, location)
             return
-        self.place[index] = len(out) + unit - start
-        out.extend(self.units[start : unit + 1 + CACHES[op]])
+        self.place[index] = len(self.out)
         if op == RESUME and self.plan.placement in CALLING:
-            out[self.place[index]] = probes.resume(instructions.args[index], location)
+            self._emit(probes.resume(instructions.args[index]), location)
+        else:
+            self._copy_units(instructions.starts[index], unit + 1 + CACHES[op], location)
         if index in self.inlined:
-            waiting, self.out = out, []
-            self._probe(self.inlined[index], location)
-            waiting.extend(probes.count_if_inlined(self.out, location))
-            self.out = waiting
+            self._emit(probes.count_if_inlined(self._probe(self.inlined[index])), location)
 
-    def _fall_into(self, index: int, is_loop_head: bool, location: InstrLocation) -> None:
+    def _copy_units(self, start: int, stop: int, location: Location) -> None:
+        """Emit code units from *start* on: in one piece, unless they are in several places, as no compiler has it."""
+        if stop - start == 1 or self.positions[start:stop].count(location) == stop - start:
+            self._emit(self.raw[2 * start : 2 * stop], location)
+            return
+        for unit in range(start, stop):
+            self._emit(self.raw[2 * unit : 2 * unit + 2], self._location_at(unit))
+
+    def _fall_into(self, index: int, is_loop_head: bool, location: Location) -> None:
         """Emit what stands between the instruction above and where jumps to *index* arrive."""
-        instructions, out = self.instructions, self.out
+        instructions = self.instructions
         above = instructions.ops[index - 1]
         recorded = self._recorded(instructions.handlers[index - 1])
         # Up to 3.12 an interrupt at a jump back looks for its handler at the instruction above the jump's target:
         # give it one that records, where the instruction above is led straight to its handler.
         if (above in RAISES or above in MAY_RERAISE) and is_loop_head:
             self._cover(recorded)
-            out.extend(probes.nop(location))
-        self.entrance[index] = len(out)
+            self._emit(probes.nop(), location)
+        self.entrance[index] = len(self.out)
         if index in self.falling:
             if above in MAY_RERAISE:
                 self._cover(recorded)
             for number in self.falling[index]:
-                self._probe(number, location)
+                self._emit(self._probe(number), location)
         if index in self.landing:
             self._cover(recorded)
             self._set(self._landing_at(index))
             for number in self.taken[self.landing[index]]:
-                self._probe(number, location)
+                self._emit(self._probe(number), location)
         if instructions.above(index) != index - 1 and is_left_above(instructions.ops[index]):
             recorded = self._recorded(instructions.handlers[instructions.above(index)])
             if self._cover_above() != recorded:
                 self._cover(recorded)
-                out.extend(probes.nop(location))
+                self._emit(probes.nop(), location)
 
-    def _copy_jump(self, index: int, location: InstrLocation) -> None:
-        instructions, out = self.instructions, self.out
+    def _copy_jump(self, index: int, location: Location) -> None:
+        instructions = self.instructions
         op = instructions.ops[index]
         target = instructions.targets[index]
-        self.place[index] = len(out)
+        self.place[index] = len(self.out)
         if takes_no_space(instructions, index):
             return
         backward = target <= index
-        name = OPNAMES[op]
         key = target
         if index in self.taken:
             if self.landing.get(target) == index:
@@ -262,17 +301,16 @@ class _Rewriting:
                 key = self._label()
                 self.second_jumps.extend((key, number) for number in self.taken[index])
                 backward = False
-        if not backward:
-            name = name.replace("BACKWARD", "FORWARD")
-        self.jumps.append((len(out), key, backward))
-        out.extend(probes.instruction(name, 0, location))
+        self._jump(op if backward else _straight(op), key, backward, location)
 
-    def _probe(self, number: int, location: InstrLocation) -> None:
+    def _jump(self, op: int, key: int, backward: bool, location: Location) -> None:
+        """Emit a jump to the instruction or label with *key*, which is resolved later."""
+        self.jumps.append((len(self.out), op, key, backward))
+        self._emit(probes.encode(op), location)
+
+    def _probe(self, number: int) -> bytes:
         constant = self.n_constants + number
-        if self.plan.placement in CALLING:
-            self.out.extend(probes.call(constant, location))
-        else:
-            self.out.extend(probes.probe(constant, location))
+        return probes.call(constant) if self.plan.placement in CALLING else probes.probe(constant)
 
     def _label(self) -> int:
         """Return the key of a new label; keys below the number of instructions are those of instructions."""
@@ -323,32 +361,30 @@ class _Rewriting:
             return RAISED, handler
         return (_DIRECT, handler) if handler >= 0 else None
 
-    def _jump_back(self, key: int, location: InstrLocation, name: str = "JUMP_BACKWARD_NO_INTERRUPT") -> None:
-        self.jumps.append((len(self.out), key, True))
-        self.out.extend(probes.instruction(name, 0, location))
+    def _jump_back(self, key: int, location: Location, op: int = _JUMP_BACKWARD_NO_INTERRUPT) -> None:
+        self._jump(op, key, True, location)
 
     def _emit_second_jumps(self) -> None:
         instructions = self.instructions
         waiting, self.second_jumps = self.second_jumps, []
         for label, number in waiting:
             index = self.plan.probes[number].index
-            location = self.units[instructions.units[index]].location
-            assert location is not None
+            location = self._location_at(instructions.units[index])
             self._set(label)
             target = instructions.targets[index]
             if instructions.ops[index] == FOR_ITER:
                 skipped = instructions.n_skipped_at(target)
                 for unit in range(instructions.units[target], instructions.units[target] + skipped):
-                    self.out.append(self.units[unit])
-                self._probe(number, location)
+                    self._copy_units(unit, unit + 1, self._location_at(unit))
+                self._emit(self._probe(number), location)
                 key = self._label()
                 self.labels[-1] = self.entrance[target + skipped] if skipped else self.arrival[target]
                 self._jump_back(key, location)
                 continue
-            self._probe(number, location)
+            self._emit(self._probe(number), location)
             if target <= index:  # a loop of 3.11: it must stay interruptible
                 self.second_jumps.append((len(self.out), number))
-                self._jump_back(target, location, "JUMP_BACKWARD")
+                self._jump_back(target, location, _JUMP_BACKWARD)
             else:
                 self._jump_back(target, location)
 
@@ -368,31 +404,30 @@ class _Rewriting:
 
     def _stub(self, kind: str, number: int) -> None:
         """Emit the stub for *kind*, *number*: record, then go on to the handler or let the exception leave."""
-        instructions, out = self.instructions, self.out
+        instructions = self.instructions
         handler = self._handler_of(kind, number)
-        location = self.nowhere
+        location = _NOWHERE
         if handler >= 0:
-            line = instructions.lines[instructions.table[handler].target]
-            location = bytecode.instr.InstrLocation(line, None, None, None)
-        start = len(out)
+            location = Location((instructions.lines[instructions.table[handler].target], None, None, None))
+        start = len(self.out)
         if kind == RAISING:
             for probe in self.raising[number]:
-                self._probe(probe, location)
+                self._emit(self._probe(probe), location)
         elif kind == EXITING:
-            self._probe(number, location)
+            self._emit(self._probe(number), location)
         elif self.plan.placement in CALLING:
-            out.extend(probes.call(self.first_exit + self.exits[number, kind], location, exception=True))
+            self._emit(probes.call(self.first_exit + self.exits[number, kind], exception=True), location)
         else:
             base = self.first_exit + self.exits[number, kind]
-            out.extend(probes.record_exit(self.records, base, self.traceback_of, self.tb_lasti, location))
-        stop = len(out)
+            self._emit(probes.record_exit(self.records, base, self.traceback_of, self.tb_lasti), location)
+        stop = len(self.out)
         done = self._label()
         self._set(done)
         if handler < 0:
-            out.extend(probes.raise_on(location))
+            self._emit(probes.raise_on(), location)
         else:
             if not instructions.table[handler].push_lasti and kind != EXITING:
-                out.extend(probes.drop_lasti(location))
+                self._emit(probes.drop_lasti(), location)
             self._jump_back(instructions.table[handler].target, location)
         if kind not in (RAISING, EXITING) and self.plan.placement not in CALLING:
             # Out of memory while recording: the exception goes its way all the same.
@@ -400,45 +435,40 @@ class _Rewriting:
             self._set(fallback)
             depth = instructions.table[handler].depth if handler >= 0 else 0
             self.fallbacks.append((start, stop, fallback, depth + 2))
-            out.extend(probes.pop(location))
+            self._emit(probes.pop(), location)
             self._jump_back(done, location)
 
     # Resolving
     # #########################################################################################################
 
-    def _width(self, place: int) -> int:
-        return int(self.out[place].size) // 2
-
     def _resolve_jumps(self) -> list[int]:
-        """Give every jump its distance; return the offset of each place in code units."""
+        """Give every jump its distance; return the offset of each piece in code units."""
         out = self.out
-        widths = [instruction._size // 2 for instruction in out]
-        jumps = [(place, self._place_of(key), backward) for place, key, backward in self.jumps]
+        widths = [len(piece) >> 1 for piece in out]
+        jumps = [(place, op, self._place_of(key), backward) for place, op, key, backward in self.jumps]
         while True:
             offsets = [0, *accumulate(widths)]
             stable = True
             distances = []
-            for place, target, backward in jumps:
-                after = offsets[place + 1] + CACHES[out[place].opcode]
+            for place, op, target, backward in jumps:
+                after = offsets[place + 1]
                 distance = after - offsets[target] if backward else offsets[target] - after
                 if distance < 0:
                     raise RewriteError(f"a jump would go {distance} units")
                 distances.append(distance)
                 width = 1 if distance < 1 << 8 else 2 if distance < 1 << 16 else 3 if distance < 1 << 24 else 4
+                width += CACHES[op]
                 if width > widths[place]:  # never narrower again, so this ends
                     widths[place] = width
                     stable = False
             if stable:
                 break
-        for (place, _, _), distance in zip(jumps, distances):
-            jump = out[place]
-            out[place] = bytecode.ConcreteInstr(
-                jump.name, distance, location=jump.location, extended_args=widths[place] - 1 or None
-            )
+        for (place, op, _, _), distance in zip(jumps, distances):
+            out[place] = probes.encode(op, distance, widths[place] - 1 - CACHES[op])
         return offsets
 
     def _finish(self, offsets: list[int]) -> CodeType:
-        instructions, concrete = self.instructions, self.concrete
+        instructions, code = self.instructions, self.instructions.code
         entries: list[ExceptionTableEntry] = []
         deepest = 0
         ends = [place for place, _ in self.covers[1:]]
@@ -470,20 +500,26 @@ class _Rewriting:
                 offsets[start], offsets[stop] - 1, offsets[self._place_of(label)], depth, False
             )
             entries.append(entry)
-        concrete.exception_table = entries
-        concrete.consts = [*concrete.consts, *[None] * (self.records + 2 - self.n_constants)]
-        if not probes.LASTI_IS_AN_INT and self.tb_lasti == len(concrete.names):
-            concrete.names = [*concrete.names, "tb_lasti"]
-        list.__setitem__(concrete, slice(None), self.out)
+        tables = bytecode.ConcreteBytecode(exception_table=entries)
+        tables._pack_location = partial(_pack_location, tables)  # type: ignore[method-assign]
+        pieces: list[tuple[int, int, int, Any]]
+        pieces = [(0, 2 * (end - start), 0, at) for start, end, at in zip(offsets, offsets[1:], self.locations)]
+        names = code.co_names
+        if not probes.LASTI_IS_AN_INT and self.tb_lasti == len(names):
+            names = (*names, "tb_lasti")
         # A stub finds lasti and the exception on the stack above its handler's depth.
-        stacksize = max(instructions.code.co_stacksize, deepest + 2) + probes.STACK_OF_PROBE
-        made: CodeType = concrete.to_code(stacksize=stacksize, compute_exception_stack_depths=False)
-        return made
+        stacksize = max(code.co_stacksize, deepest + 2) + probes.STACK_OF_PROBE
+        return code.replace(
+            co_code=b"".join(self.out),
+            co_consts=(*code.co_consts, *[None] * (self.records + 2 - self.n_constants)),
+            co_names=names,
+            co_stacksize=stacksize,
+            co_linetable=tables._assemble_locations(code.co_firstlineno, pieces),
+            co_exceptiontable=tables._assemble_exception_table(),
+        )
 
 
-def _pack_location(
-    concrete: ConcreteBytecode, entries: bytearray, size: int, line: int, location: InstrLocation | None
-) -> None:
+def _pack_location(concrete: ConcreteBytecode, entries: bytearray, size: int, line: int, location: Any) -> None:
     """Append to *entries* the *location* of *size* code units behind *line*.
 
     `bytecode` 0.19 writes columns from 128 on into an entry for one line, where only 7 bits of each are left: the entry

@@ -7,15 +7,25 @@ import math
 import sys
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from rewrite.linking import Records, count_of, new_counter
 
-from instrument.flow.instructions import CACHES, CALL, CALL_KW, OPCODES, RESUME, Instructions
+from instrument.flow.instructions import CACHES, CALL, CALL_KW, EXTENDED_ARG, OPCODES, OPNAMES, RESUME, Instructions
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
 from instrument.rewrite.probes import LASTI_IS_AN_INT, STACK_OF_PROBE, UNITS_TO_KEYS, TracebackOf, WasInlined
 
 ON_3_12 = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="only 3.12 is asked whether it inlines a call")
 NOWHERE = bytecode.instr.InstrLocation(None, None, None, None)
+
+
+def listed(units, location=NOWHERE):
+    """Return an instruction of `bytecode` for each of the code *units*."""
+    return [
+        bytecode.ConcreteInstr(OPNAMES[op], *([arg] if op >= dis.HAVE_ARGUMENT else []), location=location)
+        for op, arg in zip(units[::2], units[1::2])
+    ]
 
 
 def straight(a, b, c):
@@ -53,14 +63,14 @@ class Assembly:
     def location(self, index):
         return self.units[self.before.units[index]].location
 
-    def made(self, inserted, behind=(), covered=None):
-        """Return the function with *inserted*, {index: instructions before it}, and code *behind* all.
+    def made(self, inserted, behind=b"", covered=None):
+        """Return the function with *inserted*, {index: code units before it}, and code units *behind* all.
 
         *covered* is the index of an instruction whose exceptions go there.
         """
         out, place = [], {}
         for index, start in enumerate(self.before.starts):
-            out.extend(inserted.get(index, ()))
+            out.extend(listed(inserted.get(index, b""), self.location(index)))
             place[index] = len(out)
             end = self.before.starts[index + 1] if index + 1 < len(self.before) else len(self.units)
             out.extend(self.units[start:end])
@@ -68,7 +78,7 @@ class Assembly:
             end = place.get(covered + 1, len(out))
             entry = bytecode.concrete.ExceptionTableEntry(place[covered], end - 1, len(out), 0, True)
             self.concrete.exception_table = [entry]
-            out.extend(behind)
+            out.extend(listed(behind))
         list.__setitem__(self.concrete, slice(None), out)
         stacksize = self.code.co_stacksize + STACK_OF_PROBE + 2
         code = self.concrete.to_code(stacksize=stacksize, compute_exception_stack_depths=False)
@@ -129,7 +139,7 @@ def test_a_probe_counts_one_and_leaves_the_stack_alone(index):
     """Wherever it stands, among operands too, the function does what it did, and the counter moves on by one."""
     assembly = Assembly(straight)
     counter = new_counter()
-    twin = assembly.made({index: probes.probe(assembly.constant(counter), assembly.location(index))})
+    twin = assembly.made({index: probes.probe(assembly.constant(counter))})
     for number in range(1, 21):
         assert twin(*GOOD) == straight(*GOOD)
         assert count_of(counter) == number
@@ -142,7 +152,7 @@ def test_probes_before_every_instruction_change_nothing(arguments):
     counters = {index: new_counter() for index in indices(straight)}
     twin = assembly.made(
         {
-            index: probes.probe(assembly.constant(counter), assembly.location(index))
+            index: probes.probe(assembly.constant(counter))
             for index, counter in counters.items()
         }
     )
@@ -159,7 +169,7 @@ def test_a_probe_raises_no_line_event(arguments):
     assembly = Assembly(straight)
     twin = assembly.made(
         {
-            index: probes.probe(assembly.constant(new_counter()), assembly.location(index))
+            index: probes.probe(assembly.constant(new_counter()))
             for index in indices(straight)
         }
     )
@@ -173,7 +183,7 @@ def test_probes_count_without_a_loss_in_a_hot_function():
     counters = {index: new_counter() for index in indices(straight)}
     twin = assembly.made(
         {
-            index: probes.probe(assembly.constant(counter), assembly.location(index))
+            index: probes.probe(assembly.constant(counter))
             for index, counter in counters.items()
         }
     )
@@ -193,7 +203,7 @@ def record(assembly, records, base=0):
     """Return the instructions that record an exit, under its place and *base*."""
     return probes.record_exit(
         *(assembly.constant(records), assembly.constant(base), assembly.constant(TracebackOf())),
-        *(assembly.name("tb_lasti"), NOWHERE),
+        assembly.name("tb_lasti"),
     )
 
 
@@ -211,7 +221,7 @@ def test_an_exit_is_recorded_under_its_place_and_goes_on(kind):
     assembly = Assembly(failing)
     call = assembly.before.ops.index(CALL)
     records = Records(new_counter)
-    twin = assembly.made({}, [*record(assembly, records), *probes.raise_on(NOWHERE)], covered=call)
+    twin = assembly.made({}, record(assembly, records) + probes.raise_on(), covered=call)
     unit = assembly.before.units[call]
     place_of = BaseException.__dict__["__traceback__"].__get__
     for number in range(1, 4):
@@ -241,11 +251,11 @@ def test_an_exit_that_is_recorded_leaves_its_handler_the_stack_that_it_had():
         records = Records(new_counter)
         handler = record(assembly, records)
         if drops:
-            handler += probes.drop_lasti(NOWHERE)
+            handler += probes.drop_lasti()
         #                                                           stack: lasti exception, or the exception
         kept = assembly.constant("kept")
-        handler += probes.instruction("LOAD_CONST", kept, NOWHERE) + probes.instruction("SWAP", 2, NOWHERE)
-        handler += probes.instruction("BUILD_TUPLE", 2, NOWHERE) + probes.instruction("RETURN_VALUE", None, NOWHERE)
+        handler += probes.instruction("LOAD_CONST", kept) + probes.instruction("SWAP", 2)
+        handler += probes.instruction("BUILD_TUPLE", 2) + probes.instruction("RETURN_VALUE")
         twin = assembly.made({}, handler, covered=assembly.before.ops.index(CALL))
         error = KeyError("this one")
         answer = twin(functools.partial(throw, error))
@@ -278,7 +288,7 @@ def test_a_call_is_made_once_and_leaves_the_stack_alone(index):
     assembly = Assembly(straight)
     calls = []
     function = lambda *arguments: calls.append(arguments) or "dropped"
-    twin = assembly.made({index: probes.call(assembly.constant(function), assembly.location(index))})
+    twin = assembly.made({index: probes.call(assembly.constant(function))})
     for number in range(1, 21):
         assert twin(*GOOD) == straight(*GOOD)
         assert calls == [()] * number
@@ -290,7 +300,7 @@ def test_a_call_with_the_exception_leaves_it_where_it_is():
     """A stub that calls passes the exception, and raises it on."""
     assembly = Assembly(failing)
     caught = []
-    stub = [*probes.call(assembly.constant(caught.append), NOWHERE, exception=True), *probes.raise_on(NOWHERE)]
+    stub = probes.call(assembly.constant(caught.append), exception=True) + probes.raise_on()
     twin = assembly.made({}, stub, covered=assembly.before.ops.index(CALL))
     error = KeyError("this one")
     with pytest.raises(KeyError) as raised:
@@ -339,10 +349,9 @@ def test_what_is_handed_over_is_exchanged_before_the_call(function, n_arguments,
 
     start = assembly.before.start_of_call(call)
     has_keywords = assembly.before.ops[call] == CALL_KW
-    location = assembly.location(start)
     place = assembly.constant(exchange)
     twin = assembly.made(
-        {start: probes.prepare_to_hand_over(n_arguments, namespace, has_keywords, place, location)}
+        {start: probes.prepare_to_hand_over(n_arguments, namespace, has_keywords, place)}
     )
     arguments = ["a", "b", "c"][: n_arguments]
     expected = function(take, "exchanged", *arguments[1:])
@@ -429,12 +438,8 @@ def test_a_return_is_counted_if_the_call_was_inlined(function, take):
     assembly = Assembly(function)
     call = assembly.before.ops.index(CALL)
     counter = new_counter()
-    ask = probes.ask_whether_inlined(
-        assembly.before.args[call], assembly.constant(WasInlined(None)), assembly.location(call)
-    )
-    count = probes.count_if_inlined(
-        probes.probe(assembly.constant(counter), assembly.location(call)), assembly.location(call)
-    )
+    ask = probes.ask_whether_inlined(assembly.before.args[call], assembly.constant(WasInlined(None)))
+    count = probes.count_if_inlined(probes.probe(assembly.constant(counter)))
     twin = assembly.made({assembly.before.start_of_call(call): ask, call + 1: count})
     arguments = [["a"], "b", "c"][: len(assembly.code.co_varnames) - 1]
     for number in range(1, 20):
@@ -450,7 +455,7 @@ def test_a_return_is_counted_if_the_call_was_inlined(function, take):
 def test_a_nop_does_nothing(index):
     """It stands anywhere."""
     assembly = Assembly(straight)
-    twin = assembly.made({index: probes.nop(assembly.location(index))})
+    twin = assembly.made({index: probes.nop()})
     for arguments in ARGUMENTS:
         assert outcome(twin, *arguments) == outcome(straight, *arguments)
 
@@ -462,30 +467,29 @@ def test_a_resume_keeps_what_it_says_of_its_place(argument):
     assert made & 3 == argument & 3
     assert made & ~argument == 0
     assert probes.argument_of_resume(made) == made
-    assert probes.resume(argument, NOWHERE).arg == made
-    assert probes.resume(argument, NOWHERE).opcode == RESUME
+    assert probes.resume(argument)[:2] == bytes((RESUME, made))
 
 
-def depths(made):
-    """Return the depth of the stack after each of the instructions *made*, none of which jumps."""
+def depths(units):
+    """Return the depth of the stack after each of the instructions in the code *units*, none of which jumps."""
     effects = [
         dis.stack_effect(found.opcode, found.arg if found.opcode >= dis.HAVE_ARGUMENT else None, jump=False)
-        for found in made
+        for found in listed(units)
         if found.name != "CACHE"
     ]
     return list(itertools.accumulate(effects))
 
 
 SHAPES = {
-    "probe": (probes.probe(0, NOWHERE), 0),
-    "record_exit": (probes.record_exit(0, 1, 2, 0, NOWHERE), 0),
-    "call": (probes.call(0, NOWHERE), 0),
-    "call with the exception": (probes.call(0, NOWHERE, exception=True), 0),
-    "hand over": (probes.prepare_to_hand_over(3, 2, False, 0, NOWHERE), 0),
-    "hand over by keyword": (probes.prepare_to_hand_over(3, 2, True, 0, NOWHERE), 0),
-    "drop_lasti": (probes.drop_lasti(NOWHERE), -1),
-    "pop": (probes.pop(NOWHERE), -1),
-    "nop": (probes.nop(NOWHERE), 0),
+    "probe": (probes.probe(0), 0),
+    "record_exit": (probes.record_exit(0, 1, 2, 0), 0),
+    "call": (probes.call(0), 0),
+    "call with the exception": (probes.call(0, exception=True), 0),
+    "hand over": (probes.prepare_to_hand_over(3, 2, False, 0), 0),
+    "hand over by keyword": (probes.prepare_to_hand_over(3, 2, True, 0), 0),
+    "drop_lasti": (probes.drop_lasti(), -1),
+    "pop": (probes.pop(), -1),
+    "nop": (probes.nop(), 0),
 }
 
 
@@ -500,8 +504,20 @@ def test_no_shape_needs_more_stack_than_is_added(shape):
 
 @pytest.mark.parametrize("name", ["LOAD_ATTR", "CALL", "FOR_ITER", "LOAD_CONST", "POP_TOP"])
 def test_an_instruction_is_made_with_its_caches(name):
-    """It is as long as the interpreter expects, and all of it has the same location."""
-    location = bytecode.instr.InstrLocation(7, 7, 1, 2)
-    made = probes.instruction(name, None if name == "POP_TOP" else 0, location)
-    assert [found.name for found in made] == [name] + ["CACHE"] * CACHES[OPCODES[name]]
-    assert {found.location for found in made} == {location}
+    """It is as long as the interpreter expects."""
+    assert [found.name for found in listed(probes.instruction(name))] == [name] + ["CACHE"] * CACHES[OPCODES[name]]
+
+
+@given(op=st.sampled_from(sorted(op for op in OPCODES.values() if op < 256)), argument=st.integers(0, 2**32 - 1), more=st.integers(0, 3))
+def test_an_argument_of_any_size_is_encoded(op, argument, more):
+    """Read as the interpreter reads them, prefixes and argument are the number again; there are as many as was asked."""
+    assume(op not in (EXTENDED_ARG, OPCODES["CACHE"]))
+    units = probes.encode(op, argument, more)
+    read = n_prefixes = 0
+    while units[2 * n_prefixes] == EXTENDED_ARG:
+        read = (read | units[2 * n_prefixes + 1]) << 8
+        n_prefixes += 1
+    assert units[2 * n_prefixes] == op
+    assert read | units[2 * n_prefixes + 1] == argument
+    assert units[2 * n_prefixes + 2 :] == bytes(2 * CACHES[op])
+    assert n_prefixes == max(more, (max(argument, 1).bit_length() - 1) // 8)

@@ -24,6 +24,7 @@ from instrument.flow.instructions import (
     OPNAMES,
     RAISES,
     RERAISE,
+    RESUME,
     Instructions,
     exception_table,
 )
@@ -495,3 +496,31 @@ def test_names_and_constants_by_the_hundred_keep_their_prefixes():
             name: value for name, value in plain.items() if name[0] == "n"
         }
         check_in_between(Rewritten(code, placement))
+
+
+@pytest.mark.parametrize("placement", ALL)
+def test_each_unit_keeps_its_place_in_the_source(placement):
+    """Prefixes and caches too, where whoever made the code gave them other places than the instruction has."""
+
+    def function(things):
+        for thing in things:
+            thing.method(things[0] + 1)
+        return things
+
+    columns = iter(range(1_000_000))
+    code = function.__code__
+    table = b"".join(
+        # The short form of a location (Objects/locations.md), one for each unit: columns 0 to 7, and how wide.
+        bytes((0x80, next(columns) % 8 << 4 | next(columns) % 15))
+        for _ in range(len(code.co_code) // 2)
+    )
+    made = Rewritten(code.replace(co_linetable=table), placement)
+    before, after = list(made.before.code.co_positions()), list(made.unlinked.code.co_positions())
+    assert len(set(before)) > 20
+    for index, place in enumerate(made.places):
+        start, unit = made.before.starts[index], made.before.units[index]
+        if made.before.targets[index] >= 0 or made.before.ops[index] == RESUME:  # made anew, where the opcode was
+            assert takes_no_space(made.before, index) or after[place] == before[unit]
+            continue
+        behind = unit + 1 + CACHES[made.before.ops[index]]
+        assert after[place - (unit - start) : place + behind - unit] == before[start:behind]
