@@ -1,7 +1,8 @@
 """What does it cost to import a large package while it is counted?
 
 The name of an importable package goes in, a table comes out: CPU seconds and peak memory of the process that imports
-it, plain; cold, when all of it has to be rewritten; and warm, when all of it is in the cache. The modes take turns in
+it, by then and once its counts were read, plain; cold, when all of it has to be rewritten; and warm, when all of it is
+in the cache. The modes take turns in
 fresh processes; a ratio is formed within its round. `bytecode` is what that package alone needs to take the same code
 apart and put it together again, for the cold import to be held against.
 
@@ -31,27 +32,27 @@ from time import process_time
 begin = process_time()
 __import__(package)
 seconds = process_time() - begin
+megabytes = peak()
 """
 
 
 def work(mode, package, placement):
     """Import *package* and say what it took; under measurement, of the package alone."""
-    names = {"__name__": "__main__", "__file__": "command", "package": package}
+    names = {"__name__": "__main__", "__file__": "command", "package": package, "peak": peak}
     if mode == "bytecode":
         concrete, whole = taken_apart(package)
-        return {"seconds": concrete, "whole": whole, "megabytes": peak()}
+        return {"seconds": concrete, "whole": whole}
     if mode == "plain":
         exec(COMMAND, names)
-        return {"seconds": names["seconds"], "megabytes": peak()}
+        return {"seconds": names["seconds"], "megabytes": names["megabytes"], "read": names["megabytes"]}
     sys.path.insert(0, str(HERE.parent))
     import instrument
 
     outside = sorted({sysconfig.get_path("stdlib"), sys.base_prefix})
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=outside, placement=placement)
     tracer.runctx(COMMAND, names, names)
-    told = {"seconds": names["seconds"], "megabytes": peak()}
-    told["lines"] = len(tracer.results().counts)
-    return told
+    n_lines = len(tracer.results().counts)
+    return {"seconds": names["seconds"], "megabytes": names["megabytes"], "lines": n_lines, "read": peak()}
 
 
 def taken_apart(package):
@@ -120,17 +121,17 @@ def main():
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 1e6
         alone = run("bytecode", arguments.package, arguments, "")
     print(f"\n{arguments.package}, {told['warm'][0]['lines']} lines executed; the cache holds {size:.1f} MB\n")
-    print(f"{'':8}{'seconds':>10}{'ratio (range)':>26}{'megabytes':>12}{'ratio':>8}")
+    print(f"{'':8}{'seconds':>10}{'ratio (range)':>26}{'megabytes':>12}{'ratio':>8}{'with reading':>15}{'ratio':>8}")
     plain = told["plain"]
     for mode in MODES:
         rows = told[mode]
         beside = plain if len(rows) == len(plain) else plain[:1]
         ratios = [row["seconds"] / base["seconds"] for row, base in zip(rows, beside, strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
-        memory = statistics.median(row["megabytes"] for row in rows)
         base = statistics.median(row["megabytes"] for row in plain)
+        memory, read = (statistics.median(row[when] for row in rows) for when in ("megabytes", "read"))
         seconds = statistics.median(row["seconds"] for row in rows)
-        print(f"{mode:8}{seconds:10.3f}{spread:>26}{memory:12.0f}{memory / base:8.2f}")
+        print(f"{mode:8}{seconds:10.3f}{spread:>26}{memory:12.1f}{memory / base:8.2f}{read:15.1f}{read / base:8.2f}")
     cold = told["cold"][0]["seconds"] - statistics.median(row["seconds"] for row in plain)
     needed = alone["seconds"]
     print(f"\nrewriting takes {cold:.1f} s: {cold / needed:.2f} times the {needed:.1f} s of ConcreteBytecode alone,")

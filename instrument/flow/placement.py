@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import sys
 from _bisect import bisect_right
+from itertools import islice
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
 from instrument.flow.handovers import takers_in
@@ -41,6 +42,7 @@ from instrument.flow.instructions import (
 )
 from instrument.flow.instructions import CALLS as CALL_OPS
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PLACES_ARE_OF_TRACEBACK, PY311
+from instrument.flow.packing import pack_numbers, pack_rows, unpack_numbers, unpack_rows
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
 from instrument.flow.superinstructions import raised_below
 from instrument.flow.unrolling import takes_no_space, unroll
@@ -48,6 +50,7 @@ from instrument.flow.unrolling import takes_no_space, unroll
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
+    from typing import Any
 
 MINIMAL = "minimal"
 LINE = "line"
@@ -65,6 +68,7 @@ TAKEN = "taken"
 INLINED = "inlined"  # when the call returns, if the interpreter inlined it
 RAISING = "raising"  # when the instruction raises again what was caught: in the exception's path
 EXITING = "exiting"  # when the instruction, or another that the Plan's stubs name beside it, raises: in that path, too
+WHERE = (BEFORE, FALLING, TAKEN, INLINED, RAISING, EXITING)
 
 # What an exit stub records: where an instruction raised, or where a RERAISE says that it was raised.
 RAISED = "raised"
@@ -183,19 +187,49 @@ class Plan:
                 self.effects.append((0, line, 1))
 
     def pack(self) -> tuple[object, ...]:
-        """Return this Plan as plain values."""
+        """Return this Plan as plain values, numbers by columns."""
         state = {name: getattr(self, name) for name in self.__slots__}
-        state["stubs"], state["effects"] = {}, None
-        state["probes"] = [(probe.where, probe.index, probe.undo) for probe in self.probes]
+        state.update(
+            stubs={},
+            effects=None,
+            probes=pack_rows([(WHERE.index(probe.where), probe.index, probe.undo) for probe in self.probes]),
+            blocks=pack_rows(self.blocks),
+            events=pack_rows(self.events),
+            steps=pack_rows(self.steps),
+            left=pack_numbers(sorted(self.left)),
+            resumed=pack_numbers(sorted(self.resumed)),
+            edges=(
+                *pack_rows([(source, target, is_entry, len(lines)) for source, target, lines, is_entry in self.edges]),
+                pack_numbers(line for _, _, lines, _ in self.edges for line in lines),
+            ),
+        )
+        if all(isinstance(measure, int) for measure in self.measures):
+            state["measures"] = pack_numbers(self.measures)  # type: ignore[arg-type]
         return tuple(state.values())
 
     @classmethod
     def unpack(cls, values: tuple[object, ...]) -> Plan:
         """Return the Plan that `pack` made *values* of."""
         made = cls.__new__(cls)
-        for name, value in zip(cls.__slots__, values):
+        state: dict[str, Any] = dict(zip(cls.__slots__, values))
+        *columns, lines_of_all = state["edges"]
+        lines = iter(unpack_numbers(lines_of_all))
+        state.update(
+            probes=[Probe(WHERE[where], index, undo) for where, index, undo in unpack_rows(state["probes"])],
+            blocks=unpack_rows(state["blocks"]),
+            events=unpack_rows(state["events"]),
+            steps=unpack_rows(state["steps"]),
+            left=frozenset(unpack_numbers(state["left"])),
+            resumed=frozenset(unpack_numbers(state["resumed"])),
+            edges=[
+                (source, target, tuple(islice(lines, n_lines)), bool(is_entry))
+                for source, target, is_entry, n_lines in unpack_rows(columns)
+            ],
+        )
+        if isinstance(state["measures"], bytes):
+            state["measures"] = unpack_numbers(state["measures"])
+        for name, value in state.items():
             setattr(made, name, value)
-        made.probes = [Probe(*place) for place in made.probes]  # type: ignore[misc]
         return made
 
     def _place_on_chords(self, graph: ControlFlowGraph) -> None:
@@ -281,9 +315,7 @@ def _is_free(graph: ControlFlowGraph, cycle: list[tuple[int, int]]) -> bool:
     return not any(effects.values()) and not any(inflow[block] and block in graph.eventful for block in inflow)
 
 
-def _effect(
-    graph: ControlFlowGraph, cycle: list[tuple[int, int]], events: dict[int, list[int]]
-) -> tuple[int, ...]:
+def _effect(graph: ControlFlowGraph, cycle: list[tuple[int, int]], events: dict[int, list[int]]) -> tuple[int, ...]:
     """Return what it adds to all counts if control once more goes round *cycle*: entries, then each line and how often.
 
     *events* are the lines of the events within each block.

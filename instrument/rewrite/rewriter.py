@@ -49,6 +49,7 @@ from instrument.flow.placement import (
     RESTORED,
     SEND_IS_SHORT,
     TAKEN,
+    WHERE,
     Plan,
     is_left_above,
 )
@@ -71,7 +72,6 @@ _JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
 _JUMP_BACKWARD_NO_INTERRUPT = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
 _SWAP = OPCODES["SWAP"]
 _DIRECT = "direct"  # to the handler that was always there
-_PLACES = (BEFORE, EXITING, FALLING, INLINED, RAISING, TAKEN)
 
 
 class Unlinked:
@@ -159,7 +159,7 @@ class _Rewriting:
         self.tb_lasti = len(code.co_names)
         if "tb_lasti" in code.co_names:
             self.tb_lasti = code.co_names.index("tb_lasti")
-        by_place: dict[str, dict[int, list[int]]] = {where: {} for where in _PLACES}
+        by_place: dict[str, dict[int, list[int]]] = {where: {} for where in WHERE}
         for number, probe in enumerate(plan.probes):
             by_place[probe.where].setdefault(probe.index, []).append(number)
         self.before, self.falling = by_place[BEFORE], by_place[FALLING]

@@ -25,6 +25,7 @@ from types import CodeType
 from instrument.flow import conservation
 from instrument.flow.conservation import Observation
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE
+from instrument.flow.packing import pack_numbers, unpack_numbers
 from instrument.flow.placement import Plan
 from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf, WasInlined
 
@@ -143,7 +144,7 @@ class Details:
         self, plan: tuple[object, ...], units: bytes, places: tuple[int, ...], n_instructions: int, *names: str
     ) -> None:
         self.plan = Plan.unpack(plan)
-        self.units = numbers_in(units)
+        self.units = unpack_numbers(units)
         self.places = places
         self.n_instructions = n_instructions
         self.file_name, self.name = names
@@ -417,7 +418,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
         details.append(
             marshal.dumps(
                 (  # type: ignore[arg-type]
-                    *(made.plan.pack(), _packed("I", made.units), made.instructions, made.n_instructions),
+                    *(made.plan.pack(), pack_numbers(made.units), made.instructions, made.n_instructions),
                     *(code.co_filename, code.co_qualname),
                 )
             )

@@ -321,7 +321,6 @@ class Totals:
                 functions = self.functions[source] = Series()
             functions.add(function, counts.entered, now)
 
-
     def mark_all(self) -> None:
         """Let all count as changed."""
         for kind in (self.lines, self.functions):
