@@ -2,9 +2,8 @@
 
 The name of an importable package goes in, a table comes out: CPU seconds and peak memory of the process that imports
 it, by then and once its counts were read, plain; cold, when all of it has to be rewritten; and warm, when all of it is
-in the cache. The modes take turns in
-fresh processes; a ratio is formed within its round. `bytecode` is what that package alone needs to take the same code
-apart and put it together again, for the cold import to be held against.
+in the cache. The modes take turns in fresh processes; a ratio is formed within its round. `bytecode` is what that
+package alone needs to take the same code apart and put it together again, for the cold import to be held against.
 
     python benchmarks/importing.py sympy
     python benchmarks/importing.py networkx --path ~/libraries --rounds 9 --placement line
