@@ -302,21 +302,21 @@ class Session:
         group = Group(next(self._numbers), file, outline_of(flats), *packed, sizes=sizes)
         group.originals = originals
         group.origin = origin
-        with MadeToLast():
-            if self.placement in placement.CALLING:
-                counted: list[object] = []
-                recorded: list[object] = []
-                for number, flat in enumerate(flats):
-                    if not is_refused(flat):
-                        counted += [_Event(self._passed, group, number, n) for n in range(flat[6])]
-                        recorded += [_Event(self._raised, group, number, n) for n in range(flat[7])]
-                codes = link(flats, group, counted, recorded, importer.prepare, self.records)
-            else:
+        if self.placement in placement.CALLING:
+            counted: list[object] = []
+            recorded: list[object] = []
+            for number, flat in enumerate(flats):
+                if not is_refused(flat):
+                    counted += [_Event(self._passed, group, number, n) for n in range(flat[6])]
+                    recorded += [_Event(self._raised, group, number, n) for n in range(flat[7])]
+            codes = link(flats, group, counted, recorded, importer.prepare, self.records)
+        elif not lasts:
+            group.counters = make_counters(group.starts[-1])
+            codes = link(flats, group, group.counters, None, importer.prepare, self.records)
+        else:
+            with MadeToLast(group.starts[-1]):
                 counters = make_counters(group.starts[-1])
-                if not lasts:
-                    group.counters = counters
-                else:
-                    self._add_counters(group, counters)
+                self._add_counters(group, counters)
                 codes = link(flats, group, counters, None, importer.prepare, self.records)
         self._add(group)
         return group, codes
@@ -329,7 +329,7 @@ class Session:
         group = Group(next(self._numbers), file, outline, packed)
         group.originals = originals
         group.origin = origin
-        with MadeToLast():
+        with MadeToLast(group.starts[-1]):
             counters = make_counters(group.starts[-1])
             self._add_counters(group, counters)
             first_key = first_key_of(group.number)
@@ -612,14 +612,20 @@ class Lately:
 
 
 class MadeToLast:
-    """A time in which what is made is here to last: the garbage collector needs to look at it in full collections only.
+    """A time in which *n* counters are made that are here to last: the garbage collector shall look at them rarely.
 
-    It would, once for each module that is imported, and look at much: counters are objects that it keeps track of. So
-    it is put off, and then all objects are taken to be old, by way of `freeze`. In one go: nothing may come in between.
+    It would again and again while modules are imported, and look at much: counters are objects that it keeps track of.
+    So it is put off, and once many were made all objects are taken to be old, by way of `freeze`. In one go: nothing
+    may come in between. That also puts off when the program's own garbage is found, so it is done a few times only.
     [3.12, sympy, by perf: 2 ms of a warm import are spent on it, where a plain one spends 15]
     """
 
-    _collects = False
+    _n_made = 0
+    _n_times = 0
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._collects = False
 
     def __enter__(self) -> None:
         self._collects = isenabled()
@@ -629,12 +635,18 @@ class MadeToLast:
     def __exit__(self, *exception: object) -> None:
         if not self._collects:
             return
-        if get_freeze_count() < _FROZEN_BY_ITSELF:  # else they are the program's, and shall stay frozen
-            any(map(call, _AGE))
+        MadeToLast._n_made += self._n
+        if MadeToLast._n_made >= _MANY and MadeToLast._n_times < _FEW:
+            MadeToLast._n_made = 0
+            MadeToLast._n_times += 1
+            if get_freeze_count() < _FROZEN_BY_ITSELF:  # else they are the program's, and shall stay frozen
+                any(map(call, _AGE))
         enable()
 
 
 _AGE = freeze, unfreeze
+_MANY = 1_024
+_FEW = 128
 #: 3.12 begins with some hundred frozen objects. Whoever freezes has more: all that there are.
 _FROZEN_BY_ITSELF = 1_000
 

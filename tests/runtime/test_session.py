@@ -166,13 +166,14 @@ for thread in threads: thread.join()
 
 
 @pytest.mark.parametrize("collects", [True, False])
-def test_the_collector_is_left_as_it_was(collects):
+def test_the_collector_is_left_as_it_was(collects, monkeypatch):
     """It collects again or does not, nothing is frozen that was not, and what is garbage is still found."""
+    monkeypatch.setattr(MadeToLast, "_n_times", 0)
     was_collecting = gc.isenabled()
     (gc.enable if collects else gc.disable)()
     try:
         n_frozen = gc.get_freeze_count()
-        with MadeToLast():
+        with MadeToLast(1_000_000):
             assert not gc.isenabled()
             ring = [session]
             ring.append(ring)
@@ -187,16 +188,63 @@ def test_the_collector_is_left_as_it_was(collects):
         (gc.enable if was_collecting else gc.disable)()
 
 
-def test_what_the_program_has_frozen_stays_frozen():
+def test_what_the_program_has_frozen_stays_frozen(monkeypatch):
+    monkeypatch.setattr(MadeToLast, "_n_times", 0)
     gc.freeze()
     try:
         n_frozen = gc.get_freeze_count()
-        with MadeToLast():
+        with MadeToLast(1_000_000):
             made = [session]
         assert gc.get_freeze_count() == n_frozen
         assert any(thing is made for thing in gc.get_objects())
     finally:
         gc.unfreeze()
+
+
+def test_objects_are_taken_to_be_old_a_few_times_only(monkeypatch):
+    """Once for a thousand counters or so, and not for ever: a program may import modules again and again."""
+    times = []
+    monkeypatch.setattr(MadeToLast, "_n_times", 0)
+    monkeypatch.setattr(MadeToLast, "_n_made", 0)
+    monkeypatch.setattr(sys.modules[MadeToLast.__module__], "_AGE", (lambda: times.append(gc.isenabled()),))
+    for _ in range(40):
+        with MadeToLast(100):
+            pass
+    assert times == [False] * 3
+    for _ in range(10_000):
+        with MadeToLast(100):
+            pass
+    assert len(times) == 128
+
+
+GARBAGE = """
+class Ring:
+    n = most = 0
+
+    def __init__(self):
+        self.itself = self
+        Ring.n += 1
+        Ring.most = max(Ring.most, Ring.n)
+
+    def __del__(self):
+        Ring.n -= 1
+
+for number in range(1500):
+    for _ in range(20):
+        Ring()
+    exec(compile(f"def f():\\n    return {number}\\nf()", "<made>", "exec"), dict(globals()))
+most = Ring.most
+"""
+
+
+@pytest.mark.parametrize("where", placement.PLACEMENTS)
+def test_garbage_is_found_while_ever_new_code_is_handed_over(where):
+    """The collector goes on as it would: linking code that does not last does not make it start anew each time."""
+    plain, counted = {"__file__": FILE, "__name__": "program"}, {"__file__": FILE, "__name__": "program"}
+    exec(GARBAGE, plain)
+    tracer = instrument.Trace(count=1, trace=0, placement=where, ignoredirs=IGNORED)
+    tracer.runctx(GARBAGE, counted, counted)
+    assert plain["most"] < 15_000 > counted["most"]
 
 
 @pytest.mark.parametrize("where", placement.PLACEMENTS)
@@ -264,7 +312,7 @@ def test_whoever_finds_collection_turned_off_leaves_that_to_others(monkeypatch):
         return was_on
 
     def enter():
-        with MadeToLast():
+        with MadeToLast(1):
             pass
 
     def load():
@@ -272,7 +320,7 @@ def test_whoever_finds_collection_turned_off_leaves_that_to_others(monkeypatch):
 
     for do in (enter, load, lambda: instances_of([type(threading)]), lambda: instances_of([int, str])):
         with monkeypatch.context() as patch:
-            other = MadeToLast()
+            other = MadeToLast(1)
             other.__enter__()
             assert not gc.isenabled()
             for module in (sys.modules[MadeToLast.__module__], sqlite):
