@@ -8,6 +8,7 @@ compressed: 5.3 MB as tuples of numbers, 2.0 as columns of differences]
 
 from __future__ import annotations
 
+from _operator import sub
 from itertools import accumulate
 from struct import error, pack
 
@@ -21,20 +22,16 @@ def pack_numbers(numbers: Iterable[int]) -> bytes:
 
     Raise `struct.error` if one does not fit in 64 bits.
     """
-    differences = []
-    last = 0
-    for number in numbers:
-        differences.append(number - last)
-        last = number
-    n = len(differences)
-    if not n:
+    values = tuple(numbers)
+    if not values:
         return b""
+    differences = tuple(map(sub, values, (0, *values)))
     for kind in "bhi":
         try:
-            return kind.encode() + pack(f"{n}{kind}", *differences)
+            return pack(f"=c{len(values)}{kind}", kind.encode(), *differences)
         except error:
             continue
-    return b"q" + pack(f"{n}q", *differences)
+    return pack(f"=c{len(values)}q", b"q", *differences)
 
 
 def unpack_numbers(packed: bytes) -> list[int]:

@@ -204,7 +204,7 @@ class Packed:
         number = bisect_right(self._starts, index) - 1
         part = self._unpacked.get((number, which))
         if part is None:
-            part = self._unpacked[number, which] = marshal.loads(decompress(self._packed[number][which]))
+            part = self._unpacked[number, which] = marshal.loads(_expanded(self._packed[number][which]))
         return part[index - self._starts[number]]
 
     def _at(self, index: int, which: int) -> tuple[object, ...]:
@@ -423,7 +423,20 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
                 )
             )
         )
-    return flats, (compress(marshal.dumps(briefs), 6), compress(marshal.dumps(details), 6))
+    return flats, (_squeezed(marshal.dumps(briefs)), _squeezed(marshal.dumps(details)))
+
+
+def _squeezed(marshalled: bytes) -> bytes:
+    """Return what `_expanded` gives back. To begin with compression takes longer than what is short is worth."""
+    return compress(marshalled, 6) if len(marshalled) > _SHORT else marshalled
+
+
+def _expanded(squeezed: bytes) -> bytes:
+    # What is compressed begins with an x (RFC 1950), and no list that is marshalled does.
+    return decompress(squeezed) if squeezed.startswith(b"x") else squeezed
+
+
+_SHORT = 1_000
 
 
 def link(

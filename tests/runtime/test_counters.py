@@ -7,6 +7,7 @@ import pytest
 
 from instrument.flow import placement
 from instrument.rewrite import rewriter
+from instrument.runtime import counters
 from instrument.runtime.counters import (
     FULL,
     ExitRecords,
@@ -151,3 +152,13 @@ def test_code_that_was_refused_stays_as_it_is():
     assert group.packed().was_refused(0)
     assert not group.packed().was_refused(1)
     assert group.details(1).name == tree[1].co_qualname
+
+
+@pytest.mark.parametrize("n", [0, 1, 10, 100, 5_000])
+def test_what_reading_needs_is_the_same_after_it_was_squeezed(n):
+    """Short or long, and the long shorter."""
+    marshalled = marshal.dumps([marshal.dumps(("file.py", f"function_{number}", [])) for number in range(n)])
+    squeezed = counters._squeezed(marshalled)
+    assert counters._expanded(squeezed) == marshalled
+    assert len(squeezed) <= len(marshalled)
+    assert n < 100 or len(squeezed) < len(marshalled) / 2
