@@ -4,7 +4,9 @@ The profile "ci" is small and the same every time; HYPOTHESIS_PROFILE=long looks
 """
 
 import os
+import signal
 import sys
+import threading
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -22,6 +24,10 @@ settings.register_profile(
 )
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# A shell that starts the tests in the background lets them ignore SIGINT, and with them what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module", autouse=True)
