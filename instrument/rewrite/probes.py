@@ -85,20 +85,20 @@ def _advance() -> list[Row]:
         #                                                       stack: … counter
         return [
             ("FOR_ITER", 0),  #                                 stack: … counter None   the counter has moved on by one
-            ("POP_TOP", 0),  #                               stack: … counter
-            ("POP_TOP", 0),  #                               stack: …
+            ("POP_TOP", 0),  #                                  stack: … counter
+            ("POP_TOP", 0),  #                                  stack: …
         ]
     if VERSION == (3, 12):
-        return [("FOR_ITER", 0), ("END_FOR", 0)]  #          END_FOR pops both
+        return [("FOR_ITER", 0), ("END_FOR", 0)]  #             END_FOR pops both
     if VERSION == (3, 13):
         return [("FOR_ITER", 0), ("END_FOR", 0), ("POP_TOP", 0)]
     if VERSION == (3, 14):
         return [("FOR_ITER", 0), ("END_FOR", 0), ("POP_ITER", 0)]
     return [
-        ("PUSH_NULL", 0),  #                                 stack: … counter NULL   3.15 iterates over two entries
+        ("PUSH_NULL", 0),  #                                    stack: … counter NULL   3.15 iterates over two entries
         ("FOR_ITER", 0),  #                                     stack: … counter NULL None
-        ("END_FOR", 0),  #                                   stack: … counter NULL
-        ("POP_ITER", 0),  #                                  stack: …
+        ("END_FOR", 0),  #                                      stack: … counter NULL
+        ("POP_ITER", 0),  #                                     stack: …
     ]
 
 
@@ -151,7 +151,7 @@ def call(function: int, exception: bool = False) -> bytes:
     push = [("PUSH_NULL", 0), ("LOAD_CONST", function)]
     if VERSION >= (3, 13):
         push.reverse()
-    rows: list[Row] = [*push]  #             stack: … exception NULL function
+    rows: list[Row] = [*push]  #                                stack: … exception NULL function
     if exception:
         rows.append(("COPY", 3))  #                             stack: … exception NULL function exception
     if VERSION == (3, 11):
