@@ -312,6 +312,12 @@ class Group:
         """Return what tells this code from other code that was compiled from a file of this name."""
         return b"".join(details for _, details in self._packed)
 
+    def is_like(self, other: Group) -> bool:
+        """Return whether *other* is of the same text for certain, and was rewritten to the same."""
+        mine, theirs = self.source, other.source
+        is_same = mine is theirs or (mine is not None and theirs is not None and mine.is_like(theirs))
+        return is_same and self._packed == other._packed
+
     def code_of_probe(self, number: int) -> int:
         """Return the number of the code that the counter *number* of this group is in."""
         return bisect_right(self.starts, number) - 1

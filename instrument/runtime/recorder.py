@@ -65,7 +65,7 @@ class Recorder:
         self._background = Background(self._look)
         self._begin()
         self._selected.on_live = self._background.start
-        session(placement.NOTHING).lasts = True
+        session(placement.NOTHING).lasts = self._session.is_tended = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
 
@@ -116,7 +116,7 @@ class Recorder:
         self.finish("stop")
         self._background.stop()
         process.forget(self)
-        session(placement.NOTHING).lasts = False
+        session(placement.NOTHING).lasts = self._session.is_tended = False
         self._selected.on_live = None
         self._selected.end(self.scope)
         self._reading.close()
@@ -167,6 +167,7 @@ class Recorder:
             self._flush(process.name_of(overdue))
             process.end(overdue)
             self._is_pressed = False
+        self._session.retire()
         if requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)
@@ -304,7 +305,6 @@ class Recorder:
 
     def after_fork_in_child(self) -> None:
         """Count from now on, in a file of the child's own."""
-        self._session.n_readers = 0
         self._reading.close()
         self._begin()
         self._background.after_fork_in_child()

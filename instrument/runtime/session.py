@@ -10,9 +10,10 @@ A snapshot holds what all counters say, what exits were recorded, and which fram
 from __future__ import annotations
 
 # What is called while the program runs is held by name: the program may put something else in its place.
+import os
 import sys
 from _operator import call, is_
-from _thread import get_ident
+from _thread import RLock, get_ident
 from _warnings import warn
 from _weakref import ref
 from functools import partial
@@ -88,13 +89,22 @@ class Session:
         self._named: dict[str, dict[int, Group]] = {}  # by the bare name of their module
         self.counters: list[repeat[None]] = []
         self.records = ExitRecords(self)
-        #: Code that was handed over, which may be the first of ever new texts: it has counters of its own, and is
-        #: retired some time after the program has let go of it.
+        #: Code that was handed over, or is that of a module that was loaded before, which may go on for ever: it has
+        #: counters of its own, and is retired some time after the program has let go of it.
         self.passing: dict[int, Group] = {}
         self._recent: dict[int, Group] = {}  # by identity of the original; that used last at the end
+        self._size_of_recent = 0
         self._let_go: list[Group] = []
+        self._size_of_let_go = 0
+        self._largest_let_go = _MUCH // 8
+        self._loaded: set[str] = set()
         self.windows: list[Reader] = []
-        self.n_readers = 0
+        #: Held while code is retired, and for a moment when a reading begins: each counter is accounted for once.
+        self._gate = RLock()
+        self._n_readers = 0
+        self._is_retiring = False
+        #: Whether somebody calls `retire` now and then, so that the program need not be held up for it.
+        self.is_tended = False
         #: Whether the code that was made live is needed until the process ends.
         self.lasts = False
         #: Why files are not measured, by file name.
@@ -126,14 +136,8 @@ class Session:
             group, codes = self._link(flats, [packed], file, tree, lasts=False)
             if codes[-1] is plain:
                 return plain
-            group.codes = codes
-            self.passing[group.number] = group
-            if len(self._recent) >= _N_KEPT:
-                oldest = self._recent.pop(next(iter(self._recent)), None)
-                if oldest is not None:  # no other thread was faster
-                    self._let_go.append(oldest)
-                if len(self._let_go) >= _N_KEPT // 8 and not self.n_readers:
-                    self._retire()
+            self._pass(group, codes)
+            self._make_room(_size_of(group))
         self._recent[id(plain)] = group
         assert group.codes is not None
         return group.codes[-1]
@@ -177,7 +181,13 @@ class Session:
             if known is not None:
                 return self._unseal(known, file, awaited.origin, originals)
         flats, packed = self._known_module(tree, awaited)
-        return self._link(flats, [packed], file, originals, awaited.origin)[1][-1]
+        lasts = self.placement in placement.CALLING or self._is_first(tree[-1].co_filename)
+        group, codes = self._link(flats, [packed], file, originals, awaited.origin, lasts)
+        made = codes[-1]  # which is in use
+        if not lasts:
+            self._pass(group, codes)
+            self._may_go(group)
+        return made
 
     def keep_module(self, code: CodeType, awaited: Import) -> tuple[bool, str]:
         """Keep in the cache what *code*, that of the module that is *awaited*, is rewritten to: just what `module_code`
@@ -329,13 +339,51 @@ class Session:
         group = Group(next(self._numbers), file, outline, packed)
         group.originals = originals
         group.origin = origin
-        with MadeToLast(group.starts[-1]):
-            counters = make_counters(group.starts[-1])
-            self._add_counters(group, counters)
-            first_key = first_key_of(group.number)
-            code = unseal(sealed, counters, first_key, traceback_of, importer.prepare, self.records)
+        first_key = first_key_of(group.number)
+        shared = traceback_of, importer.prepare, self.records
+        if self._is_first(group.file_name):
+            with MadeToLast(group.starts[-1]):
+                counters = make_counters(group.starts[-1])
+                self._add_counters(group, counters)
+                code = unseal(sealed, counters, first_key, *shared)
+            self._add(group)
+            return code
+        group.counters = make_counters(group.starts[-1])
+        code = unseal(sealed, group.counters, first_key, *shared)
         self._add(group)
+        self._pass(group, tree_of(code))
+        self._may_go(group)
         return code
+
+    def _make_room(self, size: int) -> None:
+        """Let go of what was handed over longest ago, for something of *size*: of as much, for some may be in use."""
+        self._size_of_recent += size
+        while size > 0 and self._size_of_recent > _MUCH:
+            oldest = self._recent.pop(next(iter(self._recent), 0), None)
+            if oldest is None:  # other threads were faster
+                break
+            size -= _size_of(oldest)
+            self._size_of_recent -= _size_of(oldest)
+            self._may_go(oldest)
+
+    def _is_first(self, path: str) -> bool:
+        """Return whether no module was loaded from *path* before. That it was makes it likely that it will be again."""
+        if path in self._loaded:
+            return False
+        self._loaded.add(path)
+        return True
+
+    def _pass(self, group: Group, codes: list[CodeType]) -> None:
+        """Let *group*, whose code is *codes*, be one that is retired when the program has let go of it."""
+        group.codes = codes
+        self.passing[group.number] = group
+
+    def _may_go(self, group: Group) -> None:
+        """Retire *group* when it is used no more, or is found to be so later, together with others."""
+        self._let_go.append(group)
+        self._size_of_let_go += _size_of(group)
+        if not self.is_tended:
+            self.retire()
 
     def _add_counters(self, group: Group, counters: list[repeat[None]]) -> None:
         if not counters:
@@ -352,24 +400,58 @@ class Session:
         if group.file:
             self._named.setdefault(module_name(group.file), {})[group.number] = group
 
+    def begin_reading(self) -> None:
+        """Let no code be retired until `end_reading`."""
+        with self._gate:
+            self._n_readers += 1
+
+    def end_reading(self) -> None:
+        """Undo one `begin_reading`."""
+        self._n_readers -= 1
+
+    def forked(self) -> None:
+        """Be told that this is a process of its own now: other threads, whatever they did, are not in it."""
+        self._gate = RLock()
+        self._n_readers = 0
+        self._is_retiring = False
+
+    def retire(self) -> None:
+        """Forget code that was let go of and is used no more, if there may be much; windows keep what it counted."""
+        if self._size_of_let_go < self._largest_let_go or not self._gate.acquire(blocking=False):
+            return
+        try:
+            # Not in the middle of a reading, or of this: it may have been a finalizer, or a handler, that called.
+            if not self._n_readers and not self._is_retiring:
+                self._is_retiring = True
+                try:
+                    self._retire()
+                finally:
+                    self._is_retiring = False
+        finally:
+            self._gate.release()
+
     def _retire(self) -> None:
-        """Forget code that was handed over long ago and is used no more; windows keep what it counted."""
         waiting, self._let_go = self._let_go, []
-        with Undisturbed():  # no thread shall open or read a window meanwhile
-            retired = [group for group in waiting if _is_unused(group)]
-            self._let_go.extend(group for group in waiting if group not in retired)
-            for window in self.windows:
-                window.settle(retired)
-            for group in retired:
-                del self.groups[group.number], self.passing[group.number]
-                if group.file:
-                    self._named[module_name(group.file)].pop(group.number, None)
-            numbers = {group.number for group in retired}
-            for key in [key for key in self.records if group_of(key) in numbers]:
+        retired: list[Group] = []
+        for group in waiting:
+            (retired if _is_unused(group) else self._let_go).append(group)
+        for window in list(self.windows):
+            window.settle(retired)
+        for group in retired:
+            del self.groups[group.number], self.passing[group.number]
+            if group.file:
+                self._named[module_name(group.file)].pop(group.number, None)
+        numbers = {group.number for group in retired}
+        for key in list(self.records):
+            if group_of(key) in numbers:
                 del self.records[key]
-        if len(self._let_go) >= _N_KEPT // 8:  # most is in use: look at it less often than it grows
-            self._recent.update((id(group.originals[-1]), group) for group in self._let_go if group.originals)
-            self._let_go = []
+        # What is still in use may be executed again, or is looked at less often than it grows.
+        waiting, self._let_go = self._let_go, []
+        self._recent.update((id(group.originals[-1]), group) for group in waiting if group.originals)
+        self._let_go.extend(group for group in waiting if not group.originals)
+        self._size_of_recent = sum(map(_size_of, list(self._recent.values())))
+        self._size_of_let_go = sum(map(_size_of, list(self._let_go)))
+        self._largest_let_go = max(_MUCH // 8, 2 * self._size_of_let_go)
 
     def refuse(self, file: str, name: str, why: object) -> None:
         first = file not in self.not_measured
@@ -527,7 +609,7 @@ class Window:
         With it come the `__file__` of the module and the name of the source file.
         """
         session = self.session
-        session.n_readers += 1
+        session.begin_reading()
         try:
             while True:
                 before = self._last
@@ -540,7 +622,7 @@ class Window:
                 yield file, name, counts
             yield from self._seen(list(session.groups.values()), before, now)
         finally:
-            session.n_readers -= 1
+            session.end_reading()
 
     def settle(self, groups: list[Group]) -> None:
         """Note what *groups*, which are about to be forgotten and run no more, have counted."""
@@ -673,8 +755,15 @@ class Undisturbed:
             setswitchinterval(Undisturbed._interval)
 
 
-#: So many code objects that were handed over are kept, with what is nested in them, in case they are executed again.
+#: So many code objects are remembered in a `Lately`.
 _N_KEPT = 512
+#: Of code that was handed over so much is kept, with what is nested in it, in case it is executed again (`_size_of`).
+_MUCH = 32_768
+
+
+def _size_of(group: Group) -> int:
+    """Return about how much memory *group* takes, in units of some 200 bytes."""
+    return 64 + 4 * len(group) + group.starts[-1]
 
 
 def _references_of_what_is_held_once() -> int:
@@ -885,3 +974,12 @@ def session(where: str) -> Session:
     if where not in _sessions:
         _sessions[where] = Session(where)
     return _sessions[where]
+
+
+def _forked() -> None:
+    for each in _sessions.values():
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -55,7 +55,8 @@ class Reading:
     def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
         self.session = session
         self._pause = pause
-        self._settled: list[tuple[Group, int, str, Counts]] = []
+        self._settled: dict[tuple[Group, int], tuple[str, Counts]] = {}
+        self._settled_as: dict[tuple[str | None, str, str | None], Group] = {}
         self._lasting = _left(session.counters)
         self._passing = {number: _left(group.counters) for number, group in list(session.passing.items())}
         #: Keys of the exits of each group, and how many of the session's exits are in there.
@@ -80,17 +81,19 @@ class Reading:
 
         To be taken to its end.
         """
-        self.session.n_readers += 1
+        self.session.begin_reading()
         try:
+            self._settled_as.clear()
             while self._settled:
-                yield self._settled.pop()
+                (group, index), (name, counts) = self._settled.popitem()
+                yield group, index, name, counts
             packed: dict[Group, Packed] = {}
             for piece in _pieces(self._changed()):
                 if not self._pause():
                     break
                 yield from self._recovered(self._read(piece), packed)
         finally:
-            self.session.n_readers -= 1
+            self.session.end_reading()
 
     def settle(self, groups: list[Group]) -> None:
         """Note what *groups*, which are about to be forgotten and run no more, have counted."""
@@ -98,12 +101,27 @@ class Reading:
         for group in groups:
             spans: list[Span] = [(group, 0, len(group))]
             exits = self._exits_now(spans)
-            self._settled.extend(self._recovered(self._commit(spans, [_left(group.counters)], exits, {}), {}, False))
+            kept = self._kept_as(group)
+            for _, index, name, counts in self._recovered(
+                self._commit(spans, [_left(group.counters)], exits, {}), {}, pausing=False
+            ):
+                _, before = self._settled.get((kept, index), (name, None))
+                self._settled[kept, index] = name, counts if before is None else before + counts
             self._passing.pop(group.number, None)
             for key in self._exits_of.pop(group.number, ()):
                 self._exits.pop(key, None)
             self._flying.pop(group.number, None)
             self._n_exits = -1  # they are about to go: count them anew
+
+    def _kept_as(self, group: Group) -> Group:
+        """Return what stands for *group* when it is gone: itself, or one of the same text that is gone already. What is
+        loaded or handed over again and again takes no more memory each time until the counts are taken.
+        """
+        kind = group.file, group.file_name, group.module
+        known = self._settled_as.get(kind)
+        if known is None or not known.is_like(group):
+            known = self._settled_as[kind] = group
+        return known
 
     # What changed
 

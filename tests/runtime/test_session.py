@@ -2,6 +2,8 @@
 
 import gc
 import itertools
+import os
+import subprocess
 import sys
 import threading
 import trace
@@ -11,7 +13,8 @@ import pytest
 import instrument
 from instrument.data import sqlite
 from instrument.flow import placement
-from instrument.runtime.session import MadeToLast, instances_of, session
+from instrument.runtime.session import MadeToLast, Session, Window, instances_of, session
+from instrument.runtime.totals import Reading
 
 FILE = "/somewhere/session_program.py"
 IGNORED = [sys.prefix, sys.base_prefix]
@@ -245,6 +248,99 @@ def test_garbage_is_found_while_ever_new_code_is_handed_over(where):
     tracer = instrument.Trace(count=1, trace=0, placement=where, ignoredirs=IGNORED)
     tracer.runctx(GARBAGE, counted, counted)
     assert plain["most"] < 15_000 > counted["most"]
+
+
+LOADED_AGAIN = """
+import importlib, runpy
+import again
+for n in range(400):
+    importlib.reload(again)
+    assert again.f(n) == n + 1
+    if n % 4 == 0:
+        assert runpy.run_path(again.__file__)["f"](n) == n + 1
+"""
+
+
+@pytest.mark.parametrize("where", placement.PLACEMENTS)
+def test_modules_that_are_loaded_again_and_again_are_counted_and_forgotten(where, tmp_path, monkeypatch):
+    """Every count is trace's, and what is kept of their code does not grow with each time."""
+    (tmp_path / "again.py").write_text("def f(n):\n    for _ in range(1):\n        n += 1\n    return n\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def counts(make_tracer, **options):
+        sys.modules.pop("again", None)
+        tracer = make_tracer(count=1, trace=0, ignoredirs=IGNORED, **options)
+        tracer.run(LOADED_AGAIN)
+        return {(key, n) for key, n in tracer.results().counts.items() if key[0].endswith("again.py")}
+
+    expected = counts(trace.Trace)
+    assert counts(instrument.Trace, placement=where) == expected
+    n_groups, n_counters = len(session(where).groups), len(session(where).counters)
+    assert counts(instrument.Trace, placement=where) == expected
+    assert len(session(where).groups) < n_groups + 250  # 100 were handed over by runpy, and may be kept for a while
+    assert len(session(where).counters) < n_counters + 100
+    sys.modules.pop("again", None)
+
+
+@pytest.mark.parametrize("kind", ["window", "reading"])
+def test_what_is_read_while_code_is_retired_is_not_counted_twice(kind, monkeypatch):
+    """Another thread that begins to read in the middle of it waits for its end."""
+    where = Session(placement.MINIMAL)
+    reader = Window(where) if kind == "window" else Reading(where, lambda: True)
+    settle, threads, taken = type(reader).settle, [], []
+
+    def take():
+        taken.extend(what[-1].lines.get(1, 0) for what in reader.take())
+
+    def settle_while_another_thread_reads(self, groups):
+        settle(self, groups)
+        threads.append(threading.Thread(target=take))
+        threads[-1].start()
+        threads[-1].join(0.05)
+
+    monkeypatch.setattr(type(reader), "settle", settle_while_another_thread_reads)
+    for number in range(1000):
+        exec(where.live_code(compile(f"x = {number}", FILE, "exec"), FILE))
+    for thread in threads:
+        thread.join()
+    take()
+    assert len(threads) > 1
+    assert sum(taken) == 1000
+
+
+def test_a_fork_in_the_middle_of_anything_leaves_a_child_that_can_read():
+    """Whatever another thread was about, nobody in the child waits for it."""
+    if not hasattr(os, "fork"):
+        pytest.skip("there are no forks here")
+    source = """
+import os, sys, threading
+import instrument
+from instrument.flow import placement
+from instrument.runtime.session import session
+tracer = instrument.Trace(count=1, trace=0)
+where = session(placement.MINIMAL)
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with where._gate:
+        held.set()
+        done.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if not child:
+    names = {"__file__": "/somewhere/x.py", "__name__": "x"}
+    tracer.runctx("x = 1", names, names)
+    assert sum(tracer.results().counts.values()) == 1
+    os._exit(7)
+done.set()
+thread.join()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", source], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "7\n", done.stderr
 
 
 @pytest.mark.parametrize("where", placement.PLACEMENTS)
