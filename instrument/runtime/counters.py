@@ -125,8 +125,7 @@ def _unpickle(process: bytes, number: int) -> ExitRecords:
 # base classes of `collections` when it is imported, in lines that the program may have counted.
 
 
-def _packed(kind: str, values: Iterable[int]) -> bytes:
-    numbers = tuple(values)
+def _packed(kind: str, numbers: Sequence[int]) -> bytes:
     return pack(f"{len(numbers)}{kind}", *numbers)
 
 
@@ -340,22 +339,21 @@ def is_refused(flat: Flat) -> bool:
     return len(flat) == 2
 
 
-def _n_probes(flat: Flat) -> int:
-    return 0 if is_refused(flat) else flat[6]
-
-
-def _n_keys(flat: Flat) -> int:
-    return 0 if is_refused(flat) else max(flat[7], 1) * flat[8]
-
-
 def outline_of(flats: Sequence[Flat]) -> Outline:
     """Return where what of *flats* begins, as a Group needs it."""
-    return (
-        flats[-1][0].co_filename if is_refused(flats[-1]) else flats[-1][4][0],
-        _packed("l", (0 if is_refused(flat) else flat[4][3] for flat in flats)),
-        _packed("I", accumulate((_n_probes(flat) for flat in flats), initial=0)),
-        _packed("I", accumulate((_n_keys(flat) for flat in flats), initial=0)),
-    )
+    first_lines = []
+    starts, keys = [0], [0]
+    for flat in flats:  # in one go: there may be but one or two, time and again
+        if len(flat) == 2:
+            first_lines.append(0)
+            n_probes = n_keys = 0
+        else:
+            first_lines.append(flat[4][3])
+            n_probes, n_keys = flat[6], max(flat[7], 1) * flat[8]
+        starts.append(starts[-1] + n_probes)
+        keys.append(keys[-1] + n_keys)
+    file_name = flats[-1][0].co_filename if is_refused(flats[-1]) else flats[-1][4][0]
+    return file_name, _packed("l", first_lines), _packed("I", starts), _packed("I", keys)
 
 
 def group_of(key: int) -> int:
