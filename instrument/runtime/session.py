@@ -417,7 +417,8 @@ class Session:
 
     def retire(self) -> None:
         """Forget code that was let go of and is used no more, if there may be much; windows keep what it counted."""
-        if self._size_of_let_go < self._largest_let_go or not self._gate.acquire(blocking=False):
+        gate = self._gate  # this one is released, even if what is done here ends in another process
+        if self._size_of_let_go < self._largest_let_go or not gate.acquire(blocking=False):
             return
         try:
             # Not in the middle of a reading, or of this: it may have been a finalizer, or a handler, that called.
@@ -428,7 +429,7 @@ class Session:
                 finally:
                     self._is_retiring = False
         finally:
-            self._gate.release()
+            gate.release()
 
     def _retire(self) -> None:
         waiting, self._let_go = self._let_go, []
