@@ -64,6 +64,29 @@ def test_file_edited_while_the_program_runs(tree):
     assert re.fullmatch("compiled:[0-9a-f]{64}", version)
 
 
+def test_what_is_handed_over_is_rewritten_once_for_all_processes(tree):
+    """When the process ends, what it rewrote of it goes to the cache, where the next one finds it."""
+    (tree.folder / "made.py").write_text("x = 1\n")
+    cache = tree.folder / "cache"
+    source = """
+        import os
+        made = os.path.abspath("made.py")
+        exec(compile("x = 1\\n", made, "exec"), {"__file__": made, "__name__": "made"})
+    """
+
+    def kept():
+        name = f"given in {tree.folder / 'made.py'}".encode()
+        files = [path for path in cache.rglob("*") if path.is_file()]
+        return {path: path.stat().st_mtime_ns for path in files if name in path.read_bytes()}
+
+    cache.mkdir(mode=0o700)
+    tree.run(source, INSTRUMENT_CACHE=str(cache))
+    first = kept()
+    tree.run(source, INSTRUMENT_CACHE=str(cache))
+    assert len(first) == 1
+    assert kept() == first
+
+
 def test_module_reloaded_after_an_edit(tree):
     """Each text of a module that is reloaded is counted by itself."""
     (tree.folder / "module.py").write_text(MODULE)

@@ -283,6 +283,26 @@ def test_modules_that_are_loaded_again_and_again_are_counted_and_forgotten(where
 
 
 @pytest.mark.parametrize("kind", ["window", "reading"])
+def test_what_is_in_the_middle_of_its_code_has_counted_just_so_far(kind):
+    """Read from within a call, and from between two turns of a generator: what comes later is counted later."""
+    where = Session(placement.MINIMAL)
+    reader = Window(where) if kind == "window" else Reading(where, lambda: True)
+    seen = []
+
+    def look():
+        lines = {}
+        for *_, counts in reader.take():
+            for line, n in counts.lines.items():
+                lines[line] = lines.get(line, 0) + n
+        seen.append(lines)
+
+    source = "a = 1\nlook()\nfor n in range(3):\n    b = n\n    if n == 1:\n        look()\nc = 2\n"
+    exec(where.live_code(compile(source, FILE, "exec"), FILE), {"look": look})
+    look()
+    assert seen == [{1: 1, 2: 1}, {3: 2, 4: 2, 5: 2, 6: 1}, {3: 2, 4: 1, 5: 1, 7: 1}]
+
+
+@pytest.mark.parametrize("kind", ["window", "reading"])
 def test_what_is_read_while_code_is_retired_is_not_counted_twice(kind, monkeypatch):
     """Another thread that begins to read in the middle of it waits for its end."""
     where = Session(placement.MINIMAL)
