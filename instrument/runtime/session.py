@@ -99,7 +99,7 @@ class Session:
         self._largest_let_go = _MUCH // 8
         self._loaded: set[str] = set()
         self.windows: list[Reader] = []
-        #: Held while code is retired, and for a moment when a reading begins: each counter is accounted for once.
+        #: Held while code is retired, and for a moment when a reading begins: no other thread begins one meanwhile.
         self._gate = RLock()
         self._n_readers = 0
         self._is_retiring = False

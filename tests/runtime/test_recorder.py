@@ -87,6 +87,26 @@ def test_what_is_handed_over_is_rewritten_once_for_all_processes(tree):
     assert kept() == first
 
 
+def test_what_is_let_go_of_is_retired_in_the_background(tree):
+    """While the process runs, and whether it writes or not; no count is lost."""
+    (tree.folder / "made.py").write_text("x = 1\n")
+    output, _ = tree.run("""
+        import os, time
+        made = os.path.abspath("made.py")
+        for n in range(3000):
+            exec(compile(f"x = {n}\\n", made, "exec"), {"__file__": made, "__name__": "made"})
+        from instrument.runtime.session import session
+        passing = session("minimal").passing
+        end = time.monotonic() + 20
+        while len(passing) > 1500 and time.monotonic() < end:
+            time.sleep(0.1)
+        print(len(passing) <= 1500)
+    """)
+    assert output == "True\n"
+    counted = tree.rows("SELECT SUM(count) FROM line JOIN file ON file.id = line.file WHERE path LIKE '%made.py'")
+    assert counted == [(3000,)]
+
+
 def test_module_reloaded_after_an_edit(tree):
     """Each text of a module that is reloaded is counted by itself."""
     (tree.folder / "module.py").write_text(MODULE)

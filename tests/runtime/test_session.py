@@ -282,6 +282,33 @@ def test_modules_that_are_loaded_again_and_again_are_counted_and_forgotten(where
     sys.modules.pop("again", None)
 
 
+def test_what_is_retired_is_kept_once_for_each_text():
+    """Equal texts that come and go take no more memory each time, and different ones are not mistaken for another."""
+    where = Session(placement.MINIMAL)
+    reading = Reading(where, lambda: True)
+    for number in range(3000):
+        source = "x = 1\n" if number % 2 else "x = 1\ny = 2\n"
+        exec(where.live_code(compile(source, FILE, "exec"), FILE))
+    assert len(where.passing) < 1500
+    # Whichever of the two texts was kept last of its file stands for those that follow it.
+    texts = {}
+    for group, _, _, counts in reading.take():
+        lines = texts.setdefault(group.rewritten(), {})
+        for line, n in counts.lines.items():
+            lines[line] = lines.get(line, 0) + n
+    assert sorted(texts.values(), key=len) == [{1: 1500}, {1: 1500, 2: 1500}]
+
+
+def test_equal_texts_are_settled_as_one():
+    where = Session(placement.MINIMAL)
+    reading = Reading(where, lambda: True)
+    for _ in range(2000):
+        exec(where.live_code(compile("x = 1\n", FILE, "exec"), FILE))
+    assert len(where.passing) < 1500
+    assert len(reading._settled) == 1
+    assert sum(counts.lines[1] for *_, counts in reading.take()) == 2000
+
+
 @pytest.mark.parametrize("kind", ["window", "reading"])
 def test_what_is_in_the_middle_of_its_code_has_counted_just_so_far(kind):
     """Read from within a call, and from between two turns of a generator: what comes later is counted later."""
