@@ -25,9 +25,11 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-# A shell that starts the tests in the background lets them ignore SIGINT, and with them what they start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell that starts the tests in the background lets them ignore SIGINT, and nohup SIGHUP, and with them what they
+# start. A handler that does nothing is not handed on.
+for _number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
+    if signal.getsignal(_number) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(_number, lambda *_: None)
 
 
 @pytest.fixture(scope="module", autouse=True)
