@@ -53,7 +53,7 @@ from instrument.runtime.selection import module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
     from typing import Any, Protocol
 
@@ -102,7 +102,9 @@ class Session:
         #: Held while code is retired, and for a moment when a reading begins: no other thread begins one meanwhile.
         self._gate = RLock()
         self._n_readers = 0
-        self._is_retiring = False
+        self._retiring = 0  # by which thread
+        #: What is being retired, by number; if that was broken off, by an exception of a handler, it is gone on with.
+        self.leaving: dict[int, Group] = {}
         #: Whether somebody calls `retire` now and then, so that the program need not be held up for it.
         self.is_tended = False
         #: Whether the code that was made live is needed until the process ends.
@@ -413,39 +415,55 @@ class Session:
         """Be told that this is a process of its own now: other threads, whatever they did, are not in it."""
         self._gate = RLock()
         self._n_readers = 0
-        self._is_retiring = False
+        if not self.is_retiring():
+            self._retiring = 0
 
     def retire(self) -> None:
-        """Forget code that was let go of and is used no more, if there may be much; windows keep what it counted."""
+        """Forget code that was let go of and is used no more, if there may be much; windows keep what it counted.
+
+        Handlers of signals, and finalizers, may begin a reading in the middle of it, and may break it off.
+        """
         gate = self._gate  # this one is released, even if what is done here ends in another process
         if self._size_of_let_go < self._largest_let_go or not gate.acquire(blocking=False):
             return
         try:
             # Not in the middle of a reading, or of this: it may have been a finalizer, or a handler, that called.
-            if not self._n_readers and not self._is_retiring:
-                self._is_retiring = True
+            if not self._n_readers and not self.is_retiring():
+                self._retiring = get_ident()
                 try:
                     self._retire()
                 finally:
-                    self._is_retiring = False
+                    self._retiring = 0
         finally:
             gate.release()
 
+    def is_retiring(self) -> bool:
+        """Return whether this thread is in the middle of `retire`."""
+        return self._retiring == get_ident()
+
     def _retire(self) -> None:
-        waiting, self._let_go = self._let_go, []
-        retired: list[Group] = []
-        for group in waiting:
-            (retired if _is_unused(group) else self._let_go).append(group)
-        for window in list(self.windows):
+        if not self.leaving:
+            waiting, self._let_go = self._let_go, []
+            leaving: dict[int, Group] = {}
+            for group in waiting:
+                if _is_unused(group):
+                    leaving[group.number] = group
+                else:
+                    self._let_go.append(group)
+            self.leaving = leaving
+        retired = [group for group in self.leaving.values() if group.number in self.passing]
+        for window in list(self.windows) if retired else ():
             window.settle(retired)
         for group in retired:
-            del self.groups[group.number], self.passing[group.number]
             if group.file:
                 self._named[module_name(group.file)].pop(group.number, None)
-        numbers = {group.number for group in retired}
+            self.groups.pop(group.number, None)
+            self.passing.pop(group.number, None)
+        numbers = self.leaving.keys()
         for key in list(self.records):
             if group_of(key) in numbers:
-                del self.records[key]
+                self.records.pop(key, None)
+        self.leaving = {}
         # What is still in use may be executed again, or is looked at less often than it grows.
         waiting, self._let_go = self._let_go, []
         self._recent.update((id(group.originals[-1]), group) for group in waiting if group.originals)
@@ -590,6 +608,19 @@ class Snapshot:
         left = self.left[group.first : group.first + n]
         return left if len(left) == n else [FULL] * n
 
+    def leave_out(self, numbers: Mapping[int, object], before: Snapshot) -> None:
+        """Let the passing groups with *numbers* be as they were *before*."""
+        for number in numbers:
+            if number in before.passing:
+                self.passing[number] = before.passing[number]
+            else:
+                self.passing.pop(number, None)
+        for key in [key for key in self.exits.keys() | before.exits.keys() if group_of(key) in numbers]:
+            if key in before.exits:
+                self.exits[key] = before.exits[key]
+            else:
+                self.exits.pop(key, None)
+
 
 class Window:
     """A measurement of *session*: what is counted from its opening on."""
@@ -597,7 +628,7 @@ class Window:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._last = self.at_opening = session.snapshot()
-        self._settled: dict[tuple[str | None, str], Counts] = {}
+        self._settled: dict[int, list[tuple[str | None, str, Counts]]] = {}  # by number
         session.windows.append(self)
 
     def close(self) -> None:
@@ -607,7 +638,8 @@ class Window:
     def take(self) -> Iterator[tuple[str | None, str, Counts]]:
         """Yield what was counted since the opening, or since `take` was called before, for each code object or file.
 
-        With it come the `__file__` of the module and the name of the source file.
+        With it come the `__file__` of the module and the name of the source file. In the middle of retiring, that is
+        in a handler of a signal, what is retired is left for the next time.
         """
         session = self.session
         session.begin_reading()
@@ -615,22 +647,41 @@ class Window:
             while True:
                 before = self._last
                 now = session.snapshot()
+                left_out = session.leaving if session.is_retiring() else {}
+                if left_out:
+                    now.leave_out(left_out, before)
                 if self._last is before:  # no other thread took meanwhile
                     self._last = now
                     break
-            settled, self._settled = self._settled, {}
-            for (file, name), counts in settled.items():
-                yield file, name, counts
-            yield from self._seen(list(session.groups.values()), before, now)
+            settled: dict[int, list[tuple[str | None, str, Counts]]] = {}
+            if not left_out:
+                settled, self._settled = self._settled, {}
+            for counted in settled.values():
+                yield from counted
+            groups = list(session.groups.values())
+            yield from self._seen(
+                [group for group in groups if group.number not in settled and group.number not in left_out], before, now
+            )
         finally:
             session.end_reading()
 
     def settle(self, groups: list[Group]) -> None:
         """Note what *groups*, which are about to be forgotten and run no more, have counted."""
-        exits = counts_of(self.session.records)
-        passing = {group.number: read(group.counters) for group in groups}
-        for file, name, counts in self._seen(groups, self._last, Snapshot([], passing, exits, {})):
-            self._settled[file, name] = self._settled.get((file, name), Counts()) + counts
+        exits: dict[int, dict[int, int]] = {group.number: {} for group in groups}
+        for key, n in counts_of(self.session.records).items():
+            if group_of(key) in exits:
+                exits[group_of(key)][key] = n
+        for group in groups:
+            # If this is broken off nothing was noted, and if it is done again the same is.
+            now = Snapshot([], {group.number: read(group.counters)}, exits[group.number], {})
+            self._settled[group.number] = list(self._seen([group], self._last, now))
+        if len(self._settled) - len(groups) > _N_KEPT:
+            total: dict[tuple[str | None, str], Counts] = {}
+            for number, counted in self._settled.items():
+                for file, name, counts in counted if number not in exits else ():
+                    total[file, name] = total.get((file, name), Counts()) + counts
+            merged = [(*source, counts) for source, counts in total.items()]
+            self._settled = {0: merged, **{group.number: self._settled[group.number] for group in groups}}
 
     def _seen(self, groups: list[Group], before: Snapshot, now: Snapshot) -> Iterator[tuple[str | None, str, Counts]]:
         """Yield what *groups* counted between two snapshots, for each code object that ran."""

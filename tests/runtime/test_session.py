@@ -3,6 +3,7 @@
 import gc
 import itertools
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -472,3 +473,70 @@ def test_whoever_finds_collection_turned_off_leaves_that_to_others(monkeypatch):
         is_on = gc.isenabled()
         gc.enable()
         assert is_on
+
+
+EVER_NEW_AND_RAISING = """
+total = 0
+for n in range(1500):
+    exec(f"def f(a):\\n    try:\\n        a //= {n} % 3\\n    except ArithmeticError:\\n        a = {n}\\n    return a\\n", globals())
+    total += f(n) + eval(f"[m for m in range({n} % 5) if m].__len__() + {n}")
+"""
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_what_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
+    """A handler may read, or raise, at any line of retiring, or both: in the end all was counted, once."""
+    expected, _ = counts_of(trace.Trace, EVER_NEW_AND_RAISING)
+    # Little is kept, so that what is retired has counted something since the reading before.
+    monkeypatch.setattr("instrument.runtime.session._MUCH", 2_000)
+    monkeypatch.setattr("instrument.runtime.session._N_KEPT", 20)
+    own = session(placement.MINIMAL)
+    monkeypatch.setattr(own, "_largest_let_go", 250)
+    watched = {f.__code__ for f in (Session._retire, Window.settle, Window._seen)}
+    tracer = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
+    namespace = {"__file__": FILE, "__name__": "program"}
+    rng = random.Random(1)
+    retire = own.retire
+    left = n_interrupted = 0
+
+    class Broken(Exception):
+        pass
+
+    def interrupted():
+        """Retire, and now and then read all counts once in the middle of that."""
+        nonlocal left
+        if own._size_of_let_go < own._largest_let_go or rng.random() < 0.8:
+            return retire()
+        left = rng.randrange(1, 250)
+        sys.settrace(begin)
+        try:
+            retire()
+        except Broken:
+            sys.settrace(None)
+            if n_interrupted % 2:
+                tracer.results()
+        finally:
+            sys.settrace(None)
+
+    def begin(frame, event, arg):
+        return watch if frame.f_code in watched and own.is_retiring() else None
+
+    def watch(frame, event, arg):
+        nonlocal left, n_interrupted
+        left -= event == "line"
+        if left == 0 and event == "line":
+            n_interrupted += 1
+            sys.settrace(None)
+            try:
+                tracer.results()
+            finally:
+                sys.settrace(begin)
+            if breaks:
+                raise Broken
+        return watch
+
+    monkeypatch.setattr(own, "retire", interrupted)
+    tracer.runctx(compile(EVER_NEW_AND_RAISING, FILE, "exec"), namespace, namespace)
+    assert n_interrupted > 20
+    counts = tracer.results().counts
+    assert {key: n for key, n in counts.items() if key in expected} == expected
