@@ -314,20 +314,18 @@ class _Measurement:
         file = dict.get(namespace, "__file__")
         file = file if isinstance(file, str) else None
         if awaited is None and (file is None or type(file) is str):
-            where = file, self.trace.ignore.n_decided()
-            made = self._lately.get(code, where)
+            made = self._lately.get(code, (file,))
             if made is None:
                 made = self._instrumented(code, file, None)
-                self._lately.put(code, where, made)
+                self._lately.put(code, (file,), made)
             return made
         return self._instrumented(code, file, awaited)
 
     def _instrumented(self, code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
         assert self.trace is not None
-        is_measured = self.trace._selects(file)
         if file is not None:
             self._decide(file)
-        if not is_measured:
+        if not self.trace._selects(file):
             return unmeasured(code, file, awaited)
         return self.session.live_code(code, file) if awaited is None else self.session.module_code(code, file, awaited)
 
@@ -337,6 +335,7 @@ class _Measurement:
         file = dict.get(awaited.namespace, "__file__")
         if not isinstance(file, str):
             return None
+        self._heed_entered(module_name(file))
         if self.trace._selects(file):
             code = self.session.imported_code(awaited, file)
         else:
@@ -350,15 +349,22 @@ class _Measurement:
         return pristine(code)
 
     def _decide(self, file: str) -> None:
-        """Where the module that is called first decides for all of its name, note which one is."""
+        """Where the module that is called first decides for all of its name, note which one is: that of *file*, unless
+        another one was called before.
+        """
+        assert self.trace is not None
+        name = module_name(file)
+        self._heed_entered(name)
+        if self.trace.ignore.depends_on_order(name):
+            self.trace.ignore.names(file, name)
+
+    def _heed_entered(self, name: str) -> None:
+        """Let what was called *name* and entered, if anything was, decide."""
         assert self.trace is not None
         ignore = self.trace.ignore
-        name = module_name(file)
-        if ignore.depends_on_order(name):
-            if self.caller is None and self.window is not None:
-                for other in self.session.entered_since(self.window, name):
-                    ignore.names(other, name)
-            ignore.names(file, name)
+        if self.caller is None and self.window is not None and ignore.depends_on_order(name):
+            for other in self.session.entered_since(self.window, name):
+                ignore.names(other, name)
 
     def _choose(self, file: str | None, name: str | None) -> Session | None:
         """Return the session that functions of modules from *file* become a part of, None if they stay as they are."""

@@ -1,12 +1,16 @@
 """`Trace` has the surface of the standard library's class, and its rules."""
 
+import importlib.util
 import os
 import pickle
+import py_compile
 import sys
 import sysconfig
 import trace
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import instrument
 from instrument import trace as ours
@@ -188,3 +192,61 @@ def test_lines_are_printed_as_they_run(capsys, timing, tmp_path):
         printed.append([row.partition(" ")[2] if timing and not row.startswith(" ---") else row for row in rows])
     assert printed[0] == printed[1]
     assert len(printed[0]) == 7
+
+
+@pytest.fixture(scope="module")
+def same_names(tmp_path_factory):
+    """Return a folder with two folders, measured and ignored, that hold modules of the same names, with bytecode."""
+    folder = tmp_path_factory.mktemp("order")
+    for place in ("measured", "ignored"):
+        (folder / place).mkdir()
+        for name in ("foo", "__init__"):
+            path = folder / place / f"{name}.py"
+            path.write_text("x = 1\ndef f():\n    return x\n")
+            py_compile.compile(str(path))
+    return folder
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    before=st.sets(st.sampled_from(["foo", "__init__"])),
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["load", "execute", "call"]),
+            st.sampled_from(["measured", "ignored"]),
+            st.sampled_from(["foo", "__init__"]),
+        ),
+        max_size=8,
+    ),
+)
+@example(before={"foo"}, steps=[("load", "ignored", "foo"), ("load", "measured", "foo")])
+@example(before={"foo"}, steps=[("call", "measured", "foo"), ("execute", "ignored", "foo")])
+@example(before={"foo"}, steps=[("call", "measured", "foo"), ("load", "ignored", "foo")])
+def test_the_first_of_a_name_decides_for_all(same_names, before, steps):
+    """Files of one name in two folders, one ignored: whichever is entered first, the same counts as trace's come out."""
+
+    def counts_of(kind):
+        loaded = {("measured", name): load("measured", name) for name in before}
+        tracer = kind(count=1, trace=0, ignoredirs=[*STDLIB, str(same_names / "ignored")])
+
+        def run():
+            for how, place, name in steps:
+                if how == "load":
+                    loaded[place, name] = load(place, name)
+                elif how == "execute":
+                    file = str(same_names / place / f"{name}.py")
+                    exec(compile((same_names / place / f"{name}.py").read_text(), file, "exec"), {"__file__": file})
+                elif (place, name) in loaded:
+                    loaded[place, name].f()
+
+        tracer.runfunc(run)
+        counts = tracer.results().counts
+        return {place: n for place, n in counts.items() if place[0].startswith(str(same_names))}
+
+    def load(place, name):
+        spec = importlib.util.spec_from_file_location("same_name", same_names / place / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    assert counts_of(instrument.Trace) == counts_of(trace.Trace)

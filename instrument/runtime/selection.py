@@ -43,10 +43,6 @@ class Ignore:
             self._ignore[modulename] = self.judge(filename, modulename)
         return self._ignore[modulename]
 
-    def n_decided(self) -> int:
-        """Return of how many module names an answer is remembered; it changes whenever other answers may."""
-        return len(self._ignore)
-
     def judge(self, filename: str | None, modulename: str) -> int:
         """Return what `names` would answer for this file if it were the first of its module name; remember nothing."""
         if modulename in self._mods or modulename.startswith(self._inside_mods):
