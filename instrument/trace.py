@@ -32,6 +32,7 @@ from instrument.report import text
 from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer, readers
+from instrument.runtime.precedence import Precedence
 from instrument.runtime.selection import Ignore, module_name
 from instrument.runtime.session import (
     Lately,
@@ -47,7 +48,7 @@ from instrument.runtime.session import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import FrameType
+    from types import FrameType, FunctionType
 
     from instrument.report.datafile import CalledFunctions, Callers
     from instrument.runtime.counters import Details
@@ -69,6 +70,8 @@ _traceback_of = TracebackOf()
 #: Placements of the measurements that are going on; code can be live in one way at a time, so later ones join the
 #: first.
 _going_on: list[str] = []
+#: Files of this name are on both sides of most `ignoredirs`.
+_AMBIGUOUS = "__init__"
 
 
 class Trace:
@@ -114,7 +117,7 @@ class Trace:
         self._caller_cache: dict[CodeType, str | None] = {}
         self.start_time = monotonic() if timing else None
         self._placement = placement
-        self._windows: list[Window] = []
+        self._going_on: list[_Measurement] = []
         self._process, self._lock = os.getpid(), RLock()
         self.globaltrace: Callable[[FrameType, str, object], Callable[..., object] | None]
         if countcallers:
@@ -167,8 +170,8 @@ class Trace:
 
     def results(self) -> CoverageResults:
         """Return all that was counted so far, by this object's runs that have ended and those that are going on."""
-        for window in list(self._windows):
-            self._take(window)
+        for measurement in list(self._going_on):
+            self._take(measurement)
         results = CoverageResults(
             self.counts, infile=self.infile, outfile=self.outfile, calledfuncs=self._calledfuncs, callers=self._callers
         )
@@ -182,15 +185,17 @@ class Trace:
             return _Measurement(self, _Caller(self))
         return _Measurement(self, None)
 
-    def _take(self, window: Window) -> None:
-        """Add to `counts` what *window* saw since it was asked before."""
+    def _take(self, measurement: _Measurement) -> None:
+        """Add to `counts` what *measurement* saw since it was asked before."""
         if self._process != os.getpid():  # another thread may have held it when the process was forked
             self._process, self._lock = os.getpid(), RLock()
         counts = self.counts
         names = self.ignore.names
+        assert measurement.window is not None
         with self._lock:
             taken: dict[tuple[str, int], int] = {}
-            for module, file, seen in window.take():
+            measurement.heed_entered(_AMBIGUOUS)
+            for module, file, seen in measurement.window.take():
                 if not module or names(module, module_name(module)):
                     continue
                 for line, count in seen.lines.items():
@@ -294,6 +299,8 @@ class _Measurement:
         self.trace = trace
         self.caller = caller
         self.window: Window | None = None
+        self._precedence: Precedence | None = None
+        self._loaded = {_AMBIGUOUS}  # names of modules that were there before
         self._lately = Lately()
         if trace is None:
             return
@@ -335,7 +342,7 @@ class _Measurement:
         file = dict.get(awaited.namespace, "__file__")
         if not isinstance(file, str):
             return None
-        self._heed_entered(module_name(file))
+        self.heed_entered(module_name(file))
         if self.trace._selects(file):
             code = self.session.imported_code(awaited, file)
         else:
@@ -354,17 +361,22 @@ class _Measurement:
         """
         assert self.trace is not None
         name = module_name(file)
-        self._heed_entered(name)
+        self.heed_entered(name)
         if self.trace.ignore.depends_on_order(name):
             self.trace.ignore.names(file, name)
 
-    def _heed_entered(self, name: str) -> None:
+    def heed_entered(self, name: str) -> None:
         """Let what was called *name* and entered, if anything was, decide."""
         assert self.trace is not None
         ignore = self.trace.ignore
-        if self.caller is None and self.window is not None and ignore.depends_on_order(name):
-            for other in self.session.entered_since(self.window, name):
-                ignore.names(other, name)
+        if self._precedence is None or self.window is None or not ignore.depends_on_order(name):
+            return
+        if (first := self._precedence.told(name)) is not None:
+            ignore.names(first, name)
+        for file in self.session.entered_since(self.window, name):
+            ignore.names(file, name)
+        if name in self._loaded and (first := self._precedence.running(name)) is not None:
+            ignore.names(first, name)
 
     def _choose(self, file: str | None, name: str | None) -> Session | None:
         """Return the session that functions of modules from *file* become a part of, None if they stay as they are."""
@@ -376,12 +388,26 @@ class _Measurement:
             return
         _going_on.append(self.session.placement)
         # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
-        adopt_functions(self._choose, lazily=not self.trace._selects(os.__file__))
+        lazily = not self.trace._selects(os.__file__)
+        ambiguous: dict[str, list[FunctionType]] = {}
+
+        def note(file: str | None, functions: list[FunctionType]) -> None:
+            if file is not None:
+                self._loaded.add(module_name(file))
+                if module_name(file) == _AMBIGUOUS:
+                    ambiguous.setdefault(file, []).extend(functions)
+
+        adopt_functions(self._choose, lazily=lazily, adopted=note)
         importer.install(self)
         readers.watch()
         if self.caller is None:
             self.window = Window(self.session)
-            self.trace._windows.append(self.window)
+            self.trace._going_on.append(self)
+            self._precedence = Precedence()
+            ignore = self.trace.ignore
+            kinds = {ignore.judge(file, _AMBIGUOUS) for file in ambiguous}
+            if ignore.depends_on_order(_AMBIGUOUS) and len(kinds) > 1:
+                self._precedence.watch(_AMBIGUOUS, [one for functions in ambiguous.values() for one in functions])
         else:
             self.session.listeners.append(self.caller)
 
@@ -390,8 +416,10 @@ class _Measurement:
             return
         importer.uninstall(self)
         if self.window is not None:
-            self.trace._windows.remove(self.window)
-            self.trace._take(self.window)
+            self.trace._going_on.remove(self)
+            self.trace._take(self)
+            if self._precedence is not None:
+                self._precedence.end()
             self.window.close()
             self.session.keep()
             session(placements.NOTHING).keep()

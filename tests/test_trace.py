@@ -1,6 +1,8 @@
 """`Trace` has the surface of the standard library's class, and its rules."""
 
+import contextlib
 import importlib.util
+import itertools
 import os
 import pickle
 import py_compile
@@ -194,6 +196,18 @@ def test_lines_are_printed_as_they_run(capsys, timing, tmp_path):
     assert len(printed[0]) == 7
 
 
+MODULE = """\
+x = 1
+def f(inner=int):
+    y = inner()
+    if y:
+        return y
+    return x
+def g():
+    yield
+"""
+
+
 @pytest.fixture(scope="module")
 def same_names(tmp_path_factory):
     """Return a folder with two folders, measured and ignored, that hold modules of the same names, with bytecode."""
@@ -202,51 +216,117 @@ def same_names(tmp_path_factory):
         (folder / place).mkdir()
         for name in ("foo", "__init__"):
             path = folder / place / f"{name}.py"
-            path.write_text("x = 1\ndef f():\n    return x\n")
+            path.write_text(MODULE)
             py_compile.compile(str(path))
     return folder
 
 
+MODULES = st.tuples(st.sampled_from(["measured", "ignored"]), st.sampled_from(["foo", "__init__"]))
+#: But for `__init__`, what was loaded before from a folder that is ignored decides nothing (README, Limits).
+HOW = ["load", "execute", "call", "throw"]
+LOADED = st.sets(MODULES.filter(lambda module: module != ("ignored", "foo")))
+
+
 @settings(max_examples=80, deadline=None)
-@given(
-    before=st.sets(st.sampled_from(["foo", "__init__"])),
-    steps=st.lists(
-        st.tuples(
-            st.sampled_from(["load", "execute", "call"]),
-            st.sampled_from(["measured", "ignored"]),
-            st.sampled_from(["foo", "__init__"]),
-        ),
-        max_size=8,
-    ),
+@given(before=LOADED, steps=st.lists(st.tuples(st.sampled_from(HOW), MODULES, MODULES), max_size=8))
+@example(before={("measured", "foo")}, steps=[("load", ("ignored", "foo"), None), ("load", ("measured", "foo"), None)])
+@example(
+    before={("measured", "foo")}, steps=[("call", ("measured", "foo"), None), ("execute", ("ignored", "foo"), None)]
 )
-@example(before={"foo"}, steps=[("load", "ignored", "foo"), ("load", "measured", "foo")])
-@example(before={"foo"}, steps=[("call", "measured", "foo"), ("execute", "ignored", "foo")])
-@example(before={"foo"}, steps=[("call", "measured", "foo"), ("load", "ignored", "foo")])
+@example(before={("measured", "foo")}, steps=[("call", ("measured", "foo"), None), ("load", ("ignored", "foo"), None)])
+@example(before={("measured", "foo")}, steps=[("call", ("measured", "foo"), ("ignored", "foo"))])
+@example(before={("measured", "foo")}, steps=[("throw", ("measured", "foo"), None), ("load", ("ignored", "foo"), None)])
+@example(
+    before={("measured", "__init__"), ("ignored", "__init__")},
+    steps=[("call", ("measured", "__init__"), ("ignored", "__init__"))],
+)
+@example(
+    before={("measured", "__init__"), ("ignored", "__init__")},
+    steps=[("call", ("ignored", "__init__"), ("measured", "__init__"))],
+)
 def test_the_first_of_a_name_decides_for_all(same_names, before, steps):
     """Files of one name in two folders, one ignored: whichever is entered first, the same counts as trace's come out."""
 
     def counts_of(kind):
-        loaded = {("measured", name): load("measured", name) for name in before}
+        loaded = {module: load(module) for module in sorted(before)}
         tracer = kind(count=1, trace=0, ignoredirs=[*STDLIB, str(same_names / "ignored")])
 
         def run():
-            for how, place, name in steps:
+            for how, module, other in steps:
                 if how == "load":
-                    loaded[place, name] = load(place, name)
+                    loaded[module] = load(module)
                 elif how == "execute":
-                    file = str(same_names / place / f"{name}.py")
-                    exec(compile((same_names / place / f"{name}.py").read_text(), file, "exec"), {"__file__": file})
-                elif (place, name) in loaded:
-                    loaded[place, name].f()
+                    file = path_of(module)
+                    exec(compile(MODULE, file, "exec"), {"__file__": file})
+                elif module in loaded and how == "throw":
+                    with contextlib.suppress(ValueError):
+                        loaded[module].g().throw(ValueError)
+                elif module in loaded and other is not None:
+                    loaded[module].f(loaded[other].f if other in loaded else lambda: load(other))
+                elif module in loaded:
+                    loaded[module].f()
 
         tracer.runfunc(run)
         counts = tracer.results().counts
         return {place: n for place, n in counts.items() if place[0].startswith(str(same_names))}
 
-    def load(place, name):
-        spec = importlib.util.spec_from_file_location("same_name", same_names / place / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+    def path_of(module):
+        place, name = module
+        return str(same_names / place / f"{name}.py")
+
+    def load(module):
+        spec = importlib.util.spec_from_file_location("same_name", path_of(module))
+        loaded = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loaded)
+        return loaded
 
     assert counts_of(instrument.Trace) == counts_of(trace.Trace)
+
+
+def test_a_function_of_a_package_may_call_others_first_of_all(tmp_path):
+    """Functions of `__init__` modules that were there before: the caller's decides, though it counts later."""
+    (tmp_path / "__init__.py").write_text(
+        "import json\ndef f(n):\n    t = json.dumps(n)\n    return t if n else None\n"
+    )
+    spec = importlib.util.spec_from_file_location("a_package", tmp_path / "__init__.py")
+    package = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(package)
+    expected = trace.Trace(count=1, trace=0, ignoredirs=STDLIB)
+    expected.runfunc(package.f, 5)
+
+    outer, inner = make(), make()
+    assert outer.runfunc(lambda: inner.runfunc(package.f, 5)) == "5"
+    assert inner.counts == expected.counts
+    assert expected.counts.items() <= outer.counts.items()
+    assert not any(type(constant) is itertools.chain for constant in package.f.__code__.co_consts), "as it was before"
+
+
+def test_one_text_is_handed_over_in_two_modules():
+    """Whether it counts is decided by the module that it runs in, though it counted in the other one before."""
+    counts = []
+    for kind in (instrument.Trace, trace.Trace):
+        namespace = {
+            "__file__": FILE,
+            "other": {"__file__": "/surface/other.py"},
+            "text": "for n in range(3):\n    n + 1\n",
+        }
+        for source, ignored in (("exec(text, other)\n", "none"), ("exec(text, other)\nexec(text)\n", "other")):
+            tracer = kind(count=1, trace=0, ignoremods=[ignored], ignoredirs=STDLIB)
+            tracer.runctx(compile(source, FILE, "exec"), namespace, namespace)
+            counts.append(tracer.results().counts)
+    assert counts[:2] == counts[2:]
+    assert counts[1]["<string>", 2] == 3
+
+
+def test_a_function_is_made_of_the_code_of_another_module():
+    """Whether it counts is decided by the module that it runs in, though it counted in the other one before."""
+    counts = []
+    for kind in (instrument.Trace, trace.Trace):
+        namespace = {"__file__": FILE, "other": {"__file__": "/surface/other.py"}}
+        sources = "import types\ndef f():\n    return 1\nf()\n", "types.FunctionType(f.__code__, other)()\nf()\n"
+        for source, ignored in zip(sources, ("none", "program")):
+            tracer = kind(count=1, trace=0, ignoremods=[ignored], ignoredirs=STDLIB)
+            tracer.runctx(compile(source, FILE, "exec"), namespace, namespace)
+            counts.append({key: n for key, n in tracer.results().counts.items() if key[0] == FILE})
+    assert counts[:2] == counts[2:]
+    assert counts[1] == {(FILE, 3): 1}

@@ -92,7 +92,8 @@ class Session:
         #: Code that was handed over, or is that of a module that was loaded before, which may go on for ever: it has
         #: counters of its own, and is retired some time after the program has let go of it.
         self.passing: dict[int, Group] = {}
-        self._recent: dict[int, Group] = {}  # by identity of the original; that used last at the end
+        #: By identity of the original, and the module's `__file__`; that used last at the end.
+        self._recent: dict[tuple[int, str | None], Group] = {}
         self._size_of_recent = 0
         self._let_go: list[Group] = []
         self._size_of_let_go = 0
@@ -124,12 +125,12 @@ class Session:
     def live_code(self, code: CodeType, file: str | None) -> CodeType:
         """Return the twin of *code*, which was handed over, that counts; *code* itself if it cannot be rewritten.
 
-        *file* is the `__file__` of the module that it runs in. Code that is handed over again gets the same twin.
+        *file* is the `__file__` of the module that it runs in. Code that is handed over there again gets the same twin.
         """
-        plain = self._plain(code)
+        plain = self._plain(code, file)
         if plain is None:
             return code
-        group = self._recent.pop(id(plain), None)
+        group = self._recent.pop((id(plain), file), None)
         if group is None:
             tree = tree_of(plain)
             if self._given is None:
@@ -140,7 +141,7 @@ class Session:
                 return plain
             self._pass(group, codes)
             self._make_room(_size_of(group))
-        self._recent[id(plain)] = group
+        self._recent[id(plain), file] = group
         assert group.codes is not None
         return group.codes[-1]
 
@@ -156,7 +157,7 @@ class Session:
         originals: list[CodeType] = []
         places: list[tuple[int, int]] = []  # of each that is linked, among the codes and among the originals
         for place, code in enumerate(codes):
-            plain = self._plain(code)
+            plain = self._plain(code, file)
             if plain is not None:
                 tree = tree_of(plain)
                 known, packed = self._known(tree, batch, plain.co_filename)
@@ -173,7 +174,7 @@ class Session:
 
     def module_code(self, code: CodeType, file: str | None, awaited: Import) -> CodeType:
         """Return the twin of *code*, that of the module that is *awaited*."""
-        plain = self._plain(code)
+        plain = self._plain(code, file)
         if plain is None:
             return code
         tree = tree_of(plain)
@@ -270,14 +271,16 @@ class Session:
             _warn(f"nothing is measured: this release does not know Python {version}")
         return not probes.SUPPORTED
 
-    def _plain(self, code: CodeType) -> CodeType | None:
-        """Return *code* as it was before any session; None if it is to stay as it is."""
+    def _plain(self, code: CodeType, file: str | None) -> CodeType | None:
+        """Return *code*, which runs in a module of *file*, as it was before any session; None if it is to stay as it
+        is.
+        """
         if self._is_unknown_python():
             return None
         tail = tail_of(code)
         if tail is not None:
             group = self.groups.get(group_of(tail[1])) if tail[0] is self.records else None
-            if group is not None and group.made(code, tail[1]):
+            if group is not None and group.file == file and group.made(code, tail[1]):
                 return None
             code = pristine(code)
             if tail_of(code) is not None:
@@ -361,7 +364,7 @@ class Session:
         """Let go of what was handed over longest ago, for something of *size*: of as much, for some may be in use."""
         self._size_of_recent += size
         while size > 0 and self._size_of_recent > _MUCH:
-            oldest = self._recent.pop(next(iter(self._recent), 0), None)
+            oldest = self._recent.pop(next(iter(self._recent), (0, None)), None)
             if oldest is None:  # other threads were faster
                 break
             size -= _size_of(oldest)
@@ -466,7 +469,7 @@ class Session:
         self.leaving = {}
         # What is still in use may be executed again, or is looked at less often than it grows.
         waiting, self._let_go = self._let_go, []
-        self._recent.update((id(group.originals[-1]), group) for group in waiting if group.originals)
+        self._recent.update(((id(group.originals[-1]), group.file), group) for group in waiting if group.originals)
         self._let_go.extend(group for group in waiting if not group.originals)
         self._size_of_recent = sum(map(_size_of, list(self._recent.values())))
         self._size_of_let_go = sum(map(_size_of, list(self._let_go)))
@@ -520,10 +523,14 @@ class Session:
 
     def entered_since(self, window: Window, name: str) -> Iterator[str]:
         """Yield the files of modules called *name* of which code ran since *window* was opened."""
-        for group in list(self._named.get(name, {}).values()):
+        groups = list(self._named.get(name, {}).values())
+        exits = counts_of(self.records) if groups else {}
+        raised = {group_of(key) for key, n in exits.items() if n != window.at_opening.exits.get(key, 0)}
+        for group in groups:
             if group.file:
                 left = read(group.counters or self.counters[group.first : group.first + group.starts[-1]])
-                if left != window.at_opening.left_of(group) and any(n != FULL for n in left):
+                has_counted = left != window.at_opening.left_of(group) and any(n != FULL for n in left)
+                if has_counted or group.number in raised:
                     yield group.file
 
     # Reading
@@ -870,11 +877,13 @@ def adopt_functions(
     choose: Callable[[str | None, str | None], Session | None],
     made: Callable[[CodeType, str | None, str | None], None] | None = None,
     lazily: bool = False,
+    adopted: Callable[[str | None, list[FunctionType]], None] | None = None,
 ) -> None:
     """Exchange the code of every function there is for its twin in the session that *choose* returns for its module.
 
     *choose* is given the module's `__file__` and its name, and returns None for what is not measured; of that, only
-    functions that may hand over code of others are exchanged. *made* is told of the twins, with the file and the name.
+    functions that may hand over code of others are exchanged. *made* is told of the twins, with the file and the name,
+    and *adopted* of the functions, with the file.
     What rewriting needs is loaded first; *lazily*, only if something must be rewritten.
     """
     if not lazily:
@@ -895,6 +904,8 @@ def adopt_functions(
                     function.__code__ = twin
                     if where is nothing:
                         where.adopted.append((ref(function), code, twin))
+        if adopted is not None and where is not nothing:
+            adopted(file, [function for _, functions in found for function in functions])
     for batch in batches.values():
         batch.flush()
 
