@@ -194,7 +194,7 @@ class Trace:
         assert measurement.window is not None
         with self._lock:
             taken: dict[tuple[str, int], int] = {}
-            measurement.heed_entered(_AMBIGUOUS)
+            measurement.heed_entered(_AMBIGUOUS, running=False)  # whoever asks may be in others, entered before
             for module, file, seen in measurement.window.take():
                 if not module or names(module, module_name(module)):
                     continue
@@ -365,8 +365,10 @@ class _Measurement:
         if self.trace.ignore.depends_on_order(name):
             self.trace.ignore.names(file, name)
 
-    def heed_entered(self, name: str) -> None:
-        """Let what was called *name* and entered, if anything was, decide."""
+    def heed_entered(self, name: str, running: bool = True) -> None:
+        """Let what was called *name* and entered, if anything was, decide; what is *running* in this thread included,
+        for its probes may come later.
+        """
         assert self.trace is not None
         ignore = self.trace.ignore
         if self._precedence is None or self.window is None or not ignore.depends_on_order(name):
@@ -375,7 +377,7 @@ class _Measurement:
             ignore.names(first, name)
         for file in self.session.entered_since(self.window, name):
             ignore.names(file, name)
-        if name in self._loaded and (first := self._precedence.running(name)) is not None:
+        if running and name in self._loaded and (first := self._precedence.running(name)) is not None:
             ignore.names(first, name)
 
     def _choose(self, file: str | None, name: str | None) -> Session | None:

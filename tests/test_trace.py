@@ -8,6 +8,7 @@ import pickle
 import py_compile
 import sys
 import sysconfig
+import threading
 import trace
 
 import pytest
@@ -330,3 +331,29 @@ def test_a_function_is_made_of_the_code_of_another_module():
             counts.append({key: n for key, n in tracer.results().counts.items() if key[0] == FILE})
     assert counts[:2] == counts[2:]
     assert counts[1] == {(FILE, 3): 1}
+
+
+def test_whoever_asks_for_results_decides_nothing(same_names):
+    """Counts are asked for in another thread, by what a function of a package calls that was entered before."""
+    spec = importlib.util.spec_from_file_location("same_name", same_names / "ignored" / "__init__.py")
+    ignored = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ignored)
+    tracer = make(ignoredirs=[*STDLIB, str(same_names / "ignored")])
+    file = str(same_names / "measured" / "__init__.py")
+    begun, asked = threading.Event(), threading.Event()
+
+    def run():
+        begun.set()
+        asked.wait(30)
+        exec(compile(MODULE, file, "exec"), {"__file__": file})
+
+    def ask():
+        thread = threading.Thread(target=tracer.runfunc, args=(run,))
+        thread.start()
+        begun.wait(30)
+        tracer.results()
+        asked.set()
+        thread.join()
+
+    ignored.f(ask)
+    assert tracer.results().counts[file, 1] == 1
