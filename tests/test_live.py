@@ -143,3 +143,19 @@ def test_snapshot_and_reset(tmp_path):
 
     assert output == "2 True\n1\n1 2\n"
     assert tree.lines()[3] == 4
+
+
+def test_code_of_one_measurement_is_given_back_only_while_there_is_no_other(tmp_path):
+    """Code that counted in a run is executed after it, and in the next one, all the while others are counted."""
+    file = str(tmp_path / "program.py")
+    namespace = {"__file__": file, "__name__": "program"}
+
+    def run(source):
+        tracer = instrument.Trace(count=1, trace=0, ignoredirs=INSTALLED)
+        tracer.runctx(compile(source, file, "exec"), namespace, namespace)
+        return tracer.results().counts
+
+    with instrument.counting("no_such_module"):
+        run("def f():\n    x = 1\nkept = f.__code__\ndef again():\n    exec(kept)\n")
+        namespace["again"]()
+        assert run("\n\n\n\n\n\nagain()\n") == {(file, 7): 1, (file, 5): 1, (file, 2): 1}
