@@ -273,14 +273,15 @@ class Session:
 
     def _plain(self, code: CodeType, file: str | None) -> CodeType | None:
         """Return *code*, which runs in a module of *file*, as it was before any session; None if it is to stay as it
-        is.
+        is. What counts does so for one module; what calls is told by frames where it runs.
         """
         if self._is_unknown_python():
             return None
         tail = tail_of(code)
         if tail is not None:
             group = self.groups.get(group_of(tail[1])) if tail[0] is self.records else None
-            if group is not None and group.file == file and group.made(code, tail[1]):
+            calls = self.placement in placement.CALLING
+            if group is not None and (calls or group.file == file) and group.made(code, tail[1]):
                 return None
             code = pristine(code)
             if tail_of(code) is not None:
