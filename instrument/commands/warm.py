@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from multiprocessing.process import BaseProcess
     from types import CodeType
+    from typing import Any
 
     #: Path of a file, and what became of it: KEPT, KNOWN, or why it is neither.
     Outcome = tuple[str, str]
@@ -263,7 +264,7 @@ def _prepare(where: str) -> None:
 
 def fill(path: str, where: str) -> Outcome:
     """Keep what importing the file at *path* will look for; return what became of it."""
-    loader: SourceFileLoader | SourcelessFileLoader
+    loader: Any  # for typeshed of 3.15, these are no loaders
     base, extension = os.path.splitext(os.path.basename(path))
     if extension in SOURCE_SUFFIXES:
         loader = SourceFileLoader(base, path)

@@ -42,7 +42,7 @@ except ImportError:  # an interpreter that was built without it
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from instrument.counts import Counts
@@ -72,7 +72,7 @@ _left_of = repeat.__length_hint__
 traceback_of = TracebackOf()
 
 
-def _reduce_counter(iterator: repeat[object]) -> tuple[object, ...]:
+def _reduce_counter(iterator: repeat[Any]) -> tuple[Callable[..., repeat[Any]], tuple[Any, ...]]:
     if _left_of(iterator) < FULL >> 1:  # not ours: as without us
         raise TypeError("cannot pickle 'itertools.repeat' object")
     return make_counter, ()
