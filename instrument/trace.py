@@ -33,7 +33,7 @@ from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
 from instrument.runtime import importer, readers
 from instrument.runtime.precedence import Precedence
-from instrument.runtime.selection import Ignore, module_name
+from instrument.runtime.selection import ON_BOTH_SIDES, Ignore, module_name
 from instrument.runtime.session import (
     Lately,
     Session,
@@ -70,8 +70,6 @@ _traceback_of = TracebackOf()
 #: Placements of the measurements that are going on; code can be live in one way at a time, so later ones join the
 #: first.
 _going_on: list[str] = []
-#: Files of this name are on both sides of most `ignoredirs`.
-_AMBIGUOUS = "__init__"
 
 
 class Trace:
@@ -194,7 +192,7 @@ class Trace:
         assert measurement.window is not None
         with self._lock:
             taken: dict[tuple[str, int], int] = {}
-            measurement.heed_entered(_AMBIGUOUS, running=False)  # whoever asks may be in others, entered before
+            measurement.heed_entered(ON_BOTH_SIDES, running=False)  # whoever asks may be in others, entered before
             for module, file, seen in measurement.window.take():
                 if not module or names(module, module_name(module)):
                     continue
@@ -300,7 +298,7 @@ class _Measurement:
         self.caller = caller
         self.window: Window | None = None
         self._precedence: Precedence | None = None
-        self._loaded = {_AMBIGUOUS}  # names of modules that were there before
+        self._loaded = {ON_BOTH_SIDES}  # names of modules that were there before
         self._lately = Lately()
         if trace is None:
             return
@@ -373,11 +371,10 @@ class _Measurement:
         ignore = self.trace.ignore
         if self._precedence is None or self.window is None or not ignore.depends_on_order(name):
             return
-        if (first := self._precedence.told(name)) is not None:
-            ignore.names(first, name)
-        for file in self.session.entered_since(self.window, name):
-            ignore.names(file, name)
-        if running and name in self._loaded and (first := self._precedence.running(name)) is not None:
+        first = self._precedence.told(name) or next(self.session.entered_since(self.window, name), None)
+        if first is None and running and name in self._loaded:
+            first = self._precedence.running(name)
+        if first is not None:
             ignore.names(first, name)
 
     def _choose(self, file: str | None, name: str | None) -> Session | None:
@@ -391,13 +388,16 @@ class _Measurement:
         _going_on.append(self.session.placement)
         # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
         lazily = not self.trace._selects(os.__file__)
-        ambiguous: dict[str, list[FunctionType]] = {}
+        ignore = self.trace.ignore
+        kinds: set[int] = set()
+        ambiguous: list[FunctionType] = []
 
         def note(file: str | None, functions: list[FunctionType]) -> None:
             if file is not None:
                 self._loaded.add(module_name(file))
-                if module_name(file) == _AMBIGUOUS:
-                    ambiguous.setdefault(file, []).extend(functions)
+                if module_name(file) == ON_BOTH_SIDES:
+                    kinds.add(ignore.judge(file, ON_BOTH_SIDES))
+                    ambiguous.extend(functions)
 
         adopt_functions(self._choose, lazily=lazily, adopted=note)
         importer.install(self)
@@ -406,10 +406,8 @@ class _Measurement:
             self.window = Window(self.session)
             self.trace._going_on.append(self)
             self._precedence = Precedence()
-            ignore = self.trace.ignore
-            kinds = {ignore.judge(file, _AMBIGUOUS) for file in ambiguous}
-            if ignore.depends_on_order(_AMBIGUOUS) and len(kinds) > 1:
-                self._precedence.watch(_AMBIGUOUS, [one for functions in ambiguous.values() for one in functions])
+            if len(kinds) > 1 and ignore.depends_on_order(ON_BOTH_SIDES):
+                self._precedence.watch(ON_BOTH_SIDES, ambiguous)
         else:
             self.session.listeners.append(self.caller)
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+#: Files of this name are on both sides of most `ignoredirs`; of other names few are.
+ON_BOTH_SIDES = "__init__"
+
+
 def module_name(path: str) -> str:
     """Return the bare module name of *path*: its last part, without the extension.
 
@@ -56,8 +60,7 @@ class Ignore:
         modulename = module_name(filename)
         if modulename in self._ignore:
             return not self._ignore[modulename]
-        # Of other names few have files on both sides.
-        may_turn_out = modulename == "__init__" and self.depends_on_order(modulename)
+        may_turn_out = modulename == ON_BOTH_SIDES and self.depends_on_order(modulename)
         return may_turn_out or not self.judge(filename, modulename)
 
     def depends_on_order(self, modulename: str) -> bool:

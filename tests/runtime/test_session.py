@@ -540,3 +540,14 @@ def test_what_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
     assert n_interrupted > 20
     counts = tracer.results().counts
     assert {key: n for key, n in counts.items() if key in expected} == expected
+
+
+def test_a_fork_ends_what_other_threads_were_retiring():
+    """What this thread is in the middle of goes on in the child; what others did does not."""
+    own = Session(placement.MINIMAL)
+    own._retiring = threading.get_ident()
+    own.forked()
+    assert own.is_retiring()
+    own._retiring = threading.get_ident() + 1
+    own.forked()
+    assert own._retiring == 0
