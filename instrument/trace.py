@@ -329,6 +329,7 @@ class _Measurement:
     def _instrumented(self, code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
         assert self.trace is not None
         if file is not None:
+            self.heed_entered(module_name(file))
             self._decide(file)
         if not self.trace._selects(file):
             return unmeasured(code, file, awaited)
@@ -354,12 +355,11 @@ class _Measurement:
         return pristine(code)
 
     def _decide(self, file: str) -> None:
-        """Where the module that is called first decides for all of its name, note which one is: that of *file*, unless
-        another one was called before.
+        """Where the module that is called first decides for all of its name, note that it is that of *file*, if no
+        other one was: `heed_entered`.
         """
         assert self.trace is not None
         name = module_name(file)
-        self.heed_entered(name)
         if self.trace.ignore.depends_on_order(name):
             self.trace.ignore.names(file, name)
 
