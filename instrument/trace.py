@@ -31,9 +31,9 @@ from instrument.flow import placement as placements
 from instrument.report import text
 from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
-from instrument.runtime import importer, readers
+from instrument.runtime import importer, namesakes, readers
 from instrument.runtime.precedence import Precedence
-from instrument.runtime.selection import ON_BOTH_SIDES, Ignore, module_name
+from instrument.runtime.selection import Ignore, module_name
 from instrument.runtime.session import (
     Lately,
     Session,
@@ -192,7 +192,8 @@ class Trace:
         assert measurement.window is not None
         with self._lock:
             taken: dict[tuple[str, int], int] = {}
-            measurement.heed_entered(ON_BOTH_SIDES, running=False)  # whoever asks may be in others, entered before
+            for name in list(self.ignore.ambiguous):
+                measurement.heed_entered(name, running=False)  # whoever asks may be in others, entered before
             for module, file, seen in measurement.window.take():
                 if not module or names(module, module_name(module)):
                     continue
@@ -298,7 +299,7 @@ class _Measurement:
         self.caller = caller
         self.window: Window | None = None
         self._precedence: Precedence | None = None
-        self._loaded = {ON_BOTH_SIDES}  # names of modules that were there before
+        self._loaded: set[str] = set()  # names of modules that were there before
         self._lately = Lately()
         if trace is None:
             return
@@ -389,25 +390,32 @@ class _Measurement:
         # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
         lazily = not self.trace._selects(os.__file__)
         ignore = self.trace.ignore
-        kinds: set[int] = set()
-        ambiguous: list[FunctionType] = []
+        #: By name of modules: whether their files are ignored, and their functions.
+        ambiguous: dict[str, tuple[set[int], list[FunctionType]]] = {}
+
+        def look_ahead(files: set[str]) -> None:
+            ignore.ambiguous |= namesakes.on_both_sides(ignore, files)
+            self._loaded |= ignore.ambiguous
 
         def note(file: str | None, functions: list[FunctionType]) -> None:
             if file is not None:
-                self._loaded.add(module_name(file))
-                if module_name(file) == ON_BOTH_SIDES:
-                    kinds.add(ignore.judge(file, ON_BOTH_SIDES))
-                    ambiguous.extend(functions)
+                name = module_name(file)
+                self._loaded.add(name)
+                if name in ignore.ambiguous:
+                    kinds, found = ambiguous.setdefault(name, (set(), []))
+                    kinds.add(ignore.judge(file, name))
+                    found.extend(functions)
 
-        adopt_functions(self._choose, lazily=lazily, adopted=note)
+        adopt_functions(self._choose, lazily=lazily, met=look_ahead, adopted=note)
         importer.install(self)
         readers.watch()
         if self.caller is None:
             self.window = Window(self.session)
             self.trace._going_on.append(self)
             self._precedence = Precedence()
-            if len(kinds) > 1 and ignore.depends_on_order(ON_BOTH_SIDES):
-                self._precedence.watch(ON_BOTH_SIDES, ambiguous)
+            for name, (kinds, functions) in ambiguous.items():
+                if len(kinds) > 1 and ignore.depends_on_order(name):
+                    self._precedence.watch(name, functions)
         else:
             self.session.listeners.append(self.caller)
 

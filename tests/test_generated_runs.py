@@ -96,8 +96,7 @@ runs = st.lists(
     min_size=1,
     max_size=3,
 )
-#: From the folder that is ignored nothing is loaded before: that would decide nothing (README, Limits).
-loaded_before = st.lists(st.tuples(modules.filter(lambda module: module[0] != "ignored"), st.booleans()), max_size=6)
+loaded_before = st.lists(st.tuples(modules, st.booleans()), max_size=6)
 
 
 class Process:
@@ -189,11 +188,6 @@ class Process:
             results = self.tracer.results().counts
             counts.append({k: n for k, n in results.items() if k[0] == "<string>" or k[0].startswith(str(self.folder))})
             self.generators.clear()
-            for module in [module for module in self.modules if module[0] == "ignored"]:
-                del self.modules[module]
-            self.closures.clear()
-            for name in [name for name in sys.modules if name.startswith("ignored")]:
-                del sys.modules[name]
         return counts
 
 

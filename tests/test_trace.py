@@ -211,7 +211,10 @@ def g():
 
 @pytest.fixture(scope="module")
 def same_names(tmp_path_factory):
-    """Return a folder with two folders, measured and ignored, that hold modules of the same names, with bytecode."""
+    """Return a folder with two folders, measured and ignored, that hold modules of the same names, with bytecode.
+
+    What is to be measured can be imported: so it is known that there are such names.
+    """
     folder = tmp_path_factory.mktemp("order")
     for place in ("measured", "ignored"):
         (folder / place).mkdir()
@@ -219,17 +222,17 @@ def same_names(tmp_path_factory):
             path = folder / place / f"{name}.py"
             path.write_text(MODULE)
             py_compile.compile(str(path))
-    return folder
+    sys.path.append(str(folder / "measured"))
+    yield folder
+    sys.path.remove(str(folder / "measured"))
 
 
 MODULES = st.tuples(st.sampled_from(["measured", "ignored"]), st.sampled_from(["foo", "__init__"]))
-#: But for `__init__`, what was loaded before from a folder that is ignored decides nothing (README, Limits).
 HOW = ["load", "execute", "call", "throw"]
-LOADED = st.sets(MODULES.filter(lambda module: module != ("ignored", "foo")))
 
 
-@settings(max_examples=80, deadline=None)
-@given(before=LOADED, steps=st.lists(st.tuples(st.sampled_from(HOW), MODULES, MODULES), max_size=8))
+@settings(max_examples=100, deadline=None)
+@given(before=st.sets(MODULES), steps=st.lists(st.tuples(st.sampled_from(HOW), MODULES, MODULES), max_size=8))
 @example(before={("measured", "foo")}, steps=[("load", ("ignored", "foo"), None), ("load", ("measured", "foo"), None)])
 @example(
     before={("measured", "foo")}, steps=[("call", ("measured", "foo"), None), ("execute", ("ignored", "foo"), None)]
@@ -237,6 +240,15 @@ LOADED = st.sets(MODULES.filter(lambda module: module != ("ignored", "foo")))
 @example(before={("measured", "foo")}, steps=[("call", ("measured", "foo"), None), ("load", ("ignored", "foo"), None)])
 @example(before={("measured", "foo")}, steps=[("call", ("measured", "foo"), ("ignored", "foo"))])
 @example(before={("measured", "foo")}, steps=[("throw", ("measured", "foo"), None), ("load", ("ignored", "foo"), None)])
+@example(before={("ignored", "foo")}, steps=[("call", ("ignored", "foo"), None), ("load", ("measured", "foo"), None)])
+@example(
+    before={("measured", "foo"), ("ignored", "foo")},
+    steps=[("call", ("ignored", "foo"), None), ("call", ("measured", "foo"), None)],
+)
+@example(
+    before={("measured", "foo"), ("ignored", "foo")},
+    steps=[("throw", ("ignored", "foo"), None), ("call", ("measured", "foo"), None)],
+)
 @example(
     before={("measured", "__init__"), ("ignored", "__init__")},
     steps=[("call", ("measured", "__init__"), ("ignored", "__init__"))],
@@ -314,7 +326,7 @@ def test_one_text_is_handed_over_in_two_modules():
         for source, ignored in (("exec(text, other)\n", "none"), ("exec(text, other)\nexec(text)\n", "other")):
             tracer = kind(count=1, trace=0, ignoremods=[ignored], ignoredirs=STDLIB)
             tracer.runctx(compile(source, FILE, "exec"), namespace, namespace)
-            counts.append(tracer.results().counts)
+            counts.append({key: n for key, n in tracer.results().counts.items() if key[0] in (FILE, "<string>")})
     assert counts[:2] == counts[2:]
     assert counts[1]["<string>", 2] == 3
 

@@ -6,7 +6,7 @@ when they are first moved on: `chain` takes the first step by way of a `map`, an
 which in both cases is moved on as ever. What is counted is the same, and costs next to nothing more.
 
 Placed as they are, probes may come late in a function, after it has called others: the outermost of the frames on the
-stack was entered first.
+stack was entered first. A generator that was thrown into before it began passes none, but the stub where it is left.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import chain, islice, repeat
 from sys import _getframe
 from types import CodeType, FunctionType
 
-from instrument.runtime.counters import tail_of
+from instrument.runtime.counters import group_of, tail_of
 from instrument.runtime.selection import module_name
 
 TYPE_CHECKING = False
@@ -45,8 +45,8 @@ class Precedence:
         telling: dict[int, CodeType] = {}
         for function in functions:
             code = function.__code__
-            if id(code) not in telling and tail_of(code) is not None:
-                telling[id(code)] = _telling(code, entered)
+            if id(code) not in telling and (tail := tail_of(code)) is not None:
+                telling[id(code)] = _telling(code, group_of(tail[1]), entered)
             if id(code) in telling:
                 self._watched.append((ref(function), code, telling[id(code)]))
                 function.__code__ = telling[id(code)]
@@ -67,8 +67,8 @@ class Precedence:
         """Return the file of the module called *name* that was entered first, of those that this thread is in now."""
         return self._outermost(name, _getframe(1))
 
-    def _entered(self, name: str, moved_on: None) -> None:
-        if name not in self._files and (file := self._outermost(name, _getframe(1))) is not None:
+    def _entered(self, name: str, frame: FrameType | None) -> None:
+        if name not in self._files and (file := self._outermost(name, frame or _getframe(1))) is not None:
             self._files.setdefault(name, file)
 
     def _outermost(self, name: str, frame: FrameType) -> str | None:
@@ -83,12 +83,28 @@ class Precedence:
         return found
 
 
-def _telling(code: CodeType, entered: Callable[[None], None]) -> CodeType:
-    constants = [
-        chain(map(entered, islice(constant, 1)), constant) if type(constant) in _COUNTERS else constant
-        for constant in code.co_consts
-    ]
-    return code.replace(co_consts=tuple(constants))
+class _TellingKey(int):
+    """The key of an exit that tells *entered* of the frame that an exception leaves, when it is added to the place."""
+
+    _entered: Callable[[FrameType | None], None]
+
+    def __radd__(self, place: int) -> int:
+        self._entered(_getframe(1))
+        return place + int(self)
+
+
+def _telling(code: CodeType, group: int, entered: Callable[[FrameType | None], None]) -> CodeType:
+    constants: list[object] = []
+    for constant in code.co_consts[:-1]:
+        if type(constant) in _COUNTERS:
+            constants.append(chain(map(entered, islice(constant, 1)), constant))
+        elif type(constant) is int and group_of(constant) == group:
+            key = _TellingKey(constant)
+            key._entered = entered
+            constants.append(key)
+        else:
+            constants.append(constant)
+    return code.replace(co_consts=(*constants, code.co_consts[-1]))
 
 
 def _outwards(frame: FrameType | None) -> list[FrameType]:

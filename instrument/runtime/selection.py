@@ -2,7 +2,8 @@
 
 File and module names come in, yes or no goes out. The rules are those of the standard library's `trace`, to the letter:
 its decisions are remembered by bare module name, first come first served, so with `ignoredirs` the first `__init__`
-that is asked about decides for all of them.
+that is asked about decides for all of them. Which was first can only be told of code that is live: so code of names
+that may be *ambiguous*, on both sides, is made live even where it is likely to be ignored.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 #: Files of this name are on both sides of most `ignoredirs`; of other names few are.
-ON_BOTH_SIDES = "__init__"
+_PACKAGE = "__init__"
 
 
 def module_name(path: str) -> str:
@@ -32,7 +33,8 @@ def module_name(path: str) -> str:
 class Ignore:
     """The modules and directories that `trace` is told to ignore.
 
-    *modules*: bare module names. *dirs*: directories whose files, at any depth, are ignored.
+    *modules*: bare module names. *dirs*: directories whose files, at any depth, are ignored. `ambiguous`: names that
+    files of both kinds are known to have, ignored and not.
     """
 
     def __init__(self, modules: Iterable[str] | None = None, dirs: Iterable[str] | None = None) -> None:
@@ -40,6 +42,7 @@ class Ignore:
         self._inside_mods = tuple(f"{module}." for module in self._mods)
         self._inside_dirs = tuple(os.path.normpath(path) + os.sep for path in dirs or ())
         self._ignore = {"<string>": 1}
+        self.ambiguous = {_PACKAGE}
 
     def names(self, filename: str | None, modulename: str) -> int:
         """Return 1 if the module is ignored, else 0, and remember the answer by *modulename*."""
@@ -49,22 +52,29 @@ class Ignore:
 
     def judge(self, filename: str | None, modulename: str) -> int:
         """Return what `names` would answer for this file if it were the first of its module name; remember nothing."""
-        if modulename in self._mods or modulename.startswith(self._inside_mods):
+        if self._is_named(modulename):
             return 1
         if filename is None:  # built in
             return 1
-        return int(filename.startswith(self._inside_dirs))
+        return int(self.is_inside(filename))
+
+    def _is_named(self, modulename: str) -> bool:
+        return modulename in self._mods or modulename.startswith(self._inside_mods)
+
+    def is_inside(self, path: str) -> bool:
+        """Return whether *path* is below a directory that is ignored."""
+        return path.startswith(self._inside_dirs)
 
     def may_count(self, filename: str) -> bool:
         """Return whether code of *filename* may turn out to be counted, whoever is asked about first."""
         modulename = module_name(filename)
         if modulename in self._ignore:
             return not self._ignore[modulename]
-        may_turn_out = modulename == ON_BOTH_SIDES and self.depends_on_order(modulename)
+        may_turn_out = modulename in self.ambiguous and self.depends_on_order(modulename)
         return may_turn_out or not self.judge(filename, modulename)
 
     def depends_on_order(self, modulename: str) -> bool:
         """Return whether files called *modulename* are ignored or not by which of them is called first, and none was
         yet.
         """
-        return modulename not in self._ignore and bool(self._inside_dirs)
+        return bool(self._inside_dirs) and modulename not in self._ignore and not self._is_named(modulename)

@@ -878,20 +878,21 @@ def adopt_functions(
     choose: Callable[[str | None, str | None], Session | None],
     made: Callable[[CodeType, str | None, str | None], None] | None = None,
     lazily: bool = False,
+    met: Callable[[set[str]], None] | None = None,
     adopted: Callable[[str | None, list[FunctionType]], None] | None = None,
 ) -> None:
     """Exchange the code of every function there is for its twin in the session that *choose* returns for its module.
 
     *choose* is given the module's `__file__` and its name, and returns None for what is not measured; of that, only
-    functions that may hand over code of others are exchanged. *made* is told of the twins, with the file and the name,
-    and *adopted* of the functions, with the file.
+    functions that may hand over code of others are exchanged. Before that *met* is told of all files, and afterwards
+    *made* of the twins, with the file and the name, and *adopted* of the functions, with the file.
     What rewriting needs is loaded first; *lazily*, only if something must be rewritten.
     """
     if not lazily:
         isolation.load()
     nothing = session(placement.NOTHING)
     batches: dict[Session, Batch] = {}
-    for (where, file, name, _), codes in _adoptable(choose, nothing).items():
+    for (where, file, name, _), codes in _adoptable(choose, nothing, met).items():
         if where not in batches:
             batches[where] = Batch(where.cache())
         found = list(codes.values())
@@ -912,7 +913,9 @@ def adopt_functions(
 
 
 def _adoptable(
-    choose: Callable[[str | None, str | None], Session | None], nothing: Session
+    choose: Callable[[str | None, str | None], Session | None],
+    nothing: Session,
+    met: Callable[[set[str]], None] | None,
 ) -> dict[tuple[Session, str | None, str | None, str], dict[int, tuple[CodeType, list[FunctionType]]]]:
     """Return the functions to adopt by their code objects, by identity, and those by where they go to and come from:
     session, file and name of the module, and source.
@@ -921,27 +924,35 @@ def _adoptable(
     for key, module in list(sys.modules.items()):
         if type(key) is str and key.partition(".")[0] == __name__.partition(".")[0] and module is not None:
             ours.add(id(vars(module)))
-    chosen: dict[int, tuple[Session | None, str | None, str | None]] = {}
-    found: dict[tuple[Session, str | None, str | None, str], dict[int, tuple[CodeType, list[FunctionType]]]] = {}
+    by_namespace: dict[int, list[FunctionType]] = {}
     for function in instances_of([FunctionType]):
         namespace = id(function.__globals__)
-        if namespace in ours:
-            continue
-        if namespace not in chosen:
-            file = dict.get(function.__globals__, "__file__")
-            file = file if isinstance(file, str) else None
-            name = dict.get(function.__globals__, "__name__")
-            name = name if isinstance(name, str) else None
-            chosen[namespace] = choose(file, name), file, name
-        where, file, name = chosen[namespace]
-        code = function.__code__
-        if where is None:
-            if not hands_over(code) or is_live(code):
+        if namespace in by_namespace:
+            by_namespace[namespace].append(function)
+        elif namespace not in ours:
+            by_namespace[namespace] = [function]
+    modules = [(_text_in(each[0], "__file__"), _text_in(each[0], "__name__")) for each in by_namespace.values()]
+    if met is not None:
+        met({file for file, _ in modules if file is not None})
+    found: dict[tuple[Session, str | None, str | None, str], dict[int, tuple[CodeType, list[FunctionType]]]] = {}
+    for (file, name), functions in zip(modules, by_namespace.values()):
+        where = choose(file, name)
+        for function in functions:
+            code = function.__code__
+            if where is not None:
+                codes = found.setdefault((where, file, name, code.co_filename), {})
+            elif hands_over(code) and not is_live(code):
+                codes = found.setdefault((nothing, file, name, code.co_filename), {})
+            else:
                 continue
-            where = nothing
-        codes = found.setdefault((where, file, name, code.co_filename), {})
-        codes.setdefault(id(code), (code, []))[1].append(function)
+            codes.setdefault(id(code), (code, []))[1].append(function)
     return found
+
+
+def _text_in(function: FunctionType, name: str) -> str | None:
+    """Return the value of *name* in the module of *function* if that is text."""
+    value = dict.get(function.__globals__, name)
+    return value if isinstance(value, str) else None
 
 
 def _renumbered(flats: list[Flat], before: int) -> Iterator[Flat]:
