@@ -201,6 +201,7 @@ def folder(tmp_path_factory):
             for name in NAMES:
                 (folder / place / inner / f"{name}.py").write_text(TEXT)
     sys.path.insert(0, str(folder))
+    runpy.run_path(str(folder / PLACES[0] / f"{NAMES[0]}.py"))  # what that imports the first time enters packages
     yield folder
     sys.path.remove(str(folder))
 
