@@ -4,12 +4,14 @@ Code objects and what they were rewritten to, taken apart (`counters.flatten`), 
 found by what it consists of, not by when its source was changed: sources with equal times, moved trees and edited files
 cannot be mistaken for one another. A file of bytecode is read once: as long as it is the same file, unchanged, and the
 one that the interpreter would take, it need not be. For each source file there is one file for functions that were
-found loaded, and one for the module as its bytecode file has it, in a folder for each interpreter, placement and state
-of this package (and of `bytecode`, which puts code together); whatever does not fit is not found, and made anew.
+found loaded, and one for the module as its bytecode file has it; there is one for each module that was compiled,
+wherever that is; all in a folder for each interpreter, placement and state of this package (and of `bytecode`, which
+puts code together). Whatever does not fit is not found, and made anew.
 
 A file is complete or absent: it is written under another name and renamed. Writers that meet lose nothing but work.
 What is not used goes: a folder that no process opened for `_DAYS_KEPT` days is removed when a new one is made, and
-`tidy` removes what was kept of sources that are not there any more, and what writers left that were killed.
+`tidy` removes what was kept of sources that are not there any more, code that is kept alone after `_DAYS_KEPT_ALONE`
+days, and what writers left that were killed.
 The folder is `$INSTRUMENT_CACHE`, else `instrument` in the user's cache folder; an empty `INSTRUMENT_CACHE` turns the
 cache off. It is used only if it belongs to this user and nobody else can write to it, for what is read is executed,
 like `__pycache__`. Each file also carries a checksum under a key of the folder's own: files from elsewhere, cut off or
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     #: What a whole module was rewritten to, to be linked fast: sealed, with its outline, and what reading needs.
     Module = tuple[Sealed, Outline, tuple[bytes, bytes]]
 
-_MAGIC = b"instrument 6\n"
+_MAGIC = b"instrument 7\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
 #: Not by way of `os`, whose functions the program may replace.
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
@@ -127,6 +129,8 @@ class Cache:
                     _remove(path)
                 continue
             name = self._unpacked(_read(path) or b"")[0] or ""
+            if name.startswith(_ALONE) and _age(path) > _DAYS_KEPT_ALONE * _DAY:
+                _remove(path)
             source = name.removeprefix(_MODULE).removeprefix(GIVEN)
             if os.path.isabs(source) and _is_gone(source) and _is_gone(f"{source}c"):
                 _remove(path)
@@ -152,11 +156,13 @@ class Cache:
             self.store(_MODULE + path, (digest, stamp, found))
         return found
 
-    def keep_module(self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, known: Known) -> None:
-        """Keep what *bytecode*, from the file with *stamp*, was rewritten to."""
+    def keep_module(
+        self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, known: Known, file_name: str
+    ) -> None:
+        """Keep what *bytecode*, from the file with *stamp* and compiled from *file_name*, was rewritten to."""
         flats, packed = known
         if not any(map(is_refused, flats)):
-            module = seal(flats), outline_of(flats), packed
+            module = seal(flats, file_name), outline_of(flats, file_name), packed
             self.store(_MODULE + path, (source_hash(1, bytecode), stamp, module))
 
 
@@ -164,6 +170,8 @@ _HEAD = len(_MAGIC) + 8
 #: What comes before a path in the name of something that is kept: a module; what was handed over in one.
 _MODULE = "module "
 GIVEN = "given in "
+#: What comes before the key of code that is kept in a file of its own.
+_ALONE = "code "
 
 
 def _digest(data: bytes | memoryview) -> bytes:
@@ -173,7 +181,8 @@ def _digest(data: bytes | memoryview) -> bytes:
 class Batch:
     """Code that is made live in one go: each file of *cache* is read once for it, and written once.
 
-    A *shelf* is what is kept in one file: code from one source, or what was handed over in one module.
+    A *shelf* is what is kept in one file: code from one source, or what was handed over in one module. Without one,
+    code is kept in a file of its own, and found whatever file it is from: that may be a temporary one.
     """
 
     def __init__(self, cache: Cache) -> None:
@@ -182,34 +191,40 @@ class Batch:
         self._asked: dict[str, dict[bytes, bytes]] = {}
         self._new: set[str] = set()
 
-    def get(self, tree: list[CodeType], shelf: str) -> Known | None:
+    def get(self, tree: list[CodeType], shelf: str | None = None) -> Known | None:
         """Return what *tree*, code with all that is nested in it, was rewritten to; None if that is not known."""
-        if shelf not in self._read:
-            self._read[shelf] = self._cache.load(shelf) or {}
-            self._asked[shelf] = {}
-        kept = self._read[shelf]
-        if not kept:
+        if shelf is not None and not self._kept(shelf):
             return None
         try:
             key = _key_of(tree)
         except ValueError:
             return None
+        shelf = shelf or _shelf_of(key)
+        kept = self._kept(shelf)
         if key not in kept:
             return None
         self._asked[shelf][key] = kept[key]
         known: Known = marshal.loads(kept[key])
         return known
 
-    def put(self, tree: list[CodeType], known: Known, shelf: str) -> None:
+    def _kept(self, shelf: str) -> dict[bytes, bytes]:
+        if shelf not in self._read:
+            self._read[shelf] = self._cache.load(shelf) or {}
+            self._asked[shelf] = {}
+        return self._read[shelf]
+
+    def put(self, tree: list[CodeType], known: Known, shelf: str | None = None) -> None:
         """Keep what *tree* was rewritten to, after `get` did not find it, until `flush` writes it."""
-        asked = self._asked[shelf]
-        if any(map(is_refused, known[0])) or len(asked) >= _LARGEST_SHELF:
+        if any(map(is_refused, known[0])):
             return
         try:
-            asked[_key_of(tree)] = marshal.dumps(known)
+            key, value = _key_of(tree), marshal.dumps(known)
         except ValueError:
             return
-        self._new.add(shelf)
+        shelf = shelf or _shelf_of(key)
+        if len(self._asked[shelf]) < _LARGEST_SHELF:
+            self._asked[shelf][key] = value
+            self._new.add(shelf)
 
     def flush(self) -> None:
         """Write what is new."""
@@ -225,6 +240,10 @@ class Batch:
 _LARGEST_SHELF = 2_000
 
 
+def _shelf_of(key: bytes) -> str:
+    return _ALONE + key.hex()
+
+
 def _plain(constant: object) -> Any:
     """Return *constant* as the old format of `marshal` can have it."""
     if type(constant) is CodeType:
@@ -235,17 +254,18 @@ def _plain(constant: object) -> Any:
 
 
 def _key_of(tree: list[CodeType]) -> bytes:
-    """Return what identifies the code of *tree*, all that goes into its rewriting or is kept with it; raise ValueError
-    if it has constants that no compiler makes.
+    """Return what identifies the code of *tree*, all that goes into its rewriting or is kept with it, whatever file it
+    is of; raise ValueError if it has constants that no compiler makes.
     """
+    file_name = tree[-1].co_filename
     return _digest(
         marshal.dumps(
             [
                 (
                     *(code.co_code, code.co_linetable, code.co_exceptiontable, code.co_names, code.co_varnames),
                     *(code.co_cellvars, code.co_freevars, code.co_flags, code.co_stacksize, code.co_firstlineno),
-                    *(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_filename),
-                    *(code.co_name, code.co_qualname),
+                    *(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_name),
+                    *(code.co_qualname, None if code.co_filename == file_name else code.co_filename),
                     [_plain(constant) for constant in code.co_consts],
                 )
                 for code in tree
@@ -322,6 +342,7 @@ def _remove_unused(folder: str) -> None:
 _KEY = 16
 _DAY = 24 * 60 * 60
 _DAYS_KEPT = 60
+_DAYS_KEPT_ALONE = 7
 
 
 def _age(path: str) -> float:

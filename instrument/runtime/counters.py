@@ -50,8 +50,9 @@ if TYPE_CHECKING:
     from instrument.runtime.importer import Origin
     from instrument.runtime.sources import Source
 
-    #: What CodeType takes before the constants, constants, names, names of variables, what it takes behind those;
-    #: (place, flat) of the code among the constants; numbers of probes and of exits; size in bytes; names of methods.
+    #: What CodeType takes before the constants, constants, names, names of variables, name of the source (None if that
+    #: is the source of the outermost code), what CodeType takes behind that; (place, flat) of the code among the
+    #: constants; numbers of probes and of exits; size in bytes; names of methods.
     #: Or a code object that could not be rewritten, and why.
     Flat = tuple[Any, ...]
 
@@ -137,16 +138,16 @@ def numbers_in(packed: bytes, kind: str = "I") -> memoryview[int]:
 class Details:
     """All that reading needs to know of one code object: its Plan, and where its instructions are."""
 
-    __slots__ = ("file_name", "n_instructions", "name", "places", "plan", "units")
+    __slots__ = ("n_instructions", "name", "places", "plan", "units")
 
     def __init__(
-        self, plan: tuple[object, ...], units: bytes, places: tuple[int, ...], n_instructions: int, *names: str
+        self, plan: tuple[object, ...], units: bytes, places: tuple[int, ...], n_instructions: int, name: str
     ) -> None:
         self.plan = Plan.unpack(plan)
         self.units = unpack_numbers(units)
         self.places = places
         self.n_instructions = n_instructions
-        self.file_name, self.name = names
+        self.name = name
 
     def place_at(self, unit: int) -> tuple[int, bool]:
         """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on
@@ -216,7 +217,8 @@ class Packed:
 
     def brief(self, index: int) -> Brief:
         """Return what is known of the code numbered *index*, in short."""
-        return Brief(*self._at(index, 0))  # type: ignore[arg-type]
+        source, name, effects = self._at(index, 0)
+        return Brief(source or self._group.file_name, name, effects)  # type: ignore[arg-type]
 
     def details(self, index: int) -> Details:
         """Return what is known of the code numbered *index*."""
@@ -339,8 +341,8 @@ def is_refused(flat: Flat) -> bool:
     return len(flat) == 2
 
 
-def outline_of(flats: Sequence[Flat]) -> Outline:
-    """Return where what of *flats* begins, as a Group needs it."""
+def outline_of(flats: Sequence[Flat], file_name: str) -> Outline:
+    """Return where what of *flats*, from the source *file_name*, begins, as a Group needs it."""
     first_lines = []
     starts, keys = [0], [0]
     for flat in flats:  # in one go: there may be but one or two, time and again
@@ -348,11 +350,10 @@ def outline_of(flats: Sequence[Flat]) -> Outline:
             first_lines.append(0)
             n_probes = n_keys = 0
         else:
-            first_lines.append(flat[4][3])
-            n_probes, n_keys = flat[6], max(flat[7], 1) * flat[8]
+            first_lines.append(flat[5][2])
+            n_probes, n_keys = flat[7], max(flat[8], 1) * flat[9]
         starts.append(starts[-1] + n_probes)
         keys.append(keys[-1] + n_keys)
-    file_name = flats[-1][0].co_filename if is_refused(flats[-1]) else flats[-1][4][0]
     return file_name, _packed("l", first_lines), _packed("I", starts), _packed("I", keys)
 
 
@@ -384,8 +385,10 @@ def tree_of(code: CodeType) -> list[CodeType]:
 
 def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat], tuple[bytes, bytes]]:
     """Return *tree*, code in the order of `tree_of`, with what it was rewritten to or why it was not, as plain values:
-    what linking needs, and what reading needs.
+    what linking needs, and what reading needs. The name of the source is not said, so that the same text in another
+    file is the same.
     """
+    file_name = tree[-1][0].co_filename
     number_of = {id(code): number for number, (code, _) in enumerate(tree)}
     flats: list[Flat] = []
     briefs: list[bytes | None] = []
@@ -397,6 +400,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
             details.append(None)
             continue
         new = made.code
+        source = None if code.co_filename == file_name else code.co_filename
         constants = list(code.co_consts)
         nested = []
         for place, constant in enumerate(constants):
@@ -409,24 +413,18 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
                     *(new.co_argcount, new.co_posonlyargcount, new.co_kwonlyargcount, new.co_nlocals),
                     *(new.co_stacksize, new.co_flags, new.co_code),
                 ),
-                *(tuple(constants), new.co_names, new.co_varnames),
+                *(tuple(constants), new.co_names, new.co_varnames, source),
                 (
-                    *(new.co_filename, new.co_name, new.co_qualname, new.co_firstlineno, new.co_linetable),
-                    *(new.co_exceptiontable, new.co_freevars, new.co_cellvars),
+                    *(new.co_name, new.co_qualname, new.co_firstlineno, new.co_linetable, new.co_exceptiontable),
+                    *(new.co_freevars, new.co_cellvars),
                 ),
                 *(tuple(nested), made.n_probes, made.n_exits, len(new.co_code), made.inlinable),
             )
         )
         # One by one: whoever reads while the program runs does not hold it up for long.
-        briefs.append(marshal.dumps((code.co_filename, code.co_qualname, made.plan.effects)))
-        details.append(
-            marshal.dumps(
-                (  # type: ignore[arg-type]
-                    *(made.plan.pack(), pack_numbers(made.units), made.instructions, made.n_instructions),
-                    *(code.co_filename, code.co_qualname),
-                )
-            )
-        )
+        briefs.append(marshal.dumps((source, code.co_qualname, made.plan.effects)))
+        packed = made.plan.pack(), pack_numbers(made.units), made.instructions, made.n_instructions, code.co_qualname
+        details.append(marshal.dumps(packed))  # type: ignore[arg-type]
     return flats, (_squeezed(marshal.dumps(briefs)), _squeezed(marshal.dumps(details)))
 
 
@@ -462,7 +460,7 @@ def link(
         if len(flat) == 2:
             made.append(flat[0])
             continue
-        head, constants, names, variables, rest, nested, n_probes, n_exits, size, inlinable = flat
+        head, constants, names, variables, source, rest, nested, n_probes, n_exits, size, inlinable = flat
         if nested:
             constants = list(constants)
             for place, number in nested:
@@ -479,6 +477,7 @@ def link(
                 ),
                 names,
                 variables,
+                source or group.file_name,
                 *rest,
             )
         )

@@ -52,16 +52,16 @@ _SINGLE = {None: b"N", True: b"\x88", False: b"\x89"}
 _CODE, _TRACEBACK_OF, _PREPARE, _RECORDS, _N_SHARED = range(5)
 
 
-def seal(flats: Sequence[Flat]) -> Sealed:
-    """Return *flats*, none of which is refused, as a program that makes the last of them, all others within; raise
-    ValueError if they are in another order than that of `counters.tree_of`.
+def seal(flats: Sequence[Flat], file_name: str) -> Sealed:
+    """Return *flats*, from the source *file_name* and none refused, as a program that makes the last of them, all
+    others within; raise ValueError if they are in another order than that of `counters.tree_of`.
     """
-    return _Sealing(flats).sealed()
+    return _Sealing(flats, file_name).sealed()
 
 
 class _Sealing:
-    def __init__(self, flats: Sequence[Flat]) -> None:
-        self._flats = flats
+    def __init__(self, flats: Sequence[Flat], file_name: str) -> None:
+        self._flats = [(*flat[:4], (flat[4] or file_name, *flat[5]), *flat[6:]) for flat in flats]
         self._out: list[bytes] = []
         self._n_made = 0
         self._remembered: dict[int, int] = {}
@@ -74,7 +74,7 @@ class _Sealing:
         self._places: dict[int, int] = {}
         self._bases: list[int] = []
         base = 0
-        for flat in flats:
+        for flat in self._flats:
             head, constants, names, variables, rest, nested, _, n_exits, size, inlinable = flat
             for _, number in nested:
                 self._n_uses[number] += 1

@@ -136,7 +136,7 @@ class Session:
             if self._given is None:
                 self._given = Batch(self.cache())
             flats, packed = self._known(tree, self._given, f"{GIVEN}{file}")
-            group, codes = self._link(flats, [packed], file, tree, lasts=False)
+            group, codes = self._link(flats, [packed], (file, plain.co_filename), tree, lasts=False)
             if codes[-1] is plain:
                 return plain
             self._pass(group, codes)
@@ -167,7 +167,7 @@ class Session:
                 originals += tree
                 places.append((place, len(originals) - 1))
         if places:
-            _, made = self._link(flats, parts, file, originals, sizes=sizes)
+            _, made = self._link(flats, parts, (file, originals[-1].co_filename), originals, sizes=sizes)
             for place, number in places:
                 twins[place] = made[number]
         return twins
@@ -185,7 +185,7 @@ class Session:
                 return self._unseal(known, file, awaited.origin, originals)
         flats, packed = self._known_module(tree, awaited)
         lasts = self.placement in placement.CALLING or self._is_first(tree[-1].co_filename)
-        group, codes = self._link(flats, [packed], file, originals, awaited.origin, lasts)
+        group, codes = self._link(flats, [packed], (file, plain.co_filename), originals, awaited.origin, lasts)
         made = codes[-1]  # which is in use
         if not lasts:
             self._pass(group, codes)
@@ -202,21 +202,22 @@ class Session:
         for flat in filter(is_refused, self._known_module(tree, awaited)[0]):
             return False, f"{flat[0].co_qualname}: {flat[1]}"
         if awaited.bytecode is None:
-            return Batch(self.cache()).get(tree, code.co_filename) is not None, ""
+            return Batch(self.cache()).get(tree) is not None, ""
         return self.kept_module(awaited) is not None, ""
 
     def _known_module(self, tree: list[CodeType], awaited: Import) -> Known:
-        batch, shelf = Batch(self.cache()), tree[-1].co_filename
+        batch = Batch(self.cache())
         whole = self.placement not in placement.CALLING and awaited.bytecode is not None
-        known = batch.get(tree, shelf)
+        known = batch.get(tree)
         if known is None:
             known = self._rewritten(tree)
             if not whole:
-                batch.put(tree, known, shelf)
+                batch.put(tree, known)
                 batch.flush()
         if whole:
             assert awaited.bytecode is not None
-            self.cache().keep_module(awaited.path, awaited.bytecode, awaited.stamp, known)
+            file_name = tree[-1].co_filename
+            self.cache().keep_module(awaited.path, awaited.bytecode, awaited.stamp, known, file_name)
         return known
 
     def imported_code(self, awaited: Import, file: str) -> CodeType | None:
@@ -303,19 +304,22 @@ class Session:
         self,
         flats: Sequence[Flat],
         packed: Sequence[tuple[bytes, bytes]],
-        file: str | None,
+        files: tuple[str | None, str],
         originals: list[CodeType] | None,
         origin: Origin | None = None,
         lasts: bool = True,
         sizes: Sequence[int] = (),
     ) -> tuple[Group, list[CodeType]]:
-        """Return the live code of *flats*, innermost first, and the group that it is."""
+        """Return the live code of *flats*, innermost first, and the group that it is. *files*: of the module that it
+        runs in, and of the source.
+        """
+        file, file_name = files
         for flat in flats:
             if is_refused(flat):
                 code, why = flat
                 self._refused[id(code)] = code
                 self.refuse(code.co_filename, code.co_qualname, why)
-        group = Group(next(self._numbers), file, outline_of(flats), *packed, sizes=sizes)
+        group = Group(next(self._numbers), file, outline_of(flats, file_name), *packed, sizes=sizes)
         group.originals = originals
         group.origin = origin
         if self.placement in placement.CALLING:
@@ -323,8 +327,8 @@ class Session:
             recorded: list[object] = []
             for number, flat in enumerate(flats):
                 if not is_refused(flat):
-                    counted += [_Event(self._passed, group, number, n) for n in range(flat[6])]
-                    recorded += [_Event(self._raised, group, number, n) for n in range(flat[7])]
+                    counted += [_Event(self._passed, group, number, n) for n in range(flat[7])]
+                    recorded += [_Event(self._raised, group, number, n) for n in range(flat[8])]
             codes = link(flats, group, counted, recorded, importer.prepare, self.records)
         elif not lasts:
             group.counters = make_counters(group.starts[-1])
@@ -958,8 +962,8 @@ def _text_in(function: FunctionType, name: str) -> str | None:
 def _renumbered(flats: list[Flat], before: int) -> Iterator[Flat]:
     """Yield *flats* as they are where *before* others precede them."""
     for flat in flats:
-        nested = () if is_refused(flat) else flat[5]
-        yield (*flat[:5], tuple((place, number + before) for place, number in nested), *flat[6:]) if nested else flat
+        nested = () if is_refused(flat) else flat[6]
+        yield (*flat[:6], tuple((place, number + before) for place, number in nested), *flat[7:]) if nested else flat
 
 
 def unmeasured(code: CodeType, file: str | None, awaited: Import | None) -> CodeType:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from instrument.flow import placement
 from instrument.rewrite import rewriter
 from instrument.runtime.cache import Batch, Cache
-from instrument.runtime.counters import flatten, outline_of
+from instrument.runtime.counters import flatten, outline_of, tree_of
 from instrument.runtime.importer import Import
 from instrument.runtime.sealing import seal
 
@@ -82,11 +82,11 @@ def test_a_module_is_found_by_its_bytecode(tmp_path):
     """What a file of bytecode holds is known without looking at it; other bytecode of that source is not."""
     cache = Cache(placement.MINIMAL, str(tmp_path))
     bytecode = marshal.dumps(tree()[-1])
-    cache.keep_module("/somewhere/program.py", bytecode, None, rewritten(tree()))
+    cache.keep_module("/somewhere/program.py", bytecode, None, rewritten(tree()), "/somewhere/program.py")
 
     flats, packed = rewritten(tree())
     found = Cache(placement.MINIMAL, str(tmp_path)).module("/somewhere/program.py", memoryview(bytecode))
-    assert found == (seal(flats), outline_of(flats), packed)
+    assert found == (seal(flats, "/somewhere/program.py"), outline_of(flats, "/somewhere/program.py"), packed)
     assert cache.module("/somewhere/program.py", bytecode + b"more") is None
     assert cache.module("/somewhere/else.py", bytecode) is None
     assert Cache(placement.LINE, str(tmp_path)).module("/somewhere/program.py", bytecode) is None
@@ -108,6 +108,23 @@ def test_changed_code_is_not_found(tmp_path, before, after):
 
     assert found(tmp_path)
     assert not found(tmp_path, changed)
+
+
+def test_code_that_is_kept_alone_is_found_whatever_file_it_is_from(tmp_path):
+    """The file may be a temporary one; code within that is from yet another file is told by it."""
+    here, there = tree(file="/somewhere/program.py"), tree(file="/tmp/test-17/copy.py")
+    cache = Cache(placement.MINIMAL, str(tmp_path))
+    batch = Batch(cache)
+    assert batch.get(here) is None
+    batch.put(here, rewritten(here))
+    batch.flush()
+    assert Batch(cache).get(there) == Batch(cache).get(here) == rewritten(there)
+
+    inner = next(constant for constant in there[-1].co_consts if isinstance(constant, type(there[0])))
+    mixed = there[-1].replace(
+        co_consts=tuple(inner.replace(co_filename="x.py") if c is inner else c for c in there[-1].co_consts)
+    )
+    assert Batch(cache).get(tree_of(mixed)) is None
 
 
 def test_placements_are_kept_apart(tmp_path):
@@ -186,6 +203,24 @@ def test_a_folder_that_cannot_be_had_is_done_without(tmp_path):
         cache.flush()
 
 
+def test_code_that_is_kept_alone_goes_after_a_while(tmp_path):
+    """Nobody can tell whether there still is a file with such code."""
+    cache = Cache(placement.MINIMAL, str(tmp_path))
+    made = []
+    for text in ("a = 1", "b = 2"):
+        batch = Batch(cache)
+        assert batch.get(tree(text)) is None
+        batch.put(tree(text), rewritten(tree(text)))
+        batch.flush()
+        made += [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "key" and path not in made]
+    for path, days in zip(made, (8, 6)):
+        then = time.time() - days * 24 * 60 * 60
+        os.utime(path, (then, then))
+
+    cache.tidy()
+    assert [path.exists() for path in made] == [False, True]
+
+
 def test_code_that_is_gone_does_not_pile_up(tmp_path):
     """A file that is edited again and again keeps what its last versions had, not all that it ever had."""
     for version in range(20):
@@ -245,6 +280,19 @@ def test_counts_are_the_same_with_and_without(tmp_path):
     assert without == cold
     assert without[0] == warm[0]
     assert warm[1].split() == [cold[1].split()[0], "0"]
+
+
+def test_a_module_is_rewritten_once_wherever_it_is(tmp_path):
+    """Tests write the same modules to a new temporary folder each time."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "shelf.py").write_text(SHELF)
+    first = output(start(tmp_path / "first", tmp_path / "cache"))
+    second = output(start(tmp_path / "second", tmp_path / "cache"))
+
+    assert second[0] == first[0]
+    # What was loaded before, which is kept by its file: the function of `board`, with what is in it.
+    assert int(second[1].split()[1]) == len(tree(SHELF)) - 1
 
 
 def test_a_source_that_changes_within_its_time_is_counted_as_it_is(tmp_path):

@@ -61,7 +61,7 @@ class Linked:
     def __init__(self, number=7):
         self.tree = tree_of()
         flats, packed = marshal.loads(marshal.dumps(taken_apart(self.tree)))
-        self.group = Group(number, FILE, outline_of(flats), packed)
+        self.group = Group(number, FILE, outline_of(flats, FILE), packed)
         self.counters = make_counters(self.group.starts[-1])
         self.records = ExitRecords("a session")
         self.codes = link(flats, self.group, self.counters, None, lambda *what: what[1], self.records)
@@ -141,7 +141,7 @@ def test_code_that_was_refused_stays_as_it_is():
     made[0] = (tree[0], "no reason")
     flats, packed = flatten(made)
     assert [is_refused(flat) for flat in flats] == [True] + [False] * (len(tree) - 1)
-    group = Group(1, FILE, outline_of(flats), packed)
+    group = Group(1, FILE, outline_of(flats, FILE), packed)
     codes = link(flats, group, make_counters(group.starts[-1]), None, None, ExitRecords("a session"))
 
     assert codes[0] is tree[0]

@@ -52,11 +52,11 @@ def flats_of(code, where=placement.MINIMAL):
 def both(code, where=placement.MINIMAL):
     """Return *code*, live, linked and unsealed, with the same counters."""
     flats, packed = flats_of(code, where)
-    group = Group(NUMBER, "program.py", outline_of(flats), packed)
+    group = Group(NUMBER, "program.py", outline_of(flats, code.co_filename), packed)
     counters, records = make_counters(group.starts[-1]), ExitRecords(None)
     linked = link(flats, group, counters, None, prepare, records)[-1]
     key = first_key_of(NUMBER)
-    return linked, unseal(seal(flats), counters, key, traceback_of, prepare, records)
+    return linked, unseal(seal(flats, code.co_filename), counters, key, traceback_of, prepare, records)
 
 
 def same(one, other):
@@ -136,12 +136,13 @@ def test_counters_are_never_mixed_up():
     swapped = *whole, tuple((place, 1 - number) for place, number in nested), n_probes, n_exits, size, inlinable
 
     with pytest.raises(ValueError, match="order"):
-        seal([second, first, swapped])
+        seal([second, first, swapped], "program")
 
 
 def test_nothing_is_looked_up_by_name():
     """Not one instruction of pickle that imports, calls what it found by name, or asks for an object from elsewhere."""
-    program = seal(flats_of(compile("import os\ndef f(x):\n    return [f(y) for y in x]", "program", "exec"))[0])[0]
+    flats, _ = flats_of(compile("import os\ndef f(x):\n    return [f(y) for y in x]", "program", "exec"))
+    program = seal(flats, "program")[0]
     used = {instruction.name for instruction, _, _ in pickletools.genops(program)}
 
     assert used <= {
