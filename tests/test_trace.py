@@ -311,7 +311,43 @@ def test_a_function_of_a_package_may_call_others_first_of_all(tmp_path):
     assert outer.runfunc(lambda: inner.runfunc(package.f, 5)) == "5"
     assert inner.counts == expected.counts
     assert expected.counts.items() <= outer.counts.items()
-    assert not any(type(constant) is itertools.chain for constant in package.f.__code__.co_consts), "as it was before"
+    assert not is_watched(package.f), "as it was before"
+
+
+def is_watched(function):
+    """Return whether *function* tells when it is entered."""
+    return any(type(constant) is itertools.chain for constant in function.__code__.co_consts)
+
+
+def test_nobody_is_told_twice(same_names):
+    """Once who was first is known, functions run as before: where they tell, an interrupt may be lost."""
+    loaded = []
+    for place in ("measured", "ignored"):
+        spec = importlib.util.spec_from_file_location("same_name", same_names / place / "foo.py")
+        loaded.append(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(loaded[-1])
+    functions = [module.f for module in loaded] + [module.g for module in loaded]
+    outer, inner, later = (make(ignoredirs=[*STDLIB, str(same_names / "ignored")]) for _ in range(3))
+    watched = []
+
+    def note():
+        watched.append([is_watched(function) for function in functions])
+
+    def run():
+        note()
+        later.runfunc(note)  # where none of them is called
+        note()
+        functions[0]()
+        note()
+
+    outer.runfunc(lambda: inner.runfunc(run))
+    assert watched == [[True] * 4, [True] * 4, [True] * 4, [False] * 4]
+    for tracer in (outer, inner):
+        assert tracer.counts[str(same_names / "measured" / "foo.py"), 3] == 1
+    later.runfunc(note)
+    later.runfunc(lambda: (functions[1](), note()))
+    assert watched[4:] == [[True] * 4, [False] * 4]
+    assert not any(file.endswith("foo.py") for file, _ in later.counts)
 
 
 def test_one_text_is_handed_over_in_two_modules():

@@ -218,7 +218,8 @@ class Packed:
     def brief(self, index: int) -> Brief:
         """Return what is known of the code numbered *index*, in short."""
         source, name, effects = self._at(index, 0)
-        return Brief(source or self._group.file_name, name, effects)  # type: ignore[arg-type]
+        file_name = self._group.file_name if source is None else source
+        return Brief(file_name, name, effects)  # type: ignore[arg-type]
 
     def details(self, index: int) -> Details:
         """Return what is known of the code numbered *index*."""
@@ -477,7 +478,7 @@ def link(
                 ),
                 names,
                 variables,
-                source or group.file_name,
+                group.file_name if source is None else source,
                 *rest,
             )
         )

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from _thread import get_ident
 from _weakref import ref
-from functools import partial
 from itertools import chain, islice, repeat
 from sys import _getframe
 from types import CodeType, FunctionType
@@ -37,27 +36,18 @@ class Precedence:
         self._files: dict[str, str] = {}
         self._thread = get_ident()
         self._depth = len(_outwards(_getframe(2)))
-        self._watched: list[tuple[ref[FunctionType], CodeType, CodeType]] = []
+        self._watches: list[_Watch] = []
 
     def watch(self, name: str, functions: Iterable[FunctionType]) -> None:
-        """Let *functions*, those of modules called *name*, tell when they are entered, until `end`."""
-        entered = partial(self._entered, name)
-        telling: dict[int, CodeType] = {}
-        for function in functions:
-            code = function.__code__
-            if id(code) not in telling and (tail := tail_of(code)) is not None:
-                telling[id(code)] = _telling(code, group_of(tail[1]), entered)
-            if id(code) in telling:
-                self._watched.append((ref(function), code, telling[id(code)]))
-                function.__code__ = telling[id(code)]
+        """Let *functions*, those of modules called *name*, tell when they are entered, until one was or until `end`."""
+        watch = _watches.setdefault(name, _Watch(name))
+        self._watches.append(watch)
+        watch.join(self, functions)
 
     def end(self) -> None:
         """Let functions run as before."""
-        watched, self._watched = self._watched, []
-        for reference, code, telling in watched:
-            function = reference()
-            if function is not None and function.__code__ is telling:
-                function.__code__ = code
+        for watch in self._watches:
+            watch.leave(self)
 
     def told(self, name: str) -> str | None:
         """Return the file of the module called *name* that was entered first, if one of those that are watched was."""
@@ -67,9 +57,11 @@ class Precedence:
         """Return the file of the module called *name* that was entered first, of those that this thread is in now."""
         return self._outermost(name, _getframe(1))
 
-    def _entered(self, name: str, frame: FrameType | None) -> None:
-        if name not in self._files and (file := self._outermost(name, frame or _getframe(1))) is not None:
+    def tell(self, name: str, frame: FrameType) -> bool:
+        """Be told that a function of a module called *name* was entered, in *frame*; return whether that is enough."""
+        if name not in self._files and (file := self._outermost(name, frame)) is not None:
             self._files.setdefault(name, file)
+        return name in self._files
 
     def _outermost(self, name: str, frame: FrameType) -> str | None:
         frames = _outwards(frame)
@@ -81,6 +73,60 @@ class Precedence:
             if type(file) is str and module_name(file) == name:
                 found = file
         return found
+
+
+class _Watch:
+    """Functions of modules called *name* that tell when they are entered, for as long as anyone listens.
+
+    No longer: where an exception leaves, an interrupt that comes while they tell is lost.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._listeners: list[Precedence] = []
+        self._watched: list[tuple[ref[FunctionType], CodeType, CodeType]] = []
+
+    def join(self, listener: Precedence, functions: Iterable[FunctionType]) -> None:
+        """Let *functions* tell, and *listener* be told."""
+        self._listeners.append(listener)
+        telling = {id(code): code for _, _, code in self._watched}
+        for function in functions:
+            code = function.__code__
+            if id(code) not in telling and (tail := tail_of(code)) is not None:
+                made = _telling(code, group_of(tail[1]), self._entered)
+                telling[id(code)] = telling[id(made)] = made
+            if id(code) in telling and telling[id(code)] is not code:
+                self._watched.append((ref(function), code, telling[id(code)]))
+                function.__code__ = telling[id(code)]
+        self._let_go()  # if that was told in the meantime
+
+    def leave(self, listener: Precedence) -> None:
+        """Tell *listener* no more."""
+        try:
+            self._listeners.remove(listener)
+        except ValueError:  # it was told, and left
+            pass
+        self._let_go()
+
+    def _entered(self, frame: FrameType | None) -> None:
+        for listener in list(self._listeners):
+            if listener.tell(self._name, frame or _getframe(1)):
+                self.leave(listener)
+
+    def _let_go(self) -> None:
+        if self._listeners:
+            return
+        if _watches.get(self._name) is self:
+            _watches.pop(self._name, None)
+        watched, self._watched = self._watched, []
+        for reference, code, telling in watched:
+            function = reference()
+            if function is not None and function.__code__ is telling:
+                function.__code__ = code
+
+
+#: By name.
+_watches: dict[str, _Watch] = {}
 
 
 class _TellingKey(int):

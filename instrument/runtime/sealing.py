@@ -61,7 +61,9 @@ def seal(flats: Sequence[Flat], file_name: str) -> Sealed:
 
 class _Sealing:
     def __init__(self, flats: Sequence[Flat], file_name: str) -> None:
-        self._flats = [(*flat[:4], (flat[4] or file_name, *flat[5]), *flat[6:]) for flat in flats]
+        self._flats = [
+            (*flat[:4], (file_name if flat[4] is None else flat[4], *flat[5]), *flat[6:]) for flat in flats
+        ]
         self._out: list[bytes] = []
         self._n_made = 0
         self._remembered: dict[int, int] = {}
