@@ -10,8 +10,8 @@ puts code together). Whatever does not fit is not found, and made anew.
 
 A file is complete or absent: it is written under another name and renamed. Writers that meet lose nothing but work.
 What is not used goes: a folder that no process opened for `_DAYS_KEPT` days is removed when a new one is made, and
-`tidy` removes what was kept of sources that are not there any more, code that is kept alone after `_DAYS_KEPT_ALONE`
-days, and what writers left that were killed.
+`tidy` removes what was kept of sources that are not there any more, of modules that were compiled and not met again for
+`_DAYS_KEPT_ALONE` days, and what writers left that were killed.
 The folder is `$INSTRUMENT_CACHE`, else `instrument` in the user's cache folder; an empty `INSTRUMENT_CACHE` turns the
 cache off. It is used only if it belongs to this user and nobody else can write to it, for what is read is executed,
 like `__pycache__`. Each file also carries a checksum under a key of the folder's own: files from elsewhere, cut off or
@@ -135,6 +135,14 @@ class Cache:
             if os.path.isabs(source) and _is_gone(source) and _is_gone(f"{source}c"):
                 _remove(path)
 
+    def keep_longer(self, name: str) -> None:
+        """Note that what is kept under *name* is in use, if that was not noted lately."""
+        try:
+            if _age(self._path(name)) > _DAY:
+                _system.utime(self._path(name))
+        except OSError:  # it can only be read, which will do
+            pass
+
     def _path(self, name: str) -> str:
         return f"{self.folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"
 
@@ -199,10 +207,13 @@ class Batch:
             key = _key_of(tree)
         except ValueError:
             return None
+        is_alone = shelf is None
         shelf = shelf or _shelf_of(key)
         kept = self._kept(shelf)
         if key not in kept:
             return None
+        if is_alone:
+            self._cache.keep_longer(shelf)
         self._asked[shelf][key] = kept[key]
         known: Known = marshal.loads(kept[key])
         return known
@@ -342,7 +353,7 @@ def _remove_unused(folder: str) -> None:
 _KEY = 16
 _DAY = 24 * 60 * 60
 _DAYS_KEPT = 60
-_DAYS_KEPT_ALONE = 7
+_DAYS_KEPT_ALONE = 30
 
 
 def _age(path: str) -> float:

@@ -204,21 +204,23 @@ def test_a_folder_that_cannot_be_had_is_done_without(tmp_path):
 
 
 def test_code_that_is_kept_alone_goes_after_a_while(tmp_path):
-    """Nobody can tell whether there still is a file with such code."""
+    """Nobody can tell whether there still is a file with such code, but whether somebody asks for it."""
     cache = Cache(placement.MINIMAL, str(tmp_path))
     made = []
-    for text in ("a = 1", "b = 2"):
+    texts = "a = 1", "b = 2", "c = 3"
+    for text in texts:
         batch = Batch(cache)
         assert batch.get(tree(text)) is None
         batch.put(tree(text), rewritten(tree(text)))
         batch.flush()
         made += [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "key" and path not in made]
-    for path, days in zip(made, (8, 6)):
+    for path, days in zip(made, (31, 29, 31)):
         then = time.time() - days * 24 * 60 * 60
         os.utime(path, (then, then))
 
+    assert Batch(cache).get(tree(texts[2])) is not None
     cache.tidy()
-    assert [path.exists() for path in made] == [False, True]
+    assert [path.exists() for path in made] == [False, True, True]
 
 
 def test_code_that_is_gone_does_not_pile_up(tmp_path):
