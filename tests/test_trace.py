@@ -344,8 +344,16 @@ def test_nobody_is_told_twice(same_names):
     assert watched == [[True] * 4, [True] * 4, [True] * 4, [False] * 4]
     for tracer in (outer, inner):
         assert tracer.counts[str(same_names / "measured" / "foo.py"), 3] == 1
+    code = (lambda: 5).__code__
+
+    def exchange():
+        functions[2].__code__ = code
+        functions[1]()
+        note()
+
     later.runfunc(note)
-    later.runfunc(lambda: (functions[1](), note()))
+    later.runfunc(exchange)
+    assert functions[2].__code__ is code, "the program's own doing stays"
     assert watched[4:] == [[True] * 4, [False] * 4]
     assert not any(file.endswith("foo.py") for file, _ in later.counts)
 
