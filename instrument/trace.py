@@ -406,7 +406,8 @@ class _Measurement:
                     kinds.add(ignore.judge(file, name))
                     found.extend(functions)
 
-        adopt_functions(self._choose, lazily=lazily, met=look_ahead, adopted=note)
+        ignores = self.session.placement != placements.CALLS
+        adopt_functions(self._choose, lazily=lazily, met=look_ahead if ignores else None, adopted=note)
         importer.install(self)
         readers.watch()
         if self.caller is None:

@@ -38,7 +38,9 @@ from instrument.flow.instructions import (
 PY311 = sys.version_info < (3, 12)
 #: After a Python-to-Python call that the interpreter inlined, f_lasti stands on the call's last inline cache, which has
 #: no line there (in 3.11 it does):
-#: `x = c and f()` is two events when f is a Python function and one when it is built in.
+#: `x = c and f()` is two events when f is a Python function and one when it is built in. So are properties,
+#: `__getitem__` and `__getattribute__` once the instruction was specialised for them, which is not counted: it would
+#: take a probe in each `a or self.b`, which are all one now (placement: Plan.free), and asking what became of the code.
 INLINED_CALL_LOSES_LINE = sys.version_info[:2] == (3, 12)
 #: The interpreter keeps line - co_firstlineno + 2 in a byte if the code spans fewer than 254 lines; lines above the
 #: `def` line (hand-made syntax trees) wrap around. Seen in 3.13.5 and later, not in 3.13.0.

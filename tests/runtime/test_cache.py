@@ -219,7 +219,14 @@ def test_code_that_is_kept_alone_goes_after_a_while(tmp_path):
         os.utime(path, (then, then))
 
     assert Batch(cache).get(tree(texts[2])) is not None
+    source = tmp_path / "there.py"
+    source.write_text("")
+    cache.keep_module(str(source), b"bytecode", None, rewritten(tree()), str(source))
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and path not in made:
+            os.utime(path, (then, then))
     cache.tidy()
+    assert cache.module(str(source), b"bytecode") is not None, "its source is there"
     assert [path.exists() for path in made] == [False, True, True]
 
 

@@ -77,5 +77,7 @@ def test_a_tree_without_end_is_left(tmp_path, tree, monkeypatch):
     ignore = tree("path/a.py", "path/one/two/b.py")
     os.symlink(tmp_path / "path", tmp_path / "path" / "one" / "again")
     assert names(tmp_path, ignore, "ignored/a.py", "ignored/b.py", "ignored/c.py") == {"a", "b"}
-    monkeypatch.setattr(namesakes, "_MOST", 1)
-    assert names(tmp_path, ignore, "ignored/a.py", "ignored/b.py") == {"a"}
+    for most, a_folder in ((1, 1), (1_000, 1_000), (2, 0)):  # both folders and the names in them are limited
+        monkeypatch.setattr(namesakes, "_MOST", most)
+        monkeypatch.setattr(namesakes, "_A_FOLDER", a_folder)
+        assert names(tmp_path, ignore, "ignored/a.py", "ignored/b.py") == {"a"}

@@ -129,6 +129,23 @@ def test_code_that_is_used_twice_is_made_once():
     assert unsealed.co_consts[0] is unsealed.co_consts[1]
 
 
+def test_code_within_may_be_of_another_source():
+    """Templates are: what is not said is the source of the whole."""
+    whole = compile("def f():\n    return 1\ndef g():\n    return 2", "program.py", "exec")
+    f, g = (constant for constant in whole.co_consts if isinstance(constant, type(whole)))
+    elsewhere = f.replace(co_filename="template.txt"), g.replace(co_filename="")
+    whole = whole.replace(
+        co_consts=tuple(dict(zip((f, g), elsewhere)).get(constant, constant) for constant in whole.co_consts)
+    )
+    assert [code.co_filename for code in tree_of(whole)] == ["template.txt", "", "program.py"]
+
+    for code in both(whole):
+        assert [inner.co_filename for inner in tree_of(code)] == ["template.txt", "", "program.py"]
+    flats, packed = flats_of(whole)
+    group = Group(NUMBER, "program.py", outline_of(flats, "moved.py"), packed)
+    assert [group.packed().brief(number).file_name for number in range(3)] == ["template.txt", "", "moved.py"]
+
+
 def test_counters_are_never_mixed_up():
     """In another order code would get the counters of other code."""
     flats, _ = flats_of(compile("f = lambda: 0\ng = lambda: 1", "program", "exec"))
