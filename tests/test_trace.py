@@ -344,7 +344,7 @@ def test_nobody_is_told_twice(same_names):
     assert watched == [[True] * 4, [True] * 4, [True] * 4, [False] * 4]
     for tracer in (outer, inner):
         assert tracer.counts[str(same_names / "measured" / "foo.py"), 3] == 1
-    code = (lambda: 5).__code__
+    code = (lambda: (yield)).__code__
 
     def exchange():
         functions[2].__code__ = code
