@@ -395,7 +395,6 @@ class _Measurement:
 
         def look_ahead(files: set[str]) -> None:
             ignore.ambiguous |= namesakes.on_both_sides(ignore, files)
-            self._loaded |= ignore.ambiguous
 
         def note(file: str | None, functions: list[FunctionType]) -> None:
             if file is not None:

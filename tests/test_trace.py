@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import instrument
 from instrument import trace as ours
+from instrument.runtime.precedence import Precedence
 
 STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix]
 FILE = os.sep + os.path.join("surface", "program.py")
@@ -317,6 +318,27 @@ def test_a_function_of_a_package_may_call_others_first_of_all(tmp_path):
 def is_watched(function):
     """Return whether *function* tells when it is entered."""
     return any(type(constant) is itertools.chain for constant in function.__code__.co_consts)
+
+
+def test_whoever_is_told_early_watches_no_more(same_names):
+    """A function may be entered while others are about to be watched, by another thread, say."""
+    loaded = importlib.util.spec_from_file_location("same_name", same_names / "measured" / "foo.py")
+    module = importlib.util.module_from_spec(loaded)
+    loaded.loader.exec_module(module)
+
+    def functions():
+        yield module.f
+        module.f()
+        yield module.g
+
+    def run():
+        precedence = Precedence()
+        precedence.watch("foo", functions())
+        return precedence.told("foo")
+
+    assert make().runfunc(lambda: (lambda: run())()) == str(same_names / "measured" / "foo.py")
+    assert not is_watched(module.f)
+    assert not is_watched(module.g)
 
 
 def test_nobody_is_told_twice(same_names):

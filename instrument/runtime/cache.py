@@ -138,8 +138,7 @@ class Cache:
     def keep_longer(self, name: str) -> None:
         """Note that what is kept under *name* is in use, if that was not noted lately."""
         try:
-            if _age(self._path(name)) > _DAY:
-                _system.utime(self._path(name))
+            _say_in_use(self._path(name))
         except OSError:  # it can only be read, which will do
             pass
 
@@ -311,8 +310,7 @@ def _prepare_folder(folder: str, where: str) -> tuple[str, bytes]:
     python = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}-{sys.hexversion:x}-{MAGIC_NUMBER.hex()}"
     inner = f"{folder}{os.sep}{python}-{where}-{__version__}-{source_hash(0, state).hex()}"
     try:
-        if _age(inner) > _DAY:
-            _system.utime(inner)  # it is in use
+        _say_in_use(inner)
     except FileNotFoundError:
         _make_folders(inner)
         _remove_unused(folder)
@@ -360,6 +358,12 @@ def _age(path: str) -> float:
     """Return how many seconds ago *path* was changed."""
     changed: float = _system.stat(path).st_mtime
     return time() - changed
+
+
+def _say_in_use(path: str) -> None:
+    """Set the time of *path* to now, unless that was done lately; raise OSError if that cannot be."""
+    if _age(path) > _DAY:
+        _system.utime(path)
 
 
 def _listed(folder: str) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from instrument.runtime.selection import Ignore
 
-#: So many names are looked at, which takes some 10 ms; to ask for those in a folder takes as long as `_A_FOLDER` names.
+#: So many names are looked at, in 10 to 20 ms; to ask for those in a folder takes as long as `_A_FOLDER` names.
 _MOST = 100_000
 _A_FOLDER = 100
 _SUFFIXES = (*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
