@@ -91,6 +91,7 @@ def _execute(name: str, arguments: list[str]) -> int:
     room.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
+        _read_patterns(options)
         return int(room.execute(options))
     except InstrumentError as error:
         print(f"instrument: {error}", file=sys.stderr)
@@ -100,6 +101,15 @@ def _execute(name: str, arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _read_patterns(options: "argparse.Namespace") -> None:
+    """Take from the file with our settings what *options* could say, and do not, of the sources to report."""
+    from instrument.config import PATTERNS, read_patterns
+
+    for key in PATTERNS:
+        if getattr(options, key, None) == []:
+            setattr(options, key, read_patterns(key))
 
 
 def _trace() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
+from instrument.config import OWN, instead_of_pattern
 from instrument.errors import InstrumentError
 from instrument.report.results import CoverageResults
 from instrument.runtime import recorder, sources
@@ -126,8 +127,13 @@ def _item(one: str | os.PathLike[str] | ModuleType) -> str:
     """Return *one* as an item of a Scope: a dotted name, or an absolute path."""
     if isinstance(one, ModuleType):
         return one.__name__ if one.__name__ != "__main__" else os.path.abspath(str(one.__file__))
+    better = instead_of_pattern(one) if isinstance(one, str) else ""
+    if better:
+        raise InstrumentError(f"{one!r} is a pattern, which a scope cannot have; name {better}")
     if not isinstance(one, str) or os.sep in one or one.endswith(".py"):
         return os.path.abspath(os.fspath(one))
+    if one == OWN:
+        return one
     if not all(map(str.isidentifier, one.split("."))):
         raise InstrumentError(f"{one!r} is neither the name of a module nor a path: write './{one}' for a path")
     return one

@@ -1,5 +1,6 @@
 """`python -m instrument` does what `python -m trace` does: same output, same messages, same statuses, same files."""
 
+import json
 import os
 import pathlib
 import pickle
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import processes
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -254,3 +256,25 @@ def test_the_program_finds_the_modules_that_it_finds_under_trace(tmp_path):
     theirs, ours = (run(tool, tmp_path, ["-l", "-R", "modules.py"]).stdout.split() for tool in ("trace", "instrument"))
 
     assert {name for name in set(ours) - set(theirs) if name.partition(".")[0] != "instrument"} <= KNOWN_MODULES
+
+
+def test_commands_take_folder_and_patterns_from_the_project_file(tmp_path):
+    """From a folder below it, `report` finds the data beside the file, and leaves out what the file says."""
+    (tmp_path / "pyproject.toml").write_text('[tool.instrument]\nomit = ["b.py"]\n', encoding="utf-8")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    lines = {(str(tmp_path / name), "sha256:" + "0" * 64): {1: 3} for name in ("a.py", "b.py", "c.py")}
+    processes.write(tmp_path / ".instrument", "one", lines)
+
+    def reported(*options):
+        finished = run("instrument", inner, ["report", "--json", *options], INSTRUMENT_DIR="")
+        assert finished.returncode == 0, finished.stderr
+        return [os.path.basename(file["path"]) for file in json.loads(finished.stdout)["files"]]
+
+    assert reported() == ["a.py", "c.py"]
+    assert reported("--omit", "*/c.py") == ["a.py", "b.py"]
+
+    (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nomit = 3\n", encoding="utf-8")
+    finished = run("instrument", inner, ["report"], INSTRUMENT_DIR="")
+    assert finished.returncode == 1
+    assert "key 'omit' is a number" in finished.stderr
