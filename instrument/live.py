@@ -7,7 +7,9 @@ the environment says, and has its own counts.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from types import ModuleType
 
 from instrument.config import OWN, instead_of_pattern
@@ -63,7 +65,8 @@ class counting:  # noqa: N801 - it is used as a function
 
     Without a scope that is the project's own code: neither the standard library nor what was installed. Modules may
     be given themselves, or by name, with all that is in them if they are packages; files and folders by their path. All
-    threads are counted. What `with` gives are the results, at any moment those until then:
+    threads are counted. What matched no code in any measurement of the process is said on standard error when the
+    process ends. What `with` gives are the results, at any moment those until then:
 
         with instrument.counting("shop") as results:
             shop.sell()
@@ -79,6 +82,7 @@ class counting:  # noqa: N801 - it is used as a function
     def __enter__(self) -> CoverageResults:
         if self._window is not None:
             raise InstrumentError("instrument.counting(…) is entered already; make another one")
+        _expect(self._scope)
         self._selected.begin(self._scope, lazily=False)
         self._window = Window(self._selected.session)
         return self._results
@@ -89,6 +93,8 @@ class counting:  # noqa: N801 - it is used as a function
         self._window.close()
         self._window = None
         self._selected.end(self._scope)
+        _note_matches(self._scope)
+        _open.remove(self._scope)
 
     def take(self) -> None:
         """Add what was counted since this was done before to the results."""
@@ -121,6 +127,47 @@ class _Live(CoverageResults):
     @counts.setter
     def counts(self, value: LineCounts) -> None:
         self.taken = value
+
+
+#: Items of scopes of `counting` by whether they matched code yet, and the process that says which did not.
+_expected: dict[str, bool] = {}
+_speaker: list[int] = []
+
+
+def _expect(scope: Scope) -> None:
+    """Say when this process ends which items of *scope* matched no code, in no measurement."""
+    for item in scope.unmatched():
+        _expected.setdefault(item, False)
+    if _expected and not _speaker:
+        _speaker.append(os.getpid())
+        atexit.register(_say_what_matched_nothing)
+    _open.append(scope)
+
+
+def _note_matches(scope: Scope) -> None:
+    """Note what *scope* has matched."""
+    unmatched = scope.unmatched()
+    _expected.update((item, True) for item in scope.items if item in _expected and item not in unmatched)
+
+
+#: The scopes of measurements that have not ended.
+_open: list[Scope] = []
+
+
+def _say_what_matched_nothing() -> None:
+    if _speaker != [os.getpid()]:  # forked
+        return
+    for scope in _open:
+        _note_matches(scope)
+    unmatched = [item for item, has_matched in _expected.items() if not has_matched]
+    if unmatched and sys.__stderr__ is not None:
+        try:
+            sys.__stderr__.write(
+                f"instrument: counting: no module or file that was loaded is in the scope {','.join(unmatched)!r}\n"
+            )
+            sys.__stderr__.flush()
+        except (OSError, ValueError):  # there is nowhere to say it
+            pass
 
 
 def _item(one: str | os.PathLike[str] | ModuleType) -> str:

@@ -13,7 +13,7 @@ import sys
 
 from instrument.config import VARIABLE, publish, read_settings
 from instrument.errors import InstrumentError
-from instrument.startup import SPEAKS
+from instrument.startup import ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def execute(options: argparse.Namespace) -> int:
         raise InstrumentError("this interpreter does not know its own path (sys.executable), so it cannot run programs")
     environment = dict(os.environ)
     publish(read_settings(settings_of(options)), environment)
-    environment[SPEAKS] = str(os.getpid())
+    environment[ROOT] = str(os.getpid())
     if not start_files():
         paths = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = BOOTSTRAP + (os.pathsep + paths if paths else "")

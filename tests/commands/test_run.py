@@ -94,7 +94,7 @@ def test_the_process_becomes_the_program(folder, arguments, argv, status):
     assert found == status
     assert main.startswith("main program.py Settings(scope=(), ")
     assert line == f"{[word.format(folder=folder) for word in argv]} [] __main__ {name} {pid}"
-    assert names == "['INSTRUMENT', 'INSTRUMENT_DIR', 'INSTRUMENT_FLUSH', 'INSTRUMENT_SIGNAL']"
+    assert names == "['INSTRUMENT', 'INSTRUMENT_DIR', 'INSTRUMENT_FLUSH', 'INSTRUMENT_SIGNAL', '_INSTRUMENT_ROOT']"
     assert frames == "call stack is not deep enough True"
     assert bool(err) == (status in (1, -2))
     assert "instrument" not in err
@@ -115,6 +115,14 @@ def test_what_matched_nothing_is_said_at_the_end(folder):
     status, _, err, _ = run(folder, ["--scope", "program,no.nothing", "program.py", "exit"])
 
     assert (status, err) == (3, "instrument: 'no.nothing' in the scope matched nothing that was run\n")
+
+
+def test_run_says_it_below_a_measured_process_too(folder):
+    """It was asked for: the process of `instrument run` is outermost, whoever started it."""
+    status, _, err, _ = run(folder, ["--scope", "no.nothing", "program.py"], _INSTRUMENT_ROOT="1")
+
+    words = "nothing was counted: no module or file that was loaded is in the scope 'no.nothing'"
+    assert (status, err) == (0, f"instrument: {words}\n")
 
 
 @pytest.mark.parametrize(
