@@ -36,11 +36,13 @@ _MAX_LINKS = 40
 class Scope:
     """What the *items* select: dotted names of modules and packages, absolute paths of files and folders, or own code.
 
-    Relative file names start from the folder that is the working directory now.
+    Relative file names start from the folder that is the working directory now. *main* is the name that the main
+    program would be imported by, if not this process runs it.
     """
 
-    def __init__(self, items: Iterable[str] = ()) -> None:
+    def __init__(self, items: Iterable[str] = (), main: str | None = None) -> None:
         self.items = tuple(items)
+        self._main = main
         try:
             self._folder = _getcwd()
         except OSError:  # it was deleted
@@ -87,7 +89,7 @@ class Scope:
             if _is_below(spellings, roots):
                 self._matched.add(item)
                 return True, f"it is in {item}" if path != item else f"the scope names {item}"
-        called = _name_of_main(path) if name == "__main__" else name
+        called = self._main or _name_of_main(path) if name == "__main__" else name
         if called is not None:
             for item in self._names:
                 if called == item or called[: len(item) + 1] == item + ".":
