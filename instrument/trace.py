@@ -179,9 +179,8 @@ class Trace:
     def _measurement(self) -> _Measurement:
         if self.donothing:
             return _Measurement(None, None)
-        if self._placement in placements.CALLING:
-            return _Measurement(self, _Caller(self))
-        return _Measurement(self, None)
+        kind = _Measurement if self.start_time is None else _Timed
+        return kind(self, _Caller(self) if self._placement in placements.CALLING else None)
 
     def _take(self, measurement: _Measurement) -> None:
         """Add to `counts` what *measurement* saw since it was asked before."""
@@ -291,6 +290,22 @@ def _class_of(code: CodeType) -> str | None:
     return None
 
 
+class _Stopped:
+    """A time in which the clock of *trace* stands still: what runs is not the program."""
+
+    __slots__ = ("_since", "_trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        self._since = monotonic()
+
+    def __exit__(self, *exception: object) -> None:
+        if self._trace.start_time is not None:
+            self._trace.start_time += monotonic() - self._since
+
+
 class _Measurement:
     """The time in which *trace* measures: code is made live before, and what was counted is taken after."""
 
@@ -386,6 +401,7 @@ class _Measurement:
     def __enter__(self) -> None:
         if self.trace is None:
             return
+        since = monotonic()
         _going_on.append(self.session.placement)
         # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
         lazily = not self.trace._selects(os.__file__)
@@ -418,6 +434,8 @@ class _Measurement:
                     self._precedence.watch(name, functions)
         else:
             self.session.listeners.append(self.caller)
+        if self.trace.start_time is not None:  # no `_Stopped`: `Precedence` looks for the program's frame
+            self.trace.start_time += monotonic() - since
 
     def __exit__(self, *exception: object) -> None:
         if self.trace is None:
@@ -438,6 +456,22 @@ class _Measurement:
         _going_on.remove(self.session.placement)
         if not _going_on:
             session(placements.NOTHING).release_adopted()
+
+
+class _Timed(_Measurement):
+    """A measurement for whose own work the clock stands still."""
+
+    def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
+        """Return what runs in *namespace* in place of *code*."""
+        assert self.trace is not None
+        with _Stopped(self.trace):
+            return super().instrument(code, namespace, awaited)
+
+    def imported(self, awaited: Import) -> CodeType | None:
+        """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
+        assert self.trace is not None
+        with _Stopped(self.trace):
+            return super().imported(awaited)
 
 
 class _Frame:
