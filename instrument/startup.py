@@ -32,6 +32,9 @@ ROOT = "_INSTRUMENT_ROOT"
 
 _modules = sys.modules
 _started: "list[Any]" = []
+#: An attribute of `sys`, once it was said that a module of the program's has our name: `site` executes the start-up
+#: file of a virtual environment twice, and by then this module is another one.
+_GAVE_WAY = "_instrument_gave_way"
 
 
 def start() -> None:
@@ -42,7 +45,9 @@ def start() -> None:
     try:
         theirs = _namesake()
         if theirs:
-            _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
+            if not hasattr(sys, _GAVE_WAY):
+                setattr(sys, _GAVE_WAY, True)
+                _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
             for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
                 del _modules[name]
             return

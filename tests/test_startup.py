@@ -417,6 +417,16 @@ def test_a_program_may_have_a_module_of_our_name(folder, arguments, file):
     assert not measured.counts
 
 
+def test_a_module_of_our_name_is_named_once(folder):
+    """`site` executes the start-up file of a virtual environment twice."""
+    (folder / "instrument.py").write_text("", encoding="utf-8")
+    program = f"for line in [*open({str(FILE)!r})] * 2:\n    exec(line)\n"
+
+    measured = run(folder, ["-c", program], "1", PYTHONPATH=str(TREE[0]))
+
+    assert measured.err.count("called as this package is") == 1
+
+
 def start_file(folder, *options, **environment):
     """Return the outcome of an interpreter that executes the start-up file as `site` does; what it imported is shown."""
     program = (

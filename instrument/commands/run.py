@@ -30,10 +30,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--scope",
         action="append",
         metavar="ITEM,…",
-        help="what to count: dotted names of modules and packages, paths of files and folders; can be given several "
-        "times (default: the project's own code, which is neither the standard library nor in site-packages)",
+        help="what to count: dotted names of modules and packages, paths of files and folders, and 1 for the project's "
+        "own code, which is neither the standard library nor installed (default: 1); can be given several times",
     )
-    group.add_argument("--dir", metavar="FOLDER", help="where to save the data (default: .instrument)")
+    group.add_argument(
+        "--dir",
+        metavar="FOLDER",
+        help="where to save the data (default: .instrument, beside the pyproject.toml that has [tool.instrument], or "
+        "else here)",
+    )
     group.add_argument(
         "--flush", metavar="SECONDS", help="save this often, and at the end (default: 10; 0: only at the end)"
     )
@@ -77,7 +82,7 @@ def execute(options: argparse.Namespace) -> int:
     words = _program(options)
     environment = dict(os.environ)
     publish(read_settings(settings_of(options)), environment)
-    environment[ROOT] = str(os.getpid())
+    environment[ROOT] = str(os.getpid())  # what this process becomes
     if not start_files():
         paths = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = BOOTSTRAP + (os.pathsep + paths if paths else "")
@@ -87,6 +92,7 @@ def execute(options: argparse.Namespace) -> int:
     if os.name == "nt":  # a process cannot become another there: whoever waits for it would go on
         import subprocess
 
+        del environment[ROOT]
         return subprocess.run(command, env=environment, check=False).returncode
     return os.execve(sys.executable, command, environment)
 
