@@ -158,12 +158,17 @@ class Trace:
             locals = {}
         measurement = self._measurement()
         cmd = measurement.compiled(cmd, globals)
+        since = monotonic()
         with measurement:
+            self._stopped_since(since)
             exec(cmd, globals, locals)
 
     def runfunc(self, func: Callable[..., object], /, *args: object, **kw: object) -> object:
         """Return what *func* returns for these arguments."""
-        with self._measurement():
+        measurement = self._measurement()
+        since = monotonic()
+        with measurement:
+            self._stopped_since(since)
             return func(*args, **kw)
 
     def results(self) -> CoverageResults:
@@ -175,6 +180,11 @@ class Trace:
         )
         results.not_measured = tuple(session(self._placement).not_measured.items())
         return results
+
+    def _stopped_since(self, since: float) -> None:
+        """Let the time *since* then not pass for what is printed: it was not the program's."""
+        if self.start_time is not None:
+            self.start_time += monotonic() - since
 
     def _measurement(self) -> _Measurement:
         if self.donothing:
@@ -290,22 +300,6 @@ def _class_of(code: CodeType) -> str | None:
     return None
 
 
-class _Stopped:
-    """A time in which the clock of *trace* stands still: what runs is not the program."""
-
-    __slots__ = ("_since", "_trace")
-
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-
-    def __enter__(self) -> None:
-        self._since = monotonic()
-
-    def __exit__(self, *exception: object) -> None:
-        if self._trace.start_time is not None:
-            self._trace.start_time += monotonic() - self._since
-
-
 class _Measurement:
     """The time in which *trace* measures: code is made live before, and what was counted is taken after."""
 
@@ -401,7 +395,6 @@ class _Measurement:
     def __enter__(self) -> None:
         if self.trace is None:
             return
-        since = monotonic()
         _going_on.append(self.session.placement)
         # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
         lazily = not self.trace._selects(os.__file__)
@@ -434,8 +427,6 @@ class _Measurement:
                     self._precedence.watch(name, functions)
         else:
             self.session.listeners.append(self.caller)
-        if self.trace.start_time is not None:  # no `_Stopped`: `Precedence` looks for the program's frame
-            self.trace.start_time += monotonic() - since
 
     def __exit__(self, *exception: object) -> None:
         if self.trace is None:
@@ -459,19 +450,25 @@ class _Measurement:
 
 
 class _Timed(_Measurement):
-    """A measurement for whose own work the clock stands still."""
+    """A measurement whose own work, while the program runs, takes no time of what is printed."""
 
     def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
         """Return what runs in *namespace* in place of *code*."""
         assert self.trace is not None
-        with _Stopped(self.trace):
+        since = monotonic()
+        try:
             return super().instrument(code, namespace, awaited)
+        finally:
+            self.trace._stopped_since(since)
 
     def imported(self, awaited: Import) -> CodeType | None:
         """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
         assert self.trace is not None
-        with _Stopped(self.trace):
+        since = monotonic()
+        try:
             return super().imported(awaited)
+        finally:
+            self.trace._stopped_since(since)
 
 
 class _Frame:

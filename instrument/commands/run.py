@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument.config import VARIABLE, publish, read_settings
+from instrument.config import KEYS, VARIABLE, publish, read_settings
 from instrument.errors import InstrumentError
 from instrument.startup import ROOT
 
@@ -47,7 +47,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(options: argparse.Namespace) -> dict[str, object]:
     """Return what *options* say of settings."""
-    return {"scope": options.scope, "dir": options.dir, "flush": options.flush, "signal": options.signal}
+    return {key: getattr(options, key) for key in KEYS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
