@@ -160,14 +160,15 @@ def _say_what_matched_nothing() -> None:
     for scope in _open:
         _note_matches(scope)
     unmatched = [item for item, has_matched in _expected.items() if not has_matched]
-    if unmatched and sys.__stderr__ is not None:
-        try:
-            sys.__stderr__.write(
-                f"instrument: counting: no module or file that was loaded is in the scope {','.join(unmatched)!r}\n"
-            )
-            sys.__stderr__.flush()
-        except (OSError, ValueError):  # there is nowhere to say it
-            pass
+    absent = [item for item in unmatched if item not in sys.modules]
+    lines = [f"no module or file that was loaded is in the scope {','.join(absent)!r}"] if absent else []
+    lines += [f"{item!r} was loaded, but has no code that could be counted" for item in unmatched if item not in absent]
+    try:
+        for line in lines:
+            sys.__stderr__.write(f"instrument: counting: {line}\n")  # type: ignore[union-attr]
+        sys.__stderr__.flush()  # type: ignore[union-attr]
+    except Exception:  # there is nowhere to say it
+        pass
 
 
 def _item(one: str | os.PathLike[str] | ModuleType) -> str:

@@ -148,9 +148,12 @@ def _say_what_matched_nothing(recorder: "Any", settings: Settings, pid: int, sta
     unmatched = recorder.scope.unmatched()
     if not unmatched or os.getpid() != pid or _have_others_written(settings.directory, pid, started):
         return
-    if len(unmatched) < len(settings.scope):
+    if len(unmatched) < len(settings.scope) or any(item in _modules for item in unmatched):
         for item in unmatched:
-            _say(f"{item!r} in the scope matched nothing that was run")
+            if item in _modules:
+                _say(f"{item!r} in the scope was loaded, but has no Python code that could be counted")
+            else:
+                _say(f"{item!r} in the scope matched nothing that was run")
         return
     origin = settings.origins["scope"]
     words = "" if origin == VARIABLE else f" ({origin})"

@@ -313,12 +313,13 @@ def test_child_processes_agree(folder):
 
 def test_a_scope_that_matches_nothing_is_named_at_the_end(folder):
     """After all that the program says, once; not where some of it, or of the project's own code, was counted."""
-    (folder / "main.py").write_text("import package, sys\nsys.exit(3)\n", encoding="utf-8")
+    (folder / "main.py").write_text("import math, package, sys\nsys.exit(3)\n", encoding="utf-8")
     said = {
         "packag": f"{NOTHING}'packag'\n",
         "packag,./sub": f"{NOTHING}'packag,{folder}/sub'\n",
         "package,sub": "instrument: 'sub' in the scope matched nothing that was run\n",
         "1,sub": "instrument: 'sub' in the scope matched nothing that was run\n",
+        "math,main": "instrument: 'math' in the scope was loaded, but has no Python code that could be counted\n",
         "package,main": "",
         "1": "",
         "yes": "",
