@@ -44,7 +44,7 @@ def split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
-    parser.add_argument("targets", nargs="*", metavar="FILE|MODULE", help="is this measured, and why, or why not?")
+    parser.add_argument("targets", nargs="*", metavar="FILE|MODULE", help="say whether it is counted, and why")
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -183,7 +183,7 @@ def _scripts_folders() -> list[str]:
     """Return the folders that scripts are installed in, in all spellings: those of `sysconfig`."""
     scripts = "Scripts" if _SEP == "\\" else "bin"
     found: dict[str, None] = {}
-    for prefix in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix):
+    for prefix in {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}:
         found.update(dict.fromkeys(_spellings(f"{prefix}{_SEP}{scripts}")))
     return list(found)
 
