@@ -216,8 +216,9 @@ def _no_python(path: str) -> str:
     if _FROZEN in _read_end(path, _TAIL):
         return f"{path} is frozen by PyInstaller, and executes no start-up file"
     return (
-        f"{path} is a compiled program; if it has an interpreter in it, frozen or embedded, that is counted only if "
-        "it executes the start-up files of site-packages, which frozen programs do not"
+        f"{path} is a compiled program. Each process of Python that it starts is counted or not by itself. An "
+        "interpreter inside it is counted only if it executes the start-up files of site-packages, which frozen "
+        "programs do not"
     )
 
 

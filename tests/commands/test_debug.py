@@ -230,7 +230,7 @@ def test_commands_that_are_counted(programs, command, process, main):
         (["INSTRUMENT=0", "PYTHON", "prog.py"], "INSTRUMENT is not set; nothing else is in the way"),
         (["./app.pex"], "is a pex, which starts its interpreter without the environment's variables"),
         (["./frozen"], "/frozen is frozen by PyInstaller, and executes no start-up file"),
-        (["./compiled"], "/compiled is a compiled program; if it has an interpreter in it"),
+        (["./compiled"], "/compiled is a compiled program. Each process of Python that it starts is counted or not by itself"),
         (["./shell"], "/shell is a script of another language"),
         (["PYTHON", "-m", "instrument", "report"], "a command of instrument is no program of yours"),
     ],
