@@ -24,19 +24,41 @@ if TYPE_CHECKING:
 
 #: Each is a room of `instrument.commands`, and one sentence on it stands in the help.
 COMMANDS = {
-    "run": "run a program as without us, and save what it counts",
-    "combine": "add up the data of many processes in one file",
+    "run": "run a program and save how often each line ran",
     "report": "print a table of what was counted",
     "annotate": "write listings of the sources with their counts",
-    "erase": "delete the data",
-    "diff": "show what ran between two snapshots",
-    "debug": "show what is on, and why a file is or is not measured",
-    "snapshot": "let a running process save what it has counted",
+    "diff": "show what ran between two moments",
+    "combine": "add up the data of many processes in one file",
+    "erase": "remove the data, to begin anew",
+    "debug": "show the settings, and why code is or is not counted",
+    "snapshot": "have a running process save its counts now",
     "top": "watch the hottest lines of running processes",
-    "warm": "rewrite code in advance, for a quick first start",
+    "warm": "prepare sources for a quick first start",
+}
+#: What says something on the commands, and runs none.
+ABOUT = {
+    "help": "show this list, or with the name of a command, its help",
+    "version": "print the version",
 }
 
 LISTED = "".join(f"  {name:<10}{words}\n" for name, words in COMMANDS.items())
+
+OVERVIEW = f"""\
+instrument {__version__}: exact counts of how often each line of a Python program runs
+
+usage: instrument COMMAND [OPTIONS]
+
+commands:
+{LISTED}{"".join(f"  {name:<10}{words}" + chr(10) for name, words in ABOUT.items())}
+`instrument help COMMAND` says more on each of them.
+
+begin with:
+  instrument run program.py
+  instrument report --missing
+
+In place of a command, the options of the standard library's `python -m trace`
+do what they do there; `instrument --help` lists them.
+"""
 
 DESCRIPTION = """\
 Run a Python program and count how often each of its lines is executed, list
@@ -63,9 +85,49 @@ CACHED: dict[str, None] = {"__cached__": None} if sys.version_info < (3, 15) els
 
 def main() -> None:
     """Do what the arguments of the process ask for."""
-    if len(sys.argv) > 1 and sys.argv[1] in COMMANDS:
-        sys.exit(_execute(sys.argv[1], sys.argv[2:]))
+    first = sys.argv[1] if len(sys.argv) > 1 else None
+    if first in COMMANDS:
+        sys.exit(_execute(first, sys.argv[2:]))
+    if first in ABOUT:
+        sys.exit(_tell(first, sys.argv[2:]))
+    if first is None:
+        if os.path.basename(sys.argv[0]) != "__main__.py":
+            sys.exit(_tell("help", []))
+        # And then what `python -m trace` says.
+        print(f"usage: instrument COMMAND [OPTIONS]\n{LISTED}\n  or as python -m trace:", file=sys.stderr)
+    elif _may_be_a_command(first):
+        print(_not_a_command(first), file=sys.stderr)
+        sys.exit(2)
     _trace()
+
+
+def _may_be_a_command(word: str) -> bool:
+    """Return whether the first argument *word* is meant as a command: a name, and no file is called so."""
+    return word.replace("-", "_").isidentifier() and word[0] != "-" and not os.path.lexists(word)
+
+
+def _not_a_command(word: str) -> str:
+    """Return what to say of *word*, which is no command."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.lower(), [*COMMANDS, *ABOUT], n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return f"instrument: there is no command {word!r}{hint} `instrument help` lists the commands"
+
+
+def _tell(name: str, arguments: list[str]) -> int:
+    """Print what `help` or `version`, with these *arguments*, asks for; return the exit status."""
+    if name == "version":
+        print(f"instrument {__version__}")
+        return 0
+    word = arguments[0] if arguments else "help"
+    if word in COMMANDS:
+        return _execute(word, ["--help"])
+    if word not in ABOUT:
+        print(_not_a_command(word), file=sys.stderr)
+        return 2
+    print(OVERVIEW, end="")
+    return 0
 
 
 def _execute(name: str, arguments: list[str]) -> int:
@@ -73,24 +135,28 @@ def _execute(name: str, arguments: list[str]) -> int:
     import argparse
     from importlib import import_module
 
+    from instrument.commands._help import TEXTS
     from instrument.errors import InstrumentError
 
-    try:
-        room = import_module(f"instrument.commands.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"instrument.commands.{name}":
-            raise
-        print(f"instrument: there is no {name} in this version", file=sys.stderr)
-        return 1
+    room = import_module(f"instrument.commands.{name}")
+    usage, description = TEXTS[name]
     parser = argparse.ArgumentParser(
         prog=f"instrument {name}",
-        description=room.__doc__,
+        usage=usage,
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     room.add_arguments(parser)
+    # What looks like an option in the command line of a program is one of the program's.
+    command: list[str] = []
+    if hasattr(room, "split"):
+        arguments, command = room.split(arguments)
     options = parser.parse_args(arguments)
+    options.command = command
+    options.refuse = parser.error
     try:
+        _read_patterns(options)
         return int(room.execute(options))
     except InstrumentError as error:
         print(f"instrument: {error}", file=sys.stderr)
@@ -100,6 +166,15 @@ def _execute(name: str, arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _read_patterns(options: "argparse.Namespace") -> None:
+    """Take from the file with our settings what *options* could say, and do not, of the sources to report."""
+    from instrument.config import PATTERNS, read_patterns
+
+    for key in PATTERNS:
+        if getattr(options, key, None) == []:
+            setattr(options, key, read_patterns(key))
 
 
 def _trace() -> None:

@@ -4,13 +4,16 @@ Command-line options, the environment and a pyproject.toml come in, in this orde
 
     option        environment         [tool.instrument]    default
     --scope       INSTRUMENT          scope                the project's own code
-    --dir         INSTRUMENT_DIR      dir                  .instrument
+    --dir         INSTRUMENT_DIR      dir                  .instrument, beside that file or here
     --flush       INSTRUMENT_FLUSH    flush                10 (seconds; 0: only at the end)
     --signal      INSTRUMENT_SIGNAL   signal               none
 
-INSTRUMENT turns the measurement on: `1`, `true` and `on` leave the scope to the file; unset, empty, `0`, `false` and
-`off` are off; anything else is a scope, dotted names and paths with commas between them. An item with a separator in
-it, ending in `.py`, or that exists as a file or folder and cannot be a dotted name, is a path.
+INSTRUMENT turns the measurement on: `1`, `true`, `on` and `yes` leave the scope to the file; unset, empty, `0`,
+`false`, `off` and `no` are off; anything else is a scope, dotted names and paths with commas between them. An item with
+a separator in it, ending in `.py`, or that exists as a file or folder and cannot be a dotted name, is a path. The item
+`1` is the project's own code. Patterns such as `*.py` are refused.
+
+The file has two keys more, which the commands read that report: `include` and `omit` (`read_patterns`).
 
 The file is the nearest pyproject.toml with that table, in the working directory or above; relative paths in it start
 from its folder. Settings are published to the environment, so that child processes mean the same by them wherever they
@@ -37,9 +40,13 @@ VARIABLE = "INSTRUMENT"
 KEYS = ("scope", "dir", "flush", "signal")
 PREFIX = "INSTRUMENT_"
 TABLE = "[tool.instrument]"
+#: The keys of the file that only commands read.
+PATTERNS = ("include", "omit")
 
-ON = ("1", "true", "on")
-OFF = ("", "0", "false", "off")
+ON = ("1", "true", "on", "yes")
+OFF = ("", "0", "false", "off", "no")
+#: The item of a scope that stands for the project's own code.
+OWN = "1"
 
 DIRECTORY = ".instrument"
 FLUSH = 10.0
@@ -110,23 +117,33 @@ def read_settings(
         value = (options or {}).get(key)
         if value is not None and value != []:
             said[key] = value, f"--{key}", folder
-        elif variable in environment and (key != "scope" or environment[variable].strip().lower() not in ON + OFF):
+        elif variable in environment and not _says_nothing(key, environment[variable]):
             said[key] = environment[variable], variable, folder
+    home = folder
     if any(key not in said for key in KEYS):
         table, path = _table(folder)
-        for key, value in table.items():
-            said.setdefault(key, (value, f"{path}, {TABLE}, key {key!r}", os.path.dirname(path)))
+        home = os.path.dirname(path) or folder
+        for key in KEYS:
+            if key in table:
+                said.setdefault(key, (table[key], _place(path, key), home))
     found: dict[str, object] = {}
     for key, (value, where, start) in said.items():
         found[key] = _READERS[key](value, where, start)
     origins = {key: said[key][1] if key in said else "default" for key in KEYS}
+    if "dir" not in said and home != folder:
+        origins["dir"] = f"default, beside {os.path.join(home, 'pyproject.toml')}"
     return Settings(
         scope=found.get("scope", ()),  # type: ignore[arg-type]
-        directory=found.get("dir") or os.path.join(folder, DIRECTORY),  # type: ignore[arg-type]
+        directory=found.get("dir") or os.path.join(home, DIRECTORY),  # type: ignore[arg-type]
         flush=found.get("flush", FLUSH),  # type: ignore[arg-type]
         signal=found.get("signal"),  # type: ignore[arg-type]
         origins=origins,
     )
+
+
+def _says_nothing(key: str, value: str) -> bool:
+    """Return whether the *value* of the environment's variable for *key* leaves the setting to the file."""
+    return value.strip().lower() in ON + OFF if key == "scope" else key == "dir" and not value
 
 
 def publish(settings: Settings, environment: MutableMapping[str, str] | None = None) -> None:
@@ -141,6 +158,36 @@ def publish(settings: Settings, environment: MutableMapping[str, str] | None = N
     for variable, text in texts.items():
         if environment.get(variable) != text:
             environment[variable] = text
+
+
+def read_directory(folder: str | None = None) -> str:
+    """Return the folder of the data, for commands that read no other setting: relative if it is the usual one here.
+
+    Raises ConfigError.
+    """
+    folder = os.getcwd() if folder is None else folder
+    chosen = os.environ.get("INSTRUMENT_DIR")
+    if chosen:
+        return os.path.expanduser(chosen)
+    table, path = _table(folder)
+    home = os.path.dirname(path) or folder
+    found = _read_dir(table["dir"], _place(path, "dir"), home) if "dir" in table else None
+    found = found or os.path.join(home, DIRECTORY)
+    return DIRECTORY if found == os.path.join(folder, DIRECTORY) else found
+
+
+def read_patterns(key: str, folder: str | None = None) -> list[str]:
+    """Return the patterns of source files that the file has under *key*, one of PATTERNS; none without a file.
+
+    Those that do not begin with `*` start from the folder of the file. Raises ConfigError.
+    """
+    table, path = _table(os.getcwd() if folder is None else folder)
+    texts = table.get(key, [])
+    texts = [texts] if isinstance(texts, str) else texts
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{_place(path, key)} is {_kind(texts)}; it is to be a list of patterns of paths")
+    home = os.path.dirname(path)
+    return [text if text[:1] == "*" else os.path.normpath(os.path.join(home, text)) for text in texts if text]
 
 
 # The file #############################################################################################################
@@ -166,6 +213,11 @@ def _table(folder: str) -> tuple[dict[str, object], str]:
         folder = above
 
 
+def _place(path: str, key: str) -> str:
+    """Return how messages call the *key* in the file *path*."""
+    return f"{path}, {TABLE}, key {key!r}"
+
+
 def _parse(content: bytes, path: str) -> dict[str, object] | None:
     """Return our table in *content*, that of the file *path*; None if it has none."""
     tomllib = sys.modules.get("tomllib") or import_isolated("tomllib")
@@ -180,12 +232,13 @@ def _parse(content: bytes, path: str) -> dict[str, object] | None:
     if table is None:
         return None
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {TABLE} is {_kind(table)}; it is to be a table with the keys {_listed(KEYS)}")
+        keys = _listed(KEYS + PATTERNS)
+        raise ConfigError(f"{path}: {TABLE} is {_kind(table)}; it is to be a table with the keys {keys}")
     found: dict[str, object] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
-        if name not in KEYS:
-            raise ConfigError(f"{path}: unknown key {key!r} in {TABLE}; there are {_listed(KEYS)}")
+        if name not in KEYS + PATTERNS:
+            raise ConfigError(f"{path}: unknown key {key!r} in {TABLE}; there are {_listed(KEYS + PATTERNS)}")
         found[name] = value
     return found
 
@@ -206,7 +259,12 @@ def _read_scope(value: object, where: str, start: str) -> tuple[str, ...]:
         if not text:
             continue
         item = text
-        if is_path(text, start):
+        better = instead_of_pattern(text, start)
+        if better:
+            raise ConfigError(f"{where}: {text!r} is a pattern, which a scope cannot have; name {better}")
+        if text.lower() in ON:
+            item = OWN
+        elif is_path(text, start):
             item = os.path.abspath(os.path.join(start, os.path.expanduser(text)))
             if "," in item:
                 raise ConfigError(f"{where}: {item!r} has a comma in it, which separates items; name a folder above it")
@@ -214,7 +272,21 @@ def _read_scope(value: object, where: str, start: str) -> tuple[str, ...]:
             raise ConfigError(f"{where}: {text!r} is neither a dotted name nor a path that exists")
         if item not in items:
             items.append(item)
-    return tuple(items)
+    return () if items == [OWN] else tuple(items)
+
+
+def instead_of_pattern(text: str, start: str = "") -> str:
+    """Return what to name in place of the pattern *text*, in words; an empty text if it is no pattern.
+
+    Relative paths start from the folder *start*.
+    """
+    n = min((text.find(mark) for mark in "*?[" if mark in text), default=-1)
+    if n < 0 or os.path.lexists(os.path.join(start, os.path.expanduser(text))):
+        return ""
+    folder = text[: text[:n].rfind("/") + 1]
+    if not folder and text[n - 1 : n] == "." and _is_dotted_name(text[: n - 1]):
+        return f"the package {text[: n - 1]!r}, which stands for all that is in it"
+    return f"the folder {folder or './'!r}, which stands for all that is in it, or files one by one"
 
 
 def is_path(item: str, start: str = "") -> bool:

@@ -7,9 +7,12 @@ the environment says, and has its own counts.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from types import ModuleType
 
+from instrument.config import OWN, instead_of_pattern
 from instrument.errors import InstrumentError
 from instrument.report.results import CoverageResults
 from instrument.runtime import recorder, sources
@@ -62,7 +65,8 @@ class counting:  # noqa: N801 - it is used as a function
 
     Without a scope that is the project's own code: neither the standard library nor what was installed. Modules may
     be given themselves, or by name, with all that is in them if they are packages; files and folders by their path. All
-    threads are counted. What `with` gives are the results, at any moment those until then:
+    threads are counted. What matched no code in any measurement of the process is said on standard error when the
+    process ends. What `with` gives are the results, at any moment those until then:
 
         with instrument.counting("shop") as results:
             shop.sell()
@@ -78,6 +82,7 @@ class counting:  # noqa: N801 - it is used as a function
     def __enter__(self) -> CoverageResults:
         if self._window is not None:
             raise InstrumentError("instrument.counting(…) is entered already; make another one")
+        _expect(self._scope)
         self._selected.begin(self._scope, lazily=False)
         self._window = Window(self._selected.session)
         return self._results
@@ -88,6 +93,8 @@ class counting:  # noqa: N801 - it is used as a function
         self._window.close()
         self._window = None
         self._selected.end(self._scope)
+        _note_matches(self._scope)
+        _open.remove(self._scope)
 
     def take(self) -> None:
         """Add what was counted since this was done before to the results."""
@@ -122,12 +129,59 @@ class _Live(CoverageResults):
         self.taken = value
 
 
+#: Items of scopes of `counting` by whether they matched code yet, and the process that says which did not.
+_expected: dict[str, bool] = {}
+_speaker: list[int] = []
+
+
+def _expect(scope: Scope) -> None:
+    """Say when this process ends which items of *scope* matched no code, in no measurement."""
+    for item in scope.unmatched():
+        _expected.setdefault(item, False)
+    if _expected and not _speaker:
+        _speaker.append(os.getpid())
+        atexit.register(_say_what_matched_nothing)
+    _open.append(scope)
+
+
+def _note_matches(scope: Scope) -> None:
+    """Note what *scope* has matched."""
+    unmatched = scope.unmatched()
+    _expected.update((item, True) for item in scope.items if item in _expected and item not in unmatched)
+
+
+#: The scopes of measurements that have not ended.
+_open: list[Scope] = []
+
+
+def _say_what_matched_nothing() -> None:
+    if _speaker != [os.getpid()]:  # forked
+        return
+    for scope in _open:
+        _note_matches(scope)
+    unmatched = [item for item, has_matched in _expected.items() if not has_matched]
+    absent = [item for item in unmatched if item not in sys.modules]
+    lines = [f"no module or file that was loaded is in the scope {','.join(absent)!r}"] if absent else []
+    lines += [f"{item!r} was loaded, but has no code that could be counted" for item in unmatched if item not in absent]
+    try:
+        for line in lines:
+            sys.__stderr__.write(f"instrument: counting: {line}\n")  # type: ignore[union-attr]
+        sys.__stderr__.flush()  # type: ignore[union-attr]
+    except Exception:  # there is nowhere to say it
+        pass
+
+
 def _item(one: str | os.PathLike[str] | ModuleType) -> str:
     """Return *one* as an item of a Scope: a dotted name, or an absolute path."""
     if isinstance(one, ModuleType):
         return one.__name__ if one.__name__ != "__main__" else os.path.abspath(str(one.__file__))
+    better = instead_of_pattern(one) if isinstance(one, str) else ""
+    if better:
+        raise InstrumentError(f"{one!r} is a pattern, which a scope cannot have; name {better}")
     if not isinstance(one, str) or os.sep in one or one.endswith(".py"):
         return os.path.abspath(os.fspath(one))
+    if one == OWN:
+        return one
     if not all(map(str.isidentifier, one.split("."))):
         raise InstrumentError(f"{one!r} is neither the name of a module nor a path: write './{one}' for a path")
     return one

@@ -14,9 +14,10 @@ _before = set(sys.modules)
 
 # ruff: noqa: E402
 import os
+from time import time
 
 from instrument import isolation
-from instrument.config import ConfigError, Settings, is_on, publish, read_settings
+from instrument.config import VARIABLE, ConfigError, Settings, is_on, publish, read_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
     from instrument.runtime.recorder import Recorder
 
-#: Tells the process that `instrument run` has become, by its number, that it may speak when it ends.
-SPEAKS = "_INSTRUMENT_RUN"
+#: The environment's variable with the number of the outermost measured process, the one that says at its end what the
+#: scope did not match. Its child processes must not: a helper that does not load the scope is no mistake.
+ROOT = "_INSTRUMENT_ROOT"
 
 _modules = sys.modules
 _started: "list[Any]" = []
+#: An attribute of `sys`, once it was said that a module of the program's has our name: `site` executes the start-up
+#: file of a virtual environment twice, and by then this module is another one.
+_GAVE_WAY = "_instrument_gave_way"
 
 
 def start() -> None:
@@ -40,7 +45,9 @@ def start() -> None:
     try:
         theirs = _namesake()
         if theirs:
-            _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
+            if not hasattr(sys, _GAVE_WAY):
+                setattr(sys, _GAVE_WAY, True)
+                _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
             for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
                 del _modules[name]
             return
@@ -92,7 +99,8 @@ def _start() -> None:
         for where in (settings.placement, NOTHING):
             session(where).keep()
 
-    speaks = os.environ.pop(SPEAKS, "") == str(os.getpid())
+    started, pid = time(), os.getpid()
+    is_root = os.environ.setdefault(ROOT, str(pid)) == str(pid)
     settings = read_settings()
     publish(settings)
     recorder = _recorder(settings)
@@ -101,10 +109,10 @@ def _start() -> None:
     from instrument.runtime.session import session
 
     keep()
-    if speaks and settings.scope:
+    if is_root and settings.scope:
         import atexit
 
-        atexit.register(_say_what_matched_nothing, recorder)
+        atexit.register(_say_what_matched_nothing, recorder, settings, pid, started)
     arrange(instrument)
 
 
@@ -132,6 +140,39 @@ def _say(what: str) -> None:
         pass
 
 
-def _say_what_matched_nothing(recorder: "Any") -> None:
-    for item in recorder.scope.unmatched():
-        _say(f"{item!r} in the scope matched nothing that was run")
+def _say_what_matched_nothing(recorder: "Any", settings: Settings, pid: int, started: float) -> None:
+    """Say which parts of the scope matched no code, unless another process has data: it may have run that code.
+
+    *pid* and *started* are of the process that was to say it: one that was forked is another.
+    """
+    unmatched = recorder.scope.unmatched()
+    if not unmatched or os.getpid() != pid or _have_others_written(settings.directory, pid, started):
+        return
+    if len(unmatched) < len(settings.scope) or any(item in _modules for item in unmatched):
+        for item in unmatched:
+            if item in _modules:
+                _say(f"{item!r} in the scope was loaded, but has no Python code that could be counted")
+            else:
+                _say(f"{item!r} in the scope matched nothing that was run")
+        return
+    origin = settings.origins["scope"]
+    words = "" if origin == VARIABLE else f" ({origin})"
+    scope = ",".join(unmatched)
+    _say(f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{words}")
+
+
+def _have_others_written(directory: str, pid: int, started: float) -> bool:
+    """Return whether *directory* has data of a process other than *pid* that began after *started*."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return False
+    for name in names:
+        parts = name.rsplit("-", 3)  # host, number, start, and a random word: `instrument.data.store.Writer`
+        if len(parts) == 4 and name.endswith(".sqlite") and parts[1] != str(pid):
+            try:
+                if int(parts[2], 16) >= started * 1e9:
+                    return True
+            except ValueError:
+                pass
+    return False

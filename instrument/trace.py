@@ -158,12 +158,17 @@ class Trace:
             locals = {}
         measurement = self._measurement()
         cmd = measurement.compiled(cmd, globals)
+        since = monotonic()
         with measurement:
+            self._stopped_since(since)
             exec(cmd, globals, locals)
 
     def runfunc(self, func: Callable[..., object], /, *args: object, **kw: object) -> object:
         """Return what *func* returns for these arguments."""
-        with self._measurement():
+        measurement = self._measurement()
+        since = monotonic()
+        with measurement:
+            self._stopped_since(since)
             return func(*args, **kw)
 
     def results(self) -> CoverageResults:
@@ -176,12 +181,16 @@ class Trace:
         results.not_measured = tuple(session(self._placement).not_measured.items())
         return results
 
+    def _stopped_since(self, since: float) -> None:
+        """Let the time *since* then not pass for what is printed: it was not the program's."""
+        if self.start_time is not None:
+            self.start_time += monotonic() - since
+
     def _measurement(self) -> _Measurement:
         if self.donothing:
             return _Measurement(None, None)
-        if self._placement in placements.CALLING:
-            return _Measurement(self, _Caller(self))
-        return _Measurement(self, None)
+        kind = _Measurement if self.start_time is None else _Timed
+        return kind(self, _Caller(self) if self._placement in placements.CALLING else None)
 
     def _take(self, measurement: _Measurement) -> None:
         """Add to `counts` what *measurement* saw since it was asked before."""
@@ -438,6 +447,28 @@ class _Measurement:
         _going_on.remove(self.session.placement)
         if not _going_on:
             session(placements.NOTHING).release_adopted()
+
+
+class _Timed(_Measurement):
+    """A measurement whose own work, while the program runs, takes no time of what is printed."""
+
+    def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
+        """Return what runs in *namespace* in place of *code*."""
+        assert self.trace is not None
+        since = monotonic()
+        try:
+            return super().instrument(code, namespace, awaited)
+        finally:
+            self.trace._stopped_since(since)
+
+    def imported(self, awaited: Import) -> CodeType | None:
+        """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
+        assert self.trace is not None
+        since = monotonic()
+        try:
+            return super().imported(awaited)
+        finally:
+            self.trace._stopped_since(since)
 
 
 class _Frame:

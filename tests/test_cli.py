@@ -1,5 +1,6 @@
 """`python -m instrument` does what `python -m trace` does: same output, same messages, same statuses, same files."""
 
+import json
 import os
 import pathlib
 import pickle
@@ -8,7 +9,10 @@ import shutil
 import subprocess
 import sys
 
+import processes
 import pytest
+
+from instrument import cli
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -236,6 +240,56 @@ def test_the_version_is_that_of_the_package(tmp_path):
     assert re.fullmatch(r"instrument \d+\.\d+\S*\n", finished.stdout)
 
 
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("reprot", "there is no command 'reprot'; did you mean 'report'? `instrument help` lists the commands"),
+        ("Top", "there is no command 'Top'; did you mean 'top'?"),
+        ("html", "there is no command 'html'. `instrument help` lists the commands"),
+        ("helpp", "did you mean 'help'?"),
+        ("help reprot", "there is no command 'reprot'; did you mean 'report'?"),
+    ],
+)
+def test_unknown_commands_are_named(tmp_path, word, words):
+    """With the one that is nearest; a file that is called so is a program, as for `trace`."""
+    finished = run("instrument", tmp_path, word.split())
+
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr.startswith("instrument: ")
+    assert finished.stderr.count("\n") == 1
+    assert words in finished.stderr
+    (tmp_path / word).touch()
+    if " " not in word:
+        assert "must specify one of" in run("instrument", tmp_path, [word]).stderr
+
+
+def test_the_commands_are_listed(tmp_path):
+    """By `help`, and by the command without arguments; `help COMMAND` is its --help, in words for users."""
+    (tmp_path / "instrument").write_text("from instrument.cli import main\nmain()\n", encoding="utf-8")
+    helped = run("instrument", tmp_path, ["help"])
+    command = [sys.executable, "instrument"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    alone = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+
+    assert (helped.returncode, helped.stderr) == (alone.returncode, alone.stderr) == (0, "")
+    assert helped.stdout == alone.stdout
+    (tmp_path / "instrument").unlink()
+    for name in (*cli.COMMANDS, *cli.ABOUT):
+        assert f"\n  {name} " in helped.stdout
+    assert run("instrument", tmp_path, ["version"]).stdout == run("instrument", tmp_path, ["--version"]).stdout
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_each_command_has_a_help(tmp_path, name):
+    """That speaks to users: it shows how to call the command, and does not tell how it is made."""
+    helped, own = (run("instrument", tmp_path, words) for words in (["help", name], [name, "--help"]))
+
+    assert (helped.returncode, helped.stdout, helped.stderr) == (0, own.stdout, "")
+    assert f"\n  instrument {name}" in helped.stdout.partition("example")[2]
+    for word in (" come in", "comes in", "goes out", "go out", " us ", " we ", " ours"):
+        assert word not in helped.stdout, word
+
+
 def test_help_names_every_option_of_trace(tmp_path):
     """`--help` has the options and groups of `trace`, and no others."""
     theirs, ours = (run(tool, tmp_path, ["--help"], NO_COLOR="1").stdout for tool in ("trace", "instrument"))
@@ -254,3 +308,25 @@ def test_the_program_finds_the_modules_that_it_finds_under_trace(tmp_path):
     theirs, ours = (run(tool, tmp_path, ["-l", "-R", "modules.py"]).stdout.split() for tool in ("trace", "instrument"))
 
     assert {name for name in set(ours) - set(theirs) if name.partition(".")[0] != "instrument"} <= KNOWN_MODULES
+
+
+def test_commands_take_folder_and_patterns_from_the_project_file(tmp_path):
+    """From a folder below it, `report` finds the data beside the file, and leaves out what the file says."""
+    (tmp_path / "pyproject.toml").write_text('[tool.instrument]\nomit = ["b.py"]\n', encoding="utf-8")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    lines = {(str(tmp_path / name), "sha256:" + "0" * 64): {1: 3} for name in ("a.py", "b.py", "c.py")}
+    processes.write(tmp_path / ".instrument", "one", lines)
+
+    def reported(*options):
+        finished = run("instrument", inner, ["report", "--json", *options], INSTRUMENT_DIR="")
+        assert finished.returncode == 0, finished.stderr
+        return [os.path.basename(file["path"]) for file in json.loads(finished.stdout)["files"]]
+
+    assert reported() == ["a.py", "c.py"]
+    assert reported("--omit", "*/c.py") == ["a.py", "b.py"]
+
+    (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nomit = 3\n", encoding="utf-8")
+    finished = run("instrument", inner, ["report"], INSTRUMENT_DIR="")
+    assert finished.returncode == 1
+    assert "key 'omit' is a number" in finished.stderr

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from instrument.config import ConfigError, Settings, is_on, publish, read_settings
+from instrument.config import ConfigError, Settings, is_on, publish, read_directory, read_patterns, read_settings
 
 
 def settings(tmp_path, options=None, toml=None, **environment):
@@ -20,7 +20,7 @@ def settings(tmp_path, options=None, toml=None, **environment):
 @pytest.mark.parametrize(
     ("value", "on"),
     [(None, False), ("", False), (" ", False), ("0", False), ("off", False), ("False", False), ("1", True)]
-    + [("true", True), ("On", True), ("package", True), ("a/", True), ("00", True)],
+    + [("true", True), ("On", True), ("package", True), ("a/", True), ("00", True), ("yes", True), ("no", False)],
 )
 def test_a_variable_turns_it_on(value, on):
     """Unset, empty, 0, false and off are off, all else is on."""
@@ -69,6 +69,76 @@ def test_being_on_leaves_the_scope_to_the_file(tmp_path):
     assert settings(tmp_path, toml='[tool.instrument]\nscope = "filed"', INSTRUMENT="1").scope == ("filed",)
 
 
+@pytest.mark.parametrize("word", ["1", "true", "On", "yes", " YES "])
+def test_words_that_turn_it_on_are_no_modules(tmp_path, word):
+    """They mean the project's own code, alone and as items."""
+    assert settings(tmp_path, INSTRUMENT=word).scope == ()
+    assert settings(tmp_path, {"scope": [word]}).scope == ()
+    assert settings(tmp_path, INSTRUMENT=f"{word},json").scope == ("1", "json")
+    assert settings(tmp_path, toml=f'[tool.instrument]\nscope = ["json", "{word}"]', INSTRUMENT="1").scope == ("json", "1")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "better"),
+    [
+        ("*.py", "the folder './'"),
+        ("src/*.py", "the folder 'src/'"),
+        ("src/**/shop?.py", "the folder 'src/'"),
+        ("shop.*", "the package 'shop'"),
+        ("shop*", "the folder './'"),
+        ("[ab].py", "the folder './'"),
+    ],
+)
+def test_patterns_are_refused(tmp_path, pattern, better):
+    """The message has the right form; a file of such a name is no pattern."""
+    for options, environment in ({"scope": [pattern]}, {}), ({}, {"INSTRUMENT": pattern}):
+        with pytest.raises(ConfigError) as error:
+            settings(tmp_path, options, **environment)
+        assert f"{pattern!r} is a pattern, which a scope cannot have; name {better}" in str(error.value)
+
+    (tmp_path / "[ab].py").touch()
+    assert settings(tmp_path, INSTRUMENT="[ab].py").scope == (str(tmp_path / "[ab].py"),)
+
+
+def test_data_is_kept_beside_the_file_with_our_table(tmp_path, monkeypatch):
+    """Wherever below it a process is started, and there the commands look for it."""
+    monkeypatch.delenv("INSTRUMENT_DIR", raising=False)
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "pyproject.toml").write_text("[tool.other]\n", encoding="utf-8")
+    assert read_settings({}, {"INSTRUMENT": "1"}, str(inner)).directory == str(inner / ".instrument")
+    assert read_directory(str(inner)) == ".instrument"
+
+    (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nflush = 3\n", encoding="utf-8")
+    found = read_settings({}, {"INSTRUMENT": "1"}, str(inner))
+    assert found.directory == read_directory(str(inner)) == str(tmp_path / ".instrument")
+    assert found.origins["dir"] == f"default, beside {tmp_path / 'pyproject.toml'}"
+    assert read_directory(str(tmp_path)) == ".instrument"
+    assert read_settings({}, {"INSTRUMENT": "1", "INSTRUMENT_DIR": ""}, str(inner)).directory == found.directory
+
+    (tmp_path / "pyproject.toml").write_text('[tool.instrument]\ndir = "data"\n', encoding="utf-8")
+    assert read_directory(str(inner)) == str(tmp_path / "data")
+    monkeypatch.setenv("INSTRUMENT_DIR", "elsewhere")
+    assert read_directory(str(inner)) == "elsewhere"
+
+
+def test_a_file_says_which_sources_to_report(tmp_path):
+    """Patterns start from its folder, unless they begin with a star."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    toml = '[tool.instrument]\nomit = ["tests", "./src/*_pb2.py", "*/migrations/*"]\ninclude = "src/"\n'
+    (tmp_path / "pyproject.toml").write_text(toml, encoding="utf-8")
+
+    assert read_patterns("omit", str(inner)) == [f"{tmp_path}/tests", f"{tmp_path}/src/*_pb2.py", "*/migrations/*"]
+    assert read_patterns("include", str(inner)) == [f"{tmp_path}/src"]
+    assert read_settings({}, {"INSTRUMENT": "1"}, str(inner)).scope == ()
+
+    (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nomit = 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="key 'omit' is a number; it is to be a list of patterns"):
+        read_patterns("omit", str(inner))
+    assert read_patterns("include", str(inner)) == []
+
+
 def test_paths_in_a_file_start_from_its_folder(tmp_path):
     """Wherever below it the process was started; files without our table are passed over."""
     inner = tmp_path / "inner" / "most"
@@ -87,7 +157,7 @@ def test_paths_in_a_file_start_from_its_folder(tmp_path):
     [
         (
             '[tool.instrument]\nscop = "x"',
-            "unknown key 'scop' in [tool.instrument]; there are scope, dir, flush, signal",
+            "unknown key 'scop' in [tool.instrument]; there are scope, dir, flush, signal, include, omit",
         ),
         ("[tool.instrument]\nscope = 1", "[tool.instrument], key 'scope' is a number; it is to be a list"),
         ("[tool.instrument]\nscope = [1]", "key 'scope' is a list; it is to be a list of dotted names and paths"),

@@ -1,5 +1,6 @@
 """Counts of a process for itself: snapshot, reset and counting."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -115,6 +116,36 @@ def test_wrong_use(module):
     ).stdout
 
     assert "instrument.snapshot() needs a process that is recorded: set INSTRUMENT=1" in output
+
+
+def test_a_scope_that_matches_nothing_is_named_when_the_process_ends(tmp_path):
+    """Once, whatever is counted besides; not what another measurement of the process did match."""
+    (tmp_path / "shop.py").write_text("def sell():\n    return 1\n", encoding="utf-8")
+    program = (
+        "import os, sys, instrument\nfor scope in (['typo', 'shop'], ['late', 'sys'], ['typo']):\n"
+        "    with instrument.counting(*scope): pass\n"
+        "import shop\nwith instrument.counting('shop', '1'): shop.sell()\n"
+        "open_ = instrument.counting('open')\nopen_.__enter__()\n"
+        "if not os.fork(): sys.exit()\nos.wait()\nprint('the end', file=sys.stderr)\n"
+    )
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    finished = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+
+    assert (finished.returncode, finished.stdout) == (0, "")
+    assert finished.stderr.splitlines() == [
+        "the end",
+        "instrument: counting: no module or file that was loaded is in the scope 'typo,late,open'",
+        "instrument: counting: 'sys' was loaded, but has no code that could be counted",
+    ]
+
+
+@pytest.mark.parametrize(("scope", "better"), [("*.py", "the folder './'"), ("shop.*", "the package 'shop'")])
+def test_patterns_are_refused(scope, better):
+    """With what to name instead."""
+    with pytest.raises(InstrumentError, match=f"is a pattern, which a scope cannot have; name {re.escape(better)}"):
+        live.counting(scope)
 
 
 def test_snapshot_and_reset(tmp_path):

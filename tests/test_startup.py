@@ -9,6 +9,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -47,6 +48,7 @@ import atexit
 def at_exit():
     print("at exit", sorted(name for name in here if name.startswith("__")))
 """
+NOTHING = "instrument: nothing was counted: no module or file that was loaded is in the scope "
 #: Lines of that and how often they run.
 COUNTS = {8: 10, 9: 11, 10: 10}
 
@@ -302,13 +304,69 @@ def test_child_processes_agree(folder):
 
     measured = run(folder, ["main.py"], "1")
 
-    assert measured.err == ""
+    assert measured.err.startswith(NOTHING)
+    assert measured.err.count("\n") == 1  # the child says nothing
     assert f"('INSTRUMENT', '{folder}/sub,name')" in measured.out
     assert f"('INSTRUMENT_DIR', '{folder}/.instrument')" in measured.out
     assert "('INSTRUMENT_FLUSH', '5')" in measured.out
 
 
-@pytest.mark.parametrize("scope", ["", "0", "off", "false"])
+def test_a_scope_that_matches_nothing_is_named_at_the_end(folder):
+    """After all that the program says, once; not where some of it, or of the project's own code, was counted."""
+    (folder / "main.py").write_text("import math, package, sys\nsys.exit(3)\n", encoding="utf-8")
+    said = {
+        "packag": f"{NOTHING}'packag'\n",
+        "packag,./sub": f"{NOTHING}'packag,{folder}/sub'\n",
+        "package,sub": "instrument: 'sub' in the scope matched nothing that was run\n",
+        "1,sub": "instrument: 'sub' in the scope matched nothing that was run\n",
+        "math,main": "instrument: 'math' in the scope was loaded, but has no Python code that could be counted\n",
+        "package,main": "",
+        "1": "",
+        "yes": "",
+    }
+
+    for scope, words in said.items():
+        measured = run(folder, ["main.py"], scope)
+        assert (measured.status, measured.err) == (3, words), scope
+
+    (folder / "pyproject.toml").write_text('[tool.instrument]\nscope = ["packag"]\n', encoding="utf-8")
+    measured = run(folder, ["main.py"], "1")
+    assert measured.err == f"{NOTHING}'packag' ({folder}/pyproject.toml, [tool.instrument], key 'scope')\n"
+
+
+def test_patterns_are_refused_at_the_start(folder):
+    """The program runs, and what to say instead is said."""
+    measured = run(folder, ["-c", "print(1)"], "*.py")
+
+    assert (measured.out, measured.status) == ("1\n", 0)
+    assert measured.err.startswith("instrument: nothing is counted in this process: INSTRUMENT: '*.py' is a pattern")
+
+
+def test_only_the_outermost_process_names_a_scope_that_matches_nothing(folder):
+    """A helper that does not load the scope is no mistake, and its standard error is the program's."""
+    helper = "import os, sys, subprocess\nsubprocess.run([sys.executable, '-c', 'pass'])\n"
+    (folder / "main.py").write_text(f"{helper}if not os.fork():\n    sys.exit()\nos.wait()\n", encoding="utf-8")
+
+    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'\n"
+    assert run(folder, ["main.py"], "main").err == ""
+    (folder / "main.py").write_text("import os, sys\nos.execv(sys.executable, [sys.executable, '-c', ''])\n")
+    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'\n"
+
+
+def test_nothing_is_said_where_another_process_has_counted(folder):
+    """It may have run what this one did not, as workers do of a server."""
+    program = "import sys, time\nopen(sys.argv[1] + '/host-1-%x-0.sqlite' % int(float(sys.argv[2]) * 1e9), 'w')\n"
+    (folder / "main.py").write_text(program, encoding="utf-8")
+    (folder / "data").mkdir()
+
+    for started, is_said in [(time.time() + 60, False), (time.time() - 60, True)]:
+        for file in (folder / "data").iterdir():
+            file.unlink()
+        measured = run(folder, ["main.py", str(folder / "data"), str(started)], "packag", INSTRUMENT_DIR="data")
+        assert measured.err == (f"{NOTHING}'packag'\n" if is_said else "")
+
+
+@pytest.mark.parametrize("scope", ["", "0", "off", "false", "no"])
 def test_off_is_off(folder, scope):
     """Nothing of ours is there."""
     measured = run(folder, ["-c", "import sys; print([n for n in sys.modules if n.startswith('instrument.r')])"], scope)
@@ -358,6 +416,16 @@ def test_a_program_may_have_a_module_of_our_name(folder, arguments, file):
     assert measured.out.startswith("mine instrument\n")
     assert "called as this package is" in measured.err
     assert not measured.counts
+
+
+def test_a_module_of_our_name_is_named_once(folder):
+    """`site` executes the start-up file of a virtual environment twice."""
+    (folder / "instrument.py").write_text("", encoding="utf-8")
+    program = f"for line in [*open({str(FILE)!r})] * 2:\n    exec(line)\n"
+
+    measured = run(folder, ["-c", program], "1", PYTHONPATH=str(TREE[0]))
+
+    assert measured.err.count("called as this package is") == 1
 
 
 def start_file(folder, *options, **environment):

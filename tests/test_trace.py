@@ -6,6 +6,7 @@ import itertools
 import os
 import pickle
 import py_compile
+import re
 import sys
 import sysconfig
 import threading
@@ -140,6 +141,39 @@ def test_counts_are_shared_and_accumulate():
         assert results.counts is tracer.counts
         assert results.counts == {(FILE, 1): n_runs, (FILE, 2): n_runs}
     assert isinstance(results, instrument.CoverageResults)
+
+
+@pytest.mark.parametrize("timing", [True, False])
+def test_the_clock_stands_still_while_code_is_prepared(tmp_path, monkeypatch, capsys, timing):
+    """The seconds that are printed are the program's: not those in which we rewrite what it runs, before or meanwhile."""
+    now = [100.0]
+    monkeypatch.setattr(ours, "monotonic", lambda: now[0])
+    (tmp_path / "first.py").write_text("import second\nexec('x = 1')\ny = 2\n", encoding="utf-8")
+    (tmp_path / "second.py").write_text("x = 1\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def slow(function):
+        def slowed(*arguments, **more):
+            now[0] += 50
+            return function(*arguments, **more)
+
+        return slowed
+
+    for name in ("adopt_functions", "unmeasured", "unmeasured_import"):
+        monkeypatch.setattr(ours, name, slow(getattr(ours, name)))
+    session = ours.Session
+    for name in ("live_code", "module_code", "imported_code"):
+        monkeypatch.setattr(session, name, slow(getattr(session, name)))
+    tracer = instrument.Trace(count=0, trace=1, timing=timing, ignoredirs=STDLIB)
+    now[0] += 7
+    tracer.run("import first")
+    first, second = (sys.modules.pop(name) for name in ("first", "second"))
+
+    printed = capsys.readouterr().out
+    assert first.y == 2
+    assert second.x == 1
+    assert printed.count("first.py(3)") == printed.count("second.py(1)") == 1
+    assert set(re.findall(r"(\d+\.\d+) (?:first\.py|second\.py|<string>)\(", printed)) == ({"7.00"} if timing else set())
 
 
 def test_an_infile_is_added_each_time(tmp_path):

@@ -1,8 +1,9 @@
-"""Show what is on, and why a file is or is not measured.
+"""Show the settings, and say whether and why files, modules, and what a command line starts, are counted.
 
-Settings, files and modules come in; a report for people goes out: each setting with where it comes from, whether this
-interpreter is known, the folders of the cache and of the data; then, for each file or module, whether it is measured,
-and why. Nothing of the program is executed for it.
+Settings, and files and modules or a command line, come in; a report for people goes out: each setting with where it
+comes from, whether this interpreter is known, the folders of the cache and of the data; then, for each file or module,
+whether it is measured, and why; or the same of the process and the program that the command line starts. Nothing of the
+program is executed for it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 import sys
 
 from instrument import config, isolation
-from instrument.commands.run import add_settings, settings_of, start_files
+from instrument.commands import _launching
+from instrument.commands.run import BOOTSTRAP, add_settings, settings_of, start_files
 from instrument.errors import InstrumentWarning
 from instrument.rewrite import probes
 from instrument.runtime import cache
@@ -22,35 +24,58 @@ from instrument.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
     from importlib.machinery import ModuleSpec
+    from typing import Any
 
+    from instrument.commands._launching import Launch
     from instrument.config import Settings
+
+_WORDS = {True: "measured", False: "not measured", None: "not found"}
+_FROM_CODE = "its own code can start counting: instrument.start()"
+_KNOWN = ((3, 11), (3, 15))
+
+
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return what of the *arguments* is ours, and the command line that is asked about."""
+    n = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:n], arguments[n:]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
-    parser.add_argument("targets", nargs="*", metavar="FILE|MODULE", help="is this measured, and why, or why not?")
+    parser.add_argument("targets", nargs="*", metavar="FILE|MODULE", help="say whether it is counted, and why")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print the report; the status is 1 if something that was asked about cannot be found."""
+    """Print the report; the status is 1 if something that was asked about cannot be found, or is not counted at all."""
+    if options.command:
+        return _explain_command(options)
     settings = config.read_settings(settings_of(options))
-    scope = Scope(settings.scope)
-    _print_rows("instrument", _about_us())
-    _print_rows("settings", _about(settings))
-    _print_rows("data", _about_data(settings.directory))
+    path = _launching.own_search_path()
+    _print_settings(settings, os.environ)
     missing = 0
     if options.targets:
-        answers = [(target, *_verdict(target, scope)) for target in options.targets]
+        scope = Scope(settings.scope)
+        answers = [(target, *_verdict(target, scope, path)) for target in options.targets]
         missing = sum(found is None for _, found, _ in answers)
-        words = {True: "measured", False: "not measured", None: "not found"}
-        _print_rows("measured", [(target, f"{words[found]}: {why}") for target, found, why in answers])
+        _print_rows("measured", [(target, f"{_WORDS[found]}: {why}") for target, found, why in answers])
     sys.stdout.flush()
+    _name_what_matches_nothing(settings, path)
+    return 1 if missing else 0
+
+
+def _print_settings(settings: Settings, environment: Mapping[str, str]) -> None:
+    _print_rows("instrument", _about_us())
+    _print_rows("settings", _about(settings, environment))
+    _print_rows("data", _about_data(settings.directory))
+
+
+def _name_what_matches_nothing(settings: Settings, path: list[str]) -> None:
     for item in settings.scope:
-        reason = _why_nothing(item)
+        reason = _why_nothing(item, path)
         if reason:
             print(f"instrument: {item!r} in the scope ({settings.origins['scope']}) {reason}", file=sys.stderr)
-    return 1 if missing else 0
 
 
 def _print_rows(title: str, rows: list[tuple[str, str]]) -> None:
@@ -77,15 +102,34 @@ def _about_us() -> list[tuple[str, str]]:
         ("version", f"{__version__}, {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}"),
         ("python", f"{python}, {known}"),
         ("start-up file", start),
-        ("cache", f"{folder}{'' if os.path.isdir(folder) else ' (not there yet)'}" if folder else "turned off"),
+        ("cache", f"{folder}{_state_of_cache(folder)}" if folder else "turned off: each start rewrites all code anew"),
     ]
 
 
-def _about(settings: Settings) -> list[tuple[str, str]]:
-    said = os.environ.get(config.VARIABLE)
+def _state_of_cache(folder: str) -> str:
+    """Return what is to be said of the cache in *folder*, or an empty text."""
+    slow = "each start rewrites all code anew; INSTRUMENT_CACHE can name another folder"
+    above = folder
+    while not os.path.exists(above):
+        above = os.path.dirname(above)
+    if above != folder:
+        can = os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)
+        return " (not there yet)" if can else f" CANNOT BE MADE, for {above} cannot be written: {slow}"
+    found = cache.Cache(config.PLACEMENT, folder)
+    if found.trouble:
+        return f" CANNOT BE USED: {found.trouble.removeprefix(f'the folder {folder} cannot be used: ')}: {slow}"
+    if not os.access(found.folder or folder, os.W_OK):
+        return f" CANNOT BE WRITTEN: what is not in it yet is rewritten at each start: {slow}"
+    return ""
+
+
+def _about(settings: Settings, environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    said = environment.get(config.VARIABLE)
     state = "unset" if said is None else f"{said!r}"
-    turned = f"{'on' if config.is_on() else 'off'} in processes with this environment ({config.VARIABLE} is {state})"
-    scope = ", ".join(settings.scope) or "the project's own code"
+    is_on = "on" if config.is_on(environment) else "off"
+    turned = f"{is_on} in processes with this environment ({config.VARIABLE} is {state})"
+    own = "the project's own code"
+    scope = ", ".join(own if item == config.OWN else item for item in settings.scope) or own
     flush = f"every {settings.flush:g} s, and at the end" if settings.flush else "only at the end"
     rows = [
         ("scope", scope, "scope"),
@@ -118,24 +162,32 @@ def _about_data(directory: str) -> list[tuple[str, str]]:
 # Files and modules ####################################################################################################
 
 
-def _verdict(target: str, scope: Scope) -> tuple[bool | None, str]:
-    """Return whether *target* is measured (None if it cannot be found), and why."""
+def _verdict(target: str, scope: Scope, places: list[str]) -> tuple[bool | None, str]:
+    """Return whether *target* is measured (None if it cannot be found), and why; *places* are as in `sys.path`."""
     name: str | None = None
-    if config.is_path(target) or (os.path.exists(target) and _find(target) is None):
+    if config.is_path(target) or (os.path.exists(target) and _find(target, places) is None):
         path = os.path.abspath(target)
         if not os.path.isfile(path):
             return None, f"there is no file {path}"
-        name = _name_of(path)
+        name = _name_of(path, places)
     else:
-        spec = _find(target)
+        spec = _find(target, places)
         if spec is None:
-            return None, "no module of this name can be found; names are looked up in sys.path, as `import` does"
+            return None, (
+                "no module of this name can be found from here, in sys.path; a program in another folder finds those "
+                "beside it: `instrument debug -- python FILE` looks where that program does"
+            )
         if spec.origin in ("built-in", "frozen") or spec.origin is None:
             kind = {"built-in": "it is built into the interpreter", "frozen": "it is frozen into the interpreter"}
             return False, kind.get(spec.origin or "", "it is a namespace package: it has no code of its own")
         name, path = target, spec.origin
+    return _judge(name, path, scope, name)
+
+
+def _judge(name: str | None, path: str, scope: Scope, shown: str | None) -> tuple[bool, str]:
+    """Return whether the module *name* of the file *path* is measured, and why; it is *shown* under another name."""
     selected, why = scope.selects(name, path), scope.explain(name, path)
-    as_what = f"{path}" + (f", as {name}" if name else "")
+    as_what = f"{path}" + (f", as {shown}" if shown else "")
     if not selected:
         return False, f"{why} ({as_what})"
     trouble = _trouble(path)
@@ -165,15 +217,15 @@ def _trouble(path: str) -> str | None:
     return None if reason is None else f"it cannot be rewritten: {reason}"
 
 
-def _find(name: str) -> ModuleSpec | None:
-    """Return the spec of the module *name*, without importing the packages that it is in."""
+def _find(name: str, places: list[str]) -> ModuleSpec | None:
+    """Return the spec of the module *name* in *places*, without importing the packages that it is in."""
     from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 
     spec: ModuleSpec | None = None
     parts = name.split(".")
     for n, part in enumerate(parts):
         whole = ".".join(parts[: n + 1])
-        where = None if spec is None else list(spec.submodule_search_locations or ())
+        where = places if spec is None else list(spec.submodule_search_locations or ())
         if where == []:
             return None
         try:
@@ -191,10 +243,10 @@ def _find(name: str) -> ModuleSpec | None:
     return spec
 
 
-def _name_of(path: str) -> str | None:
-    """Return the name by which the file *path* would be imported, by its place in `sys.path`; None if by none."""
+def _name_of(path: str, places: list[str]) -> str | None:
+    """Return the name by which the file *path* would be imported, by its place in *places*; None if by none."""
     best: str | None = None
-    for entry in sys.path:
+    for entry in places:
         folder = os.path.abspath(entry)
         if path.startswith(folder.rstrip(os.sep) + os.sep):
             parts = os.path.splitext(path[len(folder.rstrip(os.sep)) + 1 :])[0].split(os.sep)
@@ -206,10 +258,155 @@ def _name_of(path: str) -> str | None:
     return best
 
 
-def _why_nothing(item: str) -> str:
-    """Return why the *item* of a scope can match nothing, or an empty text."""
+def _why_nothing(item: str, places: list[str]) -> str:
+    """Return why the *item* of a scope can match nothing in *places*, or an empty text."""
+    if item == config.OWN:
+        return ""
     if os.path.isabs(item):
         return "" if os.path.exists(item) else "matches nothing: there is no such file or folder"
-    if _find(item) is None:
+    if _find(item, places) is None:
         return "matches nothing: no module of this name can be found from here"
     return ""
+
+
+# Command lines ########################################################################################################
+
+
+def _explain_command(options: argparse.Namespace) -> int:
+    """Print whether the command line is counted, and return 0 if it is, else 1."""
+    words = options.command[1:]
+    environment = dict(os.environ)
+    try:
+        launch = _launching.launch_of(words, environment)
+    except _launching.NoPython as reason:
+        settings = config.read_settings(settings_of(options))
+        _print_settings(settings, os.environ)
+        _print_rows("command", [("command", " ".join(words)), ("process", f"NOT COUNTED: {reason}; {_FROM_CODE}")])
+        return 1
+    answer = launch.ask()
+    if launch.by_run:
+        options = _options_of_run(launch.run_options)
+    settings = config.read_settings(settings_of(options), launch.environment)
+    path = _launching.search_path(launch, answer)
+    obstacle = _obstacle(launch, answer)
+    is_counted, main = _main_program(launch, settings, path)
+    _print_settings(settings, launch.environment)
+    version = ".".join(map(str, answer["version"]))
+    version += "" if answer["gil"] else ", free-threaded: counts may be lost"
+    process = "counted" if not obstacle else f"NOT COUNTED: {obstacle}"
+    _print_rows(
+        "command",
+        [
+            ("command", " ".join(words)),
+            ("interpreter", f"{launch.interpreter[0]}, {answer['name']} {version}"),
+            ("start-up file", _start_of(launch, answer)),
+            ("process", process),
+            ("main program", f"{_WORDS[is_counted]}: {main}"),
+        ],
+    )
+    if not obstacle and is_counted is False:
+        print("\nModules that the program imports are counted all the same, if they are in the scope.")
+    sys.stdout.flush()
+    _name_what_matches_nothing(settings, path)
+    return 1 if obstacle or is_counted is None else 0
+
+
+def _options_of_run(words: list[str]) -> argparse.Namespace:
+    """Return the options of `instrument run` that *words* are; leave with status 2 if they are none."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="instrument run", allow_abbrev=False)
+    add_settings(parser)
+    return parser.parse_args(words)
+
+
+def _start_of(launch: Launch, answer: Mapping[str, Any]) -> str:
+    """Return by what the process would be started to count."""
+    if answer["start"]:
+        return ", ".join(answer["start"])
+    if launch.by_run or _has_bootstrap(launch.environment):
+        return f"none; {BOOTSTRAP} in PYTHONPATH stands in for it"
+    return "none"
+
+
+def _has_bootstrap(environment: Mapping[str, str]) -> bool:
+    """Return whether what stands in for a start-up file is in the PYTHONPATH of *environment*."""
+    entries = environment.get("PYTHONPATH", "").split(os.pathsep)
+    return any(os.path.basename(entry) == "bootstrap" and _has_start(entry) for entry in entries)
+
+
+def _has_start(folder: str) -> bool:
+    try:
+        with open(os.path.join(folder, "sitecustomize.py"), encoding="utf-8") as file:
+            return "instrument.startup" in file.read()
+    except (OSError, ValueError):
+        return False
+
+
+def _obstacle(launch: Launch, answer: Mapping[str, Any]) -> str:
+    """Return why no process of *launch* is counted, its interpreter being as it *answer*ed; an empty text if it is."""
+    version = tuple(answer["version"][:2])
+    if answer["name"] != "cpython" or not _KNOWN[0] <= version <= _KNOWN[1]:
+        return "instrument supports CPython 3.11 to 3.15"
+    if answer["ignores_environment"]:
+        option = "-I" if "I" in launch.letters() else "-E"
+        return f"{option} has the interpreter ignore environment variables, {config.VARIABLE} too; {_FROM_CODE}"
+    if answer["no_site"]:
+        return f"-S leaves out the site module, which executes the start-up file; {_FROM_CODE}"
+    if not answer["start"] and not launch.by_run and not _has_bootstrap(launch.environment):
+        python = launch.interpreter[0]
+        if not answer["package"]:
+            return f"instrument is not installed for {python}; install it there"
+        return f"there is no start-up file for {python}: install the package, or use `instrument run`"
+    if not launch.by_run and not config.is_on(launch.environment):
+        return f"{config.VARIABLE} is not set; nothing else is in the way, so set {config.VARIABLE}=1"
+    if answer["start"] and not (answer["package"] and answer["bytecode"]):
+        missing = "instrument" if not answer["package"] else "bytecode"
+        return f"the start-up file is there, but {launch.interpreter[0]} cannot import {missing}; install it anew"
+    folder = _folder_of(launch)
+    for name in ("instrument.py", os.path.join("instrument", "__init__.py")):
+        theirs = os.path.join(folder, name) if folder and not answer["safe_path"] else ""
+        ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        if os.path.isfile(theirs) and not os.path.samefile(os.path.dirname(theirs), ours):
+            return f"the program's own {theirs} is called as this package is"
+    return ""
+
+
+def _folder_of(launch: Launch) -> str:
+    if launch.kind == _launching.ARCHIVE:
+        return launch.program if os.path.isdir(launch.program) else ""
+    if launch.kind == _launching.SCRIPT:
+        return os.path.dirname(os.path.realpath(launch.program))
+    return os.getcwd()
+
+
+def _main_program(launch: Launch, settings: Settings, places: list[str]) -> tuple[bool | None, str]:
+    """Return whether the main program itself is measured (None if it cannot be found), and why."""
+    kind, program = launch.kind, launch.program
+    if kind in (_launching.CODE, _launching.INPUT):
+        return False, f"it is {'given by -c' if kind == _launching.CODE else 'read from standard input'}, from no file"
+    if kind == _launching.MODULE:
+        spec = _find(program, places)
+        if spec is not None and spec.submodule_search_locations is not None:
+            program = f"{program}.__main__"
+            spec = _find(program, places)
+        if spec is None or spec.origin is None or not os.path.isfile(spec.origin):
+            return None, f"there is no module {program} for it to run"
+        return _judge("__main__", spec.origin, Scope(settings.scope, program), program)
+    path = os.path.abspath(program)
+    if kind == _launching.ARCHIVE:
+        if _launching.is_pex(path):
+            return False, "it is a pex, which starts another interpreter without the environment's variables"
+        inner = os.path.join(path, "__main__.py")
+        scope = Scope(settings.scope, "__main__")
+        if os.path.isdir(path):
+            return _judge("__main__", inner, scope, None) if os.path.isfile(inner) else (None, f"there is no {inner}")
+        return scope.selects("__main__", inner), f"{scope.explain('__main__', inner)} ({inner})"
+    if not os.path.isfile(path):
+        return None, f"there is no file {path}"
+    if path.endswith(".pyc"):
+        return False, "it is a file of bytecode"
+    if launch.skips_a_line:
+        return False, "its first line is skipped (-x)"
+    name = os.path.basename(path)
+    return _judge("__main__", path, Scope(settings.scope, name.removesuffix(".py")), "__main__")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files, and folders of them (.instrument)")
-    parser.add_argument("--force", action="store_true", help="also those of processes that may still be running")
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files or folders of them (default: .instrument)")
+    parser.add_argument("--force", action="store_true", help="also remove data of processes that may be running")
 
 
 def execute(options: argparse.Namespace) -> int:

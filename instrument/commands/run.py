@@ -1,4 +1,4 @@
-"""Run a program, and count what it executes: as without us, and as with INSTRUMENT in its environment.
+"""Run a program, and count what it executes, as with INSTRUMENT in its environment.
 
 Settings and a program come in; the process becomes the interpreter that runs the program, by its own ordinary means,
 and what is counted is saved to the folder of --dir. So the exit status, output and signals are the program's own, and
@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument.config import VARIABLE, publish, read_settings
+from instrument.config import KEYS, VARIABLE, publish, read_settings
 from instrument.errors import InstrumentError
-from instrument.startup import SPEAKS
+from instrument.startup import ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +30,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--scope",
         action="append",
         metavar="ITEM,…",
-        help="what to count: dotted names of modules and packages, paths of files and folders; can be given several "
-        "times (default: the project's own code, which is neither the standard library nor in site-packages)",
+        help="what to count: dotted names of modules and packages, paths of files and folders, and 1 for the project's "
+        "own code, which is neither the standard library nor installed (default: 1); can be given several times",
     )
-    group.add_argument("--dir", metavar="FOLDER", help="where to save the data (default: .instrument)")
+    group.add_argument(
+        "--dir",
+        metavar="FOLDER",
+        help="where to save the data (default: .instrument, beside the pyproject.toml that has [tool.instrument], or "
+        "else here)",
+    )
     group.add_argument(
         "--flush", metavar="SECONDS", help="save this often, and at the end (default: 10; 0: only at the end)"
     )
@@ -42,14 +47,28 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(options: argparse.Namespace) -> dict[str, object]:
     """Return what *options* say of settings."""
-    return {"scope": options.scope, "dir": options.dir, "flush": options.flush, "signal": options.signal}
+    return {key: getattr(options, key) for key in KEYS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
-    parser.add_argument("-m", dest="module", action="store_true", help="the program is a module, as in python -m")
-    parser.add_argument("program", help="a script, a folder or archive with a __main__.py; or with -m a module")
-    parser.add_argument("arguments", nargs="...", help="the arguments of the program")
+
+
+_HEAD = 1024  # of a script, which begins with its interpreter
+_TAKE_A_VALUE = ("--scope", "--dir", "--flush", "--signal")
+
+
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return what of the *arguments* is ours, and the program with its own arguments: as the interpreter takes them."""
+    n = 0
+    while n < len(arguments):
+        word = arguments[n]
+        if word == "--":
+            return arguments[:n], arguments[n:]
+        if word[:1] != "-" or word == "-" or (word[:2] in ("-m", "-c")):
+            return arguments[:n], arguments[n:]
+        n += 2 if word in _TAKE_A_VALUE else 1
+    return arguments, []
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -60,27 +79,120 @@ def execute(options: argparse.Namespace) -> int:
         raise InstrumentError("the measurement begins with the site module, which -S leaves out: leave that out")
     if not sys.executable:
         raise InstrumentError("this interpreter does not know its own path (sys.executable), so it cannot run programs")
+    words = _program(options)
     environment = dict(os.environ)
     publish(read_settings(settings_of(options)), environment)
-    environment[SPEAKS] = str(os.getpid())
+    environment[ROOT] = str(os.getpid())  # what this process becomes
     if not start_files():
         paths = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = BOOTSTRAP + (os.pathsep + paths if paths else "")
-    command = [sys.executable, *interpreter_options()]
-    if options.module:
-        command += ["-m", options.program]
-    else:
-        # A program is a file here, whatever its name.
-        program = options.program
-        command.append(program if program[:1] != "-" else os.path.join(os.curdir, program))
-    command += options.arguments
+    command = [sys.executable, *interpreter_options(), *words]
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "nt":  # a process cannot become another there: whoever waits for it would go on
         import subprocess
 
+        del environment[ROOT]
         return subprocess.run(command, env=environment, check=False).returncode
     return os.execve(sys.executable, command, environment)
+
+
+def _program(options: argparse.Namespace) -> list[str]:
+    """Return the arguments of the interpreter that name the program, and its own; leave with status 2 without one.
+
+    Raise InstrumentError if it is none that this interpreter can run.
+    """
+    words: list[str] = options.command
+    if words and words[0][:2] in ("-m", "-c"):
+        if len(words[0]) == 2 and len(words) == 1:
+            options.refuse(f"{words[0]} needs {'the name of a module' if words[0] == '-m' else 'code'} after it")
+        return words
+    if words == ["-"]:
+        return words
+    if words[:1] == ["--"]:
+        words = words[1:]
+    if not words:
+        options.refuse("which program? Name a script, an installed command, -m MODULE or -c CODE")
+    # A program is a file here, whatever its name.
+    program = words[0] if words[0][:1] != "-" else os.path.join(os.curdir, words[0])
+    return [_found(program), *words[1:]]
+
+
+def _found(program: str) -> str:
+    """Return the path of the *program*: a file from here, else an installed command of this environment.
+
+    A shell looks a command up in PATH. Here the folder of the interpreter comes first: a command of another environment
+    needs what is installed there.
+    """
+    if os.sep in program or (os.altsep and os.altsep in program) or os.path.lexists(program):
+        return program
+    import shutil
+    import sysconfig
+
+    own = [os.path.dirname(sys.executable), sysconfig.get_path("scripts")]
+    path = shutil.which(program, path=os.pathsep.join(own)) or shutil.which(program)
+    if path is None:
+        if "." in program:
+            return program  # a file that is not there: the interpreter says so
+        raise InstrumentError(
+            f"there is no file {program!r} here, and no command of that name in {own[0]} or on PATH; "
+            "for a module, say -m"
+        )
+    if os.name == "nt":
+        raise InstrumentError(f"{path} starts Python by itself: set {VARIABLE}=1, and start it as ever")
+    interpreter = interpreter_of(path)
+    if interpreter is None:
+        raise InstrumentError(
+            f"{path} is no Python program; if it starts one, set {VARIABLE}=1 in the environment and start it as ever"
+        )
+    if not _is_this_interpreter(interpreter[0]):
+        raise InstrumentError(
+            f"{path} runs with {interpreter[0]}, another Python than {sys.executable}: install instrument there, "
+            f"and set {VARIABLE}=1 or use `instrument run` of that environment"
+        )
+    return path
+
+
+def interpreter_of(path: str) -> list[str] | None:
+    """Return the words by which the first line of the file *path* starts a Python; None if it starts none."""
+    import re
+    import shutil
+
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return None
+    if head[:2] != b"#!":
+        return None
+    lines = head.decode("utf-8", "replace").splitlines()
+    words = lines[0][2:].split()
+    if words and os.path.basename(words[0]) == "env":
+        words = [word for word in words[1:] if word != "-S" and "=" not in word]
+        if words:
+            words[0] = shutil.which(words[0]) or words[0]
+    elif words and words[0] == "/bin/sh" and len(lines) > 1:
+        # What installers write if the path is long or has a space in it.
+        wrapped = re.match(r"'''exec' (?:\"([^\"]+)\"|(\S+))", lines[1])
+        words = [wrapped[1] or wrapped[2]] if wrapped else []
+    return words if words and is_python(words[0]) else None
+
+
+def is_python(path: str) -> bool:
+    """Return whether the program at *path* is called as interpreters of Python are."""
+    import re
+
+    return re.fullmatch(r"(python|pypy)[0-9.]*[a-z]*(\.exe)?", os.path.basename(path), re.IGNORECASE) is not None
+
+
+def _is_this_interpreter(path: str) -> bool:
+    """Return whether the interpreter at *path* is that of this environment."""
+    import shutil
+
+    there = shutil.which(path)
+    return there is not None and os.path.dirname(os.path.abspath(there)) == os.path.dirname(
+        os.path.abspath(sys.executable)
+    )
 
 
 def start_files() -> list[str]:

@@ -60,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--placement",
         choices=placement.PLACEMENTS,
         default=placement.MINIMAL,
-        help="the placement of probes to prepare for (default: %(default)s)",
+        help="how it will be counted: minimal, by `instrument run`, INSTRUMENT or Trace; or as Trace(placement=…) says "
+        "(default: %(default)s)",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print only what goes wrong")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from instrument.config import read_directory
 from instrument.data import schema
 from instrument.data.combining import Combination, data_files
 from instrument.data.reading import Scratch
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def default_directory() -> str:
-    """Return the folder that data is kept in unless another is named."""
-    return os.environ.get("INSTRUMENT_DIR") or ".instrument"
+    """Return the folder that data is kept in unless another is named: where a process that starts here writes it."""
+    return read_directory()
 
 
 class MeasuredFile:

@@ -1,7 +1,8 @@
 """Which modules and files the recorder measures.
 
 The items of a scope come in, dotted names and absolute paths; yes or no goes out for each module, remembered. Without
-items the project's own code is measured: what is neither the standard library's nor installed in a site-packages.
+items, and by the item OWN, the project's own code is measured: what is neither the standard library's, nor installed in
+a site-packages, nor one of the scripts that are installed with packages.
 
 While the program runs nothing of the standard library that may be measured itself is called: paths are taken apart by
 methods of strings, links are resolved by the system.
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import os
 import sys
+
+from instrument.config import OWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,18 +36,22 @@ _MAX_LINKS = 40
 class Scope:
     """What the *items* select: dotted names of modules and packages, absolute paths of files and folders, or own code.
 
-    Relative file names start from the folder that is the working directory now.
+    Relative file names start from the folder that is the working directory now. *main* is the name that the main
+    program would be imported by, if not this process runs it.
     """
 
-    def __init__(self, items: Iterable[str] = ()) -> None:
+    def __init__(self, items: Iterable[str] = (), main: str | None = None) -> None:
         self.items = tuple(items)
+        self._main = main
         try:
             self._folder = _getcwd()
         except OSError:  # it was deleted
             self._folder = ""
-        self._names = [item for item in self.items if not _is_absolute(item)]
+        self._has_own = OWN in self.items
+        self._names = [item for item in self.items if item != OWN and not _is_absolute(item)]
         self._paths = [(item, _spellings(item)) for item in self.items if _is_absolute(item)]
         self._library = _library_folders()
+        self._scripts = _scripts_folders()
         self._ours = _spellings(_OURS)
         self._folders: dict[str, str] = {}  # without links
         self._known: dict[tuple[str | None, str], tuple[bool, str]] = {}
@@ -61,8 +68,8 @@ class Scope:
         return (self._judge(name, file) if known is None else known)[1]
 
     def unmatched(self) -> tuple[str, ...]:
-        """Return the items that have selected nothing so far."""
-        return tuple(item for item in self.items if item not in self._matched)
+        """Return the items that have selected nothing so far; OWN is none of them."""
+        return tuple(item for item in self.items if item not in self._matched and item != OWN)
 
     def _judge(self, name: str | None, file: str) -> tuple[bool, str]:
         answer = self._decide(name, file)
@@ -77,21 +84,23 @@ class Scope:
         if _is_below(spellings, self._ours):
             return False, "it is a part of instrument itself"
         if not self.items:
-            return self._is_own(spellings)
+            return self._is_own(name, spellings)
         for item, roots in self._paths:
             if _is_below(spellings, roots):
                 self._matched.add(item)
                 return True, f"it is in {item}" if path != item else f"the scope names {item}"
-        if name == "__main__":
-            name = _name_of_main(path)
-        if name is not None:
+        called = self._main or _name_of_main(path) if name == "__main__" else name
+        if called is not None:
             for item in self._names:
-                if name == item or name[: len(item) + 1] == item + ".":
+                if called == item or called[: len(item) + 1] == item + ".":
                     self._matched.add(item)
-                    return True, f"it is {item}" if name == item else f"it is in the package {item}"
+                    return True, f"it is {item}" if called == item else f"it is in the package {item}"
+        if self._has_own:
+            is_own, why = self._is_own(name, spellings)
+            return is_own, why if is_own or len(self.items) == 1 else f"{why}; nor is it in another part of the scope"
         return False, f"it is in none of {', '.join(self.items)}"
 
-    def _is_own(self, spellings: tuple[str, str]) -> tuple[bool, str]:
+    def _is_own(self, name: str | None, spellings: tuple[str, str]) -> tuple[bool, str]:
         for path in spellings:
             for folder in INSTALLED:
                 if f"{_SEP}{folder}{_SEP}" in path:
@@ -99,6 +108,12 @@ class Scope:
         for folder in self._library:
             if _is_below(spellings, (folder,)):
                 return False, f"it is in the standard library ({folder}), and no scope names it"
+        for path in spellings:
+            for folder in self._scripts:
+                if _is_below((path,), (folder,)) and _SEP not in path[len(folder) + 1 :]:
+                    return False, f"it is in the folder of installed scripts ({folder}), and no scope names it"
+        if name in _MAIN and _starts_a_package(spellings[1]):
+            return False, "it is the script that starts an installed package, and no scope names it"
         return True, "it is the project's own code"
 
     def _without_links(self, path: str) -> str:
@@ -155,6 +170,39 @@ def _library_folders() -> list[str]:
         if folder:
             found.update(dict.fromkeys(_spellings(folder)))
     return list(found)
+
+
+#: What the main program is called, in its own process and in those that multiprocessing starts.
+_MAIN = ("__main__", "__mp_main__")
+#: What pip, uv and setuptools write into the scripts that they make for the entry points of a package.
+_MARKS = (b"-script.pyw", rb"-script\.pyw", b"removesuffix('.exe')", b"load_entry_point(", b"EASY-INSTALL-")
+_HEAD = 2048
+
+
+def _scripts_folders() -> list[str]:
+    """Return the folders that scripts are installed in, in all spellings: those of `sysconfig`."""
+    scripts = "Scripts" if _SEP == "\\" else "bin"
+    found: dict[str, None] = {}
+    for prefix in {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}:
+        found.update(dict.fromkeys(_spellings(f"{prefix}{_SEP}{scripts}")))
+    return list(found)
+
+
+def _starts_a_package(path: str) -> bool:
+    """Return whether the script *path* was made by an installer, to start a package: it can be in any folder."""
+    if path[-3:] == ".py":
+        return False
+    try:
+        descriptor = _system.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except (OSError, ValueError):
+        return False
+    try:
+        head = _system.read(descriptor, _HEAD)
+    except OSError:
+        return False
+    finally:
+        _system.close(descriptor)
+    return head[:2] == b"#!" and any(map(head.__contains__, _MARKS))
 
 
 def _folder_of(path: str | None) -> str | None:

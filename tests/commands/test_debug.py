@@ -4,6 +4,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import venv
+import zipfile
 
 import pytest
 
@@ -83,7 +85,7 @@ def test_each_target_is_measured_or_not_and_why(folder):
         "site-packages/other.py": "not measured: it is installed in a site-packages folder",
         "broken.py": "not measured: it cannot be compiled: invalid syntax",
         "package.inner": "not measured: it is a namespace package",
-        "package.nothing": "not found: no module of this name can be found",
+        "package.nothing": "not found: no module of this name can be found from here, in sys.path",
         "nothing.py": f"not found: there is no file {folder}/nothing.py",
     }
 
@@ -109,6 +111,195 @@ def test_a_scope_that_matches_nothing_is_named(folder):
         "instrument: 'packag' in the scope (INSTRUMENT) matches nothing: no module of this name can be found from here",
         f"instrument: '{folder}/no/such/folder' in the scope (INSTRUMENT) matches nothing: there is no such file or folder",
     ]
+
+
+def test_a_console_script_looks_where_the_program_will(folder):
+    """Not beside itself: names are found from the working directory, as a run from there finds them."""
+    (folder / "scripts").mkdir()
+    script = folder / "scripts" / "instrument"
+    script.write_text("import sys\nfrom instrument.cli import main\nsys.exit(main())\n", encoding="utf-8")
+    (folder / "scripts" / "beside.py").touch()
+    (folder / "prog.py").touch()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "INSTRUMENT_CACHE": str(folder / "cache")}
+
+    def asked(*options):
+        command = [sys.executable, *options, str(script), "debug", "--scope", "prog", "prog", "prog.py", "beside"]
+        finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+        return finished.stdout.split("measured:\n")[1].splitlines(), finished.stderr
+
+    found, err = asked()
+    for line, name in zip(found, ("prog", "prog.py")):
+        assert line.split(None, 1) == [name, f"measured: it is prog ({folder}/prog.py, as prog)"]
+    assert "not found" in found[2]
+    assert err == ""
+
+    found, err = asked("-P")  # the program would not find it either
+    assert "not found" in found[0]
+    assert "'prog' in the scope (--scope) matches nothing" in err
+
+
+def test_a_cache_that_cannot_be_used_is_named(folder):
+    """Each start is slow then."""
+    assert debug(folder)[1]["cache"] == f"{folder}/cache (not there yet)"
+    (folder / "cache").mkdir(mode=0o777)
+    (folder / "cache").chmod(0o777)
+    cache = debug(folder)[1]["cache"]
+    assert cache.startswith(f"{folder}/cache CANNOT BE USED: others can write to it")
+    assert cache.endswith("each start rewrites all code anew; INSTRUMENT_CACHE can name another folder")
+    (folder / "file").touch()
+    cache = debug(folder, INSTRUMENT_CACHE=str(folder / "file" / "cache"))[1]["cache"]
+    assert cache.startswith(f"{folder}/file/cache CANNOT BE MADE, for {folder}/file cannot be written")
+    assert debug(folder, INSTRUMENT_CACHE="")[1]["cache"] == "turned off: each start rewrites all code anew"
+
+
+# Command lines ########################################################################################################
+
+BOOTSTRAP = os.pathsep.join((str(ROOT / "instrument" / "bootstrap"), str(ROOT)))
+ON = {"INSTRUMENT": "1", "PYTHONPATH": BOOTSTRAP}
+
+
+def explained(folder, *command, options=(), **environment):
+    """Return the status of `instrument debug -- command` and what it says of process and main program."""
+    status, lines, err = debug(folder, *options, "--", *command, **environment)
+    return status, lines.get("process"), lines.get("main program"), err
+
+
+@pytest.fixture
+def programs(folder):
+    """Programs of each kind in a folder."""
+    (folder / "prog.py").write_text("raise SystemExit('executed')\n", encoding="utf-8")
+    (folder / "package" / "__main__.py").write_text("raise SystemExit('executed')\n", encoding="utf-8")
+    scripts = {
+        "tool": f"#!{sys.executable}\n",
+        "isolated": f"#!{sys.executable} -I\n",
+        "shell": "#!/bin/sh\nexec python\n",
+        "frozen": "\x7fELF" + "x" * 10_000 + "MEI\014\013\012\013\016" + "x" * 80,
+        "compiled": "\x7fELF" + "x" * 10_000,
+    }
+    for name, text in scripts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o755)
+    for name, inner in (("app.pyz", "__main__.py"), ("app.pex", "PEX-INFO")):
+        with open(folder / name, "wb") as file:
+            file.write(f"#!{sys.executable}\n".encode())
+        with zipfile.ZipFile(folder / name, "a") as archive:
+            archive.writestr(inner, "")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+OWN = "measured: it is the project's own code"
+
+
+@pytest.mark.parametrize(
+    ("command", "process", "main"),
+    [
+        (["PYTHON", "prog.py", "-S"], "counted", f"{OWN} ({{folder}}/prog.py, as __main__)"),
+        (["PYTHON", "-W", "error", "-Xdev", "-uB", "prog.py"], "counted", OWN),
+        (["PYTHON", "-m", "package", "-I"], "counted", f"{OWN} ({{folder}}/package/__main__.py, as package.__main__)"),
+        (["PYTHON", "-Bmprog"], "counted", OWN),
+        (["PYTHON", "app.pyz"], "counted", f"{OWN} ({{folder}}/app.pyz/__main__.py)"),
+        (["./tool", "-S"], "counted", OWN),
+        (["env", "A=1", "./tool"], "counted", OWN),
+        (["PYTHON", "-c", "pass", "-S"], "counted", "not measured: it is given by -c, from no file"),
+        (["PYTHON", "-"], "counted", "not measured: it is read from standard input, from no file"),
+        (["PYTHON", "-x", "prog.py"], "counted", "not measured: its first line is skipped (-x)"),
+        (["PYTHON", "-m", "json.tool"], "counted", "not measured: it is in the standard library"),
+        (["PYTHON", "-m", "instrument", "run", "prog.py"], "counted", OWN),
+    ],
+)
+def test_commands_that_are_counted(programs, command, process, main):
+    """The process is, and its main program is or not, for a reason; nothing is executed."""
+    command = [sys.executable if word == "PYTHON" else word for word in command]
+
+    status, found, program, err = explained(programs, *command, **ON)
+
+    assert (status, found, err) == (0, process, "")
+    assert program.startswith(main.format(folder=programs))
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["PYTHON", "-S", "prog.py"], "-S leaves out the site module"),
+        (["PYTHON", "-Bc", "pass"], ""),
+        (["PYTHON", "-uS", "-c", "pass"], "-S leaves out the site module"),
+        (["PYTHON", "-I", "prog.py"], "-I has the interpreter ignore environment variables"),
+        (["PYTHON", "-E", "-m", "package"], "-E has the interpreter ignore environment variables"),
+        (["./isolated"], "-I has the interpreter ignore environment variables"),
+        (["INSTRUMENT=0", "PYTHON", "prog.py"], "INSTRUMENT is not set; nothing else is in the way"),
+        (["./app.pex"], "is a pex, which starts its interpreter without the environment's variables"),
+        (["./frozen"], "/frozen is frozen by PyInstaller, and executes no start-up file"),
+        (["./compiled"], "/compiled is a compiled program. Each process of Python that it starts is counted or not by itself"),
+        (["./shell"], "/shell is a script of another language"),
+        (["PYTHON", "-m", "instrument", "report"], "a command of instrument is no program of yours"),
+    ],
+)
+def test_commands_that_are_not_counted(programs, command, words):
+    """The status is 1, and the reason is named; for what no start-up file reaches, the way out is."""
+    command = [sys.executable if word == "PYTHON" else word for word in command]
+
+    status, process, _, _ = explained(programs, *command, **ON)
+
+    assert status == (1 if words else 0)
+    assert words in process
+    assert process.startswith("NOT COUNTED: ") == bool(words)
+    assert ("instrument.start()" in process) == (bool(words) and "not set" not in words)
+
+
+def test_where_there_is_no_start_up_file_that_is_said(programs, tmp_path_factory):
+    """By itself nothing is counted then; `instrument run` stands in for it."""
+    python = tmp_path_factory.mktemp("environment") / "bin" / "python"
+    venv.create(python.parents[1], with_pip=False, symlinks=True)
+
+    assert explained(programs, str(python), "prog.py", INSTRUMENT="1")[1].endswith(
+        f"there is no start-up file for {python}: install the package, or use `instrument run`"
+    )
+    assert explained(programs, str(python), "-m", "instrument", "run", "prog.py")[1] == "counted"
+    assert f"instrument is not installed for {python}" in explained(programs, f"PYTHONPATH={programs}", str(python), "x")[1]
+
+
+def test_the_scope_of_a_command_is_looked_up_where_the_program_does(programs):
+    """Beside the script, wherever that is."""
+    (programs / "src").mkdir()
+    (programs / "src" / "shop.py").touch()
+    (programs / "src" / "main.py").touch()
+
+    status, process, main, err = explained(
+        programs, sys.executable, "src/main.py", options=["--scope", "shop,main,prog"], **ON
+    )
+
+    assert (status, process) == (0, "counted")
+    assert main == f"measured: it is main ({programs}/src/main.py, as __main__)"
+    assert err.count("matches nothing") == 1
+    assert "'prog' in the scope" in err
+    assert explained(programs, sys.executable, "-m", "instrument", "run", "--scope", "x.y", "prog.py")[2].startswith(
+        "not measured: it is in none of x.y"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ([], "there is no command after --"),
+        (["no_such_command"], "there is no command 'no_such_command'"),
+        ([sys.executable, "-m"], "-m needs a word after it"),
+    ],
+)
+def test_commands_that_are_none_are_named(programs, command, words):
+    """In one line, with status 1."""
+    status, process, _, err = explained(programs, *command, **ON)
+
+    assert (status, process) == (1, None)
+    assert err.startswith(f"instrument: {words}")
+
+
+def test_a_program_that_is_not_there_is_named(programs):
+    """The status is 1."""
+    for words in (["nothing.py"], ["-m", "nothing"]):
+        status, _, main, _ = explained(programs, sys.executable, *words, **ON)
+        assert status == 1
+        assert main.startswith("not found: there is no ")
 
 
 def test_mistakes_are_named(folder):

@@ -83,6 +83,8 @@ def run(folder, arguments, *interpreter, **environment):
         (["program.py", "interrupt"], ["program.py", "interrupt"], -2),
         (["-m", "program", "-m", "x"], ["{folder}/program.py", "-m", "x"], 0),
         (["-m", "program", "exit"], ["{folder}/program.py", "exit"], 3),
+        (["-m", "program", "--", "exit"], ["{folder}/program.py", "--", "exit"], 0),
+        (["-mprogram", "exit"], ["{folder}/program.py", "exit"], 3),
     ],
 )
 def test_the_process_becomes_the_program(folder, arguments, argv, status):
@@ -90,14 +92,71 @@ def test_the_process_becomes_the_program(folder, arguments, argv, status):
     found, out, err, pid = run(folder, arguments)
     main, line, names, frames = out.splitlines()
 
-    name = "program" if "-m" in arguments[:1] else None
+    name = "program" if arguments[0].startswith("-m") else None
     assert found == status
     assert main.startswith("main program.py Settings(scope=(), ")
     assert line == f"{[word.format(folder=folder) for word in argv]} [] __main__ {name} {pid}"
-    assert names == "['INSTRUMENT', 'INSTRUMENT_DIR', 'INSTRUMENT_FLUSH', 'INSTRUMENT_SIGNAL']"
+    assert names == "['INSTRUMENT', 'INSTRUMENT_DIR', 'INSTRUMENT_FLUSH', 'INSTRUMENT_SIGNAL', '_INSTRUMENT_ROOT']"
     assert frames == "call stack is not deep enough True"
     assert bool(err) == (status in (1, -2))
     assert "instrument" not in err
+
+
+def test_code_is_run(folder):
+    """As by python -c, with its own arguments, whatever they look like; what it imports is counted."""
+    code = "import sys, os; print(sys.argv, __name__, 'INSTRUMENT' in os.environ)"
+
+    for arguments in (["-c", code, "-m", "x"], ["--flush", "0", f"-c{code}", "-m", "x"]):
+        status, out, err, _ = run(folder, arguments)
+        assert (status, out, err) == (0, "['-c', '-m', 'x'] __main__ True\n", "")
+
+
+def test_standard_input_is_run(folder):
+    """As by `python -`; a file of that name is run after `--`."""
+    (folder / "-").write_text("print('a file')\n", encoding="utf-8")
+
+    assert run(folder, ["-"])[:3] == (0, "", "")
+    assert run(folder, ["--", "-"])[1].splitlines()[1:] == ["a file"]
+
+
+SHEBANGS = {
+    "plain": "#!{python}\n",
+    "options": "#!{python} -u\n",
+    "env": "#!/usr/bin/env {name}\n",
+    "env -S": "#!/usr/bin/env -S A=1 {name} -u\n",
+    "long": "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n",
+}
+
+
+@pytest.mark.parametrize("kind", SHEBANGS)
+def test_installed_commands_are_run(folder, kind, monkeypatch):
+    """By the name that a shell has for them; a file of that name here comes first."""
+    python = pathlib.Path(sys.executable)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(folder / "bin"), str(python.parent), os.environ["PATH"])))
+    (folder / "bin").mkdir()
+    (folder / "bin" / "sell").write_text(SHEBANGS[kind].format(python=python, name=python.name) + SHOWS)
+    (folder / "bin" / "sell").chmod(0o755)
+
+    status, out, err, _ = run(folder, ["sell", "exit"])
+    assert (status, err) == (3, "")
+    assert out.splitlines()[1].startswith(f"['{folder}/bin/sell', 'exit'] [] __main__ None")
+
+    (folder / "sell").write_text("print('here')\n", encoding="utf-8")
+    assert run(folder, ["sell"])[1].splitlines()[-1] == "here"
+
+
+def test_a_command_of_another_python_is_refused(folder, monkeypatch):
+    """What it needs is installed there, not here."""
+    monkeypatch.setenv("PATH", os.pathsep.join((str(folder / "bin"), os.environ["PATH"])))
+    (folder / "bin").mkdir()
+    for name, text in (("python3.9", "#!/bin/sh\n"), ("sell", f"#!{folder}/bin/python3.9\n")):
+        (folder / "bin" / name).write_text(text, encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
+
+    status, out, err, _ = run(folder, ["sell"])
+
+    assert (status, out) == (1, "")
+    assert f"{folder}/bin/sell runs with {folder}/bin/python3.9, another Python than {sys.executable}: install" in err
 
 
 def test_options_are_settings(folder):
@@ -117,10 +176,23 @@ def test_what_matched_nothing_is_said_at_the_end(folder):
     assert (status, err) == (3, "instrument: 'no.nothing' in the scope matched nothing that was run\n")
 
 
+def test_run_says_it_below_a_measured_process_too(folder):
+    """It was asked for: the process of `instrument run` is outermost, whoever started it."""
+    status, _, err, _ = run(folder, ["--scope", "no.nothing", "program.py"], _INSTRUMENT_ROOT="1")
+
+    words = "nothing was counted: no module or file that was loaded is in the scope 'no.nothing'"
+    assert (status, err) == (0, f"instrument: {words}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        ([], 2, "instrument run: error: the following arguments are required: program"),
+        ([], 2, "instrument run: error: which program? Name a script, an installed command, -m MODULE or -c CODE"),
+        (["--flush", "0", "--"], 2, "instrument run: error: which program? Name a script"),
+        (["-m"], 2, "instrument run: error: -m needs the name of a module after it"),
+        (["-c"], 2, "instrument run: error: -c needs code after it"),
+        (["no_such_command"], 1, "instrument: there is no file 'no_such_command' here, and no command of that name"),
+        (["ls"], 1, "/ls is no Python program; if it starts one, set INSTRUMENT=1"),
         (["--scope", "a-b", "program.py"], 1, "instrument: --scope: 'a-b' is neither a dotted name nor a path"),
         (["--flush", "x", "program.py"], 1, "instrument: --flush is 'x'; it is to be a number of seconds"),
         (["no_such_program.py"], 2, "can't open file"),

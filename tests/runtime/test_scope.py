@@ -89,6 +89,54 @@ def test_what_matched_nothing_is_known():
     assert Scope().unmatched() == ()
 
 
+def test_own_code_can_be_one_item_of_several():
+    """`1` beside names and paths; it is never among those that matched nothing."""
+    scope = Scope(["1", "json"])
+
+    assert scope.selects("module", "/srv/me/project/module.py")
+    assert scope.selects("json", json.__file__)
+    assert not scope.selects("os", os.__file__)
+    assert "in the standard library" in scope.explain("os", os.__file__)
+    assert Scope(["1", "json"]).unmatched() == ("json",)
+
+
+def test_installed_scripts_are_not_own_code(tmp_path):
+    """What is in the folder of scripts is installed, whoever wrote it; a scope can name it."""
+    script = os.path.join(sys.prefix, "bin", "gunicorn")
+
+    assert not Scope().selects("__main__", script)
+    assert "the folder of installed scripts" in Scope().explain("__main__", script)
+    assert not Scope(["1", "json"]).selects("__main__", script)
+    assert Scope([script]).selects("__main__", script)
+    assert Scope().selects("__main__", os.path.join(sys.prefix, "bin", "tools", "mine.py"))
+    assert Scope().selects("__main__", str(tmp_path / "bin" / "tool"))
+
+
+WRAPPERS = {
+    "pip": "import re\nimport sys\nfrom a import b\nif __name__ == '__main__':\n"
+    "    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])\n    sys.exit(b())\n",
+    "newer pip": "import sys\nfrom a import b\nif __name__ == '__main__':\n"
+    "    sys.argv[0] = sys.argv[0].removesuffix('.exe')\n    sys.exit(b())\n",
+    "uv": "import sys\nfrom a import b\nif __name__ == '__main__':\n"
+    '    if sys.argv[0].endswith("-script.pyw"):\n        sys.argv[0] = sys.argv[0][:-11]\n    sys.exit(b())\n',
+    "setuptools": "__requires__ = 'a'\nimport sys\n"
+    "if __name__ == '__main__':\n    sys.exit(load_entry_point('a', 'console_scripts', 'b')())\n",
+}
+
+
+@pytest.mark.parametrize("maker", WRAPPERS)
+def test_scripts_that_installers_make_are_not_own_code(tmp_path, maker):
+    """They are known by their text where the folder says nothing, such as ~/.local/bin."""
+    script = tmp_path / "tool"
+    script.write_text(f"#!/usr/bin/python3\n# -*- coding: utf-8 -*-\n{WRAPPERS[maker]}", encoding="utf-8")
+    (tmp_path / "mine").write_text("#!/usr/bin/python3\nimport sys\nsys.exit(len(sys.argv))\n", encoding="utf-8")
+
+    assert not Scope().selects("__main__", str(script))
+    assert "starts an installed package" in Scope().explain("__main__", str(script))
+    assert Scope().selects("tool", str(script))  # a module is one, whatever it looks like
+    assert Scope().selects("__main__", str(tmp_path / "mine"))
+
+
 def test_instrument_itself_is_never_selected():
     """Not even by its name."""
     assert not Scope(["instrument"]).selects(
