@@ -10,6 +10,7 @@ import sys
 
 from instrument.commands.report import add_patterns, name_refused
 from instrument.data.querying import Totals
+from instrument.errors import DataError
 from instrument.report.tables import matches, ranges, say, shown_path, table
 
 TYPE_CHECKING = False
@@ -43,6 +44,10 @@ def execute(options: argparse.Namespace) -> int:
     with Totals([options.a]) as before, Totals([options.b]) as after:
         name_refused([*before.refused, *after.refused])
         differences, remarks = _compare(before, after, options)
+        skipped = [{"path": path, "reason": reason} for path, reason in [*before.refused, *after.refused]]
+    if not differences and not remarks:
+        raise DataError("nothing is left to compare; see --include and --omit")
+    is_compared = any(each.lines or not each.less for each in differences)
     if options.json:
         import json
 
@@ -50,14 +55,14 @@ def execute(options: argparse.Namespace) -> int:
             {"path": each.path, "version": each.version, "hits": each.hits, "lines": each.lines, "less": each.less}
             for each in differences
         ]
-        json.dump({"format": 1, "files": files, "remarks": remarks}, sys.stdout)
+        json.dump({"format": 1, "files": files, "remarks": remarks, "skipped": skipped}, sys.stdout)
         print()
     elif any(each.lines for each in differences):
         say(_table([each for each in differences if each.lines]))
     else:
-        say(["Nothing ran."])
+        say(["Nothing ran." if is_compared else "Nothing can be compared."])
     say(remarks, sys.stderr)
-    return 0
+    return 0 if is_compared else 1
 
 
 def _compare(before: Totals, after: Totals, options: argparse.Namespace) -> tuple[list[Difference], list[str]]:

@@ -357,13 +357,21 @@ class _Attached:
                 self.connection.execute("DETACH source")
                 raise
         except self.errors as error:
-            raise DataError(f"it is damaged: {error}") from error
+            raise DataError(f"it is damaged: {_words(error, copy)}") from error
+        except DataError as error:
+            raise DataError(_words(error, copy)) from error
         return copy
 
     def __exit__(self, kind: object, error: object, _: object) -> None:
         self.connection.execute("DETACH source")
         if isinstance(error, self.errors):
             raise DataError(f"it cannot be added: {error}") from error
+
+
+def _words(error: BaseException, copy: Copy) -> str:
+    """Return what *error* says, on one line and without the name of our *copy*, which means nothing to the user."""
+    words = f"{error}".replace(f": {copy.uri()}", "").replace("*** in database source ***", "")
+    return " ".join(words.split())
 
 
 def _change_counter(path: str) -> int:
