@@ -91,7 +91,7 @@ def _listing(row: Row) -> bytes:
     counts = {line: count for line, (count, _first, _last) in row.counts.items()}
     data = io.BytesIO()
     with io.TextIOWrapper(data, encoding) as listing:
-        text.write_listing(listing, lines, row.source.executable if row.is_complete else (), counts)
+        text.write_listing(listing, lines, row.executable, counts)
         listing.flush()
         return data.getvalue()
 

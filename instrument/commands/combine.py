@@ -14,6 +14,7 @@ import re
 import sys
 import time
 
+from instrument.commands.report import name_refused
 from instrument.data import schema
 from instrument.data.combining import Combination, data_files
 from instrument.data.querying import default_directory, nothing_in
@@ -53,8 +54,7 @@ def execute(options: argparse.Namespace) -> int:
             n_processes, n_running, settled, refused = _combine(paths, output)
         except OSError as error:
             raise DataError(f"{output!r} cannot be written: {error.strerror or error}") from error
-        for path, reason in refused:
-            say([f"Skipping data file {path!r}: {reason}"], sys.stderr)
+        name_refused(refused)
         removed = 0 if options.keep else sum(_remove(path) for path in settled if not _is_same(path, output))
     running = f" ({n_running} may still be running)" if n_running else ""
     gone = f"; {number_of(removed, 'file')} removed" if removed else ""

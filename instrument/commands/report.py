@@ -12,11 +12,20 @@ import re
 import sys
 import time
 
-from instrument.commands._sources import CURRENT, MISSING, STALE, Source
+from instrument.commands._sources import (
+    ANNOTATIONS,
+    CURRENT,
+    MISSING,
+    MODULE,
+    STALE,
+    TYPE_PARAMETERS,
+    Source,
+    kind_by_name,
+)
 from instrument.data.querying import Totals
 from instrument.errors import DataError
 from instrument.report import text
-from instrument.report.tables import Progress, matches, ranges, say, shown, shown_path, table
+from instrument.report.tables import Progress, matches, number_of, ranges, say, shown, shown_path, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +88,8 @@ class Row:
                 self.hottest, self.heat = line, count
         self.executable = frozenset[int]()
         if self.is_complete:
-            self.executable = self.source.executable.difference(self._excluded()).union(self.counts)
+            never_missing = self.source.excluded | self.source.annotations
+            self.executable = self.source.executable.union(self.counts) - never_missing
         self.missing = sorted(self.executable.difference(self.counts))
         self.n_lines, self.n_missing, self.where_missing = len(self.executable), len(self.missing), ""
 
@@ -87,15 +97,12 @@ class Row:
         """Forget each line by itself, which the table has no use for and of which there are many; return the rest."""
         self.where_missing = ranges(self.missing, self.executable)
         self.counts, self.functions, self.missing, self.executable = {}, {}, [], frozenset()
-        self.source.data, self.source.executable = b"", frozenset()
+        self.source.data, self.source.executable, self.source.kinds = b"", frozenset(), {}
         return self
 
-    def _excluded(self) -> set[int]:
-        """Return the lines that the source asks never to be called missing."""
-        pragma = text.PRAGMA_NOCOVER.encode()
-        if pragma not in self.source.data:
-            return set()
-        return {number for number, line in enumerate(self.source.data.splitlines(), 1) if pragma in line}
+    def kind(self, name: str, line: int) -> str:
+        """Return the kind of the piece of code that is called *name* and begins on *line*: see `Source.kinds`."""
+        return self.source.kinds.get((name, line)) or kind_by_name(name)
 
     def name(self) -> str:
         """Return what the table calls the file."""
@@ -111,6 +118,7 @@ class Row:
 def execute(options: argparse.Namespace) -> int:
     """Do what *options* ask for; return the exit status."""
     with Totals(options.paths, Progress("Reading")) as totals:
+        name_refused(totals.refused)
         reasons = [reason for reason in totals.not_measured() if matches(reason[0], options.include, options.omit)]
         partly = frozenset(path for path, _reason in reasons)
         is_table = not options.json and options.unused_for is None
@@ -135,8 +143,11 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def name_refused(refused: Iterable[tuple[str, str]]) -> None:
-    """Say which data files were skipped, and why."""
-    say((f"Skipping data file {path!r}: {reason}" for path, reason in refused), sys.stderr)
+    """Say which data files were left out, and why."""
+    lines = [f"Skipping data file {path!r}: {shown(reason)}" for path, reason in refused]
+    if lines:
+        lines.append(f"{number_of(len(lines), 'data file')} left out: these counts are incomplete")
+    say(lines, sys.stderr)
 
 
 def name_stale(sources: Iterable[Source]) -> None:
@@ -207,8 +218,10 @@ def _unused_functions(row: Row, since: float) -> Iterator[tuple[str, str]]:
         if function not in known and (inside or known):
             known[function] = max((row.counts[line][2] for line in inside & row.counts.keys()), default=-math.inf)
     for (name, line), last in sorted(known.items(), key=lambda item: (item[0][1], item[0][0])):
-        if last < since:
-            yield f"function {shown(name)} (line {line})", _last(last)
+        kind = row.kind(name, line)
+        if last >= since or kind in (ANNOTATIONS, TYPE_PARAMETERS) or line in row.source.excluded:
+            continue
+        yield "module level" if kind == MODULE else f"{kind} {shown(name)} (line {line})", _last(last)
 
 
 def _unused_lines(row: Row, since: float) -> Iterator[tuple[str, str]]:
@@ -216,8 +229,9 @@ def _unused_lines(row: Row, since: float) -> Iterator[tuple[str, str]]:
     days: dict[str, list[int]] = {}
     for line in row.missing:
         days.setdefault(_last(-math.inf), []).append(line)
+    never_missing = row.source.excluded | row.source.annotations
     for line, (_count, _first, last) in row.counts.items():
-        if last < since:
+        if last < since and line not in never_missing:
             days.setdefault(_last(last), []).append(line)
     for when, lines in sorted(days.items(), key=lambda item: (item[0] != "never", item[0])):
         words = "line" if len(lines) == 1 else "lines"
@@ -246,13 +260,21 @@ def _print_json(totals: Totals, rows: list[Row], reasons: list[tuple[str, str]])
             "source": row.source.state,
             "executable": len(row.executable) if row.is_complete else None,
             "missing": row.missing if row.is_complete else None,
+            "excluded": sorted(row.source.excluded & row.source.executable),
             "hits": row.hits,
             "lines": {
                 line: {"count": count, "first": first, "last": last}
                 for line, (count, first, last) in sorted(row.counts.items())
             },
             "functions": [
-                {"name": name, "line": line, "calls": count, "first": first, "last": last}
+                {
+                    "name": name,
+                    "line": line,
+                    "kind": row.kind(name, line),
+                    "calls": count,
+                    "first": first,
+                    "last": last,
+                }
                 for (name, line), (count, first, last) in sorted(row.functions.items())
             ],
         }

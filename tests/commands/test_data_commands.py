@@ -467,7 +467,9 @@ def test_json_holds_all_that_is_known(shop, capsys):
     assert (file["path"], file["version"], file["source"]) == (*shop, "current")
     assert (file["executable"], file["missing"], file["hits"]) == (11, [5, 13, 14], 15)
     assert {int(line): seen["count"] for line, seen in file["lines"].items()} == SHOP_COUNTS
-    assert file["functions"] == [{"name": "price", "line": 1, "calls": 1, "first": 100.0, "last": 200.0}]
+    assert file["functions"] == [
+        {"name": "price", "line": 1, "kind": "function", "calls": 1, "first": 100.0, "last": 200.0}
+    ]
     assert data["not_measured"] == [{"path": "/x.py", "reason": "why"}]
     assert [skipped["path"] for skipped in data["skipped"]] == [".instrument/bad.sqlite"]
     assert data["processes"] == 2
@@ -624,9 +626,9 @@ def test_diff_names_what_cannot_be_compared(capsys):
     """Another version, and a line that ran less often, are named and not counted."""
     write("a", "one", {A: {1: 5}, B: {1: 1}})
     write("b", "one", {A: {1: 3}, (B[0], "sha256:other"): {1: 100}})
-    run("diff", "a", "b")
+    assert run("diff", "a", "b") == 1
     output = capsys.readouterr()
-    assert output.out == "Nothing ran.\n"
+    assert output.out == "Nothing can be compared.\n"
     assert "Not counted: '/src/a.py': lines 1 ran less often in B" in output.err
     assert output.err.count("Not compared: '/src/b.py'") == 2
 
