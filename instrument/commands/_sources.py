@@ -34,6 +34,9 @@ _TYPE_PARAMETERS = "<generic parameters of "
 # What coverage.py excludes unless it is configured otherwise.
 _PRAGMA = re.compile(r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*(cover|COVER)")
 
+_NO_CODE = frozenset(
+    {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+)
 _NOT_COMPILED = (SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError)
 
 
@@ -43,7 +46,7 @@ class Source:
     `state` is one of the four words above; `reason` is empty only if the file is current and could be compiled. Then
     `executable` are its executable lines, as `trace` has them. Those in `annotations` are only in annotations, and
     those in `excluded` are excluded by a comment in the source; neither are ever missing. `kinds` has the kind of
-    each named piece of code, by qualified name and first line.
+    each named piece of code, by qualified name and first line; `has_code` is False for a file of docstrings at most.
     """
 
     def __init__(self, path: str, version: str | None) -> None:
@@ -52,6 +55,7 @@ class Source:
         self.data = b""
         self.executable = self.annotations = self.excluded = frozenset[int]()
         self.kinds: dict[tuple[str, int], str] = {}
+        self.has_code = False
         self._inside: dict[tuple[str, int], set[int]] = {}
         self.state, self.reason = self._compare(version)
         if self.state == CURRENT:
@@ -90,6 +94,8 @@ class Source:
         ran_eagerly = set[int]().union(*(lines[kind] for kind in lines if kind != ANNOTATIONS))
         self.annotations = frozenset(lines[ANNOTATIONS] - ran_eagerly)
         self.excluded = frozenset(excluded)
+        words = [each for each in tokens if each.type not in _NO_CODE]
+        self.has_code = any(each.start[0] not in docstrings for each in words)
 
     def _defined(self) -> dict[tuple[str, int], tuple[str, int]]:
         """Return the kind and the line of each `def` and `class`, by its name and its first line.
@@ -188,6 +194,14 @@ def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:
         elif kind not in (tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER) and not first:
             first, is_decorator = row, word == "@"
     return found
+
+
+def holds(path: str, version: str) -> bool:
+    """Return whether the file at *path* can be read, and is this *version* of a source."""
+    try:
+        return version_of(_read(path)) == version
+    except (OSError, ValueError):
+        return False
 
 
 def _read(path: str) -> bytes:

@@ -47,8 +47,8 @@ _ADD_REASONS = (
 )
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
-    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}) SELECT id, ?, {_COLUMNS} FROM {{source}}.process "
-    "WHERE id = ?"
+    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}, scope) "
+    f"SELECT id, ?, {_COLUMNS}, {{scope}} FROM {{source}}.process WHERE id = ?"
 )
 _WITH_PARTS = ("line", "function", "not_measured")
 
@@ -300,8 +300,10 @@ class Combination:
         """Add *processes* and all rows of *their_part* in the database *source* to *part*."""
         self.connection.execute(_ADD_FILES.format(source=source))
         self._add_rows(source, part, their_part)
+        [version] = self.connection.execute(f"PRAGMA {source}.user_version").fetchone()
+        add_process = _ADD_PROCESS.format(source=source, scope="scope" if version > 1 else "NULL")
         for process in processes:
-            self.connection.execute(_ADD_PROCESS.format(source=source), (part, process.id))
+            self.connection.execute(add_process, (part, process.id))
             self._held[process.id] = part, process.flushes
 
     def _add_rows(self, source: str, part: int, their_part: int) -> None:

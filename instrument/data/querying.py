@@ -17,6 +17,7 @@ from instrument.errors import DataError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from instrument.data.store import Seen
 
@@ -35,6 +36,35 @@ class MeasuredFile:
         self.number = number
         self.path = path
         self.version = version
+
+
+class ProcessRow:
+    """What is known of one process: see `process` in `instrument.data.schema`."""
+
+    __slots__ = ("directory", "host", "parent", "pid", "place", "python", "scope", "started", "ticks")
+
+    def __init__(
+        self,
+        pid: int,
+        parent: int,
+        host: str,
+        place: str,
+        ticks: int,
+        started: float,
+        python: str,
+        directory: str,
+        scope: str | None,
+    ) -> None:
+        self.pid = pid
+        self.parent = parent
+        self.host = host
+        self.place = place
+        self.ticks = ticks
+        self.started = started
+        self.python = python
+        self.directory = directory
+        #: The items of its scope, none for the project's own code; None if they are not known.
+        self.scope = None if scope is None else tuple(item for item in scope.split("\n") if item)
 
 
 class Totals:
@@ -91,10 +121,37 @@ class Totals:
         rows = self._query("SELECT path, reason FROM not_measured")
         return sorted({(schema.from_text(path), schema.from_text(reason)) for path, reason in rows})
 
+    def processes(self) -> list[ProcessRow]:
+        """Return what is known of the processes, the first to be started first."""
+        columns = "pid, parent, host, place, ticks, started, python, directory, scope"
+        rows = self._query(f"SELECT {columns} FROM process ORDER BY started, id").fetchall()
+        return [ProcessRow(*map(_plain, row)) for row in rows]
+
     def began(self) -> float:
         """Return when the first process was started."""
         [[began]] = self._query("SELECT min(started) FROM process").fetchall()
         return float(began)
+
+
+def _plain(value: Any) -> Any:
+    return schema.from_text(value) if isinstance(value, bytes) else value
+
+
+def count_runs(processes: Sequence[ProcessRow]) -> int:
+    """Return how many times somebody started a program, *processes* being of them and of what they started.
+
+    They are sorted by when they were started. A process that became another program is one and the same.
+    """
+    begun: dict[tuple[str, str, int], list[ProcessRow]] = {}
+    n_runs = 0
+    for process in processes:
+        where = process.host, process.place
+        ours = begun.setdefault((*where, process.pid), [])
+        became_this = any(each.ticks == process.ticks != 0 for each in ours)
+        if not became_this and not begun.get((*where, process.parent)):
+            n_runs += 1
+        ours.append(process)
+    return n_runs
 
 
 def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
