@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from instrument.data.running import Process
     from instrument.data.store import Seen
 
 
@@ -156,9 +157,33 @@ def count_runs(processes: Sequence[ProcessRow]) -> int:
 
 def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
     """Return what to say when *paths* hold no data, *refused* aside."""
+    from instrument.data.running import about_to_write
+
+    running = [process for path in paths for process in about_to_write(path)]
+    if running:
+        refused = [(path, reason) for path, reason in refused if os.path.lexists(path)]
     reasons = "".join(f"; {path!r} was skipped: {reason}" for path, reason in refused[:3])
     more = f"; {len(refused) - 3} more were skipped" if len(refused) > 3 else ""
+    if running:
+        what_will_come = "; ".join(map(_what_will_come, running[:3]))
+        more_of_them = f"; and {len(running) - 3} more processes are running" if len(running) > 3 else ""
+        return f"no data in {', '.join(map(repr, paths))} yet{reasons}{more}; {what_will_come}{more_of_them}"
     return (
         f"no data in {', '.join(map(repr, paths))}{reasons}{more}; run a program with INSTRUMENT=1, "
         "or name the folder that its data is in"
+    )
+
+
+def _what_will_come(process: Process) -> str:
+    """Return that *process* is running, and when it writes."""
+    from instrument.data.running import FIRST_FLUSH
+
+    name = f"process {process.pid} ({process.command()!r}) is running"
+    flush = process.settings.flush if process.settings else 0.0
+    if not flush:
+        return f"{name}, and writes only at its end; `instrument snapshot {process.pid}` has it write now"
+    first = min(FIRST_FLUSH, flush)
+    return (
+        f"{name}, and writes {first:g} s after the first of its code that is measured was loaded, "
+        f"then every {flush:g} s"
     )

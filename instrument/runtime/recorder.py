@@ -51,6 +51,8 @@ _REST = 0.0001
 _N_WRITTEN = 512
 #: Seconds after which we look, at the latest, whether somebody asks for what was counted.
 _LOOK = 1.0
+#: Seconds after which the first flush is due, at the latest: there is data soon for whoever asks for it.
+_FIRST = 1.0
 _NEVER = float("inf")
 
 
@@ -79,7 +81,7 @@ class Recorder:
         self._writer.process.scope = "\n".join(self.settings.scope)
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
-        self._next = self._due()
+        self._next = min(self._due(), monotonic() + _FIRST) if self.settings.flush else _NEVER
         self._turn = perf_counter()
         self._is_pressed = self._is_reading = self._puts_off = False
         self._request = requests.place_of(self._writer.path)
