@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from instrument.commands.report import add_patterns, name_refused
+from instrument.commands.report import add_patterns, name_refused, unmatched_patterns
 from instrument.data.querying import Totals
 from instrument.errors import DataError
 from instrument.report.tables import matches, ranges, say, shown_path, table
@@ -69,6 +69,8 @@ def _compare(before: Totals, after: Totals, options: argparse.Namespace) -> tupl
     """Return the differences by file and version, and what cannot be compared."""
     earlier = {(file.path, file.version): file for file in before.files()}
     later = {(file.path, file.version): file for file in after.files()}
+    remarks_of_patterns = unmatched_patterns({path for path, _version in (*earlier, *later)}, options)
+    say(remarks_of_patterns, sys.stderr)
     differences: list[Difference] = []
     remarks: list[str] = []
     for key in sorted(earlier.keys() | later.keys()):

@@ -160,9 +160,14 @@ class Row:
 
     def name(self) -> str:
         """Return what the table calls the file."""
-        state = self.source.state if self.paths else "never imported"
-        remark = "" if state == CURRENT else f" ({state})"
+        remark = "" if self.source.state == CURRENT else f" ({self.source.state})"
         return shown_path(self.path) + remark
+
+    def hottest_line(self) -> str:
+        """Return number and count of the line that ran most often, or why there is none."""
+        if not self.paths:
+            return "never imported"
+        return f"{self.hottest}: {self.heat}" if self.heat else "-"
 
     def key(self, sort: str) -> tuple[Any, ...]:
         """Return what to sort by."""
@@ -242,10 +247,16 @@ class Rows:
 
     def unmatched(self, options: argparse.Namespace) -> Iterator[str]:
         """Yield a remark for each pattern of *options* that no file matches."""
-        for option, patterns in (("--include", options.include), ("--omit", options.omit)):
-            for pattern in split_patterns(patterns):
-                if not any(is_among(path, [pattern]) for path in self._paths):
-                    yield f"{option} {pattern!r} matches no file"
+        return unmatched_patterns(self._paths, options)
+
+
+def unmatched_patterns(paths: Iterable[str], options: argparse.Namespace) -> Iterator[str]:
+    """Yield a remark for each pattern of *options* that none of *paths* matches."""
+    known = list(paths)
+    for option, patterns in (("--include", options.include), ("--omit", options.omit)):
+        for pattern in split_patterns(patterns):
+            if not any(is_among(path, [pattern]) for path in known):
+                yield f"{option} {pattern!r} matches no file"
 
 
 def _minor(version: str) -> str:
@@ -312,7 +323,7 @@ def _table(rows: list[Row], *, with_missing: bool) -> Iterator[str]:
             f"{row.n_missing}" if row.is_complete else "-",
             percentage(row.n_lines - row.n_missing, row.n_lines) if row.is_complete else "-",
             f"{row.hits}",
-            f"{row.hottest}: {row.heat}" if row.heat else "-",
+            row.hottest_line(),
         ]
         for row in rows
     ]
@@ -382,7 +393,7 @@ def _unused(rows: list[Row], since: float, began: float) -> Iterator[str]:
         if not unused.functions and not unused.lines:
             continue
         found = True
-        yield row.name()
+        yield row.name() + ("" if row.paths else " (never imported)")
         for kind, name, line, last in unused.functions:
             what = "module level" if kind == MODULE else f"{kind} {shown(name)} (line {line})"
             yield f"    {what}  {_last(last, with_time=with_time)}"

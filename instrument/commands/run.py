@@ -47,6 +47,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, object]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
+    parser.add_argument("--fresh", action="store_true", help="remove the data of earlier runs first")
     parser.add_argument("-m", dest="module", action="store_true", help="the program is a module, as in python -m")
     parser.add_argument("program", help="a script, a folder or archive with a __main__.py; or with -m a module")
     parser.add_argument("arguments", nargs="...", help="the arguments of the program")
@@ -60,6 +61,10 @@ def execute(options: argparse.Namespace) -> int:
         raise InstrumentError("the measurement begins with the site module, which -S leaves out: leave that out")
     if not sys.executable:
         raise InstrumentError("this interpreter does not know its own path (sys.executable), so it cannot run programs")
+    if options.fresh:
+        from instrument.commands.erase import begin_anew
+
+        begin_anew(read_settings(settings_of(options)).directory)
     environment = dict(os.environ)
     publish(read_settings(settings_of(options)), environment)
     environment[SPEAKS] = str(os.getpid())

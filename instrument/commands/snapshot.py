@@ -43,7 +43,7 @@ def execute(options: argparse.Namespace) -> int:
     process = process_of(directory, options.pid)
     if not process.is_alive():
         raise RequestError(f"there is no process {options.pid}; what it counted is in {directory!r} if it was recorded")
-    seconds = _patience(process, directory, options.timeout)
+    seconds = patience(process, directory, options.timeout)
     process.ask()
     wait([process], seconds)
     path = process.data_file()
@@ -55,13 +55,13 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _patience(process: Running, directory: str, seconds: float) -> float:
+def patience(process: Running, directory: str, seconds: float) -> float:
     """Return for how many of *seconds* an answer of *process* is worth waiting for.
 
     Raise RequestError if it will not answer: it is not measured, or writes to another folder than *directory*. A
     process that has data answers, and so does one that was started to be measured, as soon as its code runs.
     """
-    if _has_data(process):
+    if has_data(process):
         return seconds
     system = ProcessOfSystem(process.pid)
     if system.environment is None:  # it is another user's, or this system does not show it
@@ -83,7 +83,7 @@ def _patience(process: Running, directory: str, seconds: float) -> float:
     )
 
 
-def _has_data(process: Running) -> bool:
+def has_data(process: Running) -> bool:
     """Return whether there is data of *process*, and not only of an earlier one of the same number."""
     try:
         path = process.data_file()

@@ -10,12 +10,13 @@ import sys
 import time
 
 import pytest
-from processes import A, write
+from processes import A, Running, write
 from recorded import Tree
 
 from instrument.commands import report, snapshot, top
 from instrument.data import running
 from instrument.errors import DataError, InstrumentError
+from instrument.report.tables import shortened
 
 BUSY = """\
 import os, sys, time
@@ -210,6 +211,58 @@ def test_top(tree, busy, capsys):
     assert rates == sorted(rates, reverse=True)
 
 
+def test_top_shows_what_ran_and_nothing_else(tree, busy, capsys):
+    """Rows without a rate are left out; a number of rows that makes no sense is refused; data that is damaged is named."""
+    run(snapshot, tree, busy.pid)
+    capsys.readouterr()
+    run(top, tree, "--once", "--interval", "0.5")
+    rows = capsys.readouterr().out.splitlines()
+    assert not [row for row in rows if row.split()[:1] == ["0"]]
+    with pytest.raises(InstrumentError, match="-n is 0; it must be 1 or more"):
+        run(top, tree, "--once", "-n", "0")
+    os.kill(busy.pid, signal.SIGSTOP)
+    try:
+        samples = top.Samples(str(tree.data), [], str(tree.folder))
+        samples.n_processes = samples._n = 1
+        assert top.table(samples, 10)[3] == f"{'':28}  (the first rates are shown after one interval)"
+        samples._n = 2
+        assert top.table(samples, 10)[3] == f"{'':28}  (nothing ran in this interval)"
+        [path] = tree.files()
+        data = top._Data(str(path))
+        samples._data = {str(path): data}
+        path.write_bytes(path.read_bytes()[:5000])
+        data.read(str(tree.folder), 0.0, 1.0)
+        assert top.table(samples, 10)[1].startswith(f"Skipping data file {str(path)!r}: it is damaged: it has 5000")
+    finally:
+        os.kill(busy.pid, signal.SIGCONT)
+        for path in tree.files():
+            path.unlink()
+
+
+def test_top_asks_no_process_that_has_only_the_number_of_an_earlier_one(tree):
+    """Data of a process that ended long ago is not that of another of the same number, which would never answer."""
+    with Running() as pid:
+        writer = write(tree.data, "earlier", {A: {1: 1}}, pid=pid, ended="")
+        connection = sqlite3.connect(writer.path)
+        with connection:
+            connection.execute("UPDATE process SET ticks = 1")
+        connection.close()
+        began = time.monotonic()
+        with pytest.raises(InstrumentError, match="no process writes to"):
+            run(top, tree, "--once")
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "cut"),
+    [("abc", 3, "abc"), ("abcdefghij", 7, "ab…ghij"), ("/a/long/path/to/shop.py", 12, "/a/l…shop.py")],
+)
+def test_what_is_too_long_is_cut_with_a_mark(text, width, cut):
+    """Names lose their middle, rows their end, and both show it."""
+    assert shortened(text, width) == cut
+    assert top._cut(text, width) == (text if len(text) <= width else f"{text[: width - 1]}…")
+
+
 def test_top_without_processes(tree):
     """Where nobody writes there is nothing to show, which is said."""
     with pytest.raises(InstrumentError, match="there is no data in"):
@@ -253,4 +306,5 @@ def test_top_on_a_terminal(tree, busy):
 
     assert os.waitstatus_to_exitcode(status) == 0
     assert b"return n + 1" in seen
+    assert b"  q quits" in seen
     assert seen.endswith(b"\x1b[?25h\x1b[?1049l")
