@@ -4,15 +4,23 @@ import argparse
 import importlib
 import json
 import os
+import sqlite3
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from processes import A, files, write
+from processes import A, files, process, write
+from recorded import Tree
 
 from instrument.commands._sources import Source
-from instrument.data.store import version_of
+from instrument.data import schema
+from instrument.data.store import Writer, version_of
 from instrument.errors import DataError
+from instrument.report.tables import percentage
+
+ROOT = Path(__file__).parents[2]
 
 UNRELATED = "it is no data file of instrument"
 
@@ -31,6 +39,13 @@ def run(command, *arguments):
     parser = argparse.ArgumentParser()
     room.add_arguments(parser)
     return room.execute(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def table_rows(output):
+    """Return the rows of the table in *output*, in words."""
+    lines = output.splitlines()
+    rules = [n for n, line in enumerate(lines) if line.startswith("---")]
+    return [line.split() for line in lines[rules[0] + 1 : rules[1]]]
 
 
 def measured(name, source, counts, functions=()):
@@ -300,3 +315,402 @@ def test_lines_that_a_comment_excludes_are_never_missing(capsys):
     listing = Path("m.cover").read_text().splitlines()
     assert [n for n, line in enumerate(listing, 1) if line.startswith(">>>>>>")] == [43]
     assert listing[5] == "    5:         x = 1"
+
+
+# Files that were never imported
+
+NEVER = "def f():\n    return 1\n\n\nclass C:\n    def m(self):\n        return 2\n"
+
+
+def scoped(name, sources, scope, *, directory=None, started=None, pid=None, parent=None, ticks=None):
+    """Write the data of a process with this *scope* (its items, one a line), in which each first line ran once."""
+    info = process(name)
+    info.scope, info.cwd = scope, str(directory or Path.cwd())
+    info.started = info.started if started is None else started
+    info.pid, info.parent = pid or info.pid, parent or info.parent
+    lines = []
+    for source in sources:
+        path = Path(source).absolute()
+        lines.append(((str(path), version_of(path.read_bytes())), {1: (1, 1e9, 1e9)}))
+    writer = Writer(".instrument", info)
+    writer.write(lines, [], {}, "exit")
+    if ticks is not None:
+        connection = sqlite3.connect(writer.path)
+        with connection:
+            connection.execute("UPDATE process SET ticks = ?", (ticks,))
+        connection.close()
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with modules, tests, and folders that hold nothing of it."""
+    for name in (
+        "main.py",
+        "src/pkg/__init__.py",
+        "src/pkg/used.py",
+        "src/pkg/never.py",
+        "src/pkg/build/__init__.py",
+        "src/pkg/build/never.py",
+        "src/other.py",
+        "tests/test_pkg.py",
+        "build/lib/pkg/never.py",
+        ".hidden/x.py",
+        "venv/lib/x.py",
+        "node_modules/x/x.py",
+        "lib/site-packages/x.py",
+        "docs/notes.txt",
+    ):
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(NEVER)
+    Path("src/pkg/__init__.py").write_text('"""Of no code."""\n')
+    Path("src/pkg/build/__init__.py").write_text("")
+    Path("venv/pyvenv.cfg").write_text("")
+    Path("docs/broken.py").write_text("def (\n")
+    os.symlink(tmp_path / "src", "link")
+    return tmp_path
+
+
+def never_imported(capsys, *arguments):
+    """Return the files that a report shows as never imported, and its standard error."""
+    run("report", *arguments)
+    output = capsys.readouterr()
+    rows = [line for line in output.out.splitlines() if "never imported" in line]
+    assert all(row.split()[4] == "0" and row.split()[3] == "0%" for row in rows)
+    return [row.split()[0] for row in rows], output.err
+
+
+def test_files_that_were_never_imported_are_shown_at_zero(project, capsys):
+    """The project's own code is what lies where the program was started, but for what others made."""
+    scoped("one", ["main.py", "src/pkg/used.py"], "")
+    expected = ["src/other.py", "src/pkg/build/never.py", "src/pkg/never.py", "tests/test_pkg.py"]
+    found, errors = never_imported(capsys)
+    assert found == expected
+    assert f"Left out: 1 file never imported that this Python cannot compile: '{project}/docs/broken.py'" in errors
+    assert never_imported(capsys, "--omit", "tests,src/pkg/build")[0] == ["src/other.py", "src/pkg/never.py"]
+    assert never_imported(capsys, "--only-imported") == ([], "")
+
+    run("report", "--missing", "--include", "src/other.py")
+    assert capsys.readouterr().out.splitlines()[2].split() == [
+        *("src/other.py", "5", "5", "0%", "0", "never", "imported", "1-7"),
+    ]
+    run("report", "--unused-for", "30d", "--include", "src/other.py")
+    assert capsys.readouterr().out.splitlines()[-5:] == [
+        "src/other.py (never imported)",
+        "    module level  never",
+        "    function f (line 1)  never",
+        "    function C.m (line 6)  never",
+        "    lines 1-7  never",
+    ]
+    run("report", "--json", "--include", "src/other.py", "--unused-for", "30d")
+    [file] = json.loads(capsys.readouterr().out)["files"]
+    assert (file["imported"], file["hits"], file["missing"]) == (False, 0, [1, 2, 5, 6, 7])
+    assert file["version"] == version_of(NEVER.encode())
+    assert [function["name"] for function in file["unused"]["functions"]] == ["<module>", "f", "C.m"]
+    run("annotate", "-d", "covers")
+    assert files("covers") == ["main.cover", "src.pkg.used.cover"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ("{0}/src/pkg", ["src/pkg/build/never.py", "src/pkg/never.py"]),
+        ("pkg", ["src/pkg/build/never.py", "src/pkg/never.py"]),
+        ("pkg.used", []),
+        ("other", ["src/other.py"]),
+        ("pkg.used\n{0}/tests/test_pkg.py", ["tests/test_pkg.py"]),
+        ("pkg.used\n1", ["src/other.py", "src/pkg/build/never.py", "src/pkg/never.py", "tests/test_pkg.py"]),
+        (None, []),
+    ],
+)
+def test_only_files_in_the_scope_of_a_process_are_shown_at_zero(scope, expected, project, capsys):
+    """What nobody wanted to measure is not missing."""
+    scoped("one", ["src/pkg/used.py"], scope and scope.format(project))
+    found, errors = never_imported(capsys, "--omit", "main.py")
+    assert found == expected
+    assert ("earlier versions" in errors) == (scope is None)
+
+
+def test_own_code_is_not_looked_for_where_none_of_it_ran(project, capsys, tmp_path):
+    """A program that was started elsewhere shows its package, and not what lies where it was started."""
+    elsewhere = project / "docs"
+    scoped("one", ["src/pkg/used.py"], "", directory=elsewhere)
+    assert never_imported(capsys)[0] == ["src/pkg/build/never.py", "src/pkg/never.py"]
+
+
+def test_the_search_for_files_is_bounded(project, capsys, monkeypatch):
+    """Where there are too many, that is said."""
+    scoped("one", ["main.py"], "")
+    monkeypatch.setattr("instrument.commands._files.MOST_FILES", 2)
+    found, errors = never_imported(capsys)
+    assert len(found) == 2
+    assert "Not all files that were never imported are listed: the search ended after 2 files" in errors
+
+
+def test_a_process_records_its_scope(tmp_path, capsys):
+    """What was to be measured is in the data."""
+    tree = Tree(tmp_path)
+    (tmp_path / "never.py").write_text(NEVER)
+    tree.run("def f(): pass\nf()\n")
+    [(scope,)] = tree.rows("SELECT scope FROM process")
+    assert scope == str(tmp_path)
+    run("report", "--dir", tree.data)
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[2].split() == ["never.py", "5", "5", "0%", "0", "never", "imported"]
+    assert rows[3].split()[0] == "program.py"
+
+
+def in_format_1(path):
+    """Make the data file at *path* one that an earlier version wrote."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("ALTER TABLE process RENAME TO new")
+    connection.execute(schema.tables(1)["process"])
+    columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(process)"))
+    connection.execute(f"INSERT INTO process SELECT {columns} FROM new")
+    connection.execute("DROP TABLE new")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+
+def test_data_of_the_first_format_is_read_and_combined(project, capsys):
+    """Of its processes the scope is not known, and all else is."""
+    scoped("one", ["main.py"], "")
+    in_format_1(Path(".instrument", *files(".instrument")))
+    scoped("two", ["main.py", "src/other.py"], "main")
+    run("report", "--json")
+    before = json.loads(capsys.readouterr().out)
+    assert (before["skipped"], before["processes"]) == ([], 2)
+    assert {file["path"]: file["hits"] for file in before["files"]} == {
+        f"{project}/main.py": 2,
+        f"{project}/src/other.py": 1,
+    }
+    run("combine")
+    assert files(".instrument") == ["combined.sqlite"]
+    capsys.readouterr()
+    run("report", "--json")
+    assert json.loads(capsys.readouterr().out) == before
+
+
+# Processes and runs
+
+
+def test_processes_and_runs_are_told_apart(project, capsys):
+    """Children belong to the run of their parent; a process that became another program is still the same."""
+    scoped("one", ["main.py"], "main", started=1e9, pid=5000001, parent=1, ticks=7)
+    scoped("child", ["main.py"], "main", started=1e9 + 1, pid=5000002, parent=5000001)
+    scoped("grandchild", ["main.py"], "main", started=1e9 + 2, pid=5000003, parent=5000002)
+    scoped("exec", ["main.py"], "main", started=1e9 + 3, pid=5000001, parent=1, ticks=7)
+    run("report")
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1e9))
+    assert capsys.readouterr().out.splitlines()[-1] == f"Counts of 4 processes in 1 run, since {since}"
+    scoped("again", ["main.py"], "main", started=1e9 + 9, pid=5000004, parent=1)
+    run("report")
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"Counts of 5 processes in 2 runs, since {since}",
+        "(counts of all runs are added up; `instrument erase` or `instrument run --fresh` begins anew)",
+    ]
+    run("report", "--json")
+    data = json.loads(capsys.readouterr().out)
+    assert (data["processes"], data["runs"], data["began"]) == (5, 2, 1e9)
+
+
+def test_a_fresh_run_begins_anew(tmp_path):
+    """Data of earlier runs is removed first, and that is said."""
+    tree = Tree(tmp_path)
+    tree.write("def f(): pass\nf()\n")
+    command = [sys.executable, "-m", "instrument", "run", "--dir", str(tree.data), "--fresh", str(tree.path)]
+    environment = {**tree.environment(), "PYTHONPATH": str(ROOT)}
+    for n in range(2):
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stderr == (f"1 data file removed from {tree.data}\n" if n else "")
+    assert len(tree.files()) == 1
+    assert tree.lines()[2] == 1
+
+
+# Times, kinds, and JSON of what is unused
+
+
+def test_what_was_not_used_for_minutes_is_shown_with_the_time(capsys):
+    """Dates alone say nothing of today; classes and modules are called what they are."""
+    now = time.time()
+    path = Path("m.py").absolute()
+    path.write_text(NEVER)
+    key = str(path), version_of(NEVER.encode())
+    writer = Writer(".instrument", process("one"))
+    writer.process.started = now - 3000
+    functions = {("<module>", 1): (1, now - 2000, now - 2000), ("C", 5): (1, now - 2000, now - 2000)}
+    lines = dict.fromkeys((1, 5, 6), (1, now - 2000, now - 2000)) | {2: (1, now, now)}
+    writer.write([(key, lines)], [(key, functions)], {}, "exit")
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now - 2000))
+    run("report", "--unused-for", "15m")
+    output = capsys.readouterr().out.splitlines()
+    assert output[0].startswith("Not used since 2")
+    assert output[0].count(":") == 3
+    assert output[1:] == [
+        "m.py",
+        f"    module level  last {moment}",
+        f"    class C (line 5)  last {moment}",
+        "    function C.m (line 6)  never",
+        "    line 7  never",
+        f"    lines 1, 5-6  last {moment}",
+    ]
+    run("report", "--unused-for", "15m", "--json")
+    data = json.loads(capsys.readouterr().out)
+    assert abs(data["unused_since"] - (now - 900)) < 60
+    [file] = data["files"]
+    assert [(each["name"], each["kind"], each["last"]) for each in file["unused"]["functions"]] == [
+        ("<module>", "module", now - 2000),
+        ("C", "class", now - 2000),
+        ("C.m", "function", None),
+    ]
+    assert file["unused"]["lines"] == {"1": now - 2000, "5": now - 2000, "6": now - 2000, "7": None}
+    run("report", "--json")
+    assert "unused" not in json.loads(capsys.readouterr().out)["files"][0]
+
+
+# One source in several places
+
+
+def elsewhere(name, places, source, **known):
+    """Write data of a process for each of *places*, where *source* ran once."""
+    for n, place in enumerate(places):
+        write(".instrument", f"{name}{n}", {(str(place), version_of(source.encode())): {1: 1, **known}})
+
+
+def test_the_same_source_under_two_roots_is_one_row(tmp_path, capsys):
+    """What ran in a container is counted with the same source here."""
+    source = "x = 1\ny = 2\n"
+    Path("pkg").mkdir()
+    for name in ("__init__", "m"):
+        Path(f"pkg/{name}.py").write_text(source if name == "m" else "")
+    elsewhere("m", ["/app/pkg/m.py", tmp_path / "pkg" / "m.py", "/srv/checkout/pkg/m.py"], source)
+    run("report", "--missing")
+    output = capsys.readouterr()
+    assert table_rows(output.out) == [["pkg/m.py", "2", "1", "50%", "3", "1:", "3", "2"]]
+    assert f"Same source: '/app/pkg/m.py' is '{tmp_path}/pkg/m.py' here, to the byte" in output.err
+    run("report", "--json")
+    [file] = json.loads(capsys.readouterr().out)["files"]
+    assert file["measured_at"] == ["/app/pkg/m.py", "/srv/checkout/pkg/m.py", f"{tmp_path}/pkg/m.py"]
+    run("annotate")
+    assert Path("pkg/m.cover").read_text() == "    3: x = 1\n>>>>>> y = 2\n"
+
+
+def test_a_source_that_was_only_measured_elsewhere_is_found_here(tmp_path, capsys):
+    """A checkout of what ran in a container is enough."""
+    source = "x = 1\n"
+    Path("src/pkg").mkdir(parents=True)
+    Path("src/pkg/__init__.py").write_text("")
+    Path("src/pkg/m.py").write_text(source)
+    elsewhere("m", ["/app/src/pkg/m.py", "/ci/work/src/pkg/m.py"], source)
+    run("report")
+    assert capsys.readouterr().out.splitlines()[2].split() == ["src/pkg/m.py", "1", "0", "100%", "2", "1:", "2"]
+
+
+def test_sources_that_may_differ_are_not_put_together(tmp_path, capsys):
+    """Not other versions, nor modules of other packages, nor what fits two files, nor two files that are both here."""
+    for name in ("one/pkg/__init__.py", "two/pkg/__init__.py", "one/a/__init__.py", "two/b/__init__.py"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("x = 1\n")
+    both = [tmp_path / name for name in ("one/pkg/__init__.py", "two/pkg/__init__.py", "one/a/__init__.py")]
+    elsewhere("m", [*both, "/app/pkg/__init__.py", "/app/c/__init__.py"], "x = 1\n")
+    write(".instrument", "other", {("/app/a/__init__.py", "sha256:" + "0" * 64): {1: 1}})
+    run("report")
+    output = capsys.readouterr()
+    rows = [row[0] for row in table_rows(output.out)]
+    assert rows == [
+        "/app/a/__init__.py",
+        "/app/c/__init__.py",
+        "/app/pkg/__init__.py",
+        "one/a/__init__.py",
+        "one/pkg/__init__.py",
+        "two/pkg/__init__.py",
+    ]
+    assert "Same source" not in output.err
+
+
+# Patterns, folders, widths
+
+
+def test_patterns_are_what_was_meant(project, capsys):
+    """Several in one text, and paths as a shell completes them; one that matches nothing is named."""
+    scoped("one", ["main.py", "src/other.py", "tests/test_pkg.py", "src/pkg/used.py"], None)
+
+    def reported(*arguments):
+        run("report", *arguments)
+        output = capsys.readouterr()
+        errors = [line for line in output.err.splitlines() if line.startswith("--")]
+        return [row[0] for row in table_rows(output.out)], errors
+
+    assert reported("--omit", "src/*,tests/*") == (["main.py"], [])
+    assert reported("--omit", "./tests", "--omit", "src/") == (["main.py"], [])
+    assert reported("--include", "./src", "--omit", f"{project}/src/pkg") == (["src/other.py"], [])
+    assert reported("--include", "main.py", "--omit", "test,nothing/*") == (
+        ["main.py"],
+        ["--omit 'test' matches no file", "--omit 'nothing/*' matches no file"],
+    )
+    run("diff", ".instrument", ".instrument", "--omit", "nothing")
+    assert "--omit 'nothing' matches no file" in capsys.readouterr().err
+    run("annotate", "-d", "covers", "--include", "main.py,nothing")
+    assert "--include 'nothing' matches no file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["report", "annotate", "combine", "erase"])
+def test_the_folder_of_the_data_can_be_named(command, tmp_path):
+    """`--dir` means the same for every command."""
+    key = measured("m.py", "x = 1\n", {1: 1})
+    os.rename(".instrument", "data")
+    assert run(command, "--dir", "data") == 0
+    assert key
+    assert not os.path.exists(".instrument")
+
+
+def test_long_paths_are_shortened_for_terminals(monkeypatch, capsys):
+    """In a file paths are whole; on a terminal the table keeps to its width."""
+    name = f"{'deep/' * 30}module.py"
+    measured(name, "x = 1\n", {1: 1})
+    run("report")
+    assert name in capsys.readouterr().out
+    monkeypatch.setattr("instrument.commands.report.terminal_width", lambda: 80)
+    run("report", "-m")
+    rows = capsys.readouterr().out.splitlines()
+    assert max(map(len, rows[:-1])) <= 80
+    assert rows[2].startswith("deep/deep/")
+    assert "…" in rows[2]
+    assert "/module.py " in rows[2]
+
+
+@pytest.mark.parametrize(
+    ("n", "total", "words"), [(0, 0, "-"), (0, 9, "0%"), (9, 9, "100%"), (1, 1000, "1%"), (999, 1000, "99%")]
+)
+def test_percentages_say_all_and_nothing_only_if_it_is(n, total, words):
+    """A single line that is missing is seen."""
+    assert percentage(n, total) == words
+
+
+def test_one_listing_is_not_many(capsys):
+    """The message of `annotate` is about as many as there are."""
+    measured("m.py", "x = 1\n", {1: 1})
+    run("annotate")
+    assert "1 listing written beside its source\n" in capsys.readouterr().err
+    measured("n.py", "x = 1\n", {1: 1})
+    run("annotate")
+    assert "2 listings written beside their sources\n" in capsys.readouterr().err
+
+
+def test_another_python_is_named(capsys):
+    """Which lines can run is a matter of the version of Python."""
+    measured("m.py", "x = 1\n", {1: 1})
+    [name] = files(".instrument")
+    connection = sqlite3.connect(f".instrument/{name}")
+    with connection:
+        connection.execute("UPDATE process SET python = '3.2.1'")
+    connection.close()
+    run("report")
+    assert "Measured by Python 3.2, reported by" in capsys.readouterr().err
+
+
+def test_the_help_says_what_the_columns_are():
+    """Each column has its meaning in the help."""
+    words = importlib.import_module("instrument.commands.report").__doc__
+    for column in ("Lines", "Missing", "Ran", "Hits", "Hottest line"):
+        assert f"\n    {column} " in words
