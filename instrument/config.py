@@ -37,6 +37,8 @@ VARIABLE = "INSTRUMENT"
 KEYS = ("scope", "dir", "flush", "signal")
 PREFIX = "INSTRUMENT_"
 TABLE = "[tool.instrument]"
+#: A table in the file that only commands read: see `read_paths`.
+PATHS = "paths"
 
 ON = ("1", "true", "on")
 OFF = ("", "0", "false", "off")
@@ -114,8 +116,9 @@ def read_settings(
             said[key] = environment[variable], variable, folder
     if any(key not in said for key in KEYS):
         table, path = _table(folder)
-        for key, value in table.items():
-            said.setdefault(key, (value, f"{path}, {TABLE}, key {key!r}", os.path.dirname(path)))
+        for key in KEYS:
+            if key in table:
+                said.setdefault(key, (table[key], f"{path}, {TABLE}, key {key!r}", os.path.dirname(path)))
     found: dict[str, object] = {}
     for key, (value, where, start) in said.items():
         found[key] = _READERS[key](value, where, start)
@@ -141,6 +144,33 @@ def publish(settings: Settings, environment: MutableMapping[str, str] | None = N
     for variable, text in texts.items():
         if environment.get(variable) != text:
             environment[variable] = text
+
+
+def read_paths(folder: str | None = None) -> list[tuple[str, list[str]]]:
+    """Return the folders that the file calls the same: one that is here, and patterns of others that stand for it.
+
+    It has them in a table `paths`, as coverage.py has: each list begins with the folder that is here. Relative paths
+    start from the folder of the file. Raises ConfigError.
+    """
+    table, path = _table(os.getcwd() if folder is None else folder)
+    groups = table.get(PATHS, {})
+    where = f"{path}, {TABLE}, key {PATHS!r}"
+    if not isinstance(groups, dict):
+        raise ConfigError(f"{where} is {_kind(groups)}; it is to be a table of lists of folders")
+    found: list[tuple[str, list[str]]] = []
+    for name, folders in groups.items():
+        if (
+            not isinstance(folders, list)
+            or len(folders) < 2
+            or not all(isinstance(one, str) and one for one in folders)
+        ):
+            raise ConfigError(f"{where}: {name!r} is to be a list of two or more folders, the one that is here first")
+        start = os.path.dirname(path)
+        first, *others = (one if one[:1] == "*" else os.path.abspath(os.path.join(start, one)) for one in folders)
+        if "*" in first:
+            raise ConfigError(f"{where}: {name!r} is to begin with the folder that is here, and {first!r} is a pattern")
+        found.append((first, others))
+    return found
 
 
 # The file #############################################################################################################
@@ -184,8 +214,8 @@ def _parse(content: bytes, path: str) -> dict[str, object] | None:
     found: dict[str, object] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
-        if name not in KEYS:
-            raise ConfigError(f"{path}: unknown key {key!r} in {TABLE}; there are {_listed(KEYS)}")
+        if name not in (*KEYS, PATHS):
+            raise ConfigError(f"{path}: unknown key {key!r} in {TABLE}; there are {_listed((*KEYS, PATHS))}")
         found[name] = value
     return found
 

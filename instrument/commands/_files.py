@@ -6,8 +6,10 @@ Measured files and processes come in; paths go out. Files are looked for, and ne
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 
 from instrument.commands._sources import holds
+from instrument.config import read_paths
 from instrument.runtime.scope import INSTALLED, Scope
 
 TYPE_CHECKING = False
@@ -37,13 +39,17 @@ def local_paths(files: Iterable[MeasuredFile]) -> dict[tuple[str, str], str]:
     A file that is not here was measured elsewhere, in a container for instance. It is taken for a file that is here if
     that holds the same bytes, and if both paths end alike: in all folders of the package that the file is in, at least.
     So an empty `__init__.py` is never taken for that of another package. Where two files fit equally well, neither is
-    taken.
+    taken. What the user calls the same (`config.read_paths`) is taken for it in any case.
     """
     by_version: dict[str, list[str]] = {}
-    for file in files:
-        if file.version.startswith("sha256:"):
-            by_version.setdefault(file.version, []).append(file.path)
     found: dict[tuple[str, str], str] = {}
+    same = read_paths()
+    for file in files:
+        place = _by_setting(file.path, same)
+        if place:
+            found[file.path, file.version] = place
+        elif file.version.startswith("sha256:"):
+            by_version.setdefault(file.version, []).append(file.path)
     for version, paths in by_version.items():
         here = [path for path in paths if os.path.lexists(path)]
         for path in paths:
@@ -52,6 +58,17 @@ def local_paths(files: Iterable[MeasuredFile]) -> dict[tuple[str, str], str]:
                 if place:
                     found[path, version] = place
     return found
+
+
+def _by_setting(path: str, same: list[tuple[str, list[str]]]) -> str:
+    """Return where the file *path* is by what the user calls the *same*; an empty text if that says nothing of it."""
+    parts = path.split(os.sep)
+    for first, others in same:
+        for n in range(1, len(parts)):
+            folder = os.sep.join(parts[:n])
+            if folder != first and any(fnmatchcase(folder, other) for other in others):
+                return os.path.join(first, *parts[n:])
+    return ""
 
 
 def _place_of(path: str, version: str, here: list[str]) -> str:

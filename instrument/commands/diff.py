@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from instrument.commands.report import add_patterns, name_refused, unmatched_patterns
+from instrument.commands.report import add_patterns, name_not_measured, name_refused, unmatched_patterns
 from instrument.data.querying import Totals
 from instrument.errors import DataError
 from instrument.report.tables import matches, ranges, say, shown_path, table
@@ -44,6 +44,7 @@ def execute(options: argparse.Namespace) -> int:
     with Totals([options.a]) as before, Totals([options.b]) as after:
         name_refused([*before.refused, *after.refused])
         differences, remarks = _compare(before, after, options)
+        not_measured = [reason for reason in after.not_measured() if matches(reason[0], options.include, options.omit)]
         skipped = [{"path": path, "reason": reason} for path, reason in [*before.refused, *after.refused]]
     if not differences and not remarks:
         raise DataError("nothing is left to compare; see --include and --omit")
@@ -55,13 +56,23 @@ def execute(options: argparse.Namespace) -> int:
             {"path": each.path, "version": each.version, "hits": each.hits, "lines": each.lines, "less": each.less}
             for each in differences
         ]
-        json.dump({"format": 1, "files": files, "remarks": remarks, "skipped": skipped}, sys.stdout)
+        json.dump(
+            {
+                "format": 1,
+                "files": files,
+                "remarks": remarks,
+                "not_measured": [{"path": path, "reason": reason} for path, reason in not_measured],
+                "skipped": skipped,
+            },
+            sys.stdout,
+        )
         print()
     elif any(each.lines for each in differences):
         say(_table([each for each in differences if each.lines]))
     else:
         say(["Nothing ran." if is_compared else "Nothing can be compared."])
     say(remarks, sys.stderr)
+    name_not_measured(not_measured)
     return 0 if is_compared else 1
 
 

@@ -207,7 +207,7 @@ class Rows:
                 self._take(row, shorten=shorten)
         if places:
             moved = sorted({(place, path) for (path, _version), place in places.items()})
-            self.remarks += [f"Same source: {path!r} is {place!r} here, to the byte" for place, path in moved[:_SAID]]
+            self.remarks += [f"Same source: {path!r} is {place!r} here" for place, path in moved[:_SAID]]
             if len(moved) > _SAID:
                 self.remarks.append(f"Same source: so are {number_of(len(moved) - _SAID, 'more file')}")
         self._compare_versions()

@@ -162,14 +162,13 @@ def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
     running = [process for path in paths for process in about_to_write(path)]
     if running:
         refused = [(path, reason) for path, reason in refused if os.path.lexists(path)]
-    reasons = "".join(f"; {path!r} was skipped: {reason}" for path, reason in refused[:3])
-    more = f"; {len(refused) - 3} more were skipped" if len(refused) > 3 else ""
+    reasons = "".join(f"; {path!r} was skipped: {reason}" for path, reason in refused)
     if running:
         what_will_come = "; ".join(map(_what_will_come, running[:3]))
         more_of_them = f"; and {len(running) - 3} more processes are running" if len(running) > 3 else ""
-        return f"no data in {', '.join(map(repr, paths))} yet{reasons}{more}; {what_will_come}{more_of_them}"
+        return f"no data in {', '.join(map(repr, paths))} yet{reasons}; {what_will_come}{more_of_them}"
     return (
-        f"no data in {', '.join(map(repr, paths))}{reasons}{more}; run a program with INSTRUMENT=1, "
+        f"no data in {', '.join(map(repr, paths))}{reasons}; run a program with INSTRUMENT=1, "
         "or name the folder that its data is in"
     )
 

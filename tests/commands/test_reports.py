@@ -15,6 +15,7 @@ from processes import A, files, process, write
 from recorded import Tree
 
 from instrument.commands._sources import Source
+from instrument.config import ConfigError
 from instrument.data import schema
 from instrument.data.store import Writer, version_of
 from instrument.errors import DataError
@@ -587,7 +588,7 @@ def test_the_same_source_under_two_roots_is_one_row(tmp_path, capsys):
     run("report", "--missing")
     output = capsys.readouterr()
     assert table_rows(output.out) == [["pkg/m.py", "2", "1", "50%", "3", "1:", "3", "2"]]
-    assert f"Same source: '/app/pkg/m.py' is '{tmp_path}/pkg/m.py' here, to the byte" in output.err
+    assert f"Same source: '/app/pkg/m.py' is '{tmp_path}/pkg/m.py' here" in output.err
     run("report", "--json")
     [file] = json.loads(capsys.readouterr().out)["files"]
     assert file["measured_at"] == ["/app/pkg/m.py", "/srv/checkout/pkg/m.py", f"{tmp_path}/pkg/m.py"]
@@ -626,6 +627,50 @@ def test_sources_that_may_differ_are_not_put_together(tmp_path, capsys):
         "two/pkg/__init__.py",
     ]
     assert "Same source" not in output.err
+
+
+def test_the_user_can_say_which_folders_are_the_same(tmp_path, capsys):
+    """As with coverage.py: the first of each list stands for the others, whether or not they are here."""
+    Path("pyproject.toml").write_text(
+        '[tool.instrument.paths]\nsource = ["src", "/app/src", "*/checkout/src", "old"]\n'
+    )
+    for folder in ("src", "old"):
+        Path(folder).mkdir()
+        Path(folder, "m.py").write_text("x = 1\n")
+    places = ["/app/src/m.py", "/ci/1/checkout/src/m.py", tmp_path / "old" / "m.py", tmp_path / "src" / "m.py"]
+    elsewhere("m", places, "x = 1\n")
+    elsewhere("gone", ["/app/src/gone.py", "/ci/2/checkout/src/gone.py"], "y = 1\n")
+    run("report")
+    assert table_rows(capsys.readouterr().out) == [
+        ["src/gone.py", "(missing)", "-", "-", "-", "2", "1:", "2"],
+        ["src/m.py", "1", "0", "100%", "4", "1:", "4"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("paths = 3", "is a number; it is to be a table"),
+        ('[tool.instrument.paths]\nx = ["a"]', "'x' is to be a list of two or more folders"),
+        ('[tool.instrument.paths]\nx = ["*/a", "b"]', "is to begin with the folder that is here"),
+    ],
+)
+def test_folders_that_make_no_sense_are_refused(words, message):
+    """The message names the file and the key."""
+    measured("m.py", "x = 1\n", {1: 1})
+    Path("pyproject.toml").write_text(f"[tool.instrument]\n{words}\n")
+    with pytest.raises(ConfigError, match=rf"pyproject.toml, \[tool.instrument\], key 'paths'.*{message}"):
+        run("report")
+
+
+def test_a_diff_names_what_was_not_measured(capsys):
+    """What ran uncounted may be in the difference."""
+    write("a", "one", {A: {1: 5}})
+    write("b", "one", {A: {1: 6}}, not_measured={"/x.py": "why"})
+    run("diff", "a", "b")
+    assert "Not measured: '/x.py': why" in capsys.readouterr().err
+    run("diff", "a", "b", "--json")
+    assert json.loads(capsys.readouterr().out)["not_measured"] == [{"path": "/x.py", "reason": "why"}]
 
 
 # Patterns, folders, widths
