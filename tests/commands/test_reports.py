@@ -629,6 +629,17 @@ def test_sources_that_may_differ_are_not_put_together(tmp_path, capsys):
     assert "Same source" not in output.err
 
 
+def test_a_diff_finds_the_same_source_under_two_roots(tmp_path, capsys):
+    """Data from a container can be compared with data from here."""
+    source = "x = 1\n"
+    Path("m.py").write_text(source)
+    version = version_of(source.encode())
+    write("a", "one", {("/app/m.py", version): {1: 2}})
+    write("b", "two", {(str(tmp_path / "m.py"), version): {1: 5}, ("/ci/m.py", version): {1: 1}})
+    assert run("diff", "a", "b") == 0
+    assert table_rows(capsys.readouterr().out) == [["m.py", "1", "4", "1:", "4", "1"]]
+
+
 def test_the_user_can_say_which_folders_are_the_same(tmp_path, capsys):
     """As with coverage.py: the first of each list stands for the others, whether or not they are here."""
     Path("pyproject.toml").write_text(
