@@ -78,6 +78,8 @@ def _place_of(path: str, version: str, here: list[str]) -> str:
     directory. An empty text says that there is none, or more than one.
     """
     parts = path.split(os.sep)[1:][-_MOST_PARTS:]
+    if os.pardir in parts:
+        return ""
     places = {other: os.path.realpath(other) for other in here}
     for n in range(len(parts), 0, -1):
         other = os.path.abspath(os.path.join(*parts[-n:]))
@@ -135,6 +137,8 @@ class NeverImported:
             if scope is None:
                 n_unknown += 1
                 continue
+            if "\0" in "".join((*scope, *directories)):
+                continue  # no path has that, so no process of ours wrote it
             items = tuple(item for item in scope if item != "1")
             selected = Scope(items)
             if items != scope or not scope:  # the project's own code is among it
@@ -143,7 +147,7 @@ class NeverImported:
             for item in items:
                 if os.path.isabs(item):
                     self._add(selected, None, [item])
-                else:
+                elif all(map(str.isidentifier, item.split("."))):
                     self._add(selected, item, _places_of(item, directories, here))
         if n_unknown:
             self.remarks.append(

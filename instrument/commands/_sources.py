@@ -71,7 +71,7 @@ class Source:
         if version is not None and not version.startswith("sha256:"):
             return UNKNOWN, f"it is not known which version was measured ({version})"
         try:
-            self.data = _read(self.path)
+            self.data = read_source(self.path)
         except (OSError, ValueError) as error:
             return MISSING, f"it cannot be read: {getattr(error, 'strerror', None) or error}"
         now = version_of(self.data)
@@ -199,12 +199,12 @@ def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:
 def holds(path: str, version: str) -> bool:
     """Return whether the file at *path* can be read, and is this *version* of a source."""
     try:
-        return version_of(_read(path)) == version
+        return version_of(read_source(path)) == version
     except (OSError, ValueError):
         return False
 
 
-def _read(path: str) -> bytes:
+def read_source(path: str) -> bytes:
     """Return the content of the source file at *path*, or raise OSError or ValueError with what kept it from that."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:

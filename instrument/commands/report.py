@@ -1,16 +1,8 @@
-"""Print a table of what ran: file, lines, missing, ran, hits, hottest line.
+"""Print what ran, and how often: file, lines, missing, ran, hits, hottest line.
 
-    Lines         how many lines of the file can run
-    Missing       how many of them never ran (--missing lists them)
-    Ran           how many of them ran, in percent
-    Hits          how often lines of the file ran, all its lines added up
-    Hottest line  the line that ran most often, and how often
-
-Each PATH is a data file, or a folder of them. Data of running processes is in
-the table as far as they have written it. Files of the project that were never
-imported are listed, too. Lines are called missing only where the source is
-still the one that was measured, and all of it was measured. Annotations are
-never missing, nor are lines that `# pragma: no cover` excludes.
+Data files, and folders of them, come in (also of running processes, and without combining them first); a table, or
+JSON, goes to standard output. Lines are only called missing where the source is still the version that was measured,
+and all of it was; what differs is named. Files in the scope of a process that were never imported are shown, too.
 """
 
 from __future__ import annotations
@@ -68,8 +60,21 @@ _SAID = 5
 _SORTS = ("file", "lines", "missing", "hits", "hottest")
 
 
+COLUMNS = """\
+columns of the table:
+  Lines         how many lines of the file can run
+  Missing       how many of them never ran (--missing lists them)
+  Ran           how many of them ran, in percent
+  Hits          how often lines of the file ran, all lines added up
+  Hottest line  the line that ran most often, and how often
+
+Annotations are never missing, nor are lines that `# pragma: no cover` excludes.
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
+    parser.epilog = COLUMNS
     add_paths(parser)
     parser.add_argument("-m", "--missing", action="store_true", help="list the lines that did not run")
     parser.add_argument("--sort", choices=_SORTS, default="file", help="what to sort by; numbers from the top")

@@ -767,6 +767,33 @@ def test_another_python_is_named(capsys):
 
 def test_the_help_says_what_the_columns_are():
     """Each column has its meaning in the help."""
-    words = importlib.import_module("instrument.commands.report").__doc__
+    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter)
+    importlib.import_module("instrument.commands.report").add_arguments(parser)
+    words = parser.format_help()
     for column in ("Lines", "Missing", "Ran", "Hits", "Hottest line"):
-        assert f"\n    {column} " in words
+        assert f"\n  {column} " in words
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes in folders")
+def test_hostile_scopes_and_folders_hold_nothing_up(tmp_path, capsys):
+    """A data file may call anything a scope or a folder: nothing but sources is read, and only so much of it."""
+    Path("main.py").write_text(NEVER)
+    os.mkfifo("pipe.py")
+    os.symlink("/dev/zero", "zero.py")
+    os.symlink(".", "loop")
+    for n, (scope, directory) in enumerate(
+        [
+            (f"{tmp_path}", "/"),
+            ("nul\0\n/nul\0", str(tmp_path)),
+            ("", "nul\0"),
+            (f"{tmp_path}/pipe.py\n/dev/zero\n/dev/null\n..\n.\n\x1b[31m", "relative"),
+            ("", str(tmp_path / "main.py")),
+            ("/" + "x" * 5000, "/" + "x" * 5000),
+        ]
+    ):
+        scoped(f"{n}", ["main.py"], scope, directory=directory)
+    elsewhere("m", ["/a/../main.py", "/x\0/main.py", "/app/main.py"], NEVER)
+    assert run("report", "--missing") == 0
+    output = capsys.readouterr()
+    assert "\0" not in output.out + output.err
+    assert sorted(row[0] for row in table_rows(output.out)) == ["/a/../main.py", "/x\\x00/main.py", "main.py"]
