@@ -615,14 +615,19 @@ def test_sources_that_may_differ_are_not_put_together(tmp_path, capsys):
     both = [tmp_path / name for name in ("one/pkg/__init__.py", "two/pkg/__init__.py", "one/a/__init__.py")]
     elsewhere("m", [*both, "/app/pkg/__init__.py", "/app/c/__init__.py"], "x = 1\n")
     write(".instrument", "other", {("/app/a/__init__.py", "sha256:" + "0" * 64): {1: 1}})
+    Path("one/d").mkdir()
+    Path("one/d/__init__.py").write_text("y = 1\n")
+    elsewhere("n", [tmp_path / "one/d/__init__.py", "/app/e/__init__.py"], "y = 1\n")
     run("report")
     output = capsys.readouterr()
     rows = [row[0] for row in table_rows(output.out)]
     assert rows == [
         "/app/a/__init__.py",
         "/app/c/__init__.py",
+        "/app/e/__init__.py",
         "/app/pkg/__init__.py",
         "one/a/__init__.py",
+        "one/d/__init__.py",
         "one/pkg/__init__.py",
         "two/pkg/__init__.py",
     ]
