@@ -78,13 +78,13 @@ class Recorder:
         self._forgotten: tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]] = {}, {}
         self._reading = Reading(self._session, self._pause)
         self._writer = Writer(self.settings.directory, ProcessInfo.current())
-        self._writer.process.scope = "\n".join(self.settings.scope)
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
         self._next = min(self._due(), monotonic() + _FIRST) if self.settings.flush else _NEVER
         self._turn = perf_counter()
         self._is_pressed = self._is_reading = self._puts_off = False
         self._request = requests.place_of(self._writer.path)
+        self._writer.process.scope = "\n".join(self.settings.scope)
 
     # What others ask for
 
