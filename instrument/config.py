@@ -16,6 +16,8 @@ The file is the nearest pyproject.toml with that table, in the working directory
 from its folder. Settings are published to the environment, so that child processes mean the same by them wherever they
 work, and need not read the file again.
 
+A table `paths` in the file is for commands only: folders that are the same (`read_paths`).
+
 Read at the start of measured processes: only what the interpreter has imported by then is imported here.
 """
 
@@ -37,8 +39,6 @@ VARIABLE = "INSTRUMENT"
 KEYS = ("scope", "dir", "flush", "signal")
 PREFIX = "INSTRUMENT_"
 TABLE = "[tool.instrument]"
-#: A table in the file that only commands read: see `read_paths`.
-PATHS = "paths"
 
 ON = ("1", "true", "on")
 OFF = ("", "0", "false", "off")
@@ -144,33 +144,6 @@ def publish(settings: Settings, environment: MutableMapping[str, str] | None = N
     for variable, text in texts.items():
         if environment.get(variable) != text:
             environment[variable] = text
-
-
-def read_paths(folder: str | None = None) -> list[tuple[str, list[str]]]:
-    """Return the folders that the file calls the same: one that is here, and patterns of others that stand for it.
-
-    It has them in a table `paths`, as coverage.py has: each list begins with the folder that is here. Relative paths
-    start from the folder of the file. Raises ConfigError.
-    """
-    table, path = _table(os.getcwd() if folder is None else folder)
-    groups = table.get(PATHS, {})
-    where = f"{path}, {TABLE}, key {PATHS!r}"
-    if not isinstance(groups, dict):
-        raise ConfigError(f"{where} is {_kind(groups)}; it is to be a table of lists of folders")
-    found: list[tuple[str, list[str]]] = []
-    for name, folders in groups.items():
-        if (
-            not isinstance(folders, list)
-            or len(folders) < 2
-            or not all(isinstance(one, str) and one for one in folders)
-        ):
-            raise ConfigError(f"{where}: {name!r} is to be a list of two or more folders, the one that is here first")
-        start = os.path.dirname(path)
-        first, *others = (one if one[:1] == "*" else os.path.abspath(os.path.join(start, one)) for one in folders)
-        if "*" in first:
-            raise ConfigError(f"{where}: {name!r} is to begin with the folder that is here, and {first!r} is a pattern")
-        found.append((first, others))
-    return found
 
 
 # The file #############################################################################################################
@@ -304,3 +277,36 @@ def _kind(value: object) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
+
+
+# What only commands read ##############################################################################################
+
+#: A table in the file.
+PATHS = "paths"
+
+
+def read_paths(folder: str | None = None) -> list[tuple[str, list[str]]]:
+    """Return the folders that the file calls the same: one that is here, and patterns of others that stand for it.
+
+    It has them in a table `paths`, as coverage.py has: each list begins with the folder that is here. Relative paths
+    start from the folder of the file. Raises ConfigError.
+    """
+    table, path = _table(os.getcwd() if folder is None else folder)
+    groups = table.get(PATHS, {})
+    where = f"{path}, {TABLE}, key {PATHS!r}"
+    if not isinstance(groups, dict):
+        raise ConfigError(f"{where} is {_kind(groups)}; it is to be a table of lists of folders")
+    found: list[tuple[str, list[str]]] = []
+    for name, folders in groups.items():
+        if (
+            not isinstance(folders, list)
+            or len(folders) < 2
+            or not all(isinstance(one, str) and one for one in folders)
+        ):
+            raise ConfigError(f"{where}: {name!r} is to be a list of two or more folders, the one that is here first")
+        start = os.path.dirname(path)
+        first, *others = (one if one[:1] == "*" else os.path.abspath(os.path.join(start, one)) for one in folders)
+        if "*" in first:
+            raise ConfigError(f"{where}: {name!r} is to begin with the folder that is here, and {first!r} is a pattern")
+        found.append((first, others))
+    return found

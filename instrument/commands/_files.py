@@ -127,6 +127,7 @@ class NeverImported:
 
     def __init__(self, processes: Iterable[ProcessRow], measured: Iterable[str]) -> None:
         self.remarks: list[str] = []
+        self._not_searched: dict[str, str] = {}
         self._n_entries = 0
         self._is_cut = False
         self._known = {os.path.realpath(path) for path in measured if os.path.isabs(path) and "\0" not in path}
@@ -147,6 +148,8 @@ class NeverImported:
             for item in items:
                 if os.path.isabs(item):
                     self._add(selected, None, [item])
+                    if not os.path.exists(item):
+                        self._not_searched[item] = "it is not here"
                 elif all(map(str.isidentifier, item.split("."))):
                     self._add(selected, item, _places_of(item, directories, here))
         if n_unknown:
@@ -154,6 +157,10 @@ class NeverImported:
                 "Files that were never imported are not listed for data of earlier versions of instrument, "
                 "which does not say what was to be measured"
             )
+        self.remarks += [
+            f"Files that were never imported are not looked for in {directory!r}: {why}"
+            for directory, why in sorted(self._not_searched.items())
+        ]
         if self._is_cut:
             self.remarks.append(
                 f"Not all files that were never imported are listed: the search ended after {len(self._found)} files "
@@ -172,8 +179,13 @@ class NeverImported:
         roots: list[str] = []
         for directory in directories:
             root = os.path.realpath(directory) if os.path.isabs(directory) else ""
-            if root not in ("", home, os.path.dirname(root)) and any(_is_in(path, root) for path in ran):
-                roots.append(root)
+            if not os.path.isdir(root):
+                self._not_searched[directory] = "it is not here"
+            elif any(_is_in(path, root) for path in ran):
+                if root in (home, os.path.dirname(root)):
+                    self._not_searched[directory] = "it is a home folder, or holds all there is"
+                else:
+                    roots.append(root)
         for path in ran:
             package = _root_of_package(path)
             if package != os.path.dirname(path) and not any(_is_in(path, root) for root in roots):

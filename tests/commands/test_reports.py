@@ -439,6 +439,22 @@ def test_own_code_is_not_looked_for_where_none_of_it_ran(project, capsys, tmp_pa
     assert never_imported(capsys)[0] == ["src/pkg/build/never.py", "src/pkg/never.py"]
 
 
+def test_where_files_were_not_looked_for_is_said(project, capsys, monkeypatch):
+    """A folder of another machine is not here; a home folder holds more than one project."""
+    scoped("one", ["src/pkg/used.py"], "", directory="/app/of/a/container")
+    scoped("two", ["src/pkg/used.py"], "/srv/of/a/container")
+    monkeypatch.setenv("HOME", str(project))
+    scoped("three", ["src/pkg/used.py"], "")
+    found, errors = never_imported(capsys)
+    assert found == ["src/pkg/build/never.py", "src/pkg/never.py"]
+    said = [line.partition("not looked for in ")[2] for line in errors.splitlines() if "not looked for" in line]
+    assert said == [
+        "'/app/of/a/container': it is not here",
+        "'/srv/of/a/container': it is not here",
+        f"'{project}': it is a home folder, or holds all there is",
+    ]
+
+
 def test_the_search_for_files_is_bounded(project, capsys, monkeypatch):
     """Where there are too many, that is said."""
     scoped("one", ["main.py"], "")
