@@ -47,8 +47,8 @@ _ADD_REASONS = (
 )
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
-    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}, scope) "
-    f"SELECT id, ?, {_COLUMNS}, {{scope}} FROM {{source}}.process WHERE id = ?"
+    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}, scope, root) "
+    f"SELECT id, ?, {_COLUMNS}, {{since_2}} FROM {{source}}.process WHERE id = ?"
 )
 _WITH_PARTS = ("line", "function", "not_measured")
 
@@ -301,7 +301,7 @@ class Combination:
         self.connection.execute(_ADD_FILES.format(source=source))
         self._add_rows(source, part, their_part)
         [version] = self.connection.execute(f"PRAGMA {source}.user_version").fetchone()
-        add_process = _ADD_PROCESS.format(source=source, scope="scope" if version > 1 else "NULL")
+        add_process = _ADD_PROCESS.format(source=source, since_2="scope, root" if version > 1 else "NULL, 0")
         for process in processes:
             self.connection.execute(add_process, (part, process.id))
             self._held[process.id] = part, process.flushes

@@ -42,7 +42,7 @@ class MeasuredFile:
 class ProcessRow:
     """What is known of one process: see `process` in `instrument.data.schema`."""
 
-    __slots__ = ("directory", "host", "parent", "pid", "place", "python", "scope", "started", "ticks")
+    __slots__ = ("directory", "host", "parent", "pid", "place", "python", "root", "scope", "started", "ticks")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class ProcessRow:
         python: str,
         directory: str,
         scope: str | None,
+        root: int,
     ) -> None:
         self.pid = pid
         self.parent = parent
@@ -64,6 +65,7 @@ class ProcessRow:
         self.started = started
         self.python = python
         self.directory = directory
+        self.root = root
         #: The items of its scope, none for the project's own code; None if they are not known.
         self.scope = None if scope is None else tuple(item for item in scope.split("\n") if item)
 
@@ -124,7 +126,7 @@ class Totals:
 
     def processes(self) -> list[ProcessRow]:
         """Return what is known of the processes, the first to be started first."""
-        columns = "pid, parent, host, place, ticks, started, python, directory, scope"
+        columns = "pid, parent, host, place, ticks, started, python, directory, scope, root"
         rows = self._query(f"SELECT {columns} FROM process ORDER BY started, id").fetchall()
         return [ProcessRow(*map(_plain, row)) for row in rows]
 
@@ -143,6 +145,7 @@ def count_runs(processes: Sequence[ProcessRow]) -> int:
 
     They are sorted by when they were started. A process that became another program is one and the same.
     """
+    roots: set[tuple[str, str, int]] = set()
     begun: dict[tuple[str, str, int], list[ProcessRow]] = {}
     n_runs = 0
     for process in processes:
@@ -150,7 +153,12 @@ def count_runs(processes: Sequence[ProcessRow]) -> int:
         ours = begun.setdefault((*where, process.pid), [])
         became_this = any(each.ticks == process.ticks != 0 for each in ours)
         if not became_this and not begun.get((*where, process.parent)):
-            n_runs += 1
+            root = (*where, process.root)
+            # What lies between a process and its root may have counted nothing, and so may the root.
+            if process.root in (0, process.pid) or (root not in begun and root not in roots):
+                n_runs += 1
+            if process.root:
+                roots.add(root)
         ours.append(process)
     return n_runs
 

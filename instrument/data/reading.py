@@ -55,7 +55,7 @@ _CHECKS = (
     ("not_measured", [("path", _TEXT), ("reason", _TEXT), ("part", "{0} NOT IN (SELECT part FROM source.process)")]),
     ("process", [("part", f"{{0}} IN ({_SHARED})")]),
 )
-_CHECKS_SINCE_2 = (("process", [("scope", "typeof({0}) NOT IN ('text', 'blob', 'null')")]),)
+_CHECKS_SINCE_2 = (("process", [("scope", "typeof({0}) NOT IN ('text', 'blob', 'null')"), ("root", _NUMBER)]),)
 
 
 class BusyError(DataError):

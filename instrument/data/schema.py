@@ -18,6 +18,7 @@ process     one row for each process whose counts are in the file
     updated     when it last wrote
     ended       how the process ended, in its own words; '' if it said nothing of the sort (yet)
     scope       what it measured: dotted names and paths, one a line; '' or 1: the project's own code; NULL: unknown
+    root        pid of the outermost measured process that it comes from, itself perhaps; 0 if unknown
 file        one row for each version of a source file: `version` is "sha256:…" of the bytes that were compiled, or
             another word if they could not be known. Counts of different versions are never added
 line        how often each line ran (`count`), and when it was first and last seen to have run
@@ -29,7 +30,7 @@ file grows with new code only. In a file of sums, part 0 is the sum over all pro
 process that may still write has a part to itself there, so that newer data can take the place of older. So the same
 data may be added any number of times, and in any order, and count once.
 
-Files in format 1, which had no `scope` of a process, are read and combined still.
+Files in format 1, which had no `scope` and no `root` of a process, are read and combined still.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ TABLES = {
         "CREATE TABLE process (id TEXT PRIMARY KEY NOT NULL, part INTEGER NOT NULL, pid INTEGER NOT NULL, "
         "parent INTEGER NOT NULL, host TEXT NOT NULL, started REAL NOT NULL, argv TEXT NOT NULL, python TEXT NOT NULL, "
         "directory TEXT NOT NULL, place TEXT NOT NULL, ticks INTEGER NOT NULL, flushes INTEGER NOT NULL, "
-        "updated REAL NOT NULL, ended TEXT NOT NULL, scope TEXT) WITHOUT ROWID"
+        "updated REAL NOT NULL, ended TEXT NOT NULL, scope TEXT, root INTEGER NOT NULL) WITHOUT ROWID"
     ),
     "file": (
         "CREATE TABLE file (id INTEGER PRIMARY KEY NOT NULL, path TEXT NOT NULL, version TEXT NOT NULL, "
@@ -67,7 +68,7 @@ TABLES = {
     ),
 }
 
-_PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT)", ")")
+_PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT, root INTEGER NOT NULL)", ")")
 
 
 def tables(version: int) -> dict[str, str]:

@@ -59,10 +59,11 @@ def version_of(data: bytes) -> str:
 class ProcessInfo:
     """Which process counts are of. `id` is random: pids and times come again, it does not.
 
-    `scope` is what the process measures, one item a line; '' is the project's own code, None is unknown.
+    `scope` is what the process measures, one item a line; '' is the project's own code, None is unknown. `root` is the
+    number of the outermost measured process that it comes from, 0 if that is not known.
     """
 
-    __slots__ = ("argv", "cwd", "host", "id", "parent", "pid", "python", "scope", "started")
+    __slots__ = ("argv", "cwd", "host", "id", "parent", "pid", "python", "root", "scope", "started")
 
     def __init__(
         self,
@@ -76,8 +77,10 @@ class ProcessInfo:
         cwd: str,
         id: str,  # noqa: A002 - what it is
         scope: str | None = None,
+        root: int = 0,
     ) -> None:
         self.scope = scope
+        self.root = root
         self.pid = pid
         self.parent = parent
         self.host = host
@@ -177,7 +180,7 @@ class Writer:
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in schema.CREATE:
                     connection.execute(statement)
-                connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 15)})", self._describe())
+                connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 16)})", self._describe())
                 new.write(connection, lines, functions)
                 connection.execute("COMMIT")
             finally:
@@ -220,7 +223,7 @@ class Writer:
         return (
             *(process.id, 1, process.pid, process.parent, to_text(process.host), process.started),
             *(to_text("\n".join(process.argv)), process.python, to_text(process.cwd), place, ticks, 0, 0.0, ""),
-            scope,
+            *(scope, process.root),
         )
 
     def _make_directory(self) -> None:

@@ -54,6 +54,8 @@ _LOOK = 1.0
 #: Seconds after which the first flush is due, at the latest: there is data soon for whoever asks for it.
 _FIRST = 1.0
 _NEVER = float("inf")
+#: The variable by which child processes know the number of the outermost one.
+_ROOT = "_INSTRUMENT_ROOT"
 
 
 class Recorder:
@@ -62,6 +64,7 @@ class Recorder:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.scope = Scope(settings.scope)
+        self._root = _root()
         self._selected = selected()
         self._session = self._selected.session
         self._background = Background(self._look)
@@ -85,6 +88,7 @@ class Recorder:
         self._is_pressed = self._is_reading = self._puts_off = False
         self._request = requests.place_of(self._writer.path)
         self._writer.process.scope = "\n".join(self.settings.scope)
+        self._writer.process.root = self._root
 
     # What others ask for
 
@@ -311,6 +315,12 @@ class Recorder:
         self._reading.close()
         self._begin()
         self._background.after_fork_in_child()
+
+
+def _root() -> int:
+    """Return the number of the outermost measured process that this one comes from, 0 if the environment has none."""
+    number = os.environ.get(_ROOT, "")
+    return int(number) if number.isdecimal() and len(number) < 12 else 0
 
 
 _recorders: list[Recorder] = []

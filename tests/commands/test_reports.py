@@ -323,12 +323,12 @@ def test_lines_that_a_comment_excludes_are_never_missing(capsys):
 NEVER = "def f():\n    return 1\n\n\nclass C:\n    def m(self):\n        return 2\n"
 
 
-def scoped(name, sources, scope, *, directory=None, started=None, pid=None, parent=None, ticks=None):
+def scoped(name, sources, scope, *, directory=None, started=None, pid=None, parent=None, root=0, ticks=None):
     """Write the data of a process with this *scope* (its items, one a line), in which each first line ran once."""
     info = process(name)
     info.scope, info.cwd = scope, str(directory or Path.cwd())
     info.started = info.started if started is None else started
-    info.pid, info.parent = pid or info.pid, parent or info.parent
+    info.pid, info.parent, info.root = pid or info.pid, parent or info.parent, root
     lines = []
     for source in sources:
         path = Path(source).absolute()
@@ -469,8 +469,10 @@ def test_a_process_records_its_scope(tmp_path, capsys):
     tree = Tree(tmp_path)
     (tmp_path / "never.py").write_text(NEVER)
     tree.run("def f(): pass\nf()\n")
-    [(scope,)] = tree.rows("SELECT scope FROM process")
-    assert scope == str(tmp_path)
+    tree.run("def f(): pass\nf()\n", _INSTRUMENT_ROOT="77")
+    rows = tree.rows("SELECT scope, root FROM process")
+    assert {scope for scope, _root in rows} == {str(tmp_path)}
+    assert 77 in {root for _scope, root in rows}
     run("report", "--dir", tree.data)
     rows = capsys.readouterr().out.splitlines()
     assert rows[2].split() == ["never.py", "5", "5", "0%", "0", "never", "imported"]
@@ -520,15 +522,21 @@ def test_processes_and_runs_are_told_apart(project, capsys):
     run("report")
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1e9))
     assert capsys.readouterr().out.splitlines()[-1] == f"Counts of 4 processes in 1 run, since {since}"
+    scoped("by a shell", ["main.py"], "main", started=1e9 + 4, pid=5000005, parent=5999999, root=5000001)
     scoped("again", ["main.py"], "main", started=1e9 + 9, pid=5000004, parent=1)
     run("report")
     assert capsys.readouterr().out.splitlines()[-2:] == [
-        f"Counts of 5 processes in 2 runs, since {since}",
+        f"Counts of 6 processes in 2 runs, since {since}",
         "(counts of all runs are added up; `instrument erase` or `instrument run --fresh` begins anew)",
     ]
     run("report", "--json")
     data = json.loads(capsys.readouterr().out)
-    assert (data["processes"], data["runs"], data["began"]) == (5, 2, 1e9)
+    assert (data["processes"], data["runs"], data["began"]) == (6, 2, 1e9)
+    # The outermost process of two wrote nothing.
+    scoped("first", ["main.py"], "main", started=1e9 + 10, pid=5000006, parent=5999998, root=5000100)
+    scoped("second", ["main.py"], "main", started=1e9 + 11, pid=5000007, parent=5999997, root=5000100)
+    run("report")
+    assert f"Counts of 8 processes in 3 runs, since {since}" in capsys.readouterr().out
 
 
 def test_a_fresh_run_begins_anew(tmp_path):
