@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name data to *parser*."""
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files, and folders of them (.instrument)")
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files or folders of them (default: .instrument)")
     parser.add_argument("--dir", metavar="FOLDER", help="the folder of the data, as one more PATH")
 
 
