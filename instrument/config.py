@@ -13,11 +13,14 @@ INSTRUMENT turns the measurement on: `1`, `true`, `on` and `yes` leave the scope
 a separator in it, ending in `.py`, or that exists as a file or folder and cannot be a dotted name, is a path. The item
 `1` is the project's own code. Patterns such as `*.py` are refused.
 
-The file has two keys more, which the commands read that report: `include` and `omit` (`read_patterns`).
+The commands that report read three more keys of the file: `include` and `omit` (`read_patterns`), and `paths`
+(`read_paths`).
 
 The file is the nearest pyproject.toml with that table, in the working directory or above; relative paths in it start
 from its folder. Settings are published to the environment, so that child processes mean the same by them wherever they
 work, and need not read the file again.
+
+A table `paths` in the file is for commands only: folders that are the same (`read_paths`).
 
 Read at the start of measured processes: only what the interpreter has imported by then is imported here.
 """
@@ -40,8 +43,10 @@ VARIABLE = "INSTRUMENT"
 KEYS = ("scope", "dir", "flush", "signal")
 PREFIX = "INSTRUMENT_"
 TABLE = "[tool.instrument]"
-#: The keys of the file that only commands read.
+#: The keys of the file that only commands read: lists of patterns, and a table of folders.
 PATTERNS = ("include", "omit")
+PATHS = "paths"
+_ALL_KEYS = (*KEYS, *PATTERNS, PATHS)
 
 ON = ("1", "true", "on", "yes")
 OFF = ("", "0", "false", "off", "no")
@@ -232,13 +237,13 @@ def _parse(content: bytes, path: str) -> dict[str, object] | None:
     if table is None:
         return None
     if not isinstance(table, dict):
-        keys = _listed(KEYS + PATTERNS)
+        keys = _listed(_ALL_KEYS)
         raise ConfigError(f"{path}: {TABLE} is {_kind(table)}; it is to be a table with the keys {keys}")
     found: dict[str, object] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
-        if name not in KEYS + PATTERNS:
-            raise ConfigError(f"{path}: unknown key {key!r} in {TABLE}; there are {_listed(KEYS + PATTERNS)}")
+        if name not in _ALL_KEYS:
+            raise ConfigError(f"{path}: unknown key {key!r} in {TABLE}; there are {_listed(_ALL_KEYS)}")
         found[name] = value
     return found
 
@@ -346,3 +351,33 @@ def _kind(value: object) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
+
+
+# What only commands read ##############################################################################################
+
+
+def read_paths(folder: str | None = None) -> list[tuple[str, list[str]]]:
+    """Return the folders that the file calls the same: one that is here, and patterns of others that stand for it.
+
+    It has them in a table `paths`, as coverage.py has: each list begins with the folder that is here. Relative paths
+    start from the folder of the file. Raises ConfigError.
+    """
+    table, path = _table(os.getcwd() if folder is None else folder)
+    groups = table.get(PATHS, {})
+    where = _place(path, PATHS)
+    if not isinstance(groups, dict):
+        raise ConfigError(f"{where} is {_kind(groups)}; it is to be a table of lists of folders")
+    found: list[tuple[str, list[str]]] = []
+    for name, folders in groups.items():
+        if (
+            not isinstance(folders, list)
+            or len(folders) < 2
+            or not all(isinstance(one, str) and one for one in folders)
+        ):
+            raise ConfigError(f"{where}: {name!r} is to be a list of two or more folders, the one that is here first")
+        start = os.path.dirname(path)
+        first, *others = (one if one[:1] == "*" else os.path.abspath(os.path.join(start, one)) for one in folders)
+        if "*" in first:
+            raise ConfigError(f"{where}: {name!r} is to begin with the folder that is here, and {first!r} is a pattern")
+        found.append((first, others))
+    return found

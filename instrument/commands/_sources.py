@@ -6,8 +6,11 @@ that was named by a data file from anywhere is only ever read.
 
 from __future__ import annotations
 
+import ast
 import dis
+import io
 import os
+import re
 import stat
 import tokenize
 import types
@@ -21,59 +24,187 @@ LARGEST = 1 << 26
 
 CURRENT, STALE, MISSING, UNKNOWN = "current", "stale", "missing", "unknown"
 
+# What a code object of a source is. Annotations are code that Python runs only when somebody asks for them: also the
+# values of type aliases, and the bounds and defaults of type parameters.
+FUNCTION, CLASS, MODULE, ANNOTATIONS = "function", "class", "module", "annotations"
+# The scope of type parameters: it runs each time its `def`, `class` or `type` does.
+TYPE_PARAMETERS = "type parameters"
+_TYPE_PARAMETERS = "<generic parameters of "
+
+# What coverage.py excludes unless it is configured otherwise.
+_PRAGMA = re.compile(r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*(cover|COVER)")
+
+_NO_CODE = frozenset(
+    {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+)
+_NOT_COMPILED = (SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError)
+
 
 class Source:
-    """The source file at `path`: whether it is the version that was measured, and if so, its `executable` lines.
+    """The source file at `path`: whether it is the version that was measured, and if so, what could have run in it.
 
-    `state` is one of the four words above; `reason` is empty only if it is current and could be compiled.
+    `state` is one of the four words above; `reason` is empty only if the file is current and could be compiled. Then
+    `executable` are its executable lines, as `trace` has them. Those in `annotations` are only in annotations, and
+    those in `excluded` are excluded by a comment in the source; neither are ever missing. `kinds` has the kind of
+    each named piece of code, by qualified name and first line; `has_code` is False for a file of docstrings at most.
     """
 
-    def __init__(self, path: str, version: str) -> None:
+    def __init__(self, path: str, version: str | None) -> None:
+        """Read the file at *path*, and compare it with *version*; if that is None, whatever it holds is current."""
         self.path = path
         self.data = b""
-        self.executable: frozenset[int] = frozenset()
+        self.executable = self.annotations = self.excluded = frozenset[int]()
+        self.kinds: dict[tuple[str, int], str] = {}
+        self.has_code = False
+        self._inside: dict[tuple[str, int], set[int]] = {}
         self.state, self.reason = self._compare(version)
         if self.state == CURRENT:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    lines = text.executable_lines(path)
-                self.executable = frozenset(line for line in lines if line)
-            except (OSError, SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError) as error:
+                    self._analyse()
+            except _NOT_COMPILED as error:
                 self.reason = f"it cannot be compiled by this Python: {error}"
 
-    def _compare(self, version: str) -> tuple[str, str]:
+    def _compare(self, version: str | None) -> tuple[str, str]:
         """Return the state of the file, and the reason for it in words."""
-        if not version.startswith("sha256:"):
+        if version is not None and not version.startswith("sha256:"):
             return UNKNOWN, f"it is not known which version was measured ({version})"
         try:
-            self.data = _read(self.path)
+            self.data = read_source(self.path)
         except (OSError, ValueError) as error:
             return MISSING, f"it cannot be read: {getattr(error, 'strerror', None) or error}"
         now = version_of(self.data)
-        if now != version:
+        if version is not None and now != version:
             return STALE, f"it has changed since it was measured (then {version[:19]}…, now {now[:19]}…)"
         return CURRENT, ""
 
-    def functions(self) -> dict[tuple[str, int], set[int]]:
-        """Return qualified name and first line of each function in the file, with the lines inside of it."""
-        found: dict[tuple[str, int], set[int]] = {}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                waiting = [compile(self.data, self.path, "exec", dont_inherit=True)]
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return found
-        while waiting:
-            code = waiting.pop()
-            if code.co_flags & 2 and not code.co_name.startswith("<"):  # CO_NEWLOCALS: neither module nor class body
-                inside = {line for _start, line in dis.findlinestarts(code) if line}
-                found[code.co_qualname, code.co_firstlineno] = inside - {code.co_firstlineno}
-            waiting.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    def _analyse(self) -> None:
+        """Find out what could run in the file; raise one of `_NOT_COMPILED` if it cannot be compiled."""
+        code = compile(self.data, self.path, "exec", dont_inherit=True)
+        encoding, _lines = tokenize.detect_encoding(io.BytesIO(self.data).readline)
+        with io.TextIOWrapper(io.BytesIO(self.data), encoding) as file:
+            tokens = list(tokenize.generate_tokens(file.readline))
+        excluded = set[int]()
+        if b"pragma" in self.data.lower():
+            excluded = excluded_lines(tokens)
+        lines = self._walk(code, self._defined(), excluded)
+        docstrings = text.docstring_lines(tokens)
+        self.executable = frozenset(line for kind in lines.values() for line in kind if line not in docstrings)
+        ran_eagerly = set[int]().union(*(lines[kind] for kind in lines if kind != ANNOTATIONS))
+        self.annotations = frozenset(lines[ANNOTATIONS] - ran_eagerly)
+        self.excluded = frozenset(excluded)
+        words = [each for each in tokens if each.type not in _NO_CODE]
+        self.has_code = any(each.start[0] not in docstrings for each in words)
+
+    def _defined(self) -> dict[tuple[str, int], tuple[str, int]]:
+        """Return the kind and the line of each `def` and `class`, by its name and its first line.
+
+        The first line is that of the first decorator, if there are any.
+        """
+        tree = compile(self.data, self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        found: dict[tuple[str, int], tuple[str, int]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                found[node.name, first] = CLASS if isinstance(node, ast.ClassDef) else FUNCTION, node.lineno
         return found
 
+    def _walk(
+        self, module: types.CodeType, defined: dict[tuple[str, int], tuple[str, int]], excluded: set[int]
+    ) -> dict[str, set[int]]:
+        """Note each piece of code in *module*; return the lines of each kind."""
+        lines: dict[str, set[int]] = {kind: set() for kind in (FUNCTION, CLASS, MODULE, TYPE_PARAMETERS, ANNOTATIONS)}
+        waiting = [(module, MODULE)]
+        while waiting:
+            code, kind = waiting.pop()
+            inside = {line for _start, line in dis.findlinestarts(code) if line}
+            lines[kind] |= inside
+            key = code.co_qualname, code.co_firstlineno
+            self.kinds.setdefault(key, kind)
+            known = defined.get((code.co_name, code.co_firstlineno))
+            if kind == FUNCTION and known and known[1] not in excluded:
+                self._inside[key] = inside - {code.co_firstlineno}
+            nested = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+            waiting.extend((each, kind if kind == ANNOTATIONS else _kind(each, defined)) for each in nested)
+        return lines
 
-def _read(path: str) -> bytes:
+    def functions(self) -> dict[tuple[str, int], set[int]]:
+        """Return qualified name and first line of each function in the file, with the lines inside of it.
+
+        Functions without a name, and those that are excluded, are left out.
+        """
+        return self._inside
+
+
+def _kind(code: types.CodeType, defined: dict[tuple[str, int], tuple[str, int]]) -> str:
+    """Return the kind of *code*, which is not that of a module, in a source that has *defined* these names."""
+    if code.co_name.startswith(_TYPE_PARAMETERS):
+        return TYPE_PARAMETERS
+    if code.co_name.startswith("<"):
+        return FUNCTION  # a lambda or a comprehension
+    # What has the name of nothing that is defined on this line was made of an annotation, or of the like.
+    return defined.get((code.co_name, code.co_firstlineno), (ANNOTATIONS, 0))[0]
+
+
+def kind_by_name(name: str) -> str:
+    """Return the kind of a piece of code of this qualified *name* of which the source does not say more."""
+    last = name.rpartition(".")[2]
+    if last.startswith(_TYPE_PARAMETERS):
+        return TYPE_PARAMETERS
+    return {"<module>": MODULE, "__annotate__": ANNOTATIONS}.get(last, FUNCTION)
+
+
+def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:
+    """Return the lines that comments among the *tokens* of a source exclude.
+
+    `# pragma: no cover` excludes what coverage.py excludes for it: the statement; with a header its suite, too; and
+    with a decorator, or a decorated header, all that is decorated. The form of `trace` excludes its line alone.
+    """
+    found: set[int] = set()
+    first = depth = excluding = 0  # `excluding`: how deep the outermost suite is that is excluded, 0 if none is
+    is_marked = is_decorator = was_marked = decorators_are_marked = False
+    decorators: list[int] = []
+    for kind, word, (row, _), (end, _), _line in tokens:
+        if kind == tokenize.COMMENT:
+            if text.PRAGMA_NOCOVER in word:
+                found.add(row)
+            elif first and _PRAGMA.search(word):
+                is_marked = True
+        elif kind == tokenize.INDENT:
+            depth += 1
+            if was_marked and not excluding:
+                excluding = depth
+        elif kind == tokenize.DEDENT:
+            if depth == excluding:
+                excluding = 0
+            depth -= 1
+        elif kind == tokenize.NEWLINE:
+            was_marked = is_marked or decorators_are_marked or excluding > 0
+            if was_marked:
+                found.update(range(first, end + 1))
+            if is_decorator:
+                decorators += range(first, end + 1)
+                decorators_are_marked = was_marked
+            else:
+                if was_marked:
+                    found.update(decorators)
+                decorators, decorators_are_marked = [], False
+            first, is_marked = 0, False
+        elif kind not in (tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER) and not first:
+            first, is_decorator = row, word == "@"
+    return found
+
+
+def holds(path: str, version: str) -> bool:
+    """Return whether the file at *path* can be read, and is this *version* of a source."""
+    try:
+        return version_of(read_source(path)) == version
+    except (OSError, ValueError):
+        return False
+
+
+def read_source(path: str) -> bytes:
     """Return the content of the source file at *path*, or raise OSError or ValueError with what kept it from that."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:

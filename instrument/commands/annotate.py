@@ -14,11 +14,20 @@ import sys
 import tokenize
 
 from instrument.commands._sources import CURRENT
-from instrument.commands.report import Row, add_patterns, name_not_measured, name_refused, name_stale
+from instrument.commands.report import (
+    Row,
+    Rows,
+    add_paths,
+    add_patterns,
+    name_not_measured,
+    name_refused,
+    name_stale,
+    paths_of,
+)
 from instrument.data.querying import Totals
 from instrument.errors import DataError
 from instrument.report import text
-from instrument.report.tables import Progress, matches, number_of, say, shown
+from instrument.report.tables import Progress, number_of, say, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files, and folders of them (.instrument)")
+    add_paths(parser)
     parser.add_argument("-d", "--directory", metavar="DIR", help="write to this folder, as <package>.<module>.cover")
     add_patterns(parser)
 
@@ -36,14 +45,11 @@ def execute(options: argparse.Namespace) -> int:
     """Do what *options* ask for; return the exit status."""
     written: set[str] = set()
     failed = 0
-    with Totals(options.paths, Progress("Reading")) as totals:
+    with Totals(paths_of(options), Progress("Reading")) as totals:
         name_refused(totals.refused)
-        reasons = [reason for reason in totals.not_measured() if matches(reason[0], options.include, options.omit)]
-        partly = frozenset(path for path, _reason in reasons)
-        for file in totals.files():
-            if not matches(file.path, options.include, options.omit):
-                continue
-            row = Row(totals, file, partly)
+        found = Rows(totals, options)
+        say(found.unmatched(options), sys.stderr)
+        for row in found.rows:
             if row.source.state != CURRENT or not row.counts:
                 name_stale([row.source])
                 continue
@@ -56,10 +62,12 @@ def execute(options: argparse.Namespace) -> int:
             except (OSError, ValueError, SyntaxError) as error:
                 failed += 1
                 say([f"Cannot write {path!r}: {getattr(error, 'strerror', None) or error}"], sys.stderr)
-        name_not_measured(reasons)
+        name_not_measured(found.reasons)
+        say(found.remarks, sys.stderr)
     if not written and not failed:
         raise DataError("there is no listing to write: no source file is the version that was measured")
-    where = "beside their sources" if options.directory is None else f"in {shown(options.directory)}"
+    beside = "beside its source" if len(written) == 1 else "beside their sources"
+    where = beside if options.directory is None else f"in {shown(options.directory)}"
     say([f"{number_of(len(written), 'listing')} written {where}"], sys.stderr)
     return 1 if failed else 0
 
@@ -91,7 +99,7 @@ def _listing(row: Row) -> bytes:
     counts = {line: count for line, (count, _first, _last) in row.counts.items()}
     data = io.BytesIO()
     with io.TextIOWrapper(data, encoding) as listing:
-        text.write_listing(listing, lines, row.source.executable if row.is_complete else (), counts)
+        text.write_listing(listing, lines, row.executable, counts)
         listing.flush()
         return data.getvalue()
 

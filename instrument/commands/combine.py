@@ -14,6 +14,7 @@ import re
 import sys
 import time
 
+from instrument.commands.report import add_paths, name_refused, paths_of
 from instrument.data import schema
 from instrument.data.combining import Combination, data_files
 from instrument.data.querying import default_directory, nothing_in
@@ -33,14 +34,14 @@ _ABANDONED = 3600.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files, and folders of them (.instrument)")
+    add_paths(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="the file to write; what it holds is kept")
     parser.add_argument("--keep", action="store_true", help="remove nothing")
 
 
 def execute(options: argparse.Namespace) -> int:
     """Do what *options* ask for; return the exit status."""
-    paths = options.paths or [default_directory()]
+    paths = paths_of(options) or [default_directory()]
     output = options.output or _default_output(paths)
     folder = os.path.dirname(os.path.abspath(output))
     if not options.output and not os.path.isdir(folder):
@@ -53,8 +54,7 @@ def execute(options: argparse.Namespace) -> int:
             n_processes, n_running, settled, refused = _combine(paths, output)
         except OSError as error:
             raise DataError(f"{output!r} cannot be written: {error.strerror or error}") from error
-        for path, reason in refused:
-            say([f"Skipping data file {path!r}: {reason}"], sys.stderr)
+        name_refused(refused)
         removed = 0 if options.keep else sum(_remove(path) for path in settled if not _is_same(path, output))
     running = f" ({n_running} may still be running)" if n_running else ""
     gone = f"; {number_of(removed, 'file')} removed" if removed else ""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import sys
 
-from instrument.commands.report import add_patterns, name_refused
+from instrument.commands._files import local_paths
+from instrument.commands.report import add_patterns, name_not_measured, name_refused, unmatched_patterns
 from instrument.data.querying import Totals
-from instrument.report.tables import matches, ranges, say, shown_path, table
+from instrument.errors import DataError
+from instrument.report.tables import matches, ranges, say, shown_path, table, terminal_width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from instrument.data.querying import MeasuredFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +47,11 @@ def execute(options: argparse.Namespace) -> int:
     with Totals([options.a]) as before, Totals([options.b]) as after:
         name_refused([*before.refused, *after.refused])
         differences, remarks = _compare(before, after, options)
+        not_measured = [reason for reason in after.not_measured() if matches(reason[0], options.include, options.omit)]
+        skipped = [{"path": path, "reason": reason} for path, reason in [*before.refused, *after.refused]]
+    if not differences and not remarks:
+        raise DataError("nothing is left to compare; see --include and --omit")
+    is_compared = any(each.lines or not each.less for each in differences)
     if options.json:
         import json
 
@@ -50,28 +59,39 @@ def execute(options: argparse.Namespace) -> int:
             {"path": each.path, "version": each.version, "hits": each.hits, "lines": each.lines, "less": each.less}
             for each in differences
         ]
-        json.dump({"format": 1, "files": files, "remarks": remarks}, sys.stdout)
+        json.dump(
+            {
+                "format": 1,
+                "files": files,
+                "remarks": remarks,
+                "not_measured": [{"path": path, "reason": reason} for path, reason in not_measured],
+                "skipped": skipped,
+            },
+            sys.stdout,
+        )
         print()
     elif any(each.lines for each in differences):
         say(_table([each for each in differences if each.lines]))
     else:
-        say(["Nothing ran."])
+        say(["Nothing ran." if is_compared else "Nothing can be compared."])
     say(remarks, sys.stderr)
-    return 0
+    name_not_measured(not_measured)
+    return 0 if is_compared else 1
 
 
 def _compare(before: Totals, after: Totals, options: argparse.Namespace) -> tuple[list[Difference], list[str]]:
     """Return the differences by file and version, and what cannot be compared."""
-    earlier = {(file.path, file.version): file for file in before.files()}
-    later = {(file.path, file.version): file for file in after.files()}
+    places = local_paths([*before.files(), *after.files()])
+    earlier, later = _by_place(before, places), _by_place(after, places)
+    remarks_of_patterns = unmatched_patterns({path for path, _version in (*earlier, *later)}, options)
+    say(remarks_of_patterns, sys.stderr)
     differences: list[Difference] = []
     remarks: list[str] = []
     for key in sorted(earlier.keys() | later.keys()):
         path, version = key
         if not matches(path, options.include, options.omit):
             continue
-        old = {line: seen[0] for line, seen in before.lines(earlier[key]).items()} if key in earlier else {}
-        new = {line: seen[0] for line, seen in after.lines(later[key]).items()} if key in later else {}
+        old, new = _counts(before, earlier.get(key, ())), _counts(after, later.get(key, ()))
         others = earlier if key in later else later
         if (key not in earlier or key not in later) and any(other == path for other, _version in others):
             where = "B" if key in later else "A"
@@ -89,6 +109,24 @@ def _compare(before: Totals, after: Totals, options: argparse.Namespace) -> tupl
     return differences, remarks
 
 
+def _by_place(totals: Totals, places: dict[tuple[str, str], str]) -> dict[tuple[str, str], list[MeasuredFile]]:
+    """Return the files of *totals* by path and version, the path being the one in *places* if there is one."""
+    found: dict[tuple[str, str], list[MeasuredFile]] = {}
+    for file in totals.files():
+        key = places.get((file.path, file.version), file.path), file.version
+        found.setdefault(key, []).append(file)
+    return found
+
+
+def _counts(totals: Totals, files: Iterable[MeasuredFile]) -> dict[int, int]:
+    """Return how often each line of *files*, which are one and the same, ran."""
+    counts: dict[int, int] = {}
+    for file in files:
+        for line, seen in totals.lines(file).items():
+            counts[line] = counts.get(line, 0) + seen[0]
+    return counts
+
+
 def _table(differences: list[Difference]) -> Iterator[str]:
     """Yield the lines of the table of *differences*."""
     rows = []
@@ -98,4 +136,4 @@ def _table(differences: list[Difference]) -> Iterator[str]:
         rows.append([*row, ranges(each.lines)])
     n_lines = sum(len(each.lines) for each in differences)
     total = ["Total", f"{n_lines}", f"{sum(each.hits for each in differences)}", "", ""]
-    yield from table(["File", "Lines that ran", "Hits", "Hottest line", ""], rows, total)
+    yield from table(["File", "Lines that ran", "Hits", "Hottest line", ""], rows, total, terminal_width())

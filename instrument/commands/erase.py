@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 
+from instrument.commands.report import add_paths, paths_of
 from instrument.data import schema
 from instrument.data.combining import Combination, data_files
 from instrument.data.querying import default_directory
@@ -24,16 +25,27 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files or folders of them (default: .instrument)")
+    add_paths(parser)
     parser.add_argument("--force", action="store_true", help="also remove data of processes that may be running")
 
 
 def execute(options: argparse.Namespace) -> int:
     """Do what *options* ask for; return the exit status."""
-    paths = options.paths or [default_directory()]
+    named = paths_of(options)
+    return _erase(named or [default_directory()], is_named=bool(named), force=options.force)
+
+
+def begin_anew(directory: str) -> None:
+    """Remove the data in *directory*, if there is any, but for that of processes that may still be running."""
+    if os.path.isdir(directory):
+        _erase([directory], is_named=True, force=False)
+
+
+def _erase(paths: list[str], *, is_named: bool, force: bool) -> int:
+    """Remove the data files that *paths* name; return the exit status."""
     files, missing = data_files(paths)
     removed = running = failed = 0
-    for path, reason in missing if options.paths else ():
+    for path, reason in missing if is_named else ():
         failed += 1
         say([f"{path!r} cannot be read: {reason}"], sys.stderr)
     with Scratch() as scratch, Combination(os.path.join(scratch, "sum.sqlite"), scratch) as combination:
@@ -41,7 +53,7 @@ def execute(options: argparse.Namespace) -> int:
             try:
                 if not _is_ours(path):
                     say([f"{path!r} is left as it is: it is no data file of instrument"], sys.stderr)
-                elif not options.force and combination.may_be_written(path):
+                elif not force and combination.may_be_written(path):
                     running += 1
                 else:
                     os.unlink(path)

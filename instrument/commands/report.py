@@ -1,8 +1,8 @@
-"""Print what ran, and how often: file, lines, missing, hits, hottest line.
+"""Print what ran, and how often: file, lines, missing, ran, hits, hottest line.
 
 Data files, and folders of them, come in (also of running processes, and without combining them first); a table, or
 JSON, goes to standard output. Lines are only called missing where the source is still the version that was measured,
-and all of it was; what differs is named.
+and all of it was; what differs is named. Files in the scope of a process that were never imported are shown, too.
 """
 
 from __future__ import annotations
@@ -12,11 +12,36 @@ import re
 import sys
 import time
 
-from instrument.commands._sources import CURRENT, MISSING, STALE, Source
-from instrument.data.querying import Totals
+from instrument.commands._files import NeverImported, local_paths
+from instrument.commands._sources import (
+    ANNOTATIONS,
+    CURRENT,
+    MISSING,
+    MODULE,
+    STALE,
+    TYPE_PARAMETERS,
+    Source,
+    kind_by_name,
+)
+from instrument.data import schema
+from instrument.data.querying import Totals, count_runs
+from instrument.data.store import version_of
 from instrument.errors import DataError
 from instrument.report import text
-from instrument.report.tables import Progress, matches, ranges, say, shown, shown_path, table
+from instrument.report.tables import (
+    Progress,
+    is_among,
+    matches,
+    number_of,
+    percentage,
+    ranges,
+    say,
+    shown,
+    shown_path,
+    split_patterns,
+    table,
+    terminal_width,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,19 +49,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from instrument.data.querying import MeasuredFile
+    from instrument.data.querying import MeasuredFile, ProcessRow
     from instrument.data.store import Seen
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+# With times of less than two days, dates are shown with the time of day.
+_WITH_TIME = 2 * 86400.0
+# So many names are in a remark, at most.
+_SAID = 5
 _SORTS = ("file", "lines", "missing", "hits", "hottest")
+
+
+COLUMNS = """\
+columns of the table:
+  Lines         how many lines of the file can run
+  Missing       how many of them never ran (--missing lists them)
+  Ran           how many of them ran, in percent
+  Hits          how often lines of the file ran, all lines added up
+  Hottest line  the line that ran most often, and how often
+
+Annotations are never missing, nor are lines that `# pragma: no cover` excludes.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files, and folders of them (.instrument)")
+    parser.epilog = COLUMNS
+    add_paths(parser)
     parser.add_argument("-m", "--missing", action="store_true", help="list the lines that did not run")
     parser.add_argument("--sort", choices=_SORTS, default="file", help="what to sort by; numbers from the top")
     add_patterns(parser)
+    parser.add_argument("--only-imported", action="store_true", help="leave out files that were never imported")
     parser.add_argument(
         "--unused-for",
         metavar="TIME",
@@ -46,10 +89,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print all that is known, for other programs")
 
 
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name data to *parser*."""
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="data files or folders of them (default: .instrument)")
+    parser.add_argument("--dir", metavar="FOLDER", help="the folder of the data, as one more PATH")
+
+
+def paths_of(options: argparse.Namespace) -> list[str]:
+    """Return the data files and folders that *options* name; none for the usual folder."""
+    return [*options.paths, *([options.dir] if options.dir is not None else [])]
+
+
 def add_patterns(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that choose files to *parser*."""
-    parser.add_argument("--include", metavar="PATTERN", action="append", default=[], help="only these source files")
-    parser.add_argument("--omit", metavar="PATTERN", action="append", default=[], help="not these source files")
+    words = "source files: patterns of paths, or folders, with commas between them"
+    parser.add_argument("--include", metavar="PATTERN,…", action="append", default=[], help=f"only these {words}")
+    parser.add_argument("--omit", metavar="PATTERN,…", action="append", default=[], help=f"not these {words}")
 
 
 def duration(words: str) -> float:
@@ -63,15 +118,27 @@ def duration(words: str) -> float:
 
 
 class Row:
-    """What is to be said of one version of a source file."""
+    """What is to be said of one version of a source file.
 
-    def __init__(self, totals: Totals, file: MeasuredFile, partly: frozenset[str]) -> None:
-        self.path, self.version = file.path, file.version
-        self.counts: dict[int, Seen] = totals.lines(file)
-        self.functions: dict[tuple[str, int], Seen] = totals.functions(file)
-        self.source = Source(file.path, file.version)
+    `paths` are those that it was measured at, none if it was never imported; `path` is where it is on this machine.
+    """
+
+    def __init__(self, path: str, version: str | None, paths: Iterable[str], partly: frozenset[str]) -> None:
+        self.path, self.paths = path, sorted(paths)
+        self.counts: dict[int, Seen] = {}
+        self.functions: dict[tuple[str, int], Seen] = {}
+        self.source = Source(path, version)
+        self.version = version or version_of(self.source.data)
         # What was not measured in full is never called missing.
-        self.is_complete = self.source.state == CURRENT and not self.source.reason and file.path not in partly
+        self.is_complete = self.source.state == CURRENT and not self.source.reason and partly.isdisjoint(self.paths)
+
+    def add(self, counts: dict[int, Seen], functions: dict[tuple[str, int], Seen]) -> None:
+        """Add *counts* of lines, and those of *functions*."""
+        _add(self.counts, counts)
+        _add(self.functions, functions)
+
+    def conclude(self) -> Row:
+        """Work out what follows of the counts, once all are added; return this row."""
         self.hits = sum(count for count, _first, _last in self.counts.values())
         self.hottest, self.heat = 0, 0
         for line, (count, _first, _last) in sorted(self.counts.items()):
@@ -79,28 +146,33 @@ class Row:
                 self.hottest, self.heat = line, count
         self.executable = frozenset[int]()
         if self.is_complete:
-            self.executable = self.source.executable.difference(self._excluded()).union(self.counts)
+            never_missing = self.source.excluded | self.source.annotations
+            self.executable = self.source.executable.union(self.counts) - never_missing
         self.missing = sorted(self.executable.difference(self.counts))
         self.n_lines, self.n_missing, self.where_missing = len(self.executable), len(self.missing), ""
+        return self
 
     def shorten(self) -> Row:
         """Forget each line by itself, which the table has no use for and of which there are many; return the rest."""
         self.where_missing = ranges(self.missing, self.executable)
         self.counts, self.functions, self.missing, self.executable = {}, {}, [], frozenset()
-        self.source.data, self.source.executable = b"", frozenset()
+        self.source.data, self.source.executable, self.source.kinds = b"", frozenset(), {}
         return self
 
-    def _excluded(self) -> set[int]:
-        """Return the lines that the source asks never to be called missing."""
-        pragma = text.PRAGMA_NOCOVER.encode()
-        if pragma not in self.source.data:
-            return set()
-        return {number for number, line in enumerate(self.source.data.splitlines(), 1) if pragma in line}
+    def kind(self, name: str, line: int) -> str:
+        """Return the kind of the piece of code that is called *name* and begins on *line*: see `Source.kinds`."""
+        return self.source.kinds.get((name, line)) or kind_by_name(name)
 
     def name(self) -> str:
         """Return what the table calls the file."""
         remark = "" if self.source.state == CURRENT else f" ({self.source.state})"
         return shown_path(self.path) + remark
+
+    def hottest_line(self) -> str:
+        """Return number and count of the line that ran most often, or why there is none."""
+        if not self.paths:
+            return "never imported"
+        return f"{self.hottest}: {self.heat}" if self.heat else "-"
 
     def key(self, sort: str) -> tuple[Any, ...]:
         """Return what to sort by."""
@@ -108,35 +180,128 @@ class Row:
         return -numbers.get(sort, 0), self.path, self.version
 
 
+def _add(total: dict[Any, Seen], counts: dict[Any, Seen]) -> None:
+    """Add *counts* to *total*."""
+    for key, (count, first, last) in counts.items():
+        before, first_before, last_before = total.get(key, (0, first, last))
+        total[key] = min(before + count, schema.GREATEST), min(first, first_before), max(last, last_before)
+
+
+class Rows:
+    """What is to be said of all files in *totals* that *options* choose; `remarks` are for standard error."""
+
+    def __init__(self, totals: Totals, options: argparse.Namespace, *, shorten: bool = False) -> None:
+        self.remarks: list[str] = []
+        self.rows: list[Row] = []
+        self.processes = totals.processes()
+        files = totals.files()
+        reasons = totals.not_measured()
+        places = local_paths(files)
+        self._paths = {places.get((file.path, file.version), file.path) for file in files}
+        self._paths.update(path for path, _reason in reasons)
+        self.reasons = [reason for reason in reasons if matches(reason[0], options.include, options.omit)]
+        partly = frozenset(path for path, _reason in reasons)
+        groups: dict[tuple[str, str], list[MeasuredFile]] = {}
+        for file in files:
+            groups.setdefault((places.get((file.path, file.version), file.path), file.version), []).append(file)
+        for (path, version), group in groups.items():
+            if matches(path, options.include, options.omit):
+                row = Row(path, version, {file.path for file in group}, partly)
+                for file in group:
+                    row.add(totals.lines(file), totals.functions(file))
+                self._take(row, shorten=shorten)
+        if places:
+            moved = sorted({(place, path) for (path, _version), place in places.items()})
+            self.remarks += [f"Same source: {path!r} is {place!r} here" for place, path in moved[:_SAID]]
+            if len(moved) > _SAID:
+                self.remarks.append(f"Same source: so are {number_of(len(moved) - _SAID, 'more file')}")
+        self._compare_versions()
+
+    def add_never_imported(self, options: argparse.Namespace, *, shorten: bool = False) -> None:
+        """Add the files that were never imported."""
+        found = NeverImported(self.processes, self._paths)
+        self.remarks += found.remarks
+        self._paths.update(found.paths)
+        failed: list[str] = []
+        for path in found.paths:
+            if matches(path, options.include, options.omit):
+                row = Row(path, None, (), frozenset())
+                if row.source.reason:
+                    failed.append(path)
+                elif row.source.has_code:
+                    self._take(row, shorten=shorten)
+        if failed:
+            names = ", ".join(map(repr, failed[:_SAID])) + (", …" if len(failed) > _SAID else "")
+            self.remarks.append(
+                f"Left out: {number_of(len(failed), 'file')} never imported that this Python cannot compile: {names}"
+            )
+
+    def _take(self, row: Row, *, shorten: bool) -> None:
+        row.conclude()
+        self.rows.append(row.shorten() if shorten else row)
+
+    def _compare_versions(self) -> None:
+        """Remark that another version of Python may have other lines than the one that was measured."""
+        ours = ".".join(map(str, sys.version_info[:2]))
+        others = {version for process in self.processes if (version := _minor(process.python)) != ours}
+        if others and self.rows:
+            self.remarks.append(
+                f"Measured by Python {', '.join(sorted(others))}, reported by {ours}: "
+                "which lines can run may differ; a report by the same version is exact"
+            )
+
+    def unmatched(self, options: argparse.Namespace) -> Iterator[str]:
+        """Yield a remark for each pattern of *options* that no file matches."""
+        return unmatched_patterns(self._paths, options)
+
+
+def unmatched_patterns(paths: Iterable[str], options: argparse.Namespace) -> Iterator[str]:
+    """Yield a remark for each pattern of *options* that none of *paths* matches."""
+    known = list(paths)
+    for option, patterns in (("--include", options.include), ("--omit", options.omit)):
+        for pattern in split_patterns(patterns):
+            if not any(is_among(path, [pattern]) for path in known):
+                yield f"{option} {pattern!r} matches no file"
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
 def execute(options: argparse.Namespace) -> int:
     """Do what *options* ask for; return the exit status."""
-    with Totals(options.paths, Progress("Reading")) as totals:
-        reasons = [reason for reason in totals.not_measured() if matches(reason[0], options.include, options.omit)]
-        partly = frozenset(path for path, _reason in reasons)
+    with Totals(paths_of(options), Progress("Reading")) as totals:
+        name_refused(totals.refused)
         is_table = not options.json and options.unused_for is None
-        rows: list[Row] = []
-        for file in totals.files():
-            if matches(file.path, options.include, options.omit):
-                row = Row(totals, file, partly)
-                rows.append(row.shorten() if is_table else row)
-        if not rows and not reasons:
+        found = Rows(totals, options, shorten=is_table)
+        if not options.only_imported:
+            found.add_never_imported(options, shorten=is_table)
+        rows = found.rows
+        say(found.unmatched(options), sys.stderr)
+        if not rows and not found.reasons:
             raise DataError("nothing is left to report; see --include and --omit")
         rows.sort(key=lambda row: row.key(options.sort))
+        since = None if options.unused_for is None else time.time() - options.unused_for
         if options.json:
-            _print_json(totals, rows, reasons)
-        elif options.unused_for is not None:
-            say(_unused(rows, time.time() - options.unused_for, totals.began()))
+            _print_json(totals, found, since)
+        elif since is not None:
+            say(_unused(rows, since, totals.began()))
         else:
             say(_table(rows, with_missing=options.missing))
+            say(_summary(found.processes))
         if not options.json:
             name_stale(row.source for row in rows)
-            name_not_measured(reasons)
+            name_not_measured(found.reasons)
+            say(found.remarks, sys.stderr)
     return 0
 
 
 def name_refused(refused: Iterable[tuple[str, str]]) -> None:
-    """Say which data files were skipped, and why."""
-    say((f"Skipping data file {path!r}: {reason}" for path, reason in refused), sys.stderr)
+    """Say which data files were left out, and why."""
+    lines = [f"Skipping data file {path!r}: {shown(reason)}" for path, reason in refused]
+    if lines:
+        lines.append(f"{number_of(len(lines), 'data file')} left out: these counts are incomplete")
+    say(lines, sys.stderr)
 
 
 def name_stale(sources: Iterable[Source]) -> None:
@@ -155,118 +320,165 @@ def name_not_measured(reasons: Iterable[tuple[str, str]]) -> None:
 
 def _table(rows: list[Row], *, with_missing: bool) -> Iterator[str]:
     """Yield the lines of the table of *rows*."""
-    head = ["File", "Lines", "Missing", "Hits", "Hottest line"]
+    head = ["File", "Lines", "Missing", "Ran", "Hits", "Hottest line"]
     cells = [
         [
             row.name(),
             f"{row.n_lines}" if row.is_complete else "-",
             f"{row.n_missing}" if row.is_complete else "-",
+            percentage(row.n_lines - row.n_missing, row.n_lines) if row.is_complete else "-",
             f"{row.hits}",
-            f"{row.hottest}: {row.heat}" if row.heat else "-",
+            row.hottest_line(),
         ]
         for row in rows
     ]
-    hottest = max(rows, key=lambda row: row.heat, default=None)
+    n_lines, n_missing = sum(row.n_lines for row in rows), sum(row.n_missing for row in rows)
     total = [
         "Total",
-        f"{sum(row.n_lines for row in rows)}",
-        f"{sum(row.n_missing for row in rows)}",
+        f"{n_lines}",
+        f"{n_missing}",
+        percentage(n_lines - n_missing, n_lines),
         f"{sum(row.hits for row in rows)}",
-        f"{hottest.heat}" if hottest else "-",
+        "",
     ]
     if with_missing:
         head, total = [*head, ""], [*total, ""]
         for row, line in zip(rows, cells, strict=True):
             line.append(row.where_missing)
-    yield from table(head, cells, total)
+    yield from table(head, cells, total, terminal_width())
+
+
+def _summary(processes: list[ProcessRow]) -> Iterator[str]:
+    """Yield how many *processes* and runs were counted, and since when."""
+    n_runs = count_runs(processes)
+    since = _date(processes[0].started, with_time=True)
+    yield f"Counts of {number_of(len(processes), 'process')} in {number_of(n_runs, 'run')}, since {since}"
+    if n_runs > 1:
+        yield "(counts of all runs are added up; `instrument erase` or `instrument run --fresh` begins anew)"
+
+
+class Unused:
+    """What of *row* was not used after *since*: by kind, name, line, and when it was last used, -inf for never."""
+
+    def __init__(self, row: Row, since: float) -> None:
+        self.functions = list(self._functions(row, since))
+        never_missing = row.source.excluded | row.source.annotations
+        self.lines = dict.fromkeys(row.missing, -math.inf)
+        for line, (_count, _first, last) in row.counts.items():
+            if last < since and line not in never_missing:
+                self.lines[line] = last
+
+    def _functions(self, row: Row, since: float) -> Iterator[tuple[str, str, int, float]]:
+        known = {function: last for function, (_count, _first, last) in row.functions.items()}
+        if not row.paths:
+            known["<module>", 1] = -math.inf
+        for function, inside in row.source.functions().items() if row.is_complete else ():
+            # Its lines know of calls, too, unless all is on one line: then silence says nothing if no call was
+            # recorded.
+            if function not in known and (inside or known):
+                known[function] = max((row.counts[line][2] for line in inside & row.counts.keys()), default=-math.inf)
+        for (name, line), last in sorted(known.items(), key=lambda item: (item[0][1], item[0][0])):
+            kind = row.kind(name, line)
+            if last < since and kind not in (ANNOTATIONS, TYPE_PARAMETERS) and line not in row.source.excluded:
+                yield kind, name, line, last
 
 
 def _unused(rows: list[Row], since: float, began: float) -> Iterator[str]:
     """Yield what was not used after *since*, by file; data begins at *began*."""
-    yield f"Not used since {_date(since)}:"
+    with_time = time.time() - since < _WITH_TIME
+    yield f"Not used since {_date(since, with_time=with_time)}:"
     if began > since:
-        yield f"(The first process was started on {_date(began)}: what is older than that is not known.)"
+        first = _date(began, with_time=with_time)
+        yield f"(The first process was started on {first}: what is older than that is not known.)"
     found = False
     for row in rows:
         if row.source.state != CURRENT:
             continue
-        parts = [*_unused_functions(row, since), *_unused_lines(row, since)]
-        if parts:
-            found = True
-            yield shown_path(row.path)
-            yield from (f"    {what}  {when}" for what, when in parts)
+        unused = Unused(row, since)
+        if not unused.functions and not unused.lines:
+            continue
+        found = True
+        yield row.name() + ("" if row.paths else " (never imported)")
+        for kind, name, line, last in unused.functions:
+            what = "module level" if kind == MODULE else f"{kind} {shown(name)} (line {line})"
+            yield f"    {what}  {_last(last, with_time=with_time)}"
+        by_time: dict[str, list[int]] = {}
+        for line, last in unused.lines.items():
+            by_time.setdefault(_last(last, with_time=with_time), []).append(line)
+        for when, lines in sorted(by_time.items(), key=lambda item: (item[0] != "never", item[0])):
+            words = "line" if len(lines) == 1 else "lines"
+            yield f"    {words} {ranges(lines, row.executable or row.counts)}  {when}"
     if not found:
         yield "    nothing: all that was measured was used"
 
 
-def _unused_functions(row: Row, since: float) -> Iterator[tuple[str, str]]:
-    """Yield the functions in *row* that were not called after *since*, and when they were last."""
-    known = {function: last for function, (_count, _first, last) in row.functions.items()}
-    for function, inside in row.source.functions().items() if row.is_complete else ():
-        # Its lines know of calls, too, unless all is on one line: then silence says nothing if no call was recorded.
-        if function not in known and (inside or known):
-            known[function] = max((row.counts[line][2] for line in inside & row.counts.keys()), default=-math.inf)
-    for (name, line), last in sorted(known.items(), key=lambda item: (item[0][1], item[0][0])):
-        if last < since:
-            yield f"function {shown(name)} (line {line})", _last(last)
+def _last(moment: float, *, with_time: bool) -> str:
+    return "never" if moment == -math.inf else f"last {_date(moment, with_time=with_time)}"
 
 
-def _unused_lines(row: Row, since: float) -> Iterator[tuple[str, str]]:
-    """Yield the lines in *row* that did not run after *since*, and when they last did, those of one day together."""
-    days: dict[str, list[int]] = {}
-    for line in row.missing:
-        days.setdefault(_last(-math.inf), []).append(line)
-    for line, (_count, _first, last) in row.counts.items():
-        if last < since:
-            days.setdefault(_last(last), []).append(line)
-    for when, lines in sorted(days.items(), key=lambda item: (item[0] != "never", item[0])):
-        words = "line" if len(lines) == 1 else "lines"
-        yield f"{words} {ranges(lines, row.executable or row.counts)}", when
-
-
-def _last(moment: float) -> str:
-    return "never" if moment == -math.inf else f"last {_date(moment)}"
-
-
-def _date(moment: float) -> str:
+def _date(moment: float, *, with_time: bool) -> str:
     try:
-        return time.strftime("%Y-%m-%d", time.localtime(moment))
+        return time.strftime("%Y-%m-%d %H:%M:%S" if with_time else "%Y-%m-%d", time.localtime(moment))
     except (OverflowError, ValueError, OSError):
         return f"{moment}"
 
 
-def _print_json(totals: Totals, rows: list[Row], reasons: list[tuple[str, str]]) -> None:
+def _print_json(totals: Totals, found: Rows, since: float | None) -> None:
     """Print all that is known; nothing but ASCII, and escapes for the rest."""
     import json
 
-    files = [
-        {
-            "path": row.path,
-            "version": row.version,
-            "source": row.source.state,
-            "executable": len(row.executable) if row.is_complete else None,
-            "missing": row.missing if row.is_complete else None,
-            "hits": row.hits,
-            "lines": {
-                line: {"count": count, "first": first, "last": last}
-                for line, (count, first, last) in sorted(row.counts.items())
-            },
-            "functions": [
-                {"name": name, "line": line, "calls": count, "first": first, "last": last}
-                for (name, line), (count, first, last) in sorted(row.functions.items())
-            ],
-        }
-        for row in rows
-    ]
-    json.dump(
-        {
-            "format": 1,
-            "processes": totals.n_processes,
-            "began": totals.began(),
-            "files": files,
-            "not_measured": [{"path": path, "reason": reason} for path, reason in reasons],
-            "skipped": [{"path": path, "reason": reason} for path, reason in totals.refused],
-        },
-        sys.stdout,
-    )
+    document = {
+        "format": 1,
+        "processes": totals.n_processes,
+        "runs": count_runs(found.processes),
+        "began": totals.began(),
+        "files": [_described(row, since) for row in found.rows],
+        "not_measured": [{"path": path, "reason": reason} for path, reason in found.reasons],
+        "skipped": [{"path": path, "reason": reason} for path, reason in totals.refused],
+        "remarks": found.remarks,
+    }
+    if since is not None:
+        document["unused_since"] = since
+    json.dump(document, sys.stdout)
     print()
+
+
+def _described(row: Row, since: float | None) -> dict[str, Any]:
+    """Return all that is known of *row*, and what was not used after *since* if that is given."""
+    described: dict[str, Any] = {
+        "path": row.path,
+        "measured_at": row.paths,
+        "imported": bool(row.paths),
+        "version": row.version,
+        "source": row.source.state,
+        "reason": row.source.reason,
+        "executable": len(row.executable) if row.is_complete else None,
+        "missing": row.missing if row.is_complete else None,
+        "excluded": sorted(row.source.excluded & row.source.executable),
+        "hits": row.hits,
+        "lines": {
+            line: {"count": count, "first": first, "last": last}
+            for line, (count, first, last) in sorted(row.counts.items())
+        },
+        "functions": [
+            {
+                "name": name,
+                "line": line,
+                "kind": row.kind(name, line),
+                "calls": count,
+                "first": first,
+                "last": last,
+            }
+            for (name, line), (count, first, last) in sorted(row.functions.items())
+        ],
+    }
+    if since is not None:
+        unused = Unused(row, since)
+        described["unused"] = {
+            "functions": [
+                {"name": name, "line": line, "kind": kind, "last": None if last == -math.inf else last}
+                for kind, name, line, last in unused.functions
+            ],
+            "lines": {line: None if last == -math.inf else last for line, last in sorted(unused.lines.items())},
+        }
+    return described

@@ -52,6 +52,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, object]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
+    parser.add_argument("--fresh", action="store_true", help="remove the data of earlier runs first")
 
 
 _HEAD = 1024  # of a script, which begins with its interpreter
@@ -80,6 +81,10 @@ def execute(options: argparse.Namespace) -> int:
     if not sys.executable:
         raise InstrumentError("this interpreter does not know its own path (sys.executable), so it cannot run programs")
     words = _program(options)
+    if options.fresh:
+        from instrument.commands.erase import begin_anew
+
+        begin_anew(read_settings(settings_of(options)).directory)
     environment = dict(os.environ)
     publish(read_settings(settings_of(options)), environment)
     environment[ROOT] = str(os.getpid())  # what this process becomes

@@ -14,12 +14,18 @@ from instrument import config
 from instrument.data import requests, sqlite
 from instrument.data.reading import Copy, Scratch
 from instrument.data.requests import ANSWERING, FAILED, RequestError, Running
-from instrument.data.store import ProcessInfo, Writer
+from instrument.data.running import Process as ProcessOfSystem
+from instrument.data.store import ProcessInfo, Writer, place_of
 from instrument.errors import DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+
+
+# A process looks once a second whether it was asked. It has a data file a second after its code began to run.
+_SHORT = 3.0
+_YOUNG = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +43,9 @@ def execute(options: argparse.Namespace) -> int:
     process = process_of(directory, options.pid)
     if not process.is_alive():
         raise RequestError(f"there is no process {options.pid}; what it counted is in {directory!r} if it was recorded")
+    seconds = patience(process, directory, options.timeout)
     process.ask()
-    wait([process], options.timeout)
+    wait([process], seconds)
     path = process.data_file()
     if path is None:
         raise RequestError(f"process {options.pid} has counted nothing yet")
@@ -46,6 +53,56 @@ def execute(options: argparse.Namespace) -> int:
         copy(path, options.copy)
     print(path if options.copy is None else options.copy)
     return 0
+
+
+def patience(process: Running, directory: str, seconds: float) -> float:
+    """Return for how many of *seconds* an answer of *process* is worth waiting for.
+
+    Raise RequestError if it will not answer: it is not measured, or writes to another folder than *directory*. A
+    process that has data answers, and so does one that was started to be measured, as soon as its code runs.
+    """
+    if has_data(process):
+        return seconds
+    system = ProcessOfSystem(process.pid)
+    if system.environment is None:  # it is another user's, or this system does not show it
+        return min(seconds, _SHORT)
+    settings = system.settings
+    if settings is not None and os.path.realpath(settings.directory) != os.path.realpath(directory):
+        raise RequestError(
+            f"process {process.pid} has no data in {directory!r}: it was started to write to "
+            f"{settings.directory!r}; name that with --dir"
+        )
+    if system.is_on:
+        return seconds if system.is_python() else min(seconds, _SHORT)
+    age = system.age()
+    if age is None or (age < _YOUNG and system.is_python()):
+        return min(seconds, _SHORT)  # it may have turned the measurement on by itself
+    raise RequestError(
+        f"process {process.pid} is not measured: it was started without {config.VARIABLE} in its environment, "
+        f"and has no data in {directory!r}"
+    )
+
+
+def has_data(process: Running) -> bool:
+    """Return whether there is data of *process*, and not only of an earlier one of the same number."""
+    try:
+        path = process.data_file()
+    except RequestError:  # there is no such folder
+        return False
+    if path is None:
+        return False
+    try:
+        with Scratch() as folder:
+            connection = sqlite.load().connect(Copy(path, folder).uri(), uri=True)
+            try:
+                query = "SELECT ticks FROM process WHERE pid = ?"
+                ticks = {ticks for (ticks,) in connection.execute(query, (process.pid,))}
+            finally:
+                connection.close()
+    except (DataError, sqlite.load().Error):
+        return True  # what keeps it from being read will be said when that matters
+    now = place_of(process.pid)[1]
+    return not now or not ticks or bool(ticks & {0, now})
 
 
 def process_of(directory: str, pid: int) -> Running:
@@ -73,7 +130,7 @@ def wait(processes: list[Running], seconds: float) -> None:
                 process.give_up()
                 doing = "is still writing" if state == ANSWERING else "does not answer"
                 raise RequestError(
-                    f"process {process.pid} {doing} after {seconds:g} s: is it recorded, and is "
+                    f"process {process.pid} {doing} after {seconds:g} s: is it measured, and is "
                     f"{os.path.dirname(process.place)!r} where it writes to?"
                 )
             sleep(0.02)

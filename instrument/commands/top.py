@@ -13,13 +13,14 @@ import sys
 from time import monotonic, sleep, time
 
 from instrument import config
-from instrument.commands.snapshot import process_of, wait
+from instrument.commands.snapshot import has_data, patience, process_of, wait
 from instrument.data import requests, sqlite
 from instrument.data.reading import Copy, Scratch, check, harden
 from instrument.data.requests import RequestError, Running
 from instrument.data.schema import from_text
 from instrument.data.store import version_of
 from instrument.errors import DataError
+from instrument.report.tables import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,13 +31,17 @@ if TYPE_CHECKING:
     Place = tuple[str, str, int, str]
 
 _TIMEOUT = 20.0
+# What rates and totals take in a row.
+_BEFORE_NAMES = 29
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dir", metavar="DIR", help="directory of the data (default: INSTRUMENT_DIR, or .instrument)")
     parser.add_argument("--interval", type=float, default=2.0, metavar="SECONDS", help="(default: %(default)g)")
     parser.add_argument("--once", action="store_true", help="print one table and end")
-    parser.add_argument("-n", type=int, default=None, metavar="N", help="so many lines, and as many functions")
+    parser.add_argument(
+        "-n", type=int, default=None, metavar="N", help="so many lines, and as many functions (default: 10)"
+    )
     parser.add_argument("pids", nargs="*", type=int, metavar="PID", help="only these processes (default: all)")
 
 
@@ -45,6 +50,8 @@ def execute(options: argparse.Namespace) -> int:
     directory = config.read_settings({"dir": options.dir}).directory
     if options.interval <= 0:
         raise RequestError(f"--interval is {options.interval:g}; it must be more than 0 seconds")
+    if options.n is not None and options.n < 1:
+        raise RequestError(f"-n is {options.n}; it must be 1 or more")
     once = options.once or not sys.stdout.isatty()
     with Scratch() as folder:
         samples = Samples(directory, options.pids, folder)
@@ -58,7 +65,8 @@ def execute(options: argparse.Namespace) -> int:
             while True:  # until Ctrl-C, which `keys` takes for a q
                 size = shutil.get_terminal_size()
                 n = options.n or max(1, (size.lines - 6) // 2)
-                rows = [row[: size.columns - 1] for row in table(samples, n)]
+                rows = [_cut(row, size.columns - 1) for row in table(samples, n, size.columns - 1)]
+                rows[0] = f"{_cut(rows[0], size.columns - 11)}  q quits"
                 sys.stdout.write("\x1b[H" + "".join(f"{row}\x1b[K\n" for row in rows[: size.lines - 1]) + "\x1b[J")
                 sys.stdout.flush()
                 if keys.wait(options.interval) == "q":
@@ -79,7 +87,8 @@ class Samples:
         self._folder = folder
         self._host = os.path.basename(process_of(directory, 0).place).rpartition("-")[0]
         self._data: dict[str, _Data] = {}
-        self._is_first = True
+        self._has_data: dict[int, bool] = {}
+        self._n = 0  # how often the processes were asked
 
     def next(self) -> None:
         """Ask all processes again; `lines` and `functions` are then how often each ran a second, and in all."""
@@ -87,10 +96,13 @@ class Samples:
         if not processes:
             which = f"of the processes {', '.join(map(str, self.pids))} none runs and" if self.pids else "no process"
             raise RequestError(f"{which} writes to {self.directory!r}")
+        seconds = _TIMEOUT
+        if self.pids and not self._n:
+            seconds = min(patience(process, self.directory, _TIMEOUT) for process in processes)
         asked = time()
         for process in processes:
             process.ask()
-        wait(processes, _TIMEOUT)
+        wait(processes, seconds)
         now = time()
         self.n_processes = len(processes)
         for path in [file for process in processes if (file := process.data_file()) is not None]:
@@ -104,15 +116,27 @@ class Samples:
                 (data.functions, data.functions_before, self.functions),
             ):
                 for place, n in counts.items():
-                    grown = 0 if self._is_first else n - before.get(place, 0)
+                    grown = 0 if not self._n else n - before.get(place, 0)
                     rate, all_of_it = total.get(place, (0.0, 0))
                     total[place] = rate + grown / data.seconds, all_of_it + n
-        self._is_first = False
+        self._n += 1
+
+    def refused(self) -> list[tuple[str, str]]:
+        """Return the data files that cannot be read, and why."""
+        return [(data.path, data.reason) for data in self._data.values() if data.reason]
+
+    def why_nothing(self) -> str:
+        """Return why there is nothing to show, in words."""
+        return "the first rates are shown after one interval" if self._n == 1 else "nothing ran in this interval"
 
     def _running(self) -> list[Running]:
         if self.pids:
             return [one for one in (process_of(self.directory, pid) for pid in self.pids) if one.is_alive()]
-        return requests.running(self.directory, self._host)
+        found = requests.running(self.directory, self._host)
+        for process in found:
+            if process.pid not in self._has_data:  # else the data is that of an earlier process of the same number
+                self._has_data[process.pid] = has_data(process)
+        return [process for process in found if self._has_data[process.pid]]
 
 
 class _Data:
@@ -121,6 +145,8 @@ class _Data:
     def __init__(self, path: str) -> None:
         self.path = path
         self.seconds = 1.0
+        #: Why the data cannot be read; empty if it can.
+        self.reason = ""
         self.lines: dict[Place, int] = {}
         self.functions: dict[Place, int] = {}
         self.lines_before: dict[Place, int] = {}
@@ -138,7 +164,11 @@ class _Data:
                 updated = self._load(self._copy)
                 if updated >= asked:
                     when = updated
-        except (DataError, sqlite.load().Error):  # it was removed: the process goes on in a new file
+            self.reason = ""
+        except (DataError, sqlite.load().Error) as error:
+            if os.path.lexists(self.path):
+                self.reason = " ".join(f"{error}".replace(self._copy.uri() if self._copy else "\0", "").split())
+            self._copy = None  # if it was removed, the process goes on in a new file
             self.lines, self.functions = self.lines_before, self.functions_before
         self.seconds = max(when - self._when, 0.001) if self._when else 1.0
         self._when = when
@@ -171,19 +201,34 @@ def _rows(rows: Iterable[tuple[str | bytes, str | bytes, int, str | bytes, int]]
 # The table ############################################################################################################
 
 
-def table(samples: Samples, n: int) -> list[str]:
-    """Return the rows of the table of the *n* hottest functions and lines."""
+def table(samples: Samples, n: int, width: int | None = None) -> list[str]:
+    """Return the rows of the table of the *n* hottest functions and lines, with paths shortened for *width* columns.
+
+    What did not run since the table before is left out.
+    """
     texts: dict[tuple[str, str], list[str]] = {}
     what = "process" if samples.n_processes == 1 else "processes"
     rows = [f"{samples.n_processes} {what} writing to {samples.directory}"]
+    rows += [_printable(f"Skipping data file {path!r}: {reason}") for path, reason in samples.refused()]
+    room = None if width is None else max(20, (width - _BEFORE_NAMES) * 3 // 5)
     for title, totals in (("calls", samples.functions), ("line", samples.lines)):
         rows += ["", f"{title + '/s':>12} {'total':>14}  {'function' if title == 'calls' else 'source'}"]
-        hottest = sorted(totals.items(), key=lambda item: (-item[1][0], -item[1][1], item[0]))[:n]
+        ran = [item for item in totals.items() if item[1][0] > 0]
+        hottest = sorted(ran, key=lambda item: (-item[1][0], -item[1][1], item[0]))[:n]
+        if not hottest:
+            rows.append(f"{'':28}  ({samples.why_nothing()})")
         for (path, version, line, name), (rate, total) in hottest:
             place = f"{_shorter(path)}:{line}"
+            if room is not None:
+                place = shortened(place, room)
             text = name or _source(texts, path, version, line)
             rows.append(_printable(f"{rate:12,.0f} {total:14,}  {place}  {text}"))
     return rows
+
+
+def _cut(row: str, width: int) -> str:
+    """Return *row* in *width* columns, with a mark if not all of it fits."""
+    return row if len(row) <= width else f"{row[: max(0, width - 1)]}…"
 
 
 def _shorter(path: str) -> str:

@@ -47,8 +47,8 @@ _ADD_REASONS = (
 )
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
-    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}) SELECT id, ?, {_COLUMNS} FROM {{source}}.process "
-    "WHERE id = ?"
+    f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}, scope, root) "
+    f"SELECT id, ?, {_COLUMNS}, {{since_2}} FROM {{source}}.process WHERE id = ?"
 )
 _WITH_PARTS = ("line", "function", "not_measured")
 
@@ -300,8 +300,10 @@ class Combination:
         """Add *processes* and all rows of *their_part* in the database *source* to *part*."""
         self.connection.execute(_ADD_FILES.format(source=source))
         self._add_rows(source, part, their_part)
+        [version] = self.connection.execute(f"PRAGMA {source}.user_version").fetchone()
+        add_process = _ADD_PROCESS.format(source=source, since_2="scope, root" if version > 1 else "NULL, 0")
         for process in processes:
-            self.connection.execute(_ADD_PROCESS.format(source=source), (part, process.id))
+            self.connection.execute(add_process, (part, process.id))
             self._held[process.id] = part, process.flushes
 
     def _add_rows(self, source: str, part: int, their_part: int) -> None:
@@ -357,13 +359,21 @@ class _Attached:
                 self.connection.execute("DETACH source")
                 raise
         except self.errors as error:
-            raise DataError(f"it is damaged: {error}") from error
+            raise DataError(f"it is damaged: {_words(error, copy)}") from error
+        except DataError as error:
+            raise DataError(_words(error, copy)) from error
         return copy
 
     def __exit__(self, kind: object, error: object, _: object) -> None:
         self.connection.execute("DETACH source")
         if isinstance(error, self.errors):
             raise DataError(f"it cannot be added: {error}") from error
+
+
+def _words(error: BaseException, copy: Copy) -> str:
+    """Return what *error* says, on one line and without the name of our *copy*, which means nothing to the user."""
+    words = f"{error}".replace(f": {copy.uri()}", "").replace("*** in database source ***", "")
+    return " ".join(words.split())
 
 
 def _change_counter(path: str) -> int:

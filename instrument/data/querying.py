@@ -18,7 +18,9 @@ from instrument.errors import DataError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
+    from instrument.data.running import Process
     from instrument.data.store import Seen
 
 
@@ -36,6 +38,37 @@ class MeasuredFile:
         self.number = number
         self.path = path
         self.version = version
+
+
+class ProcessRow:
+    """What is known of one process: see `process` in `instrument.data.schema`."""
+
+    __slots__ = ("directory", "host", "parent", "pid", "place", "python", "root", "scope", "started", "ticks")
+
+    def __init__(
+        self,
+        pid: int,
+        parent: int,
+        host: str,
+        place: str,
+        ticks: int,
+        started: float,
+        python: str,
+        directory: str,
+        scope: str | None,
+        root: int,
+    ) -> None:
+        self.pid = pid
+        self.parent = parent
+        self.host = host
+        self.place = place
+        self.ticks = ticks
+        self.started = started
+        self.python = python
+        self.directory = directory
+        self.root = root
+        #: The items of its scope, none for the project's own code; None if they are not known.
+        self.scope = None if scope is None else tuple(item for item in scope.split("\n") if item)
 
 
 class Totals:
@@ -92,17 +125,73 @@ class Totals:
         rows = self._query("SELECT path, reason FROM not_measured")
         return sorted({(schema.from_text(path), schema.from_text(reason)) for path, reason in rows})
 
+    def processes(self) -> list[ProcessRow]:
+        """Return what is known of the processes, the first to be started first."""
+        columns = "pid, parent, host, place, ticks, started, python, directory, scope, root"
+        rows = self._query(f"SELECT {columns} FROM process ORDER BY started, id").fetchall()
+        return [ProcessRow(*map(_plain, row)) for row in rows]
+
     def began(self) -> float:
         """Return when the first process was started."""
         [[began]] = self._query("SELECT min(started) FROM process").fetchall()
         return float(began)
 
 
+def _plain(value: Any) -> Any:
+    return schema.from_text(value) if isinstance(value, bytes) else value
+
+
+def count_runs(processes: Sequence[ProcessRow]) -> int:
+    """Return how many times somebody started a program, *processes* being of them and of what they started.
+
+    They are sorted by when they were started. A process that became another program is one and the same.
+    """
+    roots: set[tuple[str, str, int]] = set()
+    begun: dict[tuple[str, str, int], list[ProcessRow]] = {}
+    n_runs = 0
+    for process in processes:
+        where = process.host, process.place
+        ours = begun.setdefault((*where, process.pid), [])
+        became_this = any(each.ticks == process.ticks != 0 for each in ours)
+        if not became_this and not begun.get((*where, process.parent)):
+            root = (*where, process.root)
+            # What lies between a process and its root may have counted nothing, and so may the root.
+            if process.root in (0, process.pid) or (root not in begun and root not in roots):
+                n_runs += 1
+            if process.root:
+                roots.add(root)
+        ours.append(process)
+    return n_runs
+
+
 def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
     """Return what to say when *paths* hold no data, *refused* aside."""
-    reasons = "".join(f"; {path!r} was skipped: {reason}" for path, reason in refused[:3])
-    more = f"; {len(refused) - 3} more were skipped" if len(refused) > 3 else ""
+    from instrument.data.running import about_to_write
+
+    running = [process for path in paths for process in about_to_write(path)]
+    if running:
+        refused = [(path, reason) for path, reason in refused if os.path.lexists(path)]
+    reasons = "".join(f"; {path!r} was skipped: {reason}" for path, reason in refused)
+    if running:
+        what_will_come = "; ".join(map(_what_will_come, running[:3]))
+        more_of_them = f"; and {len(running) - 3} more processes are running" if len(running) > 3 else ""
+        return f"no data in {', '.join(map(repr, paths))} yet{reasons}; {what_will_come}{more_of_them}"
     return (
-        f"no data in {', '.join(map(repr, paths))}{reasons}{more}; run a program with INSTRUMENT=1, "
+        f"no data in {', '.join(map(repr, paths))}{reasons}; run a program with INSTRUMENT=1, "
         "or name the folder that its data is in"
+    )
+
+
+def _what_will_come(process: Process) -> str:
+    """Return that *process* is running, and when it writes."""
+    from instrument.data.running import FIRST_FLUSH
+
+    name = f"process {process.pid} ({process.command()!r}) is running"
+    flush = process.settings.flush if process.settings else 0.0
+    if not flush:
+        return f"{name}, and writes only at its end; `instrument snapshot {process.pid}` has it write now"
+    first = min(FIRST_FLUSH, flush)
+    return (
+        f"{name}, and writes {first:g} s after the first of its code that is measured was loaded, "
+        f"then every {flush:g} s"
     )

@@ -55,6 +55,7 @@ _CHECKS = (
     ("not_measured", [("path", _TEXT), ("reason", _TEXT), ("part", "{0} NOT IN (SELECT part FROM source.process)")]),
     ("process", [("part", f"{{0}} IN ({_SHARED})")]),
 )
+_CHECKS_SINCE_2 = (("process", [("scope", "typeof({0}) NOT IN ('text', 'blob', 'null')"), ("root", _NUMBER)]),)
 
 
 class BusyError(DataError):
@@ -172,19 +173,21 @@ def harden(connection: Connection) -> None:
 
 def check(connection: Connection) -> None:
     """Raise DataError, or an error of SQLite, unless *connection* has attached a sound data file as `source`."""
+    [version] = connection.execute("PRAGMA source.user_version").fetchone()
+    tables = schema.tables(version)
     found = connection.execute("SELECT type, name, tbl_name, sql FROM source.sqlite_master").fetchmany(1000)
     for kind, name, _table, sql in found:
-        if kind == "table" and name in schema.TABLES and sql == schema.TABLES[name]:
+        if kind == "table" and name in tables and sql == tables[name]:
             continue
         if (kind, name, sql) == ("index", "sqlite_autoindex_file_1", None):
             continue
         raise DataError(f"it holds something that no data file does: {kind} {name!r}")
-    if len(found) != len(schema.TABLES) + 1:
+    if len(found) != len(tables) + 1:
         raise DataError("it lacks tables")
     [damage] = connection.execute("PRAGMA source.quick_check(1)").fetchone()
     if damage != "ok":
         raise DataError(f"it is damaged: {damage}")
-    for table, columns in _CHECKS:
+    for table, columns in (*_CHECKS, *(_CHECKS_SINCE_2 if version > 1 else ())):
         wrong = " OR ".join(f"({condition.format(column)})" for column, condition in columns)
         if connection.execute(f"SELECT 1 FROM source.{table} WHERE {wrong} LIMIT 1").fetchone():
             names = ", ".join(column for column, _condition in columns)

@@ -17,6 +17,8 @@ process     one row for each process whose counts are in the file
     flushes     how often the process has written: of two states of a process, the one with more is the newer
     updated     when it last wrote
     ended       how the process ended, in its own words; '' if it said nothing of the sort (yet)
+    scope       what it measured: dotted names and paths, one a line; '' or 1: the project's own code; NULL: unknown
+    root        pid of the outermost measured process that it comes from, itself perhaps; 0 if unknown
 file        one row for each version of a source file: `version` is "sha256:…" of the bytes that were compiled, or
             another word if they could not be known. Counts of different versions are never added
 line        how often each line ran (`count`), and when it was first and last seen to have run
@@ -27,12 +29,14 @@ A process' own file has one process, in part 1. Its counts are totals since the 
 file grows with new code only. In a file of sums, part 0 is the sum over all processes whose last state is known. A
 process that may still write has a part to itself there, so that newer data can take the place of older. So the same
 data may be added any number of times, and in any order, and count once.
+
+Files in format 1, which had no `scope` and no `root` of a process, are read and combined still.
 """
 
 from __future__ import annotations
 
 APPLICATION_ID = int.from_bytes(b"INST", "big")
-VERSION = 1
+VERSION = 2
 
 #: The greatest count. Sums end there, rather than turn into floating point as SQLite's would.
 GREATEST = (1 << 63) - 1
@@ -43,7 +47,7 @@ TABLES = {
         "CREATE TABLE process (id TEXT PRIMARY KEY NOT NULL, part INTEGER NOT NULL, pid INTEGER NOT NULL, "
         "parent INTEGER NOT NULL, host TEXT NOT NULL, started REAL NOT NULL, argv TEXT NOT NULL, python TEXT NOT NULL, "
         "directory TEXT NOT NULL, place TEXT NOT NULL, ticks INTEGER NOT NULL, flushes INTEGER NOT NULL, "
-        "updated REAL NOT NULL, ended TEXT NOT NULL) WITHOUT ROWID"
+        "updated REAL NOT NULL, ended TEXT NOT NULL, scope TEXT, root INTEGER NOT NULL) WITHOUT ROWID"
     ),
     "file": (
         "CREATE TABLE file (id INTEGER PRIMARY KEY NOT NULL, path TEXT NOT NULL, version TEXT NOT NULL, "
@@ -63,6 +67,14 @@ TABLES = {
         "PRIMARY KEY (part, path, reason)) WITHOUT ROWID"
     ),
 }
+
+_PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT, root INTEGER NOT NULL)", ")")
+
+
+def tables(version: int) -> dict[str, str]:
+    """Return the statements that make the tables in this *version* of the format, by name."""
+    return TABLES if version > 1 else {**TABLES, "process": _PROCESS_IN_1}
+
 
 CREATE = (f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {VERSION}", *TABLES.values())
 
@@ -97,7 +109,7 @@ def complaint(header: bytes) -> str:
             f"it is in format {word(header, 60)}, and this version of instrument reads none newer than {VERSION}; "
             "upgrade instrument"
         )
-    if word(header, 60) != VERSION:
+    if word(header, 60) < 1:
         return f"it is in format {word(header, 60)}, which never was"
     if header[18:20] != b"\1\1":
         return "its journal mode was changed; PRAGMA journal_mode=DELETE changes it back"

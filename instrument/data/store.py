@@ -57,9 +57,13 @@ def version_of(data: bytes) -> str:
 
 
 class ProcessInfo:
-    """Which process counts are of. `id` is random: pids and times come again, it does not."""
+    """Which process counts are of. `id` is random: pids and times come again, it does not.
 
-    __slots__ = ("argv", "cwd", "host", "id", "parent", "pid", "python", "started")
+    `scope` is what the process measures, one item a line; '' is the project's own code, None is unknown. `root` is the
+    number of the outermost measured process that it comes from, 0 if that is not known.
+    """
+
+    __slots__ = ("argv", "cwd", "host", "id", "parent", "pid", "python", "root", "scope", "started")
 
     def __init__(
         self,
@@ -72,7 +76,11 @@ class ProcessInfo:
         python: str,
         cwd: str,
         id: str,  # noqa: A002 - what it is
+        scope: str | None = None,
+        root: int = 0,
     ) -> None:
+        self.scope = scope
+        self.root = root
         self.pid = pid
         self.parent = parent
         self.host = host
@@ -172,7 +180,7 @@ class Writer:
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in schema.CREATE:
                     connection.execute(statement)
-                connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 14)})", self._describe())
+                connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 16)})", self._describe())
                 new.write(connection, lines, functions)
                 connection.execute("COMMIT")
             finally:
@@ -210,10 +218,12 @@ class Writer:
     def _describe(self) -> tuple[object, ...]:
         """Return the row of this process, before its first flush."""
         process, to_text = self.process, schema.to_text
+        scope = process.scope if process.scope is None else to_text(process.scope)
         place, ticks = place_of(process.pid)
         return (
             *(process.id, 1, process.pid, process.parent, to_text(process.host), process.started),
             *(to_text("\n".join(process.argv)), process.python, to_text(process.cwd), place, ticks, 0, 0.0, ""),
+            *(scope, process.root),
         )
 
     def _make_directory(self) -> None:

@@ -7,6 +7,7 @@ reach the terminal.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from fnmatch import fnmatchcase
 
@@ -39,17 +40,30 @@ def matches(path: str, include: Collection[str], omit: Collection[str]) -> bool:
     """Return whether the file at *path* is among *include*, if that says anything, and not among *omit*.
 
     Patterns are those of a shell, for the whole path, as it is or as it is shown; one of a folder is for all in it.
+    Several may stand in one text, with commas between them.
     """
+    return (not include or is_among(path, include)) and not is_among(path, omit)
 
-    def is_among(patterns: Collection[str]) -> bool:
-        names = (path, shown_path(path))
-        return any(
-            fnmatchcase(name, pattern) or fnmatchcase(name, os.path.join(pattern, "*"))
-            for pattern in patterns
-            for name in names
-        )
 
-    return (not include or is_among(include)) and not is_among(omit)
+def is_among(path: str, patterns: Iterable[str]) -> bool:
+    """Return whether one of the *patterns* is for the file at *path*."""
+    names = (path, shown_path(path))
+    return any(
+        fnmatchcase(name, pattern) or fnmatchcase(name, os.path.join(pattern, "*"))
+        for pattern in split_patterns(patterns)
+        for name in names
+    )
+
+
+def split_patterns(texts: Iterable[str]) -> Iterator[str]:
+    """Yield each pattern in *texts*, as `is_among` compares it: `./tests` and `~/tests` as absolute paths."""
+    for text in texts:
+        for pattern in text.split(","):
+            pattern = os.path.expanduser(pattern.strip())
+            if pattern.split(os.sep)[0] in (os.curdir, os.pardir):
+                pattern = os.path.abspath(pattern)
+            if pattern:
+                yield pattern.rstrip(os.sep) or os.sep
 
 
 def ranges(lines: Iterable[int], among: Iterable[int] | None = None) -> str:
@@ -68,9 +82,43 @@ def ranges(lines: Iterable[int], among: Iterable[int] | None = None) -> str:
     return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in parts)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[str] | None = None) -> Iterator[str]:
-    """Yield the lines of a table: names to the left, numbers to the right, and what is in the last column as it is."""
+def shortened(text: str, width: int) -> str:
+    """Return *text* in *width* columns: what is too long has a mark in the place of its middle."""
+    if len(text) <= width:
+        return text
+    n_end = max(1, 2 * (width - 1) // 3)
+    return f"{text[: max(0, width - 1 - n_end)]}…{text[-n_end:]}"
+
+
+def terminal_width() -> int | None:
+    """Return how many columns standard output has, None if it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+# No name is made shorter than this.
+_SHORTEST_NAME = 16
+# What is left of a line for a remark, at least, before names are shortened.
+_REMARK = 24
+
+
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    total: Sequence[str] | None = None,
+    width: int | None = None,
+) -> Iterator[str]:
+    """Yield the lines of a table: names to the left, numbers to the right, and what is in the last column as it is.
+
+    Names are shortened if the table is wider than *width*.
+    """
     everything = [head, *rows, *([total] if total else [])]
+    if width is not None:
+        longest = [max(len(row[column]) for row in everything) for column in range(1, len(head))]
+        if head[-1] == "":
+            longest[-1] = min(longest[-1], _REMARK)
+        room = max(_SHORTEST_NAME, width - sum(longest) - 2 * len(longest))
+        everything = [[shortened(row[0], room), *row[1:]] for row in everything]
+        head, rows, total = everything[0], everything[1 : len(rows) + 1], everything[-1] if total else None
     widths = [max(len(row[column]) for row in everything) for column in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
@@ -86,6 +134,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[st
     if total:
         yield rule
         yield line(total)
+
+
+def percentage(n: int, total: int) -> str:
+    """Return how much *n* is of *total*: 0% and 100% only if it is none or all of it; `-` of nothing."""
+    if not total:
+        return "-"
+    percent = round(100 * n / total)
+    if 0 < n < total:
+        percent = min(max(percent, 1), 99)
+    return f"{percent}%"
 
 
 def number_of(n: int, thing: str) -> str:

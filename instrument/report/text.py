@@ -80,14 +80,19 @@ def find_strings(filename: str, encoding: str | None = None) -> dict[int, int]:
 
     A string counts as a docstring if it is the very first token, or directly follows an indent.
     """
-    lines: dict[int, int] = {}
     with open(filename, encoding=encoding) as source:
-        # The first token of the file stands as if it followed an indent: it may be the module's docstring.
-        previous = token.INDENT
-        for kind, _text, (first, _), (last, _), _line in tokenize.generate_tokens(source.readline):
-            if kind == token.STRING and previous == token.INDENT:
-                lines.update(dict.fromkeys(range(first, last + 1), 1))
-            previous = kind
+        return docstring_lines(tokenize.generate_tokens(source.readline))
+
+
+def docstring_lines(tokens: Iterable[tokenize.TokenInfo]) -> dict[int, int]:
+    """Return the lines that docstrings cover among the *tokens* of a source file, as the keys of a dictionary."""
+    lines: dict[int, int] = {}
+    # The first token of the file stands as if it followed an indent: it may be the module's docstring.
+    previous = token.INDENT
+    for kind, _text, (first, _), (last, _), _line in tokens:
+        if kind == token.STRING and previous == token.INDENT:
+            lines.update(dict.fromkeys(range(first, last + 1), 1))
+        previous = kind
     return lines
 
 

@@ -51,7 +51,11 @@ _REST = 0.0001
 _N_WRITTEN = 512
 #: Seconds after which we look, at the latest, whether somebody asks for what was counted.
 _LOOK = 1.0
+#: Seconds after which the first flush is due, at the latest: there is data soon for whoever asks for it.
+_FIRST = 1.0
 _NEVER = float("inf")
+#: The variable by which child processes know the number of the outermost one.
+_ROOT = "_INSTRUMENT_ROOT"
 
 
 class Recorder:
@@ -60,6 +64,7 @@ class Recorder:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.scope = Scope(settings.scope)
+        self._root = _root()
         self._selected = selected()
         self._session = self._selected.session
         self._background = Background(self._look)
@@ -78,10 +83,12 @@ class Recorder:
         self._writer = Writer(self.settings.directory, ProcessInfo.current())
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
-        self._next = self._due()
+        self._next = min(self._due(), monotonic() + _FIRST) if self.settings.flush else _NEVER
         self._turn = perf_counter()
         self._is_pressed = self._is_reading = self._puts_off = False
         self._request = requests.place_of(self._writer.path)
+        self._writer.process.scope = "\n".join(self.settings.scope)
+        self._writer.process.root = self._root
 
     # What others ask for
 
@@ -308,6 +315,12 @@ class Recorder:
         self._reading.close()
         self._begin()
         self._background.after_fork_in_child()
+
+
+def _root() -> int:
+    """Return the number of the outermost measured process that this one comes from, 0 if the environment has none."""
+    number = os.environ.get(_ROOT, "")
+    return int(number) if number.isdecimal() and len(number) < 12 else 0
 
 
 _recorders: list[Recorder] = []

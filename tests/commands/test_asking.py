@@ -2,14 +2,21 @@
 
 import argparse
 import os
+import re
+import signal
 import sqlite3
+import subprocess
 import sys
+import time
 
 import pytest
+from processes import A, Running, write
 from recorded import Tree
 
-from instrument.commands import snapshot, top
-from instrument.errors import InstrumentError
+from instrument.commands import report, snapshot, top
+from instrument.data import running
+from instrument.errors import DataError, InstrumentError
+from instrument.report.tables import shortened
 
 BUSY = """\
 import os, sys, time
@@ -75,10 +82,103 @@ def test_snapshot_of_others(tree, busy):
     """Processes that are not there, or do not answer, are named; nothing is left behind."""
     with pytest.raises(InstrumentError, match="there is no process 99999999"):
         run(snapshot, tree, 99999999)
-    with pytest.raises(InstrumentError, match=rf"process {os.getpid()} does not answer after 0.1 s: is it recorded"):
-        run(snapshot, tree, os.getpid(), "--timeout", "0.1")
+    os.kill(busy.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(InstrumentError, match=rf"process {busy.pid} does not answer after 0.1 s: is it measured"):
+            run(snapshot, tree, busy.pid, "--timeout", "0.1")
+    finally:
+        os.kill(busy.pid, signal.SIGCONT)
 
-    assert not tree.data.exists()
+    assert not [name for name in (os.listdir(tree.data) if tree.data.exists() else ()) if ".flush" in name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the environment of processes")
+def test_snapshot_of_a_process_that_is_not_measured(tree, busy, tmp_path, monkeypatch):
+    """It is refused at once; one that writes elsewhere is named with its folder; a young one gets a moment."""
+    began = time.monotonic()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment)
+    try:
+        with pytest.raises(InstrumentError, match=rf"process {other.pid} does not answer after 0.5 s"):
+            run(snapshot, tree, other.pid, "--timeout", "0.5")
+        assert running.Process(other.pid).age() < 60
+        monkeypatch.setattr(running.Process, "age", lambda process: 100.0)
+        began = time.monotonic()
+        with pytest.raises(InstrumentError, match=rf"process {other.pid} is not measured: it was started without INST"):
+            run(snapshot, tree, other.pid)
+        parser = argparse.ArgumentParser()
+        snapshot.add_arguments(parser)
+        with pytest.raises(InstrumentError, match=rf"started to write to '{tree.data}'; name that with --dir"):
+            snapshot.execute(parser.parse_args([str(busy.pid), "--dir", str(tmp_path / "elsewhere")]))
+        assert time.monotonic() - began < 2
+    finally:
+        other.communicate(b"\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell when a process was started")
+def test_data_of_an_earlier_process_of_the_same_number_is_not_that_of_this_one(tree, monkeypatch):
+    """Numbers come again: what is in the folder may be of a process that ended long ago."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment)
+    try:
+        writer = write(tree.data, "earlier", {A: {1: 1}}, pid=other.pid, ended="")
+        connection = sqlite3.connect(writer.path)
+        with connection:
+            connection.execute("UPDATE process SET ticks = 1")
+        connection.close()
+        monkeypatch.setattr(running.Process, "age", lambda process: 100.0)
+        with pytest.raises(InstrumentError, match="is not measured"):
+            run(snapshot, tree, other.pid)
+    finally:
+        other.communicate(b"\n")
+
+
+def test_data_is_there_soon(tree):
+    """The first flush is due after a second, however long the time between others is."""
+    process = tree.start(BUSY, flush=1000)
+    try:
+        process.stdout.readline()
+        end = time.monotonic() + 20
+        while not tree.files() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert tree.calls("hot") > 0
+    finally:
+        (tree.folder / "stop").touch()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the environment of processes")
+def test_a_process_that_has_written_nothing_yet_is_named(tree):
+    """Where there is no data because a process has only begun, the message says that it is running."""
+    process = tree.start(BUSY, flush=0)
+    try:
+        process.stdout.readline()
+        with pytest.raises(
+            DataError, match=rf"process {process.pid} \('python.*program.py'\) is running, and writes onl"
+        ):
+            run_report(tree)
+    finally:
+        (tree.folder / "stop").touch()
+        process.communicate(timeout=30)
+    every = re.escape("writes 1 s after the first of its code that is measured was loaded, then every 10 s")
+    slow = "import time\nprint(flush=True)\ntime.sleep(60)\n"
+    process = tree.start(slow, flush=10)
+    try:
+        process.stdout.readline()
+        for file in tree.files():
+            file.unlink()
+        with pytest.raises(DataError, match=rf"no data in .* yet.*process {process.pid}.*{every}"):
+            run_report(tree)
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def run_report(tree):
+    """Report the data of *tree*."""
+    parser = argparse.ArgumentParser()
+    report.add_arguments(parser)
+    return report.execute(parser.parse_args([str(tree.data)]))
 
 
 def test_snapshot_of_a_process_that_cannot_write(tree, busy, tmp_path):
@@ -109,6 +209,58 @@ def test_top(tree, busy, capsys):
     assert {row.split(maxsplit=3)[3] for row in lines[:3]} == {"return n + 1", "for n in range(100):", "hot(n)"}
     rates = [int(row.split()[0].replace(",", "")) for row in lines]
     assert rates == sorted(rates, reverse=True)
+
+
+def test_top_shows_what_ran_and_nothing_else(tree, busy, capsys):
+    """Rows without a rate are left out; a number of rows that makes no sense is refused; data that is damaged is named."""
+    run(snapshot, tree, busy.pid)
+    capsys.readouterr()
+    run(top, tree, "--once", "--interval", "0.5")
+    rows = capsys.readouterr().out.splitlines()
+    assert not [row for row in rows if row.split()[:1] == ["0"]]
+    with pytest.raises(InstrumentError, match="-n is 0; it must be 1 or more"):
+        run(top, tree, "--once", "-n", "0")
+    os.kill(busy.pid, signal.SIGSTOP)
+    try:
+        samples = top.Samples(str(tree.data), [], str(tree.folder))
+        samples.n_processes = samples._n = 1
+        assert top.table(samples, 10)[3] == f"{'':28}  (the first rates are shown after one interval)"
+        samples._n = 2
+        assert top.table(samples, 10)[3] == f"{'':28}  (nothing ran in this interval)"
+        [path] = tree.files()
+        data = top._Data(str(path))
+        samples._data = {str(path): data}
+        path.write_bytes(path.read_bytes()[:5000])
+        data.read(str(tree.folder), 0.0, 1.0)
+        assert top.table(samples, 10)[1].startswith(f"Skipping data file {str(path)!r}: it is damaged: it has 5000")
+    finally:
+        os.kill(busy.pid, signal.SIGCONT)
+        for path in tree.files():
+            path.unlink()
+
+
+def test_top_asks_no_process_that_has_only_the_number_of_an_earlier_one(tree):
+    """Data of a process that ended long ago is not that of another of the same number, which would never answer."""
+    with Running() as pid:
+        writer = write(tree.data, "earlier", {A: {1: 1}}, pid=pid, ended="")
+        connection = sqlite3.connect(writer.path)
+        with connection:
+            connection.execute("UPDATE process SET ticks = 1")
+        connection.close()
+        began = time.monotonic()
+        with pytest.raises(InstrumentError, match="no process writes to"):
+            run(top, tree, "--once")
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "cut"),
+    [("abc", 3, "abc"), ("abcdefghij", 7, "ab…ghij"), ("/a/long/path/to/shop.py", 12, "/a/l…shop.py")],
+)
+def test_what_is_too_long_is_cut_with_a_mark(text, width, cut):
+    """Names lose their middle, rows their end, and both show it."""
+    assert shortened(text, width) == cut
+    assert top._cut(text, width) == (text if len(text) <= width else f"{text[: width - 1]}…")
 
 
 def test_top_without_processes(tree):
@@ -154,4 +306,5 @@ def test_top_on_a_terminal(tree, busy):
 
     assert os.waitstatus_to_exitcode(status) == 0
     assert b"return n + 1" in seen
+    assert b"  q quits" in seen
     assert seen.endswith(b"\x1b[?25h\x1b[?1049l")

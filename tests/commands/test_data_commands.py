@@ -287,14 +287,22 @@ def test_the_progress_bar_is_for_terminals(capsys, monkeypatch):
 
 
 def test_the_table(shop, capsys):
-    """File, lines, missing, hits, hottest line; the total; what is missing."""
+    """File, lines, missing, hits, hottest line; the total; what is missing; and what was counted since when."""
+    import sqlite3
+
+    [name] = files(".instrument")
+    connection = sqlite3.connect(f".instrument/{name}")
+    with connection:
+        connection.execute("UPDATE process SET started = 1e9")
+    connection.close()
     assert run("report", "--missing") == 0
     assert capsys.readouterr().out == (
-        "File     Lines  Missing  Hits  Hottest line\n"
-        "-------------------------------------------\n"
-        "shop.py     11        3    15          3: 4  5, 13-14\n"
-        "-------------------------------------------\n"
-        "Total       11        3    15             4\n"
+        "File     Lines  Missing  Ran  Hits  Hottest line\n"
+        "------------------------------------------------\n"
+        "shop.py     11        3  73%    15          3: 4  5, 13-14\n"
+        "------------------------------------------------\n"
+        "Total       11        3  73%    15\n"
+        f"Counts of 1 process in 1 run, since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(1e9))}\n"
     )
 
 
@@ -337,7 +345,7 @@ def test_patterns_choose_files(capsys, tmp_path):
 
     def reported(*arguments):
         run("report", *arguments)
-        return [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:-2]]
+        return [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:-3]]
 
     assert reported() == ["a/x.py", "b.py"]
     assert reported("--include", "a/*") == reported("--include", "a") == reported("--omit", "b.py") == ["a/x.py"]
@@ -351,7 +359,7 @@ def test_stale_source_is_named(shop, capsys):
     Path("shop.py").write_text(SHOP + "x = 1\n")
     run("report", "-m")
     output = capsys.readouterr()
-    assert output.out.splitlines()[2].split() == ["shop.py", "(stale)", "-", "-", "15", "3:", "4"]
+    assert output.out.splitlines()[2].split() == ["shop.py", "(stale)", "-", "-", "-", "15", "3:", "4"]
     assert "Stale source: " in output.err
     assert "has changed since it was measured" in output.err
 
@@ -362,8 +370,8 @@ def test_versions_are_never_mixed(shop, capsys):
     run("report")
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:4]]
     assert sorted(rows) == [
-        ["shop.py", "(stale)", "-", "-", "1000", "1:", "1000"],
-        ["shop.py", "11", "3", "15", "3:", "4"],
+        ["shop.py", "(stale)", "-", "-", "-", "1000", "1:", "1000"],
+        ["shop.py", "11", "3", "73%", "15", "3:", "4"],
     ]
 
 
@@ -372,7 +380,7 @@ def test_what_was_not_measured_is_never_zero(shop, capsys):
     write(".instrument", "two", {}, not_measured={shop[0]: "f cannot be rewritten", "/x.py": "it\x1b is frozen"})
     run("report", "-m")
     output = capsys.readouterr()
-    assert output.out.splitlines()[2].split() == ["shop.py", "-", "-", "15", "3:", "4"]
+    assert output.out.splitlines()[2].split() == ["shop.py", "-", "-", "-", "15", "3:", "4"]
     assert f"Not measured: {shop[0]!r}: f cannot be rewritten" in output.err
     assert "Not measured: '/x.py': it\\x1b is frozen" in output.err
 
@@ -404,7 +412,7 @@ def test_sources_that_are_no_files_are_only_named(tmp_path, capsys):
     write(".instrument", "one", {(path, version_of(deep)): {1: 1} for path in paths})
     assert run("report", "-m") == 0
     output = capsys.readouterr()
-    assert len(output.out.splitlines()) == 4 + len(paths)
+    assert len(output.out.splitlines()) == 5 + len(paths)
     assert "cannot be compiled" in output.err
 
 
@@ -414,7 +422,7 @@ def test_lines_that_ask_for_it_are_never_missing(capsys, tmp_path):
     Path("m.py").write_bytes(source)
     write(".instrument", "one", {(str(tmp_path / "m.py"), version_of(source)): {1: 1, 3: 1}})
     run("report", "-m")
-    assert capsys.readouterr().out.splitlines()[2].split() == ["m.py", "3", "1", "2", "1:", "1", "5"]
+    assert capsys.readouterr().out.splitlines()[2].split() == ["m.py", "3", "1", "67%", "2", "1:", "1", "5"]
 
 
 def test_what_nobody_used_is_listed(shop, capsys):
@@ -467,7 +475,9 @@ def test_json_holds_all_that_is_known(shop, capsys):
     assert (file["path"], file["version"], file["source"]) == (*shop, "current")
     assert (file["executable"], file["missing"], file["hits"]) == (11, [5, 13, 14], 15)
     assert {int(line): seen["count"] for line, seen in file["lines"].items()} == SHOP_COUNTS
-    assert file["functions"] == [{"name": "price", "line": 1, "calls": 1, "first": 100.0, "last": 200.0}]
+    assert file["functions"] == [
+        {"name": "price", "line": 1, "kind": "function", "calls": 1, "first": 100.0, "last": 200.0}
+    ]
     assert data["not_measured"] == [{"path": "/x.py", "reason": "why"}]
     assert [skipped["path"] for skipped in data["skipped"]] == [".instrument/bad.sqlite"]
     assert data["processes"] == 2
@@ -624,9 +634,9 @@ def test_diff_names_what_cannot_be_compared(capsys):
     """Another version, and a line that ran less often, are named and not counted."""
     write("a", "one", {A: {1: 5}, B: {1: 1}})
     write("b", "one", {A: {1: 3}, (B[0], "sha256:other"): {1: 100}})
-    run("diff", "a", "b")
+    assert run("diff", "a", "b") == 1
     output = capsys.readouterr()
-    assert output.out == "Nothing ran.\n"
+    assert output.out == "Nothing can be compared.\n"
     assert "Not counted: '/src/a.py': lines 1 ran less often in B" in output.err
     assert output.err.count("Not compared: '/src/b.py'") == 2
 

@@ -408,7 +408,7 @@ def test_a_file_of_no_process_is_refused(good):
 def test_two_processes_in_one_part_are_refused(good):
     sql(
         good,
-        "INSERT INTO process SELECT 'two', part, pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended FROM process",
+        "INSERT INTO process SELECT 'two', part, pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended, scope, root FROM process",
     )
     refuses(good, "value that cannot be")
 
