@@ -7,6 +7,7 @@ Command-line options, the environment and a pyproject.toml come in, in this orde
     --dir         INSTRUMENT_DIR      dir                  .instrument
     --flush       INSTRUMENT_FLUSH    flush                10 (seconds; 0: only at the end)
     --signal      INSTRUMENT_SIGNAL   signal               none
+    --shared      INSTRUMENT_SHARED   shared               no: save to no folder that other users can write to
 
 INSTRUMENT turns the measurement on: `1`, `true` and `on` leave the scope to the file; unset, empty, `0`, `false` and
 `off` are off; anything else is a scope, dotted names and paths with commas between them. An item with a separator in
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "INSTRUMENT"
 #: The keys of the file; the names of the options; and with this before them, those of the environment's variables.
-KEYS = ("scope", "dir", "flush", "signal")
+KEYS = ("scope", "dir", "flush", "signal", "shared")
 PREFIX = "INSTRUMENT_"
 TABLE = "[tool.instrument]"
 
@@ -53,12 +54,13 @@ class ConfigError(InstrumentError):
 class Settings:
     """What a process is told: see the module. `origins` says where each of the settings comes from."""
 
-    __slots__ = ("directory", "flush", "origins", "placement", "scope", "signal")
+    __slots__ = ("directory", "flush", "origins", "placement", "scope", "shared", "signal")
 
     scope: tuple[str, ...]
     directory: str
     flush: float
     signal: int | None
+    shared: bool
     placement: str
     origins: Mapping[str, str]
 
@@ -70,12 +72,14 @@ class Settings:
         signal: int | None = None,
         placement: str = PLACEMENT,
         origins: Mapping[str, str] | None = None,
+        shared: bool = False,
     ) -> None:
         give = object.__setattr__
         give(self, "scope", tuple(scope))
         give(self, "directory", os.path.abspath(DIRECTORY if directory is None else directory))
         give(self, "flush", flush)
         give(self, "signal", signal)
+        give(self, "shared", shared)
         give(self, "placement", placement)
         give(self, "origins", dict(origins or {}))
 
@@ -83,7 +87,7 @@ class Settings:
         raise AttributeError(f"settings cannot be changed: {name}")
 
     def __repr__(self) -> str:
-        names = ("scope", "directory", "flush", "signal", "placement")
+        names = ("scope", "directory", "flush", "signal", "shared", "placement")
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
@@ -125,6 +129,7 @@ def read_settings(
         directory=found.get("dir") or os.path.join(folder, DIRECTORY),  # type: ignore[arg-type]
         flush=found.get("flush", FLUSH),  # type: ignore[arg-type]
         signal=found.get("signal"),  # type: ignore[arg-type]
+        shared=bool(found.get("shared")),
         origins=origins,
     )
 
@@ -138,6 +143,8 @@ def publish(settings: Settings, environment: MutableMapping[str, str] | None = N
         "INSTRUMENT_FLUSH": f"{settings.flush:g}",
         "INSTRUMENT_SIGNAL": "" if settings.signal is None else str(settings.signal),
     }
+    if settings.shared or "INSTRUMENT_SHARED" in environment:
+        texts["INSTRUMENT_SHARED"] = "1" if settings.shared else ""
     for variable, text in texts.items():
         if environment.get(variable) != text:
             environment[variable] = text
@@ -262,7 +269,22 @@ def _read_signal(value: object, where: str, start: str) -> int | None:
     return int(number)
 
 
-_READERS = {"scope": _read_scope, "dir": _read_dir, "flush": _read_flush, "signal": _read_signal}
+def _read_shared(value: object, where: str, start: str) -> bool:
+    word = value.strip().lower() if isinstance(value, str) else value
+    if isinstance(word, bool):
+        return word
+    if word in ON or word in OFF:
+        return word in ON
+    raise ConfigError(f"{where} is {value!r}; it is to be 1 or 0: do you trust all who can write to the folder?")
+
+
+_READERS = {
+    "scope": _read_scope,
+    "dir": _read_dir,
+    "flush": _read_flush,
+    "signal": _read_signal,
+    "shared": _read_shared,
+}
 
 
 _KINDS = {bool: "a truth value", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}

@@ -87,12 +87,13 @@ def test_paths_in_a_file_start_from_its_folder(tmp_path):
     [
         (
             '[tool.instrument]\nscop = "x"',
-            "unknown key 'scop' in [tool.instrument]; there are scope, dir, flush, signal",
+            "unknown key 'scop' in [tool.instrument]; there are scope, dir, flush, signal, shared",
         ),
         ("[tool.instrument]\nscope = 1", "[tool.instrument], key 'scope' is a number; it is to be a list"),
         ("[tool.instrument]\nscope = [1]", "key 'scope' is a list; it is to be a list of dotted names and paths"),
         ('[tool.instrument]\nscope = ["a b"]', "'a b' is neither a dotted name nor a path that exists"),
         ("[tool.instrument]\ndir = true", "key 'dir' is a truth value; it is to be the path of a folder"),
+        ("[tool.instrument]\nshared = 2", "key 'shared' is 2; it is to be 1 or 0: do you trust all who can write"),
         ('[tool.instrument]\nflush = "soon"', "key 'flush' is 'soon'; it is to be a number of seconds"),
         ("[tool.instrument]\nflush = nan", "key 'flush' is nan"),
         ("[tool.instrument]\nflush = true", "key 'flush' is True"),

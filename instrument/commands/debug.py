@@ -17,6 +17,7 @@ from instrument.rewrite import probes
 from instrument.runtime import cache
 from instrument.runtime.scope import Scope
 from instrument.runtime.session import session
+from instrument.trust import objection_to_folder
 from instrument.version import __version__
 
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ def execute(options: argparse.Namespace) -> int:
     scope = Scope(settings.scope)
     _print_rows("instrument", _about_us())
     _print_rows("settings", _about(settings))
-    _print_rows("data", _about_data(settings.directory))
+    _print_rows("data", _about_data(settings.directory, shared=settings.shared))
     missing = 0
     if options.targets:
         answers = [(target, *_verdict(target, scope)) for target in options.targets]
@@ -92,12 +93,14 @@ def _about(settings: Settings) -> list[tuple[str, str]]:
         ("dir", settings.directory, "dir"),
         ("flush", flush, "flush"),
         ("signal", "none" if settings.signal is None else str(settings.signal), "signal"),
+        ("shared", "yes: others may write to the data" if settings.shared else "no", "shared"),
     ]
     return [("counting", turned), *((name, f"{text}  [{settings.origins[key]}]") for name, text, key in rows)]
 
 
-def _about_data(directory: str) -> list[tuple[str, str]]:
+def _about_data(directory: str, *, shared: bool) -> list[tuple[str, str]]:
     try:
+        objection = "" if shared else objection_to_folder(directory, lenient=True)
         with os.scandir(directory) as entries:
             sizes = [entry.stat().st_size for entry in entries if entry.name.endswith(".sqlite")]
     except FileNotFoundError:
@@ -109,8 +112,9 @@ def _about_data(directory: str) -> list[tuple[str, str]]:
     except OSError as error:
         return [("state", f"cannot be read: {error.strerror}")]
     can = os.access(directory, os.W_OK | os.X_OK)
+    refused = f"IS NOT WRITTEN TO, counts are not saved: {objection} (INSTRUMENT_SHARED=1 allows that)"
     return [
-        ("state", "can be written" if can else "CANNOT BE WRITTEN: counts are not saved"),
+        ("state", refused if objection else "can be written" if can else "CANNOT BE WRITTEN: counts are not saved"),
         ("files", f"{len(sizes)}, {sum(sizes):,} bytes"),
     ]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument.config import VARIABLE, publish, read_settings
+from instrument.config import KEYS, VARIABLE, publish, read_settings
 from instrument.errors import InstrumentError
 from instrument.startup import SPEAKS
 
@@ -38,11 +38,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--flush", metavar="SECONDS", help="save this often, and at the end (default: 10; 0: only at the end)"
     )
     group.add_argument("--signal", metavar="NAME", help="save when this signal comes, too; USR1, for instance")
+    group.add_argument(
+        "--shared",
+        action="store_true",
+        default=None,
+        help="save also to a folder that other users own or can write to: they could have files of yours deleted",
+    )
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, object]:
     """Return what *options* say of settings."""
-    return {"scope": options.scope, "dir": options.dir, "flush": options.flush, "signal": options.signal}
+    return {key: getattr(options, key) for key in KEYS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -94,8 +94,7 @@ class Samples:
         now = time()
         self.n_processes = len(processes)
         for path in [file for process in processes if (file := process.data_file()) is not None]:
-            if path not in self._data:
-                self._data[path] = _Data(path)
+            self._data.setdefault(requests.first_name(path), _Data(path)).follow(path)
         self.lines, self.functions = {}, {}
         for data in self._data.values():
             data.read(self._folder, asked, now)
@@ -127,6 +126,11 @@ class _Data:
         self.functions_before: dict[Place, int] = {}
         self._copy: Copy | None = None
         self._when = 0.0
+
+    def follow(self, path: str) -> None:
+        """Read from *path* from now on: the process may have given its file up, and gone on in another."""
+        if path != self.path:
+            self.path, self._copy = path, None
 
     def read(self, folder: str, asked: float, now: float) -> None:
         """Read what the process has written; it was *asked* to, and had done so by *now*."""

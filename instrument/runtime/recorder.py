@@ -75,7 +75,7 @@ class Recorder:
         #: What was counted when it was last reset.
         self._forgotten: tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]] = {}, {}
         self._reading = Reading(self._session, self._pause)
-        self._writer = Writer(self.settings.directory, ProcessInfo.current())
+        self._writer = Writer(self.settings.directory, ProcessInfo.current(), shared=self.settings.shared)
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
         self._next = self._due()

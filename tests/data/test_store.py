@@ -277,7 +277,7 @@ def small_disk(tmp_path):
     path = tmp_path / "small"
     path.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(path)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=200k,mode=700", "tmpfs", str(path)], capture_output=True, check=False
     )
     if done.returncode:
         pytest.skip("only root can mount a file system")
