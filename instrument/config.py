@@ -14,7 +14,8 @@ INSTRUMENT turns the measurement on: `1`, `true` and `on` leave the scope to the
 it, ending in `.py`, or that exists as a file or folder and cannot be a dotted name, is a path.
 
 The file is the nearest pyproject.toml with that table, in the working directory or above; relative paths in it start
-from its folder. Settings are published to the environment, so that child processes mean the same by them wherever they
+from its folder. It is a regular file of this user or of root: another user could have put one into a folder above, and
+say by it where this process writes, and what it does with signals. Settings are published to the environment, so that child processes mean the same by them wherever they
 work, and need not read the file again.
 
 Read at the start of measured processes: only what the interpreter has imported by then is imported here.
@@ -28,6 +29,7 @@ import sys
 
 from instrument.errors import InstrumentError
 from instrument.isolation import import_isolated
+from instrument.trust import is_of_another_user, read_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +112,7 @@ def read_settings(
     folder = os.getcwd() if folder is None else folder
     said: dict[str, tuple[object, str, str]] = {}  # what, where, and what relative paths start from
     for key in KEYS:
-        variable = PREFIX + key.upper() if key != "scope" else VARIABLE
+        variable = _variable(key)
         value = (options or {}).get(key)
         if value is not None and value != []:
             said[key] = value, f"--{key}", folder
@@ -118,6 +120,8 @@ def read_settings(
             said[key] = environment[variable], variable, folder
     if any(key not in said for key in KEYS):
         table, path = _table(folder)
+        if all(_variable(key) in environment for key in ("dir", "flush", "signal")):
+            passed_over.clear()  # the process that published these has said it
         for key, value in table.items():
             said.setdefault(key, (value, f"{path}, {TABLE}, key {key!r}", os.path.dirname(path)))
     found: dict[str, object] = {}
@@ -132,6 +136,11 @@ def read_settings(
         shared=bool(found.get("shared")),
         origins=origins,
     )
+
+
+def _variable(key: str) -> str:
+    """Return the variable of the environment for the setting *key*."""
+    return PREFIX + key.upper() if key != "scope" else VARIABLE
 
 
 def publish(settings: Settings, environment: MutableMapping[str, str] | None = None) -> None:
@@ -152,16 +161,17 @@ def publish(settings: Settings, environment: MutableMapping[str, str] | None = N
 
 # The file #############################################################################################################
 
+#: The largest file that is read.
+_LARGEST = 1 << 22
+#: What is to be said of files of other users.
+passed_over: list[str] = []
+
 
 def _table(folder: str) -> tuple[dict[str, object], str]:
     """Return what the nearest file with our table says, from *folder* upwards, and its path; nothing without one."""
     while True:
         path = os.path.join(folder, "pyproject.toml")
-        try:
-            with open(path, "rb") as file:
-                content = file.read()
-        except OSError:
-            content = b""
+        content = _content(path)
         # Most files can be told not to have the table without the parser, which takes as long as all else here.
         if b"instrument" in content and b"tool" in content:
             table = _parse(content, path)
@@ -171,6 +181,26 @@ def _table(folder: str) -> tuple[dict[str, object], str]:
         if above == folder:
             return {}, ""
         folder = above
+
+
+def _content(path: str) -> bytes:
+    """Return what the file *path* holds if it is one to obey: a regular one, of this user or root, and not too large.
+
+    One of another user that is about us is noted in `passed_over`.
+    """
+    try:
+        is_foreign = is_of_another_user(path)
+        content = read_regular(path, _LARGEST)
+    except (OSError, ValueError):
+        return b""
+    if not is_foreign:
+        return content
+    if b"tool.instrument" in content:
+        passed_over.append(
+            f"{path} is passed over, for it belongs to another user: change its owner, or say the same by options or "
+            f"the environment ({', '.join(_variable(key) for key in KEYS)})"
+        )
+    return b""
 
 
 def _parse(content: bytes, path: str) -> dict[str, object] | None:
@@ -264,9 +294,21 @@ def _read_signal(value: object, where: str, start: str) -> int | None:
         number = getattr(_signal, name if name.startswith("SIG") else f"SIG{name}", None)
     if not isinstance(number, int) or number not in _signal.valid_signals():
         raise ConfigError(f"{where} is {value!r}; it is to be the name or number of a signal, such as USR1")
-    if number in (getattr(_signal, "SIGKILL", None), getattr(_signal, "SIGSTOP", None)):
-        raise ConfigError(f"{where} is {value!r}, a signal that no process can handle; USR1 is one that can be")
+    if not _is_free(number):
+        raise ConfigError(
+            f"{where} is {value!r}, a signal with a meaning of its own: it ends or stops a process, or no process can "
+            "handle it; USR1, USR2 and the real-time signals are free"
+        )
     return int(number)
+
+
+def _is_free(number: int) -> bool:
+    """Return whether a process that handles the signal *number* goes on as it would without: by default those signals
+    do nothing, or are there for programs to use.
+    """
+    if getattr(_signal, "SIGRTMIN", 1) <= number <= getattr(_signal, "SIGRTMAX", 0):
+        return True
+    return number in [getattr(_signal, f"SIG{name}", None) for name in ("USR1", "USR2", "URG", "WINCH", "INFO")]
 
 
 def _read_shared(value: object, where: str, start: str) -> bool:

@@ -16,7 +16,7 @@ _before = set(sys.modules)
 import os
 
 from instrument import isolation
-from instrument.config import ConfigError, Settings, is_on, publish, read_settings
+from instrument.config import ConfigError, Settings, is_on, passed_over, publish, read_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def _start() -> None:
 
     speaks = os.environ.pop(SPEAKS, "") == str(os.getpid())
     settings = read_settings()
+    for what in passed_over:
+        _say(what)
     publish(settings)
     recorder = _recorder(settings)
     _started[:] = [recorder]

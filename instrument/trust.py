@@ -85,6 +85,19 @@ def objection_to_folder(folder: str, *, lenient: bool = False) -> str:
     return ""
 
 
+def is_of_another_user(path: str) -> bool:
+    """Return whether the file at *path*, or a link there, belongs to neither this user nor root; raise OSError if there
+    is none.
+    """
+    if not _HAS_OWNERS:
+        return False
+    trusted = trusted_users()
+    status = _system.lstat(path)
+    return status.st_uid not in trusted or (
+        status.st_mode & _KIND == _LINK and _system.stat(path).st_uid not in trusted
+    )
+
+
 def read_regular(path: str, largest: int) -> bytes:
     """Return the content of the file at *path*; never wait for it, nor fill the memory.
 

@@ -47,6 +47,8 @@ def execute(options: argparse.Namespace) -> int:
         words = {True: "measured", False: "not measured", None: "not found"}
         _print_rows("measured", [(target, f"{words[found]}: {why}") for target, found, why in answers])
     sys.stdout.flush()
+    for what in config.passed_over:
+        print(f"instrument: {what}", file=sys.stderr)
     for item in settings.scope:
         reason = _why_nothing(item)
         if reason:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument.config import KEYS, VARIABLE, publish, read_settings
+from instrument.config import KEYS, VARIABLE, passed_over, publish, read_settings
 from instrument.errors import InstrumentError
 from instrument.startup import SPEAKS
 
@@ -68,6 +68,8 @@ def execute(options: argparse.Namespace) -> int:
         raise InstrumentError("this interpreter does not know its own path (sys.executable), so it cannot run programs")
     environment = dict(os.environ)
     publish(read_settings(settings_of(options)), environment)
+    for what in passed_over:
+        print(f"instrument: {what}", file=sys.stderr)
     environment[SPEAKS] = str(os.getpid())
     if not start_files():
         paths = environment.get("PYTHONPATH")
