@@ -15,8 +15,8 @@ it, ending in `.py`, or that exists as a file or folder and cannot be a dotted n
 
 The file is the nearest pyproject.toml with that table, in the working directory or above; relative paths in it start
 from its folder. It is a regular file of this user or of root: another user could have put one into a folder above, and
-say by it where this process writes, and what it does with signals. Settings are published to the environment, so that child processes mean the same by them wherever they
-work, and need not read the file again.
+say by it where this process writes, and what it does with signals. Settings are published to the environment, so that
+child processes mean the same by them wherever they work, and need not read the file again.
 
 Read at the start of measured processes: only what the interpreter has imported by then is imported here.
 """

@@ -127,6 +127,8 @@ def _forget_what_was_imported() -> None:
 
 
 def _say(what: str) -> None:
+    if not what.isprintable():  # the names of files may be another user's
+        what = what.encode("unicode_escape").decode("ascii")
     try:
         sys.__stderr__.write(f"instrument: {what}\n")  # type: ignore[union-attr]
         sys.__stderr__.flush()  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EISDIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _HAS_OWNERS = os.name == "posix"
 
 #: Parts of the mode of a file: its kind, and the rights of others.
-_KIND, _REGULAR, _LINK = 0o170000, 0o100000, 0o120000
+_KIND, _REGULAR, _FOLDER, _LINK = 0o170000, 0o100000, 0o040000, 0o120000
 _GROUP_WRITES, _OTHERS_WRITE, _STICKY = 0o020, 0o002, 0o1000
 _MOST_LINKS = 40
 
@@ -101,15 +102,14 @@ def is_of_another_user(path: str) -> bool:
 def read_regular(path: str, largest: int) -> bytes:
     """Return the content of the file at *path*; never wait for it, nor fill the memory.
 
-    Raise OSError if it cannot be read, and ValueError if it is no regular file or has more than *largest* bytes.
+    Raise OSError if it cannot be read or is a folder, and ValueError if it is a device, a pipe or the like, or has more
+    than *largest* bytes.
     """
     # Looked at before it is opened: to open a device may do something.
-    if _system.stat(path).st_mode & _KIND != _REGULAR:
-        raise ValueError("it is no regular file")
+    _check_regular(_system.stat(path).st_mode, path)
     number = _system.open(path, READ)
     try:
-        if _system.fstat(number).st_mode & _KIND != _REGULAR:
-            raise ValueError("it is no regular file")
+        _check_regular(_system.fstat(number).st_mode, path)
         parts, rest = [], largest + 1
         while rest > 0 and (part := _system.read(number, min(rest, _PIECE))):
             parts.append(part)
@@ -117,5 +117,12 @@ def read_regular(path: str, largest: int) -> bytes:
     finally:
         _system.close(number)
     if rest <= 0:
-        raise ValueError(f"it has more than {largest} bytes")
+        raise ValueError(f"it is too large, with more than {largest} bytes")
     return b"".join(parts)
+
+
+def _check_regular(mode: int, path: str) -> None:
+    if mode & _KIND == _FOLDER:
+        raise IsADirectoryError(EISDIR, "Is a directory", path)
+    if mode & _KIND != _REGULAR:
+        raise ValueError("it is no file")

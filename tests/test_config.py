@@ -148,7 +148,7 @@ def test_no_signal_with_a_meaning_is_taken(tmp_path, how, name):
         options = {"signal": value} if how == "option" else None
         toml = f'[tool.instrument]\nsignal = "{value}"' if how == "file" else None
         environment = {"INSTRUMENT_SIGNAL": value} if how == "environment" else {}
-        with pytest.raises(ConfigError, match="a signal with a meaning of its own.*USR1, USR2"):
+        with pytest.raises(ConfigError, match=r"a signal with a meaning of its own.*USR1, USR2"):
             settings(tmp_path, options, toml, INSTRUMENT="1", **environment)
 
 

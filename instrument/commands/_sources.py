@@ -7,14 +7,13 @@ that was named by a data file from anywhere is only ever read.
 from __future__ import annotations
 
 import dis
-import os
-import stat
 import tokenize
 import types
 import warnings
 
 from instrument.data.store import version_of
 from instrument.report import text
+from instrument.trust import read_regular
 
 # Sources are smaller; this keeps what pretends to be one out of memory.
 LARGEST = 1 << 26
@@ -47,7 +46,7 @@ class Source:
         if not version.startswith("sha256:"):
             return UNKNOWN, f"it is not known which version was measured ({version})"
         try:
-            self.data = _read(self.path)
+            self.data = read_source(self.path)
         except (OSError, ValueError) as error:
             return MISSING, f"it cannot be read: {getattr(error, 'strerror', None) or error}"
         now = version_of(self.data)
@@ -73,13 +72,6 @@ class Source:
         return found
 
 
-def _read(path: str) -> bytes:
+def read_source(path: str) -> bytes:
     """Return the content of the source file at *path*, or raise OSError or ValueError with what kept it from that."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is no file")
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError("it is too large for a source")
-    return data
+    return read_regular(path, LARGEST)

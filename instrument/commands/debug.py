@@ -11,8 +11,10 @@ import os
 import sys
 
 from instrument import config, isolation
+from instrument.commands._sources import read_source
 from instrument.commands.run import add_settings, settings_of, start_files
 from instrument.errors import InstrumentWarning
+from instrument.report.tables import say
 from instrument.rewrite import probes
 from instrument.runtime import cache
 from instrument.runtime.scope import Scope
@@ -48,19 +50,17 @@ def execute(options: argparse.Namespace) -> int:
         _print_rows("measured", [(target, f"{words[found]}: {why}") for target, found, why in answers])
     sys.stdout.flush()
     for what in config.passed_over:
-        print(f"instrument: {what}", file=sys.stderr)
+        say([f"instrument: {what}"], sys.stderr)
     for item in settings.scope:
         reason = _why_nothing(item)
         if reason:
-            print(f"instrument: {item!r} in the scope ({settings.origins['scope']}) {reason}", file=sys.stderr)
+            say([f"instrument: {item!r} in the scope ({settings.origins['scope']}) {reason}"], sys.stderr)
     return 1 if missing else 0
 
 
 def _print_rows(title: str, rows: list[tuple[str, str]]) -> None:
-    print(f"{title}:")
     width = max((len(name) for name, _ in rows), default=0)
-    for name, text in rows:
-        print(f"  {name:<{width}}  {text}")
+    say([f"{title}:", *(f"  {name:<{width}}  {text}" for name, text in rows)])
 
 
 def _about_us() -> list[tuple[str, str]]:
@@ -155,12 +155,11 @@ def _trouble(path: str) -> str | None:
     if not path.endswith((".py", ".pyw")) and "." in os.path.basename(path):
         return "it is no Python source"
     try:
-        with open(path, "rb") as file:
-            source = file.read()
+        source = read_source(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(source, path, "exec", dont_inherit=True)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"it cannot be compiled: {error}"
     isolation.load()
     where = session(config.PLACEMENT)

@@ -13,6 +13,7 @@ import sys
 
 from instrument.config import KEYS, VARIABLE, passed_over, publish, read_settings
 from instrument.errors import InstrumentError
+from instrument.report.tables import say
 from instrument.startup import SPEAKS
 
 TYPE_CHECKING = False
@@ -69,7 +70,7 @@ def execute(options: argparse.Namespace) -> int:
     environment = dict(os.environ)
     publish(read_settings(settings_of(options)), environment)
     for what in passed_over:
-        print(f"instrument: {what}", file=sys.stderr)
+        say([f"instrument: {what}"], sys.stderr)
     environment[SPEAKS] = str(os.getpid())
     if not start_files():
         paths = environment.get("PYTHONPATH")

@@ -16,6 +16,7 @@ from instrument.data.reading import Copy, Scratch
 from instrument.data.requests import ANSWERING, FAILED, RequestError, Running
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataError
+from instrument.report.tables import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def execute(options: argparse.Namespace) -> int:
         raise RequestError(f"process {options.pid} has counted nothing yet")
     if options.copy is not None:
         copy(path, options.copy)
-    print(path if options.copy is None else options.copy)
+    say([path if options.copy is None else options.copy])
     return 0
 
 

@@ -13,6 +13,7 @@ import sys
 from time import monotonic, sleep, time
 
 from instrument import config
+from instrument.commands._sources import read_source
 from instrument.commands.snapshot import process_of, wait
 from instrument.data import requests, sqlite
 from instrument.data.reading import Copy, Scratch, check, harden
@@ -186,8 +187,8 @@ def table(samples: Samples, n: int) -> list[str]:
         for (path, version, line, name), (rate, total) in hottest:
             place = f"{_shorter(path)}:{line}"
             text = name or _source(texts, path, version, line)
-            rows.append(_printable(f"{rate:12,.0f} {total:14,}  {place}  {text}"))
-    return rows
+            rows.append(f"{rate:12,.0f} {total:14,}  {place}  {text}")
+    return [_printable(row) for row in rows]
 
 
 def _shorter(path: str) -> str:
@@ -201,11 +202,10 @@ def _source(texts: dict[tuple[str, str], list[str]], path: str, version: str, li
     if (path, version) not in texts:
         texts[path, version] = []
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = read_source(path)
             if version_of(data) == version:
                 texts[path, version] = data.decode("utf-8", "replace").splitlines()
-        except OSError:
+        except (OSError, ValueError):
             pass
     text = texts[path, version]
     return text[line - 1].strip() if 0 < line <= len(text) else "(source has changed)"

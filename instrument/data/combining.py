@@ -215,7 +215,12 @@ class Combination:
     def _processes(self, which: str) -> list[Process]:
         """Return the processes in the database *which*."""
         columns = "id, part, flushes, pid, host, place, ticks, ended"
-        return [Process(*row) for row in self.connection.execute(f"SELECT {columns} FROM {which}.process")]
+        rows = self.connection.execute(f"SELECT {columns} FROM {which}.process")
+        text = schema.from_text
+        return [
+            Process(name, part, flushes, pid, text(host), text(place), ticks, text(ended))
+            for name, part, flushes, pid, host, place, ticks, ended in rows
+        ]
 
     def _merge(self, theirs: list[Process], over: set[str | bytes]) -> bool:
         """Add what is attached, which is of the processes *theirs*; those that are *over* will write no more."""
