@@ -168,6 +168,8 @@ class Recorder:
             process.end(overdue)
             self._is_pressed = False
         self._session.retire()
+        self._turn = perf_counter()
+        self._selected.read_sources(self._pause)
         if requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)
