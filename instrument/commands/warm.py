@@ -144,9 +144,8 @@ def _can_be_read(path: str, missing: list[Outcome]) -> bool:
     """Return whether the file at *path* is a regular one of a size that sources have; else add it to *missing*."""
     try:
         status = os.stat(path)
-    except OSError as error:
-        missing.append((path, f"cannot be read: {error.strerror}"))
-        return False
+    except OSError:  # the loader says why
+        return True
     if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
         missing.append((path, "is no regular file" if status.st_size <= LARGEST else "is too large for a source"))
         return False

@@ -33,11 +33,15 @@ ATTEMPTS = 40
 # The journal of one flush is as large as what it changes. The bound keeps a hostile one out of memory.
 LARGEST_JOURNAL = 1 << 28
 
+# A file system that compresses may hold data in so much less room than it has bytes, but hardly in less.
+_PACKED = 16
+_MOST_OF_HOLES = 1 << 24
+
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 # What no value of a data file is. The names of columns are those of the schema, which was compared before.
-_TIME = "typeof({0}) NOT IN ('real', 'integer') OR {0} NOT BETWEEN 0 AND 1e11"
+_TIME = f"typeof({{0}}) NOT IN ('real', 'integer') OR {{0}} NOT BETWEEN 0 AND {schema.LATEST}"
 _TEXT = "typeof({0}) NOT IN ('text', 'blob')"
 _NUMBER = "typeof({0}) <> 'integer' OR {0} < 0"
 _SHARED = "SELECT part FROM source.process WHERE part > 0 GROUP BY part HAVING count(*) > 1"
@@ -124,7 +128,11 @@ class Copy:
 
     def _fill(self, descriptor: int, journal: bytes) -> None:
         """Copy the file, and *journal* if there is something to roll back."""
-        size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        # What takes up no room on the disk is no data: a file of holes costs nothing to make, and much to read.
+        size, held = status.st_size, getattr(status, "st_blocks", status.st_size // 512 + 1) * 512
+        if size > _MOST_OF_HOLES and held < size // _PACKED:
+            raise DataError(f"it is no data file: of its {size} bytes only {held} were ever written")
         if size > shutil.disk_usage(os.path.dirname(self.copy)).free:
             raise DataError(f"it is too large to be copied ({size} bytes)")
         os.lseek(descriptor, 0, os.SEEK_SET)

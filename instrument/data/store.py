@@ -236,7 +236,7 @@ class Writer:
         process, to_text = self.process, schema.to_text
         place, ticks = place_of(process.pid)
         return (
-            *(process.id, 1, process.pid, process.parent, to_text(process.host), process.started),
+            *(process.id, 1, process.pid, process.parent, to_text(process.host), _within(process.started)),
             *(to_text("\n".join(process.argv)), process.python, to_text(process.cwd), place, ticks, 0, 0.0, ""),
         )
 
@@ -323,7 +323,7 @@ class _Changes:
             row_of_reason = (schema.to_text(path), schema.to_text(why))
             connection.execute("INSERT INTO not_measured (part, path, reason) VALUES (1, ?, ?)", row_of_reason)
         if self.is_first or connection.total_changes != n_rows or self.ended != self.ended_before:
-            state = (self.flushes, _clock[0](), schema.to_text(self.ended), self.id)
+            state = (self.flushes, _within(_clock[0]()), schema.to_text(self.ended), self.id)
             done = connection.execute("UPDATE process SET flushes = ?, updated = ?, ended = ? WHERE id = ?", state)
             if done.rowcount != 1:
                 raise sqlite.load().DatabaseError("the file holds another process now")
@@ -340,7 +340,7 @@ class _Changes:
             if seen:
                 number = self._number(key)
                 for line, (count, first, last) in seen.items():
-                    yield number, line, count, first, last
+                    yield number, line, count, _within(first), _within(last)
 
     def _rows_of_functions(
         self, functions: Iterable[tuple[FileKey, Mapping[tuple[str, int], Seen]]]
@@ -349,7 +349,14 @@ class _Changes:
             if seen:
                 number = self._number(key)
                 for (name, line), (count, first, last) in seen.items():
-                    yield number, schema.to_text(name), line, count, first, last
+                    yield number, schema.to_text(name), line, count, _within(first), _within(last)
+
+
+def _within(moment: float) -> float:
+    """Return *moment*, or the nearest time that a data file can hold: a clock may say anything."""
+    if 0.0 <= moment <= schema.LATEST:
+        return moment
+    return schema.LATEST if moment > 0 else 0.0
 
 
 def _insert(connection: Connection, insert: str, row: str, width: int, rows: Iterator[tuple[object, ...]]) -> None:
