@@ -14,8 +14,11 @@ process that was killed, or is still writing: copied along, it takes the copy ba
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+import signal
 import stat
 import tempfile
 import time
@@ -26,6 +29,7 @@ from instrument.errors import DataError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sqlite3 import Connection
+    from typing import Any
 
 # How often a copy is tried, while a process writes all the time, with a growing pause in between.
 ATTEMPTS = 40
@@ -202,17 +206,85 @@ def check(connection: Connection) -> None:
 
 
 class Scratch:
-    """A private folder for copies, removed at the end."""
+    """A private folder for copies, removed at the end, also when SIGTERM or SIGHUP ends the process.
+
+    What processes left that were killed is removed, too: a folder is locked as long as its process lives.
+    """
 
     def __enter__(self) -> str:
         try:
-            self.folder = tempfile.mkdtemp(prefix="instrument-")
+            self.folder = tempfile.mkdtemp(prefix=_PREFIX)
         except OSError as error:
             where = error.filename or tempfile.gettempdir()
             raise DataError(
                 f"data files cannot be copied to {where!r}: {error.strerror}; TMPDIR names a folder"
             ) from error
+        self._lock = _locked(self.folder)
+        self._received: list[int] = []
+        self._handlers: dict[int, Any] = {}
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                with contextlib.suppress(ValueError):  # not in the main thread
+                    self._handlers[number] = signal.signal(number, self._end)
+        _remove_abandoned(os.path.dirname(self.folder))
         return self.folder
+
+    def _end(self, number: int, _frame: object) -> None:
+        """Leave all `with` statements, once."""
+        self._received.append(number)
+        if len(self._received) == 1:
+            raise SystemExit(128 + number)
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._received:  # end as if it had not been handled
+            os.kill(os.getpid(), self._received[0])
+
+
+_PREFIX = "instrument-"
+# What `tempfile` puts behind that: eight letters, digits and underscores.
+_NAME_OF_SCRATCH = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
+# A folder is made a moment before it is locked.
+_YOUNG = 60.0
+
+
+def _locked(folder: str) -> int | None:
+    """Return a descriptor that keeps *folder* locked until it is closed; None if it is locked, or cannot be."""
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove_abandoned(where: str) -> None:
+    """Remove the folders of this user in *where* that processes have left which were killed."""
+    try:
+        names = [name for name in os.listdir(where) if _NAME_OF_SCRATCH.fullmatch(name)]
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(where, name)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+        if not is_ours or time.time() - status.st_mtime < _YOUNG:
+            continue
+        lock = _locked(path)
+        if lock is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)

@@ -40,8 +40,8 @@ LARGEST_FILE = 1 << 28
 # safe.
 LONGEST_TUPLE = 3
 
-# Counts nest three deep: the tuple of all, a dictionary, a key of two functions, which are tuples. Items come a thousand
-# at a time, and each value that is remembered takes some bytes to spell, of which this is the least.
+# Counts nest three deep: the tuple of all, a dictionary, a key of two functions, which are tuples. Items come a
+# thousand at a time, and each value that is remembered takes some bytes to spell, of which this is the least.
 DEEPEST = 16
 LONGEST_STACK = 1 << 14
 LEAST_BYTES = 3

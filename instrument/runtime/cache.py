@@ -13,10 +13,10 @@ What is not used goes: a folder that no process opened for `_DAYS_KEPT` days is 
 `tidy` removes what was kept of sources that are not there any more, of modules that were compiled and not met again for
 `_DAYS_KEPT_ALONE` days, and what writers left that were killed.
 The folder is `$INSTRUMENT_CACHE`, else `instrument` in the user's cache folder; an empty `INSTRUMENT_CACHE` turns the
-cache off. It is used only if it belongs to this user and nobody else can write to it, nor put another in its place, for
-what is read is executed, like `__pycache__`. Each file also carries a checksum under a key of the folder's own: files from elsewhere, cut off or
-tampered with are passed over. What cannot be read or written is never an error: the code is rewritten as if there were
-no cache.
+cache off. It is used only if it belongs to this user, and nobody else can write to it or put another in its place, for
+what is read is executed, like `__pycache__`. Each file also carries a checksum under a key of the folder's own: files
+from elsewhere, cut off or tampered with are passed over. What cannot be read or written is never an error: the code is
+rewritten as if there were no cache.
 
 While the program runs, nothing is called here that is written in Python outside of this package: the program may use
 it too, and have it counted.
