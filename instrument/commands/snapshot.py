@@ -82,7 +82,7 @@ def wait(processes: list[Running], seconds: float) -> None:
 
 def copy(path: str, target: str) -> None:
     """Make *target* a copy of the data file at *path*, whole or not at all."""
-    temporary = f"{target}.{os.getpid()}.tmp"
+    temporary = f"{target}.{os.urandom(8).hex()}.tmp"  # nobody can guess it, and have a link there
     with Scratch() as folder:
         try:
             made = Copy(path, folder)
@@ -91,7 +91,9 @@ def copy(path: str, target: str) -> None:
                 connection.execute("SELECT count(*) FROM process").fetchone()  # takes back what was not finished
             finally:
                 connection.close()
-            shutil.copyfile(made.copy, temporary)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            with open(descriptor, "wb") as new, open(made.copy, "rb") as file:
+                shutil.copyfileobj(file, new, 1 << 20)
             os.replace(temporary, target)
         except DataError as error:
             raise DataError(f"{path!r} cannot be copied: {error}") from error

@@ -271,6 +271,8 @@ def _locked(folder: str) -> int | None:
 
 def _remove_abandoned(where: str) -> None:
     """Remove the folders of this user in *where* that processes have left which were killed."""
+    if os.name != "posix":  # without locks nobody knows
+        return
     try:
         names = [name for name in os.listdir(where) if _NAME_OF_SCRATCH.fullmatch(name)]
     except OSError:

@@ -254,7 +254,7 @@ class Writer:
         if objection:
             chmod = "take that right away with chmod go-w, " if objection.startswith("others can") else ""
             raise DataError(
-                f"counts are not saved in {self.directory!r}: {objection}; who can write there could have SQLite "
+                f"nothing is written to {self.directory!r}: {objection}; who can write there could have SQLite "
                 f"delete files of this user; {chmod}name another folder with INSTRUMENT_DIR, or set "
                 "INSTRUMENT_SHARED=1 if all who can write there are trusted"
             )
