@@ -425,6 +425,8 @@ def _synchronise(path: str, flags: int) -> None:
 
 def _reason(error: BaseException, directory: str) -> str:
     """Return *error* in words, and what SQLite does not say of it."""
+    if isinstance(error, PermissionError) and not _IS_WINDOWS:
+        return f"{error.strerror}{_whose(directory)}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}"
     try:
@@ -433,6 +435,21 @@ def _reason(error: BaseException, directory: str) -> str:
     except OSError as other:
         return f"its folder cannot be used: {other.strerror or other}"
     return f"{error}"
+
+
+def _whose(directory: str) -> str:
+    """Return what to say of the owner of *directory* if this process is another user's, as servers become."""
+    user = _system.geteuid()
+    try:
+        owner = _system.stat(directory).st_uid
+    except OSError:
+        return f"; this process is of user {user}: name a folder of that user with INSTRUMENT_DIR"
+    if owner == user:
+        return ""
+    return (
+        f"; the folder is of user {owner}, and this process of user {user}: name a folder of that user with "
+        "INSTRUMENT_DIR"
+    )
 
 
 def place_of(pid: int) -> tuple[str, int]:

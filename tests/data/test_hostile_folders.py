@@ -1,8 +1,10 @@
 """No file of another user's making is obeyed, and no data is kept where another user could make one."""
 
 import os
+import shutil
 import sqlite3
 import stat
+import tempfile
 
 import pytest
 from hostile import plant_journal
@@ -166,6 +168,25 @@ def test_what_is_another_users_is_refused(folder, tmp_path, what):
         words = "was replaced"
     with pytest.raises(DataError, match=words):
         writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
+def test_a_server_that_becomes_another_user_says_what_to_do():
+    """The folder that root made is not this user's: one line says whose it is, and how to name another."""
+    base = tempfile.mkdtemp()
+    try:
+        os.chmod(base, 0o755)
+        Writer(f"{base}/data", ProcessInfo.current()).write([], [], {})
+        writer = Writer(f"{base}/data", ProcessInfo.current())
+        os.seteuid(65533)
+        try:
+            words = "the folder is of user 0, and this process of user 65533: name a folder of that user with INSTRUMENT_DIR"
+            with pytest.raises(DataError, match=words):
+                writer.write([], [], {})
+        finally:
+            os.seteuid(0)
+    finally:
+        shutil.rmtree(base)
 
 
 def test_a_folder_above_that_anybody_can_write_to_is_refused(tmp_path):
