@@ -71,7 +71,8 @@ def test_file_edited_after_its_bytecode_was_read(tree, seconds):
     module = tree.folder / "module.py"
     module.write_text(MODULE)
     os.utime(module, (1e9, 1e9))
-    tree.run("import module")
+    tree.run("import module", PYTHONDONTWRITEBYTECODE="")
+    assert (tree.folder / "__pycache__").is_dir()
     for file in tree.files():
         file.unlink()
     source = f"""
@@ -83,7 +84,7 @@ def test_file_edited_after_its_bytecode_was_read(tree, seconds):
     for _ in range(2):  # from bytecode, and from the cache
         module.write_text(MODULE)
         os.utime(module, (1e9, 1e9))
-        tree.run(source)
+        tree.run(source, PYTHONDONTWRITEBYTECODE="")
 
     found = versions(tree, "module.py")
     if seconds:
