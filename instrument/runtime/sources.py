@@ -108,7 +108,10 @@ class Source:
     def read(self) -> None:
         """Find out what names the text, if it is still there."""
         if self._found is None:
-            text = self._text()
+            try:
+                text = self._text()
+            except Exception:  # an audit hook of the program forbids to read it
+                text = None
             if text is not None:
                 self._found = f"sha256:{sha256(text).hexdigest()}"
 

@@ -65,6 +65,25 @@ def test_file_edited_while_the_program_runs(tree):
     assert versions(tree, "module.py") == {sha(MODULE): 1, sha(EDITED): 1}
 
 
+def test_a_hook_that_forbids_to_read_a_source_is_no_concern_of_the_import(tree):
+    """What an audit hook raises for our reading is not raised into the program."""
+    (tree.folder / "module.py").write_text(MODULE)
+    source = """
+        import sys
+        opened = []
+        def hook(event, arguments):
+            if event == "open" and str(arguments[0]).endswith("module.py"):
+                opened.append(1)
+                if len(opened) > 1:
+                    raise RuntimeError("twice")
+        sys.addaudithook(hook)
+        import module
+        print(module.f(), len(opened) > 1)
+    """
+    assert tree.run(source) == ("1 True\n", "")
+    assert [version[:9] for version in versions(tree, "module.py")] == ["compiled:"]
+
+
 @pytest.mark.parametrize("seconds", [0, 1.5])
 def test_file_edited_after_its_bytecode_was_read(tree, seconds):
     """Its text is known a second later. Before, counts are booked under what was rewritten, never under the new text."""
