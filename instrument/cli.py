@@ -159,7 +159,9 @@ def _execute(name: str, arguments: list[str]) -> int:
         _read_patterns(options)
         return int(room.execute(options))
     except InstrumentError as error:
-        print(f"instrument: {error}", file=sys.stderr)
+        from instrument.report.tables import say
+
+        say([f"instrument: {error}"], sys.stderr)
         return 1
     except BrokenPipeError:  # whoever reads our tables has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,7 @@ Command-line options, the environment and a pyproject.toml come in, in this orde
     --dir         INSTRUMENT_DIR      dir                  .instrument, beside that file or here
     --flush       INSTRUMENT_FLUSH    flush                10 (seconds; 0: only at the end)
     --signal      INSTRUMENT_SIGNAL   signal               none
+    --shared      INSTRUMENT_SHARED   shared               no: save to no folder that other users can write to
 
 INSTRUMENT turns the measurement on: `1`, `true`, `on` and `yes` leave the scope to the file; unset, empty, `0`,
 `false`, `off` and `no` are off; anything else is a scope, dotted names and paths with commas between them. An item with
@@ -17,10 +18,9 @@ The commands that report read three more keys of the file: `include` and `omit` 
 (`read_paths`).
 
 The file is the nearest pyproject.toml with that table, in the working directory or above; relative paths in it start
-from its folder. Settings are published to the environment, so that child processes mean the same by them wherever they
-work, and need not read the file again.
-
-A table `paths` in the file is for commands only: folders that are the same (`read_paths`).
+from its folder. It is a regular file of this user or of root: another user could have put one into a folder above, and
+say by it where this process writes, and what it does with signals. Settings are published to the environment, so that
+child processes mean the same by them wherever they work, and need not read the file again.
 
 Read at the start of measured processes: only what the interpreter has imported by then is imported here.
 """
@@ -33,6 +33,7 @@ import sys
 
 from instrument.errors import InstrumentError
 from instrument.isolation import import_isolated
+from instrument.trust import is_of_another_user, read_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "INSTRUMENT"
 #: The keys of the file; the names of the options; and with this before them, those of the environment's variables.
-KEYS = ("scope", "dir", "flush", "signal")
+KEYS = ("scope", "dir", "flush", "signal", "shared")
 PREFIX = "INSTRUMENT_"
 TABLE = "[tool.instrument]"
 #: The keys of the file that only commands read: lists of patterns, and a table of folders.
@@ -65,12 +66,13 @@ class ConfigError(InstrumentError):
 class Settings:
     """What a process is told: see the module. `origins` says where each of the settings comes from."""
 
-    __slots__ = ("directory", "flush", "origins", "placement", "scope", "signal")
+    __slots__ = ("directory", "flush", "origins", "placement", "scope", "shared", "signal")
 
     scope: tuple[str, ...]
     directory: str
     flush: float
     signal: int | None
+    shared: bool
     placement: str
     origins: Mapping[str, str]
 
@@ -82,12 +84,14 @@ class Settings:
         signal: int | None = None,
         placement: str = PLACEMENT,
         origins: Mapping[str, str] | None = None,
+        shared: bool = False,
     ) -> None:
         give = object.__setattr__
         give(self, "scope", tuple(scope))
         give(self, "directory", os.path.abspath(DIRECTORY if directory is None else directory))
         give(self, "flush", flush)
         give(self, "signal", signal)
+        give(self, "shared", shared)
         give(self, "placement", placement)
         give(self, "origins", dict(origins or {}))
 
@@ -95,7 +99,7 @@ class Settings:
         raise AttributeError(f"settings cannot be changed: {name}")
 
     def __repr__(self) -> str:
-        names = ("scope", "directory", "flush", "signal", "placement")
+        names = ("scope", "directory", "flush", "signal", "shared", "placement")
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
@@ -118,7 +122,7 @@ def read_settings(
     folder = os.getcwd() if folder is None else folder
     said: dict[str, tuple[object, str, str]] = {}  # what, where, and what relative paths start from
     for key in KEYS:
-        variable = PREFIX + key.upper() if key != "scope" else VARIABLE
+        variable = _variable(key)
         value = (options or {}).get(key)
         if value is not None and value != []:
             said[key] = value, f"--{key}", folder
@@ -131,6 +135,8 @@ def read_settings(
         for key in KEYS:
             if key in table:
                 said.setdefault(key, (table[key], _place(path, key), home))
+        if all(_variable(key) in environment for key in ("dir", "flush", "signal")):
+            passed_over.clear()  # the process that published these has said it
     found: dict[str, object] = {}
     for key, (value, where, start) in said.items():
         found[key] = _READERS[key](value, where, start)
@@ -142,6 +148,7 @@ def read_settings(
         directory=found.get("dir") or os.path.join(home, DIRECTORY),  # type: ignore[arg-type]
         flush=found.get("flush", FLUSH),  # type: ignore[arg-type]
         signal=found.get("signal"),  # type: ignore[arg-type]
+        shared=bool(found.get("shared")),
         origins=origins,
     )
 
@@ -149,6 +156,11 @@ def read_settings(
 def _says_nothing(key: str, value: str) -> bool:
     """Return whether the *value* of the environment's variable for *key* leaves the setting to the file."""
     return value.strip().lower() in ON + OFF if key == "scope" else key == "dir" and not value
+
+
+def _variable(key: str) -> str:
+    """Return the variable of the environment for the setting *key*."""
+    return PREFIX + key.upper() if key != "scope" else VARIABLE
 
 
 def publish(settings: Settings, environment: MutableMapping[str, str] | None = None) -> None:
@@ -160,6 +172,8 @@ def publish(settings: Settings, environment: MutableMapping[str, str] | None = N
         "INSTRUMENT_FLUSH": f"{settings.flush:g}",
         "INSTRUMENT_SIGNAL": "" if settings.signal is None else str(settings.signal),
     }
+    if settings.shared or "INSTRUMENT_SHARED" in environment:
+        texts["INSTRUMENT_SHARED"] = "1" if settings.shared else ""
     for variable, text in texts.items():
         if environment.get(variable) != text:
             environment[variable] = text
@@ -197,16 +211,17 @@ def read_patterns(key: str, folder: str | None = None) -> list[str]:
 
 # The file #############################################################################################################
 
+#: The largest file that is read.
+_LARGEST = 1 << 22
+#: What is to be said of files of other users.
+passed_over: list[str] = []
+
 
 def _table(folder: str) -> tuple[dict[str, object], str]:
     """Return what the nearest file with our table says, from *folder* upwards, and its path; nothing without one."""
     while True:
         path = os.path.join(folder, "pyproject.toml")
-        try:
-            with open(path, "rb") as file:
-                content = file.read()
-        except OSError:
-            content = b""
+        content = _content(path)
         # Most files can be told not to have the table without the parser, which takes as long as all else here.
         if b"instrument" in content and b"tool" in content:
             table = _parse(content, path)
@@ -221,6 +236,26 @@ def _table(folder: str) -> tuple[dict[str, object], str]:
 def _place(path: str, key: str) -> str:
     """Return how messages call the *key* in the file *path*."""
     return f"{path}, {TABLE}, key {key!r}"
+
+
+def _content(path: str) -> bytes:
+    """Return what the file *path* holds if it is one to obey: a regular one, of this user or root, and not too large.
+
+    One of another user that is about us is noted in `passed_over`.
+    """
+    try:
+        is_foreign = is_of_another_user(path)
+        content = read_regular(path, _LARGEST)
+    except (OSError, ValueError):
+        return b""
+    if not is_foreign:
+        return content
+    if b"tool.instrument" in content:
+        passed_over.append(
+            f"{path} is passed over, for it belongs to another user: change its owner, or say the same by options or "
+            f"the environment ({', '.join(_variable(key) for key in KEYS)})"
+        )
+    return b""
 
 
 def _parse(content: bytes, path: str) -> dict[str, object] | None:
@@ -334,12 +369,39 @@ def _read_signal(value: object, where: str, start: str) -> int | None:
         number = getattr(_signal, name if name.startswith("SIG") else f"SIG{name}", None)
     if not isinstance(number, int) or number not in _signal.valid_signals():
         raise ConfigError(f"{where} is {value!r}; it is to be the name or number of a signal, such as USR1")
-    if number in (getattr(_signal, "SIGKILL", None), getattr(_signal, "SIGSTOP", None)):
-        raise ConfigError(f"{where} is {value!r}, a signal that no process can handle; USR1 is one that can be")
+    if not _is_free(number):
+        raise ConfigError(
+            f"{where} is {value!r}, a signal with a meaning of its own: it ends or stops a process, or no process can "
+            "handle it; USR1, USR2 and the real-time signals are free"
+        )
     return int(number)
 
 
-_READERS = {"scope": _read_scope, "dir": _read_dir, "flush": _read_flush, "signal": _read_signal}
+def _is_free(number: int) -> bool:
+    """Return whether a process that handles the signal *number* goes on as it would without: by default those signals
+    do nothing, or are there for programs to use.
+    """
+    if getattr(_signal, "SIGRTMIN", 1) <= number <= getattr(_signal, "SIGRTMAX", 0):
+        return True
+    return number in [getattr(_signal, f"SIG{name}", None) for name in ("USR1", "USR2", "URG", "WINCH", "INFO")]
+
+
+def _read_shared(value: object, where: str, start: str) -> bool:
+    word = value.strip().lower() if isinstance(value, str) else value
+    if isinstance(word, bool):
+        return word
+    if word in ON or word in OFF:
+        return word in ON
+    raise ConfigError(f"{where} is {value!r}; it is to be 1 or 0: do you trust all who can write to the folder?")
+
+
+_READERS = {
+    "scope": _read_scope,
+    "dir": _read_dir,
+    "flush": _read_flush,
+    "signal": _read_signal,
+    "shared": _read_shared,
+}
 
 
 _KINDS = {bool: "a truth value", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}

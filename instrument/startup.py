@@ -17,7 +17,7 @@ import os
 from time import time
 
 from instrument import isolation
-from instrument.config import VARIABLE, ConfigError, Settings, is_on, publish, read_settings
+from instrument.config import VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def _start() -> None:
     started, pid = time(), os.getpid()
     is_root = os.environ.setdefault(ROOT, str(pid)) == str(pid)
     settings = read_settings()
+    for what in passed_over:
+        _say(what)
     publish(settings)
     recorder = _recorder(settings)
     _started[:] = [recorder]
@@ -133,6 +135,8 @@ def _forget_what_was_imported() -> None:
 
 
 def _say(what: str) -> None:
+    if not what.isprintable():  # the names of files may be another user's
+        what = what.encode("unicode_escape").decode("ascii")
     try:
         sys.__stderr__.write(f"instrument: {what}\n")  # type: ignore[union-attr]
         sys.__stderr__.flush()  # type: ignore[union-attr]

@@ -57,5 +57,5 @@ class Running:
 
 
 def files(directory):
-    """Return the names of all files in *directory*."""
-    return sorted(os.listdir(directory))
+    """Return the names of all files in *directory*, but for what has git ignore them."""
+    return sorted(name for name in os.listdir(directory) if name != ".gitignore")

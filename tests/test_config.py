@@ -157,17 +157,18 @@ def test_paths_in_a_file_start_from_its_folder(tmp_path):
     [
         (
             '[tool.instrument]\nscop = "x"',
-            "unknown key 'scop' in [tool.instrument]; there are scope, dir, flush, signal, include, omit",
+            "unknown key 'scop' in [tool.instrument]; there are scope, dir, flush, signal, shared, include, omit",
         ),
         ("[tool.instrument]\nscope = 1", "[tool.instrument], key 'scope' is a number; it is to be a list"),
         ("[tool.instrument]\nscope = [1]", "key 'scope' is a list; it is to be a list of dotted names and paths"),
         ('[tool.instrument]\nscope = ["a b"]', "'a b' is neither a dotted name nor a path that exists"),
         ("[tool.instrument]\ndir = true", "key 'dir' is a truth value; it is to be the path of a folder"),
+        ("[tool.instrument]\nshared = 2", "key 'shared' is 2; it is to be 1 or 0: do you trust all who can write"),
         ('[tool.instrument]\nflush = "soon"', "key 'flush' is 'soon'; it is to be a number of seconds"),
         ("[tool.instrument]\nflush = nan", "key 'flush' is nan"),
         ("[tool.instrument]\nflush = true", "key 'flush' is True"),
         ('[tool.instrument]\nsignal = "USR9"', "key 'signal' is 'USR9'; it is to be the name or number of a signal"),
-        ('[tool.instrument]\nsignal = "KILL"', "key 'signal' is 'KILL', a signal that no process can handle"),
+        ('[tool.instrument]\nsignal = "KILL"', "key 'signal' is 'KILL', a signal with a meaning of its own"),
         ("[tool]\ninstrument = 3", "[tool.instrument] is a number; it is to be a table"),
         ("[tool.instrument]\nscope = ", "cannot be read as TOML"),
     ],
@@ -201,6 +202,100 @@ def test_mistakes_in_the_environment_are_named(tmp_path, variable, value, words)
 def test_files_of_others_are_none_of_our_business(tmp_path, toml):
     """Without our table, not even a broken file is a mistake."""
     assert settings(tmp_path, toml=toml, INSTRUMENT="1").scope == ()
+
+
+ENDING = ["HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "SEGV", "SYS", "PIPE", "ALRM", "TERM"]
+ENDING += ["CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "XCPU", "XFSZ", "VTALRM", "PROF"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are hardly any signals")
+@pytest.mark.parametrize("how", ["option", "environment", "file"])
+@pytest.mark.parametrize("name", ENDING)
+def test_no_signal_with_a_meaning_is_taken(tmp_path, how, name):
+    """A process that took SIGTERM for a request to save would survive it; from wherever that is said."""
+    number = int(getattr(signal, f"SIG{name}"))
+    for value in (name, f"sig{name}", str(number)):
+        options = {"signal": value} if how == "option" else None
+        toml = f'[tool.instrument]\nsignal = "{value}"' if how == "file" else None
+        environment = {"INSTRUMENT_SIGNAL": value} if how == "environment" else {}
+        with pytest.raises(ConfigError, match=r"a signal with a meaning of its own.*USR1, USR2"):
+            settings(tmp_path, options, toml, INSTRUMENT="1", **environment)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="there are no real-time signals")
+def test_free_signals_are_taken(tmp_path):
+    """Those that are there for programs, and those that do nothing by default."""
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGURG, signal.SIGRTMIN, signal.SIGRTMIN + 3, signal.SIGRTMAX):
+        assert settings(tmp_path, {"signal": str(int(number))}).signal == number
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("kind", ["pipe", "zero", "folder", "large"])
+def test_what_is_no_settings_file_is_passed_over(tmp_path, kind):
+    """Neither is a pipe waited for, nor memory filled; the file above is found."""
+    (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nflush = 3\n")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    path = inner / "pyproject.toml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_text("[tool.instrument]\nflush = 4\n")
+        os.truncate(path, 1 << 33)
+    assert read_settings({}, {"INSTRUMENT": "1"}, str(inner)).flush == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make others' files")
+@pytest.mark.parametrize("what", ["file", "link", "link to a file"])
+def test_the_file_of_another_user_is_passed_over(tmp_path, monkeypatch, what):
+    """It is named once: a child process, whose settings were published, says nothing more."""
+    monkeypatch.setattr("instrument.config.passed_over", passed_over := [])
+    text = '[tool.instrument]\ndir = "/root/.ssh"\n'
+    path, other = tmp_path / "pyproject.toml", tmp_path / "other.toml"
+    (path if what == "file" else other).write_text(text)
+    if what == "link":
+        path.symlink_to(other)
+    elif what == "link to a file":
+        path.symlink_to(other)
+        os.chown(other, 65533, -1)
+    if what != "link to a file":
+        os.chown(path, 65533, -1, follow_symlinks=False)
+    environment = {"INSTRUMENT": "1"}
+    found = read_settings({}, environment, str(tmp_path))
+
+    assert found.directory == str(tmp_path / ".instrument")
+    [words] = passed_over
+    assert words.startswith(f"{path} is passed over, for it belongs to another user: change its owner, or")
+    assert "INSTRUMENT_DIR" in words
+    publish(found, environment)
+    passed_over.clear()
+    read_settings({}, environment, str(tmp_path))
+    assert passed_over == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make others' files")
+def test_a_measured_process_names_the_file_of_another_user(tmp_path):
+    """It counts all the same; its own child says nothing."""
+    (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nsignal = 'TERM'\n")
+    os.chown(tmp_path / "pyproject.toml", 65533, -1)
+    (tmp_path / "a.py").write_text("import sys, subprocess\nif not sys.argv[1:]: subprocess.run([sys.executable, 'a.py', 'x'])")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
+    done = subprocess.run(
+        [sys.executable, "a.py"],
+        cwd=tmp_path,
+        env={**environment, "INSTRUMENT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+    assert done.stderr.startswith(f"instrument: {tmp_path}/pyproject.toml is passed over")
+    assert done.stderr.count("\n") == 1
+    assert len(list((tmp_path / ".instrument").glob("*.sqlite"))) == 2
 
 
 def test_what_is_published_means_the_same_elsewhere(tmp_path):

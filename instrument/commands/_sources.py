@@ -9,15 +9,14 @@ from __future__ import annotations
 import ast
 import dis
 import io
-import os
 import re
-import stat
 import tokenize
 import types
 import warnings
 
 from instrument.data.store import version_of
 from instrument.report import text
+from instrument.trust import read_regular
 
 # Sources are smaller; this keeps what pretends to be one out of memory.
 LARGEST = 1 << 26
@@ -206,11 +205,4 @@ def holds(path: str, version: str) -> bool:
 
 def read_source(path: str) -> bytes:
     """Return the content of the source file at *path*, or raise OSError or ValueError with what kept it from that."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is no file")
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError("it is too large for a source")
-    return data
+    return read_regular(path, LARGEST)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
 import time
 
@@ -77,9 +78,9 @@ def _combine(paths: list[str], output: str) -> tuple[int, int, list[str], list[t
     files, missing = data_files(paths)
     if os.path.lexists(output):
         files = [output, *(path for path in files if not _is_same(path, output))]
-    temporary = os.path.join(os.path.dirname(os.path.abspath(output)), f".combined-{os.urandom(8).hex()}.tmp")
-    try:
-        with Scratch() as scratch, Combination(temporary, scratch) as combination:
+    with Scratch() as scratch:
+        whole = os.path.join(scratch, "sum.sqlite")
+        with Combination(whole, scratch) as combination:
             combination.add_all(files, Progress("Combining"))
             kept = [reason for path, reason in combination.refused if path == output]
             if kept:
@@ -87,25 +88,33 @@ def _combine(paths: list[str], output: str) -> tuple[int, int, list[str], list[t
             if not combination.n_processes:
                 raise DataError(nothing_in(paths, missing + combination.refused))
             result = combination.n_processes, combination.n_running, combination.settled, missing + combination.refused
-        _synchronise(temporary)
-        # Complete or absent: until here *output* is what it was, from here on it is the whole sum.
-        os.replace(temporary, output)
-        if os.name != "nt":
-            _synchronise(os.path.dirname(os.path.abspath(output)))
-    finally:
-        for name in (temporary, temporary + "-journal"):
-            with contextlib.suppress(OSError):
-                os.unlink(name)
+        _put(whole, os.path.abspath(output))
     return result
 
 
-def _synchronise(path: str) -> None:
-    """Have the system put on disk what it keeps of *path* in memory."""
-    descriptor = os.open(path, os.O_RDONLY if os.path.isdir(path) or os.name != "nt" else os.O_RDWR)
+def _put(whole: str, output: str) -> None:
+    """Make *output* a copy of the file *whole*, or leave it as it is.
+
+    SQLite never opens a file in the folder of *output*: others may be able to write there, and have it obey a journal.
+    """
+    temporary = os.path.join(os.path.dirname(output), f".combined-{os.urandom(8).hex()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
-        os.fsync(descriptor)
+        with open(descriptor, "wb") as copy, open(whole, "rb") as file:
+            shutil.copyfileobj(file, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+        # Complete or absent: until here *output* is what it was, from here on it is the whole sum.
+        os.replace(temporary, output)
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+    if os.name != "nt":
+        folder = os.open(os.path.dirname(output), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 @contextlib.contextmanager

@@ -13,12 +13,15 @@ import sys
 
 from instrument import config, isolation
 from instrument.commands import _launching
+from instrument.commands._sources import read_source
 from instrument.commands.run import BOOTSTRAP, add_settings, settings_of, start_files
 from instrument.errors import InstrumentWarning
+from instrument.report.tables import say
 from instrument.rewrite import probes
 from instrument.runtime import cache
 from instrument.runtime.scope import Scope
 from instrument.runtime.session import session
+from instrument.trust import objection_to_folder
 from instrument.version import __version__
 
 TYPE_CHECKING = False
@@ -68,21 +71,21 @@ def execute(options: argparse.Namespace) -> int:
 def _print_settings(settings: Settings, environment: Mapping[str, str]) -> None:
     _print_rows("instrument", _about_us())
     _print_rows("settings", _about(settings, environment))
-    _print_rows("data", _about_data(settings.directory))
+    _print_rows("data", _about_data(settings.directory, shared=settings.shared))
 
 
 def _name_what_matches_nothing(settings: Settings, path: list[str]) -> None:
+    for what in config.passed_over:
+        say([f"instrument: {what}"], sys.stderr)
     for item in settings.scope:
         reason = _why_nothing(item, path)
         if reason:
-            print(f"instrument: {item!r} in the scope ({settings.origins['scope']}) {reason}", file=sys.stderr)
+            say([f"instrument: {item!r} in the scope ({settings.origins['scope']}) {reason}"], sys.stderr)
 
 
 def _print_rows(title: str, rows: list[tuple[str, str]]) -> None:
-    print(f"{title}:")
     width = max((len(name) for name, _ in rows), default=0)
-    for name, text in rows:
-        print(f"  {name:<{width}}  {text}")
+    say([f"{title}:", *(f"  {name:<{width}}  {text}" for name, text in rows)])
 
 
 def _about_us() -> list[tuple[str, str]]:
@@ -136,12 +139,14 @@ def _about(settings: Settings, environment: Mapping[str, str]) -> list[tuple[str
         ("dir", settings.directory, "dir"),
         ("flush", flush, "flush"),
         ("signal", "none" if settings.signal is None else str(settings.signal), "signal"),
+        ("shared", "yes: others may write to the data" if settings.shared else "no", "shared"),
     ]
     return [("counting", turned), *((name, f"{text}  [{settings.origins[key]}]") for name, text, key in rows)]
 
 
-def _about_data(directory: str) -> list[tuple[str, str]]:
+def _about_data(directory: str, *, shared: bool) -> list[tuple[str, str]]:
     try:
+        objection = "" if shared else objection_to_folder(directory, lenient=True)
         with os.scandir(directory) as entries:
             sizes = [entry.stat().st_size for entry in entries if entry.name.endswith(".sqlite")]
     except FileNotFoundError:
@@ -153,8 +158,9 @@ def _about_data(directory: str) -> list[tuple[str, str]]:
     except OSError as error:
         return [("state", f"cannot be read: {error.strerror}")]
     can = os.access(directory, os.W_OK | os.X_OK)
+    refused = f"IS NOT WRITTEN TO, counts are not saved: {objection} (INSTRUMENT_SHARED=1 allows that)"
     return [
-        ("state", "can be written" if can else "CANNOT BE WRITTEN: counts are not saved"),
+        ("state", refused if objection else "can be written" if can else "CANNOT BE WRITTEN: counts are not saved"),
         ("files", f"{len(sizes)}, {sum(sizes):,} bytes"),
     ]
 
@@ -201,12 +207,11 @@ def _trouble(path: str) -> str | None:
     if not path.endswith((".py", ".pyw")) and "." in os.path.basename(path):
         return "it is no Python source"
     try:
-        with open(path, "rb") as file:
-            source = file.read()
+        source = read_source(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(source, path, "exec", dont_inherit=True)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"it cannot be compiled: {error}"
     isolation.load()
     where = session(config.PLACEMENT)

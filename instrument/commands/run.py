@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument.config import KEYS, VARIABLE, publish, read_settings
+from instrument.config import KEYS, VARIABLE, passed_over, publish, read_settings
 from instrument.errors import InstrumentError
+from instrument.report.tables import say
 from instrument.startup import ROOT
 
 TYPE_CHECKING = False
@@ -43,6 +44,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--flush", metavar="SECONDS", help="save this often, and at the end (default: 10; 0: only at the end)"
     )
     group.add_argument("--signal", metavar="NAME", help="save when this signal comes, too; USR1, for instance")
+    group.add_argument(
+        "--shared",
+        action="store_true",
+        default=None,
+        help="save also to a folder that other users own or can write to: they could have files of yours deleted",
+    )
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, object]:
@@ -81,13 +88,16 @@ def execute(options: argparse.Namespace) -> int:
     if not sys.executable:
         raise InstrumentError("this interpreter does not know its own path (sys.executable), so it cannot run programs")
     words = _program(options)
+    settings = read_settings(settings_of(options))
     if options.fresh:
         from instrument.commands.erase import begin_anew
 
-        begin_anew(read_settings(settings_of(options)).directory)
+        begin_anew(settings.directory)
     environment = dict(os.environ)
-    publish(read_settings(settings_of(options)), environment)
+    publish(settings, environment)
     environment[ROOT] = str(os.getpid())  # what this process becomes
+    for what in passed_over:
+        say([f"instrument: {what}"], sys.stderr)
     if not start_files():
         paths = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = BOOTSTRAP + (os.pathsep + paths if paths else "")

@@ -17,6 +17,7 @@ from instrument.data.requests import ANSWERING, FAILED, RequestError, Running
 from instrument.data.running import Process as ProcessOfSystem
 from instrument.data.store import ProcessInfo, Writer, place_of
 from instrument.errors import DataError
+from instrument.report.tables import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def execute(options: argparse.Namespace) -> int:
         raise RequestError(f"process {options.pid} has counted nothing yet")
     if options.copy is not None:
         copy(path, options.copy)
-    print(path if options.copy is None else options.copy)
+    say([path if options.copy is None else options.copy])
     return 0
 
 
@@ -138,7 +139,7 @@ def wait(processes: list[Running], seconds: float) -> None:
 
 def copy(path: str, target: str) -> None:
     """Make *target* a copy of the data file at *path*, whole or not at all."""
-    temporary = f"{target}.{os.getpid()}.tmp"
+    temporary = f"{target}.{os.urandom(8).hex()}.tmp"  # nobody can guess it, and have a link there
     with Scratch() as folder:
         try:
             made = Copy(path, folder)
@@ -147,7 +148,9 @@ def copy(path: str, target: str) -> None:
                 connection.execute("SELECT count(*) FROM process").fetchone()  # takes back what was not finished
             finally:
                 connection.close()
-            shutil.copyfile(made.copy, temporary)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            with open(descriptor, "wb") as new, open(made.copy, "rb") as file:
+                shutil.copyfileobj(file, new, 1 << 20)
             os.replace(temporary, target)
         except DataError as error:
             raise DataError(f"{path!r} cannot be copied: {error}") from error

@@ -13,6 +13,7 @@ import sys
 from time import monotonic, sleep, time
 
 from instrument import config
+from instrument.commands._sources import read_source
 from instrument.commands.snapshot import has_data, patience, process_of, wait
 from instrument.data import requests, sqlite
 from instrument.data.reading import Copy, Scratch, check, harden
@@ -106,8 +107,7 @@ class Samples:
         now = time()
         self.n_processes = len(processes)
         for path in [file for process in processes if (file := process.data_file()) is not None]:
-            if path not in self._data:
-                self._data[path] = _Data(path)
+            self._data.setdefault(requests.first_name(path), _Data(path)).follow(path)
         self.lines, self.functions = {}, {}
         for data in self._data.values():
             data.read(self._folder, asked, now)
@@ -153,6 +153,11 @@ class _Data:
         self.functions_before: dict[Place, int] = {}
         self._copy: Copy | None = None
         self._when = 0.0
+
+    def follow(self, path: str) -> None:
+        """Read from *path* from now on: the process may have given its file up, and gone on in another."""
+        if path != self.path:
+            self.path, self._copy = path, None
 
     def read(self, folder: str, asked: float, now: float) -> None:
         """Read what the process has written; it was *asked* to, and had done so by *now*."""
@@ -222,8 +227,8 @@ def table(samples: Samples, n: int, width: int | None = None) -> list[str]:
             if room is not None:
                 place = shortened(place, room)
             text = name or _source(texts, path, version, line)
-            rows.append(_printable(f"{rate:12,.0f} {total:14,}  {place}  {text}"))
-    return rows
+            rows.append(f"{rate:12,.0f} {total:14,}  {place}  {text}")
+    return [_printable(row) for row in rows]
 
 
 def _cut(row: str, width: int) -> str:
@@ -242,11 +247,10 @@ def _source(texts: dict[tuple[str, str], list[str]], path: str, version: str, li
     if (path, version) not in texts:
         texts[path, version] = []
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = read_source(path)
             if version_of(data) == version:
                 texts[path, version] = data.decode("utf-8", "replace").splitlines()
-        except OSError:
+        except (OSError, ValueError):
             pass
     text = texts[path, version]
     return text[line - 1].strip() if 0 < line <= len(text) else "(source has changed)"

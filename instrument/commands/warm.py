@@ -18,6 +18,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import sys
 import threading
 import time
@@ -28,8 +29,10 @@ from importlib.util import spec_from_file_location
 from multiprocessing import active_children, get_context, parent_process
 
 from instrument import isolation
+from instrument.commands._sources import LARGEST
 from instrument.errors import InstrumentError
 from instrument.flow import placement
+from instrument.report.tables import say, shown
 from instrument.runtime import importer
 from instrument.runtime.cache import open_cache
 from instrument.runtime.importer import Import
@@ -118,7 +121,8 @@ def _all_files(paths: list[str], missing: list[Outcome]) -> Iterator[str]:
         if os.path.isdir(path):
             yield from _files_below(_spelled(os.path.abspath(path)), missing)
         elif os.path.exists(path):
-            yield _spelled(os.path.abspath(path))
+            if _can_be_read(path, missing):
+                yield _spelled(os.path.abspath(path))
         else:
             yield from _files_of_module(path, missing)
 
@@ -132,7 +136,21 @@ def _files_below(folder: str, missing: list[Outcome]) -> Iterator[str]:
         for name in sorted(names):
             base, extension = os.path.splitext(name)
             if extension == ".py" or (extension == ".pyc" and f"{base}.py" not in names):
-                yield os.path.join(where, name)
+                path = os.path.join(where, name)
+                if _can_be_read(path, missing):
+                    yield path
+
+
+def _can_be_read(path: str, missing: list[Outcome]) -> bool:
+    """Return whether the file at *path* is a regular one of a size that sources have; else add it to *missing*."""
+    try:
+        status = os.stat(path)
+    except OSError:  # the loader says why
+        return True
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+        missing.append((path, "is no regular file" if status.st_size <= LARGEST else "is too large for a source"))
+        return False
+    return True
 
 
 def _files_of_module(name: str, missing: list[Outcome]) -> Iterator[str]:
@@ -354,7 +372,7 @@ class Progress:
             else:
                 self.n_failed += 1
             self._wipe()
-            print(f"instrument: {path}: {what}", file=sys.stderr)
+            say([f"instrument: {path}: {what}"], sys.stderr)
         if self._bar and time.monotonic() - self._drawn > 0.05:
             self._draw(path)
 
@@ -377,6 +395,7 @@ class Progress:
         bar = "#" * (width * done // max(self._total, 1))
         line = f"[{bar:{width}}] {done}/{self._total} "
         room = columns - len(line) - 1
+        path = shown(path)
         name = path if len(path) <= room else f"…{path[len(path) - room + 1 :]}" if room > 1 else ""
         print(f"\r\x1b[K{line}{name}", end="", flush=True, file=sys.stderr)
         self._drawn = time.monotonic()

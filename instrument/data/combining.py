@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-# What `Writer` calls its files: <host>-<pid>-<start>-<random>. Their data is of one process.
-_OF_ONE_PROCESS = re.compile(r"[A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+\.sqlite")
+# What `Writer` calls its files: <host>-<pid>-<start>-<random>. Their data is of one process. One that went on in
+# another file has put a number behind that.
+_OF_ONE_PROCESS = re.compile(r"([A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+?)(?:\.(\d+))?\.sqlite")
 
 _ADD_FILES = "INSERT OR IGNORE INTO main.file (path, version) SELECT path, version FROM {source}.file"
 _ADD_ROWS = f"""
@@ -117,8 +118,9 @@ def is_over(process: Process, here: str, host: str) -> bool:
 class Combination:
     """A database at *path*, not there yet, that data files are added to, in a `with` statement.
 
-    *scratch* is a folder that nobody else can reach. `refused` lists the files that were not added, or not in full, and
-    why; `settled` those of which all is in the sum, so that they are needed no more.
+    *scratch* is a folder that nobody else can reach, and so is that of *path*: SQLite obeys what lies beside a
+    database. `refused` lists the files that were not added, or not in full, and why; `settled` those of which all is in
+    the sum, so that they are needed no more.
     """
 
     def __init__(self, path: str, scratch: str) -> None:
@@ -138,13 +140,13 @@ class Combination:
 
     def _create(self) -> None:
         """Make the database."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         os.close(descriptor)
         self.connection = sqlite.connect(self.path)
         # Texts that are no UTF-8 come from hostile files only, and are only shown.
         self.connection.text_factory = lambda data: data.decode(errors="replace")
         harden(self.connection)
-        # Nobody sees the file before it is whole, and it is synchronised once, by who renames it.
+        # Nobody sees the file before it is whole, and what is made of it is synchronised once, by who makes it.
         for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -32000", *schema.CREATE):
             self.connection.execute(statement)
 
@@ -175,13 +177,14 @@ class Combination:
 
     def _in_order(self, files: list[str]) -> list[str]:
         """Return *files*: sums before processes, large sums before small, newer states of a process before older."""
-        keys: dict[str, tuple[int, str, int]] = {}
+        keys: dict[str, tuple[int, str, int, int]] = {}
         for path in files:
             name = os.path.basename(path)
-            if _OF_ONE_PROCESS.fullmatch(name):
-                keys[path] = (1, name, -_change_counter(path))
+            match = _OF_ONE_PROCESS.fullmatch(name)
+            if match:
+                keys[path] = (1, match[1], -int(match[2] or 0), -_change_counter(path))
             else:
-                keys[path] = (-self._n_in_sum(path), name, 0)
+                keys[path] = (-self._n_in_sum(path), name, 0, 0)
         return sorted(files, key=lambda path: keys[path])
 
     def _n_in_sum(self, path: str) -> int:
@@ -212,7 +215,12 @@ class Combination:
     def _processes(self, which: str) -> list[Process]:
         """Return the processes in the database *which*."""
         columns = "id, part, flushes, pid, host, place, ticks, ended"
-        return [Process(*row) for row in self.connection.execute(f"SELECT {columns} FROM {which}.process")]
+        rows = self.connection.execute(f"SELECT {columns} FROM {which}.process")
+        text = schema.from_text
+        return [
+            Process(name, part, flushes, pid, text(host), text(place), ticks, text(ended))
+            for name, part, flushes, pid, host, place, ticks, ended in rows
+        ]
 
     def _merge(self, theirs: list[Process], over: set[str | bytes]) -> bool:
         """Add what is attached, which is of the processes *theirs*; those that are *over* will write no more."""

@@ -14,8 +14,11 @@ process that was killed, or is still writing: copied along, it takes the copy ba
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+import signal
 import stat
 import tempfile
 import time
@@ -26,6 +29,7 @@ from instrument.errors import DataError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sqlite3 import Connection
+    from typing import Any
 
 # How often a copy is tried, while a process writes all the time, with a growing pause in between.
 ATTEMPTS = 40
@@ -33,11 +37,15 @@ ATTEMPTS = 40
 # The journal of one flush is as large as what it changes. The bound keeps a hostile one out of memory.
 LARGEST_JOURNAL = 1 << 28
 
+# A file system that compresses may hold data in so much less room than it has bytes, but hardly in less.
+_PACKED = 16
+_MOST_OF_HOLES = 1 << 24
+
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 # What no value of a data file is. The names of columns are those of the schema, which was compared before.
-_TIME = "typeof({0}) NOT IN ('real', 'integer') OR {0} NOT BETWEEN 0 AND 1e11"
+_TIME = f"typeof({{0}}) NOT IN ('real', 'integer') OR {{0}} NOT BETWEEN 0 AND {schema.LATEST}"
 _TEXT = "typeof({0}) NOT IN ('text', 'blob')"
 _NUMBER = "typeof({0}) <> 'integer' OR {0} < 0"
 _SHARED = "SELECT part FROM source.process WHERE part > 0 GROUP BY part HAVING count(*) > 1"
@@ -125,7 +133,11 @@ class Copy:
 
     def _fill(self, descriptor: int, journal: bytes) -> None:
         """Copy the file, and *journal* if there is something to roll back."""
-        size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        # What takes up no room on the disk is no data: a file of holes costs nothing to make, and much to read.
+        size, held = status.st_size, getattr(status, "st_blocks", status.st_size // 512 + 1) * 512
+        if size > _MOST_OF_HOLES and held < size // _PACKED:
+            raise DataError(f"it is no data file: of its {size} bytes only {held} were ever written")
         if size > shutil.disk_usage(os.path.dirname(self.copy)).free:
             raise DataError(f"it is too large to be copied ({size} bytes)")
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -197,17 +209,87 @@ def check(connection: Connection) -> None:
 
 
 class Scratch:
-    """A private folder for copies, removed at the end."""
+    """A private folder for copies, removed at the end, also when SIGTERM or SIGHUP ends the process.
+
+    What processes left that were killed is removed, too: a folder is locked as long as its process lives.
+    """
 
     def __enter__(self) -> str:
         try:
-            self.folder = tempfile.mkdtemp(prefix="instrument-")
+            self.folder = tempfile.mkdtemp(prefix=_PREFIX)
         except OSError as error:
             where = error.filename or tempfile.gettempdir()
             raise DataError(
                 f"data files cannot be copied to {where!r}: {error.strerror}; TMPDIR names a folder"
             ) from error
+        self._lock = _locked(self.folder)
+        self._received: list[int] = []
+        self._handlers: dict[int, Any] = {}
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                with contextlib.suppress(ValueError):  # not in the main thread
+                    self._handlers[number] = signal.signal(number, self._end)
+        _remove_abandoned(os.path.dirname(self.folder))
         return self.folder
+
+    def _end(self, number: int, _frame: object) -> None:
+        """Leave all `with` statements, once."""
+        self._received.append(number)
+        if len(self._received) == 1:
+            raise SystemExit(128 + number)
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._received:  # end as if it had not been handled
+            os.kill(os.getpid(), self._received[0])
+
+
+_PREFIX = "instrument-"
+# What `tempfile` puts behind that: eight letters, digits and underscores.
+_NAME_OF_SCRATCH = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
+# A folder is made a moment before it is locked.
+_YOUNG = 60.0
+
+
+def _locked(folder: str) -> int | None:
+    """Return a descriptor that keeps *folder* locked until it is closed; None if it is locked, or cannot be."""
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove_abandoned(where: str) -> None:
+    """Remove the folders of this user in *where* that processes have left which were killed."""
+    if os.name != "posix":  # without locks nobody knows
+        return
+    try:
+        names = [name for name in os.listdir(where) if _NAME_OF_SCRATCH.fullmatch(name)]
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(where, name)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+        if not is_ours or time.time() - status.st_mtime < _YOUNG:
+            continue
+        lock = _locked(path)
+        if lock is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)

@@ -79,8 +79,11 @@ class Running:
         """Ask for what was counted until now."""
         self.withdraw()
         try:
-            os.makedirs(os.path.dirname(self.place), exist_ok=True)  # it may have written nothing so far
-            os.close(os.open(self.place + ASKED, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666))
+            # It may have written nothing so far. A link in place of the file would lead to one of another's choice.
+            os.makedirs(os.path.dirname(self.place), mode=0o700, exist_ok=True)
+            os.close(os.open(self.place + ASKED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:  # somebody else asks, too
+            pass
         except OSError as error:
             raise RequestError(
                 f"process {self.pid} cannot be asked: {self.place + ASKED!r}: {error.strerror or error}"
@@ -109,8 +112,12 @@ class Running:
     def data_file(self) -> str | None:
         """Return the newest data file of the process, None if there is none."""
         folder, name = os.path.split(self.place)
-        found = [(start, path) for host, pid, start, path in _data_files(folder) if f"{host}-{pid}" == name]
-        return max(found)[1] if found else None
+        found = [
+            (start, _number_of(path), path)
+            for host, pid, start, path in _data_files(folder)
+            if f"{host}-{pid}" == name
+        ]
+        return max(found)[2] if found else None
 
 
 def running(directory: str, host: str) -> list[Running]:
@@ -118,6 +125,19 @@ def running(directory: str, host: str) -> list[Running]:
     pids = {pid for name, pid, _, _ in _data_files(directory) if name == host}
     found = [Running(os.path.join(directory, f"{host}-{pid}"), pid) for pid in sorted(pids)]
     return [process for process in found if process.is_alive()]
+
+
+def first_name(path: str) -> str:
+    """Return the path of the first data file of the process that writes the one at *path* now."""
+    folder, name = os.path.split(path)
+    place, _, end = name.removesuffix(schema.SUFFIX).rpartition("-")
+    return os.path.join(folder, f"{place}-{end.partition('.')[0]}{schema.SUFFIX}")
+
+
+def _number_of(path: str) -> int:
+    """Return how many data files its process had given up before that at *path*: the number before the suffix."""
+    number = path.removesuffix(schema.SUFFIX).rpartition("-")[2].partition(".")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def _data_files(directory: str) -> Iterator[tuple[str, int, int, str]]:

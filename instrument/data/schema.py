@@ -41,6 +41,9 @@ VERSION = 2
 #: The greatest count. Sums end there, rather than turn into floating point as SQLite's would.
 GREATEST = (1 << 63) - 1
 
+#: The latest time, some 3,000 years from now; the earliest is 0. A clock may say anything, and readers refuse the rest.
+LATEST = 1e11
+
 #: Statements that make the tables, by name. A file is only read if it has exactly these.
 TABLES = {
     "process": (

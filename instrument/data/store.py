@@ -5,6 +5,10 @@ is complete or absent: the first state is written beside and renamed, each later
 at any moment leaves the previous state whole. No connection outlives a call, so none crosses a fork; nobody else ever
 locks the file (`instrument.data.reading` reads a copy), so nobody holds the process up.
 
+SQLite obeys what lies beside a database: a journal can name further files for it to delete. So nothing is written to a
+folder that another user could write to, unless that is asked for. A live process leaves no journal behind between two
+writes; if there is one all the same, the file is not opened again, and the process goes on in another file.
+
 This runs inside of the measured program, which must not notice: functions are held by name or come from C modules that
 nobody patches, SQLite is loaded when first needed and is nobody else's, and rows are handed over many at a time,
 because SQLite lets go of the interpreter's lock for each statement, and a busy program gives it back only after 5 ms.
@@ -18,6 +22,7 @@ import time
 
 from instrument.data import schema, sqlite
 from instrument.errors import DataError, DataGoneError
+from instrument.trust import objection_to_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,16 +121,23 @@ class Writer:
     again unless it has changed, or unless `write` raised DataGoneError.
     """
 
-    def __init__(self, directory: str, process: ProcessInfo) -> None:
-        """Prepare for *process*, which is this one, to keep its counts in *directory*; touch nothing yet."""
+    def __init__(self, directory: str, process: ProcessInfo, *, shared: bool = False) -> None:
+        """Prepare for *process*, which is this one, to keep its counts in *directory*; touch nothing yet.
+
+        If *shared*, other users may write to *directory*, too, or own it: all of them are trusted.
+        """
         self.process = process
         self.directory = directory
+        self.shared = shared
         started = max(0, int(process.started * 1e9))
-        name = f"{_in_file_names(process.host)}-{process.pid}-{started:x}-{_in_file_names(process.id)}"
-        self.path = f"{directory}{_SEPARATOR}{name}{schema.SUFFIX}"
-        self._temporary = f"{directory}{_SEPARATOR}.{name}.tmp"
+        self._name = f"{_in_file_names(process.host)}-{process.pid}-{started:x}-{_in_file_names(process.id)}"
+        self.path = f"{directory}{_SEPARATOR}{self._name}{schema.SUFFIX}"
+        self._temporary = f"{directory}{_SEPARATOR}.{self._name}.tmp"
         self._pid = _system.getpid()
         self._had_file = False
+        self._n_abandoned = 0
+        self._owner = -1
+        self._flushes = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -134,7 +146,6 @@ class Writer:
         self._files: dict[FileKey, int] = {}
         self._reasons: dict[str, str] = {}
         self._ended = ""
-        self._flushes = 0
 
     def write(
         self,
@@ -167,8 +178,14 @@ class Writer:
 
     def _create(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
         """Write the first state, to a new file, which is complete or absent: until the rename it is no data file."""
-        self._make_directory()
-        descriptor = _system.open(self._temporary, _CREATE_NEW, 0o666)
+        is_new = self._make_directory()
+        self._check_directory()
+        if is_new and self.directory.endswith(f"{_SEPARATOR}.instrument"):
+            self._have_git_ignore_it()
+        while _beside(self.path) or _beside(self._temporary):
+            self._abandon()
+        descriptor = _system.open(self._temporary, _CREATE_NEW, 0o600)
+        self._owner = _system.fstat(descriptor).st_uid
         _system.close(descriptor)
         renamed = False
         try:
@@ -199,14 +216,21 @@ class Writer:
 
     def _update(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
         """Write what changed, in one transaction. A write of nothing new touches nothing."""
+        path = self.path
         try:
-            _system.stat(self.path)
+            status = _system.lstat(path)
         except (FileNotFoundError, NotADirectoryError) as error:
             self._forget()
             raise DataGoneError(
-                f"the data file {self.path!r} was removed; the next write makes a new one, with all counts"
+                f"the data file {path!r} was removed; the next write makes a new one, with all counts"
             ) from error
-        connection = sqlite.connect(self.path)
+        self._check_directory()
+        beside = _beside(path)
+        if beside or status.st_mode & 0o170000 != 0o100000 or status.st_uid != self._owner:
+            self._abandon()
+            what = f"{beside!r} was not left by this process" if beside else f"the data file {path!r} was replaced"
+            raise DataGoneError(f"{what}; the next write makes a new data file, with all counts")
+        connection = sqlite.connect(path)
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("BEGIN")
@@ -221,14 +245,48 @@ class Writer:
         scope = process.scope if process.scope is None else to_text(process.scope)
         place, ticks = place_of(process.pid)
         return (
-            *(process.id, 1, process.pid, process.parent, to_text(process.host), process.started),
+            *(process.id, 1, process.pid, process.parent, to_text(process.host), _within(process.started)),
             *(to_text("\n".join(process.argv)), process.python, to_text(process.cwd), place, ticks, 0, 0.0, ""),
             *(scope, process.root),
         )
 
-    def _make_directory(self) -> None:
-        """Make the folder, and those above it. If it was there, only itself: a tree that was removed stays removed."""
+    def _abandon(self) -> None:
+        """Go on with a new file, of another name."""
+        self._n_abandoned += 1
+        if self._n_abandoned > _MOST_ABANDONED:
+            raise DataError(f"counts cannot be saved in {self.directory!r}: another process makes journals there")
+        self.path = f"{self.directory}{_SEPARATOR}{self._name}.{self._n_abandoned}{schema.SUFFIX}"
+        self._forget()
+
+    def _check_directory(self) -> None:
+        """Raise DataError if another user could make files in the folder, unless it is shared."""
+        objection = "" if self.shared else objection_to_folder(self.directory, lenient=True)
+        if objection:
+            chmod = "take that right away with chmod go-w, " if objection.startswith("others can") else ""
+            raise DataError(
+                f"nothing is written to {self.directory!r}: {objection}; who can write there could have SQLite "
+                f"delete files of this user; {chmod}name another folder with INSTRUMENT_DIR, or set "
+                "INSTRUMENT_SHARED=1 if all who can write there are trusted"
+            )
+
+    def _have_git_ignore_it(self) -> None:
+        """Tell git that nothing in the folder, which is new, belongs to a repository."""
+        try:
+            descriptor = _system.open(f"{self.directory}{_SEPARATOR}.gitignore", _CREATE_NEW, 0o600)
+            try:
+                _system.write(descriptor, b"*\n")
+            finally:
+                _system.close(descriptor)
+        except OSError:
+            pass
+
+    def _make_directory(self) -> bool:
+        """Make the folder, and those above it; return whether it is new.
+
+        If it was there before, only itself is made: a tree that was removed stays removed.
+        """
         missing: list[str] = []
+        is_new = False
         folder = self.directory
         while folder:
             try:
@@ -241,9 +299,12 @@ class Writer:
                 folder = folder[: max(folder.rfind(_SEPARATOR), 0)]
         for folder in reversed(missing):
             try:
-                _system.mkdir(folder, 0o777)
+                _system.mkdir(folder, 0o700)
             except FileExistsError:  # another process was faster
-                pass
+                is_new = False
+            else:
+                is_new = True
+        return is_new
 
 
 class _Changes:
@@ -272,7 +333,7 @@ class _Changes:
             row_of_reason = (schema.to_text(path), schema.to_text(why))
             connection.execute("INSERT INTO not_measured (part, path, reason) VALUES (1, ?, ?)", row_of_reason)
         if self.is_first or connection.total_changes != n_rows or self.ended != self.ended_before:
-            state = (self.flushes, _clock[0](), schema.to_text(self.ended), self.id)
+            state = (self.flushes, _within(_clock[0]()), schema.to_text(self.ended), self.id)
             done = connection.execute("UPDATE process SET flushes = ?, updated = ?, ended = ? WHERE id = ?", state)
             if done.rowcount != 1:
                 raise sqlite.load().DatabaseError("the file holds another process now")
@@ -289,7 +350,7 @@ class _Changes:
             if seen:
                 number = self._number(key)
                 for line, (count, first, last) in seen.items():
-                    yield number, line, count, first, last
+                    yield number, line, count, _within(first), _within(last)
 
     def _rows_of_functions(
         self, functions: Iterable[tuple[FileKey, Mapping[tuple[str, int], Seen]]]
@@ -298,7 +359,14 @@ class _Changes:
             if seen:
                 number = self._number(key)
                 for (name, line), (count, first, last) in seen.items():
-                    yield number, schema.to_text(name), line, count, first, last
+                    yield number, schema.to_text(name), line, count, _within(first), _within(last)
+
+
+def _within(moment: float) -> float:
+    """Return *moment*, or the nearest time that a data file can hold: a clock may say anything."""
+    if 0.0 <= moment <= schema.LATEST:
+        return moment
+    return schema.LATEST if moment > 0 else 0.0
 
 
 def _insert(connection: Connection, insert: str, row: str, width: int, rows: Iterator[tuple[object, ...]]) -> None:
@@ -323,7 +391,22 @@ def _insert(connection: Connection, insert: str, row: str, width: int, rows: Ite
 # Names and places
 
 _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_CREATE_NEW |= getattr(os, "O_NOFOLLOW", 0)
+#: What SQLite looks for beside a database.
+_BESIDE = ("-journal", "-wal", "-shm")
+_MOST_ABANDONED = 100
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._")
+
+
+def _beside(path: str) -> str:
+    """Return the path of a file that SQLite would obey with the database at *path*; "" if there is none."""
+    for suffix in _BESIDE:
+        try:
+            _system.lstat(path + suffix)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return path + suffix
+    return ""
 
 
 def _in_file_names(text: str) -> str:
@@ -352,6 +435,8 @@ def _synchronise(path: str, flags: int) -> None:
 
 def _reason(error: BaseException, directory: str) -> str:
     """Return *error* in words, and what SQLite does not say of it."""
+    if isinstance(error, PermissionError) and not _IS_WINDOWS:
+        return f"{error.strerror}{_whose(directory)}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}"
     try:
@@ -360,6 +445,21 @@ def _reason(error: BaseException, directory: str) -> str:
     except OSError as other:
         return f"its folder cannot be used: {other.strerror or other}"
     return f"{error}"
+
+
+def _whose(directory: str) -> str:
+    """Return what to say of the owner of *directory* if this process is another user's, as servers become."""
+    user = _system.geteuid()
+    try:
+        owner = _system.stat(directory).st_uid
+    except OSError:
+        return f"; this process is of user {user}: name a folder of that user with INSTRUMENT_DIR"
+    if owner == user:
+        return ""
+    return (
+        f"; the folder is of user {owner}, and this process of user {user}: name a folder of that user with "
+        "INSTRUMENT_DIR"
+    )
 
 
 def place_of(pid: int) -> tuple[str, int]:

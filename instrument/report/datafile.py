@@ -40,6 +40,13 @@ LARGEST_FILE = 1 << 28
 # safe.
 LONGEST_TUPLE = 3
 
+# Counts nest three deep: the tuple of all, a dictionary, a key of two functions, which are tuples. Items come a
+# thousand at a time, and each value that is remembered takes some bytes to spell, of which this is the least.
+DEEPEST = 16
+LONGEST_STACK = 1 << 14
+LEAST_BYTES = 3
+MOST_DICTS = 16
+
 # A count, like a line number, fits a machine word, with its sign. Python refuses to print integers of thousands of
 # digits.
 WORD = 64
@@ -67,6 +74,7 @@ class _Machine:
         self.data = data
         self.at = 0
         self.stack: list[Any] = []
+        self.n_dicts = 0
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
 
@@ -83,6 +91,10 @@ class _Machine:
             begin = self.at + 1
             self.at = begin + width
             action(self, int.from_bytes(data[begin : self.at], "little"))
+            # Instructions of a byte or two can each make something that takes a hundred: what is made stays as small
+            # as that of a counts file.
+            if len(self.stack) > LONGEST_STACK or len(self.memo) * LEAST_BYTES > self.at + LONGEST_STACK:
+                raise CountsFileError("it makes more values than the counts of a file of its size")
         raise CountsFileError(f"it ends too early, after {len(data)} bytes")
 
     def refuse(self, instruction: int) -> None:
@@ -151,6 +163,8 @@ class _Machine:
     # Tuples and dictionaries
 
     def mark(self, _: int) -> None:
+        if len(self.below) >= DEEPEST:
+            raise CountsFileError(f"it opens more than {DEEPEST} marks, which no counts do")
         self.below.append(self.stack)
         self.stack = []
 
@@ -179,11 +193,14 @@ class _Machine:
         self.stack.append(())
 
     def push_empty_dict(self, _: int) -> None:
+        self.n_dicts += 1
+        if self.n_dicts > MOST_DICTS:
+            raise CountsFileError(f"it holds more than {MOST_DICTS} dictionaries")
         self.stack.append({})
 
     def push_dict(self, _: int) -> None:
         items = self.since_mark()
-        self.stack.append({})
+        self.push_empty_dict(0)
         self.fill(items)
 
     def set_item(self, _: int) -> None:

@@ -11,18 +11,22 @@ report is not.
 
 from __future__ import annotations
 
+import io
 import linecache
 import os
 import sys
 import tokenize
 
 from instrument.report import datafile, text
+from instrument.trust import read_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
     from instrument.report.datafile import CalledFunctions, Callers, LineCounts, Path
+
+_LARGEST_SOURCE = 1 << 26
 
 
 class CoverageResults:
@@ -126,8 +130,8 @@ class CoverageResults:
     def _list(self, source: str, path: str, counts: Mapping[int, int], *, mark_missing: bool) -> tuple[int, int]:
         """Write the listing of the file *source* to *path*, or say why not; return what `write_results_file` does."""
         try:
-            with open(source, "rb") as file:
-                encoding, _lines = tokenize.detect_encoding(file.readline)
+            # A counts file may name anything: a pipe is not waited for, nor a device read without an end.
+            encoding, _lines = tokenize.detect_encoding(io.BytesIO(read_regular(source, _LARGEST_SOURCE)).readline)
             executable = text.executable_lines(source) if mark_missing else {}
         except (OSError, SyntaxError, ValueError, tokenize.TokenError) as error:
             print(f"Not printing coverage data for {source!r}: {error}", file=sys.stderr)

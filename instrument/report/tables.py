@@ -153,11 +153,14 @@ def number_of(n: int, thing: str) -> str:
 
 
 def say(lines: Iterable[str], out: TextIO | None = None) -> None:
-    """Print *lines* to *out*, or standard output, with escapes for what its encoding does not know."""
+    """Print *lines* to *out*, or standard output, with escapes for what is not printable or its encoding does not know.
+
+    All texts of all commands go through here: whatever is in them, each is one line, and none commands a terminal.
+    """
     stream = sys.stdout if out is None else out
     encoding = getattr(stream, "encoding", None) or "utf-8"
     for line in lines:
-        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        print(shown(line).encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 class Progress:

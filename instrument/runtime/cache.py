@@ -13,10 +13,10 @@ What is not used goes: a folder that no process opened for `_DAYS_KEPT` days is 
 `tidy` removes what was kept of sources that are not there any more, of modules that were compiled and not met again for
 `_DAYS_KEPT_ALONE` days, and what writers left that were killed.
 The folder is `$INSTRUMENT_CACHE`, else `instrument` in the user's cache folder; an empty `INSTRUMENT_CACHE` turns the
-cache off. It is used only if it belongs to this user and nobody else can write to it, for what is read is executed,
-like `__pycache__`. Each file also carries a checksum under a key of the folder's own: files from elsewhere, cut off or
-tampered with are passed over. What cannot be read or written is never an error: the code is rewritten as if there were
-no cache.
+cache off. It is used only if it belongs to this user, and nobody else can write to it or put another in its place, for
+what is read is executed, like `__pycache__`. Each file also carries a checksum under a key of the folder's own: files
+from elsewhere, cut off or tampered with are passed over. What cannot be read or written is never an error: the code is
+rewritten as if there were no cache.
 
 While the program runs, nothing is called here that is written in Python outside of this package: the program may use
 it too, and have it counted.
@@ -34,6 +34,7 @@ from types import CodeType
 
 from instrument.runtime.counters import is_refused, outline_of
 from instrument.runtime.sealing import seal
+from instrument.trust import objection_to_folder
 from instrument.version import __version__
 
 TYPE_CHECKING = False
@@ -321,14 +322,15 @@ def _prepare_folder(folder: str, where: str) -> tuple[str, bytes]:
 
 
 def _check_owner(folder: str) -> None:
-    """Raise PermissionError if *folder* is not this user's, or others can write to it."""
+    """Raise PermissionError if *folder* is not this user's, or others can write to it or put another in its place."""
     if os.name != "posix":
         return
-    status = _system.stat(folder)
-    if status.st_uid != _system.geteuid():
-        raise PermissionError("it belongs to another user, and what is in it is executed")
-    if status.st_mode & 0o022:
-        raise PermissionError("others can write to it, and what is in it is executed; chmod go-w makes it safe")
+    objection = objection_to_folder(folder)
+    if not objection and _system.stat(folder).st_uid != _system.geteuid():
+        objection = "it belongs to root"
+    if objection:
+        chmod = "; chmod go-w makes it safe" if objection.startswith("others can") else ""
+        raise PermissionError(f"{objection}, and what is in it is executed{chmod}")
 
 
 def _remove_unused(folder: str) -> None:

@@ -69,11 +69,13 @@ class Import:
     *origin* gets its code from the *loader*. If that is read from a file of bytecode, *bytecode* is what it was
     marshalled to, *header* what precedes it, and *path* the source. *identity* is that of the module's file before it
     was read, and *stamp* that of the bytecode: None if nobody has asked for it, or it cannot be told for certain.
+    *was_compiled* says whether its code was just made, and not read from a file of bytecode or known before.
     *stays* says whether bytecode with that stamp is known to run as it is.
     """
 
     __slots__ = (
         *("_expected", "_loader", "bytecode", "header", "identity", "namespace", "origin", "path", "stamp", "stays"),
+        *("was_compiled",),
     )
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
@@ -86,7 +88,7 @@ class Import:
         self.header = b""
         self.path = ""
         self.stamp: Stamp | None = None
-        self.stays = False
+        self.stays = self.was_compiled = False
 
     def look_ahead(self) -> None:
         """Find out which bytecode is going to be read, if that is certain."""
@@ -141,6 +143,7 @@ def got_code(awaited: Import) -> CodeType:
         _awaited[thread] = awaited
         try:
             code = awaited.origin()
+            awaited.was_compiled = awaited.bytecode is None
         finally:
             _awaited.pop(thread, None)
         if code is not None and awaited.is_known_to_stay():

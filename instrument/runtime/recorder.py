@@ -80,7 +80,7 @@ class Recorder:
         #: What was counted when it was last reset.
         self._forgotten: tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]] = {}, {}
         self._reading = Reading(self._session, self._pause)
-        self._writer = Writer(self.settings.directory, ProcessInfo.current())
+        self._writer = Writer(self.settings.directory, ProcessInfo.current(), shared=self.settings.shared)
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
         self._next = min(self._due(), monotonic() + _FIRST) if self.settings.flush else _NEVER
@@ -175,6 +175,8 @@ class Recorder:
             process.end(overdue)
             self._is_pressed = False
         self._session.retire()
+        self._turn = perf_counter()
+        self._selected.read_sources(self._pause)
         if requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)

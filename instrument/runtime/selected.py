@@ -48,6 +48,8 @@ class Selected:
         self.scopes: list[Selects] = []
         #: Called when code was made live.
         self.on_live: Callable[[], None] | None = None
+        #: Sources of code that was made live, whose texts are still to be read.
+        self._unread: list[Source] = []
         self._since = time()
         self._handed_over: dict[str, Source] = {}
         self._names: dict[str, str | None] = {}
@@ -142,6 +144,8 @@ class Selected:
         path = sources.absolute(group.file_name)
         if awaited is not None:
             group.source = sources.imported(path, awaited.identity, awaited.header)
+            if awaited.was_compiled:
+                group.source.read()
         else:
             group.source = sources.handed_over(path, self._since)
             known = self._handed_over.get(path)
@@ -150,7 +154,19 @@ class Selected:
             elif len(self._handed_over) < _N_KEPT:
                 self._handed_over[path] = group.source
         if self.on_live is not None:
+            if not group.source.is_known():
+                self._unread.append(group.source)
             self.on_live()
+
+    def read_sources(self, pause: Callable[[], bool]) -> None:
+        """Read the texts of what was made live since this was done before, before they are edited.
+
+        *pause* is called after each, and says whether to go on.
+        """
+        while self._unread:
+            self._unread.pop().read()
+            if not pause():
+                break
 
 
 _N_KEPT = 1024

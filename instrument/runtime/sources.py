@@ -1,9 +1,10 @@
 """Which text a code object was compiled from.
 
-Sources are noted when their code is made live, at the price of a `stat`; the texts are read and hashed later, when
-counts are written. In between a file may have been edited: counts of the old text must never be booked under the new
-one. So what identified the file when it was compiled is kept, and what is in the header of its bytecode file. Where a
-text cannot be told for certain, its counts are booked under what the code was rewritten to.
+Sources are noted when their code is made live, at the price of a `stat`. What was just compiled is read and hashed at
+once, which takes a small part of the time of compiling; what came from a file of bytecode in the background, a second
+later at most. In between a file may have been edited: counts of the old text must never be booked under the new one. So
+what identified the file when it was compiled is kept, and what is in the header of its bytecode file. Where a text
+cannot be told for certain, its counts are booked under what the code was rewritten to.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 from _imp import source_hash
 from importlib._bootstrap_external import MAGIC_NUMBER
 from struct import pack
+
+from instrument.trust import read_regular
 
 _before = set(sys.modules)
 try:
@@ -98,20 +101,36 @@ class Source:
         """Return whether this and *other* are the same text for certain."""
         return self._is_certain and other._is_certain and self._identity == other._identity
 
+    def is_known(self) -> bool:
+        """Return whether there is nothing to find out by `read`: that was done, or the text cannot be told."""
+        return self._found is not None or not self._is_certain or self._identity is None
+
+    def read(self) -> None:
+        """Find out what names the text, if it is still there."""
+        if self._found is None:
+            try:
+                text = self._text()
+            except Exception:  # an audit hook of the program forbids to read it
+                text = None
+            if text is not None:
+                self._found = f"sha256:{sha256(text).hexdigest()}"
+
     def version(self, rewritten: bytes) -> str:
         """Return what names the text: its hash, or if it cannot be told any more that of what was *rewritten*."""
+        self.read()
         if self._found is None:
-            text = self._text()
-            kind, data = ("compiled", rewritten) if text is None else ("sha256", text)
-            self._found = f"{kind}:{sha256(data).hexdigest()}"
+            self._found = f"compiled:{sha256(rewritten).hexdigest()}"
         return self._found
 
     def _text(self) -> bytes | None:
         if not self._is_certain or self._identity is None or identity_of(self.path) != self._identity:
             return None
-        text = _read(self.path, self._identity[0])
+        try:
+            text = read_regular(self.path, _LARGEST)
+        except (OSError, ValueError):
+            return None
         identity, header = look_at(self.path)
-        if text is None or identity != self._identity:
+        if identity != self._identity:
             return None
         if len(self._header) == len(header) and self._header[4] & 1:  # it was compiled from a text with this hash
             header = self._header[:8] + source_hash(_KEY, text)
@@ -137,21 +156,3 @@ def handed_over(path: str, since: float) -> Source:
     except (OSError, ValueError):
         return Source(path, None, b"", False)
     return Source(path, identity_of(path), b"", max(status.st_mtime, status.st_ctime) < since - _TICK)
-
-
-def _read(path: str, size: int) -> bytes | None:
-    if size > _LARGEST:
-        return None
-    try:
-        number = _system.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
-    except (OSError, ValueError):
-        return None
-    try:
-        parts = []
-        while part := _system.read(number, 1 << 20):
-            parts.append(part)
-        return b"".join(parts)
-    except OSError:
-        return None
-    finally:
-        _system.close(number)

@@ -184,12 +184,10 @@ def run_report(tree):
 def test_snapshot_of_a_process_that_cannot_write(tree, busy, tmp_path):
     """A process that could not write says so, and whoever asked does not take old data for new."""
     run(snapshot, tree, busy.pid)
-    (file,) = tree.files()
-    file.unlink()
-    file.mkdir()
+    tree.data.chmod(0o777)
     with pytest.raises(InstrumentError, match=f"process {busy.pid} could not write"):
         run(snapshot, tree, busy.pid)
-    file.rmdir()
+    tree.data.chmod(0o700)
 
 
 def test_top(tree, busy, capsys):

@@ -475,11 +475,28 @@ def test_a_link_to_nowhere_is_refused(good):
     refuses(good, "gone")
 
 
-def test_a_file_too_large_to_be_copied_is_refused(good):
-    """A file of holes as large as no disk is not copied."""
+def test_a_file_too_large_to_be_copied_is_refused(good, monkeypatch):
+    """A file as large as no disk is not copied."""
     os.truncate(good, 1 << 42)
+    monkeypatch.setattr("instrument.data.reading._PACKED", 1 << 40)
     with Scratch() as scratch, pytest.raises(DataError, match="too large"):
         Copy(str(good), scratch)
+
+
+@pytest.mark.parametrize("size", [1 << 25, 10 << 30])
+def test_a_file_of_holes_is_refused(good, size):
+    """It would be copied whole, though it takes up no room itself; the header may well claim all of it."""
+    os.truncate(good, size)
+    with open(good, "r+b") as file:
+        header = bytearray(file.read(100))
+        page = int.from_bytes(header[16:18], "big")
+        header[28:32] = (size // page).to_bytes(4, "big")
+        file.seek(0)
+        file.write(header)
+    with Scratch() as scratch:
+        with pytest.raises(DataError, match=r"only \d+ were ever written"):
+            Copy(str(good), scratch)
+        assert not any(os.path.getsize(os.path.join(scratch, name)) > 1 << 24 for name in os.listdir(scratch))
 
 
 def test_the_rest_is_added(good, tmp_path):
@@ -513,8 +530,8 @@ def test_a_copy_that_a_write_overtook_is_made_again(tmp_path, monkeypatch):
         elif len(calls) == 2:
             journal.write_bytes(b"\0" * 512)  # another one has begun
         elif len(calls) == 3:
+            journal.unlink()
             more(writer, {A: {1: 3}})
-            journal.unlink(missing_ok=True)
 
     monkeypatch.setattr(Copy, "_fill", overtaken)
     assert add([writer.path]) == ({A: {1: 3}}, [])

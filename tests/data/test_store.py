@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from instrument.data import schema
+from instrument.data.querying import Totals
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataError, DataGoneError
 
@@ -118,6 +119,20 @@ def test_names_no_utf8_can_spell_are_kept(writer):
 
     [(kept,)] = table(writer.path, "SELECT path FROM file")
     assert schema.from_text(kept) == path
+
+
+@pytest.mark.parametrize("now", [-1e18, -1.0, 1e11 + 1, 1e18, float("inf"), float("nan")])
+def test_any_clock_will_do(writer, monkeypatch, now):
+    """What a clock says that is wrong is moved to the nearest time that readers accept."""
+    monkeypatch.setattr("instrument.data.store._clock", (lambda: now,))
+    writer.process.started = now
+    for n in (1, 2):
+        writer.write([(A, {1: (n, now, now)})], [(A, {("f", 1): (n, now, now)})], {}, "exit" if n == 2 else "")
+    with Totals([writer.path]) as totals:
+        assert totals.refused == []
+        [file] = totals.files()
+        assert totals.lines(file) == {1: (2, *[1e11 if now > 0 else 0.0] * 2)}
+        assert totals.began() == (1e11 if now > 0 else 0.0)
 
 
 def test_hostile_host_names_stay_inside_the_folder(tmp_path):
@@ -277,7 +292,7 @@ def small_disk(tmp_path):
     path = tmp_path / "small"
     path.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(path)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=200k,mode=700", "tmpfs", str(path)], capture_output=True, check=False
     )
     if done.returncode:
         pytest.skip("only root can mount a file system")

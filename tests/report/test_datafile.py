@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import trace
+import tracemalloc
 
 import pytest
 from hypothesis import example, given, settings
@@ -192,6 +193,24 @@ def test_empty_and_missing_files_have_the_errors_of_trace(tmp_path):
         datafile.load(str(tmp_path / "missing"))
     with pytest.raises(IsADirectoryError):
         datafile.load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [b"(", b"N", b"}", b"}\x94", b"}r\0\0\0\0", b"N\x94", b"(N", b"J\x01\x01\x01\x01", b"}(", b")\x94", b"(t", b"(}u"],
+)
+def test_many_small_instructions_are_refused(pattern):
+    """What is made of a file takes no more memory than the counts of a file of its size would."""
+    data = b"\x80\x04" + pattern * (2_000_000 // len(pattern))
+    if pattern == b"}r\0\0\0\0":
+        data = b"\x80\x04" + b"".join(b"}r" + n.to_bytes(4, "little") for n in range(300_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CountsFileError):
+            datafile.decode(data)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_without_end_is_refused(monkeypatch):

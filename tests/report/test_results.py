@@ -231,6 +231,22 @@ def test_a_missing_source_costs_only_its_own_listing(tmp_path):
         assert "a   (a.py)" in out
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("mark", [False, True])
+def test_sources_that_are_no_files_cost_only_their_own_listing(tmp_path, capsys, mark):
+    """A counts file can name anything: a pipe is not waited for, and a device without an end is not read."""
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "zero.py").symlink_to("/dev/zero")
+    (tmp_path / "good.py").write_text("x = 1\n")
+    counts = {(str(tmp_path / name), 1): 1 for name in ("pipe.py", "zero.py", "good.py")}
+    CoverageResults(counts).write_results(mark, False, str(tmp_path / "listings"))
+
+    errors = capsys.readouterr().err
+    for name in ("pipe.py", "zero.py"):
+        assert f"Not printing coverage data for {str(tmp_path / name)!r}: it is no file" in errors
+    assert len(list((tmp_path / "listings").iterdir())) == 1
+
+
 def test_missing_sources_can_be_passed_over(tmp_path):
     """With `ignore_missing_files` nothing is said about files that are gone."""
     options = {"ignore_missing_files": True}

@@ -389,6 +389,40 @@ def test_a_folder_of_another_user_is_not_used(tmp_path):
 
 
 @posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root can give a link away")
+def test_a_link_of_another_user_is_not_followed(tmp_path):
+    """Its owner can let it lead to another folder of this user's, or to another one later."""
+    filled(tmp_path / "cache")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "cache")
+    os.chown(link, 12345, 12345, follow_symlinks=False)
+    assert not found(link)
+    assert "is a link that belongs to another user" in Cache(placement.MINIMAL, str(link)).trouble
+
+
+@posix
+@pytest.mark.parametrize(("mode", "is_safe"), [(0o777, False), (0o775, False), (0o1777, True), (0o755, True)])
+def test_a_folder_above_decides_as_well(tmp_path, mode, is_safe):
+    """Who can rename the folder can put another in its place, but for the sticky bit."""
+    filled(tmp_path / "above" / "between" / "cache")
+    (tmp_path / "above").chmod(mode)
+    assert bool(found(tmp_path / "above" / "between" / "cache")) == is_safe
+    trouble = Cache(placement.MINIMAL, str(tmp_path / "above" / "between" / "cache")).trouble
+    assert ("others can write to" in trouble and "above', which it is in" in trouble) == (not is_safe)
+
+
+@posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_above_of_another_user_is_not_trusted(tmp_path):
+    """Its owner can rename what is in it, whatever its mode."""
+    filled(tmp_path / "above" / "cache")
+    for mode in (0o755, 0o1777):
+        os.chown(tmp_path / "above", 12345, 12345)
+        (tmp_path / "above").chmod(mode)
+        assert not found(tmp_path / "above" / "cache")
+
+
+@posix
 def test_a_link_is_followed_to_where_it_is_safe(tmp_path):
     """The folder may be a link to one that is the user's own; not to one that others can write to."""
     made = filled(tmp_path / "cache")

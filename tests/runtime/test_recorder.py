@@ -49,19 +49,67 @@ def test_version_of_the_source(tree):
 
 
 def test_file_edited_while_the_program_runs(tree):
-    """Counts of a text that is gone are never booked under the new one, whether it was imported or compiled."""
-    (tree.folder / "module.py").write_text(MODULE)
+    """Counts are booked under the text that was compiled, though it is gone at once; after a reload, under both."""
     source = f"""
-        import module
+        import importlib, module
         module.f()
         open("module.py", "w").write({EDITED!r})
+        importlib.reload(module)
+        module.f()
+        open("module.py", "w").write("")
     """
-    for _ in range(3):  # compiled, from bytecode, and from the cache
+    for _ in range(2):
         (tree.folder / "module.py").write_text(MODULE)
         tree.run(source)
 
-    (version,) = versions(tree, "module.py")
-    assert re.fullmatch("compiled:[0-9a-f]{64}", version)
+    assert versions(tree, "module.py") == {sha(MODULE): 1, sha(EDITED): 1}
+
+
+def test_a_hook_that_forbids_to_read_a_source_is_no_concern_of_the_import(tree):
+    """What an audit hook raises for our reading is not raised into the program."""
+    (tree.folder / "module.py").write_text(MODULE)
+    source = """
+        import sys
+        opened = []
+        def hook(event, arguments):
+            if event == "open" and str(arguments[0]).endswith("module.py"):
+                opened.append(1)
+                if len(opened) > 1:
+                    raise RuntimeError("twice")
+        sys.addaudithook(hook)
+        import module
+        print(module.f(), len(opened) > 1)
+    """
+    assert tree.run(source) == ("1 True\n", "")
+    assert [version[:9] for version in versions(tree, "module.py")] == ["compiled:"]
+
+
+@pytest.mark.parametrize("seconds", [0, 1.5])
+def test_file_edited_after_its_bytecode_was_read(tree, seconds):
+    """Its text is known a second later. Before, counts are booked under what was rewritten, never under the new text."""
+    module = tree.folder / "module.py"
+    module.write_text(MODULE)
+    os.utime(module, (1e9, 1e9))
+    tree.run("import module", PYTHONDONTWRITEBYTECODE="")
+    assert (tree.folder / "__pycache__").is_dir()
+    for file in tree.files():
+        file.unlink()
+    source = f"""
+        import module, time
+        module.f()
+        time.sleep({seconds})
+        open("module.py", "w").write({EDITED!r})
+    """
+    for _ in range(2):  # from bytecode, and from the cache
+        module.write_text(MODULE)
+        os.utime(module, (1e9, 1e9))
+        tree.run(source, PYTHONDONTWRITEBYTECODE="")
+
+    found = versions(tree, "module.py")
+    if seconds:
+        assert found == {sha(MODULE): 1}
+    else:
+        assert all(version == sha(MODULE) or re.fullmatch("compiled:[0-9a-f]{64}", version) for version in found)
 
 
 def test_what_is_handed_over_is_rewritten_once_for_all_processes(tree):

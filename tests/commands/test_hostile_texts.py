@@ -1,0 +1,197 @@
+"""Whatever a data file says, and whatever files are called, no command sends a terminal anything but text."""
+
+import json
+import os
+import re
+import sqlite3
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from processes import NO_SUCH_PID, Running, process
+
+from instrument import cli
+from instrument.data import schema
+from instrument.data.store import Writer, version_of
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="file names can hold less elsewhere")
+
+#: A change of colours and of the title, a carriage return, a line of its own, the order of letters turned, a bell, what
+#: is no UTF-8, and a C1 control.
+HOSTILE = "\x1b[31;1m\x1b]0;owned\x07\rX\nSkipping nothing\u202eevil\u2066\x85\x9b31m\u2028"
+VALUES = {"text": HOSTILE, "bytes": HOSTILE.encode() + b"\xff\xed\xb2\x80"}
+
+#: Each text of each table, also of those that are added later.
+FIELDS = [
+    (table, column)
+    for table, statement in schema.TABLES.items()
+    for column in re.findall(r"(\w+) TEXT", statement)
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("INSTRUMENT_DIR", raising=False)
+    monkeypatch.setattr("instrument.commands.top._TIMEOUT", 5.0)
+
+
+def test_the_fields_are_those_of_the_schema():
+    """A test of none would pass."""
+    assert {("process", "argv"), ("file", "version"), ("function", "name"), ("not_measured", "reason")} <= set(FIELDS)
+
+
+def write(folder, pid, count):
+    """Write the data of the process *pid* to *folder*; return the path of the file."""
+    source = Path("shop.py")
+    source.write_text("def f():\n    return 1\nf()\n")
+    key = str(source.absolute()), version_of(source.read_bytes())
+    writer = Writer(folder, process("one", pid))
+    writer.write(
+        [(key, {1: (1, 1.0, 1.0), 2: (count, 1.0, 1.0)}), (("/gone.py", "sha256:" + "0" * 64), {1: (1, 1.0, 1.0)})],
+        [(key, {("f", 1): (count, 1.0, 1.0)})],
+        {"/frozen.py": "it is frozen"},
+        "exit" if pid == NO_SUCH_PID else "",
+    )
+    return writer.path
+
+
+def inject(path, table, column, value, how):
+    """Put *value* into each row of the *column* of the *table* in the data file at *path*: in its place, or behind."""
+    connection = sqlite3.connect(path)
+    new = "?" if how == "replaced" else f"CAST(CAST({column} AS BLOB) || ? AS {'BLOB' if type(value) is bytes else 'TEXT'})"
+    with connection:
+        connection.execute(f"UPDATE {table} SET {column} = {new}", (value,))
+    connection.close()
+
+
+def ended(command, *arguments):
+    """Run *command* to its end, whatever that is."""
+    try:
+        cli._execute(command, [*map(str, arguments)])
+    except SystemExit:  # of the parser of arguments
+        pass
+
+
+def check(output):
+    """Check that *output* is printable lines."""
+    for text in output:
+        assert all(character.isprintable() or character == "\n" for character in text), ascii(text)
+
+
+@pytest.mark.parametrize(("kind", "how"), [("text", "appended"), ("bytes", "replaced")])
+@pytest.mark.parametrize(("table", "column"), FIELDS)
+def test_no_text_of_a_data_file_reaches_a_terminal(table, column, kind, how, capsys, monkeypatch):
+    """Each text of the schema, through each command that reads data, in all its modes."""
+    monkeypatch.setenv("COLUMNS", "80")
+    hostile = Path(write("data", NO_SUCH_PID, 5))
+    write("earlier", NO_SUCH_PID, 2)
+    inject(hostile, table, column, VALUES[kind], how)
+
+    for command in (
+        ("report", "data"),
+        ("report", "--missing", "data"),
+        ("report", "--unused-for", "1s", "data"),
+        ("report", "--sort", "hits", "data"),
+        ("report", "--include", "x*", "data"),
+        ("report", "--json", "data"),
+        ("annotate", "data", "-d", "listings"),
+        ("diff", "earlier", "data"),
+        ("diff", "data", "earlier"),
+        ("diff", "--json", "earlier", "data"),
+        ("combine", "--keep", "data", "-o", "sum.sqlite"),
+        ("combine", "--keep", "data", "-o", "sum.sqlite"),
+        ("report", "sum.sqlite"),
+        ("debug", "--dir", "data", "shop.py"),
+        ("snapshot", "--dir", "data", os.getpid(), "--timeout", "0.01"),
+        ("erase", "data"),
+    ):
+        ended(*command)
+        output = capsys.readouterr()
+        check(output)
+        if "--json" in command and output.out:
+            json.loads(output.out)
+    for folder, folders, files in os.walk("."):
+        check([folder, *folders, *files])
+    for listing in Path().glob("listings/*"):
+        check([listing.read_text()])
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize(("table", "column"), [field for field in FIELDS if field[0] in ("file", "function")])
+def test_no_text_of_a_running_process_reaches_a_terminal(table, column, kind, capsys):
+    """The same for the commands that ask a process: `top`, and `snapshot`."""
+    with Running() as pid:
+        inject(write("data", pid, 5), table, column, VALUES[kind], "replaced")
+        is_over = threading.Event()
+
+        def answer():
+            while not is_over.is_set():
+                for request in Path("data").glob("*.flush"):
+                    request.unlink()
+                time.sleep(0.002)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            ended("top", "--dir", "data", "--once", "--interval", "0.01", pid)
+            tables = capsys.readouterr()
+            ended("snapshot", "--dir", "data", pid)
+            ended("snapshot", "--dir", "data", pid, "--copy", "copy.sqlite")
+        finally:
+            is_over.set()
+            thread.join()
+    assert "calls/s" in tables.out
+    check(tables)
+    check(capsys.readouterr())
+
+
+def test_no_name_of_a_file_reaches_a_terminal(capsys):
+    """Data files, folders of them, sources and what else is named can have any name."""
+    folder = HOSTILE.replace("/", "") + os.fsdecode(b"\xff")
+    path = Path(write(folder, NO_SUCH_PID, 5))
+    path.rename(path.with_name(f"{HOSTILE}.sqlite"))
+    (Path(folder) / f"bad{HOSTILE}.sqlite").write_text("bad")
+    Path(f"{HOSTILE}.py").write_text("def broken(:\n")
+    for command in (
+        *(("report", folder), ("report", f"{folder}/nothing"), ("report", "--unused-for", "1s", folder)),
+        *(("annotate", folder), ("diff", folder, folder), ("diff", folder, "nothing"), ("combine", "--keep", folder)),
+        *(("debug", "--dir", folder, f"{HOSTILE}.py", f"./{HOSTILE}", f"{HOSTILE}"), ("debug", "--signal", HOSTILE)),
+        *(("snapshot", "--dir", folder, "1", "--timeout", "0.01"), ("top", "--dir", folder, "--once")),
+        *(("debug", "--scope", f"{HOSTILE}/x"), ("run", "--flush", HOSTILE, "x"), ("warm", f"./{HOSTILE}.py")),
+        *(("warm", f"{HOSTILE}/nothing"), ("erase", f"{folder}/nothing"), ("erase", folder)),
+    ):
+        ended(*command)
+        check(capsys.readouterr())
+
+
+@pytest.mark.parametrize("what", ["pipe", "zero", "folder", "large"])
+def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
+    """A data file can name anything as a source: nothing is waited for, and no memory filled, by any command."""
+    source = Path("source.py").absolute()
+    if what == "pipe":
+        os.mkfifo(source)
+    elif what == "zero":
+        source.symlink_to("/dev/zero")
+    elif what == "folder":
+        source.mkdir()
+    else:
+        source.write_text("x = 1\n")
+        os.truncate(source, 1 << 36)
+    assert not stat.S_ISREG(source.stat().st_mode) or source.stat().st_size > 1 << 30
+    version = "sha256:" + "0" * 64
+    with Running() as pid:
+        writer = Writer("data", process("one", pid))
+        writer.write([((str(source), version), {1: (1, 1.0, 1.0)})], [], {})
+        monkeypatch.setattr("instrument.commands.top.wait", lambda *_: None)
+        ended("top", "--dir", "data", "--once", "--interval", "0.01", pid)
+        assert "(source has changed)" in capsys.readouterr().out
+        for command in (
+            *(("report", "data"), ("report", "--missing", "data"), ("report", "--unused-for", "1s", "data")),
+            *(("report", "--json", "data"), ("annotate", "data"), ("diff", "data", "data"), ("debug", str(source))),
+            *(("combine", "--keep", "data"), ("warm", "-q", str(source))),
+        ):
+            ended(*command)
+            assert "Traceback" not in capsys.readouterr().err
