@@ -1,5 +1,6 @@
 """Whatever a data file says, and whatever files are called, no command sends a terminal anything but text."""
 
+import itertools
 import json
 import os
 import re
@@ -184,8 +185,13 @@ def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
     version = "sha256:" + "0" * 64
     with Running() as pid:
         writer = Writer("data", process("one", pid))
-        writer.write([((str(source), version), {1: (1, 1.0, 1.0)})], [], {})
-        monkeypatch.setattr("instrument.commands.top.wait", lambda *_: None)
+        counts = itertools.count(1)
+
+        def run_line(*_):  # top shows only lines that ran between two readings
+            writer.write([((str(source), version), {1: (next(counts), 1.0, 1.0)})], [], {})
+
+        run_line()
+        monkeypatch.setattr("instrument.commands.top.wait", run_line)
         ended("top", "--dir", "data", "--once", "--interval", "0.01", pid)
         assert "(source has changed)" in capsys.readouterr().out
         for command in (
