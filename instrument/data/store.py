@@ -2,8 +2,11 @@
 
 Totals of lines and functions come in, from time to time; a file in the format of `instrument.data.schema` goes out. It
 is complete or absent: the first state is written beside and renamed, each later one is one transaction, so that a kill
-at any moment leaves the previous state whole. No connection outlives a call, so none crosses a fork; nobody else ever
-locks the file (`instrument.data.reading` reads a copy), so nobody holds the process up.
+at any moment leaves the previous state whole. What a process writes as it ends is not synchronised: the system keeps it
+when the process is gone, only a power failure within seconds loses it, and a slow disk would hold the end up.
+
+No connection outlives a call, so none crosses a fork; nobody else ever locks the file (`instrument.data.reading` reads
+a copy), so nobody holds the process up.
 
 This runs inside of the measured program, which must not notice: functions are held by name or come from C modules that
 nobody patches, SQLite is loaded when first needed and is nobody else's, and rows are handed over many at a time,
@@ -147,9 +150,9 @@ class Writer:
         new = _Changes(self, not_measured, ended)
         try:
             if self._begun:
-                self._update(new, lines, functions)
+                self._update(new, lines, functions, synchronises=not ended)
             else:
-                self._create(new, lines, functions)
+                self._create(new, lines, functions, synchronises=not ended)
         except (OSError, error_of_sqlite) as error:
             raise DataError(f"counts cannot be saved to {self.path!r}: {_reason(error, self.directory)}") from error
         self._begun = self._had_file = True
@@ -157,8 +160,12 @@ class Writer:
         self._reasons.update(new.reasons)
         self._ended, self._flushes = ended, new.flushes
 
-    def _create(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
-        """Write the first state, to a new file, which is complete or absent: until the rename it is no data file."""
+    def _create(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any], synchronises: bool) -> None:
+        """Write the first state, to a new file, which is complete or absent: until the rename it is no data file.
+
+        It is renamed before it is synchronised: readers need not wait for a slow disk, and a kill meanwhile loses
+        nothing. After a power failure it may be empty or damaged, which readers report.
+        """
         self._make_directory()
         descriptor = _system.open(self._temporary, _CREATE_NEW, 0o666)
         _system.close(descriptor)
@@ -166,7 +173,7 @@ class Writer:
         try:
             connection = sqlite.connect(self._temporary)
             try:
-                # Nobody sees the file before it is whole: it needs no journal, and is synchronised once, below.
+                # Nobody sees the file before it is whole: it needs no journal, and is synchronised once, if at all.
                 connection.execute("PRAGMA journal_mode = OFF")
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute("BEGIN IMMEDIATE")
@@ -177,7 +184,6 @@ class Writer:
                 connection.execute("COMMIT")
             finally:
                 connection.close()
-            _synchronise(self._temporary, _system.O_RDWR)
             _system.rename(self._temporary, self.path)
             renamed = True
         finally:
@@ -186,10 +192,12 @@ class Writer:
                     _system.unlink(self._temporary)
                 except OSError:
                     pass
-        if not _IS_WINDOWS:
-            _synchronise(self.directory, _system.O_RDONLY)
+        if synchronises:
+            _synchronise(self.path, _system.O_RDWR)
+            if not _IS_WINDOWS:
+                _synchronise(self.directory, _system.O_RDONLY)
 
-    def _update(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
+    def _update(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any], synchronises: bool) -> None:
         """Write what changed, in one transaction. A write of nothing new touches nothing."""
         try:
             _system.stat(self.path)
@@ -200,7 +208,7 @@ class Writer:
             ) from error
         connection = sqlite.connect(self.path)
         try:
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronises else 'OFF'}")
             connection.execute("BEGIN")
             new.write(connection, lines, functions)
             connection.execute("COMMIT")

@@ -14,7 +14,10 @@ import _signal  # type: ignore[import-not-found]
 import os
 import sys
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
+from sys import _current_frames  # held: the program may put something else in its place
 from time import monotonic, sleep
+
+from instrument.raised import belongs_to_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,27 +27,38 @@ if TYPE_CHECKING:
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 #: Whoever waits gives up when nothing has moved for so long: what is waited for may itself wait for the waiting thread.
 _PATIENCE = 10.0
+#: So long at most for one call of ours into the system: a slow disk takes minutes, one that is gone takes for ever.
+_LONGEST_CALL = 300.0
 _SHORT = 0.00005
+_AFTER_A_FAILURE = 1.0
+_package = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
+#: Functions of ours that may wait for locks of the program: that of standard error.
+_MAY_BE_HELD_UP = ("say",)
 _block = getattr(_signal, "pthread_sigmask", None)
 
 
 class Order:
-    """Something to do: *action* returns whether it is done; if not, it is to be done again later."""
+    """Something to do: *action* returns whether it is done; if not, it is to be done again later. If it raises, it is
+    over, and not done.
+    """
 
-    __slots__ = ("action", "is_done", "lock")
+    __slots__ = ("action", "is_done", "is_over", "lock")
 
     def __init__(self, action: Callable[[], bool]) -> None:
         self.action = action
-        self.is_done = False
+        self.is_done = self.is_over = False
         self.lock = allocate_lock()
         self.lock.acquire()
 
 
 class Background:
-    """The thread. *look* says after how many seconds it is to be called again."""
+    """The thread. *look* says after how many seconds it is to be called again; *failed* is called with what it, or
+    an action, raised.
+    """
 
-    def __init__(self, look: Callable[[], float]) -> None:
+    def __init__(self, look: Callable[[], float], failed: Callable[[BaseException], None]) -> None:
         self._look = look
+        self._failed = failed
         #: Moves on as work does.
         self.beat = 0
         #: Whether work should be left as it is as soon as possible, and go on later: a fork waits.
@@ -60,7 +74,7 @@ class Background:
         self._working = allocate_lock()
         self._worker = 0  # the thread that carries out orders now
         self._is_alive = False
-        self._native = 0
+        self._thread = self._native = 0
         self._n_forks = 0
         self._forker = 0
         self.is_hurried = False
@@ -91,7 +105,7 @@ class Background:
         order = self.ask(action)
         raised: BaseException | None = None
         beat, since = -1, 0.0
-        while not order.is_done:
+        while not order.is_over:
             try:
                 if not self._is_alive:
                     if self._forker == get_ident() or not self._ensure():
@@ -103,13 +117,27 @@ class Background:
                     break
                 if beat != self.beat:
                     beat, since = self.beat, monotonic()
-                elif monotonic() - since > _PATIENCE:
+                elif monotonic() - since > _PATIENCE and (
+                    monotonic() - since > _LONGEST_CALL or not self._is_in_a_call()
+                ):
                     break
             except BaseException as error:
                 raised = error
         if raised is not None:
             raise raised
         return order.is_done
+
+    def _is_in_a_call(self) -> bool:
+        """Return whether the worker is in a function of ours, or in what that calls in C: a slow disk keeps it there.
+
+        If code of the program runs in the worker, a finalizer or an audit hook, it may need what the waiting thread
+        holds.
+        """
+        try:
+            code = _current_frames()[self._worker].f_code
+        except Exception:  # it has just finished, or an audit hook forbids to look
+            return False
+        return code.co_filename.startswith(_package) and code.co_name not in _MAY_BE_HELD_UP
 
     def stop(self) -> None:
         """End the thread, when it has done what it does now."""
@@ -131,8 +159,10 @@ class Background:
                 self._is_alive = True
                 try:
                     start_new_thread(self._loop, ())
-                except RuntimeError:  # the interpreter ends, or the system has no more threads
+                except BaseException as error:  # the interpreter ends, there are no more threads, or a hook forbids it
                     self._is_alive = False
+                    if belongs_to_program(error):
+                        raise
         finally:
             self._starting.release()
         return self._is_alive
@@ -143,8 +173,12 @@ class Background:
         except RuntimeError:  # it was called already
             pass
 
+    def is_worker(self) -> bool:
+        """Return whether the calling thread is the one in the background."""
+        return self._thread == get_ident()
+
     def _loop(self) -> None:
-        self._native = get_native_id()
+        self._thread, self._native = get_ident(), get_native_id()
         if _block is not None:  # signals are for the main thread, which they wake up
             _block(_signal.SIG_BLOCK, _signal.valid_signals())
         seconds = 0.0
@@ -153,9 +187,15 @@ class Background:
                 self._work()
                 self._wake.acquire(True, seconds)
                 if not self._is_over:
-                    seconds = self._look()
+                    try:
+                        seconds = self._look()
+                    except BaseException as error:
+                        self._failed(error)
+                        seconds = _AFTER_A_FAILURE
         finally:
             self._is_alive = False
+            if self._is_wanted and not self._is_over:  # a fork, for which it was to end, did not wait for it
+                self._ensure()
 
     def _work(self) -> None:
         """Carry out the orders that there are."""
@@ -165,9 +205,15 @@ class Background:
         try:
             for _ in range(len(self._orders)):
                 order = self._orders[0]
-                if not order.action():
-                    break
-                order.is_done = True
+                try:
+                    if not order.action():
+                        break
+                    order.is_done = True
+                except BaseException as error:
+                    if not self.is_worker() and belongs_to_program(error):
+                        raise  # `run` does the rest, and raises it afterwards
+                    self._failed(error)
+                order.is_over = True
                 self._orders.pop(0)
                 order.lock.release()
         finally:
@@ -218,6 +264,7 @@ class Background:
     def resume(self) -> None:
         """Let the thread begin again after a fork."""
         if self._is_wanted or self._orders:
+            self._is_over = False  # if the thread is in a long call, it stays
             self._ensure()
             self._call()
 

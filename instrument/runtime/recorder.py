@@ -23,8 +23,9 @@ from time import monotonic, perf_counter, sleep, time
 
 from instrument.data import requests
 from instrument.data.store import ProcessInfo, Writer
-from instrument.errors import DataGoneError
+from instrument.errors import DataGoneError, InstrumentError
 from instrument.flow import placement
+from instrument.raised import belongs_to_program, forget_what_was_said, say_at_once, say_once, text_of
 from instrument.runtime import process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
@@ -62,7 +63,7 @@ class Recorder:
         self.scope = Scope(settings.scope)
         self._selected = selected()
         self._session = self._selected.session
-        self._background = Background(self._look)
+        self._background = Background(self._look, self._complain)
         self._begin()
         self._selected.on_live = self._background.start
         session(placement.NOTHING).lasts = self._session.is_tended = True
@@ -101,7 +102,11 @@ class Recorder:
         """Write what was counted: the process is about to end, or to become another program; *how* says."""
         self._is_pressed = True
         try:
-            self._background.run(lambda: self._flush(how))
+            if not self._background.run(lambda: self._flush(how)):
+                say_at_once(
+                    f"the counts of process {_getpid()} since their last write are lost: "
+                    "what writes them waits for something that the program holds"
+                )
         finally:
             self._is_pressed = False
 
@@ -109,7 +114,12 @@ class Recorder:
         """Write what was counted, as the last of all exit handlers."""
         self.finish("exit")
         self._background.stop()
-        self._selected.keep()
+        try:
+            self._selected.keep()
+        except BaseException as error:
+            if belongs_to_program(error):
+                raise
+            self._complain(error)
 
     def stop(self) -> None:
         """Write what was counted, and record no more."""
@@ -141,7 +151,8 @@ class Recorder:
                     functions[one] = functions.get(one, 0) + n
             return True
 
-        self._background.run(read)
+        if not self._background.run(read):
+            raise InstrumentError("the counts of this process cannot be read: see standard error for the reason")
         before, called = self._forgotten
         return (
             {line: n - before.get(line, 0) for line, n in lines.items() if n != before.get(line, 0)},
@@ -177,8 +188,8 @@ class Recorder:
 
     def _pause(self) -> bool:
         """Let others run if that is due; return whether to go on."""
+        self._background.beat += 1
         if not self._is_pressed and perf_counter() - self._turn > _AT_A_STRETCH:
-            self._background.beat += 1
             self._let_collect()
             sleep(_REST)
             self._collect_not()
@@ -208,7 +219,9 @@ class Recorder:
                     self._totals.mark_all()
                     self._write(how)
                 self._has_failed = False
-        except Exception as error:
+        except BaseException as error:
+            if not self._background.is_worker() and belongs_to_program(error):
+                raise
             self._complain(error)
             complete = True
         self._next = self._due()
@@ -273,21 +286,15 @@ class Recorder:
                     yield key, series.totals(part)
         self._background.beat += 1
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: BaseException) -> None:
         """Say once that counts are not saved."""
         self._has_failed = True
         if self._has_complained:
             return
         self._has_complained = True
         again = f"every {self.settings.flush:g} s and at the end" if self.settings.flush else "at the end"
-        reason = str(error) or type(error).__name__
-        try:
-            sys.__stderr__.write(  # type: ignore[union-attr]
-                f"instrument: the counts of process {_getpid()} are not being saved: {reason} (tried again {again})\n"
-            )
-            sys.__stderr__.flush()  # type: ignore[union-attr]
-        except Exception:  # there is nowhere to say it
-            pass
+        reason = str(error) if isinstance(error, InstrumentError) else text_of(error)
+        say_once(f"the counts of process {_getpid()} are not being saved: {reason} (tried again {again})")
 
     # Forks
 
@@ -306,6 +313,7 @@ class Recorder:
     def after_fork_in_child(self) -> None:
         """Count from now on, in a file of the child's own."""
         self._reading.close()
+        forget_what_was_said()
         self._begin()
         self._background.after_fork_in_child()
 
