@@ -41,6 +41,15 @@ def belongs_to_program(error: BaseException) -> bool:
         return False
 
 
+def comes_from_program(error: BaseException) -> bool:
+    """Return whether code of the program, an audit hook for example, raised *error* in the midst of our work."""
+    try:
+        file: str = _codes_of(error)[-1].co_filename
+    except BaseException:  # a hook of the program forbids to look
+        return True
+    return not file.startswith(_package) and f"{os.sep}bytecode{os.sep}" not in file
+
+
 def _codes_of(error: BaseException) -> "list[Any]":
     """Return the code that *error* came through, innermost last."""
     codes = []

@@ -24,10 +24,12 @@ import threading  # noqa: F401
 import token  # noqa: F401
 import tokenize  # noqa: F401
 from _thread import RLock
+from functools import partial
 from time import monotonic
 from types import CodeType
 
 from instrument.flow import placement as placements
+from instrument.raised import belongs_to_program, say_once, text_of
 from instrument.report import text
 from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
@@ -299,6 +301,7 @@ class _Measurement:
         self.caller = caller
         self.window: Window | None = None
         self._precedence: Precedence | None = None
+        self._is_going_on = False
         self._loaded: set[str] = set()  # names of modules that were there before
         self._lately = Lately()
         if trace is None:
@@ -386,56 +389,96 @@ class _Measurement:
     def __enter__(self) -> None:
         if self.trace is None:
             return
-        _going_on.append(self.session.placement)
-        # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
-        lazily = not self.trace._selects(os.__file__)
-        ignore = self.trace.ignore
-        #: By name of modules: whether their files are ignored, and their functions.
-        ambiguous: dict[str, tuple[set[int], list[FunctionType]]] = {}
+        try:
+            _going_on.append(self.session.placement)
+            self._is_going_on = True
+            # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
+            lazily = not self.trace._selects(os.__file__)
+            ignore = self.trace.ignore
+            #: By name of modules: whether their files are ignored, and their functions.
+            ambiguous: dict[str, tuple[set[int], list[FunctionType]]] = {}
 
-        def look_ahead(files: set[str]) -> None:
-            ignore.ambiguous |= namesakes.on_both_sides(ignore, files)
+            def look_ahead(files: set[str]) -> None:
+                ignore.ambiguous |= namesakes.on_both_sides(ignore, files)
 
-        def note(file: str | None, functions: list[FunctionType]) -> None:
-            if file is not None:
-                name = module_name(file)
-                self._loaded.add(name)
-                if name in ignore.ambiguous:
-                    kinds, found = ambiguous.setdefault(name, (set(), []))
-                    kinds.add(ignore.judge(file, name))
-                    found.extend(functions)
+            def note(file: str | None, functions: list[FunctionType]) -> None:
+                if file is not None:
+                    name = module_name(file)
+                    self._loaded.add(name)
+                    if name in ignore.ambiguous:
+                        kinds, found = ambiguous.setdefault(name, (set(), []))
+                        kinds.add(ignore.judge(file, name))
+                        found.extend(functions)
 
-        ignores = self.session.placement != placements.CALLS
-        adopt_functions(self._choose, lazily=lazily, met=look_ahead if ignores else None, adopted=note)
-        importer.install(self)
-        readers.watch()
-        if self.caller is None:
-            self.window = Window(self.session)
-            self.trace._going_on.append(self)
-            self._precedence = Precedence()
-            for name, (kinds, functions) in ambiguous.items():
-                if len(kinds) > 1 and ignore.depends_on_order(name):
-                    self._precedence.watch(name, functions)
-        else:
-            self.session.listeners.append(self.caller)
+            ignores = self.session.placement != placements.CALLS
+            adopt_functions(self._choose, lazily=lazily, met=look_ahead if ignores else None, adopted=note)
+            importer.install(self)
+            readers.watch()
+            if self.caller is None:
+                self.window = Window(self.session)
+                self.trace._going_on.append(self)
+                self._precedence = Precedence()
+                for name, (kinds, functions) in ambiguous.items():
+                    if len(kinds) > 1 and ignore.depends_on_order(name):
+                        self._precedence.watch(name, functions)
+            else:
+                self.session.listeners.append(self.caller)
+        except BaseException as error:
+            self._end([])
+            self.trace = None
+            if belongs_to_program(error):
+                raise
+            say_once(f"nothing is counted in this run: {text_of(error)}")
 
     def __exit__(self, *exception: object) -> None:
         if self.trace is None:
             return
-        importer.uninstall(self)
+        steps: list[Callable[[], None]] = []
         if self.window is not None:
+            steps = [partial(self.trace._take, self), self.session.keep, session(placements.NOTHING).keep]
+        error = self._end(steps)
+        if error is not None:
+            if belongs_to_program(error):
+                raise error
+            say_once(f"the counts of this run are not complete: {text_of(error)}")
+
+    def _end(self, steps: list[Callable[[], None]]) -> BaseException | None:
+        """Undo what `__enter__` did, as far as that went, with *steps* in between, and each step whatever others raise;
+        return what was raised, the program's first.
+        """
+        errors: list[BaseException] = []
+        for step in (self._end_imports, *steps, self._end_window, self._end_caller, self._end_session):
+            try:
+                step()
+            except BaseException as error:
+                errors.append(error)
+        errors.sort(key=lambda error: not belongs_to_program(error))
+        return errors[0] if errors else None
+
+    def _end_imports(self) -> None:
+        if importer.is_installed(self):
+            importer.uninstall(self)
+
+    def _end_window(self) -> None:
+        assert self.trace is not None
+        if self.window is None:
+            return
+        if self in self.trace._going_on:
             self.trace._going_on.remove(self)
-            self.trace._take(self)
-            if self._precedence is not None:
-                self._precedence.end()
-            self.window.close()
-            self.session.keep()
-            session(placements.NOTHING).keep()
-        if self.caller is not None:
+        self.window.close()
+        if self._precedence is not None:
+            self._precedence.end()
+
+    def _end_caller(self) -> None:
+        if self.caller in self.session.listeners:
             self.session.listeners.remove(self.caller)
             if not self.session.listeners:
                 self.session.release_functions()
-        _going_on.remove(self.session.placement)
+
+    def _end_session(self) -> None:
+        if self._is_going_on:
+            self._is_going_on = False
+            _going_on.remove(self.session.placement)
         if not _going_on:
             session(placements.NOTHING).release_adopted()
 

@@ -167,7 +167,11 @@ class Writer:
         nothing. After a power failure it may be empty or damaged, which readers report.
         """
         self._make_directory()
-        descriptor = _system.open(self._temporary, _CREATE_NEW, 0o666)
+        try:
+            descriptor = _system.open(self._temporary, _CREATE_NEW, 0o666)
+        except FileExistsError:  # it was ours, and could not be removed
+            _system.unlink(self._temporary)
+            descriptor = _system.open(self._temporary, _CREATE_NEW, 0o666)
         _system.close(descriptor)
         renamed = False
         try:

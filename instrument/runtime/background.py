@@ -31,6 +31,8 @@ _PATIENCE = 10.0
 _LONGEST_CALL = 300.0
 _SHORT = 0.00005
 _AFTER_A_FAILURE = 1.0
+#: Waiting for an order is given up after so many exceptions.
+_MOST_FAILURES = 1000
 _package = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
 #: Functions of ours that may wait for locks of the program: that of standard error.
 _MAY_BE_HELD_UP = ("say",)
@@ -104,6 +106,7 @@ class Background:
             return False
         order = self.ask(action)
         raised: BaseException | None = None
+        n_failures = 0
         beat, since = -1, 0.0
         while not order.is_over:
             try:
@@ -122,7 +125,11 @@ class Background:
                 ):
                     break
             except BaseException as error:
-                raised = error
+                if belongs_to_program(error):
+                    raised = error
+                n_failures += 1
+                if n_failures > _MOST_FAILURES:
+                    break
         if raised is not None:
             raise raised
         return order.is_done

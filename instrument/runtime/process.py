@@ -26,6 +26,7 @@ from _thread import get_ident
 from time import monotonic
 
 from instrument.isolation import import_isolated
+from instrument.raised import belongs_to_program, say_once, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _getpid, _kill = os.getpid, os.kill
-_set, _get = _signal.signal, _signal.getsignal
+_set, _get, _raise_signal = _signal.signal, _signal.getsignal, _signal.raise_signal
 _DEFAULT = _signal.SIG_DFL
 _ENDING = tuple(getattr(_signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name))
 _NAMES = {getattr(_signal, name): name for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name)}
@@ -116,27 +117,37 @@ def forget(witness: Witness) -> None:
 # Forks ################################################################################################################
 
 
+def _tell(tell: Callable[..., object], *what: object) -> None:
+    """Call *tell*, a function of ours, with *what*; what it raises the program gets only if it is its own."""
+    try:
+        tell(*what)
+    except BaseException as error:
+        if belongs_to_program(error):
+            raise
+        say_once(f"not all is counted in this process: {text_of(error)}")
+
+
 def _before_fork() -> None:
     for witness in _witnesses:
-        witness.before_fork()
+        _tell(witness.before_fork)
 
 
 def _after_fork_in_parent() -> None:
     for witness in _witnesses:
-        witness.after_fork_in_parent()
+        _tell(witness.after_fork_in_parent)
         if not _WARNS_LATE:
-            witness.resume()
+            _tell(witness.resume)
 
 
 def _after_fork_in_child() -> None:
     _due.clear()  # what the parent is to handle
     if _pipe:  # the parent's
         _main[:] = [get_ident()]
-        _listen_no_more()
-        _listen()
+        _tell(_listen_no_more)
+        _tell(_listen)
     for witness in _witnesses:
-        witness.after_fork_in_child()
-        witness.resume()
+        _tell(witness.after_fork_in_child)
+        _tell(witness.resume)
 
 
 if _WARNS_LATE:
@@ -145,7 +156,7 @@ if _WARNS_LATE:
     def fork() -> int:
         pid = _fork()
         for witness in _witnesses:
-            witness.resume()
+            _tell(witness.resume)
         return pid
 
 
@@ -163,7 +174,7 @@ class _Told:
     @property
     def __call__(self) -> Any:
         for witness in _witnesses:
-            witness.finish(self._how)
+            _tell(witness.finish, self._how)
         return self.function
 
     def __getattr__(self, name: str) -> Any:
@@ -184,15 +195,17 @@ def _end(number: int, frame: object) -> None:
     if number in _ending:
         return
     _ending.append(number)
-    for witness in _witnesses:
-        witness.finish(_NAMES[number])
-    _set(number, _DEFAULT)
-    _kill(_getpid(), number)
+    try:
+        for witness in _witnesses:
+            _tell(witness.finish, _NAMES[number])
+    finally:
+        _set(number, _DEFAULT)
+        _raise_signal(number)  # of which no audit hook is told, as of `kill`
 
 
 def _ask(number: int, frame: object) -> None:
     for witness in _witnesses:
-        witness.ask()
+        _tell(witness.ask)
 
 
 def _set_handler(signalnum, handler, /):  # type: ignore[no-untyped-def]
@@ -295,6 +308,8 @@ def look() -> int | None:
             _wake(_main[0], number)  # type: ignore[misc]
         except OSError:  # it has ended
             del _due[number]
+        except BaseException:  # an audit hook forbids it: nothing else wakes the main thread up
+            return number
     return None
 
 
@@ -309,9 +324,9 @@ def end(number: int) -> None:
     try:
         ctypes: Any = import_isolated("ctypes")
         ctypes.pythonapi.PyOS_setsig(number, None)  # `signal.signal` is for the main thread
-    except Exception:  # an interpreter without: when the main thread comes back, it ends the process
+        _kill(_getpid(), number)
+    except BaseException:  # an interpreter without, or a hook: when the main thread comes back, it ends the process
         return
-    _kill(_getpid(), number)
 
 
 def _set_wakeup_fd(fd, /, *, warn_on_full_buffer=True):  # type: ignore[no-untyped-def]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from gc import disable, enable, isenabled
 from itertools import islice
 from time import monotonic, perf_counter, sleep, time
@@ -112,14 +113,13 @@ class Recorder:
 
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
-        self.finish("exit")
-        self._background.stop()
-        try:
-            self._selected.keep()
-        except BaseException as error:
-            if belongs_to_program(error):
-                raise
-            self._complain(error)
+        for step in (partial(self.finish, "exit"), self._background.stop, self._selected.keep):
+            try:
+                step()
+            except BaseException as error:
+                if belongs_to_program(error):
+                    raise
+                self._complain(error)
 
     def stop(self) -> None:
         """Write what was counted, and record no more."""

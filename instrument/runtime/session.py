@@ -27,6 +27,7 @@ from instrument.counts import Counts
 from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import placement
 from instrument.flow.handovers import hands_over
+from instrument.raised import belongs_to_program, comes_from_program, say_once, text_of
 from instrument.rewrite import probes, rewriter
 from instrument.runtime import importer
 from instrument.runtime.cache import GIVEN, Batch, Cache, open_cache
@@ -296,7 +297,12 @@ class Session:
             try:
                 flow = placement.graph_of(code, self.placement)
                 made.append((code, rewriter.rewrite(flow, placement.plan(flow, self.placement))))
-            except Exception as error:
+            except BaseException as error:
+                if belongs_to_program(error):
+                    raise
+                if not isinstance(error, Exception) or comes_from_program(error):  # said once, not for each file
+                    self.not_measured.setdefault(code.co_filename, f"{code.co_qualname}: {text_of(error)}")
+                    say_once(f"not all is counted in this process: {text_of(error)}")
                 made.append((code, str(error)))
         return flatten(made)
 
