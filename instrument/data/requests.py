@@ -110,7 +110,16 @@ class Running:
         """Return the newest data file of the process, None if there is none."""
         folder, name = os.path.split(self.place)
         found = [(start, path) for host, pid, start, path in _data_files(folder) if f"{host}-{pid}" == name]
-        return max(found)[1] if found else None
+        return max(found, key=_age_of)[1] if found else None
+
+
+def _age_of(one: tuple[int, str]) -> tuple[int, float]:
+    """Return what is greatest for the newest of several files of a process; *one* is its start, and the file."""
+    start, path = one
+    try:
+        return start, os.stat(path).st_mtime
+    except OSError:  # it is gone
+        return start, 0.0
 
 
 def running(directory: str, host: str) -> list[Running]:

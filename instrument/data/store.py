@@ -43,6 +43,10 @@ _SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"
 _ROWS = (1000, 190, 16)
 _ROWS_OF_OLD = (190, 16)
 
+#: A file that somebody else locks for longer than so many seconds is replaced.
+_LOCKED = 0.25
+_MOST_NAMES = 999
+
 _INSERT_LINES = "INSERT OR REPLACE INTO line (part, file, line, count, first, last) VALUES "
 _INSERT_FUNCTIONS = "INSERT OR REPLACE INTO function (part, file, name, line, count, first, last) VALUES "
 
@@ -109,6 +113,10 @@ class Writer:
 
     Values are totals since the process began: writing one again does no harm. What was once written need not be passed
     again unless it has changed, or unless `write` raised DataGoneError.
+
+    A file that cannot be written any more, because it was removed, damaged, given to another user or locked, is
+    replaced by a new one with all totals. If it cannot be replaced, the new one has another name: then two files hold
+    this process, and readers take the one with more flushes.
     """
 
     def __init__(self, directory: str, process: ProcessInfo) -> None:
@@ -116,12 +124,21 @@ class Writer:
         self.process = process
         self.directory = directory
         started = max(0, int(process.started * 1e9))
-        name = f"{_in_file_names(process.host)}-{process.pid}-{started:x}-{_in_file_names(process.id)}"
-        self.path = f"{directory}{_SEPARATOR}{name}{schema.SUFFIX}"
-        self._temporary = f"{directory}{_SEPARATOR}.{name}.tmp"
+        self._first_name = f"{_in_file_names(process.host)}-{process.pid}-{started:x}-{_in_file_names(process.id)}"
+        self._n_names = 0
+        self._call(self._first_name)
         self._pid = _system.getpid()
         self._had_file = False
+        self._flushes = 0
+        #: The folder, kept open, and what identifies it: see `hold_folder`.
+        self._folder: tuple[int, int, int] | None = None
         self._forget()
+
+    def _call(self, name: str) -> None:
+        """Let *name* be that of the file from now on."""
+        self._name = name
+        self.path = f"{self.directory}{_SEPARATOR}{name}{schema.SUFFIX}"
+        self._temporary = f"{self.directory}{_SEPARATOR}.{name}.tmp"
 
     def _forget(self) -> None:
         """Begin again, with a new file."""
@@ -129,7 +146,6 @@ class Writer:
         self._files: dict[FileKey, int] = {}
         self._reasons: dict[str, str] = {}
         self._ended = ""
-        self._flushes = 0
 
     def write(
         self,
@@ -149,12 +165,21 @@ class Writer:
         # What is only true once the transaction is: taken over at its end.
         new = _Changes(self, not_measured, ended)
         try:
-            if self._begun:
+            if self._is_out_of_reach():
+                self._create_in_held_folder(new, lines, functions)
+            elif self._begun:
                 self._update(new, lines, functions, synchronises=not ended)
             else:
                 self._create(new, lines, functions, synchronises=not ended)
         except (OSError, error_of_sqlite) as error:
-            raise DataError(f"counts cannot be saved to {self.path!r}: {_reason(error, self.directory)}") from error
+            reason = _reason(error, self.directory)
+            if self._begun and getattr(error, "sqlite_errorname", "") != "SQLITE_FULL":  # no room for a new one
+                self._forget()
+                raise DataGoneError(
+                    f"the data file {self.path!r} cannot be written any more: {reason}; the next write makes a new "
+                    "one, with all counts"
+                ) from error
+            raise DataError(f"counts cannot be saved to {self.path!r}: {reason}") from error
         self._begun = self._had_file = True
         self._files.update(new.files)
         self._reasons.update(new.reasons)
@@ -180,15 +205,10 @@ class Writer:
                 # Nobody sees the file before it is whole: it needs no journal, and is synchronised once, if at all.
                 connection.execute("PRAGMA journal_mode = OFF")
                 connection.execute("PRAGMA synchronous = OFF")
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in schema.CREATE:
-                    connection.execute(statement)
-                connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 14)})", self._describe())
-                new.write(connection, lines, functions)
-                connection.execute("COMMIT")
+                self._fill(connection, new, lines, functions)
             finally:
                 connection.close()
-            _system.rename(self._temporary, self.path)
+            self._rename()
             renamed = True
         finally:
             if not renamed:
@@ -201,6 +221,86 @@ class Writer:
             if not _IS_WINDOWS:
                 _synchronise(self.directory, _system.O_RDONLY)
 
+    def _rename(self) -> None:
+        """Give the temporary file its name: another one, if there is something that cannot be replaced."""
+        try:
+            _system.rename(self._temporary, self.path)
+        except OSError:
+            if not self._flushes or self._n_names == _MOST_NAMES:
+                raise
+            # Readers take the files of one process in the order of their names, and need the newest first.
+            self._n_names += 1
+            temporary = self._temporary
+            self._call(f"{self._first_name}.{_MOST_NAMES - self._n_names:03}")
+            _system.rename(temporary, self.path)
+
+    # When the path of the folder means another one
+
+    def hold_folder(self) -> None:
+        """Keep the folder open, made if need be: after a `chroot` its path will not lead there."""
+        if self._folder is None and not _IS_WINDOWS:
+            self._make_directory()
+            descriptor = _system.open(self.directory, _system.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            status = _system.fstat(descriptor)
+            self._folder = descriptor, status.st_dev, status.st_ino
+
+    def _is_out_of_reach(self) -> bool:
+        """Return whether the folder can only be reached by way of the one that is held."""
+        if self._folder is None:
+            return False
+        descriptor, *identity = self._folder
+        try:
+            status = _system.fstat(descriptor)
+            if [status.st_dev, status.st_ino] != identity:  # the program has closed it
+                return False
+        except OSError:
+            return False
+        try:
+            status = _system.stat(self.directory)
+        except OSError:
+            return bool(_system.fstat(descriptor).st_nlink)
+        return [status.st_dev, status.st_ino] != identity
+
+    def _create_in_held_folder(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
+        """Write all to a new file in the folder that is held. SQLite opens files by their path: it makes the file in
+        memory.
+        """
+        if self._begun:
+            self._forget()
+            raise DataGoneError(f"the data file {self.path!r} is out of reach; all counts are needed for a new one")
+        assert self._folder is not None
+        folder = self._folder[0]
+        connection = sqlite.load().connect(":memory:", isolation_level=None)
+        try:
+            self._fill(connection, new, lines, functions)
+            data: bytes = connection.serialize()
+        except AttributeError as error:  # an old SQLite
+            raise DataError(f"counts cannot be saved to {self.path!r}: its path leads elsewhere now") from error
+        finally:
+            connection.close()
+        temporary = f".{self._name}.tmp"
+        descriptor = _system.open(temporary, _CREATE_NEW, 0o666, dir_fd=folder)
+        try:
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[_system.write(descriptor, rest) :]
+            finally:
+                _system.close(descriptor)
+            _system.rename(temporary, f"{self._name}{schema.SUFFIX}", src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            _system.unlink(temporary, dir_fd=folder)
+            raise
+
+    def _fill(self, connection: Connection, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
+        """Write the first state to *connection*, to an empty database."""
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in schema.CREATE:
+            connection.execute(statement)
+        connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 14)})", self._describe())
+        new.write(connection, lines, functions)
+        connection.execute("COMMIT")
+
     def _update(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any], synchronises: bool) -> None:
         """Write what changed, in one transaction. A write of nothing new touches nothing."""
         try:
@@ -210,7 +310,7 @@ class Writer:
             raise DataGoneError(
                 f"the data file {self.path!r} was removed; the next write makes a new one, with all counts"
             ) from error
-        connection = sqlite.connect(self.path)
+        connection = sqlite.connect(self.path, timeout=_LOCKED)
         try:
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronises else 'OFF'}")
             connection.execute("BEGIN")
@@ -354,6 +454,9 @@ def _synchronise(path: str, flags: int) -> None:
 
 def _reason(error: BaseException, directory: str) -> str:
     """Return *error* in words, and what SQLite does not say of it."""
+    if isinstance(error, PermissionError) and hasattr(_system, "geteuid"):
+        folder = f"user {_system.geteuid()} cannot write to its folder"
+        return f"{error.strerror or error}: {folder}; INSTRUMENT_DIR can name one that it can write to"
     if isinstance(error, OSError):
         return f"{error.strerror or error}"
     try:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         def resume(self) -> None: ...
         def finish(self, how: str) -> None: ...
         def at_exit(self) -> None: ...
+        def prepare(self, is_repeated: bool) -> None: ...
         def ask(self) -> None: ...
 
 
@@ -52,6 +53,13 @@ _DEFAULT = _signal.SIG_DFL
 _ENDING = tuple(getattr(_signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name))
 _NAMES = {getattr(_signal, name): name for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name)}
 _ENDS = ("_exit", "execv", "execve")
+#: Functions after which other files are seen, or files cannot be read or written any more.
+_CHANGES = (
+    *("chroot", "setuid", "setgid", "seteuid", "setegid", "setreuid", "setregid", "setresuid", "setresgid"),
+    *("unshare", "setns"),
+)
+#: Those that servers call again and again, for a moment.
+_REPEATED = ("seteuid", "setegid")
 _witnesses: list[Witness] = []
 _are_forks_watched = False
 #: 3.13.0 warns of a fork with several threads only after it has told what is registered for forks, which may begin one.
@@ -71,10 +79,11 @@ def watch(witness: Witness, signal: int | None) -> None:
     if _WARNS_LATE:
         _look_like(fork, _fork)
         _system.fork = os.fork = fork
-    for name in _ENDS:
+    for name in (*_ENDS, *_CHANGES):
         original = getattr(_system, name, None)
         if original is not None and type(original) is not _Told:
-            told = _Told(original, name.rstrip("ev") if name != "_exit" else name)
+            how = "" if name in _CHANGES else name.rstrip("ev") if name != "_exit" else name
+            told = _Told(original, how)
             setattr(_system, name, told)
             setattr(os, name, told)
     _signal.signal, _signal.getsignal = _set_handler, _get_handler
@@ -97,7 +106,7 @@ def forget(witness: Witness) -> None:
         return
     if _WARNS_LATE and os.fork is fork:
         _system.fork = os.fork = _fork
-    for name in _ENDS:
+    for name in (*_ENDS, *_CHANGES):
         told = getattr(_system, name, None)
         if type(told) is _Told:
             setattr(_system, name, told.function)
@@ -164,7 +173,9 @@ if _WARNS_LATE:
 
 
 class _Told:
-    """Stands in for *function*, before which witnesses are told *how* the process is about to end."""
+    """Stands in for *function*, before which witnesses are told *how* the process is about to end; if it does not, to
+    prepare for the change.
+    """
 
     def __init__(self, function: Any, how: str) -> None:
         self.function = function
@@ -174,7 +185,10 @@ class _Told:
     @property
     def __call__(self) -> Any:
         for witness in _witnesses:
-            _tell(witness.finish, self._how)
+            if self._how:
+                _tell(witness.finish, self._how)
+            else:
+                _tell(witness.prepare, self.function.__name__ in _REPEATED)
         return self.function
 
     def __getattr__(self, name: str) -> Any:

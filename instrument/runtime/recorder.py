@@ -22,7 +22,8 @@ from gc import disable, enable, isenabled
 from itertools import islice
 from time import monotonic, perf_counter, sleep, time
 
-from instrument.data import requests
+from instrument import isolation
+from instrument.data import requests, sqlite
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataGoneError, InstrumentError
 from instrument.flow import placement
@@ -83,6 +84,7 @@ class Recorder:
         self._next = self._due()
         self._turn = perf_counter()
         self._is_pressed = self._is_reading = self._puts_off = False
+        self._is_prepared = self._has_looked = False
         self._request = requests.place_of(self._writer.path)
 
     # What others ask for
@@ -110,6 +112,31 @@ class Recorder:
                 )
         finally:
             self._is_pressed = False
+
+    def prepare(self, is_repeated: bool) -> None:
+        """Write what was counted, and load what writing needs: the process is about to see other files, or to give up
+        rights. If that *is_repeated*, it is done the first time only.
+        """
+        if is_repeated and self._is_prepared:
+            return
+        self._is_prepared = True
+        self._is_pressed = True
+        try:
+            self._background.run(self._prepare)
+        finally:
+            self._is_pressed = False
+
+    def _prepare(self) -> bool:
+        if not self._flush():
+            return False
+        sqlite.load()
+        isolation.load()  # code that is new is rewritten by it
+        if self._has_written:
+            try:
+                self._writer.hold_folder()
+            except OSError:  # it cannot be opened: if its path leads elsewhere, that is said
+                pass
+        return True
 
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
@@ -172,6 +199,9 @@ class Recorder:
 
     def _look(self) -> float:
         """Do what is due; return after how many seconds to look again."""
+        if not self._has_looked:
+            self._has_looked = True
+            sqlite.load()  # as long as it can be reached
         overdue = process.look()
         if overdue is not None:
             self._is_pressed = True
