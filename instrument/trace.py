@@ -23,12 +23,12 @@ import sysconfig  # noqa: F401
 import threading  # noqa: F401
 import token  # noqa: F401
 import tokenize  # noqa: F401
-from _thread import RLock
 from functools import partial
 from time import monotonic
 from types import CodeType
 
 from instrument.flow import placement as placements
+from instrument.gate import Gate
 from instrument.raised import belongs_to_program, say_once, text_of
 from instrument.report import text
 from instrument.report.results import CoverageResults
@@ -118,7 +118,7 @@ class Trace:
         self.start_time = monotonic() if timing else None
         self._placement = placement
         self._going_on: list[_Measurement] = []
-        self._process, self._lock = os.getpid(), RLock()
+        self._process, self._lock = os.getpid(), Gate()
         self.globaltrace: Callable[[FrameType, str, object], Callable[..., object] | None]
         if countcallers:
             self.globaltrace = self.globaltrace_trackcallers
@@ -188,11 +188,14 @@ class Trace:
     def _take(self, measurement: _Measurement) -> None:
         """Add to `counts` what *measurement* saw since it was asked before."""
         if self._process != os.getpid():  # another thread may have held it when the process was forked
-            self._process, self._lock = os.getpid(), RLock()
+            self._process, self._lock = os.getpid(), Gate()
         counts = self.counts
         names = self.ignore.names
         assert measurement.window is not None
-        with self._lock:
+        lock = self._lock
+        depth = lock.depth()
+        try:
+            lock.acquire()
             taken: dict[tuple[str, int], int] = {}
             for name in list(self.ignore.ambiguous):
                 measurement.heed_entered(name, running=False)  # whoever asks may be in others, entered before
@@ -203,6 +206,8 @@ class Trace:
                     taken[file, line] = taken.get((file, line), 0) + count
             # In one go: other threads may be looking.
             counts.update({line: counts.get(line, 0) + count for line, count in taken.items()})
+        finally:
+            lock.release_to(depth)
 
     def _selects(self, file: object) -> bool:
         """Return whether code of modules whose `__file__` is *file* may be measured by this object."""

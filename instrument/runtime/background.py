@@ -4,7 +4,11 @@ Orders come in from any thread, a signal handler included, and are carried out o
 thread: handlers of signals run in the main one, so nothing of ours is ever interrupted halfway, and whoever waits for
 an order holds no lock of ours. Once a second or so the thread looks for itself whether there is something to do.
 
-It is no thread of `threading`, which would count it. Interpreters from 3.12 on warn of a fork while there are several
+It is no thread of `threading`, which would count it. If tools of the program observe all threads, the code that runs in
+this one is seen: so while there is nothing to do it runs none, but blocks in one call in C, in which it looks for
+itself. Should a tool have asked `threading` for the thread meanwhile, what that has made of it is removed, again in C.
+
+Interpreters from 3.12 on warn of a fork while there are several
 threads, so it ends before each fork and begins again behind it, in parent and child.
 """
 
@@ -13,7 +17,10 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import os
 import sys
+from _operator import call, is_
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
+from _weakref import ref
+from itertools import chain, cycle, repeat, starmap
 from sys import _current_frames  # held: the program may put something else in its place
 from time import monotonic, sleep
 
@@ -21,7 +28,7 @@ from instrument.raised import belongs_to_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
@@ -54,12 +61,19 @@ class Order:
 
 
 class Background:
-    """The thread. *look* says after how many seconds it is to be called again; *failed* is called with what it, or
-    an action, raised.
+    """The thread. *look* says after how many seconds it is to be called again, if there is something to do by then:
+    that is told by what *checks* returns, functions in C that return something true if so. *failed* is called with what
+    one of these, or an action, raised.
     """
 
-    def __init__(self, look: Callable[[], float], failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        look: Callable[[], float],
+        checks: Callable[[], list[Callable[[], object]]],
+        failed: Callable[[BaseException], None],
+    ) -> None:
         self._look = look
+        self._checks = checks
         self._failed = failed
         #: Moves on as work does.
         self.beat = 0
@@ -165,7 +179,8 @@ class Background:
                 self._is_over = False
                 self._is_alive = True
                 try:
-                    start_new_thread(self._loop, ())
+                    last: list[Iterator[object]] = []
+                    start_new_thread(any, (chain(map(call, (self._loop,), (last,)), chain.from_iterable(last)),))
                 except BaseException as error:  # the interpreter ends, there are no more threads, or a hook forbids it
                     self._is_alive = False
                     if belongs_to_program(error):
@@ -184,7 +199,8 @@ class Background:
         """Return whether the calling thread is the one in the background."""
         return self._thread == get_ident()
 
-    def _loop(self) -> None:
+    def _loop(self, last: list[Iterator[object]]) -> None:
+        """Work until the thread is to end; what is then to be done in C is added to *last*."""
         self._thread, self._native = get_ident(), get_native_id()
         if _block is not None:  # signals are for the main thread, which they wake up
             _block(_signal.SIG_BLOCK, _signal.valid_signals())
@@ -192,7 +208,7 @@ class Background:
         try:
             while not self._is_over:
                 self._work()
-                self._wake.acquire(True, seconds)
+                self._idle(seconds)
                 if not self._is_over:
                     try:
                         seconds = self._look()
@@ -200,9 +216,19 @@ class Background:
                         self._failed(error)
                         seconds = _AFTER_A_FAILURE
         finally:
+            last.append(_forgetting())
             self._is_alive = False
             if self._is_wanted and not self._is_over:  # a fork, for which it was to end, did not wait for it
                 self._ensure()
+
+    def _idle(self, seconds: float) -> None:
+        """Return when there is something to do, or may be; look for that every so many *seconds*."""
+        wait = starmap(self._wake.acquire, repeat((True, seconds))).__next__
+        try:
+            any(chain(_forgetting(), map(call, cycle([wait, *self._checks()]))))
+        except BaseException:  # the program has closed a file of ours, or a hook forbids to look
+            if not self._is_over:
+                self._wake.acquire(True, seconds)
 
     def _work(self) -> None:
         """Carry out the orders that there are."""
@@ -278,3 +304,36 @@ class Background:
     def after_fork_in_child(self) -> None:
         """Forget what other threads have asked for."""
         self._reset()
+
+
+class _Nothing:
+    """What is not finalized."""
+
+
+_NOT_THERE = object()
+_REFERENCE = "_track_dummy_thread_ref"
+
+
+def _forgetting() -> Iterator[object]:
+    """Return an iterator over nothing true that removes what `threading` knows of the calling thread.
+
+    If code of the program asks it for the current thread it makes a dummy, which it shows from then on. In 3.13 and
+    later that is finalized in Python as the thread ends. The iterator runs no Python, which could make another one.
+    """
+    try:
+        names = sys.modules["threading"].__dict__
+        active, dangling = names["_active"], names["_dangling"].data
+        if type(active) is not dict or type(dangling) is not set:
+            return iter(())
+        reference: Any = names.get("_thread_local_info")
+        local = reference.__dict__ if type(reference).__module__ == "_thread" else {}
+    except Exception:  # nobody can have asked, or this `threading` is another one
+        return iter(())
+    dummies: list[object] = []
+    references = filter(None, map(local.pop, (_REFERENCE,), (None,)))
+    return chain(
+        map(dummies.append, map(active.pop, (get_ident(),), (None,))),
+        map(setattr, references, repeat("__class__"), repeat(_Nothing)),
+        map(dangling.discard, map(ref, filter(None, dummies))),
+        map(is_, map(call, (dummies.clear,)), (_NOT_THERE,)),
+    )

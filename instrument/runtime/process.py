@@ -22,7 +22,11 @@ import _signal  # type: ignore[import-not-found]
 import atexit
 import os
 import sys
+from _io import FileIO
+from _operator import attrgetter, ne
 from _thread import get_ident
+from functools import partial
+from itertools import repeat
 from time import monotonic
 
 from instrument.isolation import import_isolated
@@ -238,6 +242,9 @@ def _get_handler(signalnum, /):  # type: ignore[no-untyped-def]
 
 #: What is read from and written to, and what identifies it; nothing without.
 _pipe: list[int] = []
+#: The end that is read from, as a file, and what was read from it, numbers of signals: for `checks`.
+_reader: list[FileIO] = []
+_read = bytearray(64)
 _main: list[int] = []
 _ending: list[int] = []
 _due: dict[int, float] = {}  # since when
@@ -259,6 +266,7 @@ def _listen() -> None:
         for end in ends:
             _system.set_blocking(end, False)
         _pipe[:] = [*ends, _system.fstat(ends[0]).st_ino]
+        _reader[:] = [FileIO(ends[0], closefd=False)]
         before = _set_fd(ends[1], warn_on_full_buffer=False)
         if before != -1:
             _set_fd(before)
@@ -271,6 +279,7 @@ def _listen_no_more() -> None:
     if _pipe:
         reading, writing, identity = _pipe
         _pipe.clear()
+        _reader.clear()
         before = _set_fd(-1)  # type: ignore[misc]
         if before not in (-1, writing):
             _set_fd(before)  # type: ignore[misc]
@@ -306,12 +315,15 @@ def look() -> int | None:
     if not _pipe or not _is_ours(_pipe[0], _pipe[2]):
         return None
     now = monotonic()
+    came = bytes(_read)
+    _read[:] = bytes(len(_read))
     try:
-        for number in _system.read(_pipe[0], 4096):
-            if number in _NAMES:
-                _due.setdefault(number, now)
+        came += _system.read(_pipe[0], 4096)
     except OSError:  # there is nothing
         pass
+    for number in came:
+        if number in _NAMES:
+            _due.setdefault(number, now)
     for number, since in list(_due.items()):
         if number in _ending or _get(number) is not _end:
             del _due[number]
@@ -325,6 +337,18 @@ def look() -> int | None:
         except BaseException:  # an audit hook forbids it: nothing else wakes the main thread up
             return number
     return None
+
+
+def checks() -> list[Callable[[], object]]:
+    """Return functions in C that find out whether `look` has something to do, or raise OSError if it has to find out.
+
+    What they have read of the pipe, `look` gets from `_read`.
+    """
+    if not _pipe or not _reader:
+        return []
+    reading, _, identity = _pipe
+    is_another = map(ne, map(attrgetter("st_ino"), map(_system.fstat, repeat(reading))), repeat(identity)).__next__
+    return [_due.__len__, is_another, partial(_reader[0].readinto, _read)]
 
 
 def name_of(number: int) -> str:

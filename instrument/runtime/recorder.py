@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import os
 import sys
+from _operator import attrgetter, call, ge
 from functools import partial
 from gc import disable, enable, isenabled
-from itertools import islice
+from itertools import islice, repeat
 from time import monotonic, perf_counter, sleep, time
 
 from instrument import isolation
@@ -37,7 +38,7 @@ from instrument.runtime.totals import Reading, Totals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType
     from typing import Any
 
@@ -65,7 +66,7 @@ class Recorder:
         self.scope = Scope(settings.scope)
         self._selected = selected()
         self._session = self._selected.session
-        self._background = Background(self._look, self._complain)
+        self._background = Background(self._look, self._checks, self._complain)
         self._begin()
         self._selected.on_live = self._background.start
         session(placement.NOTHING).lasts = self._session.is_tended = True
@@ -214,7 +215,19 @@ class Recorder:
             requests.answer(self._request, self._has_failed)
         elif monotonic() >= self._next:
             self._flush()
-        return max(0.0, min(_LOOK, self._next - monotonic()))
+        rest = max(0.0, self._next - monotonic())
+        return _LOOK if rest == _NEVER else rest / max(1, -(-rest // _LOOK))
+
+    def _checks(self) -> list[Callable[[], object]]:
+        """Return functions in C that find out whether `_look` has something to do."""
+        session = repeat(self._session)
+        let_go, largest = attrgetter("_size_of_let_go"), attrgetter("_largest_let_go")
+        return [
+            map(ge, map(call, repeat(monotonic)), map(attrgetter("_next"), repeat(self))).__next__,
+            partial(_system.access, self._request + requests.ASKED, 0),
+            map(ge, map(let_go, session), map(largest, session)).__next__,
+            *process.checks(),
+        ]
 
     def _pause(self) -> bool:
         """Let others run if that is due; return whether to go on."""

@@ -85,11 +85,12 @@ def test_snapshot_of_a_process_that_cannot_write(tree, busy, tmp_path):
     """A process that could not write says so, and whoever asked does not take old data for new."""
     run(snapshot, tree, busy.pid)
     (file,) = tree.files()
+    in_the_way = file.with_name(f".{file.stem}.tmp")
     file.unlink()
-    file.mkdir()
+    in_the_way.mkdir()
     with pytest.raises(InstrumentError, match=f"process {busy.pid} could not write"):
         run(snapshot, tree, busy.pid)
-    file.rmdir()
+    in_the_way.rmdir()
 
 
 def test_top(tree, busy, capsys):
