@@ -281,6 +281,38 @@ def test_data_file_removed(tree):
     assert tree.calls("f") == 2
 
 
+@pytest.mark.parametrize("wreck", ["os.truncate(path, 0)", "open(path, 'w').write('nothing')", "lock.append(locked(path))"])
+def test_data_file_wrecked(tree, wreck):
+    """A file that others have damaged or locked is replaced by one with all that was counted."""
+    _, errors = tree.run(
+        f"""
+        import os, sqlite3, instrument
+        def f():
+            return 1
+        def locked(path):
+            connection = sqlite3.connect(path)
+            connection.execute("BEGIN")
+            connection.execute("SELECT * FROM line").fetchall()
+            return connection
+        lock = []
+        f()
+        recorder = instrument.runtime.recorder.current()
+        recorder.flush()
+        folder = os.environ["INSTRUMENT_DIR"]
+        (name,) = os.listdir(folder)
+        path = os.path.join(folder, name)
+        {wreck}
+        f()
+        recorder.flush()
+        f()
+        os._exit(0)
+        """
+    )
+
+    assert errors == ""
+    assert tree.calls("f") == 3
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal")
 @pytest.mark.parametrize("flush", [0, 100])
 def test_signal_asks(tree, flush):
