@@ -24,7 +24,8 @@ from instrument.data.reading import Scratch
 with Scratch() as folder:
     try:
         print(folder, flush=True)
-        time.sleep(60)
+        for _ in range(600):  # a signal may come just before the process sleeps, and is handled when it wakes up
+            time.sleep(0.1)
     finally:
         print("left", flush=True)
 """
