@@ -338,10 +338,12 @@ class Writer:
         self._check_directory()
         beside = _beside(path)
         if beside or status.st_mode & 0o170000 != 0o100000 or status.st_uid != self._owner:
-            self._take_another_name()
             self._forget()
-            what = f"{beside!r} was not left by this process" if beside else f"the data file {path!r} was replaced"
-            raise DataGoneError(f"{what}; the next write makes a new data file, with all counts")
+            what = f"{beside!r} was not left by this process" if beside else "it was replaced"
+            raise DataGoneError(
+                f"the data file {path!r} cannot be written any more: {what}; the next write makes a new one, with all "
+                "counts"
+            )
         connection = sqlite.connect(path, timeout=_LOCKED)
         try:
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronises else 'OFF'}")

@@ -97,7 +97,7 @@ def test_a_link_in_place_of_the_file_is_not_followed(writer, tmp_path):
     os.rename(writer.path, other)
     os.symlink(other, writer.path)
     before = other.read_bytes()
-    with pytest.raises(DataGoneError, match="was replaced"):
+    with pytest.raises(DataGoneError, match="it was replaced"):
         writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
     writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
 
