@@ -17,8 +17,10 @@ import os
 import sys
 from _frozen_importlib import BuiltinImporter, FrozenImporter, _find_spec, module_from_spec  # type: ignore[attr-defined]
 from _frozen_importlib_external import FileFinder, _get_supported_file_loaders  # type: ignore[attr-defined]
-from _thread import RLock, get_ident
+from _thread import get_ident
 from types import ModuleType
+
+from instrument.gate import Gate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -281,17 +283,21 @@ def load() -> None:
     global _is_loaded
     if _is_loaded or is_loading():
         return
-    with _lock:
+    depth = _lock.depth()
+    try:
+        _lock.acquire()
         if _done():
             return
         module = import_isolated("bytecode")
         vars(bytecode).update({key: value for key, value in vars(module).items() if not key.startswith("__")})
         _is_loaded = True
+    finally:
+        _lock.release_to(depth)
 
 
-_lock = RLock()
+_lock = Gate()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
+    os.register_at_fork(after_in_child=_lock.reset)
 
 
 def _done() -> bool:

@@ -18,6 +18,7 @@ from time import time
 
 from instrument import isolation
 from instrument.config import VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
+from instrument.raised import belongs_to_program, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ def start() -> None:
                 del _modules[name]
             return
         _start()
-    except Exception as error:
-        reason = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+    except BaseException as error:
+        if belongs_to_program(error):
+            raise
+        reason = str(error) if isinstance(error, ConfigError) else text_of(error)
         _say(f"nothing is counted in this process: {reason}")
     finally:
         _forget_what_was_imported()

@@ -23,11 +23,13 @@ import sysconfig  # noqa: F401
 import threading  # noqa: F401
 import token  # noqa: F401
 import tokenize  # noqa: F401
-from _thread import RLock
+from functools import partial
 from time import monotonic
 from types import CodeType
 
 from instrument.flow import placement as placements
+from instrument.gate import Gate
+from instrument.raised import belongs_to_program, say_once, text_of
 from instrument.report import text
 from instrument.report.results import CoverageResults
 from instrument.rewrite.probes import TracebackOf
@@ -116,7 +118,7 @@ class Trace:
         self.start_time = monotonic() if timing else None
         self._placement = placement
         self._going_on: list[_Measurement] = []
-        self._process, self._lock = os.getpid(), RLock()
+        self._process, self._lock = os.getpid(), Gate()
         self.globaltrace: Callable[[FrameType, str, object], Callable[..., object] | None]
         if countcallers:
             self.globaltrace = self.globaltrace_trackcallers
@@ -195,11 +197,14 @@ class Trace:
     def _take(self, measurement: _Measurement) -> None:
         """Add to `counts` what *measurement* saw since it was asked before."""
         if self._process != os.getpid():  # another thread may have held it when the process was forked
-            self._process, self._lock = os.getpid(), RLock()
+            self._process, self._lock = os.getpid(), Gate()
         counts = self.counts
         names = self.ignore.names
         assert measurement.window is not None
-        with self._lock:
+        lock = self._lock
+        depth = lock.depth()
+        try:
+            lock.acquire()
             taken: dict[tuple[str, int], int] = {}
             for name in list(self.ignore.ambiguous):
                 measurement.heed_entered(name, running=False)  # whoever asks may be in others, entered before
@@ -210,6 +215,8 @@ class Trace:
                     taken[file, line] = taken.get((file, line), 0) + count
             # In one go: other threads may be looking.
             counts.update({line: counts.get(line, 0) + count for line, count in taken.items()})
+        finally:
+            lock.release_to(depth)
 
     def _selects(self, file: object) -> bool:
         """Return whether code of modules whose `__file__` is *file* may be measured by this object."""
@@ -308,6 +315,7 @@ class _Measurement:
         self.caller = caller
         self.window: Window | None = None
         self._precedence: Precedence | None = None
+        self._is_going_on = False
         self._loaded: set[str] = set()  # names of modules that were there before
         self._lately = Lately()
         if trace is None:
@@ -395,56 +403,96 @@ class _Measurement:
     def __enter__(self) -> None:
         if self.trace is None:
             return
-        _going_on.append(self.session.placement)
-        # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
-        lazily = not self.trace._selects(os.__file__)
-        ignore = self.trace.ignore
-        #: By name of modules: whether their files are ignored, and their functions.
-        ambiguous: dict[str, tuple[set[int], list[FunctionType]]] = {}
+        try:
+            _going_on.append(self.session.placement)
+            self._is_going_on = True
+            # What rewriting needs executes some of the standard library as it is loaded: not while that is measured.
+            lazily = not self.trace._selects(os.__file__)
+            ignore = self.trace.ignore
+            #: By name of modules: whether their files are ignored, and their functions.
+            ambiguous: dict[str, tuple[set[int], list[FunctionType]]] = {}
 
-        def look_ahead(files: set[str]) -> None:
-            ignore.ambiguous |= namesakes.on_both_sides(ignore, files)
+            def look_ahead(files: set[str]) -> None:
+                ignore.ambiguous |= namesakes.on_both_sides(ignore, files)
 
-        def note(file: str | None, functions: list[FunctionType]) -> None:
-            if file is not None:
-                name = module_name(file)
-                self._loaded.add(name)
-                if name in ignore.ambiguous:
-                    kinds, found = ambiguous.setdefault(name, (set(), []))
-                    kinds.add(ignore.judge(file, name))
-                    found.extend(functions)
+            def note(file: str | None, functions: list[FunctionType]) -> None:
+                if file is not None:
+                    name = module_name(file)
+                    self._loaded.add(name)
+                    if name in ignore.ambiguous:
+                        kinds, found = ambiguous.setdefault(name, (set(), []))
+                        kinds.add(ignore.judge(file, name))
+                        found.extend(functions)
 
-        ignores = self.session.placement != placements.CALLS
-        adopt_functions(self._choose, lazily=lazily, met=look_ahead if ignores else None, adopted=note)
-        importer.install(self)
-        readers.watch()
-        if self.caller is None:
-            self.window = Window(self.session)
-            self.trace._going_on.append(self)
-            self._precedence = Precedence()
-            for name, (kinds, functions) in ambiguous.items():
-                if len(kinds) > 1 and ignore.depends_on_order(name):
-                    self._precedence.watch(name, functions)
-        else:
-            self.session.listeners.append(self.caller)
+            ignores = self.session.placement != placements.CALLS
+            adopt_functions(self._choose, lazily=lazily, met=look_ahead if ignores else None, adopted=note)
+            importer.install(self)
+            readers.watch()
+            if self.caller is None:
+                self.window = Window(self.session)
+                self.trace._going_on.append(self)
+                self._precedence = Precedence()
+                for name, (kinds, functions) in ambiguous.items():
+                    if len(kinds) > 1 and ignore.depends_on_order(name):
+                        self._precedence.watch(name, functions)
+            else:
+                self.session.listeners.append(self.caller)
+        except BaseException as error:
+            self._end([])
+            self.trace = None
+            if belongs_to_program(error):
+                raise
+            say_once(f"nothing is counted in this run: {text_of(error)}")
 
     def __exit__(self, *exception: object) -> None:
         if self.trace is None:
             return
-        importer.uninstall(self)
+        steps: list[Callable[[], None]] = []
         if self.window is not None:
+            steps = [partial(self.trace._take, self), self.session.keep, session(placements.NOTHING).keep]
+        error = self._end(steps)
+        if error is not None:
+            if belongs_to_program(error):
+                raise error
+            say_once(f"the counts of this run are not complete: {text_of(error)}")
+
+    def _end(self, steps: list[Callable[[], None]]) -> BaseException | None:
+        """Undo what `__enter__` did, as far as that went, with *steps* in between, and each step whatever others raise;
+        return what was raised, the program's first.
+        """
+        errors: list[BaseException] = []
+        for step in (self._end_imports, *steps, self._end_window, self._end_caller, self._end_session):
+            try:
+                step()
+            except BaseException as error:
+                errors.append(error)
+        errors.sort(key=lambda error: not belongs_to_program(error))
+        return errors[0] if errors else None
+
+    def _end_imports(self) -> None:
+        if importer.is_installed(self):
+            importer.uninstall(self)
+
+    def _end_window(self) -> None:
+        assert self.trace is not None
+        if self.window is None:
+            return
+        if self in self.trace._going_on:
             self.trace._going_on.remove(self)
-            self.trace._take(self)
-            if self._precedence is not None:
-                self._precedence.end()
-            self.window.close()
-            self.session.keep()
-            session(placements.NOTHING).keep()
-        if self.caller is not None:
+        self.window.close()
+        if self._precedence is not None:
+            self._precedence.end()
+
+    def _end_caller(self) -> None:
+        if self.caller in self.session.listeners:
             self.session.listeners.remove(self.caller)
             if not self.session.listeners:
                 self.session.release_functions()
-        _going_on.remove(self.session.placement)
+
+    def _end_session(self) -> None:
+        if self._is_going_on:
+            self._is_going_on = False
+            _going_on.remove(self.session.placement)
         if not _going_on:
             session(placements.NOTHING).release_adopted()
 

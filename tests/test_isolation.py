@@ -214,9 +214,9 @@ def test_a_fork_while_another_thread_loads():
         from instrument import isolation
         taken, done = threading.Event(), threading.Event()
         def hold():
-            with isolation._lock:
-                taken.set()
-                done.wait(60)
+            isolation._lock.acquire()
+            taken.set()
+            done.wait(60)
         threading.Thread(target=hold, daemon=True).start()
         taken.wait()
         import warnings

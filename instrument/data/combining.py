@@ -182,7 +182,7 @@ class Combination:
             name = os.path.basename(path)
             match = _OF_ONE_PROCESS.fullmatch(name)
             if match:
-                keys[path] = (1, match[1], -int(match[2] or 0), -_change_counter(path))
+                keys[path] = (1, match[1], int(match[2] or 1000), -_change_counter(path))
             else:
                 keys[path] = (-self._n_in_sum(path), name, 0, 0)
         return sorted(files, key=lambda path: keys[path])

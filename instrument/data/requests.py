@@ -112,12 +112,17 @@ class Running:
     def data_file(self) -> str | None:
         """Return the newest data file of the process, None if there is none."""
         folder, name = os.path.split(self.place)
-        found = [
-            (start, _number_of(path), path)
-            for host, pid, start, path in _data_files(folder)
-            if f"{host}-{pid}" == name
-        ]
-        return max(found)[2] if found else None
+        found = [(start, path) for host, pid, start, path in _data_files(folder) if f"{host}-{pid}" == name]
+        return max(found, key=_age_of)[1] if found else None
+
+
+def _age_of(one: tuple[int, str]) -> tuple[int, float]:
+    """Return what is greatest for the newest of several files of a process; *one* is its start, and the file."""
+    start, path = one
+    try:
+        return start, os.stat(path).st_mtime
+    except OSError:  # it is gone
+        return start, 0.0
 
 
 def running(directory: str, host: str) -> list[Running]:
@@ -132,12 +137,6 @@ def first_name(path: str) -> str:
     folder, name = os.path.split(path)
     place, _, end = name.removesuffix(schema.SUFFIX).rpartition("-")
     return os.path.join(folder, f"{place}-{end.partition('.')[0]}{schema.SUFFIX}")
-
-
-def _number_of(path: str) -> int:
-    """Return how many data files its process had given up before that at *path*: the number before the suffix."""
-    number = path.removesuffix(schema.SUFFIX).rpartition("-")[2].partition(".")[2]
-    return int(number) if number.isdecimal() else 0
 
 
 def _data_files(directory: str) -> Iterator[tuple[str, int, int, str]]:

@@ -33,6 +33,7 @@ _fsencode, _IS_WINDOWS = os.fsencode, os.name == "nt"
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
 # Where Python's own extensions are found: the program may change the path before the first flush.
 _path = sys.path.copy()
+_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _loaded: list[Any] = []
 
 
@@ -56,6 +57,11 @@ def _load() -> ModuleType:
     name = "_sqlite3"
     spec = BuiltinImporter.find_spec(name) or PathFinder.find_spec(name, _path)
     if spec is None or spec.loader is None:
+        if _path and not any(map(_is_there, _path)):
+            raise DataError(
+                "SQLite, in which counts are kept, cannot be loaded: no folder of modules of this Python is in reach "
+                "any more, as after chroot"
+            )
         raise DataError("this Python was built without SQLite, in which counts are kept; install its module sqlite3")
     try:
         module = module_from_spec(spec)
@@ -64,6 +70,13 @@ def _load() -> ModuleType:
     except ImportError as error:  # its shared library is gone
         raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
     return module
+
+
+def _is_there(folder: str) -> bool:
+    try:
+        return bool(_system.stat(folder))
+    except (OSError, ValueError):
+        return False
 
 
 def _initialise(module: ModuleType, execute: Callable[[ModuleType], object]) -> None:

@@ -2,8 +2,11 @@
 
 Totals of lines and functions come in, from time to time; a file in the format of `instrument.data.schema` goes out. It
 is complete or absent: the first state is written beside and renamed, each later one is one transaction, so that a kill
-at any moment leaves the previous state whole. No connection outlives a call, so none crosses a fork; nobody else ever
-locks the file (`instrument.data.reading` reads a copy), so nobody holds the process up.
+at any moment leaves the previous state whole. What a process writes as it ends is not synchronised: the system keeps it
+when the process is gone, only a power failure within seconds loses it, and a slow disk would hold the end up.
+
+No connection outlives a call, so none crosses a fork; nobody else ever locks the file (`instrument.data.reading` reads
+a copy), so nobody holds the process up.
 
 SQLite obeys what lies beside a database: a journal can name further files for it to delete. So nothing is written to a
 folder that another user could write to, unless that is asked for. A live process leaves no journal behind between two
@@ -44,6 +47,10 @@ _SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"
 # Rows in one statement. SQLite admits 999 parameters before 3.32, and 32,766 since.
 _ROWS = (1000, 190, 16)
 _ROWS_OF_OLD = (190, 16)
+
+#: A file that somebody else locks for longer than so many seconds is replaced.
+_LOCKED = 0.25
+_MOST_NAMES = 999
 
 _INSERT_LINES = "INSERT OR REPLACE INTO line (part, file, line, count, first, last) VALUES "
 _INSERT_FUNCTIONS = "INSERT OR REPLACE INTO function (part, file, name, line, count, first, last) VALUES "
@@ -119,6 +126,10 @@ class Writer:
 
     Values are totals since the process began: writing one again does no harm. What was once written need not be passed
     again unless it has changed, or unless `write` raised DataGoneError.
+
+    A file that cannot be written any more, because it was removed, damaged, given to another user or locked, is
+    replaced by a new one with all totals. If it cannot be replaced, the new one has another name: then two files hold
+    this process, and readers take the one with more flushes.
     """
 
     def __init__(self, directory: str, process: ProcessInfo, *, shared: bool = False) -> None:
@@ -130,15 +141,22 @@ class Writer:
         self.directory = directory
         self.shared = shared
         started = max(0, int(process.started * 1e9))
-        self._name = f"{_in_file_names(process.host)}-{process.pid}-{started:x}-{_in_file_names(process.id)}"
-        self.path = f"{directory}{_SEPARATOR}{self._name}{schema.SUFFIX}"
-        self._temporary = f"{directory}{_SEPARATOR}.{self._name}.tmp"
+        self._first_name = f"{_in_file_names(process.host)}-{process.pid}-{started:x}-{_in_file_names(process.id)}"
+        self._n_names = 0
+        self._call(self._first_name)
         self._pid = _system.getpid()
         self._had_file = False
-        self._n_abandoned = 0
         self._owner = -1
         self._flushes = 0
+        #: The folder, kept open, and what identifies it: see `hold_folder`.
+        self._folder: tuple[int, int, int] | None = None
         self._forget()
+
+    def _call(self, name: str) -> None:
+        """Let *name* be that of the file from now on."""
+        self._name = name
+        self.path = f"{self.directory}{_SEPARATOR}{name}{schema.SUFFIX}"
+        self._temporary = f"{self.directory}{_SEPARATOR}.{name}.tmp"
 
     def _forget(self) -> None:
         """Begin again, with a new file."""
@@ -165,45 +183,56 @@ class Writer:
         # What is only true once the transaction is: taken over at its end.
         new = _Changes(self, not_measured, ended)
         try:
-            if self._begun:
-                self._update(new, lines, functions)
+            if self._is_out_of_reach():
+                self._create_in_held_folder(new, lines, functions)
+            elif self._begun:
+                self._update(new, lines, functions, synchronises=not ended)
             else:
-                self._create(new, lines, functions)
+                self._create(new, lines, functions, synchronises=not ended)
         except (OSError, error_of_sqlite) as error:
-            raise DataError(f"counts cannot be saved to {self.path!r}: {_reason(error, self.directory)}") from error
+            reason = _reason(error, self.directory)
+            if self._begun and getattr(error, "sqlite_errorname", "") != "SQLITE_FULL":  # no room for a new one
+                self._forget()
+                raise DataGoneError(
+                    f"the data file {self.path!r} cannot be written any more: {reason}; the next write makes a new "
+                    "one, with all counts"
+                ) from error
+            raise DataError(f"counts cannot be saved to {self.path!r}: {reason}") from error
         self._begun = self._had_file = True
         self._files.update(new.files)
         self._reasons.update(new.reasons)
         self._ended, self._flushes = ended, new.flushes
 
-    def _create(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
-        """Write the first state, to a new file, which is complete or absent: until the rename it is no data file."""
+    def _create(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any], synchronises: bool) -> None:
+        """Write the first state, to a new file, which is complete or absent: until the rename it is no data file.
+
+        It is renamed before it is synchronised: readers need not wait for a slow disk, and a kill meanwhile loses
+        nothing. After a power failure it may be empty or damaged, which readers report.
+        """
         is_new = self._make_directory()
         self._check_directory()
         if is_new and self.directory.endswith(f"{_SEPARATOR}.instrument"):
             self._have_git_ignore_it()
         while _beside(self.path) or _beside(self._temporary):
-            self._abandon()
-        descriptor = _system.open(self._temporary, _CREATE_NEW, 0o600)
+            self._take_another_name()
+        try:
+            descriptor = _system.open(self._temporary, _CREATE_NEW, 0o600)
+        except FileExistsError:  # it was ours, and could not be removed
+            _system.unlink(self._temporary)
+            descriptor = _system.open(self._temporary, _CREATE_NEW, 0o600)
         self._owner = _system.fstat(descriptor).st_uid
         _system.close(descriptor)
         renamed = False
         try:
             connection = sqlite.connect(self._temporary)
             try:
-                # Nobody sees the file before it is whole: it needs no journal, and is synchronised once, below.
+                # Nobody sees the file before it is whole: it needs no journal, and is synchronised once, if at all.
                 connection.execute("PRAGMA journal_mode = OFF")
                 connection.execute("PRAGMA synchronous = OFF")
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in schema.CREATE:
-                    connection.execute(statement)
-                connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 16)})", self._describe())
-                new.write(connection, lines, functions)
-                connection.execute("COMMIT")
+                self._fill(connection, new, lines, functions)
             finally:
                 connection.close()
-            _synchronise(self._temporary, _system.O_RDWR)
-            _system.rename(self._temporary, self.path)
+            self._rename()
             renamed = True
         finally:
             if not renamed:
@@ -211,10 +240,100 @@ class Writer:
                     _system.unlink(self._temporary)
                 except OSError:
                     pass
-        if not _IS_WINDOWS:
-            _synchronise(self.directory, _system.O_RDONLY)
+        if synchronises:
+            _synchronise(self.path, _system.O_RDWR)
+            if not _IS_WINDOWS:
+                _synchronise(self.directory, _system.O_RDONLY)
 
-    def _update(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
+    def _rename(self) -> None:
+        """Give the temporary file its name: another one, if there is something that cannot be replaced."""
+        try:
+            _system.rename(self._temporary, self.path)
+        except OSError:
+            if not self._flushes or self._n_names == _MOST_NAMES:
+                raise
+            temporary = self._temporary
+            self._take_another_name()
+            while _beside(self.path):
+                self._take_another_name()
+            _system.rename(temporary, self.path)
+
+    def _take_another_name(self) -> None:
+        """Let the next file have another name."""
+        if self._n_names == _MOST_NAMES:
+            raise DataError(f"counts cannot be saved in {self.directory!r}: another process makes journals there")
+        # Readers take the files of one process in the order of their names, and need the newest first.
+        self._n_names += 1
+        self._call(f"{self._first_name}.{_MOST_NAMES - self._n_names:03}")
+
+    # When the path of the folder means another one
+
+    def hold_folder(self) -> None:
+        """Keep the folder open, made if need be: after a `chroot` its path will not lead there."""
+        if self._folder is None and not _IS_WINDOWS:
+            self._make_directory()
+            descriptor = _system.open(self.directory, _system.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            status = _system.fstat(descriptor)
+            self._folder = descriptor, status.st_dev, status.st_ino
+
+    def _is_out_of_reach(self) -> bool:
+        """Return whether the folder can only be reached by way of the one that is held."""
+        if self._folder is None:
+            return False
+        descriptor, *identity = self._folder
+        try:
+            status = _system.fstat(descriptor)
+            if [status.st_dev, status.st_ino] != identity:  # the program has closed it
+                return False
+        except OSError:
+            return False
+        try:
+            status = _system.stat(self.directory)
+        except OSError:
+            return bool(_system.fstat(descriptor).st_nlink)
+        return [status.st_dev, status.st_ino] != identity
+
+    def _create_in_held_folder(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
+        """Write all to a new file in the folder that is held. SQLite opens files by their path: it makes the file in
+        memory.
+        """
+        if self._begun:
+            self._forget()
+            raise DataGoneError(f"the data file {self.path!r} is out of reach; all counts are needed for a new one")
+        assert self._folder is not None
+        folder = self._folder[0]
+        connection = sqlite.load().connect(":memory:", isolation_level=None)
+        try:
+            self._fill(connection, new, lines, functions)
+            data: bytes = connection.serialize()
+        except AttributeError as error:  # an old SQLite
+            raise DataError(f"counts cannot be saved to {self.path!r}: its path leads elsewhere now") from error
+        finally:
+            connection.close()
+        temporary = f".{self._name}.tmp"
+        descriptor = _system.open(temporary, _CREATE_NEW, 0o600, dir_fd=folder)
+        try:
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[_system.write(descriptor, rest) :]
+            finally:
+                _system.close(descriptor)
+            _system.rename(temporary, f"{self._name}{schema.SUFFIX}", src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            _system.unlink(temporary, dir_fd=folder)
+            raise
+
+    def _fill(self, connection: Connection, new: _Changes, lines: Iterable[Any], functions: Iterable[Any]) -> None:
+        """Write the first state to *connection*, to an empty database."""
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in schema.CREATE:
+            connection.execute(statement)
+        connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 16)})", self._describe())
+        new.write(connection, lines, functions)
+        connection.execute("COMMIT")
+
+    def _update(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any], synchronises: bool) -> None:
         """Write what changed, in one transaction. A write of nothing new touches nothing."""
         path = self.path
         try:
@@ -227,12 +346,15 @@ class Writer:
         self._check_directory()
         beside = _beside(path)
         if beside or status.st_mode & 0o170000 != 0o100000 or status.st_uid != self._owner:
-            self._abandon()
-            what = f"{beside!r} was not left by this process" if beside else f"the data file {path!r} was replaced"
-            raise DataGoneError(f"{what}; the next write makes a new data file, with all counts")
-        connection = sqlite.connect(path)
+            self._forget()
+            what = f"{beside!r} was not left by this process" if beside else "it was replaced"
+            raise DataGoneError(
+                f"the data file {path!r} cannot be written any more: {what}; the next write makes a new one, with all "
+                "counts"
+            )
+        connection = sqlite.connect(path, timeout=_LOCKED)
         try:
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronises else 'OFF'}")
             connection.execute("BEGIN")
             new.write(connection, lines, functions)
             connection.execute("COMMIT")
@@ -249,14 +371,6 @@ class Writer:
             *(to_text("\n".join(process.argv)), process.python, to_text(process.cwd), place, ticks, 0, 0.0, ""),
             *(scope, process.root),
         )
-
-    def _abandon(self) -> None:
-        """Go on with a new file, of another name."""
-        self._n_abandoned += 1
-        if self._n_abandoned > _MOST_ABANDONED:
-            raise DataError(f"counts cannot be saved in {self.directory!r}: another process makes journals there")
-        self.path = f"{self.directory}{_SEPARATOR}{self._name}.{self._n_abandoned}{schema.SUFFIX}"
-        self._forget()
 
     def _check_directory(self) -> None:
         """Raise DataError if another user could make files in the folder, unless it is shared."""
@@ -394,7 +508,6 @@ _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 _CREATE_NEW |= getattr(os, "O_NOFOLLOW", 0)
 #: What SQLite looks for beside a database.
 _BESIDE = ("-journal", "-wal", "-shm")
-_MOST_ABANDONED = 100
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._")
 
 
@@ -435,8 +548,9 @@ def _synchronise(path: str, flags: int) -> None:
 
 def _reason(error: BaseException, directory: str) -> str:
     """Return *error* in words, and what SQLite does not say of it."""
-    if isinstance(error, PermissionError) and not _IS_WINDOWS:
-        return f"{error.strerror}{_whose(directory)}"
+    if isinstance(error, PermissionError) and hasattr(_system, "geteuid"):
+        folder = f"user {_system.geteuid()} cannot write to its folder"
+        return f"{error.strerror or error}: {folder}; INSTRUMENT_DIR can name one that it can write to"
     if isinstance(error, OSError):
         return f"{error.strerror or error}"
     try:
@@ -445,21 +559,6 @@ def _reason(error: BaseException, directory: str) -> str:
     except OSError as other:
         return f"its folder cannot be used: {other.strerror or other}"
     return f"{error}"
-
-
-def _whose(directory: str) -> str:
-    """Return what to say of the owner of *directory* if this process is another user's, as servers become."""
-    user = _system.geteuid()
-    try:
-        owner = _system.stat(directory).st_uid
-    except OSError:
-        return f"; this process is of user {user}: name a folder of that user with INSTRUMENT_DIR"
-    if owner == user:
-        return ""
-    return (
-        f"; the folder is of user {owner}, and this process of user {user}: name a folder of that user with "
-        "INSTRUMENT_DIR"
-    )
 
 
 def place_of(pid: int) -> tuple[str, int]:

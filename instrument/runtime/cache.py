@@ -32,6 +32,7 @@ from importlib._bootstrap_external import MAGIC_NUMBER
 from time import time
 from types import CodeType
 
+from instrument.raised import belongs_to_program, text_of
 from instrument.runtime.counters import is_refused, outline_of
 from instrument.runtime.sealing import seal
 from instrument.trust import objection_to_folder
@@ -84,15 +85,23 @@ class Cache:
             return
         try:
             self.folder, self._key = _prepare_folder(folder, where)
-        except (OSError, ValueError) as error:
-            self.trouble = f"the folder {folder} cannot be used: {error}"
+        except BaseException as error:
+            if belongs_to_program(error):
+                raise
+            reason = error if isinstance(error, (OSError, ValueError)) else text_of(error)
+            self.trouble = f"the folder {folder} cannot be used: {reason}"
 
     def load(self, name: str) -> Any:
         """Return what is kept under *name*; None if nothing is, or it cannot be read or trusted."""
-        data = _read(self._path(name)) if self.folder else None
-        if data is None:
+        try:
+            data = _read(self._path(name)) if self.folder else None
+            if data is None:
+                return None
+            known, value = self._unpacked(data)
+        except BaseException as error:  # an audit hook of the program forbids it
+            if belongs_to_program(error):
+                raise
             return None
-        known, value = self._unpacked(data)
         return value if known == name else None
 
     def _unpacked(self, data: bytes) -> tuple[Any, Any]:
@@ -112,9 +121,10 @@ class Cache:
             return
         try:
             body = marshal.dumps((name, value))  # type: ignore[arg-type]
-        except ValueError:  # a name that cannot be encoded
-            return
-        _write(self._path(name), _MAGIC + self._checksum(body) + body)
+            _write(self._path(name), _MAGIC + self._checksum(body) + body)
+        except BaseException as error:  # a name that cannot be encoded, or a hook that forbids it
+            if belongs_to_program(error):
+                raise
 
     def _checksum(self, body: bytes | memoryview) -> bytes:
         # Twice, so that neither the long body is copied, nor the key cut down to what is left of it in a C long.
@@ -140,8 +150,9 @@ class Cache:
         """Note that what is kept under *name* is in use, if that was not noted lately."""
         try:
             _say_in_use(self._path(name))
-        except OSError:  # it can only be read, which will do
-            pass
+        except BaseException as error:  # it can only be read, which will do
+            if belongs_to_program(error):
+                raise
 
     def _path(self, name: str) -> str:
         return f"{self.folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"

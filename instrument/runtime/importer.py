@@ -24,11 +24,12 @@ from sys import _getframe, flags  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
 from instrument.isolation import is_loading
+from instrument.raised import belongs_to_program, say_once, text_of
 from instrument.runtime.sources import look_at, stamp_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
     from typing import Any, Protocol
 
@@ -137,7 +138,10 @@ def got_code(awaited: Import) -> CodeType:
     code = None
     instrumenters = () if is_loading() else _instrumenters
     if len(instrumenters) == 1:
-        code = instrumenters[0].imported(awaited)
+        try:
+            code = instrumenters[0].imported(awaited)
+        except BaseException as error:
+            _leave_out(error, awaited.namespace, instrumenters)
     if code is None:
         thread = get_ident()
         _awaited[thread] = awaited
@@ -152,8 +156,26 @@ def got_code(awaited: Import) -> CodeType:
         name = awaited.namespace["__name__"]
         raise ImportError(f"cannot load module {name!r} when get_code() returns None")
     for instrumenter in instrumenters:
-        code = instrumenter.instrument(code, awaited.namespace, awaited)
+        try:
+            code = instrumenter.instrument(code, awaited.namespace, awaited)
+        except BaseException as error:
+            _leave_out(error, awaited.namespace, [instrumenter])
     return code
+
+
+def _leave_out(error: BaseException, namespace: dict[str, object], instrumenters: Sequence[Instrumenter]) -> None:
+    """Say that code which runs in *namespace* is not counted by *instrumenters*, as *error* was raised; raise it if it
+    is the program's.
+    """
+    if belongs_to_program(error):
+        raise error
+    file = dict.get(namespace, "__file__")
+    if type(file) is str:
+        for instrumenter in instrumenters:
+            session = getattr(instrumenter, "session", None)
+            if session is not None:
+                session.not_measured.setdefault(file, text_of(error))
+    say_once(f"not all is counted in this process: {text_of(error)}")
 
 
 def exec_module(self, module):  # type: ignore[no-untyped-def]
@@ -161,15 +183,23 @@ def exec_module(self, module):  # type: ignore[no-untyped-def]
     code = got_code(Import(module.__dict__, partial(self.get_code, module.__name__), self))
     _call_with_frames_removed(exec, code, module.__dict__)
     for tell in on_executed:
-        tell(module)
+        try:
+            tell(module)
+        except BaseException as error:
+            _leave_out(error, {}, ())
 
 
 def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):  # type: ignore[no-untyped-def]
     """Return the code object in the bytecode *data*, or what was made of it before."""
     awaited = _awaited.pop(get_ident(), None)
     if awaited is not None and source_path is not None and len(_instrumenters) == 1 and not is_loading():
-        awaited.was_read(data, bytecode_path, source_path)
-        code = None if awaited.is_known_to_stay() else _instrumenters[0].imported(awaited)
+        code = None
+        try:
+            awaited.was_read(data, bytecode_path, source_path)
+            if not awaited.is_known_to_stay():
+                code = _instrumenters[0].imported(awaited)
+        except BaseException as error:
+            _leave_out(error, awaited.namespace, _instrumenters)
         if code is not None:
             return code
     return _compile_original(data, name, bytecode_path, source_path)
@@ -205,6 +235,11 @@ def uninstall(instrumenter: Instrumenter) -> None:
     if not _instrumenters:
         _loader.exec_module = _original
         _bootstrap_external._compile_bytecode = _compile_original  # type: ignore[attr-defined]
+
+
+def is_installed(instrumenter: Instrumenter) -> bool:
+    """Return whether *instrumenter* is installed."""
+    return instrumenter in _instrumenters
 
 
 def is_alone() -> bool:
@@ -245,13 +280,18 @@ def prepare(function: object, source: object, namespace: object) -> object:
         mode = _modes[function]
     else:
         return source
-    if namespace is None or namespace is function:
-        namespace = _getframe(1).f_globals
-    if type(source) in (str, bytes) and mode:
-        source = _compile(source, mode, _getframe(1).f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
-    if type(source) is CodeType and isinstance(namespace, dict):
-        for instrumenter in _instrumenters:
-            source = instrumenter.instrument(source, namespace)
+    given = source
+    try:
+        if namespace is None or namespace is function:
+            namespace = _getframe(1).f_globals
+        if type(source) in (str, bytes) and mode:
+            source = _compile(source, mode, _getframe(1).f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
+        if type(source) is CodeType and isinstance(namespace, dict):
+            for instrumenter in _instrumenters:
+                source = instrumenter.instrument(source, namespace)
+    except BaseException as error:
+        _leave_out(error, namespace if type(namespace) is dict else {}, _instrumenters)
+        return given
     return source
 
 

@@ -17,6 +17,7 @@ from itertools import chain, islice, repeat
 from sys import _getframe
 from types import CodeType, FunctionType
 
+from instrument.raised import belongs_to_program
 from instrument.runtime.counters import group_of, tail_of
 from instrument.runtime.selection import module_name
 
@@ -109,9 +110,13 @@ class _Watch:
         self._let_go()
 
     def _entered(self, frame: FrameType | None) -> None:
-        for listener in list(self._listeners):
-            if listener.tell(self._name, frame or _getframe(1)):
-                self.leave(listener)
+        try:
+            for listener in list(self._listeners):
+                if listener.tell(self._name, frame or _getframe(1)):
+                    self.leave(listener)
+        except BaseException as error:  # it is told by the next function
+            if belongs_to_program(error):
+                raise
 
     def _let_go(self) -> None:
         if self._listeners:

@@ -22,10 +22,15 @@ import _signal  # type: ignore[import-not-found]
 import atexit
 import os
 import sys
+from _io import FileIO
+from _operator import attrgetter, ne
 from _thread import get_ident
+from functools import partial
+from itertools import repeat
 from time import monotonic
 
 from instrument.isolation import import_isolated
+from instrument.raised import belongs_to_program, say_once, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,16 +46,24 @@ if TYPE_CHECKING:
         def resume(self) -> None: ...
         def finish(self, how: str) -> None: ...
         def at_exit(self) -> None: ...
+        def prepare(self, is_repeated: bool) -> None: ...
         def ask(self) -> None: ...
 
 
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _getpid, _kill = os.getpid, os.kill
-_set, _get = _signal.signal, _signal.getsignal
+_set, _get, _raise_signal = _signal.signal, _signal.getsignal, _signal.raise_signal
 _DEFAULT = _signal.SIG_DFL
 _ENDING = tuple(getattr(_signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name))
 _NAMES = {getattr(_signal, name): name for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name)}
 _ENDS = ("_exit", "execv", "execve")
+#: Functions after which other files are seen, or files cannot be read or written any more.
+_CHANGES = (
+    *("chroot", "setuid", "setgid", "seteuid", "setegid", "setreuid", "setregid", "setresuid", "setresgid"),
+    *("unshare", "setns"),
+)
+#: Those that servers call again and again, for a moment.
+_REPEATED = ("seteuid", "setegid")
 _witnesses: list[Witness] = []
 _are_forks_watched = False
 #: 3.13.0 warns of a fork with several threads only after it has told what is registered for forks, which may begin one.
@@ -70,10 +83,11 @@ def watch(witness: Witness, signal: int | None) -> None:
     if _WARNS_LATE:
         _look_like(fork, _fork)
         _system.fork = os.fork = fork
-    for name in _ENDS:
+    for name in (*_ENDS, *_CHANGES):
         original = getattr(_system, name, None)
         if original is not None and type(original) is not _Told:
-            told = _Told(original, name.rstrip("ev") if name != "_exit" else name)
+            how = "" if name in _CHANGES else name.rstrip("ev") if name != "_exit" else name
+            told = _Told(original, how)
             setattr(_system, name, told)
             setattr(os, name, told)
     _signal.signal, _signal.getsignal = _set_handler, _get_handler
@@ -96,7 +110,7 @@ def forget(witness: Witness) -> None:
         return
     if _WARNS_LATE and os.fork is fork:
         _system.fork = os.fork = _fork
-    for name in _ENDS:
+    for name in (*_ENDS, *_CHANGES):
         told = getattr(_system, name, None)
         if type(told) is _Told:
             setattr(_system, name, told.function)
@@ -116,27 +130,37 @@ def forget(witness: Witness) -> None:
 # Forks ################################################################################################################
 
 
+def _tell(tell: Callable[..., object], *what: object) -> None:
+    """Call *tell*, a function of ours, with *what*; what it raises the program gets only if it is its own."""
+    try:
+        tell(*what)
+    except BaseException as error:
+        if belongs_to_program(error):
+            raise
+        say_once(f"not all is counted in this process: {text_of(error)}")
+
+
 def _before_fork() -> None:
     for witness in _witnesses:
-        witness.before_fork()
+        _tell(witness.before_fork)
 
 
 def _after_fork_in_parent() -> None:
     for witness in _witnesses:
-        witness.after_fork_in_parent()
+        _tell(witness.after_fork_in_parent)
         if not _WARNS_LATE:
-            witness.resume()
+            _tell(witness.resume)
 
 
 def _after_fork_in_child() -> None:
     _due.clear()  # what the parent is to handle
     if _pipe:  # the parent's
         _main[:] = [get_ident()]
-        _listen_no_more()
-        _listen()
+        _tell(_listen_no_more)
+        _tell(_listen)
     for witness in _witnesses:
-        witness.after_fork_in_child()
-        witness.resume()
+        _tell(witness.after_fork_in_child)
+        _tell(witness.resume)
 
 
 if _WARNS_LATE:
@@ -145,7 +169,7 @@ if _WARNS_LATE:
     def fork() -> int:
         pid = _fork()
         for witness in _witnesses:
-            witness.resume()
+            _tell(witness.resume)
         return pid
 
 
@@ -153,7 +177,9 @@ if _WARNS_LATE:
 
 
 class _Told:
-    """Stands in for *function*, before which witnesses are told *how* the process is about to end."""
+    """Stands in for *function*, before which witnesses are told *how* the process is about to end; if it does not, to
+    prepare for the change.
+    """
 
     def __init__(self, function: Any, how: str) -> None:
         self.function = function
@@ -163,7 +189,10 @@ class _Told:
     @property
     def __call__(self) -> Any:
         for witness in _witnesses:
-            witness.finish(self._how)
+            if self._how:
+                _tell(witness.finish, self._how)
+            else:
+                _tell(witness.prepare, self.function.__name__ in _REPEATED)
         return self.function
 
     def __getattr__(self, name: str) -> Any:
@@ -184,15 +213,17 @@ def _end(number: int, frame: object) -> None:
     if number in _ending:
         return
     _ending.append(number)
-    for witness in _witnesses:
-        witness.finish(_NAMES[number])
-    _set(number, _DEFAULT)
-    _kill(_getpid(), number)
+    try:
+        for witness in _witnesses:
+            _tell(witness.finish, _NAMES[number])
+    finally:
+        _set(number, _DEFAULT)
+        _raise_signal(number)  # of which no audit hook is told, as of `kill`
 
 
 def _ask(number: int, frame: object) -> None:
     for witness in _witnesses:
-        witness.ask()
+        _tell(witness.ask)
 
 
 def _set_handler(signalnum, handler, /):  # type: ignore[no-untyped-def]
@@ -211,6 +242,9 @@ def _get_handler(signalnum, /):  # type: ignore[no-untyped-def]
 
 #: What is read from and written to, and what identifies it; nothing without.
 _pipe: list[int] = []
+#: The end that is read from, as a file, and what was read from it, numbers of signals: for `checks`.
+_reader: list[FileIO] = []
+_read = bytearray(64)
 _main: list[int] = []
 _ending: list[int] = []
 _due: dict[int, float] = {}  # since when
@@ -232,6 +266,7 @@ def _listen() -> None:
         for end in ends:
             _system.set_blocking(end, False)
         _pipe[:] = [*ends, _system.fstat(ends[0]).st_ino]
+        _reader[:] = [FileIO(ends[0], closefd=False)]
         before = _set_fd(ends[1], warn_on_full_buffer=False)
         if before != -1:
             _set_fd(before)
@@ -244,6 +279,7 @@ def _listen_no_more() -> None:
     if _pipe:
         reading, writing, identity = _pipe
         _pipe.clear()
+        _reader.clear()
         before = _set_fd(-1)  # type: ignore[misc]
         if before not in (-1, writing):
             _set_fd(before)  # type: ignore[misc]
@@ -279,12 +315,15 @@ def look() -> int | None:
     if not _pipe or not _is_ours(_pipe[0], _pipe[2]):
         return None
     now = monotonic()
+    came = bytes(_read)
+    _read[:] = bytes(len(_read))
     try:
-        for number in _system.read(_pipe[0], 4096):
-            if number in _NAMES:
-                _due.setdefault(number, now)
+        came += _system.read(_pipe[0], 4096)
     except OSError:  # there is nothing
         pass
+    for number in came:
+        if number in _NAMES:
+            _due.setdefault(number, now)
     for number, since in list(_due.items()):
         if number in _ending or _get(number) is not _end:
             del _due[number]
@@ -295,7 +334,21 @@ def look() -> int | None:
             _wake(_main[0], number)  # type: ignore[misc]
         except OSError:  # it has ended
             del _due[number]
+        except BaseException:  # an audit hook forbids it: nothing else wakes the main thread up
+            return number
     return None
+
+
+def checks() -> list[Callable[[], object]]:
+    """Return functions in C that find out whether `look` has something to do, or raise OSError if it has to find out.
+
+    What they have read of the pipe, `look` gets from `_read`.
+    """
+    if not _pipe or not _reader:
+        return []
+    reading, _, identity = _pipe
+    is_another = map(ne, map(attrgetter("st_ino"), map(_system.fstat, repeat(reading))), repeat(identity)).__next__
+    return [_due.__len__, is_another, partial(_reader[0].readinto, _read)]
 
 
 def name_of(number: int) -> str:
@@ -309,9 +362,9 @@ def end(number: int) -> None:
     try:
         ctypes: Any = import_isolated("ctypes")
         ctypes.pythonapi.PyOS_setsig(number, None)  # `signal.signal` is for the main thread
-    except Exception:  # an interpreter without: when the main thread comes back, it ends the process
+        _kill(_getpid(), number)
+    except BaseException:  # an interpreter without, or a hook: when the main thread comes back, it ends the process
         return
-    _kill(_getpid(), number)
 
 
 def _set_wakeup_fd(fd, /, *, warn_on_full_buffer=True):  # type: ignore[no-untyped-def]

@@ -21,6 +21,8 @@ from _frozen_importlib_external import SourceFileLoader
 from _operator import call, is_, methodcaller
 from itertools import starmap
 
+from instrument.raised import belongs_to_program, say_once, text_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,11 +143,10 @@ _THE_END: "Call" = (getattr, _modules["_operator"], is_.__name__)
 def _live(instrument: "Instrument", code: "Any", namespace: "Namespace") -> "Any":
     try:
         return instrument(code, namespace) if type(code) is _CodeType else code
-    except Exception as error:
-        try:
-            sys.__stderr__.write(f"instrument: the main program is not counted: {type(error).__name__}: {error}\n")  # type: ignore[union-attr]
-        except Exception:  # there is nowhere to say it
-            pass
+    except BaseException as error:
+        if belongs_to_program(error):
+            raise
+        say_once(f"the main program is not counted: {text_of(error)}")
         return code
 
 

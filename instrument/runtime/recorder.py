@@ -17,14 +17,18 @@ from __future__ import annotations
 
 import os
 import sys
+from _operator import attrgetter, call, ge
+from functools import partial
 from gc import disable, enable, isenabled
-from itertools import islice
+from itertools import islice, repeat
 from time import monotonic, perf_counter, sleep, time
 
-from instrument.data import requests
+from instrument import isolation
+from instrument.data import requests, sqlite
 from instrument.data.store import ProcessInfo, Writer
-from instrument.errors import DataGoneError
+from instrument.errors import DataGoneError, InstrumentError
 from instrument.flow import placement
+from instrument.raised import belongs_to_program, forget_what_was_said, say_at_once, say_once, text_of
 from instrument.runtime import process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
@@ -34,7 +38,7 @@ from instrument.runtime.totals import Reading, Totals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType
     from typing import Any
 
@@ -67,7 +71,7 @@ class Recorder:
         self._root = _root()
         self._selected = selected()
         self._session = self._selected.session
-        self._background = Background(self._look)
+        self._background = Background(self._look, self._checks, self._complain)
         self._begin()
         self._selected.on_live = self._background.start
         session(placement.NOTHING).lasts = self._session.is_tended = True
@@ -86,6 +90,7 @@ class Recorder:
         self._next = min(self._due(), monotonic() + _FIRST) if self.settings.flush else _NEVER
         self._turn = perf_counter()
         self._is_pressed = self._is_reading = self._puts_off = False
+        self._is_prepared = self._has_looked = False
         self._request = requests.place_of(self._writer.path)
         self._writer.process.scope = "\n".join(self.settings.scope)
         self._writer.process.root = self._root
@@ -108,15 +113,48 @@ class Recorder:
         """Write what was counted: the process is about to end, or to become another program; *how* says."""
         self._is_pressed = True
         try:
-            self._background.run(lambda: self._flush(how))
+            if not self._background.run(lambda: self._flush(how)):
+                say_at_once(
+                    f"the counts of process {_getpid()} since their last write are lost: "
+                    "what writes them waits for something that the program holds"
+                )
         finally:
             self._is_pressed = False
 
+    def prepare(self, is_repeated: bool) -> None:
+        """Write what was counted, and load what writing needs: the process is about to see other files, or to give up
+        rights. If that *is_repeated*, it is done the first time only.
+        """
+        if is_repeated and self._is_prepared:
+            return
+        self._is_prepared = True
+        self._is_pressed = True
+        try:
+            self._background.run(self._prepare)
+        finally:
+            self._is_pressed = False
+
+    def _prepare(self) -> bool:
+        if not self._flush():
+            return False
+        sqlite.load()
+        isolation.load()  # code that is new is rewritten by it
+        if self._has_written:
+            try:
+                self._writer.hold_folder()
+            except OSError:  # it cannot be opened: if its path leads elsewhere, that is said
+                pass
+        return True
+
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
-        self.finish("exit")
-        self._background.stop()
-        self._selected.keep()
+        for step in (partial(self.finish, "exit"), self._background.stop, self._selected.keep):
+            try:
+                step()
+            except BaseException as error:
+                if belongs_to_program(error):
+                    raise
+                self._complain(error)
 
     def stop(self) -> None:
         """Write what was counted, and record no more."""
@@ -148,7 +186,8 @@ class Recorder:
                     functions[one] = functions.get(one, 0) + n
             return True
 
-        self._background.run(read)
+        if not self._background.run(read):
+            raise InstrumentError("the counts of this process cannot be read: see standard error for the reason")
         before, called = self._forgotten
         return (
             {line: n - before.get(line, 0) for line, n in lines.items() if n != before.get(line, 0)},
@@ -168,6 +207,9 @@ class Recorder:
 
     def _look(self) -> float:
         """Do what is due; return after how many seconds to look again."""
+        if not self._has_looked:
+            self._has_looked = True
+            sqlite.load()  # as long as it can be reached
         overdue = process.look()
         if overdue is not None:
             self._is_pressed = True
@@ -182,12 +224,24 @@ class Recorder:
             requests.answer(self._request, self._has_failed)
         elif monotonic() >= self._next:
             self._flush()
-        return max(0.0, min(_LOOK, self._next - monotonic()))
+        rest = max(0.0, self._next - monotonic())
+        return _LOOK if rest == _NEVER else rest / max(1, -(-rest // _LOOK))
+
+    def _checks(self) -> list[Callable[[], object]]:
+        """Return functions in C that find out whether `_look` has something to do."""
+        session = repeat(self._session)
+        let_go, largest = attrgetter("_size_of_let_go"), attrgetter("_largest_let_go")
+        return [
+            map(ge, map(call, repeat(monotonic)), map(attrgetter("_next"), repeat(self))).__next__,
+            partial(_system.access, self._request + requests.ASKED, 0),
+            map(ge, map(let_go, session), map(largest, session)).__next__,
+            *process.checks(),
+        ]
 
     def _pause(self) -> bool:
         """Let others run if that is due; return whether to go on."""
+        self._background.beat += 1
         if not self._is_pressed and perf_counter() - self._turn > _AT_A_STRETCH:
-            self._background.beat += 1
             self._let_collect()
             sleep(_REST)
             self._collect_not()
@@ -217,7 +271,9 @@ class Recorder:
                     self._totals.mark_all()
                     self._write(how)
                 self._has_failed = False
-        except Exception as error:
+        except BaseException as error:
+            if not self._background.is_worker() and belongs_to_program(error):
+                raise
             self._complain(error)
             complete = True
         self._next = self._due()
@@ -282,21 +338,15 @@ class Recorder:
                     yield key, series.totals(part)
         self._background.beat += 1
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: BaseException) -> None:
         """Say once that counts are not saved."""
         self._has_failed = True
         if self._has_complained:
             return
         self._has_complained = True
         again = f"every {self.settings.flush:g} s and at the end" if self.settings.flush else "at the end"
-        reason = str(error) or type(error).__name__
-        try:
-            sys.__stderr__.write(  # type: ignore[union-attr]
-                f"instrument: the counts of process {_getpid()} are not being saved: {reason} (tried again {again})\n"
-            )
-            sys.__stderr__.flush()  # type: ignore[union-attr]
-        except Exception:  # there is nowhere to say it
-            pass
+        reason = str(error) if isinstance(error, InstrumentError) else text_of(error)
+        say_once(f"the counts of process {_getpid()} are not being saved: {reason} (tried again {again})")
 
     # Forks
 
@@ -315,6 +365,7 @@ class Recorder:
     def after_fork_in_child(self) -> None:
         """Count from now on, in a file of the child's own."""
         self._reading.close()
+        forget_what_was_said()
         self._begin()
         self._background.after_fork_in_child()
 

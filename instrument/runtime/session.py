@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from _operator import call, is_
-from _thread import RLock, get_ident
+from _thread import get_ident
 from _warnings import warn
 from _weakref import ref
 from functools import partial
@@ -27,6 +27,8 @@ from instrument.counts import Counts
 from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import placement
 from instrument.flow.handovers import hands_over
+from instrument.gate import Gate
+from instrument.raised import belongs_to_program, comes_from_program, say_once, text_of
 from instrument.rewrite import probes, rewriter
 from instrument.runtime import importer
 from instrument.runtime.cache import GIVEN, Batch, Cache, open_cache
@@ -101,7 +103,7 @@ class Session:
         self._loaded: set[str] = set()
         self.windows: list[Reader] = []
         #: Held while code is retired, and for a moment when a reading begins: no other thread begins one meanwhile.
-        self._gate = RLock()
+        self._gate = Gate()
         self._n_readers = 0
         self._retiring = 0  # by which thread
         #: What is being retired, by number; if that was broken off, by an exception of a handler, it is gone on with.
@@ -296,7 +298,12 @@ class Session:
             try:
                 flow = placement.graph_of(code, self.placement)
                 made.append((code, rewriter.rewrite(flow, placement.plan(flow, self.placement))))
-            except Exception as error:
+            except BaseException as error:
+                if belongs_to_program(error):
+                    raise
+                if not isinstance(error, Exception) or comes_from_program(error):  # said once, not for each file
+                    self.not_measured.setdefault(code.co_filename, f"{code.co_qualname}: {text_of(error)}")
+                    say_once(f"not all is counted in this process: {text_of(error)}")
                 made.append((code, str(error)))
         return flatten(made)
 
@@ -412,8 +419,13 @@ class Session:
 
     def begin_reading(self) -> None:
         """Let no code be retired until `end_reading`."""
-        with self._gate:
+        gate = self._gate
+        depth = gate.depth()
+        try:
+            gate.acquire()
             self._n_readers += 1
+        finally:
+            gate.release_to(depth)
 
     def end_reading(self) -> None:
         """Undo one `begin_reading`."""
@@ -421,7 +433,7 @@ class Session:
 
     def forked(self) -> None:
         """Be told that this is a process of its own now: other threads, whatever they did, are not in it."""
-        self._gate = RLock()
+        self._gate = Gate()
         self._n_readers = 0
         if not self.is_retiring():
             self._retiring = 0
@@ -432,9 +444,12 @@ class Session:
         Handlers of signals, and finalizers, may begin a reading in the middle of it, and may break it off.
         """
         gate = self._gate  # this one is released, even if what is done here ends in another process
-        if self._size_of_let_go < self._largest_let_go or not gate.acquire(blocking=False):
+        if self._size_of_let_go < self._largest_let_go:
             return
+        depth = gate.depth()
         try:
+            if not gate.acquire(blocking=False):
+                return
             # Not in the middle of a reading, or of this: it may have been a finalizer, or a handler, that called.
             if not self._n_readers and not self.is_retiring():
                 self._retiring = get_ident()
@@ -443,7 +458,7 @@ class Session:
                 finally:
                     self._retiring = 0
         finally:
-            gate.release()
+            gate.release_to(depth)
 
     def is_retiring(self) -> bool:
         """Return whether this thread is in the middle of `retire`."""

@@ -38,6 +38,8 @@ _left_of = repeat.__length_hint__
 #: So many counters are looked at in one go, and so many are read at one moment: each a fraction of a millisecond.
 _N_LOOKED_AT = 2048
 _N_READ = 512
+#: So often the counts of one code object are tried to be recovered.
+_N_TRIED = 3
 
 
 def _left(counters: Iterable[repeat[None]]) -> array[int]:
@@ -69,6 +71,8 @@ class Reading:
             self._exits[key] = FULL - _left_of(counter)
         for place, n in session.in_flight().items():
             self._flying.setdefault(group_of(place[0]), {})[place] = n
+        #: What was seen of code objects, but could not be turned into counts: an exception came in between.
+        self._unread: list[_Seen] = []
         session.windows.append(self)
 
     def close(self) -> None:
@@ -88,6 +92,8 @@ class Reading:
                 (group, index), (name, counts) = self._settled.popitem()
                 yield group, index, name, counts
             packed: dict[Group, Packed] = {}
+            unread, self._unread = self._unread, []
+            yield from self._recovered(unread, packed)
             for piece in _pieces(self._changed()):
                 if not self._pause():
                     break
@@ -263,29 +269,42 @@ class Reading:
         What that takes is unpacked for as long as it is needed: kept, it would be many times as large as the counters,
         and give the garbage collector much to look at, which holds up the program.
         """
-        for one in seen:
-            group, index = one.group, one.index
-            if pausing:
-                self._pause()
-            if group not in packed:
-                packed.clear()
-                packed[group] = group.packed()
-            brief = packed[group].brief(index)
-            try:
-                counts = packed[group].recover(index, brief, one.fired, list(one.exits.items()), one.in_flight)
-            except InstrumentError as error:
-                self.session.refuse(brief.file_name, brief.name, error)
-                continue
-            if counts.lines or counts.entered:
-                yield group, index, brief.name, counts
+        seen.reverse()
+        try:
+            while seen:
+                one = seen[-1]
+                group, index = one.group, one.index
+                if pausing:
+                    self._pause()
+                one.n_tried += 1
+                if one.n_tried > _N_TRIED:
+                    self.session.refuse(group.file_name, "some code", "its counts cannot be recovered")
+                    seen.pop()
+                    continue
+                if group not in packed:
+                    packed.clear()
+                    packed[group] = group.packed()
+                brief = packed[group].brief(index)
+                try:
+                    counts = packed[group].recover(index, brief, one.fired, list(one.exits.items()), one.in_flight)
+                except InstrumentError as error:
+                    self.session.refuse(brief.file_name, brief.name, error)
+                    seen.pop()
+                    continue
+                seen.pop()
+                if counts.lines or counts.entered:
+                    yield group, index, brief.name, counts
+        finally:
+            self._unread.extend(seen)
 
 
 class _Seen:
     """What one code object of *group* counted between two readings."""
 
-    __slots__ = ("exits", "fired", "group", "in_flight", "index")
+    __slots__ = ("exits", "fired", "group", "in_flight", "index", "n_tried")
 
     def __init__(self, group: Group, index: int) -> None:
+        self.n_tried = 0
         self.group = group
         self.index = index
         self.fired: list[int] = []

@@ -184,10 +184,13 @@ def run_report(tree):
 def test_snapshot_of_a_process_that_cannot_write(tree, busy, tmp_path):
     """A process that could not write says so, and whoever asked does not take old data for new."""
     run(snapshot, tree, busy.pid)
-    tree.data.chmod(0o777)
+    (file,) = tree.files()
+    in_the_way = file.with_name(f".{file.stem}.tmp")
+    file.unlink()
+    in_the_way.mkdir()
     with pytest.raises(InstrumentError, match=f"process {busy.pid} could not write"):
         run(snapshot, tree, busy.pid)
-    tree.data.chmod(0o700)
+    in_the_way.rmdir()
 
 
 def test_top(tree, busy, capsys):

@@ -84,10 +84,10 @@ def test_nothing_beside_a_file_is_opened(writer, suffix):
     os.mkfifo(old + suffix)
     with pytest.raises(DataGoneError, match="was not left by this process"):
         writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
-    os.mkfifo(old.replace(".sqlite", ".1.sqlite") + suffix)
+    os.mkfifo(old.replace(".sqlite", ".998.sqlite") + suffix)
     writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
 
-    assert writer.path == old.replace(".sqlite", ".2.sqlite")
+    assert writer.path == old.replace(".sqlite", ".997.sqlite")
     assert (count(old), count(writer.path)) == (1, 2)
 
 
@@ -97,7 +97,7 @@ def test_a_link_in_place_of_the_file_is_not_followed(writer, tmp_path):
     os.rename(writer.path, other)
     os.symlink(other, writer.path)
     before = other.read_bytes()
-    with pytest.raises(DataGoneError, match="was replaced"):
+    with pytest.raises(DataGoneError, match="it was replaced"):
         writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
     writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
 
@@ -111,10 +111,10 @@ def test_a_link_in_place_of_the_temporary_file_is_not_followed(folder, tmp_path)
     victim = tmp_path / "precious"
     victim.write_text("precious")
     os.symlink(victim, writer._temporary)
-    with pytest.raises(DataError, match="cannot be saved"):
-        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
 
     assert victim.read_text() == "precious"
+    assert count(writer.path) == 1
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777, 0o2775])
@@ -180,7 +180,7 @@ def test_a_server_that_becomes_another_user_says_what_to_do():
         writer = Writer(f"{base}/data", ProcessInfo.current())
         os.seteuid(65533)
         try:
-            words = "the folder is of user 0, and this process of user 65533: name a folder of that user with INSTRUMENT_DIR"
+            words = "user 65533 cannot write to its folder; INSTRUMENT_DIR can name one"
             with pytest.raises(DataError, match=words):
                 writer.write([], [], {})
         finally:

@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from instrument.data import schema
+from instrument.data.combining import Combination, data_files
 from instrument.data.querying import Totals
+from instrument.data.reading import Scratch
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataError, DataGoneError
 
@@ -250,6 +253,102 @@ def test_a_file_that_was_removed_is_made_anew(writer):
     writer.write([(A, {1: (1, 1.0, 1.0)}), (B, {2: (2, 1.0, 1.0)})], [], {})
 
     assert [row[:3] for row in lines_of(writer.path)] == [("/src/a.py", 1, 1), ("/src/b.py", 2, 2)]
+
+
+def statement(text):
+    """Return what executes *text* in the file at a path."""
+
+    def execute(path):
+        connection = sqlite3.connect(path)
+        with connection:
+            connection.execute(text)
+        connection.close()
+
+    return execute
+
+
+def cut_off(path):
+    os.truncate(path, 5000)
+
+
+def overwrite(path):
+    Path(path).write_text("no database, but something much longer than the header of one" * 100)
+
+
+def replace_by_a_folder(path):
+    os.unlink(path)
+    make_folder(path)
+
+
+def make_folder(path):
+    os.makedirs(os.path.join(path, "full"))
+
+
+WRECKS = {
+    "empty": lambda path: os.truncate(path, 0),
+    "cut off": cut_off,
+    "overwritten": overwrite,
+    "without a table": statement("DROP TABLE line"),
+    "without its process": statement("DELETE FROM process"),
+    "a folder": replace_by_a_folder,
+}
+
+
+@pytest.mark.parametrize("wreck", WRECKS)
+def test_a_file_that_cannot_be_written_is_replaced(writer, wreck):
+    """Whatever others have made of the file: the writer asks once for everything, and a new file has it all."""
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    WRECKS[wreck](writer.path)
+    with pytest.raises(DataGoneError, match="cannot be written any more"):
+        writer.write([(B, {2: (2, 1.0, 1.0)})], [], {})
+    writer.write([(A, {1: (1, 1.0, 1.0)}), (B, {2: (2, 1.0, 1.0)})], [], {})
+    writer.write([(B, {2: (3, 1.0, 1.0)})], [], {})
+
+    assert [row[:3] for row in lines_of(writer.path)] == [("/src/a.py", 1, 1), ("/src/b.py", 2, 3)]
+    assert [name for name in os.listdir(writer.directory) if name.endswith(".tmp")] == []
+
+
+def test_a_file_that_others_lock_is_replaced(writer):
+    """A lock of somebody else holds the process up for a moment only, and nothing is lost."""
+    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    connection = sqlite3.connect(writer.path)
+    connection.execute("BEGIN")
+    connection.execute("SELECT * FROM line").fetchall()
+    since = time.monotonic()
+    with pytest.raises(DataGoneError, match="locked"):
+        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {}, "exit")
+    writer.write([(A, {1: (2, 1.0, 1.0)})], [], {}, "exit")
+    connection.close()
+
+    assert time.monotonic() - since < 4
+    assert [row[:3] for row in lines_of(writer.path)] == [("/src/a.py", 1, 2)]
+
+
+def test_the_newer_of_two_files_of_a_process_counts(writer, tmp_path):
+    """If the old file can be neither written nor replaced, there are two: each reader takes the newest state."""
+    for n in range(1, 4):
+        writer.write([(A, {1: (n, 1.0, 1.0)})], [], {})
+    first = writer.path
+    for n in range(4, 15):
+        kept = tmp_path / "kept"
+        os.rename(writer.path, kept)
+        make_folder(writer.path)
+        with pytest.raises(DataGoneError):
+            writer.write([(A, {1: (n, 1.0, 1.0)})], [], {})
+        before = writer.path
+        writer.write([(A, {1: (n, 1.0, 1.0)})], [], {}, "exit")
+        shutil.rmtree(before)
+        os.rename(kept, before)
+    paths, _ = data_files([writer.directory])
+
+    assert len(paths) == 12
+    assert [row[:3] for row in lines_of(first)] == [("/src/a.py", 1, 3)]
+    for order in (paths, paths[::-1]):
+        with Scratch() as scratch, Combination(os.path.join(scratch, "all.sqlite"), scratch) as sums:
+            sums.add_all(order)
+            assert sums.refused == []
+            assert sums.n_processes == 1
+            assert sums.connection.execute("SELECT SUM(count) FROM line").fetchall() == [(14,)]
 
 
 def test_a_tree_that_was_removed_stays_removed(writer, tmp_path):

@@ -370,9 +370,10 @@ where = session(placement.MINIMAL)
 held, done = threading.Event(), threading.Event()
 
 def hold():
-    with where._gate:
-        held.set()
-        done.wait()
+    where._gate.acquire()
+    held.set()
+    done.wait()
+    where._gate.release_to(0)
 
 thread = threading.Thread(target=hold)
 thread.start()

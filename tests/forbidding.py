@@ -1,0 +1,110 @@
+"""Run work under an audit hook that forbids what is done in our frames, at one place after the other.
+
+    forbidding.py trace CLASS           `Trace.runfunc`, in this process, for each place where an event is raised
+    forbidding.py EVENT CLASS           some work, in a process that is recorded; EVENT may end with a dot: all such
+
+CLASS is that of the exception: Exception or BaseException. The output is the same without us.
+"""
+
+import os
+import sys
+import threading
+
+KIND = {"Exception": Exception, "BaseException": BaseException}[sys.argv[2]]
+OURS = os.sep + "instrument" + os.sep
+
+
+class Forbidden(KIND):
+    """What the hook raises."""
+
+
+class Hook:
+    """Notes the places of events in our frames, and raises at the one that is *forbidden*."""
+
+    def __init__(self):
+        self.places = {}
+        self.is_armed = False
+        self.forbidden = None
+        self.n_raised = 0
+        self._in_it = set()
+
+    def __call__(self, event, arguments):
+        thread = threading.get_ident()
+        if not self.is_armed or thread in self._in_it:
+            return
+        self._in_it.add(thread)
+        try:
+            frame = sys._getframe(1)
+            name = frame.f_code.co_filename
+            place = event, name.rpartition(OURS)[2], frame.f_code.co_name, frame.f_lineno
+        finally:
+            self._in_it.discard(thread)
+        if OURS not in name or name == __file__:
+            return
+        self.places[place] = self.places.get(place, 0) + 1
+        if self.forbidden is not None and self.forbidden(place):
+            self.n_raised += 1
+            raise Forbidden(*place)
+
+
+hook = Hook()
+
+
+def work(number):
+    """Return what has to be the same, of code that nobody has seen before."""
+    text = f"def f(n):\n    total = {number}\n    for i in range(n):\n        total += i\n    return total\n"
+    space = {"__file__": __file__, "__name__": "made"}
+    exec(compile(text, __file__ + "x", "exec"), space)
+    exec("n = f(3)", space)
+    try:
+        raise ValueError(number)
+    except ValueError:
+        pass
+    return space["n"]
+
+
+def trace():
+    """Run `Trace.runfunc` once for each place, and let the hook raise there."""
+    from instrument.trace import Trace
+
+    def once(number):
+        hook.is_armed = True
+        try:
+            return Trace(count=1, trace=0).runfunc(work, number)
+        finally:
+            hook.is_armed = False
+
+    assert once(0) == 3
+    done = set()
+    n = 0
+    while todo := [place for place in hook.places if place not in done]:
+        for place in todo:
+            for forbidden in (place.__eq__, lambda at, place=place: at == place and hook.n_raised == 0):
+                n += 1
+                hook.forbidden, hook.n_raised = forbidden, 0
+                try:
+                    assert once(n) == 3 + n
+                except BaseException as error:
+                    print("FAILED", place, type(error), error)
+            done.add(place)
+    print(len(done) > 10, Trace(count=1, trace=0).runfunc(work, 1))
+    print(*sorted(done), len(done), sep="\n", file=sys.stdout) if "-v" in sys.argv else None
+
+
+if sys.argv[1] == "trace":
+    sys.addaudithook(hook)
+    trace()
+else:
+    event = sys.argv[1]
+    hook.forbidden = lambda place: place[0] == event or (event.endswith(".") and place[0].startswith(event))
+    hook.is_armed = True
+    sys.addaudithook(hook)
+    import colorsys  # noqa: F401
+
+    for number in range(3):
+        print(work(number))
+    if hasattr(os, "fork"):
+        if not (child := os.fork()):
+            os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    sys.exit(5)
