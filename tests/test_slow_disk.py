@@ -77,12 +77,17 @@ def test_the_last_write_does_not_wait_for_the_disk(tree, library, end):
     assert not (tree.folder / "began").exists()
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_a_write_under_way_is_awaited(tree, library, end):
+@pytest.mark.parametrize(("end", "flush"), [*((end, 0) for end in ENDS), ("_exit", 0.01)])
+def test_a_write_under_way_is_awaited(tree, library, end, flush):
     """However long the disk takes for a write before, the last one comes after it, and nothing is lost."""
     text, status = ENDS[end]
     _, errors = run(
-        tree, library, f"work(600)\nrecorder.current().ask()\nhas_begun()\nwork(400)\n{text}", 0.7, status=status
+        tree,
+        library,
+        f"work(600)\n{'' if flush else 'recorder.current().ask()'}\nhas_begun()\nwork(400)\n{text}",
+        0.7,
+        flush=flush,
+        status=status,
     )
 
     assert errors == ""

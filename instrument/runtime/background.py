@@ -41,8 +41,8 @@ _AFTER_A_FAILURE = 1.0
 #: Waiting for an order is given up after so many exceptions.
 _MOST_FAILURES = 1000
 _package = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
-#: Functions of ours that may wait for locks of the program: that of standard error.
-_MAY_BE_HELD_UP = ("say",)
+#: Functions of ours that wait for something else: for work, or for a lock of the program, that of standard error.
+_MAY_BE_HELD_UP = ("_idle", "say")
 _block = getattr(_signal, "pthread_sigmask", None)
 
 
@@ -88,9 +88,12 @@ class Background:
         self._wake = allocate_lock()
         self._starting = allocate_lock()
         self._working = allocate_lock()
+        self._thread = 0  # the one in the background
         self._worker = 0  # the thread that carries out orders now
         self._is_alive = False
-        self._thread = self._native = 0
+        self._native = 0
+        if not self._is_alive:
+            self._thread = 0
         self._n_forks = 0
         self._forker = 0
         self.is_hurried = False
@@ -155,7 +158,7 @@ class Background:
         holds.
         """
         try:
-            code = _current_frames()[self._worker].f_code
+            code = _current_frames()[self._worker or self._thread].f_code
         except Exception:  # it has just finished, or an audit hook forbids to look
             return False
         return code.co_filename.startswith(_package) and code.co_name not in _MAY_BE_HELD_UP

@@ -344,7 +344,7 @@ def checks() -> list[Callable[[], object]]:
 
     What they have read of the pipe, `look` gets from `_read`.
     """
-    if not _pipe or not _reader:
+    if not _pipe or not _reader or not _is_ours(_pipe[0], _pipe[2]):
         return []
     reading, _, identity = _pipe
     is_another = map(ne, map(attrgetter("st_ino"), map(_system.fstat, repeat(reading))), repeat(identity)).__next__

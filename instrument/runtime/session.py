@@ -501,14 +501,27 @@ class Session:
         if first:
             _warn(f"{file} is not measured: {name}: {why}")
 
+    @staticmethod
+    def _seen_by_probe(group: Group, number: int) -> tuple[Details, FrameType] | None:
+        """Return the code and the frame of what the caller of the caller called; nothing if a hook forbids to look."""
+        try:
+            return group.details(number), _getframe(2)
+        except BaseException as error:
+            if belongs_to_program(error):
+                raise
+            say_once(f"not all is counted in this process: {text_of(error)}")
+            return None
+
     def _passed(self, group: Group, number: int, probe: int) -> None:
         # Whatever comes next may run code of the program: `sys._getframe` its audit hooks, for one.
         if (thread := get_ident()) in self._listening:
             return
         self._listening.add(thread)
         try:
-            for listener in self.listeners:
-                listener.passed(group.details(number), probe, _getframe(1))
+            seen = self._seen_by_probe(group, number)
+            if seen is not None:
+                for listener in self.listeners:
+                    listener.passed(seen[0], probe, seen[1])
         finally:
             self._listening.discard(thread)
 
@@ -517,8 +530,10 @@ class Session:
             return
         self._listening.add(thread)
         try:
-            for listener in self.listeners:
-                listener.raised(group.details(number), record, exception, _getframe(1))
+            seen = self._seen_by_probe(group, number)
+            if seen is not None:
+                for listener in self.listeners:
+                    listener.raised(seen[0], record, exception, seen[1])
         finally:
             self._listening.discard(thread)
 
