@@ -21,6 +21,7 @@ from _bisect import bisect_right
 
 from instrument.counts import Counts
 from instrument.errors import ConservationError
+from instrument.flow.lines import PY311
 from instrument.flow.placement import MINIMAL, RAISED, RESTORED, Plan
 
 TYPE_CHECKING = False
@@ -147,6 +148,8 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
 
     for (index, _), count in seen.in_flight.items():
         index = at(index, count)
+        if not PY311:
+            index = plan.moved.get(index, index)
         left[index] = left.get(index, 0) + count
     recorded = [(record, place, count) for record, places in enumerate(seen.exits) for place, count in places.items()]
     recorded += [(record, (plan.probes[probe].index, False), seen.counters[probe]) for probe, record in plan.exiting]

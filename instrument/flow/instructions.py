@@ -61,6 +61,12 @@ YIELD_VALUE = OPCODES["YIELD_VALUE"]
 FOR_ITER = OPCODES["FOR_ITER"]
 RERAISE = OPCODES["RERAISE"]
 END_ASYNC_FOR = OPCODES["END_ASYNC_FOR"]
+#: What stands behind a loop for when its iterator is exhausted.
+ENDS_LOOP = opcodes("END_FOR", "POP_TOP", "POP_ITER")
+#: From 3.14 on an exhausted FOR_ITER goes on to this one, which drops the iterator.
+POP_ITER = OPCODES.get("POP_ITER", -1)
+#: From 3.14 on this follows each conditional jump, for `sys.monitoring`.
+NOT_TAKEN = OPCODES.get("NOT_TAKEN", -1)
 # From 3.14 on the argument of END_ASYNC_FOR says where its SEND is, for monitoring; control never goes there.
 REFERENCES = frozenset(op for op in opcode.hasjrel if op == END_ASYNC_FOR)
 JUMPS = frozenset(op for op in opcode.hasjrel if op < 256) - REFERENCES
@@ -99,12 +105,13 @@ class Instructions:
     which nothing is traced.
 
     `source` and `origins` are these same instructions, and their own indices, unless some stand here in several copies
-    (flow.unrolling).
+    (flow.unrolling). `ranks` is the order in which control comes to them if it does not jump back: their own order,
+    unless copies of a loop go upwards. Then `turns` are the jumps back that lead to a copy further below.
     """
 
     __slots__ = (
-        *("_joins", "args", "code", "first", "handlers", "lines", "made_by", "ops", "origins", "source", "starts"),
-        *("table", "targets", "units"),
+        *("_joins", "args", "code", "first", "handlers", "lines", "made_by", "ops", "origins", "ranks", "source"),
+        *("starts", "table", "targets", "turns", "units"),
     )
 
     def __init__(self, code: CodeType) -> None:
@@ -136,6 +143,8 @@ class Instructions:
             raise ValueError("the last instruction is cut off")
         self.ops = ops
         self.origins: Sequence[int] = range(len(ops))
+        self.ranks: Sequence[int] = self.origins
+        self.turns: frozenset[int] = frozenset()
         self.args = args
         self.starts = starts
         self.units = units

@@ -32,6 +32,7 @@ from instrument.flow.instructions import (
     MAY_RERAISE,
     NAMED,
     OPCODES,
+    POP_ITER,
     RAISES,
     RERAISE,
     RESUME,
@@ -114,7 +115,8 @@ class Plan:
     quiet       for each entry that RESTORED exits lead to: the instructions whose exits enter it without an event
     raised_again  for each of them: the instructions whose exits were raised again elsewhere before they enter it, as
                 far as that cannot be told from what was recorded
-    moved       instructions that cannot raise, at which exits of the one below them are recorded: that one
+    moved       instructions that cannot raise, at which exits of another are recorded, or frames found that have not
+                passed the probe of their block yet: the other
     resumed     those of left at which an exception that is thrown in arrives
     edges       (source, target, lines of the events, is an entry)
     free        edges that are not told apart: only sums in which they cancel out are known
@@ -244,9 +246,13 @@ class Plan:
             if _is_free(graph, cycle):
                 chords.discard(number)
                 self.free.extend(edge for edge, _ in cycle)
+        ops = graph.instructions.ops
         for number in sorted(chords):
             self.probes.append(places[number])
             self.measures.append(number)
+            above = places[number].index - 1
+            if graph.edges[number].kind == JUMP and places[number].where == FALLING and ops[above] == POP_ITER:
+                self.moved[above] = graph.edges[number].at
         self.effects = None
         if chords <= cycles.keys():
             events: dict[int, list[int]] = {}
@@ -590,7 +596,10 @@ def _place(graph: ControlFlowGraph, edge: Edge) -> Probe:
     # A taken jump, or the end of an await loop.
     block = graph.blocks[edge.target]
     if graph.n_ways_into[edge.target] == 1:
-        # What an exhausted FOR_ITER skips stands in the way of a probe before it.
+        # What an exhausted FOR_ITER skips stands in the way of a probe before it. So does what drops the iterator: it
+        # reports the branch, and no line starts there.
+        if graph.instructions.ops[edge.target_instruction] == POP_ITER:
+            return Probe(FALLING, edge.target_instruction + 1)
         return Probe(FALLING if block.head > block.first else BEFORE, edge.target_instruction)
     return Probe(TAKEN, edge.at)
 
@@ -614,8 +623,11 @@ def weigh(graph: ControlFlowGraph, places: list[Probe]) -> list[float]:
     """
     n_blocks = graph.outside
     ops = graph.instructions.ops
-    depth = _loop_depths(graph)
-    heads = {edge.target for edge in graph.edges if edge.target <= edge.source and edge.kind in (GOTO, JUMP)}
+    ranks = _ranks(graph)
+    depth = _loop_depths(graph, ranks)
+    heads = {
+        edge.target for edge in graph.edges if ranks[edge.target] <= ranks[edge.source] and edge.kind in (GOTO, JUMP)
+    }
     rare = [False] * (n_blocks + 1)
     incoming = [0.0] * (n_blocks + 1)
     outgoing: list[list[int]] = [[] for _ in range(n_blocks + 1)]
@@ -638,13 +650,13 @@ def weigh(graph: ControlFlowGraph, places: list[Probe]) -> list[float]:
         incoming[graph.edges[number].target] += how_often
 
     enter(graph.instructions.first, 1.0)
-    for block in range(n_blocks):
+    for block in sorted(range(n_blocks), key=ranks.__getitem__):
         arriving = incoming[block] * (_TURNS if block in heads else 1.0)
         shares = [_share(graph, graph.edges[number], depth, rare) for number in outgoing[block]]
         for number, share in zip(outgoing[block], shares):
             edge = graph.edges[number]
             frequency[number] = arriving * share / sum(shares)
-            if block < edge.target < n_blocks:
+            if ranks[block] < ranks[edge.target] < n_blocks:
                 incoming[edge.target] += frequency[number]
             elif ops[edge.at] == YIELD_VALUE:
                 enter(edge.at + 1, frequency[number])
@@ -672,15 +684,26 @@ def _share(graph: ControlFlowGraph, edge: Edge, depth: list[int], rare: list[boo
     return 1.0 / _TURNS if depth[edge.target] < depth[edge.source] else 1.0
 
 
-def _loop_depths(graph: ControlFlowGraph) -> list[int]:
+def _ranks(graph: ControlFlowGraph) -> list[int]:
+    """Return the rank of each node of *graph* in the order of the code, but for copies of loops that go upwards."""
+    ranks = graph.instructions.ranks
+    order = sorted(range(graph.outside), key=lambda block: ranks[graph.firsts[block]])
+    found = [0] * graph.outside + [graph.outside]
+    for rank, block in enumerate(order):
+        found[block] = rank
+    return found
+
+
+def _loop_depths(graph: ControlFlowGraph, ranks: list[int]) -> list[int]:
     """Return how many loops each block is in: a loop is all that stands between its head and the last jump back there.
 
     Jumps to one head are turns of one loop, ended early by `continue` or a filter, not loops in each other.
     """
     ends: dict[int, int] = {}
     for edge in graph.edges:
-        if edge.kind in (GOTO, JUMP) and edge.target <= edge.source:
-            ends[edge.target] = max(ends.get(edge.target, 0), edge.source)
+        source, target = ranks[edge.source], ranks[edge.target]
+        if edge.kind in (GOTO, JUMP) and target <= source:
+            ends[target] = max(ends.get(target, 0), source)
     change = [0] * (graph.outside + 2)
     for first, last in ends.items():
         change[first] += 1
@@ -689,4 +712,4 @@ def _loop_depths(graph: ControlFlowGraph) -> list[int]:
     for step in change:
         depth += step
         depths.append(depth)
-    return depths
+    return [depths[rank] for rank in ranks]

@@ -6,8 +6,9 @@ and what is left over follows from which copy the loop was left in. Each copy bu
 the jump back, which pays for most of what the probe costs.
 
 Nothing but the layout changes: every step of the unrolled code is a step of the original (`is_faithful`), so line
-events, exits and handlers are those of the instructions that the copies are of. Interrupts are looked for on the one
-jump back that is left.
+events, exits and handlers are those of the instructions that the copies are of. Interrupts are looked for on the jumps
+back that are left. Where a jump back that is dropped has a line of its own, or a branch leads to it, an instruction
+remains that has this line: a trace function and `sys.monitoring` see the lines and branches of the original.
 
 Tried, and not worth it: to copy what follows where two ways join, to the end of the function or of the turn, so that
 they never do (Mueller & Whalley, PLDI 1992), which saves a probe on one of the two and a jump. Of the probes that 16
@@ -31,6 +32,7 @@ from instrument.flow.instructions import (
     Handler,
     Instructions,
 )
+from instrument.flow.lines import PY311
 
 #: How often a body stands there, by its size in code units. Of larger ones the probe is a small part. Where the body
 #: branches, each copy needs counters for its branches.
@@ -51,6 +53,10 @@ class Unrolled(Instructions):
     `origins` says for each instruction which one of the source it is a copy of. A jump back to the first instruction of
     a loop leads from each copy to the next, from the last to the first. Where that is the next instruction, the jump
     remains as one that takes no space, or becomes its opposite, out of the loop.
+
+    The copies of a loop that turns within one line go upwards instead: control comes from the first copy to the last,
+    and from each copy to the one above. So each turn is a jump back, whose line event nothing else could raise. The
+    jump from the first copy to the last leads downwards, to another jump that leads upwards (rewrite.rewriter).
     """
 
     __slots__ = ()
@@ -74,6 +80,7 @@ class Unrolled(Instructions):
         loop_of.extend([(-1, -1, 0)] * (len(source) - start))
         self.origins = origins
         n_copies = {first: n for first, _, n in loops}
+        upwards = {first for first, last, _ in loops if _turns_on_line(source, first, last)}
         index_of: dict[tuple[int, int], int] = {}  # (instruction of the source, number of the copy)
         for index, (origin, (_, _, copy)) in enumerate(zip(origins, loop_of)):
             index_of[origin, copy] = index
@@ -88,6 +95,7 @@ class Unrolled(Instructions):
         self.units = [source.units[origin] for origin in origins]
         self.lines = [source.lines[origin] for origin in origins]
         self.targets = []
+        turns = set()
         for index, (origin, loop) in enumerate(zip(origins, loop_of)):
             target = source.targets[origin]
             first, last, copy = loop
@@ -98,7 +106,10 @@ class Unrolled(Instructions):
                     self.ops[index] = _OPPOSITE[source.ops[origin]]
                     target = index_of[last + 1, 0]
                 else:
-                    target = index_of[first, (copy + 1) % n_copies[first]]
+                    step = -1 if first in upwards else 1
+                    target = index_of[first, (copy + step) % n_copies[first]]
+                    if first in upwards and copy == 0:
+                        turns.add(index)
             else:
                 target = at(target, loop)
             self.targets.append(target)
@@ -119,6 +130,11 @@ class Unrolled(Instructions):
                     number = of_copy[number, target]
             self.handlers.append(number)
         self._joins = None
+        self.turns = frozenset(turns)
+        self.ranks = [
+            index if first not in upwards or not copy else index + (n_copies[first] - 2 * copy) * (last + 1 - first)
+            for index, (first, last, copy) in enumerate(loop_of)
+        ]
 
     def falls_into(self, index: int) -> bool:
         """Return whether control can go on to the instruction at *index* from the one above it."""
@@ -168,10 +184,24 @@ def _small_loops(instructions: Instructions) -> list[tuple[int, int, int]]:
     return loops
 
 
+def _turns_on_line(instructions: Instructions, first: int, last: int) -> bool:
+    """Return whether a jump back within one line leads to *first*, from an instruction up to *last*.
+
+    From 3.12 on such a jump is an event that no other instruction raises, and only because it leads upwards.
+    """
+    lines, targets = instructions.lines, instructions.targets
+    return not PY311 and any(
+        targets[index] == first and lines[index] == lines[first] and lines[first] is not None
+        for index in range(first, last + 1)
+        if instructions.ops[index] in BACKWARD
+    )
+
+
 def takes_no_space(instructions: Instructions, index: int) -> bool:
     """Return whether the instruction at *index* is a jump back that has become a step to the next instruction."""
     op = instructions.ops[index]
-    return op in BACKWARD and op in PLAIN_JUMPS and instructions.targets[index] == index + 1
+    is_step = op in BACKWARD and op in PLAIN_JUMPS and instructions.targets[index] == index + 1
+    return is_step and index not in instructions.turns
 
 
 def is_faithful(instructions: Instructions) -> bool:

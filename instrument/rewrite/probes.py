@@ -202,10 +202,10 @@ def ask_whether_inlined(n_arguments: int, was_inlined: int) -> bytes:
     return _assemble(rows)
 
 
-def count_if_inlined(counter: bytes) -> bytes:
-    """Return what stands behind such a call: *counter*, the probe, passed only if it was inlined."""
+def count_if_inlined(counter: bytes) -> tuple[bytes, bytes]:
+    """Return what stands behind such a call, in two parts: *counter*, the probe, is passed only if it was inlined."""
     #                                                           stack: … answer result
-    return _assemble([("SWAP", 2), ("POP_JUMP_IF_FALSE", len(counter) // 2)]) + counter
+    return _assemble([("SWAP", 2), ("POP_JUMP_IF_FALSE", len(counter) // 2)]), counter
 
 
 def prepare_to_hand_over(n_arguments: int, namespace: int, has_keywords: bool, prepare: int) -> bytes:
@@ -275,6 +275,11 @@ def pop() -> bytes:
 def nop() -> bytes:
     """Return an instruction that does nothing."""
     return instruction("NOP")
+
+
+def go_on(n_units: int = 0) -> bytes:
+    """Return a jump over the next *n_units* code units, which `sys.monitoring` reports as a jump."""
+    return instruction("JUMP_FORWARD", n_units)
 
 
 def raise_on() -> bytes:

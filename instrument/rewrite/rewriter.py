@@ -15,7 +15,7 @@ The more comfortable `bytecode.Bytecode` orders constants and names anew, and ta
 
 from __future__ import annotations
 
-from _operator import itemgetter
+from _operator import attrgetter, itemgetter
 from functools import partial
 from itertools import accumulate
 
@@ -25,12 +25,16 @@ from instrument.flow.instructions import (
     BACKWARD,
     CACHES,
     CALL_KW,
+    END_ASYNC_FOR,
+    ENDS_LOOP,
     EXTENDED_ARG,
     FOR_ITER,
     JUMPS,
     MAY_RERAISE,
+    NOT_TAKEN,
     OPCODES,
     OPNAMES,
+    PLAIN_JUMPS,
     RAISES,
     RERAISE,
     RESUME,
@@ -38,6 +42,7 @@ from instrument.flow.instructions import (
     Instructions,
     exception_table,
 )
+from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PY311
 from instrument.flow.placement import (
     BEFORE,
     CALLING,
@@ -69,6 +74,7 @@ if TYPE_CHECKING:
     Cover = tuple[str, int] | None
 
 _JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
+_JUMP_FORWARD = OPCODES["JUMP_FORWARD"]
 _JUMP_BACKWARD_NO_INTERRUPT = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
 _SWAP = OPCODES["SWAP"]
 _DIRECT = "direct"  # to the handler that was always there
@@ -82,7 +88,8 @@ class Unlinked:
                     over, a WasInlined for each call that the Plan asks about, the records of exits, and the first base
     units           the place of each of the *n_instructions* originals in code units, ascending; places behind those
                     are second jumps
-    instructions    what stands at the places of second jumps: number of instructions + number of the probe
+    instructions    what stands at the places of second jumps: number of instructions + number of the probe, or an
+                    instruction
     plan            the Plan
     inlinable       names of the methods that the calls are of which the Plan asks about, or None
     """
@@ -106,7 +113,7 @@ def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     """Return the code of *graph* with the probes and exit stubs of *plan*; raise RewriteError if it does not verify."""
     instructions = graph.instructions
     code = instructions.code
-    unlinked = _Rewriting(instructions, plan).assemble()
+    unlinked = _Rewriting(graph, plan).assemble()
     problem = verify(code, instructions, unlinked)
     if problem:
         where = f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname}"
@@ -133,8 +140,9 @@ class _Rewriting:
     A *place* is the number of a piece in `out`.
     """
 
-    def __init__(self, instructions: Instructions, plan: Plan) -> None:
-        self.instructions = instructions
+    def __init__(self, graph: ControlFlowGraph, plan: Plan) -> None:
+        self.graph = graph
+        self.instructions = instructions = graph.instructions
         self.plan = plan
         code = instructions.code
         n = len(instructions)
@@ -149,9 +157,10 @@ class _Rewriting:
         self.jumps: list[tuple[int, int, int, bool]] = []  # (place of the jump, op, key of its target, backward)
         self.labels: list[int] = []
         self.covers: list[tuple[int, Cover]] = []  # (from this place on, led to)
-        self.second_jumps: list[tuple[int, int]] = []  # (place, probe)
+        self.second_jumps: list[tuple[int, int]] = []  # (place, probe), later (place, what stands there)
         self.stub_of: dict[tuple[str, int], int] = {}  # label of each stub
         self.fallbacks: list[tuple[int, int, int, int]] = []  # (start, stop, label, depth)
+        self.rethrown: list[tuple[int, int]] = []  # (place of a RERAISE that ends a stub, handler)
         self.n_constants = len(code.co_consts)
         self.first_exit = self.n_constants + len(plan.probes)
         self.traceback_of = self.first_exit + len(plan.exits)
@@ -170,7 +179,16 @@ class _Rewriting:
             target = instructions.targets[index]
             if not instructions.falls_into(target) and not instructions.n_skipped_at(target):
                 self.landing.setdefault(target, index)
+        # In 3.11 a step back on one line is a line event. Where the jump is none, the probe stands above the target.
+        self.above: dict[int, list[int]] = {}
+        self.above_label: dict[int, int] = {}
+        for index in self.taken if PY311 else ():
+            target = instructions.targets[index]
+            if self.landing.get(target) != index and index < target and not graph.line_events.fires(index, target):
+                self.above.setdefault(target, []).append(index)
         self.landing_label: dict[int, int] = {}
+        self.turns: list[tuple[int, int]] = []  # (label, jump back that goes to a copy of the loop further below)
+        self.pads: dict[int, int] = {}  # for the head of a copy of a loop: where jumps land that stay on one line
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
         self.prepare = self.traceback_of + 1
         self.records = self.prepare + 1 + len(self.inlined)
@@ -195,10 +213,12 @@ class _Rewriting:
             for index, (op, target) in enumerate(zip(instructions.ops, instructions.targets))
             if 0 <= target <= index and op in JUMPS
         }
+        targeted_backward.update(instructions.targets[index] for index in instructions.turns)
         for index in range(len(instructions)):
             self._copy(index, index in targeted_backward)
         self._cover(None)
         self._emit_second_jumps()
+        self._emit_turns()
         self._emit_stubs()
         offsets = self._resolve_jumps()
         code = self._finish(offsets)
@@ -211,7 +231,7 @@ class _Rewriting:
             )
         ]
         places += [offsets[place] for place, _ in self.second_jumps]
-        behind = [len(instructions) + number for _, number in self.second_jumps]
+        behind = [number for _, number in self.second_jumps]
         return Unlinked(code, self.plan, len(instructions), places, behind)
 
     def _emit(self, piece: bytes, location: Location) -> None:
@@ -246,7 +266,10 @@ class _Rewriting:
         else:
             self._copy_units(instructions.starts[index], unit + 1 + CACHES[op], location)
         if index in self.inlined:
-            self._emit(probes.count_if_inlined(self._probe(self.inlined[index])), location)
+            # A call that was inlined loses its line, so that what follows raises an event: the probe has none, either.
+            ask, count = probes.count_if_inlined(self._probe(self.inlined[index]))
+            self._emit(ask, location)
+            self._emit(count, _NOWHERE)
 
     def _copy_units(self, start: int, stop: int, location: Location) -> None:
         """Emit code units from *start* on: in one piece, unless they are in several places, as no compiler has it."""
@@ -277,7 +300,11 @@ class _Rewriting:
             self._set(self._landing_at(index))
             for number in self.taken[self.landing[index]]:
                 self._emit(self._probe(number), location)
-        if instructions.above(index) != index - 1 and is_left_above(instructions.ops[index]):
+        if index in self.above:
+            self._emit_second_jumps_above(index, location)
+        # So does 3.12 for interrupts at jumps back.
+        is_left = is_left_above(instructions.ops[index]) or (INLINED_CALL_LOSES_LINE and is_loop_head)
+        if instructions.above(index) != index - 1 and is_left:
             recorded = self._recorded(instructions.handlers[instructions.above(index)])
             if self._cover_above() != recorded:
                 self._cover(recorded)
@@ -289,12 +316,21 @@ class _Rewriting:
         target = instructions.targets[index]
         self.place[index] = len(self.out)
         if takes_no_space(instructions, index):
+            self._go_on(index, location)
             return
         backward = target <= index
         key = target
+        if not backward and op in BACKWARD and self._turns_on_line(index, target):
+            if target not in self.pads:
+                self.pads[target] = self._label()
+            key = self.pads[target]
+        elif index in instructions.turns:
+            self.turns.append((key := self._label(), index))
         if index in self.taken:
             if self.landing.get(target) == index:
                 key = self._landing_at(target)
+            elif index in self.above.get(target, ()):
+                key = self.above_label[index] = self._label()
             elif SEND_IS_SHORT and op == SEND:
                 raise RewriteError("an await loop ends where others arrive")
             else:
@@ -302,6 +338,58 @@ class _Rewriting:
                 self.second_jumps.extend((key, number) for number in self.taken[index])
                 backward = False
         self._jump(op if backward else _straight(op), key, backward, location)
+        if op != instructions.source.ops[instructions.origins[index]]:  # it goes on to the next copy if it is not taken
+            self._pad(index, location)
+
+    def _go_on(self, index: int, location: Location) -> None:
+        """Emit what other tools see of the jump back at *index*, which has become a step to the next instruction: its
+        line, where control may arrive there with a line event, or by a branch.
+        """
+        # Otherwise the instruction above is on the same line, and its step to the next line is the same line event.
+        if self._arrives_with_event(index) or self._is_branched_to(index):
+            self._emit(probes.nop(), location)
+        self._pad(index, location)
+
+    def _pad(self, index: int, location: Location) -> None:
+        """Emit what stands between the end of one copy of a loop, at *index*, and the next copy.
+
+        A jump back to the line that it stands on is a line event. Between copies of the loop a step takes its place,
+        from an instruction without a line to one that has one.
+        """
+        head = index + 1
+        label = self.pads.get(head)
+        is_event = self._turns_on_line(index, head)
+        if label is not None and not is_event:
+            self._emit(probes.go_on(len(probes.nop()) // 2), location)
+        if label is not None:
+            self._set(label)
+        if label is not None or is_event:
+            self._emit(probes.nop(), _NOWHERE)
+
+    def _turns_on_line(self, index: int, head: int) -> bool:
+        """Return whether the jump at *index* back to the *head* of a loop is a line event although it stays on one
+        line, and needs a step in its place. Later than 3.11 it remains a jump back (flow.unrolling).
+        """
+        lines = self.graph.line_events.lines
+        return PY311 and lines[index] is not None and lines[index] == lines[head]
+
+    def _arrives_with_event(self, index: int) -> bool:
+        """Return whether a step to the instruction at *index* may be a line event."""
+        instructions = self.instructions
+        before = [other for other, target in enumerate(instructions.targets) if target == index]
+        if instructions.falls_into(index):
+            before.append(index - 1)
+        return any(self.graph.line_events.fires(other, index) for other in before)
+
+    def _is_branched_to(self, index: int) -> bool:
+        """Return whether `sys.monitoring` reports a branch to the instruction at *index*."""
+        instructions = self.instructions
+        above = index - 1
+        while instructions.ops[above] in ENDS_LOOP:
+            above -= 1
+        op = instructions.ops[above]
+        is_branch = op == NOT_TAKEN or (op in JUMPS and op not in PLAIN_JUMPS)
+        return not PY311 and (is_branch or not instructions.joins.isdisjoint(range(above + 1, index + 1)))
 
     def _jump(self, op: int, key: int, backward: bool, location: Location) -> None:
         """Emit a jump to the instruction or label with *key*, which is resolved later."""
@@ -364,16 +452,41 @@ class _Rewriting:
     def _jump_back(self, key: int, location: Location, op: int = _JUMP_BACKWARD_NO_INTERRUPT) -> None:
         self._jump(op, key, True, location)
 
+    def _emit_second_jumps_above(self, target: int, location: Location) -> None:
+        """Emit the probes of jumps to *target* right above it, and a jump over them for what falls into it."""
+        if self.instructions.falls_into(target) or target in self.landing:
+            at = location
+            if target not in self.falling and target not in self.landing:
+                at = self._location_at(self.instructions.units[target - 1])
+            self._jump(_JUMP_FORWARD, target, False, at)
+        first, *others = self.above[target]
+        for index in (*others, first):
+            self._set(self.above_label[index])
+            for number in self.taken[index]:
+                self._emit(self._probe(number), location)
+            if index != first:
+                self._jump(_JUMP_FORWARD, target, False, location)
+
     def _emit_second_jumps(self) -> None:
         instructions = self.instructions
         waiting, self.second_jumps = self.second_jumps, []
         for label, number in waiting:
             index = self.plan.probes[number].index
             location = self._location_at(instructions.units[index])
-            self._set(label)
             target = instructions.targets[index]
+            if INLINED_CALL_LOSES_LINE and instructions.ops[index] in (FOR_ITER, SEND):
+                # When a generator ends, its caller is said to be at the code unit above the target.
+                self._emit(probes.nop(), self._location_at(instructions.starts[target] - 1))
+            self._set(label)
+            head = target + (instructions.n_skipped_at(target) if instructions.ops[index] == FOR_ITER else 0)
+            if not PY311:
+                # What `sys.monitoring` reports as the end of the branch has the line of the target. A line event may be
+                # raised here, and a trace function may raise an exception there: it goes where one of the target goes.
+                location = self._location_at(instructions.units[head])
+                self._cover(self._recorded(instructions.handlers[head]))
+                self.second_jumps.append((len(self.out), index))
             if instructions.ops[index] == FOR_ITER:
-                skipped = instructions.n_skipped_at(target)
+                skipped = head - target
                 for unit in range(instructions.units[target], instructions.units[target] + skipped):
                     self._copy_units(unit, unit + 1, self._location_at(unit))
                 self._emit(self._probe(number), location)
@@ -383,10 +496,21 @@ class _Rewriting:
                 continue
             self._emit(self._probe(number), location)
             if target <= index:  # a loop of 3.11: it must stay interruptible
-                self.second_jumps.append((len(self.out), number))
+                self.second_jumps.append((len(self.out), len(instructions) + number))
                 self._jump_back(target, location, _JUMP_BACKWARD)
             else:
                 self._jump_back(target, location)
+        self._cover(None)
+
+    def _emit_turns(self) -> None:
+        """Emit the jumps back that copies of loops need which go upwards: from the first to the last of them."""
+        for label, index in self.turns:
+            self._cover(self._led_to(index))
+            self._set(label)
+            self.second_jumps.append((len(self.out), index))
+            location = self._location_at(self.instructions.units[index])
+            self._jump(_JUMP_BACKWARD, self.instructions.targets[index], True, location)
+        self._cover(None)
 
     def _handler_of(self, kind: str, number: int) -> int:
         """Return the handler that the stub for *kind*, *number* goes on to, -1 if the exception leaves."""
@@ -403,40 +527,61 @@ class _Rewriting:
             self._stub(*cover)
 
     def _stub(self, kind: str, number: int) -> None:
-        """Emit the stub for *kind*, *number*: record, then go on to the handler or let the exception leave."""
+        """Emit the stub for *kind*, *number*: record, then go on to the handler or let the exception leave.
+
+        A stub has no line, so it raises no line event, and the handler raises one however the stub is left by a jump.
+        """
         instructions = self.instructions
         handler = self._handler_of(kind, number)
-        location = _NOWHERE
-        if handler >= 0:
-            location = Location((instructions.lines[instructions.table[handler].target], None, None, None))
         start = len(self.out)
         if kind == RAISING:
             for probe in self.raising[number]:
-                self._emit(self._probe(probe), location)
+                self._emit(self._probe(probe), _NOWHERE)
         elif kind == EXITING:
-            self._emit(self._probe(number), location)
+            self._emit(self._probe(number), _NOWHERE)
         elif self.plan.placement in CALLING:
-            self._emit(probes.call(self.first_exit + self.exits[number, kind], exception=True), location)
+            self._emit(probes.call(self.first_exit + self.exits[number, kind], exception=True), _NOWHERE)
         else:
             base = self.first_exit + self.exits[number, kind]
-            self._emit(probes.record_exit(self.records, base, self.traceback_of, self.tb_lasti), location)
+            self._emit(probes.record_exit(self.records, base, self.traceback_of, self.tb_lasti), _NOWHERE)
         stop = len(self.out)
         done = self._label()
         self._set(done)
         if handler < 0:
-            self._emit(probes.raise_on(), location)
+            self._emit(probes.raise_on(), _NOWHERE)
+        elif self._is_rethrown(kind, number):
+            self.rethrown.append((len(self.out), handler))
+            self._emit(probes.raise_on(), _NOWHERE)
         else:
             if not instructions.table[handler].push_lasti and kind != EXITING:
-                self._emit(probes.drop_lasti(), location)
-            self._jump_back(instructions.table[handler].target, location)
+                self._emit(probes.drop_lasti(), _NOWHERE)
+            self._jump_back(instructions.table[handler].target, _NOWHERE)
         if kind not in (RAISING, EXITING) and self.plan.placement not in CALLING:
             # Out of memory while recording: the exception goes its way all the same.
             fallback = self._label()
             self._set(fallback)
             depth = instructions.table[handler].depth if handler >= 0 else 0
             self.fallbacks.append((start, stop, fallback, depth + 2))
-            self._emit(probes.pop(), location)
-            self._jump_back(done, location)
+            self._emit(probes.pop(), _NOWHERE)
+            self._jump_back(done, _NOWHERE)
+
+    def _is_rethrown(self, kind: str, number: int) -> bool:
+        """Return whether the stub for *kind*, *number* raises again, with the place of what raised, so that the handler
+        raises no line event where it would raise none without the stub.
+        """
+        handler = self._handler_of(kind, number)
+        if handler < 0:
+            return False
+        instructions, entry = self.instructions, self.graph.entries[handler]
+        if instructions.ops[instructions.table[handler].target] == END_ASYNC_FOR:
+            return True
+        if kind == EXITING:
+            return self.plan.probes[number].index in entry.quiet
+        if kind == RESTORED or (kind == RAISING and self.graph.restores_place(number)):
+            return bool(entry.quiet)
+        if kind == RAISING:
+            return number in entry.quiet
+        return any(instructions.handlers[index] == handler for index in entry.quiet)
 
     # Resolving
     # #########################################################################################################
@@ -485,6 +630,7 @@ class _Rewriting:
             else:
                 target = offsets[self._place_of(self.stub_of[cover])]
                 push_lasti = kind != EXITING or handler < 0 or instructions.table[handler].push_lasti
+                push_lasti = push_lasti or self._is_rethrown(kind, number)
             entry = bytecode.concrete.ExceptionTableEntry(offsets[place], offsets[end] - 1, target, depth, push_lasti)
             last = entries[-1] if entries else None
             if (
@@ -500,6 +646,14 @@ class _Rewriting:
                 offsets[start], offsets[stop] - 1, offsets[self._place_of(label)], depth, False
             )
             entries.append(entry)
+        for place, number in self.rethrown:
+            handler_ = instructions.table[number]
+            entry = bytecode.concrete.ExceptionTableEntry(
+                *(offsets[place], offsets[place + 1] - 1, offsets[self.arrival[handler_.target]]),
+                *(handler_.depth, handler_.push_lasti),
+            )
+            entries.append(entry)
+        entries.sort(key=attrgetter("start_offset"))
         tables = bytecode.ConcreteBytecode(exception_table=entries)
         tables._pack_location = partial(_pack_location, tables)  # type: ignore[method-assign]
         pieces: list[tuple[int, int, int, Any]]
@@ -654,7 +808,13 @@ def _wrong_handler(made: CodeType, before: Instructions, places: list[int], argu
                 target += 1 + (CACHES[raw[2 * target]] if target in arguments else 0)
                 arrives = target < len(raw) // 2
             if arrives and raw[2 * target] == RERAISE:
-                arrives = handler is None and arguments.get(target) == 1
+                arrives = arguments.get(target) == 1 and depth_and_lasti & 1 == 1
+                again, depth_and_lasti = led_to[target]
+                if handler is None:
+                    arrives = arrives and again < 0
+                else:
+                    arrives = arrives and _is_at(again, handler.target, places, before, raw)
+                    arrives = arrives and depth_and_lasti == wanted
             elif arrives:
                 lands = target + 1 + CACHES[raw[2 * target]] - arguments[target]
                 arrives = handler is not None and _is_at(lands, handler.target, places, before, raw)

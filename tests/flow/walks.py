@@ -11,7 +11,7 @@ import collections
 from instrument.counts import Counts
 from instrument.flow.conservation import Observation
 from instrument.flow.graph import ENTER, FALL, JUMP, LEAVE, RAISE, RERAISED
-from instrument.flow.instructions import CALL, MAY_RERAISE, RAISES, SEND, YIELD_VALUE
+from instrument.flow.instructions import CALL, MAY_RERAISE, POP_ITER, RAISES, SEND, YIELD_VALUE
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE
 from instrument.flow.placement import BEFORE, FALLING, INLINED, RAISED, RAISING, RESTORED, TAKEN
 
@@ -139,6 +139,8 @@ class Frame:
             op = ops[index]
             if index in world.events:
                 world.lines[world.events[index]] += 1
+            if index > block.head and ops[index - 1] == POP_ITER:
+                world.fire(FALLING, index)
             world.fire(BEFORE, index)
             if op in (SEND, YIELD_VALUE):
                 break

@@ -439,7 +439,7 @@ def test_a_return_is_counted_if_the_call_was_inlined(function, take):
     call = assembly.before.ops.index(CALL)
     counter = new_counter()
     ask = probes.ask_whether_inlined(assembly.before.args[call], assembly.constant(WasInlined(None)))
-    count = probes.count_if_inlined(probes.probe(assembly.constant(counter)))
+    count = b"".join(probes.count_if_inlined(probes.probe(assembly.constant(counter))))
     twin = assembly.made({assembly.before.start_of_call(call): ask, call + 1: count})
     arguments = [["a"], "b", "c"][: len(assembly.code.co_varnames) - 1]
     for number in range(1, 20):

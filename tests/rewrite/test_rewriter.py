@@ -74,7 +74,11 @@ class Rewritten:
 
     def is_at(self, unit, index):
         """Return whether *unit* is the instruction *index* or stands between it and the one above."""
-        above = self.places[index - 1] + 1 + CACHES[self.before.ops[index - 1]] if index else 0
+        above = 0
+        if index and takes_no_space(self.before, index - 1):
+            above = self.places[index - 1]
+        elif index:
+            above = self.places[index - 1] + 1 + CACHES[self.unlinked.code.co_code[2 * self.places[index - 1]]]
         return above <= unit <= self.places[index]
 
 
@@ -96,15 +100,22 @@ def check_handlers(made):
             assert (led_to.depth, led_to.push_lasti) == (handler.depth, handler.push_lasti)
             continue
         assert after.starts[led_to.target] > made.places[-1], "stubs stand behind everything else"
-        is_counted = index in made.unlinked.plan.stubs
-        assert led_to.push_lasti == (not is_counted or handler is None or handler.push_lasti)
         end = led_to.target
         while after.ops[end] != RERAISE and (after.ops[end] not in JUMPS or after.ops[end] == FOR_ITER):
             end += 1
+        is_counted = index in made.unlinked.plan.stubs
+        needs_lasti = handler is None or handler.push_lasti or after.ops[end] == RERAISE
+        assert led_to.push_lasti == (not is_counted or needs_lasti)
         if handler is None:
             assert (led_to.depth, after.ops[end], after.args[end]) == (0, RERAISE, 1)
+            assert after.handlers[end] < 0
             continue
         assert led_to.depth == handler.depth
+        if after.ops[end] == RERAISE:
+            again = after.table[after.handlers[end]]
+            assert (after.args[end], again.depth, again.push_lasti) == (1, handler.depth, handler.push_lasti)
+            assert made.is_at(after.starts[again.target], handler.target)
+            continue
         assert after.ops[end] in BACKWARD
         assert made.is_at(after.starts[after.targets[end]], handler.target)
         drops_lasti = [OPNAMES[op] for op in after.ops[end - 2 : end]] == ["SWAP", "POP_TOP"]
