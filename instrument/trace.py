@@ -301,6 +301,8 @@ class _Measurement:
         self._precedence: Precedence | None = None
         self._loaded: set[str] = set()  # names of modules that were there before
         self._lately = Lately()
+        #: Whether it knows what bytecode is to be exchanged for.
+        self.takes_bytecode = caller is None
         if trace is None:
             return
         where = trace._placement

@@ -22,10 +22,10 @@ import sys
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 from instrument.flow.instructions import LOAD_GLOBAL, Instructions
-from instrument.rewrite.unseen import unseen
 from instrument.runtime import importer
 from instrument.runtime.counters import tail_of
-from instrument.runtime.session import pristine
+from instrument.runtime.session import give_out, pristine
+from instrument.unseen import unseen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,11 +95,14 @@ def _found(owner: Any, path: list[str]) -> Any:
     return owner
 
 
-def _original(thing: Any) -> Any:
-    """Return what code or a function would be without us; *thing* itself if it is neither."""
+def _original(thing: Any, taker: str = "") -> Any:
+    """Return what code or a function would be without us; *thing* itself if it is neither.
+
+    *taker* is what may have it run elsewhere, where it is not counted, if anything is.
+    """
     if type(thing) is CodeType:
-        return pristine(thing)
-    if type(thing) is FunctionType and (code := pristine(thing.__code__)) is not thing.__code__:
+        return give_out(thing, taker) if taker else pristine(thing)
+    if type(thing) is FunctionType and (code := _original(thing.__code__, taker)) is not thing.__code__:
         made = FunctionType(code, thing.__globals__, thing.__name__, thing.__defaults__, thing.__closure__)
         made.__kwdefaults__ = thing.__kwdefaults__
         return made
@@ -120,9 +123,16 @@ def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     return adapted
 
 
+def _reducing_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    def adapted(code: Any) -> Any:
+        return function(_original(code, "cloudpickle"))
+
+    return adapted
+
+
 def _saving_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     def adapted(pickler: Any, code: Any) -> Any:
-        original = _original(code)
+        original = _original(code, "dill")
         if id(original) in pickler.memo:  # it was written before, under its own name
             return pickler.save(original)
         return function(pickler, original)
@@ -137,7 +147,7 @@ def _running_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return *function*, which sends the code of a function and never the function itself."""
 
     def adapted(*args: Any, **kwargs: Any) -> Any:
-        return function(*map(_original, args), **dict(zip(kwargs, map(_original, kwargs.values()))))
+        return function(*map(_sent_code, args), **dict(zip(kwargs, map(_sent_code, kwargs.values()))))
 
     return unseen(adapted)
 
@@ -152,14 +162,22 @@ def _sending_originals(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @unseen
+def _sent_code(thing: Any) -> Any:
+    return _original(thing, _ANOTHER)
+
+
+@unseen
 def _sent(thing: Any) -> Any:
     """Return what is to be sent in place of *thing*."""
     kind = type(thing)
     if kind is FunctionType:
-        return _original(thing) if tail_of(thing.__code__) is not None and _is_sent_as_code(thing) else thing
+        return _sent_code(thing) if tail_of(thing.__code__) is not None and _is_sent_as_code(thing) else thing
     if kind is tuple:
         return tuple(map(_sent, thing))
-    return pristine(thing) if kind is CodeType else thing
+    return _sent_code(thing) if kind is CodeType else thing
+
+
+_ANOTHER = "another interpreter"
 
 
 def _is_sent_as_code(function: FunctionType) -> bool:
@@ -206,7 +224,7 @@ _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
     "hypothesis.internal.reflection": (("is_identity_function", _taking_originals, ""),),
 }
 _CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (
-    ("_code_reduce", _taking_originals, "Pickler._dispatch_table"),
+    ("_code_reduce", _reducing_originals, "Pickler._dispatch_table"),
     ("_extract_code_globals", _taking_originals, ""),
 )
 _adapted: list[object] = []

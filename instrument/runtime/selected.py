@@ -16,9 +16,9 @@ from instrument.runtime.session import (
     Lately,
     Session,
     adopt_functions,
+    give_out,
     is_live,
     live_group,
-    pristine,
     session,
     unmeasured,
     unmeasured_import,
@@ -128,8 +128,8 @@ class Selected:
         return self.session.imported_code(awaited, file)  # `instrument` comes next
 
     def pristine(self, code: CodeType) -> CodeType:
-        """Return what *code* was before."""
-        return pristine(code)
+        """Return what *code*, which is about to be marshalled, was before."""
+        return give_out(code, "marshal")
 
     def _note(self, live: CodeType, file: str | None, name: str | None, awaited: Import | None = None) -> None:
         """Note where the group of *live* came from."""

@@ -340,16 +340,17 @@ def test_what_is_handed_over_is_exchanged_before_the_call(function, n_arguments,
     (call,) = [index for index, op in enumerate(assembly.before.ops) if op in (CALL, CALL_KW)]
     asked = []
 
-    def exchange(*question):
-        asked.append(question)
-        return "exchanged"
+    class Exchange:
+        def __getitem__(self, question):
+            asked.append(question)
+            return "exchanged"
 
     def take(*arguments, **named):
         return arguments, named
 
     start = assembly.before.start_of_call(call)
     has_keywords = assembly.before.ops[call] == CALL_KW
-    place = assembly.constant(exchange)
+    place = assembly.constant(Exchange())
     twin = assembly.made(
         {start: probes.prepare_to_hand_over(n_arguments, namespace, has_keywords, place)}
     )
