@@ -337,8 +337,9 @@ def _prepared(function: object, source: object, namespace: object) -> object:
     return source
 
 
-#: How many frames above that of `_prepared` the program's is: of functions that are unseen, frames do not count.
-_CALLER = 0 if CAN_HIDE else 2
+#: How many frames above that of `_prepared` the program's is: frames of functions that are unseen are not counted, but
+#: that of the caller itself is.
+_CALLER = 1 if CAN_HIDE else 2
 prepare = _Prepare()
 
 
@@ -387,8 +388,11 @@ _REWRITING = (
     *("instrument.flow.packing", "instrument.flow.placement", "instrument.flow.spanning", "instrument.flow.unrolling"),
     *("instrument.flow.superinstructions", "instrument.rewrite.probes", "instrument.rewrite.rewriter"),
 )
-#: Warnings are said to come from their lines.
-_SEEN = ("Session._refuse_all", "Session.refuse")
+#: Warnings are said to come from the lines of two; the others run rarely, and tests interrupt them line by line.
+_SEEN = (
+    *("Session._refuse_all", "Session.refuse", "Session.retire", "Session._retire", "Window.settle", "Window._seen"),
+    *("Session.is_retiring", "_is_unused"),
+)
 _OF_TRACE = (
     *("_Measurement.instrument", "_Measurement._instrumented", "_Measurement.imported", "_Measurement.pristine"),
     *("_Measurement._decide", "_Measurement.heed_entered", "Trace._selects"),

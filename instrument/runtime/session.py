@@ -405,7 +405,7 @@ class Session:
         """Retire *group* when it is used no more, or is found to be so later, together with others."""
         self._let_go.append(group)
         self._size_of_let_go += _size_of(group)
-        if not self.is_tended:
+        if not self.is_tended and self._size_of_let_go >= self._largest_let_go:
             self.retire()
 
     def _add_counters(self, group: Group, counters: list[repeat[None]]) -> None:

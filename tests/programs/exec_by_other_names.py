@@ -77,6 +77,14 @@ def by_choice():
     (exec if TEXT else eval)(given("m14.py")[0], {"__file__": "m14.py"})
 
 
+def by_caller():
+    exec("def f(a: int): return a\nprint(f.__annotations__)")
+    exec(*("def g(a: int): return a\nprint(g.__annotations__, __name__ == NAME)",))
+
+
+NAME = __name__
+
+
 def by_library():
     code.InteractiveInterpreter({"__file__": "m15.py"}).runcode(given("m15.py")[0])
     types.LambdaType(*given("m16.py"))()
@@ -91,4 +99,5 @@ by_star()
 by_free_variable()
 Holder().go()
 by_choice()
+by_caller()
 by_library()
