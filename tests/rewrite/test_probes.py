@@ -488,6 +488,8 @@ SHAPES = {
     "call with the exception": (probes.call(0, exception=True), 0),
     "hand over": (probes.prepare_to_hand_over(3, 2, False, 0), 0),
     "hand over by keyword": (probes.prepare_to_hand_over(3, 2, True, 0), 0),
+    "hand over all": (probes.prepare_all_to_hand_over(False, 0), 0),
+    "hand over all before keywords": (probes.prepare_all_to_hand_over(True, 0), 0),
     "drop_lasti": (probes.drop_lasti(), -1),
     "pop": (probes.pop(), -1),
     "nop": (probes.nop(), 0),
