@@ -21,6 +21,7 @@ from _thread import get_ident
 from types import ModuleType
 
 from instrument.gate import Gate
+from instrument.unseen import hide
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class _Copies:
         own.append(module)
         if hasattr(spec.loader, "get_code") and (code := spec.loader.get_code(name)) is not None:
             vars(module)["__builtins__"] = self._builtins
-            exec(code, vars(module))
+            exec(hide(code), vars(module))
         else:
             spec.loader.exec_module(module)
             if not is_there and sys.modules.get(name) is module:  # some extensions put themselves there

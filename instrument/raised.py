@@ -29,9 +29,7 @@ def belongs_to_program(error: BaseException) -> bool:
         return True
     try:
         codes = _codes_of(error)
-        if not codes:
-            return False
-        if codes[-1].co_filename.startswith(_package):
+        if not codes or codes[-1].co_filename.startswith(_package):  # none: all are of hidden functions (unseen)
             kind = type(error).__module__
             was_sent = kind not in _CALLED and not kind.startswith("instrument.")
             return was_sent or isinstance(error, SystemExit)
@@ -44,7 +42,8 @@ def belongs_to_program(error: BaseException) -> bool:
 def comes_from_program(error: BaseException) -> bool:
     """Return whether code of the program, an audit hook for example, raised *error* in the midst of our work."""
     try:
-        file: str = _codes_of(error)[-1].co_filename
+        codes = _codes_of(error)
+        file: str = codes[-1].co_filename if codes else _package  # none: all are of hidden functions (unseen)
     except BaseException:  # a hook of the program forbids to look
         return True
     return not file.startswith(_package) and f"{os.sep}bytecode{os.sep}" not in file

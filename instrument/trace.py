@@ -318,6 +318,8 @@ class _Measurement:
         self._is_going_on = False
         self._loaded: set[str] = set()  # names of modules that were there before
         self._lately = Lately()
+        #: Whether it knows what bytecode is to be exchanged for.
+        self.takes_bytecode = caller is None
         if trace is None:
             return
         where = trace._placement
@@ -339,7 +341,9 @@ class _Measurement:
         if awaited is None and (file is None or type(file) is str):
             made = self._lately.get(code, (file,))
             if made is None:
-                made = self._instrumented(code, file, None)
+                made = importer.made_or_none(self, self._instrumented, code, namespace, file, None)
+                if made is None:
+                    return code
                 self._lately.put(code, (file,), made)
             return made
         return self._instrumented(code, file, awaited)

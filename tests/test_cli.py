@@ -197,6 +197,19 @@ def test_commands_do_what_those_of_trace_do(tmp_path, commands):
     assert our_files == their_files
 
 
+@pytest.mark.parametrize("option", ["-l", "-T"])
+def test_imports_are_listed_as_by_trace(tmp_path, option):
+    """What importlib calls to import the program's modules is listed, and nothing of the tool's own."""
+    (theirs, _), (ours, _) = both(tmp_path, f"{option} program.py a b")
+    [(their_status, their_lists, their_errors)] = theirs
+    [(status, lists, errors)] = ours
+
+    assert "exec_module" in their_lists
+    # Files are listed in the order of their paths, and those of the two tools differ.
+    assert sorted(lists.split("\n\n")) == sorted(their_lists.split("\n\n"))
+    assert (status, errors) == (their_status, their_errors)
+
+
 @pytest.mark.parametrize("command", ["-r -f foreign", "-c -f foreign program.py a", "-c -R -f foreign program.py a"])
 def test_a_foreign_counts_file_is_left_alone(tmp_path, command):
     """Where `trace` ends with a traceback or overwrites the file, it is named, it stays, and the status is 1."""

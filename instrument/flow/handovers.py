@@ -8,10 +8,20 @@ from __future__ import annotations
 
 from types import CodeType
 
-_TAKE_CODE = frozenset(("exec", "eval", "FunctionType"))
+from instrument.flow.instructions import CALLS, STORE_ATTR, Instructions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: `exec_` is what six and its copies call `exec`.
+_TAKE_CODE = frozenset(("exec", "eval", "exec_", "FunctionType", "LambdaType"))
+#: One of these is needed to look something up by a string.
+_LOOK_UP = frozenset(("getattr", "builtins", "__builtins__", "__dict__", "vars", "attrgetter", "globals"))
 _MARSHAL = "marshal"
 _ALL = _TAKE_CODE | {"dump", "dumps"}
 _clear = (_TAKE_CODE | {_MARSHAL}).isdisjoint
+_take = _TAKE_CODE.__contains__
 
 
 def takers_in(names: tuple[str, ...]) -> frozenset[str]:
@@ -19,15 +29,58 @@ def takers_in(names: tuple[str, ...]) -> frozenset[str]:
     return _ALL if _MARSHAL in names else _TAKE_CODE
 
 
+def mentions(code: CodeType) -> bool:
+    """Return whether *code* itself mentions what takes code: by name, as a parameter, or in a string."""
+    names = code.co_names
+    if not _clear(names) and not takers_in(names).isdisjoint(names):
+        return True
+    return _looks_up(code) or not _TAKE_CODE.isdisjoint(code.co_varnames)
+
+
+def _looks_up(code: CodeType) -> bool:
+    """Return whether *code* may look up what takes code by a string, as in `getattr(builtins, "exec")`."""
+    return not _LOOK_UP.isdisjoint(code.co_names) and ("exec" in code.co_consts or "eval" in code.co_consts)
+
+
 def hands_over(code: CodeType) -> bool:
     """Return whether *code*, or code nested in it, may call what takes code."""
     waiting = [code]
     wait = waiting.append
     for inner in waiting:
-        names = inner.co_names
-        if not _clear(names) and not takers_in(names).isdisjoint(names):
+        if mentions(inner):
             return True
         for constant in inner.co_consts:
             if type(constant) is CodeType:
                 wait(constant)
     return False
+
+
+def uses(code: CodeType, names: frozenset[str]) -> bool:
+    """Return whether *code*, or code nested in it, uses one of *names* as that of a global variable or an attribute."""
+    waiting = [code]
+    for inner in waiting:
+        if not names.isdisjoint(inner.co_names):
+            return True
+        waiting += [constant for constant in inner.co_consts if type(constant) is CodeType]
+    return False
+
+
+def aliases_in(tree: Iterable[CodeType]) -> frozenset[str]:
+    """Return the names that code of *tree*, one module say, gives to what takes code, beside its own.
+
+    Names are given right where it is loaded (`run = exec`), imported, or got by a string (`getattr(builtins, "exec")`).
+    """
+    found: set[str] = set()
+    for code in tree:
+        if not mentions(code):
+            continue
+        instructions = Instructions(code)
+        looks_up = _looks_up(code)
+        for index in range(1, len(instructions)):
+            name = instructions.stored_at(index)
+            above = index - 1 - (instructions.ops[index] == STORE_ATTR)  # which takes the object, too
+            if name and above >= 0:
+                is_taker = _take(instructions.loaded_at(above)) or (looks_up and instructions.ops[above] in CALLS)
+                if is_taker:
+                    found.add(name)
+    return frozenset(found)

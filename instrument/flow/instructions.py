@@ -41,6 +41,7 @@ CALLS = opcodes("CALL", "CALL_KW")
 EXTENDED_ARG = OPCODES["EXTENDED_ARG"]
 CALL = OPCODES["CALL"]
 CALL_KW = OPCODES.get("CALL_KW", -1)
+CALL_FUNCTION_EX = OPCODES["CALL_FUNCTION_EX"]
 PUSH_NULL = OPCODES["PUSH_NULL"]
 LOAD_CONST = OPCODES["LOAD_CONST"]
 #: Instructions that push what they find under a name, and how far their argument is shifted to make room for flags.
@@ -50,10 +51,19 @@ NAMED = {
     OPCODES["LOAD_ATTR"]: int(sys.version_info >= (3, 12)),
     OPCODES.get("LOAD_METHOD", -1): 0,
 }
+#: Instructions that load or store one local variable, of the function or of one around it.
+_OF_VARIABLE = opcodes(
+    *("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_FAST_AND_CLEAR", "LOAD_DEREF", "STORE_FAST"),
+    "STORE_DEREF",
+)
+STORE_ATTR = OPCODES["STORE_ATTR"]
+_STORES = {OPCODES["STORE_NAME"], OPCODES["STORE_GLOBAL"], STORE_ATTR}
 _NAMES_OF_CALL = opcodes("KW_NAMES")
 _PARTS_OF_CALL = opcodes("KW_NAMES", "PRECALL")
 _PUSH_NO_CALLABLE = opcodes("PUSH_NULL", "NOP", "NOT_TAKEN")
 LOAD_ATTR = OPCODES["LOAD_ATTR"]
+LOAD_GLOBAL = OPCODES["LOAD_GLOBAL"]
+_IMPORT_FROM = OPCODES["IMPORT_FROM"]
 RESUME = OPCODES["RESUME"]
 RETURN_GENERATOR = OPCODES["RETURN_GENERATOR"]
 SEND = OPCODES["SEND"]
@@ -253,6 +263,8 @@ class Instructions:
         line.
         """
         missing = self.args[call] + (self.ops[call] == CALL_KW)
+        if self.ops[call] == CALL_FUNCTION_EX:
+            missing = 1 + (self.args[call] & 1 if sys.version_info < (3, 14) else 1)
         index = self.start_of_call(call) - 1
         ops, joins = self.ops, self.joins
         while index > self.first and self.targets[index] < 0 and ops[index] not in RETURNS and ops[index] not in RAISES:
@@ -265,6 +277,32 @@ class Instructions:
                 missing -= opcode.stack_effect(op, self.args[index] if op >= opcode.HAVE_ARGUMENT else None)
             index -= 1
         return -1
+
+    def passes_keywords(self, call: int) -> bool:
+        """Return whether *call*, a CALL_FUNCTION_EX, has keyword arguments."""
+        if sys.version_info >= (3, 14):
+            return self.ops[call - 1] != PUSH_NULL
+        return bool(self.args[call] & 1)
+
+    def loaded_at(self, index: int) -> str:
+        """Return the name of what the instruction at *index* loads, an empty string if that has none."""
+        op, arg = self.ops[index], self.args[index]
+        if op in NAMED:
+            return self.code.co_names[arg >> NAMED[op]]
+        if op == _IMPORT_FROM:
+            return self.code.co_names[arg]
+        return self._variable(arg) if op in _OF_VARIABLE else ""
+
+    def stored_at(self, index: int) -> str:
+        """Return the name that the instruction at *index* stores something under, an empty string if it does not."""
+        op, arg = self.ops[index], self.args[index]
+        if op in _STORES:
+            return self.code.co_names[arg]
+        return self._variable(arg) if op in _OF_VARIABLE and OPNAMES[op].startswith("STORE") else ""
+
+    def _variable(self, number: int) -> str:
+        name: str = self.code._varname_from_oparg(number)  # type: ignore[attr-defined]
+        return name
 
     @property
     def joins(self) -> frozenset[int]:

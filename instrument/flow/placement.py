@@ -25,9 +25,10 @@ from _bisect import bisect_right
 from itertools import islice
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
-from instrument.flow.handovers import takers_in
+from instrument.flow.handovers import mentions, takers_in
 from instrument.flow.instructions import (
     CACHES,
+    CALL_FUNCTION_EX,
     JUMPS,
     MAY_RERAISE,
     NAMED,
@@ -147,7 +148,7 @@ class Plan:
         "stubs",
     )
 
-    def __init__(self, graph: ControlFlowGraph, placement: str) -> None:
+    def __init__(self, graph: ControlFlowGraph, placement: str, aliases: frozenset[str]) -> None:
         self.placement = placement
         self.entries = [(entry.block, entry.line, entry.quiet) for entry in graph.entries]
         self.exits = _exits(graph)
@@ -162,7 +163,7 @@ class Plan:
         self.resumed = frozenset(index for index in self.left if ops[index] != SEND)
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
-        self.handovers = _handovers(graph.instructions)
+        self.handovers = _handovers(graph.instructions, aliases)
         self.moved = raised_below(graph) if PY311 and placement == MINIMAL else {}
         self.free: list[int] = []
         self.probes: list[Probe] = []
@@ -349,9 +350,9 @@ def graph_of(code: CodeType, placement: str) -> ControlFlowGraph:
     return build(unroll(instructions) if placement == MINIMAL else instructions)
 
 
-def plan(graph: ControlFlowGraph, placement: str = MINIMAL) -> Plan:
-    """Return the Plan that puts the probes of *graph* according to *placement*."""
-    return Plan(graph, placement)
+def plan(graph: ControlFlowGraph, placement: str = MINIMAL, aliases: frozenset[str] = frozenset()) -> Plan:
+    """Return the Plan that puts the probes of *graph* according to *placement*; *aliases* as in `_handovers`."""
+    return Plan(graph, placement, aliases)
 
 
 def _exits(graph: ControlFlowGraph) -> list[tuple[int, str]]:
@@ -377,12 +378,11 @@ _FEW = 3
 #: handler of what the other raised one code unit above that (bytecodes.c: exception_unwind). So may do all that can be
 #: specialised, which has caches.
 CALLERS_ARE_LEFT_BEFORE = sys.version_info >= (3, 13)
-_CALL_FUNCTION_EX = OPCODES["CALL_FUNCTION_EX"]
 
 
 def is_left_above(op: int) -> bool:
     """Return whether exceptions of the instruction *op* may be led to the handler of the code unit above it."""
-    return CALLERS_ARE_LEFT_BEFORE and (CACHES[op] > 0 or op == _CALL_FUNCTION_EX)
+    return CALLERS_ARE_LEFT_BEFORE and (CACHES[op] > 0 or op == CALL_FUNCTION_EX)
 
 
 _OPTIMIZED = 1  # CO_OPTIMIZED
@@ -554,23 +554,30 @@ class _Raising:
 _MOST_ARGUMENTS = 6
 
 
-def _handovers(instructions: Instructions) -> list[tuple[int, int]]:
-    """Return the calls that may hand over code, each with the number of its namespace argument."""
-    names = instructions.code.co_names
-    wanted = takers_in(names)
-    if wanted.isdisjoint(names):
+def _handovers(instructions: Instructions, aliases: frozenset[str]) -> list[tuple[int, int]]:
+    """Return the calls that may hand over code, each with the number of its namespace argument.
+
+    *aliases* are names that the module gives to what takes code.
+    """
+    code = instructions.code
+    is_mentioned = mentions(code)
+    names = frozenset((*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars))
+    if not is_mentioned and aliases.isdisjoint(names):
         return []
+    wanted = takers_in(code.co_names) | aliases
     found = []
     for index, op in enumerate(instructions.ops):
-        n_arguments = instructions.args[index]
-        if op not in CALL_OPS or not 0 < n_arguments <= _MOST_ARGUMENTS:
+        is_star = op == CALL_FUNCTION_EX
+        n_arguments = 1 if is_star else instructions.args[index]
+        if not (is_star or op in CALL_OPS) or not 0 < n_arguments <= _MOST_ARGUMENTS:
             continue
         pushed = instructions.callable_of(index)
-        if pushed >= 0:
-            name_of = NAMED.get(instructions.ops[pushed])
-            if name_of is None or names[instructions.args[pushed] >> name_of] not in wanted:
-                continue
-        keywords = instructions.keywords_of(index)
+        name = instructions.loaded_at(pushed) if pushed >= 0 else ""
+        # Where nothing of the kind is mentioned only a name says that it is called.
+        is_found = name in wanted or (is_mentioned and (pushed < 0 or instructions.ops[pushed] not in NAMED))
+        if not is_found or (is_star and instructions.passes_keywords(index)):
+            continue
+        keywords = () if is_star else instructions.keywords_of(index)
         n_positional = n_arguments - len(keywords)
         if n_positional < 1:
             continue

@@ -211,22 +211,39 @@ def count_if_inlined(counter: bytes) -> tuple[bytes, bytes]:
 def prepare_to_hand_over(n_arguments: int, namespace: int, has_keywords: bool, prepare: int) -> bytes:
     """Return what stands before a call that takes code: let the constant at *prepare* exchange its first argument.
 
-    It is called with the callable, the argument, and the argument numbered *namespace* (the callable again if that is
-    0), and is done before the call: no frame of ours is on the stack while the program's code is executed.
+    It is given the callable, the argument, and the argument numbered *namespace* (the callable again if that is 0), and
+    is done before the call: no frame of ours is on the stack while the program's code is executed. It is asked by a
+    subscript, which raises no event of a call.
     """
     above = n_arguments + has_keywords
-    push = [("PUSH_NULL", 0), ("LOAD_CONST", prepare)]
-    if VERSION >= (3, 13):
-        push.reverse()
     rows: list[Row] = [
-        *push,  #                                               stack: … callable first … names NULL prepare
-        ("COPY", above + (4 if VERSION >= (3, 13) else 3)),  #  stack: … NULL prepare callable
-        ("COPY", above + 3),  #                                 stack: … NULL prepare callable first
-        ("COPY", above + 5 - namespace if namespace else 2),  # without a namespace, the callable stands in for it
+        ("LOAD_CONST", prepare),  #                             stack: … callable first … names prepare
+        ("COPY", above + (3 if VERSION >= (3, 13) else 2)),  #  stack: … prepare callable
+        ("COPY", above + 2),  #                                 stack: … prepare callable first
+        ("COPY", above + 4 - namespace if namespace else 2),  # without a namespace, the callable stands in for it
+        ("BUILD_TUPLE", 3),
+        _SUBSCRIPT,  #                                          stack: … callable first … names new
+        ("SWAP", above + 1),
+        ("POP_TOP", 0),
     ]
-    if VERSION == (3, 11):
-        rows.append(("PRECALL", 3))
-    rows += [("CALL", 3), ("SWAP", above + 1), ("POP_TOP", 0)]
+    return _assemble(rows)
+
+
+def prepare_all_to_hand_over(has_keywords: bool, prepare: int) -> bytes:
+    """Return what stands before `f(*arguments)`: let the constant at *prepare* exchange the first of the arguments.
+
+    It is given the callable and the arguments, and gives new arguments.
+    """
+    above = int(has_keywords or VERSION >= (3, 14))  #          3.14 pushes NULL for want of keywords
+    rows: list[Row] = [
+        ("LOAD_CONST", prepare),  #                             stack: … callable arguments names prepare
+        ("COPY", above + (4 if VERSION >= (3, 13) else 3)),  #  stack: … prepare callable
+        ("COPY", above + 3),  #                                 stack: … prepare callable arguments
+        ("BUILD_TUPLE", 2),
+        _SUBSCRIPT,  #                                          stack: … callable arguments names new
+        ("SWAP", above + 2),
+        ("POP_TOP", 0),
+    ]
     return _assemble(rows)
 
 

@@ -24,6 +24,7 @@ from instrument.flow.graph import ControlFlowGraph
 from instrument.flow.instructions import (
     BACKWARD,
     CACHES,
+    CALL_FUNCTION_EX,
     CALL_KW,
     END_ASYNC_FOR,
     ENDS_LOOP,
@@ -200,7 +201,10 @@ class _Rewriting:
         for call, namespace in plan.handovers:
             has_keywords = instructions.ops[call] == CALL_KW
             start = instructions.start_of_call(call)
-            prepare = probes.prepare_to_hand_over(instructions.args[call], namespace, has_keywords, self.prepare)
+            if instructions.ops[call] == CALL_FUNCTION_EX:
+                prepare = probes.prepare_all_to_hand_over(instructions.passes_keywords(call), self.prepare)
+            else:
+                prepare = probes.prepare_to_hand_over(instructions.args[call], namespace, has_keywords, self.prepare)
             self.prepared[start] = self.prepared.get(start, b"") + prepare
 
     # Emitting

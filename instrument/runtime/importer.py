@@ -6,7 +6,9 @@ stands in its place. So finders, specs, loaders and `sys.meta_path` are those th
 reloads and `spec_from_file_location` are covered, and bytecode caches remain the interpreter's own.
 
 The method calls itself a part of importlib: the interpreter takes importlib's frames out of tracebacks by their file
-name.
+name. It is a function of importlib's module, with the lines of the one that it stands for, so it is counted and listed
+as that one is. What it calls of ours is unseen by profilers (instrument.unseen), and is asked by subscripts, which
+raise no event of a call.
 
 Code that the program itself hands to `exec` or `eval`, to `types.FunctionType` or to `marshal` is exchanged just before
 the call (rewrite.probes), so that none of our frames is on the stack while it runs.
@@ -17,15 +19,18 @@ import __future__
 
 import builtins
 import marshal
+from _operator import is_
 from _thread import get_ident
 from functools import partial
 from importlib import _bootstrap, _bootstrap_external
+from itertools import repeat
 from sys import _getframe, flags  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
 from instrument.isolation import is_loading
 from instrument.raised import belongs_to_program, say_once, text_of
 from instrument.runtime.sources import look_at, stamp_of
+from instrument.unseen import CAN_HIDE, hide_all, unseen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,16 +72,17 @@ _awaited: dict[int, Import] = {}
 class Import:
     """A module that is being imported into *namespace*.
 
-    *origin* gets its code from the *loader*. If that is read from a file of bytecode, *bytecode* is what it was
-    marshalled to, *header* what precedes it, and *path* the source. *identity* is that of the module's file before it
-    was read, and *stamp* that of the bytecode: None if nobody has asked for it, or it cannot be told for certain.
-    *was_compiled* says whether its code was just made, and not read from a file of bytecode or known before.
-    *stays* says whether bytecode with that stamp is known to run as it is.
+    *code* is what runs, if that is known without getting the module's own code. *origin* gets its code from the
+    *loader*. If that is read from a file of bytecode, *bytecode* is what it was marshalled to, *header* what precedes
+    it, and *path* the source. *identity* is that of the module's file before it was read, and *stamp* that of the
+    bytecode: None if nobody has asked for it, or it cannot be told for certain. *was_compiled* says whether the code
+    was just made, and not read from a file of bytecode or known before. *stays* says whether bytecode with that stamp
+    is known to run as it is.
     """
 
     __slots__ = (
-        *("_expected", "_loader", "bytecode", "header", "identity", "namespace", "origin", "path", "stamp", "stays"),
-        *("was_compiled",),
+        *("_expected", "_loader", "bytecode", "code", "header", "identity", "namespace", "origin", "path", "stamp"),
+        *("stays", "was_compiled"),
     )
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
@@ -85,6 +91,7 @@ class Import:
         self._loader: Any = loader
         file = dict.get(namespace, "__file__")
         self.identity, self._expected = look_at(file) if type(file) is str else (None, b"")
+        self.code: CodeType | None = None
         self.bytecode: memoryview | None = None
         self.header = b""
         self.path = ""
@@ -98,9 +105,9 @@ class Import:
         if (
             self._expected
             and type(spec) is _ModuleSpec
-            and type(spec.cached) is str
+            and type(cached := spec._cached or spec.cached) is str
             and type(self._loader) is _SourceFileLoader
-            and vars(self._loader) == {"name": dict.get(self.namespace, "__name__"), "path": file}
+            and self._loader.__dict__ == {"name": dict.get(self.namespace, "__name__"), "path": file}
             and _is_of_importlib(_SourceFileLoader.get_code)
             and _is_of_importlib(_SourceFileLoader.get_data)
             and _is_of_importlib(_SourceFileLoader.path_stats)
@@ -108,7 +115,7 @@ class Import:
         ):
             assert type(file) is str
             self.header, self.path = self._expected, file
-            self.stamp = stamp_of(self.header, spec.cached)
+            self.stamp = stamp_of(self.header, cached)
 
     def was_read(self, data: memoryview, bytecode_path: str, source_path: str) -> None:
         """Note that the bytecode *data* was read."""
@@ -134,36 +141,28 @@ def _is_of_importlib(function: object) -> bool:
 
 
 def got_code(awaited: Import) -> CodeType:
-    """Return the code of the module that is *awaited*, instrumented. Bytecode that is known is not even read."""
-    code = None
-    instrumenters = () if is_loading() else _instrumenters
-    if len(instrumenters) == 1:
-        try:
-            code = instrumenters[0].imported(awaited)
-        except BaseException as error:
-            _leave_out(error, awaited.namespace, instrumenters)
-    if code is None:
-        thread = get_ident()
-        _awaited[thread] = awaited
-        try:
-            code = awaited.origin()
-            awaited.was_compiled = awaited.bytecode is None
-        finally:
-            _awaited.pop(thread, None)
-        if code is not None and awaited.is_known_to_stay():
-            return code
+    """Return the code of the module that is *awaited*, instrumented; raise ImportError if it has none."""
+    _look_up(awaited)
+    code = awaited.code or _Made()[awaited, awaited.origin()]
     if code is None:
         name = awaited.namespace["__name__"]
         raise ImportError(f"cannot load module {name!r} when get_code() returns None")
-    for instrumenter in instrumenters:
-        try:
-            code = instrumenter.instrument(code, awaited.namespace, awaited)
-        except BaseException as error:
-            _leave_out(error, awaited.namespace, [instrumenter])
     return code
 
 
-def _leave_out(error: BaseException, namespace: dict[str, object], instrumenters: Sequence[Instrumenter]) -> None:
+def _look_up(awaited: Import) -> None:
+    if len(_instrumenters) == 1 and not is_loading():
+        try:
+            code = _instrumenters[0].imported(awaited)
+            if code is not None:
+                awaited.code = _instrumenters[0].instrument(code, awaited.namespace, awaited)
+                return
+        except BaseException as error:
+            leave_out(error, awaited.namespace, _instrumenters)
+    _awaited[get_ident()] = awaited
+
+
+def leave_out(error: BaseException, namespace: dict[str, object], instrumenters: Sequence[Instrumenter]) -> None:
     """Say that code which runs in *namespace* is not counted by *instrumenters*, as *error* was raised; raise it if it
     is the program's.
     """
@@ -178,39 +177,114 @@ def _leave_out(error: BaseException, namespace: dict[str, object], instrumenters
     say_once(f"not all is counted in this process: {text_of(error)}")
 
 
-def exec_module(self, module):  # type: ignore[no-untyped-def]
-    """Execute the module."""
-    code = got_code(Import(module.__dict__, partial(self.get_code, module.__name__), self))
-    _call_with_frames_removed(exec, code, module.__dict__)
-    for tell in on_executed:
-        try:
-            tell(module)
-        except BaseException as error:
-            _leave_out(error, {}, ())
+def made_or_none(
+    instrumenter: Instrumenter, make: Callable[..., CodeType], code: CodeType, namespace: dict[str, object], *where: Any
+) -> CodeType | None:
+    """Return what *make* makes of *code* and *where*; None if that fails, which is said (`leave_out`)."""
+    try:
+        return make(code, *where)
+    except BaseException as error:
+        leave_out(error, namespace, [instrumenter])
+        return None
+
+
+class _Known:
+    """`_Known()[loader, module]` is the Import of *module*. Bytecode that is known is not even read."""
+
+    __slots__ = ()
+
+    def __getitem__(self, found: tuple[Any, ModuleType]) -> Import:
+        loader, module = found
+        awaited = Import(module.__dict__, partial(loader.get_code, module.__name__), loader)
+        _look_up(awaited)
+        return awaited
+
+
+class _Made:
+    """`_Made()[awaited, code]` is what runs in place of *code*, which was got for the Import *awaited*."""
+
+    __slots__ = ()
+
+    def __getitem__(self, got: tuple[Import, CodeType | None]) -> CodeType | None:
+        awaited, code = got
+        _awaited.pop(get_ident(), None)
+        awaited.was_compiled = awaited.bytecode is None
+        if code is not None and not is_loading() and not awaited.is_known_to_stay():
+            for instrumenter in _instrumenters:
+                try:
+                    code = instrumenter.instrument(code, awaited.namespace, awaited)
+                except BaseException as error:
+                    leave_out(error, awaited.namespace, [instrumenter])
+        return code
+
+
+class _Executed:
+    """`_Executed()[module]` tells those who want to know that *module* was executed."""
+
+    __slots__ = ()
+
+    def __getitem__(self, module: ModuleType) -> None:
+        for tell in on_executed:
+            try:
+                tell(module)
+            except BaseException as error:
+                leave_out(error, {}, ())
+
+
+def _exec_module() -> FunctionType:
+    """Return what stands for importlib's `exec_module`, a function of its module."""
+    known, made, executed = _Known(), _Made(), _Executed()
+
+    # fmt: off
+    def exec_module(self, module):  # type: ignore[no-untyped-def]
+        """Execute the module."""
+        code = (awaited := known[self, module]).code or made[awaited, self.get_code(module.__name__)]
+        if code is None:
+            raise ImportError(f"cannot load module {module.__name__!r} when "
+                              "get_code() returns None")
+        _bootstrap._call_with_frames_removed(exec, code, module.__dict__), executed[module]  # type: ignore[attr-defined]
+    # fmt: on
+
+    return FunctionType(
+        exec_module.__code__, vars(_bootstrap_external), exec_module.__name__, None, exec_module.__closure__
+    )
 
 
 def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):  # type: ignore[no-untyped-def]
     """Return the code object in the bytecode *data*, or what was made of it before."""
     awaited = _awaited.pop(get_ident(), None)
-    if awaited is not None and source_path is not None and len(_instrumenters) == 1 and not is_loading():
+    if (
+        awaited is not None
+        and source_path is not None
+        and name == dict.get(awaited.namespace, "__name__")  # or it is one that could not be got
+        and len(_instrumenters) == 1
+        and not is_loading()
+    ):
         code = None
         try:
             awaited.was_read(data, bytecode_path, source_path)
             if not awaited.is_known_to_stay():
                 code = _instrumenters[0].imported(awaited)
         except BaseException as error:
-            _leave_out(error, awaited.namespace, _instrumenters)
+            leave_out(error, awaited.namespace, _instrumenters)
         if code is not None:
             return code
     return _compile_original(data, name, bytecode_path, source_path)
 
 
-for _ours, _theirs in ((exec_module, _original), (_compile_bytecode, _compile_original)):
+#: No variable of ours, so that it is found in one namespace, that of its class, when its class is looked for.
+_exec_modules = (_exec_module(),)
+
+for _ours, _theirs in ((_exec_modules[0], _original), (_compile_bytecode, _compile_original)):
     _ours.__code__ = _ours.__code__.replace(
-        co_filename=_theirs.__code__.co_filename, co_firstlineno=_theirs.__code__.co_firstlineno
+        co_filename=_theirs.__code__.co_filename,
+        co_firstlineno=_theirs.__code__.co_firstlineno,
+        co_qualname=_theirs.__code__.co_qualname,
     )
     _ours.__qualname__ = _theirs.__qualname__
     _ours.__module__ = _theirs.__module__
+    _ours.__doc__ = _theirs.__doc__
+del _ours, _theirs
 
 
 def install(instrumenter: Instrumenter, at_end: bool = False) -> None:
@@ -218,13 +292,15 @@ def install(instrumenter: Instrumenter, at_end: bool = False) -> None:
 
     It is asked *at_end* of those that come later, or before those that are.
     """
+    _hide_what_makes_live()
     if at_end:
         _instrumenters.append(instrumenter)
         _at_end.append(instrumenter)
     else:
         _instrumenters.insert(len(_instrumenters) - len(_at_end), instrumenter)
-    _loader.exec_module = exec_module
-    _bootstrap_external._compile_bytecode = _compile_bytecode  # type: ignore[attr-defined]
+    _loader.exec_module = _exec_modules[0]
+    if getattr(instrumenter, "takes_bytecode", True):
+        _bootstrap_external._compile_bytecode = _compile_bytecode  # type: ignore[attr-defined]
 
 
 def uninstall(instrumenter: Instrumenter) -> None:
@@ -258,8 +334,9 @@ _compiled: dict[tuple[str | bytes, str, int], CodeType] = {}
 _N_COMPILED = 512
 
 
-def prepare(function: object, source: object, namespace: object) -> object:
-    """Return what *function*, if it is one that takes code, is to take in place of *source*.
+class _Prepare:
+    """`prepare[function, source, namespace]` is what *function*, if it is one that takes code, is to take in place of
+    *source*.
 
     `exec` and `eval` in *namespace*: what is to be executed, which is live if the namespace is that of a module that is
     measured. FunctionType: likewise, for code that may be live already but runs elsewhere now. `marshal`: the original,
@@ -267,7 +344,25 @@ def prepare(function: object, source: object, namespace: object) -> object:
 
     Without a namespace (None, or *function* in its place) it is that of the caller. What does not compile is left
     alone: executing it will say so.
+
+    `prepare[function, arguments]` are all arguments, with the first exchanged; `function(*arguments)` takes them.
     """
+
+    __slots__ = ()
+
+    def __getitem__(self, call: tuple[Any, ...]) -> object:
+        if len(call) == 3:
+            return _prepared(*call)
+        function, arguments = call
+        if type(arguments) not in (tuple, list) or not arguments:
+            return arguments
+        return (_prepared(function, arguments[0], arguments[1] if len(arguments) > 1 else None), *arguments[1:])
+
+    def __reduce__(self) -> str:
+        return "prepare"
+
+
+def _prepared(function: object, source: object, namespace: object) -> object:
     if not _instrumenters or is_loading():
         return source
     if function is FunctionType:
@@ -280,19 +375,45 @@ def prepare(function: object, source: object, namespace: object) -> object:
         mode = _modes[function]
     else:
         return source
+    if type(source) is CodeType and type(namespace) is dict:
+        # Without a handler, which would be seen on 3.15; what may fail is guarded where code is made live.
+        for instrumenter in _instrumenters:
+            source = instrumenter.instrument(source, namespace)
+        return source
+    return _prepared_text(function, source, namespace, mode)
+
+
+def _prepared_text(function: object, source: object, namespace: object, mode: str) -> object:
+    """Return what `_prepared` does of text, or where the *namespace* is that of the caller or no plain dictionary."""
     given = source
     try:
         if namespace is None or namespace is function:
-            namespace = _getframe(1).f_globals
+            namespace = _getframe(_CALLER).f_globals
         if type(source) in (str, bytes) and mode:
-            source = _compile(source, mode, _getframe(1).f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
+            source = _compile(source, mode, _getframe(_CALLER).f_code.co_flags & _FUTURE)  # type: ignore[arg-type]
         if type(source) is CodeType and isinstance(namespace, dict):
             for instrumenter in _instrumenters:
                 source = instrumenter.instrument(source, namespace)
     except BaseException as error:
-        _leave_out(error, namespace if type(namespace) is dict else {}, _instrumenters)
+        leave_out(error, namespace if type(namespace) is dict else {}, _instrumenters)
         return given
     return source
+
+
+#: How many frames above that of `_prepared_text` the program's is: frames of functions that are unseen are not counted,
+#: but that of the caller itself is. On 3.15 it is seen, and what calls it is not.
+_CALLER = 1 if CAN_HIDE else 3
+prepare = _Prepare()
+
+
+def names_of_takers(namespace: dict[str, object]) -> frozenset[str]:
+    """Return the names that `exec` and `eval` have in *namespace*, beside their own."""
+    values = list(namespace.values())  # held: other threads may add some
+    if not any(map(is_, values, repeat(builtins.exec))) and not any(map(is_, values, repeat(builtins.eval))):
+        return frozenset()
+    takers = (builtins.exec, builtins.eval)
+    names = [name for name, value in list(namespace.items()) if value is takers[0] or value is takers[1]]
+    return frozenset(names) - {"exec", "eval"}
 
 
 def _pristine(source: object) -> object:
@@ -314,3 +435,45 @@ def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | byt
     if len(_compiled) >= _N_COMPILED:
         _compiled.clear()
     return _compiled.setdefault(key, code)
+
+
+# What is called while the program runs is not seen ####################################################################
+
+#: Modules of ours that make code live, but for those that are needed only if code has to be rewritten.
+_MAKING_LIVE = (
+    *("instrument.isolation", "instrument.flow.handovers", "instrument.runtime.cache", "instrument.runtime.counters"),
+    *("instrument.runtime.handovers", "instrument.runtime.readers", "instrument.runtime.scope"),
+    *("instrument.runtime.sealing", "instrument.runtime.selected", "instrument.runtime.selection"),
+    *("instrument.runtime.sources", "instrument.runtime.namesakes"),
+)
+_REWRITING = (
+    *("instrument.counts", "instrument.flow.graph", "instrument.flow.instructions", "instrument.flow.lines"),
+    *("instrument.flow.packing", "instrument.flow.placement", "instrument.flow.spanning", "instrument.flow.unrolling"),
+    *("instrument.flow.superinstructions", "instrument.rewrite.probes", "instrument.rewrite.rewriter"),
+)
+#: Warnings are said to come from the lines of two; the others run rarely, and tests interrupt them line by line.
+_SEEN = (
+    *("Session._refuse_all", "Session.refuse", "Session.retire", "Session._retire", "Window.settle", "Window._seen"),
+    *("Session.is_retiring", "_is_unused"),
+)
+_OF_TRACE = (
+    *("_Measurement.instrument", "_Measurement._instrumented", "_Measurement.imported", "_Measurement.pristine"),
+    *("_Measurement._decide", "_Measurement.heed_entered", "Trace._selects"),
+)
+
+
+def _hide_what_makes_live() -> None:
+    for name in _MAKING_LIVE:
+        hide_all(name)
+    hide_all("instrument.runtime.session", seen=_SEEN)
+    hide_all("instrument.trace", only=_OF_TRACE)
+
+
+def hide_what_rewrites() -> None:
+    """Let what is needed only if code has to be rewritten be unseen, too."""
+    for name in _REWRITING:
+        hide_all(name)
+
+
+unseen(_prepared_text, counts_frames=True)
+hide_all(__name__)

@@ -8,16 +8,24 @@ without this package; some compare it with what they have compiled themselves.
 - pony translates a generator expression or a lambda to SQL (pony/orm/decompiling.py: decompile);
 - cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code): so
   what they write is what they would write without us, and its hash is the same each time;
-- hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key).
+- hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key);
+- from 3.13 on, C marshals the code of functions that the program hands to another interpreter (_interpretersmodule.c:
+  exec, call, run_func; crossinterp_data_lookup.h: _PyCode_GetXIData), by `concurrent.interpreters` or otherwise. Live
+  counters cannot be marshalled.
 """
 
 from __future__ import annotations
 
+import _imp
+import builtins
 import sys
-from types import CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
+from instrument.flow.instructions import LOAD_GLOBAL, Instructions
 from instrument.runtime import importer
-from instrument.runtime.session import pristine
+from instrument.runtime.counters import tail_of
+from instrument.runtime.session import give_out, pristine
+from instrument.unseen import unseen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +42,28 @@ def watch() -> None:
     for name, module in list(sys.modules.items()):
         if _entrances(name) and isinstance(module, ModuleType):
             adapt(module)
+    _watch_extensions()
+
+
+def _watch_extensions() -> None:
+    """From now on, adapt the modules written in C that send functions to other interpreters, when they are imported."""
+    if not _SENDERS or _imp.exec_dynamic in _adapted:
+        return
+    for name in ("exec_dynamic", "exec_builtin"):  # how they are imported depends on how the interpreter was built
+        original = getattr(_imp, name)
+        ours = _pass_for(original, _executing(original))
+        _adapted.append(ours)
+        setattr(_imp, name, ours)
+
+
+def _executing(original: Callable[[ModuleType], object]) -> Callable[[ModuleType], object]:
+    def execute(module: ModuleType, /) -> object:
+        done = original(module)
+        if module.__dict__.get("__name__") in _SENDERS:
+            adapt(module)
+        return done
+
+    return unseen(execute)
 
 
 def adapt(module: ModuleType) -> None:
@@ -41,17 +71,22 @@ def adapt(module: ModuleType) -> None:
     for path, change, registry in _entrances(module.__dict__.get("__name__")):
         *outer, name = path.split(".")
         owner = _found(module, outer)
-        function = getattr(owner, name, None)
-        if type(function) is not FunctionType or function in _adapted:
+        function: Any = getattr(owner, name, None)
+        if type(function) not in (FunctionType, BuiltinFunctionType) or function in _adapted:
             continue
-        ours: Any = change(function)
-        ours.__name__, ours.__qualname__, ours.__doc__ = function.__name__, function.__qualname__, function.__doc__
-        ours.__module__ = function.__module__
+        ours = _pass_for(function, change(function))
         _adapted.append(ours)
         setattr(owner, name, ours)
         registered = _found(module, registry.split(".")) if registry else None
         if isinstance(registered, dict) and registered.get(CodeType) is function:
             registered[CodeType] = ours
+
+
+def _pass_for(theirs: Any, ours: Any) -> Any:
+    """Return *ours*, which is called what *theirs* is."""
+    ours.__name__, ours.__qualname__, ours.__doc__ = theirs.__name__, theirs.__qualname__, theirs.__doc__
+    ours.__module__ = theirs.__module__
+    return ours
 
 
 def _found(owner: Any, path: list[str]) -> Any:
@@ -60,11 +95,14 @@ def _found(owner: Any, path: list[str]) -> Any:
     return owner
 
 
-def _original(thing: Any) -> Any:
-    """Return what code or a function would be without us; *thing* itself if it is neither."""
+def _original(thing: Any, taker: str = "") -> Any:
+    """Return what code or a function would be without us; *thing* itself if it is neither.
+
+    *taker* is what may have it run elsewhere, where it is not counted, if anything is.
+    """
     if type(thing) is CodeType:
-        return pristine(thing)
-    if type(thing) is FunctionType and (code := pristine(thing.__code__)) is not thing.__code__:
+        return give_out(thing, taker) if taker else pristine(thing)
+    if type(thing) is FunctionType and (code := _original(thing.__code__, taker)) is not thing.__code__:
         made = FunctionType(code, thing.__globals__, thing.__name__, thing.__defaults__, thing.__closure__)
         made.__kwdefaults__ = thing.__kwdefaults__
         return made
@@ -85,15 +123,94 @@ def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     return adapted
 
 
+def _reducing_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    def adapted(code: Any) -> Any:
+        return function(_original(code, "cloudpickle"))
+
+    return adapted
+
+
 def _saving_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     def adapted(pickler: Any, code: Any) -> Any:
-        original = _original(code)
+        original = _original(code, "dill")
         if id(original) in pickler.memo:  # it was written before, under its own name
             return pickler.save(original)
         return function(pickler, original)
 
     return adapted
 
+
+# Other interpreters
+
+
+def _running_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *function*, which sends the code of a function and never the function itself."""
+
+    def adapted(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(_sent_code, args), **dict(zip(kwargs, map(_sent_code, kwargs.values()))))
+
+    return unseen(adapted)
+
+
+def _sending_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *function*, which sends code where it can, and else what `pickle` makes of a function: its name."""
+
+    def adapted(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(_sent, args), **dict(zip(kwargs, map(_sent, kwargs.values()))))
+
+    return unseen(adapted)
+
+
+@unseen
+def _sent_code(thing: Any) -> Any:
+    return _original(thing, _ANOTHER)
+
+
+@unseen
+def _sent(thing: Any) -> Any:
+    """Return what is to be sent in place of *thing*."""
+    kind = type(thing)
+    if kind is FunctionType:
+        return _sent_code(thing) if tail_of(thing.__code__) is not None and _is_sent_as_code(thing) else thing
+    if kind is tuple:
+        return tuple(map(_sent, thing))
+    return _sent_code(thing) if kind is CodeType else thing
+
+
+_ANOTHER = "another interpreter"
+
+
+def _is_sent_as_code(function: FunctionType) -> bool:
+    """Return whether the interpreter would send the code of *function*, were it not live, or nothing else can be sent.
+
+    The rules are those of codeobject.c, _PyCode_VerifyStateless, and funcobject.c, _PyFunction_VerifyStateless.
+    """
+    if _found(sys.modules.get(function.__module__), function.__qualname__.split(".")) is not function:
+        return True
+    code = pristine(function.__code__)
+    if function.__closure__ or function.__defaults__ or function.__kwdefaults__ or code.co_flags & _SUSPENDED:
+        return False
+    made = Instructions(code)
+    names = {code.co_names[arg >> 1] for op, arg in zip(made.ops, made.args) if op == LOAD_GLOBAL}
+    known = {name for name in names if hasattr(builtins, name)}
+    return names.isdisjoint(function.__globals__) and (not known or known == names)
+
+
+#: CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR.
+_SUSPENDED = 0x20 | 0x80 | 0x200
+
+#: By name of the module: the functions that send other functions to another interpreter.
+_SENDERS: dict[str, tuple[tuple[str, Change, str], ...]] = {}
+if sys.version_info >= (3, 13):
+    _SENDERS = {
+        "_interpreters": (
+            ("exec", _running_originals, ""),
+            ("run_func", _running_originals, ""),
+            ("call", _running_originals if sys.version_info < (3, 14) else _sending_originals, ""),
+        ),
+        "_interpqueues": (("put", _sending_originals, ""),),
+        "_interpchannels": (("send", _sending_originals, ""),),
+    }
 
 #: By name of the module: by what it gets code, how that is changed, and where that is also registered.
 _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
@@ -107,7 +224,7 @@ _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
     "hypothesis.internal.reflection": (("is_identity_function", _taking_originals, ""),),
 }
 _CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (
-    ("_code_reduce", _taking_originals, "Pickler._dispatch_table"),
+    ("_code_reduce", _reducing_originals, "Pickler._dispatch_table"),
     ("_extract_code_globals", _taking_originals, ""),
 )
 _adapted: list[object] = []
@@ -116,4 +233,4 @@ _adapted: list[object] = []
 def _entrances(name: object) -> tuple[tuple[str, Change, str], ...]:
     if type(name) is not str:  # whatever the program has put there
         return ()
-    return _CLOUDPICKLE if name.endswith(".cloudpickle") else _READERS.get(name, ())
+    return _CLOUDPICKLE if name.endswith(".cloudpickle") else _READERS.get(name) or _SENDERS.get(name, ())

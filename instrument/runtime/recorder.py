@@ -33,7 +33,7 @@ from instrument.runtime import process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
 from instrument.runtime.selected import place_of, selected
-from instrument.runtime.session import session
+from instrument.runtime.session import given_out, session
 from instrument.runtime.totals import Reading, Totals
 
 TYPE_CHECKING = False
@@ -86,7 +86,7 @@ class Recorder:
         self._reading = Reading(self._session, self._pause)
         self._writer = Writer(self.settings.directory, ProcessInfo.current(), shared=self.settings.shared)
         self._has_written = self._has_failed = self._has_complained = False
-        self._n_not_measured = 0
+        self._not_measured: dict[str, str] = {}
         self._next = min(self._due(), monotonic() + _FIRST) if self.settings.flush else _NEVER
         self._turn = perf_counter()
         self._is_pressed = self._is_reading = self._puts_off = False
@@ -303,8 +303,8 @@ class Recorder:
 
     def _write(self, how: str) -> None:
         """Write the totals that have changed since they were written."""
-        not_measured = dict(self._session.not_measured)
-        has_news = len(not_measured) != self._n_not_measured or any(
+        not_measured = {**given_out(), **self._session.not_measured}
+        has_news = not_measured != self._not_measured or any(
             series.changed for kind in (self._totals.lines, self._totals.functions) for series in kind.values()
         )
         if not has_news and not (how and self._has_written):
@@ -321,7 +321,7 @@ class Recorder:
             for series, changed in taken:
                 series.changed |= changed
             raise
-        self._n_not_measured = len(not_measured)
+        self._not_measured = not_measured
         self._has_written = True
 
     def _changed(

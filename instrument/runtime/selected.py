@@ -16,9 +16,9 @@ from instrument.runtime.session import (
     Lately,
     Session,
     adopt_functions,
+    give_out,
     is_live,
     live_group,
-    pristine,
     session,
     unmeasured,
     unmeasured_import,
@@ -103,7 +103,9 @@ class Selected:
             where = file, name, importer.is_alone()
             made = self._lately.get(code, where)
             if made is None:
-                made = self._instrumented(code, file, name, None)
+                made = importer.made_or_none(self, self._instrumented, code, namespace, file, name, None)
+                if made is None:
+                    return code
                 self._lately.put(code, where, made)
             return made
         return self._instrumented(code, file, name, awaited)
@@ -130,8 +132,8 @@ class Selected:
         return self.session.imported_code(awaited, file)  # `instrument` comes next
 
     def pristine(self, code: CodeType) -> CodeType:
-        """Return what *code* was before."""
-        return pristine(code)
+        """Return what *code*, which is about to be marshalled, was before."""
+        return give_out(code, "marshal")
 
     def _note(self, live: CodeType, file: str | None, name: str | None, awaited: Import | None = None) -> None:
         """Note where the group of *live* came from."""

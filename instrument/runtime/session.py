@@ -12,7 +12,7 @@ from __future__ import annotations
 # What is called while the program runs is held by name: the program may put something else in its place.
 import os
 import sys
-from _operator import call, is_
+from _operator import call, is_, itemgetter
 from _thread import get_ident
 from _warnings import warn
 from _weakref import ref
@@ -26,7 +26,7 @@ from instrument import isolation
 from instrument.counts import Counts
 from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import placement
-from instrument.flow.handovers import hands_over
+from instrument.flow.handovers import aliases_in, hands_over, uses
 from instrument.gate import Gate
 from instrument.raised import belongs_to_program, comes_from_program, say_once, text_of
 from instrument.rewrite import probes, rewriter
@@ -52,6 +52,7 @@ from instrument.runtime.counters import (
 from instrument.runtime.handovers import Handovers
 from instrument.runtime.sealing import unseal
 from instrument.runtime.selection import module_name
+from instrument.runtime.sources import absolute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,10 +148,13 @@ class Session:
         assert group.codes is not None
         return group.codes[-1]
 
-    def lasting_codes(self, codes: list[CodeType], file: str | None, batch: Batch) -> list[CodeType]:
+    def lasting_codes(
+        self, codes: list[CodeType], file: str | None, batch: Batch, aliases: frozenset[str] = frozenset()
+    ) -> list[CodeType]:
         """Return the twins of *codes*, which are of one source, that count; those that cannot be rewritten themselves.
 
-        Such code is here to last, and other processes are likely to meet it: it is kept in the cache by way of *batch*.
+        *aliases* are names that the module has for `exec` and `eval`. Code that uses none of them is kept in the cache,
+        by way of *batch*: it is here to last, and other processes are likely to meet it.
         """
         twins = list(codes)
         flats: list[Flat] = []
@@ -162,7 +166,10 @@ class Session:
             plain = self._plain(code, file)
             if plain is not None:
                 tree = tree_of(plain)
-                known, packed = self._known(tree, batch, plain.co_filename)
+                if aliases and uses(plain, aliases):
+                    known, packed = self._rewritten(tree, aliases)
+                else:
+                    known, packed = self._known(tree, batch, plain.co_filename)
                 flats += _renumbered(known, len(flats))
                 parts.append(packed)
                 sizes.append(len(known))
@@ -268,11 +275,15 @@ class Session:
 
     def _is_unknown_python(self) -> bool:
         """Return whether this interpreter is none that we know how to rewrite code for; say so once."""
-        if not probes.SUPPORTED and not self.not_measured:
+        if not probes.SUPPORTED:
+            self._refuse_all()
+        return not probes.SUPPORTED
+
+    def _refuse_all(self) -> None:
+        if not self.not_measured:
             version = ".".join(map(str, sys.version_info[:2]))
             self.not_measured["<all>"] = f"this release does not know Python {version}"
             _warn(f"nothing is measured: this release does not know Python {version}")
-        return not probes.SUPPORTED
 
     def _plain(self, code: CodeType, file: str | None) -> CodeType | None:
         """Return *code*, which runs in a module of *file*, as it was before any session; None if it is to stay as it
@@ -291,13 +302,15 @@ class Session:
                 return None
         return None if id(code) in self._refused else code
 
-    def _rewritten(self, tree: list[CodeType]) -> Known:
-        """Return the code of *tree*, rewritten and ready to be linked."""
+    def _rewritten(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> Known:
+        """Return the code of *tree*, rewritten and ready to be linked; *aliases* as in `lasting_codes`."""
+        importer.hide_what_rewrites()
+        aliases |= aliases_in(tree)
         made: list[tuple[CodeType, Unlinked | str]] = []
         for code in tree:
             try:
                 flow = placement.graph_of(code, self.placement)
-                made.append((code, rewriter.rewrite(flow, placement.plan(flow, self.placement))))
+                made.append((code, rewriter.rewrite(flow, placement.plan(flow, self.placement, aliases))))
             except BaseException as error:
                 if belongs_to_program(error):
                     raise
@@ -399,7 +412,7 @@ class Session:
         """Retire *group* when it is used no more, or is found to be so later, together with others."""
         self._let_go.append(group)
         self._size_of_let_go += _size_of(group)
-        if not self.is_tended:
+        if not self.is_tended and self._size_of_let_go >= self._largest_let_go:
             self.retire()
 
     def _add_counters(self, group: Group, counters: list[repeat[None]]) -> None:
@@ -602,7 +615,7 @@ class Session:
 
 def _warn(text: str) -> None:
     try:
-        warn(text, InstrumentWarning, 3)
+        warn(text, InstrumentWarning, 2)
     except InstrumentWarning:  # by a filter that makes errors of warnings: of the program's, which goes on
         try:
             sys.__stderr__.write(f"{InstrumentWarning.__name__}: {text}\n")  # type: ignore[union-attr]
@@ -900,9 +913,44 @@ def pristine(code: CodeType) -> CodeType:
             return code
         group.originals = originals
     found = originals[index]
-    kept = {name: getattr(code, name) for name in _NAMES if getattr(code, name) != getattr(found, name)}
+    kept: dict[str, Any] = {}
+    for name in _NAMES:  # no comprehension: code with handlers cannot be unseen on 3.15
+        if getattr(code, name) != getattr(found, name):
+            kept[name] = getattr(code, name)
     return found.replace(**kept) if kept else found
 
+
+#: Code that was given to what may run it where it is not counted: by file, what got it, by name and lines.
+_given_out: dict[str, dict[tuple[str, int, int], str]] = {}
+
+
+def give_out(code: CodeType, taker: str) -> CodeType:
+    """Return what *code* was before it was made live, and note that *taker* got it."""
+    tail = tail_of(code)
+    original = pristine(code)
+    if tail is not None and original is not code and tail[0].session.placement in placement.PLACEMENTS:
+        lines = [line for _, _, line in original.co_lines() if line]
+        first = original.co_firstlineno
+        given = _given_out.setdefault(absolute(original.co_filename), {})
+        given.setdefault((original.co_qualname, first, max(lines, default=first)), taker)
+    return original
+
+
+def given_out() -> dict[str, str]:
+    """Return, for each file with code that was given out, which code it was, in words.
+
+    What other processes ran of that code is not in their counts, as far as they do not count it themselves.
+    """
+    found = {}
+    for path, given in list(_given_out.items()):
+        takers = ", ".join(sorted(set(given.values())))
+        names = ", ".join(f"{name} (lines {first}-{last})" for name, first, last in sorted(given, key=itemgetter(1)))
+        found[path] = f"{GIVEN_OUT} {takers}, and what ran of it elsewhere may not be counted: {names}"
+    return found
+
+
+#: How such a reason begins.
+GIVEN_OUT = "code was given to"
 
 #: What the program may have given another value, by the `replace` of a live code object.
 _NAMES = ("co_filename", "co_name", "co_qualname", "co_firstlineno")
@@ -930,7 +978,8 @@ def adopt_functions(
         if where not in batches:
             batches[where] = Batch(where.cache())
         found = list(codes.values())
-        twins = where.lasting_codes([code for code, _ in found], file, batches[where])
+        aliases = importer.names_of_takers(found[0][1][0].__globals__)
+        twins = where.lasting_codes([code for code, _ in found], file, batches[where], aliases)
         if made is not None and where is not nothing:
             for twin in twins:
                 made(twin, file, name)

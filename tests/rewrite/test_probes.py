@@ -340,16 +340,17 @@ def test_what_is_handed_over_is_exchanged_before_the_call(function, n_arguments,
     (call,) = [index for index, op in enumerate(assembly.before.ops) if op in (CALL, CALL_KW)]
     asked = []
 
-    def exchange(*question):
-        asked.append(question)
-        return "exchanged"
+    class Exchange:
+        def __getitem__(self, question):
+            asked.append(question)
+            return "exchanged"
 
     def take(*arguments, **named):
         return arguments, named
 
     start = assembly.before.start_of_call(call)
     has_keywords = assembly.before.ops[call] == CALL_KW
-    place = assembly.constant(exchange)
+    place = assembly.constant(Exchange())
     twin = assembly.made(
         {start: probes.prepare_to_hand_over(n_arguments, namespace, has_keywords, place)}
     )
@@ -487,6 +488,8 @@ SHAPES = {
     "call with the exception": (probes.call(0, exception=True), 0),
     "hand over": (probes.prepare_to_hand_over(3, 2, False, 0), 0),
     "hand over by keyword": (probes.prepare_to_hand_over(3, 2, True, 0), 0),
+    "hand over all": (probes.prepare_all_to_hand_over(False, 0), 0),
+    "hand over all before keywords": (probes.prepare_all_to_hand_over(True, 0), 0),
     "drop_lasti": (probes.drop_lasti(), -1),
     "pop": (probes.pop(), -1),
     "nop": (probes.nop(), 0),

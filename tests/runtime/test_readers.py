@@ -1,5 +1,6 @@
 """Libraries that read bytecode see what they would see without us."""
 
+import json
 import os
 import subprocess
 import sys
@@ -182,3 +183,41 @@ def test_real(tmp_path, package):
 
     assert "27" in output
     assert output == plain.stdout
+
+
+GIVING = """\
+import marshal
+from joblib.externals.cloudpickle import cloudpickle
+def sent(n):
+    while n:
+        n -= 1
+def kept(n):
+    return n
+def marshalled():
+    return 1
+if __name__ == "__main__":
+    cloudpickle._code_reduce(sent.__code__)
+    cloudpickle._extract_code_globals(kept.__code__)
+    marshal.dumps(marshalled.__code__)
+    marshal.dumps(compile("1", __file__, "eval"))
+"""
+
+
+def test_a_file_of_which_code_was_given_out_is_not_said_to_be_complete(tree):
+    """What other processes run of it is counted nowhere, so no report may call its lines missing."""
+    assert tree.run(GIVING) == ("", "")
+    [(path, reason)] = tree.rows("SELECT path, reason FROM not_measured")
+    told = "code was given to cloudpickle, marshal, and what ran of it elsewhere may not be counted: "
+
+    assert path == str(tree.path)
+    assert reason == f"{told}sent (lines 3-5), marshalled (lines 8-9)"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "instrument", "report", "--json", str(tree.data)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    missing = {file["path"]: file["missing"] for file in json.loads(done.stdout)["files"]}
+    assert missing[str(tree.path)] is None
