@@ -484,7 +484,7 @@ class Session:
         first = file not in self.not_measured
         self.not_measured.setdefault(file, f"{name}: {why}")
         if first:
-            _warn(f"{file} is not measured: {name}: {why}")
+            _warn(f"{name} in {file} is not measured: {why}")
 
     def _passed(self, group: Group, number: int, probe: int) -> None:
         # Whatever comes next may run code of the program: `sys._getframe` its audit hooks, for one.

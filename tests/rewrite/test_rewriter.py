@@ -17,7 +17,6 @@ from instrument.flow.instructions import (
     BACKWARD,
     CACHES,
     EXTENDED_ARG,
-    FOR_ITER,
     JUMPS,
     MAY_RERAISE,
     OPCODES,
@@ -99,7 +98,7 @@ def check_handlers(made):
         is_counted = index in made.unlinked.plan.stubs
         assert led_to.push_lasti == (not is_counted or handler is None or handler.push_lasti)
         end = led_to.target
-        while after.ops[end] != RERAISE and (after.ops[end] not in JUMPS or after.ops[end] == FOR_ITER):
+        while after.ops[end] != RERAISE and after.ops[end] not in BACKWARD:
             end += 1
         if handler is None:
             assert (led_to.depth, after.ops[end], after.args[end]) == (0, RERAISE, 1)
