@@ -20,6 +20,8 @@ from _frozen_importlib_external import FileFinder, _get_supported_file_loaders  
 from _thread import RLock, get_ident
 from types import ModuleType
 
+from instrument import _EagerImports
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -247,7 +249,8 @@ def import_isolated(name: str) -> object:
     global _loading
     outer, _loading = _loading, get_ident()
     try:
-        return _Copies((*_FRESH, name)).module(name)
+        with _EagerImports():
+            return _Copies((*_FRESH, name)).module(name)
     finally:
         _loading = outer
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
-from instrument.errors import InstrumentError
-from instrument.report.results import CoverageResults
-from instrument.runtime import recorder, sources
-from instrument.runtime.scope import Scope
-from instrument.runtime.selected import selected
-from instrument.runtime.selection import module_name
-from instrument.runtime.session import Window
+from instrument import _EagerImports
+
+with _EagerImports():
+    from instrument.errors import InstrumentError
+    from instrument.report.results import CoverageResults
+    from instrument.runtime import recorder, sources
+    from instrument.runtime.scope import Scope
+    from instrument.runtime.selected import selected
+    from instrument.runtime.selection import module_name
+    from instrument.runtime.session import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

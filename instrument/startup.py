@@ -11,11 +11,12 @@ runs uncounted. With `-E` and `-I` environment variables are not heeded, and our
 import sys
 
 _before = set(sys.modules)
+_lazy_before = set(getattr(sys, "lazy_modules", ()))
 
 # ruff: noqa: E402
 import os
 
-from instrument import isolation
+from instrument import _EagerImports, isolation
 from instrument.config import ConfigError, Settings, is_on, publish, read_settings
 
 TYPE_CHECKING = False
@@ -37,6 +38,11 @@ def start() -> None:
     if _started or sys.flags.ignore_environment or not is_on() or _is_a_command_of_ours():
         return
     _started.append(None)
+    with _EagerImports():
+        _start_or_say_why_not()
+
+
+def _start_or_say_why_not() -> None:
     try:
         theirs = _namesake()
         if theirs:
@@ -122,6 +128,8 @@ def _forget_what_was_imported() -> None:
         file = getattr(_modules[name], "__dict__", {}).get("__file__")  # and nothing a module makes up when asked
         if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "instrument":
             isolation.own.append(_modules.pop(name))
+    if hasattr(sys, "lazy_modules"):  # what the program has imported lazily, for diagnosis
+        sys.lazy_modules.intersection_update(_lazy_before)
 
 
 def _say(what: str) -> None:

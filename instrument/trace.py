@@ -27,23 +27,26 @@ from _thread import RLock
 from time import monotonic
 from types import CodeType
 
-from instrument.flow import placement as placements
-from instrument.report import text
-from instrument.report.results import CoverageResults
-from instrument.rewrite.probes import TracebackOf
-from instrument.runtime import importer, namesakes, readers
-from instrument.runtime.precedence import Precedence
-from instrument.runtime.selection import Ignore, module_name
-from instrument.runtime.session import (
-    Lately,
-    Session,
-    Window,
-    adopt_functions,
-    pristine,
-    session,
-    unmeasured,
-    unmeasured_import,
-)
+from instrument import _EagerImports
+
+with _EagerImports():
+    from instrument.flow import placement as placements
+    from instrument.report import text
+    from instrument.report.results import CoverageResults
+    from instrument.rewrite.probes import TracebackOf
+    from instrument.runtime import importer, namesakes, readers
+    from instrument.runtime.precedence import Precedence
+    from instrument.runtime.selection import Ignore, module_name
+    from instrument.runtime.session import (
+        Lately,
+        Session,
+        Window,
+        adopt_functions,
+        pristine,
+        session,
+        unmeasured,
+        unmeasured_import,
+    )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -541,4 +541,5 @@ def counts_of(records: ExitRecords) -> dict[int, int]:
 
 def count_of_exit(counter: Iterator[int]) -> int:
     """Return how often the exit was taken that *counter*, one of ExitRecords, counts."""
-    return FULL - _left_of_exit(counter)
+    count: int = FULL - _left_of_exit(counter)
+    return count
