@@ -25,19 +25,30 @@ _system: "Any" = sys
 _ROOMS = ("counts", "errors", "flow", "isolation", "report", "rewrite", "runtime", "trace")
 
 
-class _EagerImports:
-    """A time in which top-level imports are not lazy, though `-X lazy_imports=all` asks for it (PEP 810, 3.15).
+#: Extensions that modules of this package import, and the standard library's `trace` does not.
+_EXTENSIONS = ("_bisect", "_sha2", "_sha256", "array", "zlib")
 
-    Modules of this package import each other in here: they run within imports of the program, where a lazy import that
-    begins then would be a cycle. The mode is that of the whole interpreter, so it is changed for that long only.
+
+class _OwnImports:
+    """A time in which modules of this package are imported.
+
+    Top-level imports are not lazy then, though `-X lazy_imports=all` asks for it (PEP 810, 3.15): what we import runs
+    within imports of the program, where a lazy import that begins then would be a cycle. The mode is that of the whole
+    interpreter, so it is changed for that long only.
+
+    Extensions that only we have imported are left to the program to import: its finders are asked for them, as without
+    us.
     """
 
     def __enter__(self) -> None:
+        self._absent = [name for name in _EXTENSIONS if name not in sys.modules]
         self._is_lazy = sys.version_info >= (3, 15) and _system.get_lazy_imports() == "all"
         if self._is_lazy:
             _system.set_lazy_imports("normal")
 
     def __exit__(self, *exception: object) -> None:
+        for name in self._absent:
+            sys.modules.pop(name, None)
         if self._is_lazy:
             _system.set_lazy_imports("all")
 
@@ -51,7 +62,7 @@ def __getattr__(name: str) -> object:
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = "__future__" in sys.modules
-    with _EagerImports():
+    with _OwnImports():
         __import__(home)
     if not found:  # the program imports its own, and has it counted
         sys.modules.pop("__future__", None)

@@ -14,7 +14,7 @@ import io
 import os
 import sys
 
-from instrument import _EagerImports
+from instrument import _OwnImports
 from instrument.version import __version__
 
 TYPE_CHECKING = False
@@ -106,7 +106,7 @@ def _execute(name: str, arguments: list[str]) -> int:
 def _trace() -> None:
     """Do what `python -m trace` does."""
     found = "__future__" in sys.modules
-    with _EagerImports():
+    with _OwnImports():
         from instrument.errors import CountsFileError
         from instrument.report.results import CoverageResults
         from instrument.trace import Trace

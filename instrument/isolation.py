@@ -20,7 +20,7 @@ from _frozen_importlib_external import FileFinder, _get_supported_file_loaders  
 from _thread import RLock, get_ident
 from types import ModuleType
 
-from instrument import _EagerImports
+from instrument import _OwnImports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def import_isolated(name: str) -> object:
     global _loading
     outer, _loading = _loading, get_ident()
     try:
-        with _EagerImports():
+        with _OwnImports():
             return _Copies((*_FRESH, name)).module(name)
     finally:
         _loading = outer

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
-from instrument import _EagerImports
+from instrument import _OwnImports
 
-with _EagerImports():
+with _OwnImports():
     from instrument.errors import InstrumentError
     from instrument.report.results import CoverageResults
     from instrument.runtime import recorder, sources

@@ -15,8 +15,9 @@ _lazy_before = set(getattr(sys, "lazy_modules", ()))
 
 # ruff: noqa: E402
 import os
+from _frozen_importlib import ModuleSpec  # type: ignore[attr-defined]
 
-from instrument import _EagerImports, isolation
+from instrument import _OwnImports, isolation
 from instrument.config import ConfigError, Settings, is_on, publish, read_settings
 
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ def start() -> None:
     if _started or sys.flags.ignore_environment or not is_on() or _is_a_command_of_ours():
         return
     _started.append(None)
-    with _EagerImports():
+    with _OwnImports():
         _start_or_say_why_not()
 
 
@@ -125,8 +126,12 @@ def _recorder(settings: Settings) -> "Recorder":
 def _forget_what_was_imported() -> None:
     """Leave the program to import what only we have: then it is the program's own, and counted."""
     for name in [name for name in _modules if name not in _before]:
-        file = getattr(_modules[name], "__dict__", {}).get("__file__")  # and nothing a module makes up when asked
-        if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "instrument":
+        if name.partition(".")[0] == "instrument":
+            continue
+        names = getattr(_modules[name], "__dict__", {})  # and nothing a module makes up when asked
+        file = names.get("__file__")
+        # Finders of the program are asked for extensions, too, unless these are there: it gets modules of its own.
+        if (isinstance(file, str) and file.endswith(".py")) or type(names.get("__spec__")) is ModuleSpec:
             isolation.own.append(_modules.pop(name))
     if hasattr(sys, "lazy_modules"):  # what the program has imported lazily, for diagnosis
         sys.lazy_modules.intersection_update(_lazy_before)

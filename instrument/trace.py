@@ -27,9 +27,9 @@ from _thread import RLock
 from time import monotonic
 from types import CodeType
 
-from instrument import _EagerImports
+from instrument import _OwnImports
 
-with _EagerImports():
+with _OwnImports():
     from instrument.flow import placement as placements
     from instrument.report import text
     from instrument.report.results import CoverageResults
