@@ -15,7 +15,7 @@ _lazy_before = set(getattr(sys, "lazy_modules", ()))
 
 # ruff: noqa: E402
 import os
-from _frozen_importlib import ModuleSpec  # type: ignore[attr-defined]
+from _frozen_importlib import ModuleSpec
 
 from instrument import _OwnImports, isolation
 from instrument.config import ConfigError, Settings, is_on, publish, read_settings
