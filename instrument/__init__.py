@@ -3,6 +3,7 @@
 # Processes that are measured import this at their start: what is not needed then is imported when it is asked for.
 import sys
 
+from instrument.own_imports import OwnImports
 from instrument.version import __version__
 
 TYPE_CHECKING = False
@@ -31,7 +32,8 @@ def __getattr__(name: str) -> object:
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = "__future__" in sys.modules
-    __import__(home)
+    with OwnImports():
+        __import__(home)
     if not found:  # the program imports its own, and has it counted
         sys.modules.pop("__future__", None)
     module = sys.modules[home]

@@ -14,6 +14,7 @@ import io
 import os
 import sys
 
+from instrument.own_imports import OwnImports
 from instrument.version import __version__
 
 TYPE_CHECKING = False
@@ -182,9 +183,10 @@ def _read_patterns(options: "argparse.Namespace") -> None:
 def _trace() -> None:
     """Do what `python -m trace` does."""
     found = "__future__" in sys.modules
-    from instrument.errors import CountsFileError
-    from instrument.report.results import CoverageResults
-    from instrument.trace import Trace
+    with OwnImports():
+        from instrument.errors import CountsFileError
+        from instrument.report.results import CoverageResults
+        from instrument.trace import Trace
 
     if not found:  # the program imports its own, and has it counted
         sys.modules.pop("__future__", None)

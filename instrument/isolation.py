@@ -21,6 +21,7 @@ from _thread import get_ident
 from types import ModuleType
 
 from instrument.gate import Gate
+from instrument.own_imports import OwnImports
 from instrument.unseen import hide
 
 TYPE_CHECKING = False
@@ -250,7 +251,8 @@ def import_isolated(name: str) -> object:
     global _loading
     outer, _loading = _loading, get_ident()
     try:
-        return _Copies((*_FRESH, name)).module(name)
+        with OwnImports():
+            return _Copies((*_FRESH, name)).module(name)
     finally:
         _loading = outer
 

@@ -12,14 +12,17 @@ import os
 import sys
 from types import ModuleType
 
-from instrument.config import OWN, instead_of_pattern
-from instrument.errors import InstrumentError
-from instrument.report.results import CoverageResults
-from instrument.runtime import recorder, sources
-from instrument.runtime.scope import Scope
-from instrument.runtime.selected import selected
-from instrument.runtime.selection import module_name
-from instrument.runtime.session import Window
+from instrument.own_imports import OwnImports
+
+with OwnImports():
+    from instrument.config import OWN, instead_of_pattern
+    from instrument.errors import InstrumentError
+    from instrument.report.results import CoverageResults
+    from instrument.runtime import recorder, sources
+    from instrument.runtime.scope import Scope
+    from instrument.runtime.selected import selected
+    from instrument.runtime.selection import module_name
+    from instrument.runtime.session import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

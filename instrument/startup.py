@@ -11,13 +11,16 @@ runs uncounted. With `-E` and `-I` environment variables are not heeded, and our
 import sys
 
 _before = set(sys.modules)
+_lazy_before = set(getattr(sys, "lazy_modules", ()))
 
 # ruff: noqa: E402
 import os
+from _frozen_importlib import ModuleSpec
 from time import time
 
 from instrument import isolation
 from instrument.config import VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
+from instrument.own_imports import OwnImports
 from instrument.raised import belongs_to_program, text_of
 
 TYPE_CHECKING = False
@@ -43,6 +46,11 @@ def start() -> None:
     if _started or sys.flags.ignore_environment or not is_on() or _is_a_command_of_ours():
         return
     _started.append(None)
+    with OwnImports():
+        _start_or_say_why_not()
+
+
+def _start_or_say_why_not() -> None:
     try:
         theirs = _namesake()
         if theirs:
@@ -132,9 +140,15 @@ def _recorder(settings: Settings) -> "Recorder":
 def _forget_what_was_imported() -> None:
     """Leave the program to import what only we have: then it is the program's own, and counted."""
     for name in [name for name in _modules if name not in _before]:
-        file = getattr(_modules[name], "__dict__", {}).get("__file__")  # and nothing a module makes up when asked
-        if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "instrument":
+        if name.partition(".")[0] == "instrument":
+            continue
+        names = getattr(_modules[name], "__dict__", {})  # and nothing a module makes up when asked
+        file = names.get("__file__")
+        # Finders of the program are asked for extensions, too, unless these are there: it gets modules of its own.
+        if (isinstance(file, str) and file.endswith(".py")) or type(names.get("__spec__")) is ModuleSpec:
             isolation.own.append(_modules.pop(name))
+    if hasattr(sys, "lazy_modules"):  # what the program has imported lazily, for diagnosis
+        sys.lazy_modules.intersection_update(_lazy_before)
 
 
 def _say(what: str) -> None:

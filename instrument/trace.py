@@ -27,25 +27,28 @@ from functools import partial
 from time import monotonic
 from types import CodeType
 
-from instrument.flow import placement as placements
-from instrument.gate import Gate
-from instrument.raised import belongs_to_program, say_once, text_of
-from instrument.report import text
-from instrument.report.results import CoverageResults
-from instrument.rewrite.probes import TracebackOf
-from instrument.runtime import importer, namesakes, readers
-from instrument.runtime.precedence import Precedence
-from instrument.runtime.selection import Ignore, module_name
-from instrument.runtime.session import (
-    Lately,
-    Session,
-    Window,
-    adopt_functions,
-    pristine,
-    session,
-    unmeasured,
-    unmeasured_import,
-)
+from instrument.own_imports import OwnImports
+
+with OwnImports():
+    from instrument.flow import placement as placements
+    from instrument.gate import Gate
+    from instrument.raised import belongs_to_program, say_once, text_of
+    from instrument.report import text
+    from instrument.report.results import CoverageResults
+    from instrument.rewrite.probes import TracebackOf
+    from instrument.runtime import importer, namesakes, readers
+    from instrument.runtime.precedence import Precedence
+    from instrument.runtime.selection import Ignore, module_name
+    from instrument.runtime.session import (
+        Lately,
+        Session,
+        Window,
+        adopt_functions,
+        pristine,
+        session,
+        unmeasured,
+        unmeasured_import,
+    )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

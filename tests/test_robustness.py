@@ -158,7 +158,7 @@ def test_a_program_that_makes_errors_of_warnings_makes_none_of_ours(capfd, monke
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Session(placement.MINIMAL).live_code(broken, FILE) is broken
-    assert re.fullmatch(rf"InstrumentWarning: {FILE} is not measured: <module>: .+\n", capfd.readouterr().err)
+    assert re.fullmatch(rf"InstrumentWarning: <module> in {FILE} is not measured: .+\n", capfd.readouterr().err)
 
 
 def measure(source, **names):

@@ -210,10 +210,10 @@ def _settle(
     for number, flow in enumerate(flows):
         if flow < 0 and number not in free:
             source, target, _, _ = plan.edges[number]
-            raise ConservationError(f"edge {number} from block {source} to block {target} would have run {flow} times")
+            raise ConservationError(_contradiction(f"edge {number} from block {source} to block {target}"))
     for node, rest in enumerate(surplus):
         if rest:
-            raise ConservationError(f"block {node}: {rest} more entries than exits")
+            raise ConservationError(_contradiction(f"block {node}"))
     return flows
 
 
@@ -235,5 +235,9 @@ def _count_within_blocks(plan: Plan, inflow: Sequence[int], left: Mapping[int, i
         if number in leaving:
             flow -= sum(count for place, count in leaving[number] if place < index)
             if flow < 0:
-                raise ConservationError(f"block {number}: instruction {index} would have run {flow} times")
+                raise ConservationError(_contradiction(f"instruction {index} of block {number}"))
         counts.add(line, flow)
+
+
+def _contradiction(where: str) -> str:
+    return f"its counts contradict each other at {where}"

@@ -47,6 +47,8 @@ STACK_OF_PROBE = 6
 #: Up to 3.13 the interpreter pushes lasti as an int. From 3.14 on it is a tagged integer, which must not be copied into
 #: Python objects; the traceback's newest entry, which is this frame's, says the same.
 LASTI_IS_AN_INT = not PLACES_ARE_OF_TRACEBACK
+#: Whether what a dictionary makes for a missing key may start a garbage collection (`record_exit`).
+COLLECTS_ANYWHERE = VERSION == (3, 11)
 #: What the records of exits are keyed by is this many times the place in code units: tb_lasti counts bytes.
 UNITS_TO_KEYS = 1 if LASTI_IS_AN_INT else 2
 SUPPORTED = (3, 11) <= VERSION <= (3, 15)
@@ -118,18 +120,22 @@ def probe(counter: int) -> bytes:
     return encode(_LOAD_CONST, counter) + _ADVANCE
 
 
-def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int) -> bytes:
+def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int, range_of_counts: int) -> bytes:
     """Return the instructions that count one exit in the records at *exits*, under the place that it was raised at,
     added to the number at *base*.
 
-    The stack is that of a handler that lasti is pushed for: … lasti exception. *exits*, *base* and *traceback_of* are
-    places in `co_consts`, *tb_lasti* that of the name in `co_names`; the last two matter from 3.14 on only.
+    The stack is that of a handler that lasti is pushed for: … lasti exception. *exits*, *base*, *traceback_of* and
+    *range_of_counts* are places in `co_consts`, *tb_lasti* that of the name in `co_names`. *traceback_of* and
+    *tb_lasti* matter from 3.14 on only, *range_of_counts* on 3.11 only.
 
     A loop that raises and catches each turn, to the plain one, on 3.11 and 3.14: 1.32 and 1.78 with this; 1.19 and 1.55
     with a dictionary for each exit and no *base*, which is not worth its memory; 1.08 and 1.10 with a plain probe,
-    which is why few exits are recorded where exceptions are likely (flow.placement: EXITING).
+    which is why few exits are recorded where exceptions are likely (flow.placement: EXITING). To ask first whether
+    there is a counter takes 200 machine instructions more for each exit.
     """
     rows: list[Row]
+    if COLLECTS_ANYWHERE:
+        return _record_exit_untracked(exits, base, range_of_counts)
     if LASTI_IS_AN_INT:
         #                                                       stack: … lasti exception
         rows = [
@@ -150,6 +156,88 @@ def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int) -> byte
         _SUBSCRIPT,  #                                          stack: … lasti exception counter
     ]
     return _assemble(rows) + _ADVANCE
+
+
+def _record_exit_untracked(exits: int, base: int, range_of_counts: int) -> bytes:
+    """Return `record_exit` for 3.11, where objects that the garbage collector tracks may start a collection when they
+    are made, in the middle of an instruction.
+
+    What is finalized then, or another thread meanwhile, may exit at the same place for the first time. If the
+    dictionary made the counter, that one's counter would be replaced. So what is made here is not tracked: for a key
+    that is missing the records return `range(key)`, which is empty, for keys are below zero. Of the range at
+    *range_of_counts* a counter is made then, and nothing comes between that and the look before.
+    """
+    count: list[Row] = [
+        ("LOAD_CONST", exits),  #                               stack: … key exits
+        ("COPY", 2),  #                                         stack: … key exits key
+        _SUBSCRIPT,  #                                          stack: … key counter
+        ("GET_ITER", 0),  #                                     stack: … key counter
+    ]
+    rest = _assemble(
+        [
+            ("POP_TOP", 0),  #                                  stack: … key counter
+            ("POP_TOP", 0),  #                                  stack: … key
+        ]
+    )
+    make = _assemble(
+        [
+            ("LOAD_CONST", range_of_counts),  #                 stack: … key range
+            ("GET_ITER", 0),  #                                 stack: … key counter
+            ("LOAD_CONST", exits),  #                           stack: … key counter exits
+            ("COPY", 3),  #                                     stack: … key counter exits key
+            ("STORE_SUBSCR", 0),  #                             stack: … key
+            *count,
+            ("FOR_ITER", 0),  #                                 stack: … key counter number
+        ]
+    )
+    make += rest
+    skip = instruction("JUMP_FORWARD", len(make) // 2)
+    return (
+        _assemble(
+            [
+                ("COPY", 2),  #                                 stack: … lasti exception lasti
+                ("LOAD_CONST", base),  #                        stack: … lasti exception lasti base
+                ("BINARY_OP", _ADD),  #                         stack: … lasti exception key
+                *count,
+                ("FOR_ITER", (len(rest) + len(skip)) // 2),  #  stack: … key counter number, or without a counter: … key
+            ]
+        )
+        + rest
+        + skip
+        + make
+        + pop()
+    )
+
+
+def record_exit_late(late: int, base: int, traceback: int, tb_lasti: int) -> bytes:
+    """Return the instructions that follow when `record_exit` has failed: the key goes into the list at *late*, which
+    those who read take as exits.
+
+    At the recursion limit, all of `record_exit` that calls in C fails: to make a counter, to compare a key with an
+    equal one, and to read the traceback from 3.14 on. LIST_APPEND does not call. From 3.14 on *traceback* is the place
+    of the name `__traceback__` in `co_names`: an exception of a class that redefines it may be lost here.
+
+    The stack is … lasti exception error, and … lasti exception something at the end: what a handler drops if this
+    fails, too, for want of memory.
+    """
+    rows: list[Row] = [
+        ("POP_TOP", 0),  #                                      stack: … lasti exception
+        ("LOAD_CONST", late),  #                                stack: … lasti exception late
+    ]
+    if LASTI_IS_AN_INT:
+        rows += [("COPY", 3)]  #                                stack: … lasti exception late lasti
+    else:
+        rows += [
+            ("COPY", 2),  #                                     stack: … lasti exception late exception
+            ("LOAD_ATTR", traceback << 1),  #                   stack: … lasti exception late traceback
+            ("LOAD_ATTR", tb_lasti << 1),  #                    stack: … lasti exception late tb_lasti
+        ]
+    rows += [
+        ("LOAD_CONST", base),  #                                stack: … lasti exception late place base
+        ("BINARY_OP", _ADD),  #                                 stack: … lasti exception late key
+        ("LIST_APPEND", 1),  #                                  stack: … lasti exception late
+    ]
+    return _assemble(rows)
 
 
 def call(function: int, exception: bool = False) -> bytes:

@@ -85,8 +85,9 @@ class Unlinked:
     """Rewritten code with placeholders for its counters, and all that linking and reading need to know of it.
 
     code            constants are those of the original, then placeholders: counters in the order of the Plan's probes,
-                    bases of exits in the order of the Plan's exits, one TracebackOf, what prepares code that is handed
-                    over, a WasInlined for each call that the Plan asks about, the records of exits, and the first base
+                    bases of exits in the order of the Plan's exits, one TracebackOf, the list of late exits, the
+                    range of counts, what prepares code that is handed over, a WasInlined for each call that the Plan
+                    asks about, the records of exits, and the first base
     units           the place of each of the *n_instructions* originals in code units, ascending; places behind those
                     are second jumps
     instructions    what stands at the places of second jumps: number of instructions + number of the probe, or an
@@ -166,9 +167,12 @@ class _Rewriting:
         self.first_exit = self.n_constants + len(plan.probes)
         self.traceback_of = self.first_exit + len(plan.exits)
         self.exits = {key: number for number, key in enumerate(plan.exits)}
-        self.tb_lasti = len(code.co_names)
-        if "tb_lasti" in code.co_names:
-            self.tb_lasti = code.co_names.index("tb_lasti")
+        self.names = list(code.co_names)
+        if probes.LASTI_IS_AN_INT:
+            self.traceback = self.tb_lasti = 0
+        else:
+            self.names += [name for name in ("__traceback__", "tb_lasti") if name not in code.co_names]
+            self.traceback, self.tb_lasti = self.names.index("__traceback__"), self.names.index("tb_lasti")
         by_place: dict[str, dict[int, list[int]]] = {where: {} for where in WHERE}
         for number, probe in enumerate(plan.probes):
             by_place[probe.where].setdefault(probe.index, []).append(number)
@@ -191,7 +195,9 @@ class _Rewriting:
         self.turns: list[tuple[int, int]] = []  # (label, jump back that goes to a copy of the loop further below)
         self.pads: dict[int, int] = {}  # for the head of a copy of a loop: where jumps land that stay on one line
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
-        self.prepare = self.traceback_of + 1
+        self.late = self.traceback_of + 1
+        self.range_of_counts = self.late + 1
+        self.prepare = self.range_of_counts + 1
         self.records = self.prepare + 1 + len(self.inlined)
         self.prepared: dict[int, bytes] = {}
         for number, call in enumerate(self.inlined):
@@ -547,7 +553,8 @@ class _Rewriting:
             self._emit(probes.call(self.first_exit + self.exits[number, kind], exception=True), _NOWHERE)
         else:
             base = self.first_exit + self.exits[number, kind]
-            self._emit(probes.record_exit(self.records, base, self.traceback_of, self.tb_lasti), _NOWHERE)
+            record = probes.record_exit(self.records, base, self.traceback_of, self.tb_lasti, self.range_of_counts)
+            self._emit(record, _NOWHERE)
         stop = len(self.out)
         done = self._label()
         self._set(done)
@@ -561,11 +568,15 @@ class _Rewriting:
                 self._emit(probes.drop_lasti(), _NOWHERE)
             self._jump_back(instructions.table[handler].target, _NOWHERE)
         if kind not in (RAISING, EXITING) and self.plan.placement not in CALLING:
-            # Out of memory while recording: the exception goes its way all the same.
-            fallback = self._label()
-            self._set(fallback)
-            depth = instructions.table[handler].depth if handler >= 0 else 0
-            self.fallbacks.append((start, stop, fallback, depth + 2))
+            # Recording failed, at the recursion limit or out of memory: the exception goes its way all the same.
+            depth = instructions.table[handler].depth + 2 if handler >= 0 else 2
+            late, dropped = self._label(), self._label()
+            self._set(late)
+            self.fallbacks.append((start, stop, late, depth))
+            start = len(self.out)
+            self._emit(probes.record_exit_late(self.late, base, self.traceback, self.tb_lasti), _NOWHERE)
+            self._set(dropped)
+            self.fallbacks.append((start, len(self.out), dropped, depth))
             self._emit(probes.pop(), _NOWHERE)
             self._jump_back(done, _NOWHERE)
 
@@ -662,15 +673,12 @@ class _Rewriting:
         tables._pack_location = partial(_pack_location, tables)  # type: ignore[method-assign]
         pieces: list[tuple[int, int, int, Any]]
         pieces = [(0, 2 * (end - start), 0, at) for start, end, at in zip(offsets, offsets[1:], self.locations)]
-        names = code.co_names
-        if not probes.LASTI_IS_AN_INT and self.tb_lasti == len(names):
-            names = (*names, "tb_lasti")
         # A stub finds lasti and the exception on the stack above its handler's depth.
         stacksize = max(code.co_stacksize, deepest + 2) + probes.STACK_OF_PROBE
         return code.replace(
             co_code=b"".join(self.out),
             co_consts=(*code.co_consts, *[None] * (self.records + 2 - self.n_constants)),
-            co_names=names,
+            co_names=tuple(self.names),
             co_stacksize=stacksize,
             co_linetable=tables._assemble_locations(code.co_firstlineno, pieces),
             co_exceptiontable=tables._assemble_exception_table(),

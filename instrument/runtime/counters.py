@@ -14,6 +14,7 @@ from __future__ import annotations
 import marshal
 import sys
 from _bisect import bisect_right
+from _operator import call
 from collections import defaultdict
 from copyreg import pickle
 from functools import partial
@@ -27,7 +28,7 @@ from instrument.flow.conservation import Observation
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE
 from instrument.flow.packing import pack_numbers, unpack_numbers
 from instrument.flow.placement import Plan
-from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf, WasInlined
+from instrument.rewrite.probes import COLLECTS_ANYWHERE, UNITS_TO_KEYS, TracebackOf, WasInlined
 
 try:
     from zlib import compress, decompress
@@ -42,7 +43,7 @@ except ImportError:  # an interpreter that was built without it
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from instrument.counts import Counts
@@ -71,6 +72,11 @@ def make_counters(n: int) -> list[repeat[None]]:
 
 _left_of = repeat.__length_hint__
 traceback_of = TracebackOf()
+#: Exits have iterators of this for counters on 3.11 (rewrite.probes: record_exit).
+RANGE_OF_COUNTS = range(FULL)
+_counter_of_exit: Any = type(iter(RANGE_OF_COUNTS)) if COLLECTS_ANYWHERE else repeat
+_left_of_exit = _counter_of_exit.__length_hint__
+_make_counter_of_exit = partial(iter, RANGE_OF_COUNTS) if COLLECTS_ANYWHERE else make_counter
 
 
 def _reduce_counter(iterator: repeat[Any]) -> tuple[Callable[..., repeat[Any]], tuple[Any, ...]]:
@@ -82,25 +88,51 @@ def _reduce_counter(iterator: repeat[Any]) -> tuple[Callable[..., repeat[Any]], 
 if sys.version_info >= (3, 14):  # iterators cannot be pickled any more, but code with counters is, by value
     pickle(repeat, _reduce_counter)
 
-#: Keys of exits: the number of the group, shifted by this, and a place within the group.
+#: Keys of exits: the negative number of the group, shifted by this, and a place within the group. All are below zero
+#: (rewrite.probes: record_exit).
 _SHIFT = 28
 _PLACES = (1 << _SHIFT) - 1
 
 
-class ExitRecords(defaultdict):  # type: ignore[type-arg]
-    """Counters of exceptional exits by key, each made when it is first needed; those of all code of one *session*.
-
-    Code objects are hashed with their constants, so these are hashable, by identity.
+class LateExits(list):  # type: ignore[type-arg]
+    """Keys of exits that could not be counted when they were taken (rewrite.probes: record_exit_late): 40 bytes each
+    until the next reading.
     """
 
-    __slots__ = ("session",)
+    __slots__ = ()
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return LateExits, ()
+
+
+class ExitRecords(defaultdict):  # type: ignore[type-arg]
+    """Counters of exceptional exits by key, each made when it is first needed; those of all code of one *session*.
+    What was not counted there is in *late*.
+
+    Code objects are hashed with their constants, so these are hashable, by identity.
+    """
+
+    __slots__ = ("late", "session")
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    if COLLECTS_ANYWHERE:
+        __missing__ = range
+
     def __init__(self, session: Any) -> None:
-        super().__init__(make_counter)
+        super().__init__(_make_counter_of_exit)
         self.session = session
+        self.late = LateExits()
+
+    def settle(self) -> None:
+        """Count what is late."""
+        while self.late:
+            # One call, in which nothing else runs: whoever breaks in finds each key in one place.
+            keys = map(self.late.pop, repeat(-1, len(self.late)))
+            list(map(next, map(self.setdefault, keys, map(call, repeat(_make_counter_of_exit)))))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Code may be pickled by value, with copies of its counters: what is unpickled counts for nobody, but in this
@@ -360,12 +392,12 @@ def outline_of(flats: Sequence[Flat], file_name: str) -> Outline:
 
 def group_of(key: int) -> int:
     """Return the number of the group that an exit with *key* belongs to."""
-    return key >> _SHIFT
+    return -(key >> _SHIFT)
 
 
 def first_key_of(number: int) -> int:
     """Return the first key of the group *number*."""
-    return number << _SHIFT
+    return -number << _SHIFT
 
 
 def tree_of(code: CodeType) -> list[CodeType]:
@@ -473,7 +505,7 @@ def link(
             CodeType(  # type: ignore[call-arg]
                 *head,
                 (
-                    *(*constants, *probes[start:stop], *stubs, traceback_of, prepare),
+                    *(*constants, *probes[start:stop], *stubs, traceback_of, records.late, RANGE_OF_COUNTS, prepare),
                     *(*map(WasInlined, inlinable), records, base),
                 ),
                 names,
@@ -503,4 +535,11 @@ def read(counters: Iterable[repeat[None]]) -> list[int]:
 
 def counts_of(records: ExitRecords) -> dict[int, int]:
     """Return how often each exit of *records* was taken."""
-    return {key: FULL - _left_of(counter) for key, counter in list(records.items())}
+    records.settle()
+    return {key: FULL - _left_of_exit(counter) for key, counter in list(records.items())}
+
+
+def count_of_exit(counter: Iterator[int]) -> int:
+    """Return how often the exit was taken that *counter*, one of ExitRecords, counts."""
+    count: int = FULL - _left_of_exit(counter)
+    return count

@@ -23,7 +23,7 @@ from struct import pack
 from types import CodeType
 
 from instrument.rewrite.probes import WasInlined
-from instrument.runtime.counters import numbers_in
+from instrument.runtime.counters import RANGE_OF_COUNTS, numbers_in
 
 _before = set(sys.modules)
 from _pickle import loads as _unpickle  # noqa: E402
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from itertools import repeat
     from typing import Any
 
-    from instrument.runtime.counters import Flat
+    from instrument.runtime.counters import ExitRecords, Flat
 
     #: The program; places of exit keys; names of methods; constants, names and bytes.
     Sealed = tuple[bytes, bytes, tuple[str, ...], tuple[Any, ...]]
@@ -49,7 +49,7 @@ _EMPTY_TUPLE = b")"
 _SINGLE = {None: b"N", True: b"\x88", False: b"\x89"}
 
 #: The numbers of what is handed over first.
-_CODE, _TRACEBACK_OF, _PREPARE, _RECORDS, _N_SHARED = range(5)
+_CODE, _LATE, _RANGE_OF_COUNTS, _TRACEBACK_OF, _PREPARE, _RECORDS, _N_SHARED = range(7)
 
 
 def seal(flats: Sequence[Flat], file_name: str) -> Sealed:
@@ -129,6 +129,8 @@ class _Sealing:
         for place in range(base, base + n_exits * size, size):
             self._get(self._first_key + self._places[place])
         self._get(_TRACEBACK_OF)
+        self._get(_LATE)
+        self._get(_RANGE_OF_COUNTS)
         self._get(_PREPARE)
         for name in range(self._first_name[number], self._first_name[number] + len(inlinable)):
             self._get(name)
@@ -166,14 +168,22 @@ def _identity(value: object) -> tuple[type, object]:
     return type(value), value if type(value) in (bytes, str) else repr(value)
 
 
-def unseal(sealed: Sealed, counters: Iterable[repeat[None]], first_key: int, *shared: object) -> CodeType:
+def unseal(
+    sealed: Sealed,
+    counters: Iterable[repeat[None]],
+    first_key: int,
+    traceback_of: object,
+    prepare: object,
+    records: ExitRecords,
+) -> CodeType:
     """Return the live code that was *sealed*, with *counters*.
 
-    *shared* is what all code shares: what gets the place of an exception, what prepares code that is handed over, and
-    where exits are counted, by keys from *first_key* on.
+    All code shares what gets the *traceback_of* an exception, what *prepare*s code that is handed over, and the
+    *records* where exits are counted, by keys from *first_key* on.
     """
     program, places, inlinable, constants = sealed
     keys = map(first_key.__add__, numbers_in(places))
-    buffers = chain((CodeType, *shared), map(WasInlined, inlinable), constants, keys, counters)
+    shared = CodeType, records.late, RANGE_OF_COUNTS, traceback_of, prepare, records
+    buffers = chain(shared, map(WasInlined, inlinable), constants, keys, counters)
     code: CodeType = _unpickle(program, buffers=buffers)
     return code

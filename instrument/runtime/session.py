@@ -512,7 +512,7 @@ class Session:
         first = file not in self.not_measured
         self.not_measured.setdefault(file, f"{name}: {why}")
         if first:
-            _warn(f"{file} is not measured: {name}: {why}")
+            _warn(f"{name} in {file} is not measured: {why}")
 
     @staticmethod
     def _seen_by_probe(group: Group, number: int) -> tuple[Details, FrameType] | None:

@@ -18,7 +18,7 @@ from sys import _current_frames  # held: the program may put something else in i
 
 from instrument.counts import Counts
 from instrument.errors import InstrumentError
-from instrument.runtime.counters import FULL, group_of
+from instrument.runtime.counters import FULL, count_of_exit, group_of
 from instrument.runtime.session import Undisturbed
 
 TYPE_CHECKING = False
@@ -68,7 +68,7 @@ class Reading:
         self._flying: dict[int, dict[tuple[int, int], int]] = {}
         self._note_exits()
         for key, counter in list(session.records.items()):
-            self._exits[key] = FULL - _left_of(counter)
+            self._exits[key] = count_of_exit(counter)
         for place, n in session.in_flight().items():
             self._flying.setdefault(group_of(place[0]), {})[place] = n
         #: What was seen of code objects, but could not be turned into counts: an exception came in between.
@@ -166,6 +166,7 @@ class Reading:
     def _note_exits(self) -> None:
         """Note the exits that are new."""
         records = self.session.records
+        records.settle()
         if self._n_exits < 0:
             self._exits_of, self._n_exits = {}, 0
         new = list(islice(records, self._n_exits, None))
@@ -201,7 +202,7 @@ class Reading:
         """Return the exits of the groups of *spans*, by number: keys, and how often they were taken."""
         records, exits_of = self.session.records, self._exits_of
         return {
-            group.number: [(key, FULL - _left_of(records[key])) for key in exits_of[group.number] if key in records]
+            group.number: [(key, count_of_exit(records[key])) for key in exits_of[group.number] if key in records]
             for group, _, _ in spans
             if group.number in exits_of
         }

@@ -13,12 +13,9 @@ import types
 from instrument.flow.placement import CALLING, graph_of, plan
 from instrument.rewrite.probes import TracebackOf, WasInlined
 from instrument.rewrite.rewriter import rewrite
+from instrument.runtime.counters import RANGE_OF_COUNTS, ExitRecords, LateExits, first_key_of
 
-
-class Records(collections.defaultdict):
-    """Counters by place, hashable as constants of code must be."""
-
-    __hash__ = object.__hash__
+FIRST_KEY = first_key_of(1)
 
 
 def new_counter():
@@ -37,7 +34,7 @@ def link(code, placement):
     unlinked = rewrite(graph, made)
     counters = [new_counter() for _ in made.probes]
     size = len(unlinked.code.co_code)
-    bases = [size * number for number, _ in enumerate(made.exits)]
+    bases = [FIRST_KEY + size * number for number, _ in enumerate(made.exits)]
     if placement in CALLING:
         counters = [counter.__next__ for counter in counters]
         # Nothing that keeps what it is called with: a cycle through the constants of code is never collected.
@@ -47,10 +44,12 @@ def link(code, placement):
         *counters,
         *bases,
         TracebackOf(),
+        LateExits(),
+        RANGE_OF_COUNTS,
         lambda function, source, namespace: source,
         *map(WasInlined, made.inlinable),
-        Records(new_counter),
-        0,
+        ExitRecords("a session"),
+        FIRST_KEY,
     )
     assert len(constants) == len(unlinked.code.co_consts)
     return unlinked.code.replace(co_consts=constants)

@@ -9,12 +9,13 @@ import sys
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from rewrite.linking import Records, count_of, new_counter
+from rewrite.linking import FIRST_KEY, count_of, new_counter
 
 from instrument.flow.instructions import CACHES, CALL, CALL_KW, EXTENDED_ARG, OPCODES, OPNAMES, RESUME, Instructions
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
 from instrument.rewrite.probes import LASTI_IS_AN_INT, STACK_OF_PROBE, UNITS_TO_KEYS, TracebackOf, WasInlined
+from instrument.runtime.counters import RANGE_OF_COUNTS, ExitRecords
 
 ON_3_12 = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="only 3.12 is asked whether it inlines a call")
 NOWHERE = bytecode.instr.InstrLocation(None, None, None, None)
@@ -199,11 +200,11 @@ def failing(act):
     return act()
 
 
-def record(assembly, records, base=0):
+def record(assembly, records, base=FIRST_KEY):
     """Return the instructions that record an exit, under its place and *base*."""
     return probes.record_exit(
         *(assembly.constant(records), assembly.constant(base), assembly.constant(TracebackOf())),
-        assembly.name("tb_lasti"),
+        *(assembly.name("tb_lasti"), assembly.constant(RANGE_OF_COUNTS)),
     )
 
 
@@ -220,7 +221,7 @@ def test_an_exit_is_recorded_under_its_place_and_goes_on(kind):
     """The counter of the raising instruction moves on by one; traceback entries, lines and places stay the same."""
     assembly = Assembly(failing)
     call = assembly.before.ops.index(CALL)
-    records = Records(new_counter)
+    records = ExitRecords("a session")
     twin = assembly.made({}, record(assembly, records) + probes.raise_on(), covered=call)
     unit = assembly.before.units[call]
     place_of = BaseException.__dict__["__traceback__"].__get__
@@ -228,7 +229,7 @@ def test_an_exit_is_recorded_under_its_place_and_goes_on(kind):
         error = kind()
         with pytest.raises(kind):
             twin(functools.partial(throw, error))
-        assert {key: count_of(counter) for key, counter in records.items()} == {unit * UNITS_TO_KEYS: number}
+        assert {key: count_of(counter) for key, counter in records.items()} == {FIRST_KEY + unit * UNITS_TO_KEYS: number}
         places = []
         place = place_of(error)
         while place is not None:
@@ -248,7 +249,7 @@ def test_an_exit_that_is_recorded_leaves_its_handler_the_stack_that_it_had():
     """Behind the record lasti and the exception are in their places; without lasti the exception alone is."""
     for drops in (False, True):
         assembly = Assembly(failing)
-        records = Records(new_counter)
+        records = ExitRecords("a session")
         handler = record(assembly, records)
         if drops:
             handler += probes.drop_lasti()
@@ -483,7 +484,8 @@ def depths(units):
 
 SHAPES = {
     "probe": (probes.probe(0), 0),
-    "record_exit": (probes.record_exit(0, 1, 2, 0), 0),
+    "record_exit": (probes.record_exit(0, 1, 2, 0, 3), 0),
+    "record_exit_late": (probes.record_exit_late(0, 1, 2, 0), 0),
     "call": (probes.call(0), 0),
     "call with the exception": (probes.call(0, exception=True), 0),
     "hand over": (probes.prepare_to_hand_over(3, 2, False, 0), 0),

@@ -17,7 +17,6 @@ from instrument.flow.instructions import (
     BACKWARD,
     CACHES,
     EXTENDED_ARG,
-    FOR_ITER,
     JUMPS,
     MAY_RERAISE,
     OPCODES,
@@ -101,7 +100,7 @@ def check_handlers(made):
             continue
         assert after.starts[led_to.target] > made.places[-1], "stubs stand behind everything else"
         end = led_to.target
-        while after.ops[end] != RERAISE and (after.ops[end] not in JUMPS or after.ops[end] == FOR_ITER):
+        while after.ops[end] != RERAISE and after.ops[end] not in BACKWARD:
             end += 1
         is_counted = index in made.unlinked.plan.stubs
         needs_lasti = handler is None or handler.push_lasti or after.ops[end] == RERAISE

@@ -1,0 +1,116 @@
+"""Lazy imports for everything, and the JIT: counts are those of `trace`, and the program keeps its own modes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recorded import Tree
+
+PROGRAMS = Path(__file__).parent / "programs"
+NAMES = [
+    *("algorithm_hanoi_generator", "async_generator", "boolean_chain", "class_operators", "contextmanager"),
+    *("dataclass_methods", "enum_members", "except_star", "comprehension_nested_filter", "decorator_functools"),
+]
+COUNT = """
+import json, sys
+Trace = getattr(__import__(sys.argv[1]), "Trace")
+found = {}
+for path in sys.argv[2:]:
+    with open(path, encoding="utf-8") as file:
+        code = compile(file.read(), path, "exec")
+    for turn in range(20):  # some are hot by then
+        tracer = Trace(count=1, trace=0)
+        names = {"__name__": "__main__", "__file__": path}
+        tracer.runctx(code, names, names)
+        counts = tracer.results().counts
+        found[f"{path} {turn}"] = sorted((line, n) for (name, line), n in counts.items() if name == path)
+print("\\n" + json.dumps(found), file=sys.__stdout__)
+"""
+LAZY = pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
+JIT = pytest.mark.skipif(
+    sys.version_info < (3, 14) or not sys._jit.is_available(), reason="this interpreter was built without the JIT"
+)
+MODES = [
+    pytest.param({"PYTHON_LAZY_IMPORTS": "all"}, id="lazy", marks=LAZY),
+    pytest.param({"PYTHON_JIT": "1"}, id="jit", marks=JIT),
+]
+
+
+def counts_of(package, mode):
+    """Return what the Trace of *package* counts of each program in *mode*, by the number of the turn."""
+    arguments = [sys.executable, "-c", COUNT, package, *(str(PROGRAMS / f"{name}.py") for name in NAMES)]
+    done = subprocess.run(arguments, env=os.environ | mode, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.rpartition("\n{")[2].join(("{", "")))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_counts_are_those_of_trace(mode):
+    """Each of some programs, again and again in one process."""
+    assert counts_of("instrument", mode) == counts_of("trace", mode)
+
+
+ASKING = """
+    import json
+    import decimal
+    import sys
+    def dumps(x):
+        return json.dumps(x)
+    for n in range(3):
+        dumps(n)
+    print(sys.get_lazy_imports(), sys.get_lazy_imports_filter())
+    print("decimal" in sys.modules, "decimal" in sys.lazy_modules, "json" in sys.modules)
+    print([name for name in sys.lazy_modules if name.startswith("instrument")])
+"""
+
+
+@LAZY
+@pytest.mark.parametrize("is_measured", [False, True])
+def test_the_program_keeps_its_lazy_imports(tmp_path, is_measured):
+    """What the program imports lazily stays lazy; what we import is not among it; all is counted."""
+    tree = Tree(tmp_path)
+    more = {} if is_measured else {"INSTRUMENT": "0"}
+    output, errors = tree.run(ASKING, options=["-X", "lazy_imports=all"], **more)
+    assert output.splitlines() == ["all None", "False True True", "[]"]
+    assert not errors
+    if is_measured:
+        assert tree.lines()[6] == 3
+
+
+@LAZY
+@pytest.mark.parametrize(
+    "how",
+    ["from instrument import Trace", "from instrument.trace import Trace", "import instrument.trace as t; Trace = t.Trace"],
+)
+def test_trace_and_counting_start_among_lazy_imports(how):
+    """However they are imported."""
+    source = f"""
+import json
+{how}
+from instrument import counting
+import sys
+with counting("json") as counted:
+    json.dumps([1])
+tracer = Trace(count=1, trace=0)
+tracer.run("import decimal; decimal.Decimal(1)")
+print(sum(counted.counts.values()) > 0, sum(tracer.results().counts.values()) > 100, sys.get_lazy_imports())
+"""
+    arguments = [sys.executable, "-X", "lazy_imports=all", "-c", source]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr) == ("True True all\n", "")
+
+
+@LAZY
+def test_the_command_line_counts_among_lazy_imports(tmp_path):
+    """`python -m instrument` reports what it reports otherwise."""
+    path = tmp_path / "program.py"
+    path.write_text("import json\nimport decimal\nfor n in range(3):\n    json.dumps(n)\n")
+    arguments = ["-m", "instrument", "--count", "--summary", "--coverdir", str(tmp_path / "cover"), str(path)]
+    done = subprocess.run(
+        [sys.executable, "-X", "lazy_imports=all", *arguments], capture_output=True, text=True, timeout=50
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "    3:     json.dumps(n)" in (tmp_path / "cover" / "program.cover").read_text()
