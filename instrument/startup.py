@@ -80,7 +80,14 @@ def _namesake() -> str | None:
 
 
 def _start() -> None:
-    from instrument.runtime.program import arrange
+    from instrument.runtime import interpreters
+    from instrument.runtime.program import arrange, arrange_path
+
+    is_main = interpreters.is_main()
+    if not is_main and not interpreters.can_count():
+        arrange_path()
+        _say_what_is_not_counted_here()
+        return
 
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
         """Return what runs in place of *code*; the next process finds it, and all before, in the cache."""
@@ -105,7 +112,7 @@ def _start() -> None:
         import atexit
 
         atexit.register(_say_what_matched_nothing, recorder)
-    arrange(instrument)
+    arrange(instrument, is_main)
 
 
 def _recorder(settings: Settings) -> "Recorder":
@@ -122,6 +129,29 @@ def _forget_what_was_imported() -> None:
         file = getattr(_modules[name], "__dict__", {}).get("__file__")  # and nothing a module makes up when asked
         if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "instrument":
             isolation.own.append(_modules.pop(name))
+
+
+def _say_what_is_not_counted_here() -> None:
+    """Say at the end of this interpreter, once in the process, that what is in the scope was not counted in it."""
+    import atexit
+
+    from instrument.runtime.interpreters import is_first
+    from instrument.runtime.scope import Scope
+
+    scope = Scope(read_settings().scope)
+
+    def at_exit() -> None:
+        for name, module in list(_modules.items()):
+            file = getattr(module, "__dict__", {}).get("__file__")
+            if isinstance(file, str) and name.partition(".")[0] != "instrument" and scope.selects(name, file):
+                if is_first("subinterpreters"):
+                    _say(
+                        f"{name!r} was not counted in an interpreter with a lock of its own: "
+                        "Python 3.12 aborts the process when code is rewritten there"
+                    )
+                return
+
+    atexit.register(at_exit)
 
 
 def _say(what: str) -> None:

@@ -77,15 +77,13 @@ def watch(witness: Witness, signal: int | None) -> None:
             setattr(_system, name, told)
             setattr(os, name, told)
     _signal.signal, _signal.getsignal = _set_handler, _get_handler
-    try:
+    if _handles_signals():
         for number in _ENDING:
             if _get(number) == _DEFAULT:
                 _set(number, _end)
         _listen()
         if signal is not None:
             _set(signal, _ask)
-    except ValueError:  # not the main thread
-        pass
 
 
 def forget(witness: Witness) -> None:
@@ -111,6 +109,17 @@ def forget(witness: Witness) -> None:
                 _set(number, _DEFAULT)
     except ValueError:
         pass
+
+
+def _handles_signals() -> bool:
+    """Return whether this is the main thread of the main interpreter, where handlers are set and run."""
+    try:
+        _set(_signal.SIGTERM, None)  # which is no handler: but who may not set one is told so before
+    except TypeError:
+        return True
+    except ValueError:
+        pass
+    return False
 
 
 # Forks ################################################################################################################

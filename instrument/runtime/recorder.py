@@ -25,7 +25,7 @@ from instrument.data import requests
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataGoneError
 from instrument.flow import placement
-from instrument.runtime import process
+from instrument.runtime import interpreters, process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
 from instrument.runtime.selected import place_of, selected
@@ -62,7 +62,7 @@ class Recorder:
         self.scope = Scope(settings.scope)
         self._selected = selected()
         self._session = self._selected.session
-        self._background = Background(self._look)
+        self._background = Background(self._look, interpreters.may_have_thread())
         self._begin()
         self._selected.on_live = self._background.start
         session(placement.NOTHING).lasts = self._session.is_tended = True
@@ -75,7 +75,7 @@ class Recorder:
         #: What was counted when it was last reset.
         self._forgotten: tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]] = {}, {}
         self._reading = Reading(self._session, self._pause)
-        self._writer = Writer(self.settings.directory, ProcessInfo.current())
+        self._writer = Writer(self.settings.directory, ProcessInfo.current(interpreters.number()))
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
         self._next = self._due()
@@ -108,6 +108,7 @@ class Recorder:
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
         self.finish("exit")
+        self._selected.on_live = None  # no thread begins again: an interpreter that has one cannot be ended
         self._background.stop()
         self._selected.keep()
 
@@ -168,7 +169,7 @@ class Recorder:
             process.end(overdue)
             self._is_pressed = False
         self._session.retire()
-        if requests.take(self._request):
+        if not interpreters.number() and requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)
         elif monotonic() >= self._next:
