@@ -290,8 +290,15 @@ def load() -> None:
 
 
 _lock = RLock()
+
+
+def forked() -> None:
+    """Be told that this is a process of its own now: another thread may have held the lock."""
+    _lock._at_fork_reinit()  # type: ignore[attr-defined]
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
+    os.register_at_fork(after_in_child=forked)
 
 
 def _done() -> bool:

@@ -25,7 +25,9 @@ import sys
 from _thread import get_ident
 from time import monotonic
 
+from instrument import isolation
 from instrument.isolation import import_isolated
+from instrument.runtime import forks, interpreters, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
 
         def before_fork(self) -> None: ...
         def after_fork_in_parent(self) -> None: ...
-        def after_fork_in_child(self) -> None: ...
+        def before_unknown_fork(self) -> None: ...
+        def after_fork_in_child(self, is_marked: bool = ...) -> None: ...
         def resume(self) -> None: ...
         def finish(self, how: str) -> None: ...
         def at_exit(self) -> None: ...
@@ -67,6 +70,9 @@ def watch(witness: Witness, signal: int | None) -> None:
         os.register_at_fork(
             before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
         )
+        if forks.is_embedded() and interpreters.number() == 0:
+            forks.watch(_before_unknown_fork, _after_unknown_fork_in_parent, _notice_unknown_fork)
+            atexit.register(forks.watch_no_more)
     if _WARNS_LATE:
         _look_like(fork, _fork)
         _system.fork = os.fork = fork
@@ -125,12 +131,21 @@ def _handles_signals() -> bool:
 # Forks ################################################################################################################
 
 
+#: The process, as it was known last.
+_known = [_getpid()]
+#: How many forks go on that Python knows.
+_n_forks = [0]
+
+
 def _before_fork() -> None:
+    _n_forks[0] += 1
+    _noticed.clear()
     for witness in _witnesses:
         witness.before_fork()
 
 
 def _after_fork_in_parent() -> None:
+    _n_forks[0] -= 1
     for witness in _witnesses:
         witness.after_fork_in_parent()
         if not _WARNS_LATE:
@@ -138,13 +153,87 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    if _noticed:  # before this hook, C may have forked, and then told Python of it
+        _noticed.clear()
+        return
+    _n_forks[0] = 0
+    _marked.clear()
+    _known[0] = _getpid()
+    _begin_anew()
+    for witness in _witnesses:
+        witness.after_fork_in_child()
+        witness.resume()
+
+
+def _begin_anew() -> None:
+    """Forget what is the parent's."""
     _due.clear()  # what the parent is to handle
     if _pipe:  # the parent's
         _main[:] = [get_ident()]
         _listen_no_more()
         _listen()
+
+
+# Forks that Python does not know
+
+#: The process that was about to fork when the witnesses were told.
+_marked: list[int] = []
+#: The process that was noticed, if no fork was prepared since.
+_noticed: list[int] = []
+
+
+def notice() -> bool:
+    """Find out whether this is another process than before, forked by C: witnesses are then told. Return whether it is.
+
+    Whoever is about to do something for the process calls this first: nothing else may have told us.
+    """
+    pid = _getpid()
+    if pid == _known[0]:
+        return False
+    is_marked = _marked == [_known[0]]
+    _known[0] = pid
+    _noticed[:] = [pid]
+    _marked.clear()
+    _n_forks[0] = 0
+    session.forked()
+    isolation.forked()
+    _begin_anew()
     for witness in _witnesses:
-        witness.after_fork_in_child()
+        witness.after_fork_in_child(is_marked)
+        witness.resume()
+    if not is_marked and _witnesses:
+        try:
+            sys.__stderr__.write(  # type: ignore[union-attr]
+                f"instrument: process {pid} was forked without Python's knowledge: it is counted from now on\n"
+            )
+            sys.__stderr__.flush()  # type: ignore[union-attr]
+        except Exception:  # there is nowhere to say it
+            pass
+    return True
+
+
+def _notice_unknown_fork() -> None:
+    """Find out whether this process was forked; if Python knows of it, what it calls then comes next."""
+    if not _n_forks[0]:
+        notice()
+
+
+def _before_unknown_fork() -> None:
+    notice()
+    if _n_forks[0] or _marked:
+        return
+    _marked[:] = [_known[0]]
+    _noticed.clear()
+    for witness in _witnesses:
+        witness.before_unknown_fork()
+
+
+def _after_unknown_fork_in_parent() -> None:
+    if not _marked:
+        return
+    _marked.clear()
+    for witness in _witnesses:
+        witness.after_fork_in_parent()
         witness.resume()
 
 
@@ -214,6 +303,28 @@ def _set_handler(signalnum, handler, /):  # type: ignore[no-untyped-def]
 def _get_handler(signalnum, /):  # type: ignore[no-untyped-def]
     handler = _get(signalnum)
     return _DEFAULT if handler is _end else handler
+
+
+class Unbroken:
+    """A time in which no signal is handled in this thread, if this process is a program in C that embeds Python.
+
+    Handlers in C may end the process in the midst of its end: uWSGI's do when both its master and a service manager
+    send a signal to a worker. Handlers in Python only run between two instructions, and find all in order.
+    """
+
+    def __init__(self) -> None:
+        self._blocked: Any = None
+
+    def __enter__(self) -> None:
+        if _mask is not None and forks.is_embedded():
+            self._blocked = _mask(_signal.SIG_BLOCK, _signal.valid_signals())
+
+    def __exit__(self, *exception: object) -> None:
+        if self._blocked is not None:
+            _mask(_signal.SIG_SETMASK, self._blocked)  # type: ignore[misc]
+
+
+_mask = getattr(_signal, "pthread_sigmask", None)
 
 
 # Signals that nobody sees

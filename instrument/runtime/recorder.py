@@ -64,17 +64,22 @@ class Recorder:
         self._session = self._selected.session
         self._background = Background(self._look, interpreters.may_have_thread())
         self._begin()
-        self._selected.on_live = self._background.start
+        self._selected.on_live = self._start
         session(placement.NOTHING).lasts = self._session.is_tended = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
 
-    def _begin(self) -> None:
-        """Count from now on."""
+    def _start(self) -> None:
+        """Let the background begin: there is something to count."""
+        process.notice()
+        self._background.start()
+
+    def _begin(self, reading: Reading | None = None) -> None:
+        """Count from now on, or what is not in *reading* yet."""
         self._totals = Totals()
         #: What was counted when it was last reset.
         self._forgotten: tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]] = {}, {}
-        self._reading = Reading(self._session, self._pause)
+        self._reading = Reading(self._session, self._pause) if reading is None else reading
         self._writer = Writer(self.settings.directory, ProcessInfo.current(interpreters.number()))
         self._has_written = self._has_failed = self._has_complained = False
         self._n_not_measured = 0
@@ -91,14 +96,17 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what was counted, and wait until that is done."""
+        process.notice()
         self._background.run(self._flush)
 
     def ask(self) -> None:
         """Let what was counted be written soon."""
+        process.notice()
         self._background.ask(self._flush)
 
     def finish(self, how: str) -> None:
         """Write what was counted: the process is about to end, or to become another program; *how* says."""
+        process.notice()
         self._is_pressed = True
         try:
             self._background.run(lambda: self._flush(how))
@@ -107,7 +115,8 @@ class Recorder:
 
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
-        self.finish("exit")
+        with process.Unbroken():
+            self.finish("exit")
         self._selected.on_live = None  # no thread begins again: an interpreter that has one cannot be ended
         self._background.stop()
         self._selected.keep()
@@ -126,6 +135,7 @@ class Recorder:
 
     def counts(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]]:
         """Return how often each line ran so far, and each function was entered, since the last `reset`."""
+        process.notice()
         lines: dict[tuple[str, int], int] = {}
         functions: dict[tuple[str, str, int], int] = {}
 
@@ -304,10 +314,20 @@ class Recorder:
         """Go on in the background, in parent or child."""
         self._background.resume()
 
-    def after_fork_in_child(self) -> None:
-        """Count from now on, in a file of the child's own."""
-        self._reading.close()
-        self._begin()
+    def before_unknown_fork(self) -> None:
+        """Get ready for a fork by C: what was counted until now is the parent's, and is written."""
+        self._background.before_fork()
+        self._background.run(self._flush)
+
+    def after_fork_in_child(self, is_marked: bool = False) -> None:
+        """Count from now on, in a file of the child's own; what was counted since `before_unknown_fork`, if that
+        *is_marked*, is the child's, too.
+        """
+        if is_marked:
+            self._begin(self._reading)
+        else:
+            self._reading.close()
+            self._begin()
         self._background.after_fork_in_child()
 
 

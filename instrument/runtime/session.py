@@ -1054,10 +1054,11 @@ def session(where: str) -> Session:
     return _sessions[where]
 
 
-def _forked() -> None:
+def forked() -> None:
+    """Be told that this is a process of its own now."""
     for each in _sessions.values():
         each.forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=forked)
