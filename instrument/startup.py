@@ -20,6 +20,7 @@ from instrument.config import ConfigError, Settings, is_on, publish, read_settin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
     from typing import Any
 
@@ -30,21 +31,48 @@ SPEAKS = "_INSTRUMENT_RUN"
 
 _modules = sys.modules
 _started: "list[Any]" = []
+_forgets = True
 
 
 def start() -> None:
     """Measure this process if the environment says so, and never raise for it."""
     if _started or sys.flags.ignore_environment or not is_on() or _is_a_command_of_ours():
         return
-    _started.append(None)
+    theirs = _namesake()
+    if theirs:
+        _started.append(None)
+        _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
+        for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
+            del _modules[name]
+        return
+    _start_or_say_why_not(_start)
+
+
+def start_now(options: "dict[str, object]") -> bool:
+    """Measure this process from now on, and return whether it is measured: see `instrument.start`.
+
+    Other threads may be importing: what is in `sys.modules` stays there, whoever has imported it.
+    """
+    global _forgets
+    if not _started or _started == [None]:
+        _forgets = False
+
+        def run() -> None:
+            from instrument.runtime import program
+
+            settings = read_settings(options)
+            if _may_count():
+                publish(settings)
+                program.arrange_runpy(_record(settings))
+
+        _start_or_say_why_not(run)
+    return _started != [None]
+
+
+def _start_or_say_why_not(run: "Callable[[], None]") -> None:
+    _started[:] = [None]
     try:
-        theirs = _namesake()
-        if theirs:
-            _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
-            for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
-                del _modules[name]
-            return
-        _start()
+        run()
     except Exception as error:
         reason = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
         _say(f"nothing is counted in this process: {reason}")
@@ -80,14 +108,38 @@ def _namesake() -> str | None:
 
 
 def _start() -> None:
-    from instrument.runtime import interpreters
-    from instrument.runtime.program import arrange, arrange_path
+    from instrument.runtime import program
 
-    is_main = interpreters.is_main()
-    if not is_main and not interpreters.can_count():
-        arrange_path()
-        _say_what_is_not_counted_here()
+    if not _may_count():
+        program.arrange_path()
         return
+    speaks = os.environ.pop(SPEAKS, "") == str(os.getpid())
+    settings = read_settings()
+    publish(settings)
+    instrument = _record(settings)
+    if speaks and settings.scope:
+        import atexit
+
+        atexit.register(_say_what_matched_nothing, _started[0])
+    program.arrange(instrument)
+
+
+def _may_count() -> bool:
+    """Return whether this interpreter can count; otherwise that is said at its end, if it matters."""
+    from instrument.runtime import interpreters
+
+    if interpreters.is_main() or interpreters.can_count():
+        return True
+    _say_what_is_not_counted_here()
+    return False
+
+
+def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeType]":
+    """Record this process from now on, and return what makes code of main programs live."""
+    recorder = _recorder(settings)
+    _started[:] = [recorder]
+    from instrument.flow.placement import NOTHING
+    from instrument.runtime.session import session
 
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
         """Return what runs in place of *code*; the next process finds it, and all before, in the cache."""
@@ -99,20 +151,8 @@ def _start() -> None:
         for where in (settings.placement, NOTHING):
             session(where).keep()
 
-    speaks = os.environ.pop(SPEAKS, "") == str(os.getpid())
-    settings = read_settings()
-    publish(settings)
-    recorder = _recorder(settings)
-    _started[:] = [recorder]
-    from instrument.flow.placement import NOTHING
-    from instrument.runtime.session import session
-
     keep()
-    if speaks and settings.scope:
-        import atexit
-
-        atexit.register(_say_what_matched_nothing, recorder)
-    arrange(instrument, is_main)
+    return instrument
 
 
 def _recorder(settings: Settings) -> "Recorder":
@@ -125,6 +165,8 @@ def _recorder(settings: Settings) -> "Recorder":
 
 def _forget_what_was_imported() -> None:
     """Leave the program to import what only we have: then it is the program's own, and counted."""
+    if not _forgets:
+        return
     for name in [name for name in _modules if name not in _before]:
         file = getattr(_modules[name], "__dict__", {}).get("__file__")  # and nothing a module makes up when asked
         if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "instrument":

@@ -21,6 +21,8 @@ from _frozen_importlib_external import PathFinder, SourceFileLoader
 from _operator import call, is_, methodcaller
 from itertools import starmap
 
+from instrument.runtime.interpreters import is_main
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,20 +62,22 @@ class _Execution:
     __call__ = property(methodcaller("run"))
 
 
-def arrange(instrument: "Instrument", is_main: bool = True) -> None:
+def arrange(instrument: "Instrument") -> None:
     """Let *instrument* make the main program live, and what else `runpy` executes.
 
     Only the main interpreter executes a script, although others may have the same `sys.argv`.
     """
-    _arrange_runpy(instrument)
+    arrange_runpy(instrument)
     name = sys.argv[0] if sys.argv else ""
-    if not is_main:
+    if not is_main():
         arrange_path()
     elif name not in _NO_SCRIPT:
         _arrange_script(name, instrument)
 
 
-def _arrange_runpy(instrument: "Instrument") -> None:
+def arrange_runpy(instrument: "Instrument") -> None:
+    """Let *instrument* make live what `runpy` executes from now on."""
+
     def calls() -> "tuple[Call, ...]":
         # The only function in there that says `exec`, is _run_code(code, run_globals, …).
         variables = _getframe(2).f_locals
