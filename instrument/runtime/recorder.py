@@ -25,7 +25,7 @@ from instrument.data import requests
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataGoneError
 from instrument.flow import placement
-from instrument.runtime import interpreters, process
+from instrument.runtime import forks, interpreters, process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
 from instrument.runtime.selected import place_of, selected
@@ -68,6 +68,10 @@ class Recorder:
         session(placement.NOTHING).lasts = self._session.is_tended = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
+        #: Whether C may compile and execute modules.
+        self._adopts_late = forks.is_embedded()
+        if self._adopts_late:
+            self._background.start()
 
     def _start(self) -> None:
         """Let the background begin: there is something to count."""
@@ -179,6 +183,8 @@ class Recorder:
             process.end(overdue)
             self._is_pressed = False
         self._session.retire()
+        if self._adopts_late:
+            self._selected.adopt_late()
         if not interpreters.number() and requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)
@@ -317,6 +323,7 @@ class Recorder:
     def before_unknown_fork(self) -> None:
         """Get ready for a fork by C: what was counted until now is the parent's, and is written."""
         self._background.before_fork()
+        self._selected.adopt_late()
         self._background.run(self._flush)
 
     def after_fork_in_child(self, is_marked: bool = False) -> None:

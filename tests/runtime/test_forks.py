@@ -144,3 +144,23 @@ assert called in ([], [1, 2]), called
 """
     pid = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", source])
     assert pid == 0
+
+
+def test_modules_that_c_compiles(tree):
+    """Their functions are counted in the processes that are forked afterwards, though no import was seen."""
+    (tree.folder / "script.wsgi").write_text("def application(n):\n    return n + 1\n", encoding="utf-8")
+    source = """
+source = open("script.wsgi").read()
+code = compile(source, os.path.abspath("script.wsgi"), "exec")
+load = ctypes.pythonapi.PyImport_ExecCodeModule
+load.restype, load.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.py_object)
+module = load(b"_script", code)
+if not fork():
+    for n in range(5):
+        module.application(n)
+    sys.exit()
+os.wait()
+"""
+    run(tree, source)
+
+    assert tree.lines("script.wsgi") == {2: 5}
