@@ -19,9 +19,9 @@ def start(
     *scope* names what: modules and packages by dotted names, files and folders by paths; the project's own code if
     nothing is given here, by INSTRUMENT, or in pyproject.toml. *directory*, *flush* and *signal* are what
     INSTRUMENT_DIR, INSTRUMENT_FLUSH and INSTRUMENT_SIGNAL are, and outrank them. Functions that exist are counted from
-    their next call on, and modules that are imported from now on. Code that is running is not, nor are functions that it
-    defines later: call this first in the main program, and import the rest of the program after it. The settings are
-    put into the environment, so that child processes which a start-up file reaches agree.
+    their next call on, and modules that are imported from now on. Code that is running is not, nor are functions that
+    it defines later: call this first in the main program, and import the rest of the program after it. The settings
+    are put into the environment, so that child processes which a start-up file reaches agree.
 
     If the process is counted already, it goes on as it is. It is not counted, and nothing happens, if INSTRUMENT says
     so: `0`, `off`, `false` or nothing at all after the `=`. If it cannot be counted, one line on standard error says
