@@ -63,13 +63,13 @@ class Recorder:
         self._selected = selected()
         self._session = self._selected.session
         self._background = Background(self._look, interpreters.may_have_thread())
+        #: Whether C may compile and execute modules.
+        self._adopts_late = forks.is_embedded()
         self._begin()
         self._selected.on_live = self._start
         session(placement.NOTHING).lasts = self._session.is_tended = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
-        #: Whether C may compile and execute modules.
-        self._adopts_late = forks.is_embedded()
         if self._adopts_late:
             self._background.start()
 
