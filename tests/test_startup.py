@@ -463,8 +463,10 @@ def started(tmp_path):
         counts = {}
         for file in tmp_path.glob(f"{environment.get('INSTRUMENT_DIR', '.instrument')}/*.sqlite"):
             query = "SELECT path, line, count FROM line JOIN file ON file.id = line.file"
-            for path, line, n in sqlite3.connect(file).execute(query):
+            connection = sqlite3.connect(file)
+            for path, line, n in connection.execute(query):
                 counts[os.path.basename(path), line] = n
+            connection.close()
             file.unlink()
         return done.stdout, done.stderr, counts
 

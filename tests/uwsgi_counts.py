@@ -113,8 +113,10 @@ def counts(folder):
     total, files = {}, sorted((folder / ".instrument").glob("*.sqlite"))
     for file in files:
         query = "SELECT line, count FROM line JOIN file ON file.id = line.file"
-        for line, n in sqlite3.connect(file).execute(query):
+        connection = sqlite3.connect(file)
+        for line, n in connection.execute(query):
             total[line] = total.get(line, 0) + n
+        connection.close()
     return total, len(files)
 
 

@@ -12,8 +12,6 @@ as libraries are that can be unloaded. That is glibc's way, and other C librarie
 
 from __future__ import annotations
 
-import os
-import sys
 from _functools import partial  # type: ignore[import-not-found]
 
 from instrument.isolation import import_isolated
@@ -23,20 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 #: What the C library calls, the handle that it knows us by, and its function to forget us. It is never freed.
 _kept: list[Any] = []
-
-
-def is_embedded() -> bool:
-    """Return whether this process is another program than Python: one that embeds it."""
-    if not sys.orig_argv:
-        return True
-    try:
-        running, python = _system.stat("/proc/self/exe"), _system.stat(sys.executable)
-        return bool((running.st_dev, running.st_ino) != (python.st_dev, python.st_ino))
-    except (OSError, ValueError, TypeError):
-        return False
 
 
 def watch(before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> bool:

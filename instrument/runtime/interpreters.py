@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _thread
+import os
 import sys
 from _thread import _count, get_ident
 from gc import disable, enable, isenabled
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _modules = sys.modules
+_system: Any = _modules[os.name if os.name == "nt" else "posix"]
 #: Modules that create interpreters: since 3.13, and before.
 _CREATORS = ("_interpreters", "_xxsubinterpreters")
 #: Before 3.12 all interpreters share memory, and one lock.
@@ -43,6 +45,17 @@ def is_main() -> bool:
         pass
     asked = getattr(_thread, "_is_main_interpreter", None)  # since 3.13
     return bool(asked()) if asked is not None else _number() == 0
+
+
+def is_embedded() -> bool:
+    """Return whether this process is another program than Python: one that embeds it."""
+    if not sys.orig_argv:
+        return True
+    try:
+        running, python = _system.stat("/proc/self/exe"), _system.stat(sys.executable)
+        return bool((running.st_dev, running.st_ino) != (python.st_dev, python.st_ino))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _number() -> int:

@@ -27,7 +27,7 @@ from time import monotonic
 
 from instrument import isolation
 from instrument.isolation import import_isolated
-from instrument.runtime import forks, interpreters, session
+from instrument.runtime import interpreters, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def watch(witness: Witness, signal: int | None) -> None:
         os.register_at_fork(
             before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
         )
-        if forks.is_embedded() and interpreters.number() == 0:
+        if interpreters.is_embedded() and interpreters.number() == 0:
+            from instrument.runtime import forks
+
             forks.watch(_before_unknown_fork, _after_unknown_fork_in_parent, _notice_unknown_fork)
             atexit.register(forks.watch_no_more)
     if _WARNS_LATE:
@@ -316,7 +318,7 @@ class Unbroken:
         self._blocked: Any = None
 
     def __enter__(self) -> None:
-        if _mask is not None and forks.is_embedded():
+        if _mask is not None and interpreters.is_embedded():
             self._blocked = _mask(_signal.SIG_BLOCK, _signal.valid_signals())
 
     def __exit__(self, *exception: object) -> None:

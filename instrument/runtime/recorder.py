@@ -25,7 +25,7 @@ from instrument.data import requests
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataGoneError
 from instrument.flow import placement
-from instrument.runtime import forks, interpreters, process
+from instrument.runtime import interpreters, process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
 from instrument.runtime.selected import place_of, selected
@@ -64,7 +64,7 @@ class Recorder:
         self._session = self._selected.session
         self._background = Background(self._look, interpreters.may_have_thread())
         #: Whether C may compile and execute modules.
-        self._adopts_late = forks.is_embedded()
+        self._adopts_late = interpreters.is_embedded()
         self._begin()
         self._selected.on_live = self._start
         session(placement.NOTHING).lasts = self._session.is_tended = True
