@@ -9,9 +9,10 @@ from instrument.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.live import counting, reset, snapshot
+    from instrument.starting import start
     from instrument.trace import CoverageResults, Trace
 
-__all__ = ["CoverageResults", "Trace", "__version__", "counting", "reset", "snapshot"]
+__all__ = ["CoverageResults", "Trace", "__version__", "counting", "reset", "snapshot", "start"]
 
 _HOMES = {
     "CoverageResults": "instrument.trace",
@@ -19,6 +20,7 @@ _HOMES = {
     "counting": "instrument.live",
     "reset": "instrument.live",
     "snapshot": "instrument.live",
+    "start": "instrument.starting",
 }
 _ROOMS = ("counts", "errors", "flow", "isolation", "report", "rewrite", "runtime", "trace")
 

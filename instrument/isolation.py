@@ -299,8 +299,15 @@ def load() -> None:
 
 
 _lock = Gate()
+
+
+def forked() -> None:
+    """Let go of the lock in a process that was forked: another thread may have held it."""
+    _lock.reset()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_lock.reset)
+    os.register_at_fork(after_in_child=forked)
 
 
 def _done() -> bool:

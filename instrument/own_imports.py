@@ -20,11 +20,14 @@ class OwnImports:
     interpreter, so it is changed for that long only.
 
     Extensions that only this package has imported leave `sys.modules`: the program's finders are asked for them, as in
-    a plain run.
+    a plain run. They stay where other threads may be importing the same: *forget* is false then.
     """
 
+    def __init__(self, forget: bool = True) -> None:
+        self._forgets = forget
+
     def __enter__(self) -> None:
-        self._absent = [name for name in _EXTENSIONS if name not in sys.modules]
+        self._absent = [name for name in _EXTENSIONS if name not in sys.modules and self._forgets]
         self._is_lazy = sys.version_info >= (3, 15) and _system.get_lazy_imports() == "all"
         if self._is_lazy:
             _system.set_lazy_imports("normal")

@@ -25,6 +25,7 @@ from instrument.raised import belongs_to_program, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
     from typing import Any
 
@@ -39,28 +40,43 @@ _started: "list[Any]" = []
 #: An attribute of `sys`, once it was said that a module of the program's has our name: `site` executes the start-up
 #: file of a virtual environment twice, and by then this module is another one.
 _GAVE_WAY = "_instrument_gave_way"
+#: Whether what only this package has imported leaves `sys.modules` again.
+_forgets = True
 
 
 def start() -> None:
     """Measure this process if the environment says so, and never raise for it."""
     if _started or sys.flags.ignore_environment or not is_on() or _is_a_command_of_ours():
         return
-    _started.append(None)
     with OwnImports():
-        _start_or_say_why_not()
+        _start_or_say_why_not(_start)
 
 
-def _start_or_say_why_not() -> None:
+def start_now(options: "dict[str, object]") -> bool:
+    """Measure this process from now on, and return whether it is measured: see `instrument.start`.
+
+    Other threads may be importing: what is in `sys.modules` stays there, whoever has imported it.
+    """
+    global _forgets
+    if not _started or _started == [None]:
+        _forgets = False
+
+        def run() -> None:
+            from instrument.runtime import program
+
+            settings = read_settings(options)
+            if _may_count():
+                program.arrange_runpy(_record(settings))
+
+        with OwnImports(forget=False):
+            _start_or_say_why_not(run)
+    return _started != [None]
+
+
+def _start_or_say_why_not(run: "Callable[[], None]") -> None:
+    _started[:] = [None]
     try:
-        theirs = _namesake()
-        if theirs:
-            if not hasattr(sys, _GAVE_WAY):
-                setattr(sys, _GAVE_WAY, True)
-                _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
-            for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
-                del _modules[name]
-            return
-        _start()
+        run()
     except BaseException as error:
         if belongs_to_program(error):
             raise
@@ -98,7 +114,45 @@ def _namesake() -> str | None:
 
 
 def _start() -> None:
-    from instrument.runtime.program import arrange
+    theirs = _namesake()
+    if theirs:
+        if not hasattr(sys, _GAVE_WAY):
+            setattr(sys, _GAVE_WAY, True)
+            _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
+        for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
+            del _modules[name]
+        return
+    from instrument.runtime import program
+
+    if _may_count():
+        program.arrange(_record(read_settings()))
+    else:
+        program.arrange_path()
+
+
+def _may_count() -> bool:
+    """Return whether this interpreter can count; otherwise that is said at its end, if it matters."""
+    from instrument.runtime import interpreters
+
+    if interpreters.is_main() or interpreters.can_count():
+        return True
+    _say_what_is_not_counted_here()
+    return False
+
+
+def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeType]":
+    """Record this process from now on, and return what makes code of main programs live."""
+    from instrument.runtime.interpreters import is_main
+
+    started, pid = time(), os.getpid()
+    is_root = is_main() and os.environ.setdefault(ROOT, str(pid)) == str(pid)
+    for what in passed_over:
+        _say(what)
+    publish(settings)
+    recorder = _recorder(settings)
+    _started[:] = [recorder]
+    from instrument.flow.placement import NOTHING
+    from instrument.runtime.session import session
 
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
         """Return what runs in place of *code*; the next process finds it, and all before, in the cache."""
@@ -110,23 +164,12 @@ def _start() -> None:
         for where in (settings.placement, NOTHING):
             session(where).keep()
 
-    started, pid = time(), os.getpid()
-    is_root = os.environ.setdefault(ROOT, str(pid)) == str(pid)
-    settings = read_settings()
-    for what in passed_over:
-        _say(what)
-    publish(settings)
-    recorder = _recorder(settings)
-    _started[:] = [recorder]
-    from instrument.flow.placement import NOTHING
-    from instrument.runtime.session import session
-
     keep()
     if is_root and settings.scope:
         import atexit
 
         atexit.register(_say_what_matched_nothing, recorder, settings, pid, started)
-    arrange(instrument)
+    return instrument
 
 
 def _recorder(settings: Settings) -> "Recorder":
@@ -139,6 +182,8 @@ def _recorder(settings: Settings) -> "Recorder":
 
 def _forget_what_was_imported() -> None:
     """Leave the program to import what only we have: then it is the program's own, and counted."""
+    if not _forgets:
+        return
     for name in [name for name in _modules if name not in _before]:
         if name.partition(".")[0] == "instrument":
             continue
@@ -149,6 +194,29 @@ def _forget_what_was_imported() -> None:
             isolation.own.append(_modules.pop(name))
     if hasattr(sys, "lazy_modules"):  # what the program has imported lazily, for diagnosis
         sys.lazy_modules.intersection_update(_lazy_before)
+
+
+def _say_what_is_not_counted_here() -> None:
+    """Say at the end of this interpreter, once in the process, that what is in the scope was not counted in it."""
+    import atexit
+
+    from instrument.runtime.interpreters import is_first
+    from instrument.runtime.scope import Scope
+
+    scope = Scope(read_settings().scope)
+
+    def at_exit() -> None:
+        for name, module in list(_modules.items()):
+            file = getattr(module, "__dict__", {}).get("__file__")
+            if isinstance(file, str) and name.partition(".")[0] != "instrument" and scope.selects(name, file):
+                if is_first("subinterpreters"):
+                    _say(
+                        f"{name!r} was not counted in an interpreter with a lock of its own: "
+                        "Python 3.12 aborts the process when code is rewritten there"
+                    )
+                return
+
+    atexit.register(at_exit)
 
 
 def _say(what: str) -> None:

@@ -7,6 +7,7 @@ is a small one (small_recorder.py): what is tested here is the way into a proces
 import os
 import pathlib
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -486,3 +487,106 @@ def test_importing_the_package_imports_little(folder):
         "Trace True False",
         "module 'instrument' has no attribute 'nothing'",
     ]
+
+
+# From code ############################################################################################################
+
+CALLS = """\
+import sys
+{paths}
+def work(n):
+    for i in range(n):
+        pass
+work(1)
+import instrument
+print(instrument.start({arguments}), instrument.start())
+work(2)
+import module
+module.f(3)
+print(sorted(name for name in sys.modules if name.startswith("_instrument")))
+"""
+
+
+@pytest.fixture
+def started(tmp_path):
+    """A program that starts the measurement by itself, in processes that no start-up file reaches."""
+    (tmp_path / "module.py").write_text("def f(n):\n    return n\n", encoding="utf-8")
+
+    def run_it(*options, arguments="", **environment):
+        site = next(path for path in sys.path if (pathlib.Path(path) / "bytecode" / "concrete.py").exists())
+        paths = f"sys.path += [{str(ROOT)!r}, {site!r}, {str(tmp_path)!r}]"
+        program = tmp_path / "program.py"
+        program.write_text(CALLS.format(paths=paths, arguments=arguments), encoding="utf-8")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT_D", "PYTHON"))}
+        clean.pop("INSTRUMENT", None)
+        done = subprocess.run(
+            [sys.executable, *options, str(program)],
+            cwd=tmp_path,
+            env={**clean, **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert done.returncode == 0, done.stderr
+        counts = {}
+        for file in tmp_path.glob(f"{environment.get('INSTRUMENT_DIR', '.instrument')}/*.sqlite"):
+            query = "SELECT path, line, count FROM line JOIN file ON file.id = line.file"
+            connection = sqlite3.connect(file)
+            for path, line, n in connection.execute(query):
+                counts[os.path.basename(path), line] = n
+            connection.close()
+            file.unlink()
+        return done.stdout, done.stderr, counts
+
+    return run_it
+
+
+COUNTED = {("program.py", 4): 3, ("program.py", 5): 2, ("module.py", 1): 1, ("module.py", 2): 1}
+
+
+@pytest.mark.parametrize("options", [(), ("-S",), ("-I",), ("-I", "-S")])
+def test_a_program_starts_the_measurement(started, options):
+    """What exists is counted from its next call on, what is imported from its beginning; the second call does nothing."""
+    output, errors, counts = started(*options)
+
+    assert (output, errors) == ("True True\n[]\n", "")
+    assert counts == COUNTED
+
+
+def test_arguments_of_start(started):
+    """They are what the variables are, and outrank them."""
+    output, _, counts = started("-S", arguments="'module', flush=0", INSTRUMENT="program", INSTRUMENT_DIR="elsewhere")
+
+    assert output.startswith("True True\n")
+    assert counts == {("module.py", 1): 1, ("module.py", 2): 1}
+
+
+@pytest.mark.parametrize("value", ["0", "off", ""])
+def test_start_does_nothing_if_that_is_said(started, value):
+    """By the environment, for one run of a program that starts the measurement."""
+    assert started(INSTRUMENT=value) == ("False False\n[]\n", "", {})
+
+
+def test_start_says_why_it_cannot(started):
+    """In one line, each time, and the program goes on."""
+    output, errors, counts = started(INSTRUMENT_FLUSH="soon")
+
+    assert (output, counts) == ("False False\n[]\n", {})
+    reason = "INSTRUMENT_FLUSH is 'soon'; it is to be a number of seconds, 0 for only at the end"
+    assert set(errors.splitlines()) == {f"instrument: nothing is counted in this process: {reason}"}
+
+
+def test_start_refuses_what_cannot_be(started):
+    """An argument is a mistake in the program."""
+    with pytest.raises(AssertionError, match=r"ConfigError: .*neither a dotted name nor a path"):
+        started(arguments="'no such thing'")
+
+
+def test_start_in_a_process_that_is_counted(started):
+    """It goes on as it is."""
+    bootstrap = str(ROOT / "instrument" / "bootstrap")
+    output, errors, counts = started(INSTRUMENT="1", PYTHONPATH=bootstrap)
+
+    assert (output, errors) == ("True True\n[]\n", "")
+    assert counts["program.py", 7] == 1
+    assert counts["program.py", 4] == 5

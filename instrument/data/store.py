@@ -103,8 +103,10 @@ class ProcessInfo:
         self.id = id
 
     @classmethod
-    def current(cls) -> ProcessInfo:
-        """Return what is to be said of this process, as one that begins now."""
+    def current(cls, interpreter: int = 0) -> ProcessInfo:
+        """Return what is to be said of this process, as one that begins now; or of an *interpreter* in it, by number,
+        that is not the main one: its identity ends in the number.
+        """
         try:
             cwd = _system.getcwd()
         except OSError:  # it was removed
@@ -117,7 +119,7 @@ class ProcessInfo:
             argv=tuple(map(str, sys.orig_argv)),
             python=sys.version.partition(" ")[0],
             cwd=cwd,
-            id=_system.urandom(8).hex(),
+            id=_system.urandom(8).hex() + (f".{interpreter}" if interpreter else ""),
         )
 
 

@@ -71,10 +71,13 @@ class Background:
         look: Callable[[], float],
         checks: Callable[[], list[Callable[[], object]]],
         failed: Callable[[BaseException], None],
+        may_begin: bool = True,
     ) -> None:
         self._look = look
         self._checks = checks
         self._failed = failed
+        #: Whether there may be a thread at all. Without one, orders are carried out by whoever waits for them.
+        self._may_begin = may_begin
         #: Moves on as work does.
         self.beat = 0
         #: Whether work should be left as it is as soon as possible, and go on later: a fork waits.
@@ -175,6 +178,8 @@ class Background:
         """Return whether the thread is there; let it begin if it can."""
         if self._is_alive:
             return True
+        if not self._may_begin:
+            return False
         if self._n_forks or not self._starting.acquire(False):
             return not self._n_forks
         try:

@@ -29,8 +29,10 @@ from functools import partial
 from itertools import repeat
 from time import monotonic
 
+from instrument import isolation
 from instrument.isolation import import_isolated
-from instrument.raised import belongs_to_program, say_once, text_of
+from instrument.raised import belongs_to_program, say, say_once, text_of
+from instrument.runtime import interpreters, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
 
         def before_fork(self) -> None: ...
         def after_fork_in_parent(self) -> None: ...
-        def after_fork_in_child(self) -> None: ...
+        def before_unknown_fork(self) -> None: ...
+        def after_fork_in_child(self, is_marked: bool = ...) -> None: ...
         def resume(self) -> None: ...
         def finish(self, how: str) -> None: ...
         def at_exit(self) -> None: ...
@@ -80,6 +83,11 @@ def watch(witness: Witness, signal: int | None) -> None:
         os.register_at_fork(
             before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
         )
+        if interpreters.is_embedded() and interpreters.number() == 0:
+            from instrument.runtime import forks
+
+            forks.watch(_before_unknown_fork, _after_unknown_fork_in_parent, _notice_unknown_fork)
+            atexit.register(forks.watch_no_more)
     if _WARNS_LATE:
         _look_like(fork, _fork)
         _system.fork = os.fork = fork
@@ -91,15 +99,13 @@ def watch(witness: Witness, signal: int | None) -> None:
             setattr(_system, name, told)
             setattr(os, name, told)
     _signal.signal, _signal.getsignal = _set_handler, _get_handler
-    try:
+    if _handles_signals():
         for number in _ENDING:
             if _get(number) == _DEFAULT:
                 _set(number, _end)
         _listen()
         if signal is not None:
             _set(signal, _ask)
-    except ValueError:  # not the main thread
-        pass
 
 
 def forget(witness: Witness) -> None:
@@ -127,7 +133,24 @@ def forget(witness: Witness) -> None:
         pass
 
 
+def _handles_signals() -> bool:
+    """Return whether this is the main thread of the main interpreter, where handlers are set and run."""
+    try:
+        _set(_signal.SIGTERM, None)  # which is no handler: but who may not set one is told so before
+    except TypeError:
+        return True
+    except ValueError:
+        pass
+    return False
+
+
 # Forks ################################################################################################################
+
+
+#: The process, as it was known last.
+_known = [_getpid()]
+#: How many forks go on that Python knows.
+_n_forks = [0]
 
 
 def _tell(tell: Callable[..., object], *what: object) -> None:
@@ -141,11 +164,14 @@ def _tell(tell: Callable[..., object], *what: object) -> None:
 
 
 def _before_fork() -> None:
+    _n_forks[0] += 1
+    _noticed.clear()
     for witness in _witnesses:
         _tell(witness.before_fork)
 
 
 def _after_fork_in_parent() -> None:
+    _n_forks[0] -= 1
     for witness in _witnesses:
         _tell(witness.after_fork_in_parent)
         if not _WARNS_LATE:
@@ -153,13 +179,81 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    if _noticed:  # before this hook, C may have forked, and then told Python of it
+        _noticed.clear()
+        return
+    _n_forks[0] = 0
+    _marked.clear()
+    _known[0] = _getpid()
+    _begin_anew()
+    for witness in _witnesses:
+        _tell(witness.after_fork_in_child)
+        _tell(witness.resume)
+
+
+def _begin_anew() -> None:
+    """Forget what is the parent's."""
     _due.clear()  # what the parent is to handle
     if _pipe:  # the parent's
         _main[:] = [get_ident()]
         _tell(_listen_no_more)
         _tell(_listen)
+
+
+# Forks that Python does not know
+
+#: The process that was about to fork when the witnesses were told.
+_marked: list[int] = []
+#: The process that was noticed, if no fork was prepared since.
+_noticed: list[int] = []
+
+
+def notice() -> bool:
+    """Find out whether this is another process than before, forked by C: witnesses are then told. Return whether it is.
+
+    Whoever is about to do something for the process calls this first: nothing else may have told us.
+    """
+    pid = _getpid()
+    if pid == _known[0]:
+        return False
+    is_marked = _marked == [_known[0]]
+    _known[0] = pid
+    _noticed[:] = [pid]
+    _marked.clear()
+    _n_forks[0] = 0
+    session.forked()
+    isolation.forked()
+    _begin_anew()
     for witness in _witnesses:
-        _tell(witness.after_fork_in_child)
+        _tell(witness.after_fork_in_child, is_marked)
+        _tell(witness.resume)
+    if not is_marked and _witnesses:
+        say(f"process {pid} was forked without Python's knowledge: it is counted from now on")
+    return True
+
+
+def _notice_unknown_fork() -> None:
+    """Find out whether this process was forked; if Python knows of it, what it calls then comes next."""
+    if not _n_forks[0]:
+        _tell(notice)
+
+
+def _before_unknown_fork() -> None:
+    _tell(notice)
+    if _n_forks[0] or _marked:
+        return
+    _marked[:] = [_known[0]]
+    _noticed.clear()
+    for witness in _witnesses:
+        _tell(witness.before_unknown_fork)
+
+
+def _after_unknown_fork_in_parent() -> None:
+    if not _marked:
+        return
+    _marked.clear()
+    for witness in _witnesses:
+        _tell(witness.after_fork_in_parent)
         _tell(witness.resume)
 
 
@@ -236,6 +330,28 @@ def _set_handler(signalnum, handler, /):  # type: ignore[no-untyped-def]
 def _get_handler(signalnum, /):  # type: ignore[no-untyped-def]
     handler = _get(signalnum)
     return _DEFAULT if handler is _end else handler
+
+
+class Unbroken:
+    """A time in which no signal is handled in this thread, if this process is a program in C that embeds Python.
+
+    Handlers in C may end the process in the midst of its end: uWSGI's do when both its master and a service manager
+    send a signal to a worker. Handlers in Python only run between two instructions, and find all in order.
+    """
+
+    def __init__(self) -> None:
+        self._blocked: Any = None
+
+    def __enter__(self) -> None:
+        if _mask is not None and interpreters.is_embedded():
+            self._blocked = _mask(_signal.SIG_BLOCK, _signal.valid_signals())
+
+    def __exit__(self, *exception: object) -> None:
+        if self._blocked is not None:
+            _mask(_signal.SIG_SETMASK, self._blocked)  # type: ignore[misc]
+
+
+_mask = getattr(_signal, "pthread_sigmask", None)
 
 
 # Signals that nobody sees

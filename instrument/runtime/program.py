@@ -17,11 +17,12 @@ Programs from `-c` and standard input come from no file, and are not counted; wh
 import os
 import sys
 from _frozen_importlib import FrozenImporter
-from _frozen_importlib_external import SourceFileLoader
+from _frozen_importlib_external import PathFinder, SourceFileLoader
 from _operator import call, is_, methodcaller
 from itertools import starmap
 
 from instrument.raised import belongs_to_program, say_once, text_of
+from instrument.runtime.interpreters import is_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _CodeType = type(_getframe().f_code)
 
 #: Options of the interpreter that are one letter and take no argument.
 _LETTERS = "bBdEhiIOPqRsSuvVx?"
+#: What the first argument is when the main program is no script.
+_NO_SCRIPT = ("", "-", "-c", "-m")
 
 
 class _Execution:
@@ -61,14 +64,21 @@ class _Execution:
 
 
 def arrange(instrument: "Instrument") -> None:
-    """Let *instrument* make the main program live, and what else `runpy` executes."""
-    _arrange_runpy(instrument)
+    """Let *instrument* make the main program live, and what else `runpy` executes.
+
+    Only the main interpreter executes a script, although others may have the same `sys.argv`.
+    """
+    arrange_runpy(instrument)
     name = sys.argv[0] if sys.argv else ""
-    if name not in ("", "-", "-c", "-m"):
+    if not is_main():
+        arrange_path()
+    elif name not in _NO_SCRIPT:
         _arrange_script(name, instrument)
 
 
-def _arrange_runpy(instrument: "Instrument") -> None:
+def arrange_runpy(instrument: "Instrument") -> None:
+    """Let *instrument* make live what `runpy` executes from now on."""
+
     def calls() -> "tuple[Call, ...]":
         # The only function in there that says `exec`, is _run_code(code, run_globals, …).
         variables = _getframe(2).f_locals
@@ -131,6 +141,40 @@ class _CanHold:
     """Stands for a finder in a script, which there is not."""
 
 
+def arrange_path() -> None:
+    """Let `sys.path` of this interpreter, which is not the main one, be what it is without us.
+
+    From 3.12 on the interpreter puts there what it has put first in `sys.path` of the main one (pylifecycle.c:
+    init_interp_main). For a script that `runpy` executes that is the script itself, and not its folder. It does so
+    after the start-up file was executed, so the entry is put right when something is first looked for in it.
+    """
+    name = sys.argv[0] if sys.argv else ""
+    path = _as_the_interpreter_sees(name) if name not in _NO_SCRIPT else ""
+    if sys.version_info >= (3, 12) and path and _is_script(path):
+        sys.path_importer_cache[path] = _Misplaced(path)  # type: ignore[assignment]
+
+
+class _Misplaced:
+    """Stands for a finder in the script at *path*, which is in `sys.path` in place of its folder."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def find_spec(self, name: str, target: object = None) -> object:
+        """Put `sys.path` right, and return the spec of the module *name*, or None, from what is there instead."""
+        sys.path_importer_cache.pop(self._path, None)
+        entries = sys.path
+        if self._path not in entries:
+            return None
+        place = entries.index(self._path)
+        if getattr(sys.flags, "safe_path", False):
+            del entries[place]  # the next one takes its place, and is passed over by who looks at one after the other
+        else:
+            entries[place] = _folder_of_script(self._path)
+        finder = PathFinder._path_importer_cache(entries[place]) if place < len(entries) else None  # type: ignore[attr-defined]
+        return None if finder is None else finder.find_spec(name, target)
+
+
 def _forget_file(namespace: "Namespace") -> None:
     """Take from *namespace* what the interpreter takes from it when a script has ended."""
     namespace.pop("__file__", None)
@@ -168,18 +212,28 @@ _S_IFMT, _S_IFREG = 0o170000, 0o100000
 def _compiled_script(path: str) -> "CodeType | None":
     """Return the code of the script *path*; None if the interpreter had better see to it itself."""
     try:
-        if _skips_a_line() or path.endswith(".pyc") or os.stat(path).st_mode & _S_IFMT != _S_IFREG:
-            return None  # what is no regular file can be read once
-        for hook in sys.path_hooks:
-            try:
-                hook(path)
-            except ImportError:
-                continue
-            return None  # an archive, which runpy executes
+        if not _is_script(path):
+            return None
         with open(path, "rb") as file:
             return compile(file.read(), path, "exec", dont_inherit=True)
     except Exception:
         return None  # the interpreter says so in its own words
+
+
+def _is_script(path: str) -> bool:
+    """Return whether the interpreter would execute *path* as a script, by itself, and it can be read twice."""
+    try:
+        if _skips_a_line() or path.endswith(".pyc") or os.stat(path).st_mode & _S_IFMT != _S_IFREG:
+            return False
+    except OSError:
+        return False
+    for hook in sys.path_hooks:
+        try:
+            hook(path)
+        except ImportError:
+            continue
+        return False  # an archive, which runpy executes
+    return True
 
 
 def _skips_a_line() -> bool:

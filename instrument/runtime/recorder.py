@@ -29,7 +29,7 @@ from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataGoneError, InstrumentError
 from instrument.flow import placement
 from instrument.raised import belongs_to_program, forget_what_was_said, say_at_once, say_once, text_of
-from instrument.runtime import process
+from instrument.runtime import interpreters, process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
 from instrument.runtime.selected import place_of, selected
@@ -71,20 +71,30 @@ class Recorder:
         self._root = _root()
         self._selected = selected()
         self._session = self._selected.session
-        self._background = Background(self._look, self._checks, self._complain)
+        self._background = Background(self._look, self._checks, self._complain, interpreters.may_have_thread())
+        #: Whether C may compile and execute modules.
+        self._adopts_late = interpreters.is_embedded()
         self._begin()
-        self._selected.on_live = self._background.start
+        self._selected.on_live = self._start
         session(placement.NOTHING).lasts = self._session.is_tended = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
+        if self._adopts_late:
+            self._background.start()
 
-    def _begin(self) -> None:
-        """Count from now on."""
+    def _start(self) -> None:
+        """Let the background begin: there is something to count."""
+        process.notice()
+        self._background.start()
+
+    def _begin(self, reading: Reading | None = None) -> None:
+        """Count from now on, or what is not in *reading* yet."""
         self._totals = Totals()
         #: What was counted when it was last reset.
         self._forgotten: tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]] = {}, {}
-        self._reading = Reading(self._session, self._pause)
-        self._writer = Writer(self.settings.directory, ProcessInfo.current(), shared=self.settings.shared)
+        self._reading = Reading(self._session, self._pause) if reading is None else reading
+        process_info = ProcessInfo.current(interpreters.number())
+        self._writer = Writer(self.settings.directory, process_info, shared=self.settings.shared)
         self._has_written = self._has_failed = self._has_complained = False
         self._not_measured: dict[str, str] = {}
         self._next = min(self._due(), monotonic() + _FIRST) if self.settings.flush else _NEVER
@@ -103,14 +113,17 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what was counted, and wait until that is done."""
+        process.notice()
         self._background.run(self._flush)
 
     def ask(self) -> None:
         """Let what was counted be written soon."""
+        process.notice()
         self._background.ask(self._flush)
 
     def finish(self, how: str) -> None:
         """Write what was counted: the process is about to end, or to become another program; *how* says."""
+        process.notice()
         self._is_pressed = True
         try:
             if not self._background.run(lambda: self._flush(how)):
@@ -148,13 +161,21 @@ class Recorder:
 
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
-        for step in (partial(self.finish, "exit"), self._background.stop, self._selected.keep):
+        for step in (self._finish_unbroken, self._end_thread, self._selected.keep):
             try:
                 step()
             except BaseException as error:
                 if belongs_to_program(error):
                     raise
                 self._complain(error)
+
+    def _finish_unbroken(self) -> None:
+        with process.Unbroken():
+            self.finish("exit")
+
+    def _end_thread(self) -> None:
+        self._selected.on_live = None  # no thread begins again: an interpreter that has one cannot be ended
+        self._background.stop()
 
     def stop(self) -> None:
         """Write what was counted, and record no more."""
@@ -170,6 +191,7 @@ class Recorder:
 
     def counts(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]]:
         """Return how often each line ran so far, and each function was entered, since the last `reset`."""
+        process.notice()
         lines: dict[tuple[str, int], int] = {}
         functions: dict[tuple[str, str, int], int] = {}
 
@@ -217,9 +239,11 @@ class Recorder:
             process.end(overdue)
             self._is_pressed = False
         self._session.retire()
+        if self._adopts_late:
+            self._selected.adopt_late()
         self._turn = perf_counter()
         self._selected.read_sources(self._pause)
-        if requests.take(self._request):
+        if not interpreters.number() and requests.take(self._request):
             self._flush()
             requests.answer(self._request, self._has_failed)
         elif monotonic() >= self._next:
@@ -362,11 +386,22 @@ class Recorder:
         """Go on in the background, in parent or child."""
         self._background.resume()
 
-    def after_fork_in_child(self) -> None:
-        """Count from now on, in a file of the child's own."""
-        self._reading.close()
+    def before_unknown_fork(self) -> None:
+        """Get ready for a fork by C: what was counted until now is the parent's, and is written."""
+        self._background.before_fork()
+        self._selected.adopt_late()
+        self._background.run(self._flush)
+
+    def after_fork_in_child(self, is_marked: bool = False) -> None:
+        """Count from now on, in a file of the child's own; what was counted since `before_unknown_fork`, if that
+        *is_marked*, is the child's, too.
+        """
         forget_what_was_said()
-        self._begin()
+        if is_marked:
+            self._begin(self._reading)
+        else:
+            self._reading.close()
+            self._begin()
         self._background.after_fork_in_child()
 
 

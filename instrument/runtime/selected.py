@@ -7,8 +7,9 @@ selects, only code that may hand over code of others is rewritten, to do that.
 
 from __future__ import annotations
 
+import sys
 from time import time
-from types import NoneType
+from types import FunctionType, NoneType
 
 from instrument.flow import placement
 from instrument.runtime import importer, readers, sources
@@ -54,6 +55,10 @@ class Selected:
         self._handed_over: dict[str, Source] = {}
         self._names: dict[str, str | None] = {}
         self._lately = Lately()
+        #: Names of modules that `adopt_late` has seen once, and twice, and how many there were.
+        self._young: set[str] = set()
+        self._grown: set[str] = set()
+        self._n_modules = 0
 
     def begin(self, scope: Selects, lazily: bool) -> None:
         """From now on, make live what *scope* selects, functions that exist already included."""
@@ -77,6 +82,34 @@ class Selected:
         """Write to the cache what the next process can use."""
         self.session.keep()
         session(placement.NOTHING).keep()
+
+    def adopt_late(self) -> None:
+        """Make functions live of modules that C has compiled and executed since this was called before.
+
+        The import system does not see those; uWSGI and mod_wsgi load their scripts so. What is in the midst of being
+        executed is looked at once more.
+        """
+        modules = sys.modules
+        if len(modules) == self._n_modules and not self._young:
+            return
+        self._n_modules = len(modules)
+        young, self._young = self._young, set()
+        found = False
+        for name, module in list(modules.items()):
+            if name in self._grown:
+                continue
+            if name in young:
+                self._grown.add(name)
+            else:
+                self._young.add(name)
+            names = getattr(module, "__dict__", None)
+            if type(names) is dict and self.selects(names.get("__name__"), names.get("__file__"), ""):
+                found = found or any(
+                    type(value) is FunctionType and value.__globals__ is names and not is_live(value.__code__)
+                    for value in list(names.values())
+                )
+        if found:
+            adopt_functions(self._choose, self._note, lazily=True)
 
     def selects(self, name: object, file: object, source: str) -> bool:
         """Return whether code of the file *source* is selected that runs in the module *name* of *file*."""

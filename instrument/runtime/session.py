@@ -19,7 +19,7 @@ from _weakref import ref
 from functools import partial
 from gc import disable, enable, freeze, get_freeze_count, get_objects, isenabled, unfreeze
 from itertools import chain, compress, count, repeat
-from sys import _current_frames, _getframe, getrefcount, getswitchinterval, setswitchinterval
+from sys import _getframe, getrefcount, getswitchinterval, setswitchinterval
 from types import CodeType, FunctionType
 
 from instrument import isolation
@@ -50,6 +50,7 @@ from instrument.runtime.counters import (
     tree_of,
 )
 from instrument.runtime.handovers import Handovers
+from instrument.runtime.interpreters import is_single_threaded, newest_frames
 from instrument.runtime.sealing import unseal
 from instrument.runtime.selection import module_name
 from instrument.runtime.sources import absolute
@@ -586,7 +587,7 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """Return what all counters, exits and frames in flight say, as of one moment."""
-        alone = len(_current_frames()) == 1
+        alone = is_single_threaded()
         with Undisturbed():
             left = read(self.counters)
             for _ in range(1000):
@@ -1086,9 +1087,7 @@ def _running_frames() -> list[FrameType]:
 
     No frame must hold itself: it would not be freed, nor those that called it, nor what exceptions they handle.
     """
-    newest: dict[int, Any] = _current_frames()
-    newest[get_ident()] = newest[get_ident()].f_back.f_back
-    frames = list(newest.values())
+    frames = newest_frames(2)
     greenlet = sys.modules.get("greenlet")
     if greenlet is not None:
         kinds = [greenlet.greenlet]
@@ -1134,10 +1133,11 @@ def session(where: str) -> Session:
     return _sessions[where]
 
 
-def _forked() -> None:
+def forked() -> None:
+    """Be told that this is a process of its own now."""
     for each in _sessions.values():
         each.forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=forked)

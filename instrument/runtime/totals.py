@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from array import array
 from itertools import islice, repeat
-from sys import _current_frames  # held: the program may put something else in its place
 
 from instrument.counts import Counts
 from instrument.errors import InstrumentError
 from instrument.runtime.counters import FULL, count_of_exit, group_of
+from instrument.runtime.interpreters import is_single_threaded
 from instrument.runtime.session import Undisturbed
 
 TYPE_CHECKING = False
@@ -179,7 +179,7 @@ class Reading:
     def _read(self, spans: list[Span]) -> list[_Seen]:
         """Return what the code of *spans* counted since it was read before, as of one moment."""
         session = self.session
-        alone = len(_current_frames()) == 1
+        alone = is_single_threaded()
         with Undisturbed():
             left = [self._left_of(span) for span in spans]
             for _ in range(1000):

@@ -1,99 +1,195 @@
-"""Functions of a counted program that are handed to other interpreters of its process arrive as without us."""
+"""What runs in subinterpreters: as without us, and counted where that is possible, in a file of each interpreter's own."""
 
-import os
 import subprocess
 import sys
+import threading
 
 import pytest
-from recorded import ROOT
+from recorded import Tree
 
-PROGRAM = """\
-import sys
-import _interpreters as low
+from instrument.runtime import interpreters
+
+#: Creates interpreters one after the other, or in two threads at once, and has each run the program in `inner.py`.
+OUTER = """
+import sys, threading
 try:
-    from concurrent import interpreters
+    import _interpreters as interpreters
 except ImportError:
-    from test.support import interpreters
-LIMIT = 3
-def whole():
-    n = 0
-    for i in range(3):
-        n += i
-def adds(a, b):
-    return a + b
-def below(a, limit=4):
-    return a < limit and a < LIMIT
-def attempt(name, call):
-    try:
-        print(name, call())
-    except Exception as error:
-        print(name, type(error).__name__, str(error).partition(" at 0x")[0])
-def main():
-    number = low.create()
-    named = low.exec
-    attempt("function", lambda: low.exec(number, whole))
-    attempt("code", lambda: low.exec(number, whole.__code__))
-    attempt("other name", lambda: named(number, whole))
-    attempt("star", lambda: low.exec(*(number, whole)))
-    attempt("keyword", lambda: low.exec(number, code=whole))
-    attempt("text", lambda: low.exec(number, "x = 1"))
-    attempt("run_func", lambda: low.run_func(number, whole))
-    attempt("call", lambda: low.call(number, whole))
-    attempt("argument", lambda: low.exec(number, adds))
-    attempt("closure", lambda: low.exec(number, lambda: number))
-    low.destroy(number)
-    one = interpreters.create()
-    attempt("Interpreter.exec", lambda: one.exec(whole))
-    attempt("Interpreter.call", lambda: one.call(whole))
-    if sys.version_info >= (3, 14):
-        local = lambda a: a + 1
-        # The interpreter looks for functions that it sends by name in the file of `__main__`, under either tool.
-        attempt("lambda", lambda: one.call(local, 3))
-        attempt("arguments", lambda: one.call(adds, 1, b=2))
-        attempt("function as argument", lambda: one.call((lambda f, n: f(n)), local, 3))
-        attempt("variable", lambda: one.prepare_main(local=main))
-        queue = interpreters.create_queue()
-        queue.put(local)
-        print(queue.get()(4))
+    import _xxsubinterpreters as interpreters
+import module
+kind, n_threads = sys.argv[1], int(sys.argv[2])
+inner = open("inner.py").read()
+def run():
+    for _ in range(2):
+        if sys.version_info >= (3, 13):
+            id = interpreters.create(kind)
+            failed = interpreters.exec(id, inner)
+            if failed:
+                print(failed.formatted)
+        else:
+            id = interpreters.create(isolated=kind == "isolated")
+            interpreters.run_string(id, inner)
+        interpreters.destroy(id)
+threads = [threading.Thread(target=run) for _ in range(n_threads)]
+for thread in threads:
+    thread.start()
+for i in range(20000):
+    module.work(1)
+for thread in threads:
+    thread.join()
+print("end")
+"""
+INNER = """
+import json, os, sys
+path = [entry for entry in sys.path if "bootstrap" not in entry]
+sys.stdout.write(f"{path} {sys.argv}\\n")
+sys.stdout.flush()
+sys.path.append(os.getcwd())  # before 3.12 the folder of the main program is not among them
+import module
+for i in range(2000):
+    module.work(3)
+"""
+MODULE = """\
+def work(n):
+    total = 0
+    for i in range(n):
+        total += 1
+    return total
+"""
+KINDS = ["isolated", "legacy"]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    tree = Tree(tmp_path)
+    (tmp_path / "module.py").write_text(MODULE, encoding="utf-8")
+    (tmp_path / "inner.py").write_text(INNER, encoding="utf-8")
+    return tree
+
+
+def run_plain(tree, source, *arguments):
+    tree.write(source)
+    environment = {name: value for name, value in tree.environment().items() if not name.startswith("INSTRUMENT")}
+    done = subprocess.run(
+        [sys.executable, tree.path, *arguments],
+        cwd=tree.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_interpreters_are_counted_beside_the_main_one(tree, kind, n_threads):
+    """Each has a data file, and nothing is lost or counted twice while several run at once, whoever reads meanwhile."""
+    plain = run_plain(tree, OUTER, kind, str(n_threads))
+
+    output, errors = tree.run(OUTER, kind, str(n_threads), flush=0.05)
+
+    assert sorted(output.splitlines()) == sorted(plain[0].splitlines())
+    is_counted = sys.version_info[:2] != (3, 12) or kind == "legacy"
+    n = 2 * n_threads if is_counted else 0
+    assert len(tree.files()) == 1 + n
+    assert tree.calls("work") == 20000 + n * 2000
+    assert tree.lines("module.py")[4] == 20000 + n * 6000
+    assert tree.rows("SELECT * FROM not_measured") == []
+    if is_counted:
+        assert errors == plain[1]
+        ids = [one.partition(".")[2] for (one,) in tree.rows("SELECT id FROM process")]
+        assert len(set(ids)) == len(ids)
+        assert "" in ids
+    else:
+        assert errors.count("instrument:") == 1  # however many there are
+        assert "'module' was not counted in an interpreter with a lock of its own" in errors
+
+
+def test_nothing_is_said_where_nothing_would_be_counted(tree):
+    """An interpreter that cannot count says so only if it has loaded something of the scope."""
+    (tree.folder / "inner.py").write_text("import json", encoding="utf-8")
+
+    _, errors = tree.run(OUTER, "isolated", "1")
+
+    assert errors == ""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="there is no such pool")
+def test_pool_of_interpreters(tree):
+    """Functions of modules and of the main program run in the workers, and are counted there."""
+    source = """
+        import math, module
         from concurrent.futures import InterpreterPoolExecutor
-        with InterpreterPoolExecutor(1) as pool:
-            print(list(pool.map(local, range(3))), pool.submit(sys.intern, "a").result())
-    one.close()
-    print(whole(), adds(1, 2), below(1))
-if __name__ == "__main__":
-    main()
-"""
-TRACED = """\
-import importlib, sys
-tool = importlib.import_module(sys.argv[1])
-tracer = tool.Trace(count=1, trace=0)
-import program
-tracer.runfunc(program.main)
-print(sorted((line, n) for (file, line), n in tracer.results().counts.items() if file == program.__file__))
-"""
+        def work(n):
+            return module.work(n) + 1
+        if __name__ == "__main__":
+            with InterpreterPoolExecutor(2) as pool:
+                print(list(pool.map(math.factorial, range(5))))
+                print(sum(pool.map(module.work, [10] * 100)))
+                print(sum(pool.map(work, [10] * 100)))
+    """
+    output, errors = tree.run(source, flush=0.05)
+
+    assert (output, errors) == ("[1, 1, 2, 6, 24]\n1000\n1100\n", "")
+    assert tree.lines("module.py")[4] == 2000
+    assert tree.lines()[5] == 100
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="older interpreters take nothing but text from others")
-def test_functions_go_to_other_interpreters(tmp_path):
-    """Results and errors are those of the plain program, and what is run here is counted as `trace` does."""
-    pytest.importorskip("_interpreters")
-    pytest.importorskip("concurrent.interpreters" if sys.version_info >= (3, 14) else "test.support.interpreters")
-    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(tmp_path)])
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="there is no such module")
+def test_an_interpreter_that_is_left_alone(tree):
+    """What an interpreter counts that nobody ends is written now and then, and the process ends as ever."""
+    source = """
+        import os, time
+        from concurrent import interpreters
+        one = interpreters.create()
+        one.exec("import module; module.work(5)")
+        time.sleep(1)
+        os._exit(3)
+    """
+    tree.run(source, flush=0.1, status=3)
 
-    def run(*command):
-        done = subprocess.run(
-            [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout.splitlines()
+    assert tree.lines("module.py")[4] == 5
 
-    plain = run("-c", "import program; program.main()")
-    *expected, counts = run("-c", TRACED, "trace")
-    *found, counted = run("-c", TRACED, "instrument")
 
-    assert any(line.startswith("function None") for line in plain)
-    assert expected == plain
-    assert found == plain
-    assert counted == counts
+def test_the_main_interpreter_is_known_as_such():
+    """In the main thread, and in others."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(interpreters.is_main()))
+    thread.start()
+    thread.join()
+
+    assert (interpreters.is_main(), found, interpreters.number()) == (True, [True], 0)
+
+
+def test_frames_of_all_threads_are_found_without_sys_current_frames():
+    """By way of the interpreter's thread states: those of the others, and that of the caller."""
+    go, ready = threading.Event(), threading.Event()
+
+    def wait_here():
+        ready.set()
+        go.wait()
+
+    thread = threading.Thread(target=wait_here)
+    thread.start()
+    ready.wait()
+    try:
+        frames = interpreters._ThreadStates().newest_frames(0)
+        names = []
+        for frame in frames:
+            while frame is not None:
+                names.append(frame.f_code.co_name)
+                frame = frame.f_back
+        here = sys._getframe()
+        held = [sys.getrefcount(here)]
+        for _ in range(50):
+            interpreters._ThreadStates().newest_frames(0)
+        held.append(sys.getrefcount(here))
+        del here, frames, frame
+    finally:
+        go.set()
+        thread.join()
+
+    assert names.count("wait_here") == 1
+    assert names.count("test_frames_of_all_threads_are_found_without_sys_current_frames") == 1
+    assert held[0] == held[1]
