@@ -279,7 +279,8 @@ class Reading:
                     self._pause()
                 one.n_tried += 1
                 if one.n_tried > _N_TRIED:
-                    self.session.refuse(group.file_name, "some code", "its counts cannot be recovered")
+                    # No warning: what was raised three times was said, and one line is enough.
+                    self.session.not_measured.setdefault(group.file_name, "the counts of some code cannot be recovered")
                     seen.pop()
                     continue
                 if group not in packed:
