@@ -6,6 +6,7 @@ that is given may have to be exchanged (runtime.importer), in code that is not m
 
 from __future__ import annotations
 
+import os
 from types import CodeType
 
 from instrument.flow.instructions import CALLS, STORE_ATTR, Instructions
@@ -42,8 +43,15 @@ def _looks_up(code: CodeType) -> bool:
     return not _LOOK_UP.isdisjoint(code.co_names) and ("exec" in code.co_consts or "eval" in code.co_consts)
 
 
+#: torch.compile makes functions of code that it has made itself. No compiler makes code like that, so it cannot be
+#: rewritten, and it is the result of code that was given out (runtime.readers).
+_COMPILER = f"{os.sep}torch{os.sep}_dynamo{os.sep}"
+
+
 def hands_over(code: CodeType) -> bool:
-    """Return whether *code*, or code nested in it, may call what takes code."""
+    """Return whether *code*, or code nested in it, may call what takes code of the program."""
+    if _COMPILER in code.co_filename:
+        return False
     waiting = [code]
     wait = waiting.append
     for inner in waiting:

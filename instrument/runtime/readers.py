@@ -9,6 +9,8 @@ without this package; some compare it with what they have compiled themselves.
 - cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code): so
   what they write is what they would write without us, and its hash is the same each time;
 - hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key);
+- torch.compile translates the code of frames (torch/_dynamo/convert_frame.py: _compile), and of the functions that such
+  code calls (torch/_dynamo/variables/functions.py: get_code), to graphs; our own frames are not to be translated;
 - from 3.13 on, C marshals the code of functions that the program hands to another interpreter (_interpretersmodule.c:
   exec, call, run_func; crossinterp_data_lookup.h: _PyCode_GetXIData), by `concurrent.interpreters` or otherwise. Live
   counters cannot be marshalled.
@@ -130,6 +132,30 @@ def _reducing_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     return adapted
 
 
+def _compiling_original_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap *function*, which gets the originals of code objects among its arguments. Functions stay as they are."""
+
+    def adapted(*args: Any, **kwargs: Any) -> Any:
+        return function(*(_original(thing, _TORCH) if type(thing) is CodeType else thing for thing in args), **kwargs)
+
+    return adapted
+
+
+def _compiling_called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap *function*, which returns the code of a function that compiled code calls: the original goes out."""
+
+    def adapted(*args: Any, **kwargs: Any) -> Any:
+        return _original(function(*args, **kwargs), _TORCH)
+
+    return adapted
+
+
+def _skipping_ours(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Call *function*, which adds a package to those whose code is left alone, with the name of this package."""
+    function(__name__.partition(".")[0])
+    return function
+
+
 def _saving_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     def adapted(pickler: Any, code: Any) -> Any:
         original = _original(code, "dill")
@@ -178,6 +204,7 @@ def _sent(thing: Any) -> Any:
 
 
 _ANOTHER = "another interpreter"
+_TORCH = "torch.compile"
 
 
 def _is_sent_as_code(function: FunctionType) -> bool:
@@ -221,6 +248,12 @@ _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
         ("_function_key", _taking_originals, ""),
         ("_normalize_code", _taking_originals, ""),
     ),
+    "torch._dynamo.convert_frame": (("_compile", _compiling_original_code, ""),),
+    "torch._dynamo.variables.functions": (
+        ("UserFunctionVariable.get_code", _compiling_called, ""),
+        ("WrapperUserFunctionVariable.get_code", _compiling_called, ""),
+    ),
+    "torch._dynamo.trace_rules": (("add", _skipping_ours, ""),),
     "hypothesis.internal.reflection": (("is_identity_function", _taking_originals, ""),),
 }
 _CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (

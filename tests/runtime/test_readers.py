@@ -167,6 +167,18 @@ print(lambda_sources._normalize_code(lambda n: n + 1, lambda n: n + 1).co_code.h
 made = strategies.integers().map(lambda n: n * 2).filter(lambda n: n > 27)
 print(made, strategies.lists(strategies.integers()).filter(lambda n: n).wrapped_strategy)
 """,
+    "torch": """\
+import torch
+def helper(x):
+    for _ in range(2):
+        x = x + x
+    return x
+def f(x):
+    x = helper(x)
+    print("not in a graph")
+    return helper(x) + 11
+print(int(torch.compile(f, backend="eager")(torch.ones(1))))
+""",
 }
 
 
@@ -221,3 +233,59 @@ def test_a_file_of_which_code_was_given_out_is_not_said_to_be_complete(tree):
     )
     missing = {file["path"]: file["missing"] for file in json.loads(done.stdout)["files"]}
     assert missing[str(tree.path)] is None
+
+
+TORCH = {
+    "convert_frame": """\
+def _compile(code, compiler):
+    return code, compiler
+""",
+    "variables/functions": """\
+class UserFunctionVariable:
+    def __init__(self, function): self.function = function
+    def get_code(self): return self.function.__code__
+class WrapperUserFunctionVariable(UserFunctionVariable):
+    def get_code(self): return self.function.__code__
+""",
+    "trace_rules": """\
+skipped = []
+def add(name): skipped.append(name)
+""",
+    "output_graph": """\
+import types
+def make(code): return types.FunctionType(code, {"__file__": code.co_filename, "__name__": "__main__"})
+""",
+}
+COMPILING = """\
+from torch._dynamo import convert_frame, output_graph, trace_rules
+from torch._dynamo.variables.functions import UserFunctionVariable, WrapperUserFunctionVariable
+def whole(n):
+    return n
+def called(n):
+    return n
+def wrapped(n):
+    return n
+if __name__ == "__main__":
+    with open(__file__) as file:
+        plain = {one.co_name: one for one in compile(file.read(), __file__, "exec").co_consts if hasattr(one, "co_name")}
+    code, compiler = convert_frame._compile(whole.__code__, called)
+    print(code == plain["whole"], compiler is called)
+    print(UserFunctionVariable(called).get_code() == plain["called"])
+    print(WrapperUserFunctionVariable(wrapped).get_code() == plain["wrapped"])
+    print(trace_rules.skipped, output_graph.make(plain["whole"]).__code__ == plain["whole"])
+"""
+
+
+def test_code_that_torch_compiles_is_the_original(tree):
+    """The functions that the compiler is given stay the program's; what it makes of code runs as it has made it."""
+    for name, source in TORCH.items():
+        path = tree.folder / "torch/_dynamo" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in path.relative_to(tree.folder).parents[:-1]:
+            (tree.folder / folder / "__init__.py").touch()
+        path.write_text(source, encoding="utf-8")
+
+    assert tree.run(COMPILING, INSTRUMENT=str(tree.path)) == ("True True\nTrue\nTrue\n['instrument'] True\n", "")
+    reasons = [reason for _, reason in tree.rows("SELECT path, reason FROM not_measured")]
+    assert len(reasons) == 1
+    assert "whole (lines 3-4), called (lines 5-6), wrapped (lines 7-8)" in reasons[0]
