@@ -42,6 +42,35 @@ def library(tmp_path_factory):
     return made
 
 
+#: No file can be locked, as on some network file systems.
+WITHOUT_LOCKS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#define CONTROL(NAME) \
+int NAME(int descriptor, int command, ...) { \
+    va_list arguments; va_start(arguments, command); void *argument = va_arg(arguments, void *); va_end(arguments); \
+    if (command == F_SETLK || command == F_SETLKW) { errno = ENOLCK; return -1; } \
+    int (*original)(int, int, ...) = dlsym(RTLD_NEXT, #NAME); \
+    return original(descriptor, command, argument); \
+}
+CONTROL(fcntl)
+CONTROL(fcntl64)
+"""
+
+
+@pytest.fixture(scope="module")
+def without_locks(tmp_path_factory):
+    """Return the path of the library that lets no file be locked."""
+    folder = tmp_path_factory.mktemp("locks")
+    (folder / "locks.c").write_text(WITHOUT_LOCKS)
+    made = folder / "locks.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(made), str(folder / "locks.c"), "-ldl"], check=True)
+    return made
+
+
 @pytest.fixture
 def tree(tmp_path):
     return Tree(tmp_path)
@@ -137,3 +166,14 @@ def test_giving_up_is_said(tree):
     assert errors.count("\n") == 1
     assert errors.startswith("instrument: the counts of process ")
     assert "are lost: what writes them waits for something that the program holds" in errors
+
+
+def test_file_systems_without_locks_lose_nothing(tree, without_locks):
+    """The first write and each later one succeed, and the data is that of one process."""
+    _, errors = tree.run(
+        WORK + "for _ in range(5):\n    work(100)\n    time.sleep(0.3)\n", flush=0.1, LD_PRELOAD=str(without_locks)
+    )
+
+    assert errors == ""
+    assert tree.lines()[4] == 500
+    assert len(tree.rows("SELECT id FROM process")) == 1

@@ -120,7 +120,11 @@ def uri(path: str, mode: str = "rw") -> str:
     return "file:" + "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in data) + f"?mode={mode}"
 
 
-def connect(path: str, *, timeout: float = 5.0) -> Connection:
-    """Return a connection to the database at *path*, which must be there; transactions are left to its user."""
-    connection: Connection = load().connect(uri(path), timeout=timeout, isolation_level=None, uri=True)
+def connect(path: str, *, timeout: float = 5.0, is_private: bool = False) -> Connection:
+    """Return a connection to the database at *path*, which must be there; transactions are left to its user.
+
+    One that *is_private*, a file that nobody else opens, takes no locks: some network file systems have none.
+    """
+    name = uri(path) + ("&nolock=1" if is_private else "")
+    connection: Connection = load().connect(name, timeout=timeout, isolation_level=None, uri=True)
     return connection

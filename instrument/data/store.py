@@ -226,7 +226,7 @@ class Writer:
         _system.close(descriptor)
         renamed = False
         try:
-            connection = sqlite.connect(self._temporary)
+            connection = sqlite.connect(self._temporary, is_private=True)
             try:
                 # Nobody sees the file before it is whole: it needs no journal, and is synchronised once, if at all.
                 connection.execute("PRAGMA journal_mode = OFF")
