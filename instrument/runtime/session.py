@@ -776,6 +776,10 @@ class Window:
                     yield group.file, brief.file_name, counts
 
 
+#: As `id`, which raises an audit event: a hook of the program may forbid it where no handler of ours is.
+_identity = object.__hash__
+
+
 class Lately:
     """What became of code that was handed over lately, so that a loop around `eval` need not find out each time.
 
@@ -787,14 +791,14 @@ class Lately:
 
     def get(self, code: CodeType, where: tuple[object, ...]) -> CodeType | None:
         """Return what became of *code*; None if that is not known."""
-        found = self._made.get(id(code))
+        found = self._made.get(_identity(code))
         return found[2] if found is not None and found[0] is code and found[1] == where else None
 
     def put(self, code: CodeType, where: tuple[object, ...], made: CodeType) -> None:
         """Note that *code* became what was *made*. While that is noted, it is in use (`_is_unused`)."""
         if len(self._made) >= _N_KEPT:
             self._made.clear()
-        self._made[id(code)] = code, where, made
+        self._made[_identity(code)] = code, where, made
 
     def clear(self) -> None:
         """Forget all."""
