@@ -375,16 +375,17 @@ def _prepared(function: object, source: object, namespace: object) -> object:
         mode = _modes[function]
     else:
         return source
-    if type(source) is CodeType and type(namespace) is dict:
+    if type(source) is CodeType and namespace is not None and namespace is not function:
         # Without a handler, which would be seen on 3.15; what may fail is guarded where code is made live.
-        for instrumenter in _instrumenters:
-            source = instrumenter.instrument(source, namespace)
+        if issubclass(type(namespace), dict):
+            for instrumenter in _instrumenters:
+                source = instrumenter.instrument(source, namespace)  # type: ignore[arg-type]
         return source
     return _prepared_text(function, source, namespace, mode)
 
 
 def _prepared_text(function: object, source: object, namespace: object, mode: str) -> object:
-    """Return what `_prepared` does of text, or where the *namespace* is that of the caller or no plain dictionary."""
+    """Return what `_prepared` does of text, or where the *namespace* is that of the caller."""
     given = source
     try:
         if namespace is None or namespace is function:
