@@ -452,10 +452,11 @@ _REWRITING = (
     *("instrument.flow.packing", "instrument.flow.placement", "instrument.flow.spanning", "instrument.flow.unrolling"),
     *("instrument.flow.superinstructions", "instrument.rewrite.probes", "instrument.rewrite.rewriter"),
 )
-#: Warnings are said to come from the lines of two; the others run rarely, and tests interrupt them line by line.
+#: Warnings are said to come from the lines of two, and two count the frames above them; the others run rarely, and
+#: tests interrupt them line by line.
 _SEEN = (
     *("Session._refuse_all", "Session.refuse", "Session.retire", "Session._retire", "Window.settle", "Window._seen"),
-    *("Session.is_retiring", "_is_unused"),
+    *("Session.is_retiring", "_is_unused", "Session._passed", "Session._raised"),
 )
 _OF_TRACE = (
     *("_Measurement.instrument", "_Measurement._instrumented", "_Measurement.imported", "_Measurement.pristine"),
