@@ -199,7 +199,8 @@ class Selected:
         *pause* is called after each, and says whether to go on.
         """
         while self._unread:
-            self._unread.pop().read()
+            self._unread[0].read()
+            del self._unread[0]  # other threads append
             if not pause():
                 break
 
