@@ -259,6 +259,8 @@ class Recorder:
             map(ge, map(call, repeat(monotonic)), map(attrgetter("_next"), repeat(self))).__next__,
             partial(_system.access, self._request + requests.ASKED, 0),
             map(ge, map(let_go, session), map(largest, session)).__next__,
+            self._selected.n_unread,
+            *([repeat(True).__next__] if self._adopts_late else ()),
             *process.checks(),
         ]
 

@@ -51,6 +51,8 @@ class Selected:
         self.on_live: Callable[[], None] | None = None
         #: Sources of code that was made live, whose texts are still to be read.
         self._unread: list[Source] = []
+        #: How many sources are to be read; a function in C.
+        self.n_unread = self._unread.__len__
         self._since = time()
         self._handed_over: dict[str, Source] = {}
         self._names: dict[str, str | None] = {}
