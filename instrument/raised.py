@@ -9,6 +9,7 @@ audit hook of the program that forbids such calls. Our work is then left undone,
 import _signal  # type: ignore[import-not-found]
 import os
 import sys
+from _io import TextIOWrapper as _TextIOWrapper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,10 +85,17 @@ def text_of(error: BaseException) -> str:
 
 
 def say(text: str) -> None:
-    """Write *text* as a line of ours to standard error, if there is one."""
+    """Write *text* as a line of ours to standard error, if there is one.
+
+    It goes to the system at once: what stays in a buffer that cannot be written changes the exit status to 120.
+    """
     try:
-        sys.__stderr__.write(f"instrument: {text}\n")  # type: ignore[union-attr]
-        sys.__stderr__.flush()  # type: ignore[union-attr]
+        stream: Any = sys.__stderr__
+        stream.flush()
+        if type(stream) is _TextIOWrapper:
+            _system.write(stream.fileno(), f"instrument: {text}\n".encode(errors="backslashreplace"))
+        else:
+            stream.write(f"instrument: {text}\n")
     except BaseException as error:  # there is nowhere to say it
         if isinstance(error, KeyboardInterrupt):
             raise

@@ -21,7 +21,7 @@ from time import time
 from instrument import isolation
 from instrument.config import VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
 from instrument.own_imports import OwnImports
-from instrument.raised import belongs_to_program, text_of
+from instrument.raised import belongs_to_program, say, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def start_now(options: "dict[str, object]") -> bool:
             settings = read_settings(options)
             if _may_count():
                 program.arrange_runpy(_record(settings))
+                _started[0].note_running_script()
 
         with OwnImports(forget=False):
             _start_or_say_why_not(run)
@@ -222,11 +223,7 @@ def _say_what_is_not_counted_here() -> None:
 def _say(what: str) -> None:
     if not what.isprintable():  # the names of files may be another user's
         what = what.encode("unicode_escape").decode("ascii")
-    try:
-        sys.__stderr__.write(f"instrument: {what}\n")  # type: ignore[union-attr]
-        sys.__stderr__.flush()  # type: ignore[union-attr]
-    except Exception:  # there is nowhere to say it
-        pass
+    say(what)
 
 
 def _say_what_matched_nothing(recorder: "Any", settings: Settings, pid: int, started: float) -> None:

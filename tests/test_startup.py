@@ -590,3 +590,22 @@ def test_start_in_a_process_that_is_counted(started):
     assert (output, errors) == ("True True\n[]\n", "")
     assert counts["program.py", 7] == 1
     assert counts["program.py", 4] == 5
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+def test_a_line_that_cannot_be_written_does_not_change_the_status(folder):
+    """What stayed in the buffer of standard error would be written at the end, and the status be 120."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "print(1)"],
+            cwd=folder,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT", "PYTHON"))},
+                "PYTHONPATH": os.pathsep.join(map(str, (TREE[0] / "instrument" / "bootstrap", TREE[0]))),
+                "INSTRUMENT": "nothing",
+            },
+            stdout=subprocess.PIPE,
+            stderr=full,
+            timeout=60,
+        )
+    assert (done.stdout, done.returncode) == (b"1\n", 0)

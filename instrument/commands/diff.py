@@ -93,7 +93,10 @@ def _compare(before: Totals, after: Totals, options: argparse.Namespace) -> tupl
             continue
         old, new = _counts(before, earlier.get(key, ())), _counts(after, later.get(key, ()))
         others = earlier if key in later else later
-        if (key not in earlier or key not in later) and any(other == path for other, _version in others):
+        known = {version for other, version in others if other == path}
+        # A version that only B has is new there if B has all those of A, too.
+        is_new = key in later and all((path, version) in later for version in known)
+        if (key not in earlier or key not in later) and known and not is_new:
             where = "B" if key in later else "A"
             remarks.append(
                 f"Not compared: {path!r}: version {version[:19]} is only in {where}, and another in the other"

@@ -391,8 +391,10 @@ def _unused(rows: list[Row], since: float, began: float) -> Iterator[str]:
         first = _date(began, with_time=with_time)
         yield f"(The first process was started on {first}: what is older than that is not known.)"
     found = False
+    n_unknown = 0
     for row in rows:
         if row.source.state != CURRENT:
+            n_unknown += 1
             continue
         unused = Unused(row, since)
         if not unused.functions and not unused.lines:
@@ -408,7 +410,10 @@ def _unused(rows: list[Row], since: float, began: float) -> Iterator[str]:
         for when, lines in sorted(by_time.items(), key=lambda item: (item[0] != "never", item[0])):
             words = "line" if len(lines) == 1 else "lines"
             yield f"    {words} {ranges(lines, row.executable or row.counts)}  {when}"
-    if not found:
+    if n_unknown:
+        what = "1 source is" if n_unknown == 1 else f"{n_unknown} sources are"
+        yield f"    {what} not known as measured, so nothing can be said of the code there"
+    elif not found:
         yield "    nothing: all that was measured was used"
 
 

@@ -177,7 +177,8 @@ def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
         more_of_them = f"; and {len(running) - 3} more processes are running" if len(running) > 3 else ""
         return f"no data in {', '.join(map(repr, paths))} yet{reasons}; {what_will_come}{more_of_them}"
     return (
-        f"no data in {', '.join(map(repr, paths))}{reasons}; run a program with INSTRUMENT=1, "
+        f"no data in {', '.join(map(repr, paths))}{reasons}; run a program with INSTRUMENT=1 "
+        "(installed packages are counted only if the scope names them), "
         "or name the folder that its data is in"
     )
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _io import TextIOWrapper
 from _operator import attrgetter, call, ge
 from functools import partial
 from gc import disable, enable, isenabled
@@ -111,6 +112,13 @@ class Recorder:
         """Return what runs in *namespace*, that of the main program, in place of *code*."""
         return self._selected.instrument(code, namespace)
 
+    def note_running_script(self) -> None:
+        """Note that not all of the main script is counted: it is running already, and so may define functions later."""
+        names = vars(sys.modules["__main__"])
+        file = names.get("__file__")
+        if type(file) is str and self.scope.selects("__main__", file):
+            self._session.not_measured.setdefault(file, "it was running when instrument.start() was called")
+
     def flush(self) -> None:
         """Write what was counted, and wait until that is done."""
         process.notice()
@@ -161,7 +169,7 @@ class Recorder:
 
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
-        for step in (self._finish_unbroken, self._end_thread, self._selected.keep):
+        for step in (self._finish_unbroken, self._end_thread, self._selected.keep, _flush_output):
             try:
                 step()
             except BaseException as error:
@@ -411,6 +419,14 @@ def _root() -> int:
     """Return the number of the outermost measured process that this one comes from, 0 if the environment has none."""
     number = os.environ.get(_ROOT, "")
     return int(number) if number.isdecimal() and len(number) < 12 else 0
+
+
+def _flush_output() -> None:
+    """Write what a subinterpreter has printed: it ends before its streams do, which our modules hold."""
+    if interpreters.number():
+        for stream in (sys.stdout, sys.stderr):
+            if type(stream) is TextIOWrapper:
+                stream.flush()
 
 
 _recorders: list[Recorder] = []

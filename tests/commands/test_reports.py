@@ -826,3 +826,29 @@ def test_hostile_scopes_and_folders_hold_nothing_up(tmp_path, capsys):
     output = capsys.readouterr()
     assert "\0" not in output.out + output.err
     assert sorted(row[0] for row in table_rows(output.out)) == ["/a/../main.py", "/x\\x00/main.py", "main.py"]
+
+
+def test_nothing_is_said_to_be_used_of_a_source_that_has_changed(capsys):
+    """Which functions did not run cannot be known of another text."""
+    measured("m.py", "def f():\n    pass\n", {1: 1})
+    Path("m.py").write_text("# new\ndef f():\n    pass\n")
+
+    assert run("report", "--unused-for", "1d") == 0
+    output = capsys.readouterr().out
+    assert "all that was measured was used" not in output
+    assert "1 source is not known as measured" in output
+
+
+def test_a_version_that_only_the_later_data_has_is_compared(capsys):
+    """B holds all of A, and what an edited source counted since."""
+    old = measured("m.py", "x = 1\n", {1: 1})
+    new = old[0], version_of(b"x = 2\n")
+    write("A", "one", {old: {1: 1}})
+    write("B", "one", {old: {1: 1}})
+    write("B", "two", {new: {1: 5}})
+
+    assert run("diff", "A", "B") == 0
+    assert "Nothing ran" not in capsys.readouterr().out
+    assert run("diff", "--json", "A", "B") == 0
+    hits = {file["version"]: file["hits"] for file in json.loads(capsys.readouterr().out)["files"]}
+    assert hits == {old[1]: 0, new[1]: 5}

@@ -67,9 +67,9 @@ def tree(tmp_path):
     return tree
 
 
-def run_plain(tree, source, *arguments):
+def run_plain(tree, source, *arguments, **more):
     tree.write(source)
-    environment = {name: value for name, value in tree.environment().items() if not name.startswith("INSTRUMENT")}
+    environment = {name: value for name, value in tree.environment(**more).items() if not name.startswith("INSTRUMENT")}
     done = subprocess.run(
         [sys.executable, tree.path, *arguments],
         cwd=tree.folder,
@@ -193,3 +193,14 @@ def test_frames_of_all_threads_are_found_without_sys_current_frames():
     assert names.count("wait_here") == 1
     assert names.count("test_frames_of_all_threads_are_found_without_sys_current_frames") == 1
     assert held[0] == held[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_interpreter_prints_is_not_lost(tree, kind):
+    """It is in a buffer of the interpreter, which ends before our modules let go of its streams."""
+    source = OUTER.replace("inner = open(\"inner.py\").read()", "inner = \"print('in')\"")
+    assert source != OUTER
+
+    assert "in\n" in run_plain(tree, source, kind, "1", PYTHONUNBUFFERED="")[0]
+    output, errors = tree.run(source, kind, "1", PYTHONUNBUFFERED="")
+    assert (output.count("in\n"), errors) == (2, "")
