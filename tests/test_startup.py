@@ -534,6 +534,9 @@ def started(tmp_path):
             connection = sqlite3.connect(file)
             for path, line, n in connection.execute(query):
                 counts[os.path.basename(path), line] = n
+            reasons = dict(connection.execute("SELECT path, reason FROM not_measured"))
+            if environment.get("INSTRUMENT") is None:  # no report calls lines of the running script missing
+                assert reasons == {str(program): "it was running when instrument.start() was called"}
             connection.close()
             file.unlink()
         return done.stdout, done.stderr, counts
