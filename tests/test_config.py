@@ -254,7 +254,7 @@ def test_what_is_no_settings_file_is_passed_over(tmp_path, kind):
 def test_the_file_of_another_user_is_passed_over(tmp_path, monkeypatch, what):
     """It is named once: a child process, whose settings were published, says nothing more."""
     monkeypatch.setattr("instrument.config.passed_over", passed_over := [])
-    text = '[tool.instrument]\ndir = "/root/.ssh"\n'
+    text = '[tool.instrument]\ndir = "/elsewhere/.ssh"\n'
     path, other = tmp_path / "pyproject.toml", tmp_path / "other.toml"
     (path if what == "file" else other).write_text(text)
     if what == "link":

@@ -626,7 +626,7 @@ def test_a_source_that_was_only_measured_elsewhere_is_found_here(tmp_path, capsy
     Path("src/pkg").mkdir(parents=True)
     Path("src/pkg/__init__.py").write_text("")
     Path("src/pkg/m.py").write_text(source)
-    elsewhere("m", ["/app/src/pkg/m.py", "/ci/work/src/pkg/m.py"], source)
+    elsewhere("m", ["/app/src/pkg/m.py", "/ci/build/src/pkg/m.py"], source)
     run("report")
     assert capsys.readouterr().out.splitlines()[2].split() == ["src/pkg/m.py", "1", "0", "100%", "2", "1:", "2"]
 
