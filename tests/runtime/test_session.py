@@ -347,13 +347,15 @@ def test_what_is_read_while_code_is_retired_is_not_counted_twice(kind, monkeypat
         threads[-1].join(0.05)
 
     monkeypatch.setattr(type(reader), "settle", settle_while_another_thread_reads)
-    for number in range(1000):
+    for number in range(1, 20_001):
         exec(where.live_code(compile(f"x = {number}", FILE, "exec"), FILE))
+        if number >= 1000 and len(threads) > 1:  # on a busy machine a reading takes longer, and puts retirement off
+            break
     for thread in threads:
         thread.join()
     take()
     assert len(threads) > 1
-    assert sum(taken) == 1000
+    assert sum(taken) == number
 
 
 def test_a_fork_in_the_middle_of_anything_leaves_a_child_that_can_read():
