@@ -17,6 +17,7 @@ from instrument.own_imports import OwnImports
 with OwnImports():
     from instrument.config import OWN, instead_of_pattern
     from instrument.errors import InstrumentError
+    from instrument.raised import say
     from instrument.report.results import CoverageResults
     from instrument.runtime import recorder, sources
     from instrument.runtime.scope import Scope
@@ -166,12 +167,8 @@ def _say_what_matched_nothing() -> None:
     absent = [item for item in unmatched if item not in sys.modules]
     lines = [f"no module or file that was loaded is in the scope {','.join(absent)!r}"] if absent else []
     lines += [f"{item!r} was loaded, but has no code that could be counted" for item in unmatched if item not in absent]
-    try:
-        for line in lines:
-            sys.__stderr__.write(f"instrument: counting: {line}\n")  # type: ignore[union-attr]
-        sys.__stderr__.flush()  # type: ignore[union-attr]
-    except Exception:  # there is nowhere to say it
-        pass
+    for line in lines:
+        say(f"counting: {line}")
 
 
 def _item(one: str | os.PathLike[str] | ModuleType) -> str:
