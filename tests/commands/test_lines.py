@@ -81,3 +81,60 @@ def test_type_parameters_are_never_missing(tmp_path):
     path = tmp_path / "m.py"
     path.write_text("class C[\n    T: int,\n    *U,\n]:\n    pass\ntype X[\n    T,\n] = tuple[\n    T\n]\n")
     assert row(str(path)).missing == [1, 5, 6]
+
+
+# Statements with `#!` for the comment, and the lines that it excludes. The lines that are left can be missing, and
+# are the statements that coverage.py 7.17.5 leaves.
+EXCLUDED = [
+    ("a = 1  #!\nb = 2\n", [1]),
+    ("a = (  #!\n 1,\n f(),\n)\nb = 2\n", [1, 2, 3, 4]),
+    ("a = (\n 1,  #!\n f(),\n)\nb = 2\n", [1, 2, 3, 4]),
+    ("a = (\n 1,\n f(),\n)  #!\nb = 2\n", [1, 2, 3, 4]),
+    ("def f():  #!\n    a = 1\n    return a\nb = 2\n", [1, 2, 3]),
+    ("def f(\n    a=1,\n    b=g(),\n):  #!\n    return a\nb = 2\n", [1, 2, 3, 4, 5]),
+    ("class C:  #!\n    a = 1\n    def m(self):\n        return 1\nb = 2\n", [1, 2, 3, 4]),
+    ("@d  #!\ndef f():\n    return 1\nb = 2\n", [1, 2, 3]),
+    ("@d\n@e(1)  #!\ndef f():\n    return 1\nb = 2\n", [1, 2, 3, 4]),
+    ("@d\n@e\ndef f():  #!\n    return 1\nb = 2\n", [1, 2, 3, 4]),
+    ("@d(\n    1,  #!\n)\ndef f():\n    return 1\nb = 2\n", [1, 2, 3, 4, 5]),
+    ("if x:  #!\n    a = 1\nelse:\n    b = 1\nc = 1\n", [1, 2]),
+    ("if x:\n    a = 1\nelse:  #!\n    b = 1\n    c = 2\nc = 1\n", [3, 4, 5]),
+    ("if x:\n    a = 1\nelif y:\n    b = 1\nelse:  #!\n    c = 2\nc = 1\n", [5, 6]),
+    ("try:  #!\n    a = 1\nexcept E:\n    b = 1\nc = 1\n", [1, 2]),
+    ("try:\n    a = 1\nexcept E:  #!\n    b = 1\nc = 1\n", [3, 4]),
+    ("try:\n    a = 1\nfinally:  #!\n    b = 1\nc = 1\n", [3, 4]),
+    ("try:\n    a = 1\nexcept E:\n    d = 1\nelse:  #!\n    b = 1\nc = 1\n", [5, 6]),
+    ("with (\n    x,  #!\n    y,\n):\n    a = 1\nc = 1\n", [1, 2, 3, 4, 5]),
+    ("for x in y:\n    a = 1\nelse:  #!\n    b = 1\nc = 1\n", [3, 4]),
+    ("while x:  #!\n    a = 1\nc = 1\n", [1, 2]),
+    ("match x:  #!\n    case 1:\n        a = 1\nc = 1\n", [1, 2, 3]),
+    ("match x:\n    case 1:  #!\n        a = 1\n    case _:\n        b = 1\nc = 1\n", [2, 3]),
+    ("if x: a = 1  #!\nc = 1\n", [1]),
+    ("def f(): return 1  #!\nc = 1\n", [1]),
+    ("if x: a = 1\nelse: b = 1  #!\nc = 1\n", [2]),
+    ("def f():\n    a = 1  #!\n    return a\nc = 1\n", [2]),
+    ("#!\na = 1\nc = 1\n", []),
+    ("def f():\n    #!\n    a = 1\nc = 1\n", []),
+    ("a = 1; b = 2  #!\nc = 1\n", [1]),
+    (
+        "class C:\n    def m(self):  #!\n        if x:\n            return 1\n        return 2\n    def n(self):\n        return 3\n",
+        [2, 3, 4, 5],
+    ),
+    ("a = 1 + \\\n    f()  #!\nc = 1\n", [1, 2]),
+    ("if (\n    x\n    and y  #!\n):\n    a = 1\nc = 1\n", [1, 2, 3, 4, 5]),
+    ("a = [\n    lambda: 1,  #!\n    lambda: f(),\n]\nc = 1\n", [1, 2, 3, 4]),
+    ("@d\nclass C:  #!\n    @e\n    def m(self):\n        return 1\nc = 1\n", [1, 2, 3, 4, 5]),
+    ("from a import (  #!\n    b,\n    c,\n)\nc = 1\n", [1, 2, 3, 4]),
+]
+
+
+@pytest.mark.parametrize(("source", "excluded"), EXCLUDED)
+def test_a_comment_excludes_what_coverage_py_excludes(tmp_path, source, excluded):
+    """The comment may be on any line of a statement, a decorator, or a header, also that of `else`."""
+    path = tmp_path / "m.py"
+    path.write_text(source.replace("#!", "# pragma: no cover"))
+    found = row(str(path))
+    assert sorted(found.source.excluded) == excluded
+    assert not set(found.missing) & set(excluded)
+    path.write_text(source)
+    assert set(found.missing) == set(row(str(path)).missing) - set(excluded)
