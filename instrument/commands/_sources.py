@@ -14,6 +14,7 @@ import tokenize
 import types
 import warnings
 
+from instrument.commands._lines import code_lines, docstring_lines, statement_lines
 from instrument.data.store import version_of
 from instrument.report import text
 from instrument.trust import read_regular
@@ -43,16 +44,17 @@ class Source:
     """The source file at `path`: whether it is the version that was measured, and if so, what could have run in it.
 
     `state` is one of the four words above; `reason` is empty only if the file is current and could be compiled. Then
-    `executable` are its executable lines, as `trace` has them. Those in `annotations` are only in annotations, and
-    those in `excluded` are excluded by a comment in the source; neither are ever missing. `kinds` has the kind of
-    each named piece of code, by qualified name and first line; `has_code` is False for a file of docstrings at most.
+    `executable` are its executable lines, without docstrings. Those in `annotations` are only in annotations, and
+    those in `excluded` are excluded by a comment in the source. `never_missing` are both, and the docstrings. `kinds`
+    has the kind of each named piece of code, by qualified name and first line; `has_code` is False for a file of
+    docstrings at most.
     """
 
     def __init__(self, path: str, version: str | None) -> None:
         """Read the file at *path*, and compare it with *version*; if that is None, whatever it holds is current."""
         self.path = path
         self.data = b""
-        self.executable = self.annotations = self.excluded = frozenset[int]()
+        self.executable = self.annotations = self.excluded = self.never_missing = frozenset[int]()
         self.kinds: dict[tuple[str, int], str] = {}
         self.has_code = False
         self._inside: dict[tuple[str, int], set[int]] = {}
@@ -87,46 +89,32 @@ class Source:
         excluded = set[int]()
         if b"pragma" in self.data.lower():
             excluded = excluded_lines(tokens)
-        lines = self._walk(code, self._defined(), excluded)
-        docstrings = text.docstring_lines(tokens)
-        self.executable = frozenset(line for kind in lines.values() for line in kind if line not in docstrings)
-        ran_eagerly = set[int]().union(*(lines[kind] for kind in lines if kind != ANNOTATIONS))
-        self.annotations = frozenset(lines[ANNOTATIONS] - ran_eagerly)
+        tree: ast.AST = compile(self.data, self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        self._walk(code, _defined(tree), excluded)
+        statements = statement_lines(tree)
+        docstrings = docstring_lines(tree) - statements  # `class C: "docstring"` is a statement, too
+        self.executable = frozenset(code_lines(code) - docstrings)
+        self.annotations = self.executable - statements
         self.excluded = frozenset(excluded)
+        self.never_missing = self.annotations | self.excluded | docstrings
         words = [each for each in tokens if each.type not in _NO_CODE]
         self.has_code = any(each.start[0] not in docstrings for each in words)
 
-    def _defined(self) -> dict[tuple[str, int], tuple[str, int]]:
-        """Return the kind and the line of each `def` and `class`, by its name and its first line.
-
-        The first line is that of the first decorator, if there are any.
-        """
-        tree = compile(self.data, self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        found: dict[tuple[str, int], tuple[str, int]] = {}
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                found[node.name, first] = CLASS if isinstance(node, ast.ClassDef) else FUNCTION, node.lineno
-        return found
-
     def _walk(
         self, module: types.CodeType, defined: dict[tuple[str, int], tuple[str, int]], excluded: set[int]
-    ) -> dict[str, set[int]]:
-        """Note each piece of code in *module*; return the lines of each kind."""
-        lines: dict[str, set[int]] = {kind: set() for kind in (FUNCTION, CLASS, MODULE, TYPE_PARAMETERS, ANNOTATIONS)}
+    ) -> None:
+        """Note each piece of code in *module*."""
         waiting = [(module, MODULE)]
         while waiting:
             code, kind = waiting.pop()
-            inside = {line for _start, line in dis.findlinestarts(code) if line}
-            lines[kind] |= inside
             key = code.co_qualname, code.co_firstlineno
             self.kinds.setdefault(key, kind)
             known = defined.get((code.co_name, code.co_firstlineno))
             if kind == FUNCTION and known and known[1] not in excluded:
+                inside = {line for _start, line in dis.findlinestarts(code) if line}
                 self._inside[key] = inside - {code.co_firstlineno}
             nested = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
             waiting.extend((each, kind if kind == ANNOTATIONS else _kind(each, defined)) for each in nested)
-        return lines
 
     def functions(self) -> dict[tuple[str, int], set[int]]:
         """Return qualified name and first line of each function in the file, with the lines inside of it.
@@ -134,6 +122,19 @@ class Source:
         Functions without a name, and those that are excluded, are left out.
         """
         return self._inside
+
+
+def _defined(tree: ast.AST) -> dict[tuple[str, int], tuple[str, int]]:
+    """Return the kind and the line of each `def` and `class` in *tree*, by its name and its first line.
+
+    The first line is that of the first decorator, if there are any.
+    """
+    found: dict[tuple[str, int], tuple[str, int]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            found[node.name, first] = CLASS if isinstance(node, ast.ClassDef) else FUNCTION, node.lineno
+    return found
 
 
 def _kind(code: types.CodeType, defined: dict[tuple[str, int], tuple[str, int]]) -> str:

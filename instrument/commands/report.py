@@ -146,8 +146,7 @@ class Row:
                 self.hottest, self.heat = line, count
         self.executable = frozenset[int]()
         if self.is_complete:
-            never_missing = self.source.excluded | self.source.annotations
-            self.executable = self.source.executable.union(self.counts) - never_missing
+            self.executable = self.source.executable.union(self.counts) - self.source.never_missing
         self.missing = sorted(self.executable.difference(self.counts))
         self.n_lines, self.n_missing, self.where_missing = len(self.executable), len(self.missing), ""
         return self
@@ -362,10 +361,9 @@ class Unused:
 
     def __init__(self, row: Row, since: float) -> None:
         self.functions = list(self._functions(row, since))
-        never_missing = row.source.excluded | row.source.annotations
         self.lines = dict.fromkeys(row.missing, -math.inf)
         for line, (_count, _first, last) in row.counts.items():
-            if last < since and line not in never_missing:
+            if last < since and line not in row.source.never_missing:
                 self.lines[line] = last
 
     def _functions(self, row: Row, since: float) -> Iterator[tuple[str, str, int, float]]:
