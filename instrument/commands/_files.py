@@ -164,7 +164,7 @@ class NeverImported:
         if self._is_cut:
             self.remarks.append(
                 f"Not all files that were never imported are listed: the search ended after {len(self._found)} files "
-                f"in {self._n_entries} entries of folders; INSTRUMENT or --scope can name less"
+                f"in {self._n_entries} entries of folders; a smaller scope of the measurement would end it earlier"
             )
         self.paths = sorted(self._found.values())
 
@@ -214,7 +214,8 @@ class NeverImported:
             try:
                 with os.scandir(folder) as entries:
                     inside = sorted(entries, key=lambda entry: entry.name)
-            except OSError:
+            except OSError as error:
+                self._not_searched[folder] = f"{error.strerror or error}"
                 continue
             names = {entry.name for entry in inside}
             is_built = os.path.basename(folder) in _BUILT and "__init__.py" not in names

@@ -21,8 +21,10 @@ from instrument.commands.report import (
     add_patterns,
     name_not_measured,
     name_refused,
+    name_running,
     name_stale,
     paths_of,
+    why_nothing_is_left,
 )
 from instrument.data.querying import Totals
 from instrument.errors import DataError
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
     parser.add_argument("-d", "--directory", metavar="DIR", help="write to this folder, as <package>.<module>.cover")
     add_patterns(parser)
+    parser.add_argument("--only-imported", action="store_true", help="write none for files that were never imported")
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -47,10 +50,13 @@ def execute(options: argparse.Namespace) -> int:
     failed = 0
     with Totals(paths_of(options), Progress("Reading")) as totals:
         name_refused(totals.refused)
+        name_running(totals)
         found = Rows(totals, options)
+        if not options.only_imported:
+            found.add_never_imported(options)
         say(found.unmatched(options), sys.stderr)
         for row in found.rows:
-            if row.source.state != CURRENT or not row.counts:
+            if row.source.state != CURRENT or (row.paths and not row.counts and row.source.has_code):
                 name_stale([row.source])
                 continue
             path = _place(row.path, options.directory, written)
@@ -64,6 +70,8 @@ def execute(options: argparse.Namespace) -> int:
                 say([f"Cannot write {path!r}: {getattr(error, 'strerror', None) or error}"], sys.stderr)
         name_not_measured(found.reasons)
         say(found.remarks, sys.stderr)
+    if not found.rows:
+        raise DataError(f"there is no listing to write: nothing is left to list{why_nothing_is_left(options)}")
     if not written and not failed:
         raise DataError("there is no listing to write: no source file is the version that was measured")
     beside = "beside its source" if len(written) == 1 else "beside their sources"

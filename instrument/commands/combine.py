@@ -15,10 +15,10 @@ import shutil
 import sys
 import time
 
-from instrument.commands.report import add_paths, name_refused, paths_of
+from instrument.commands.report import add_paths, name_refused, paths_of, unwritten_in_words
 from instrument.data import schema
 from instrument.data.combining import Combination, data_files
-from instrument.data.querying import default_directory, nothing_in
+from instrument.data.querying import ProcessRow, default_directory, nothing_in, process_rows, unwritten
 from instrument.data.reading import Scratch
 from instrument.errors import DataError
 from instrument.report.tables import Progress, number_of, say, shown
@@ -52,10 +52,11 @@ def execute(options: argparse.Namespace) -> int:
             os.makedirs(folder, exist_ok=True)
             stack.enter_context(_locked(folder, output))
             _remove_abandoned(folder)
-            n_processes, n_running, settled, refused = _combine(paths, output)
+            n_processes, n_running, settled, refused, processes = _combine(paths, output)
         except OSError as error:
             raise DataError(f"{output!r} cannot be written: {error.strerror or error}") from error
         name_refused(refused)
+        say(unwritten_in_words(unwritten(paths, processes)), sys.stderr)
         removed = 0 if options.keep else sum(_remove(path) for path in settled if not _is_same(path, output))
     running = f" ({n_running} may still be running)" if n_running else ""
     gone = f"; {number_of(removed, 'file')} removed" if removed else ""
@@ -69,11 +70,11 @@ def _default_output(paths: list[str]) -> str:
     return os.path.join(folder, f"combined{schema.SUFFIX}")
 
 
-def _combine(paths: list[str], output: str) -> tuple[int, int, list[str], list[tuple[str, str]]]:
+def _combine(paths: list[str], output: str) -> tuple[int, int, list[str], list[tuple[str, str]], list[ProcessRow]]:
     """Write the sum of all data that *paths* and *output* hold to *output*.
 
     Return of how many processes it is, how many of them may be running, the files that are in it for good, and those
-    that are not in it, and why.
+    that are not in it, and why, and the processes.
     """
     files, missing = data_files(paths)
     if os.path.lexists(output):
@@ -87,7 +88,13 @@ def _combine(paths: list[str], output: str) -> tuple[int, int, list[str], list[t
                 raise DataError(f"{output!r} is there, and is left as it is: {kept[0]}; name another file with -o")
             if not combination.n_processes:
                 raise DataError(nothing_in(paths, missing + combination.refused))
-            result = combination.n_processes, combination.n_running, combination.settled, missing + combination.refused
+            result = (
+                combination.n_processes,
+                combination.n_running,
+                combination.settled,
+                missing + combination.refused,
+                process_rows(combination.connection.execute),
+            )
         _put(whole, os.path.abspath(output))
     return result
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 import sys
 
 from instrument.commands._files import local_paths
-from instrument.commands.report import add_patterns, name_not_measured, name_refused, unmatched_patterns
+from instrument.commands.report import (
+    add_patterns,
+    described_unwritten,
+    name_not_measured,
+    name_refused,
+    name_running,
+    unmatched_patterns,
+    why_nothing_is_left,
+)
 from instrument.data.querying import Totals
 from instrument.errors import DataError
 from instrument.report.tables import matches, ranges, say, shown_path, table, terminal_width
@@ -46,11 +54,14 @@ def execute(options: argparse.Namespace) -> int:
     """Do what *options* ask for; return the exit status."""
     with Totals([options.a]) as before, Totals([options.b]) as after:
         name_refused([*before.refused, *after.refused])
+        for totals in (before, after):
+            name_running(totals)
+        unwritten = [*described_unwritten(before), *described_unwritten(after)]
         differences, remarks = _compare(before, after, options)
         not_measured = [reason for reason in after.not_measured() if matches(reason[0], options.include, options.omit)]
         skipped = [{"path": path, "reason": reason} for path, reason in [*before.refused, *after.refused]]
     if not differences and not remarks:
-        raise DataError("nothing is left to compare; see --include and --omit")
+        raise DataError(f"nothing is left to compare{why_nothing_is_left(options)}")
     is_compared = any(each.lines or not each.less for each in differences)
     if options.json:
         import json
@@ -66,6 +77,7 @@ def execute(options: argparse.Namespace) -> int:
                 "remarks": remarks,
                 "not_measured": [{"path": path, "reason": reason} for path, reason in not_measured],
                 "skipped": skipped,
+                "unwritten": unwritten,
             },
             sys.stdout,
         )
@@ -126,6 +138,8 @@ def _counts(totals: Totals, files: Iterable[MeasuredFile]) -> dict[int, int]:
     counts: dict[int, int] = {}
     for file in files:
         for line, seen in totals.lines(file).items():
+            if not line:
+                continue  # the code of an empty file runs on line 0, which is no line
             counts[line] = counts.get(line, 0) + seen[0]
     return counts
 

@@ -45,9 +45,11 @@ def _erase(paths: list[str], *, is_named: bool, force: bool) -> int:
     """Remove the data files that *paths* name; return the exit status."""
     files, missing = data_files(paths)
     removed = running = failed = 0
-    for path, reason in missing if is_named else ():
-        failed += 1
-        say([f"{path!r} cannot be read: {reason}"], sys.stderr)
+    for path, reason in missing:
+        # Without the usual folder there is nothing to remove.
+        if is_named or os.path.lexists(path):
+            failed += 1
+            say([f"{path!r} cannot be read: {reason}"], sys.stderr)
     with Scratch() as scratch, Combination(os.path.join(scratch, "sum.sqlite"), scratch) as combination:
         for path in files:
             try:

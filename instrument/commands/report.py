@@ -16,6 +16,7 @@ from instrument.commands._files import NeverImported, local_paths
 from instrument.commands._sources import (
     ANNOTATIONS,
     CURRENT,
+    FUNCTION,
     MISSING,
     MODULE,
     STALE,
@@ -23,6 +24,7 @@ from instrument.commands._sources import (
     Source,
     kind_by_name,
 )
+from instrument.config import PATTERNS, TABLE
 from instrument.data import schema
 from instrument.data.querying import Totals, count_runs
 from instrument.data.store import version_of
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.data.querying import MeasuredFile, ProcessRow
+    from instrument.data.running import Process
     from instrument.data.store import Seen
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -103,8 +106,26 @@ def paths_of(options: argparse.Namespace) -> list[str]:
 def add_patterns(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that choose files to *parser*."""
     words = "source files: patterns of paths, or folders, with commas between them"
-    parser.add_argument("--include", metavar="PATTERN,…", action="append", default=[], help=f"only these {words}")
-    parser.add_argument("--omit", metavar="PATTERN,…", action="append", default=[], help=f"not these {words}")
+    more: dict[str, Any] = {"metavar": "PATTERN,…", "action": "append", "default": [], "type": _OfOption}
+    parser.add_argument("--include", help=f"only these {words}", **more)
+    parser.add_argument("--omit", help=f"not these {words}", **more)
+
+
+class _OfOption(str):
+    """A pattern from the command line; others are from the file with the settings."""
+
+    __slots__ = ()
+
+
+def _origin(key: str, pattern: str) -> str:
+    """Return where the *pattern* was said, which is one of `include` or `omit`, the *key*."""
+    return f"--{key}" if isinstance(pattern, _OfOption) else f"{TABLE} of pyproject.toml, key {key!r}:"
+
+
+def why_nothing_is_left(options: argparse.Namespace) -> str:
+    """Return the patterns of *options* and where each was said, to follow a message; an empty text without any."""
+    said = [f"{_origin(key, each)} {each!r}" for key in PATTERNS for each in getattr(options, key)]
+    return f": the patterns are {', '.join(said)}" if said else ""
 
 
 def duration(words: str) -> float:
@@ -134,7 +155,8 @@ class Row:
 
     def add(self, counts: dict[int, Seen], functions: dict[tuple[str, int], Seen]) -> None:
         """Add *counts* of lines, and those of *functions*."""
-        _add(self.counts, counts)
+        # The code of an empty file runs on line 0, which is no line.
+        _add(self.counts, {line: seen for line, seen in counts.items() if line})
         _add(self.functions, functions)
 
     def conclude(self) -> Row:
@@ -146,7 +168,7 @@ class Row:
                 self.hottest, self.heat = line, count
         self.executable = frozenset[int]()
         if self.is_complete:
-            self.executable = self.source.executable.union(self.counts) - self.source.never_missing
+            self.executable = self.source.executable.union(self.counts) - self.source.never_missing - {0}
         self.missing = sorted(self.executable.difference(self.counts))
         self.n_lines, self.n_missing, self.where_missing = len(self.executable), len(self.missing), ""
         return self
@@ -161,6 +183,16 @@ class Row:
     def kind(self, name: str, line: int) -> str:
         """Return the kind of the piece of code that is called *name* and begins on *line*: see `Source.kinds`."""
         return self.source.kinds.get((name, line)) or kind_by_name(name)
+
+    def uncalled(self) -> dict[tuple[str, int], int | None]:
+        """Return how often functions ran that have no counts: 0, or None if only their lines are known to have run."""
+        if not self.is_complete:
+            return {}
+        return {
+            function: None if inside & self.counts.keys() else 0
+            for function, inside in self.source.functions().items()
+            if function not in self.functions and (inside or self.functions or not self.paths)
+        }
 
     def name(self) -> str:
         """Return what the table calls the file."""
@@ -257,10 +289,11 @@ class Rows:
 def unmatched_patterns(paths: Iterable[str], options: argparse.Namespace) -> Iterator[str]:
     """Yield a remark for each pattern of *options* that none of *paths* matches."""
     known = list(paths)
-    for option, patterns in (("--include", options.include), ("--omit", options.omit)):
-        for pattern in split_patterns(patterns):
-            if not any(is_among(path, [pattern]) for path in known):
-                yield f"{option} {pattern!r} matches no file"
+    for key, patterns in (("include", options.include), ("omit", options.omit)):
+        for one in patterns:
+            for pattern in split_patterns([one]):
+                if not any(is_among(path, [pattern]) for path in known):
+                    yield f"{_origin(key, one)} {pattern!r} matches no file"
 
 
 def _minor(version: str) -> str:
@@ -271,6 +304,7 @@ def execute(options: argparse.Namespace) -> int:
     """Do what *options* ask for; return the exit status."""
     with Totals(paths_of(options), Progress("Reading")) as totals:
         name_refused(totals.refused)
+        name_running(totals)
         is_table = not options.json and options.unused_for is None
         found = Rows(totals, options, shorten=is_table)
         if not options.only_imported:
@@ -278,13 +312,13 @@ def execute(options: argparse.Namespace) -> int:
         rows = found.rows
         say(found.unmatched(options), sys.stderr)
         if not rows and not found.reasons:
-            raise DataError("nothing is left to report; see --include and --omit")
+            raise DataError(f"nothing is left to report{why_nothing_is_left(options)}")
         rows.sort(key=lambda row: row.key(options.sort))
         since = None if options.unused_for is None else time.time() - options.unused_for
         if options.json:
             _print_json(totals, found, since)
         elif since is not None:
-            say(_unused(rows, since, totals.began()))
+            say(_unused(rows, since, totals.began(), list(uncertain(totals, since))))
         else:
             say(_table(rows, with_missing=options.missing))
             say(_summary(found.processes))
@@ -301,6 +335,47 @@ def name_refused(refused: Iterable[tuple[str, str]]) -> None:
     if lines:
         lines.append(f"{number_of(len(lines), 'data file')} left out: these counts are incomplete")
     say(lines, sys.stderr)
+
+
+def name_running(totals: Totals) -> None:
+    """Say which running processes have no counts in *totals* yet, and when they write them."""
+    say(unwritten_in_words(totals.unwritten), sys.stderr)
+
+
+def unwritten_in_words(processes: list[Process]) -> Iterator[str]:
+    """Yield a line for each of these running *processes*: it has no counts in the data, and when it writes them."""
+    for process in processes[:_SAID]:
+        yield (
+            f"Not in these counts: process {process.pid} ({process.command()!r}) is running, "
+            f"and {process.when_it_writes()}"
+        )
+    if len(processes) > _SAID:
+        yield f"Not in these counts: {number_of(len(processes) - _SAID, 'more process')} that are running"
+
+
+def uncertain(totals: Totals, since: float) -> Iterator[str]:
+    """Yield why it is not certain what the processes in *totals* used after *since*."""
+    if totals.unwritten:
+        yield f"(Not certain: {number_of(len(totals.unwritten), 'running process')} wrote no counts yet.)"
+    for process in totals.running[:_SAID]:
+        yield (
+            f"(Not certain: process {process.pid} may be running. "
+            f"What it used after {_date(process.updated, with_time=True)}, its last flush, is not known.)"
+        )
+    if len(totals.running) > _SAID:
+        yield f"(Not certain: {number_of(len(totals.running) - _SAID, 'more process')} may be running.)"
+    # A flush says that code ran since the flush before, and not when.
+    spans = [
+        (process.updated - process.started) / process.flushes
+        for process in totals.processes()
+        if process.flushes > 0 and process.started < since <= process.updated
+    ]
+    longest = max((span for span in spans if span > time.time() - since), default=0.0)
+    if longest:
+        yield (
+            f"(Not certain: the times are those of flushes, up to {longest:.0f} s apart. "
+            "Code that ran before that time may be taken for used.)"
+        )
 
 
 def name_stale(sources: Iterable[Source]) -> None:
@@ -381,13 +456,14 @@ class Unused:
                 yield kind, name, line, last
 
 
-def _unused(rows: list[Row], since: float, began: float) -> Iterator[str]:
-    """Yield what was not used after *since*, by file; data begins at *began*."""
+def _unused(rows: list[Row], since: float, began: float, uncertain: Iterable[str]) -> Iterator[str]:
+    """Yield what was not used after *since*, by file; data begins at *began*. *uncertain* are lines to follow that."""
     with_time = time.time() - since < _WITH_TIME
     yield f"Not used since {_date(since, with_time=with_time)}:"
     if began > since:
         first = _date(began, with_time=with_time)
         yield f"(The first process was started on {first}: what is older than that is not known.)"
+    yield from uncertain
     found = False
     n_unknown = 0
     for row in rows:
@@ -438,12 +514,28 @@ def _print_json(totals: Totals, found: Rows, since: float | None) -> None:
         "files": [_described(row, since) for row in found.rows],
         "not_measured": [{"path": path, "reason": reason} for path, reason in found.reasons],
         "skipped": [{"path": path, "reason": reason} for path, reason in totals.refused],
+        "unwritten": described_unwritten(totals),
+        "running": [{"pid": each.pid, "host": each.host, "updated": each.updated} for each in totals.running],
         "remarks": found.remarks,
+        "totals": {
+            "lines": sum(row.n_lines for row in found.rows),
+            "missing": sum(row.n_missing for row in found.rows),
+            "hits": sum(row.hits for row in found.rows),
+        },
     }
     if since is not None:
         document["unused_since"] = since
+        document["uncertain"] = list(uncertain(totals, since))
     json.dump(document, sys.stdout)
     print()
+
+
+def described_unwritten(totals: Totals) -> list[dict[str, Any]]:
+    """Return the running processes that have no counts in *totals*, for JSON."""
+    return [
+        {"pid": each.pid, "command": each.command(), "reason": f"it is running, and {each.when_it_writes()}"}
+        for each in totals.unwritten
+    ]
 
 
 def _described(row: Row, since: float | None) -> dict[str, Any]:
@@ -473,9 +565,15 @@ def _described(row: Row, since: float | None) -> dict[str, Any]:
                 "last": last,
             }
             for (name, line), (count, first, last) in sorted(row.functions.items())
+        ]
+        + [
+            {"name": name, "line": line, "kind": FUNCTION, "calls": calls, "first": None, "last": None}
+            for (name, line), calls in sorted(row.uncalled().items())
         ],
     }
-    if since is not None:
+    if since is not None and row.source.state != CURRENT:
+        described["unused"] = None  # nothing can be said of the code there
+    elif since is not None:
         unused = Unused(row, since)
         described["unused"] = {
             "functions": [

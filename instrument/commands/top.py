@@ -18,10 +18,11 @@ from instrument.commands.snapshot import has_data, patience, process_of, wait
 from instrument.data import requests, sqlite
 from instrument.data.reading import Copy, Scratch, check, harden
 from instrument.data.requests import RequestError, Running
+from instrument.data.running import about_to_write
 from instrument.data.schema import from_text
 from instrument.data.store import version_of
 from instrument.errors import DataError
-from instrument.report.tables import shortened
+from instrument.report.tables import say, shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Place = tuple[str, str, int, str]
 
 _TIMEOUT = 20.0
+_POLL = 0.1
 # What rates and totals take in a row.
 _BEFORE_NAMES = 29
 
@@ -56,7 +58,10 @@ def execute(options: argparse.Namespace) -> int:
     once = options.once or not sys.stdout.isatty()
     with Scratch() as folder:
         samples = Samples(directory, options.pids, folder)
-        samples.next()
+        try:
+            samples.next()
+        finally:
+            samples.withdraw()
         if once:
             sleep(options.interval)
             samples.next()
@@ -89,11 +94,21 @@ class Samples:
         self._host = os.path.basename(process_of(directory, 0).place).rpartition("-")[0]
         self._data: dict[str, _Data] = {}
         self._has_data: dict[int, bool] = {}
+        self._has_said = False
+        self._asked: list[Running] = []
         self._n = 0  # how often the processes were asked
 
     def next(self) -> None:
         """Ask all processes again; `lines` and `functions` are then how often each ran a second, and in all."""
         processes = self._running()
+        end = monotonic() + _TIMEOUT
+        # A process that has only begun is asked to write, and is shown as soon as it has.
+        while not processes and (waiting := self._begun()) and monotonic() < end:
+            if not self._has_said:
+                self._has_said = True
+                say([f"{name}; the first counts are shown when it has written" for name in waiting], sys.stderr)
+            sleep(_POLL)
+            processes = self._running()
         if not processes:
             which = f"of the processes {', '.join(map(str, self.pids))} none runs and" if self.pids else "no process"
             raise RequestError(f"{which} writes to {self.directory!r}")
@@ -121,6 +136,23 @@ class Samples:
                     total[place] = rate + grown / data.seconds, all_of_it + n
         self._n += 1
 
+    def _begun(self) -> list[str]:
+        """Ask the processes that have no data yet, and return which they are, in words."""
+        found: list[str] = []
+        for process in about_to_write(self.directory):
+            if not self.pids or process.pid in self.pids:
+                found.append(f"process {process.pid} ({process.command()!r}) is running")
+                asked = process_of(self.directory, process.pid)
+                if not asked.state():
+                    asked.ask()
+                    self._asked.append(asked)
+        return found
+
+    def withdraw(self) -> None:
+        """Take back what processes were asked that have not answered."""
+        for process in self._asked:
+            process.give_up()
+
     def refused(self) -> list[tuple[str, str]]:
         """Return the data files that cannot be read, and why."""
         return [(data.path, data.reason) for data in self._data.values() if data.reason]
@@ -132,7 +164,12 @@ class Samples:
     def _running(self) -> list[Running]:
         if self.pids:
             return [one for one in (process_of(self.directory, pid) for pid in self.pids) if one.is_alive()]
-        found = requests.running(self.directory, self._host)
+        try:
+            found = requests.running(self.directory, self._host)
+        except RequestError:
+            if not any(True for _ in about_to_write(self.directory)):
+                raise
+            return []
         for process in found:
             if process.pid not in self._has_data:  # else the data is that of an earlier process of the same number
                 self._has_data[process.pid] = has_data(process)
@@ -218,7 +255,7 @@ def table(samples: Samples, n: int, width: int | None = None) -> list[str]:
     room = None if width is None else max(20, (width - _BEFORE_NAMES) * 3 // 5)
     for title, totals in (("calls", samples.functions), ("line", samples.lines)):
         rows += ["", f"{title + '/s':>12} {'total':>14}  {'function' if title == 'calls' else 'source'}"]
-        ran = [item for item in totals.items() if item[1][0] > 0]
+        ran = [item for item in totals.items() if item[1][0] > 0 and item[0][2]]
         hottest = sorted(ran, key=lambda item: (-item[1][0], -item[1][1], item[0]))[:n]
         if not hottest:
             rows.append(f"{'':28}  ({samples.why_nothing()})")

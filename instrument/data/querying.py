@@ -17,7 +17,7 @@ from instrument.errors import DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from instrument.data.running import Process
@@ -43,7 +43,10 @@ class MeasuredFile:
 class ProcessRow:
     """What is known of one process: see `process` in `instrument.data.schema`."""
 
-    __slots__ = ("directory", "host", "parent", "pid", "place", "python", "root", "scope", "started", "ticks")
+    __slots__ = (
+        *("directory", "ended", "flushes", "host", "parent", "pid", "place", "python", "root", "scope", "started"),
+        *("ticks", "updated"),
+    )
 
     def __init__(
         self,
@@ -57,6 +60,9 @@ class ProcessRow:
         directory: str,
         scope: str | None,
         root: int,
+        flushes: int,
+        updated: float,
+        ended: str,
     ) -> None:
         self.pid = pid
         self.parent = parent
@@ -67,6 +73,9 @@ class ProcessRow:
         self.python = python
         self.directory = directory
         self.root = root
+        self.flushes = flushes
+        self.updated = updated
+        self.ended = ended
         #: The items of its scope, none for the project's own code; None if they are not known.
         self.scope = None if scope is None else tuple(item for item in scope.split("\n") if item)
 
@@ -74,7 +83,9 @@ class ProcessRow:
 class Totals:
     """The sum of the data files that *paths* name, as long as it is used in a `with` statement.
 
-    `refused` lists the files that are not in it, and why.
+    `refused` lists the files that are not in it, and why. `unwritten` are the processes that are running, were
+    started to write to these paths, and have no counts in the sum. `running` are the processes of which only the counts
+    up to their last flush are in it.
     """
 
     def __init__(self, paths: Sequence[str], progress: Callable[[int, int], None] | None = None) -> None:
@@ -88,12 +99,14 @@ class Totals:
             self._sum = stack.enter_context(Combination(os.path.join(folder, "sum.sqlite"), folder))
             files, missing = data_files(self.paths)
             self._sum.add_all(files, self.progress)
+            self._query = self._sum.connection.execute
+            self.running = process_rows(self._query, "WHERE part <> 0 AND ended = ''")
             self._sum.settle_all()
             self.refused = missing + self._sum.refused
             self.n_processes = self._sum.n_processes
             if not self.n_processes:
                 raise DataError(nothing_in(self.paths, self.refused))
-            self._query = self._sum.connection.execute
+            self.unwritten = unwritten(self.paths, self.processes())
             self._stack = stack.pop_all()
         return self
 
@@ -127,14 +140,19 @@ class Totals:
 
     def processes(self) -> list[ProcessRow]:
         """Return what is known of the processes, the first to be started first."""
-        columns = "pid, parent, host, place, ticks, started, python, directory, scope, root"
-        rows = self._query(f"SELECT {columns} FROM process ORDER BY started, id").fetchall()
-        return [ProcessRow(*map(_plain, row)) for row in rows]
+        return process_rows(self._query)
 
     def began(self) -> float:
         """Return when the first process was started."""
         [[began]] = self._query("SELECT min(started) FROM process").fetchall()
         return float(began)
+
+
+def process_rows(query: Callable[..., Any], condition: str = "") -> list[ProcessRow]:
+    """Return what the database that *query* asks has of the processes of this *condition*, the first started first."""
+    columns = "pid, parent, host, place, ticks, started, python, directory, scope, root, flushes, updated, ended"
+    rows = query(f"SELECT {columns} FROM process {condition} ORDER BY started, id").fetchall()
+    return [ProcessRow(*map(_plain, row)) for row in rows]
 
 
 def _plain(value: Any) -> Any:
@@ -164,6 +182,27 @@ def count_runs(processes: Sequence[ProcessRow]) -> int:
     return n_runs
 
 
+def unwritten(paths: Sequence[str], processes: Iterable[ProcessRow]) -> list[Process]:
+    """Return the running processes that were started to write to *paths*, and are not among *processes*.
+
+    A process that became another program by `exec` is among them only if that program has written, too.
+    """
+    from instrument.data.running import about_to_write
+    from instrument.data.store import place_of
+
+    known: dict[int, list[ProcessRow]] = {}
+    for row in processes:
+        if row.ended[:4] != "exec":
+            known.setdefault(row.pid, []).append(row)
+    found: dict[int, Process] = {}
+    for path in paths:
+        for process in about_to_write(path):
+            place, ticks = place_of(process.pid)
+            if not any(row.place in ("", place) and row.ticks in (0, ticks) for row in known.get(process.pid, ())):
+                found[process.pid] = process
+    return list(found.values())
+
+
 def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
     """Return what to say when *paths* hold no data, *refused* aside."""
     from instrument.data.running import about_to_write
@@ -185,14 +224,4 @@ def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
 
 def _what_will_come(process: Process) -> str:
     """Return that *process* is running, and when it writes."""
-    from instrument.data.running import FIRST_FLUSH
-
-    name = f"process {process.pid} ({process.command()!r}) is running"
-    flush = process.settings.flush if process.settings else 0.0
-    if not flush:
-        return f"{name}, and writes only at its end; `instrument snapshot {process.pid}` has it write now"
-    first = min(FIRST_FLUSH, flush)
-    return (
-        f"{name}, and writes {first:g} s after the first of its code that is measured was loaded, "
-        f"then every {flush:g} s"
-    )
+    return f"process {process.pid} ({process.command()!r}) is running, and {process.when_it_writes()}"

@@ -52,6 +52,14 @@ class Process:
         except (OSError, ValueError, IndexError, AttributeError):
             return None
 
+    def when_it_writes(self) -> str:
+        """Return when the process first writes its counts, in words that follow its name."""
+        flush = self.settings.flush if self.settings else 0.0
+        if not flush:
+            return f"writes only at its end; `instrument snapshot {self.pid}` has it write now"
+        first = min(FIRST_FLUSH, flush)
+        return f"writes {first:g} s after the first of its code that is measured was loaded, then every {flush:g} s"
+
     def is_python(self) -> bool:
         """Return whether it is an interpreter of Python, or another program that has one in it."""
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import unicodedata
 from fnmatch import fnmatchcase
 
 TYPE_CHECKING = False
@@ -82,12 +83,30 @@ def ranges(lines: Iterable[int], among: Iterable[int] | None = None) -> str:
     return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in parts)
 
 
+def columns(text: str) -> int:
+    """Return how many columns of a terminal *text* takes: wide characters take two, and combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_columns_of, text))
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
 def shortened(text: str, width: int) -> str:
     """Return *text* in *width* columns: what is too long has a mark in the place of its middle."""
-    if len(text) <= width:
+    if columns(text) <= width:
         return text
     n_end = max(1, 2 * (width - 1) // 3)
-    return f"{text[: max(0, width - 1 - n_end)]}…{text[-n_end:]}"
+    first, last = 0, len(text)
+    while last and columns(text[last - 1 :]) <= n_end:
+        last -= 1
+    while columns(text[: first + 1]) <= width - 1 - columns(text[last:]):
+        first += 1
+    return f"{text[:first]}…{text[last:]}"
 
 
 def terminal_width() -> int | None:
@@ -96,9 +115,11 @@ def terminal_width() -> int | None:
 
 
 # No name is made shorter than this.
-_SHORTEST_NAME = 16
+_SHORTEST_NAME = 8
 # What is left of a line for a remark, at least, before names are shortened.
 _REMARK = 24
+# No line of a remark is made shorter than this.
+_SHORTEST_REMARK = 8
 
 
 def table(
@@ -109,31 +130,63 @@ def table(
 ) -> Iterator[str]:
     """Yield the lines of a table: names to the left, numbers to the right, and what is in the last column as it is.
 
-    Names are shortened if the table is wider than *width*.
+    If the table is wider than *width*, remarks are continued on further lines, and names are shortened. If that is not
+    enough, the last columns are left out, and named below the table.
     """
+    has_remark = head[-1] == ""
+    left_out: list[str] = []
     everything = [head, *rows, *([total] if total else [])]
     if width is not None:
-        longest = [max(len(row[column]) for row in everything) for column in range(1, len(head))]
-        if head[-1] == "":
+        longest = [max(columns(row[column]) for row in everything) for column in range(1, len(head))]
+        if has_remark:
             longest[-1] = min(longest[-1], _REMARK)
+        # Of a remark the shortest line is enough before a column is left out.
+        spare = max(0, longest[-1] - _SHORTEST_REMARK) if has_remark else 0
+        while len(longest) > 1 + has_remark and sum(longest) - spare + 2 * len(longest) + _SHORTEST_NAME > width:
+            at = len(longest) - has_remark  # that of the last column which is no remark
+            left_out.insert(0, head[at])
+            del longest[at - 1]
+            everything = [[*row[:at], *row[at + 1 :]] for row in everything]
+            head = everything[0]
         room = max(_SHORTEST_NAME, width - sum(longest) - 2 * len(longest))
         everything = [[shortened(row[0], room), *row[1:]] for row in everything]
         head, rows, total = everything[0], everything[1 : len(rows) + 1], everything[-1] if total else None
-    widths = [max(len(row[column]) for row in everything) for column in range(len(head))]
+    widths = [max(columns(row[column]) for row in everything) for column in range(len(head))]
+    before = sum(widths[:-1]) + 2 * len(widths[:-1])  # columns before the remark
 
-    def line(row: Sequence[str]) -> str:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]
-        if head[-1] == "":  # a remark
-            cells[-1] = row[-1]
-        return "  ".join(cells).rstrip()
+    def lines(row: Sequence[str]) -> Iterator[str]:
+        cells = [row[0] + " " * (widths[0] - columns(row[0])), *map(str.rjust, row[1:], widths[1:])]
+        if not has_remark:
+            yield "  ".join(cells).rstrip()
+            return
+        remark = [row[-1]] if width is None else list(_wrapped(row[-1], max(_SHORTEST_REMARK, width - before)))
+        cells[-1] = remark[0]
+        yield "  ".join(cells).rstrip()
+        for more in remark[1:]:
+            yield " " * before + more
 
-    yield line(head)
+    yield from lines(head)
     rule = "-" * (sum(widths[: len(head) - (head[-1] == "")]) + 2 * (len(head) - 1 - (head[-1] == "")))
     yield rule
-    yield from map(line, rows)
+    for row in rows:
+        yield from lines(row)
     if total:
         yield rule
-        yield line(total)
+        yield from lines(total)
+    if left_out:
+        yield f"(too narrow for: {', '.join(left_out)})"
+
+
+def _wrapped(remark: str, width: int) -> Iterator[str]:
+    """Yield *remark*, parts with commas between them, in lines of *width* columns if its parts are no longer."""
+    line = ""
+    for part in remark.split(", "):
+        if line and len(line) + len(part) + 3 > width:
+            yield line + ","
+            line = part
+        else:
+            line = f"{line}, {part}" if line else part
+    yield line
 
 
 def percentage(n: int, total: int) -> str:

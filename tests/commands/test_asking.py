@@ -273,6 +273,17 @@ def test_top_without_processes(tree):
         run(top, tree, "--once")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the environment of processes")
+def test_top_of_a_process_that_has_only_begun(tree, busy, capsys):
+    """A process that has written nothing yet is asked to, and that is said."""
+    assert run(top, tree, "--once", "--interval", "0.5") == 0
+    output = capsys.readouterr()
+    assert output.out.splitlines()[0] == f"1 process writing to {tree.data}"
+    assert ":2  hot" in output.out
+    assert f"process {busy.pid} (" in output.err
+    assert not [name for name in os.listdir(tree.data) if ".flush" in name]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="terminals differ")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*forkpty:DeprecationWarning")  # pytest's own threads
 def test_top_on_a_terminal(tree, busy):

@@ -19,7 +19,7 @@ from instrument.config import ConfigError
 from instrument.data import schema
 from instrument.data.store import Writer, version_of
 from instrument.errors import DataError
-from instrument.report.tables import percentage
+from instrument.report.tables import columns, percentage
 
 ROOT = Path(__file__).parents[2]
 
@@ -216,7 +216,7 @@ def test_annotations_that_ran_are_no_function(capsys):
     [file] = json.loads(capsys.readouterr().out)["files"]
     assert file["lines"]["7"]["count"] == 1
     assert file["missing"] == [10, 20]
-    assert {function["kind"] for function in file["functions"]} == {"annotations"}
+    assert {function["kind"] for function in file["functions"] if function["calls"]} == {"annotations"}
 
 
 def test_a_function_of_this_name_is_a_function():
@@ -409,7 +409,11 @@ def test_files_that_were_never_imported_are_shown_at_zero(project, capsys):
     assert file["version"] == version_of(NEVER.encode())
     assert [function["name"] for function in file["unused"]["functions"]] == ["<module>", "f", "C.m"]
     run("annotate", "-d", "covers")
-    assert files("covers") == ["main.cover", "src.pkg.used.cover"]
+    names = ["src.other", "src.pkg.build.never", "src.pkg.never", "src.pkg.used", "tests.test_pkg"]
+    assert files("covers") == ["main.cover", *(f"{name}.cover" for name in names)]
+    assert Path("covers/src.other.cover").read_text().startswith(">>>>>> def f():\n>>>>>>     return 1\n")
+    run("annotate", "-d", "imported", "--only-imported")
+    assert files("imported") == ["main.cover", "src.pkg.used.cover"]
 
 
 @pytest.mark.parametrize(
@@ -571,7 +575,8 @@ def test_what_was_not_used_for_minutes_is_shown_with_the_time(capsys):
     output = capsys.readouterr().out.splitlines()
     assert output[0].startswith("Not used since 2")
     assert output[0].count(":") == 3
-    assert output[1:] == [
+    assert output[1].startswith("(Not certain: the times are those of flushes, up to 3000 s apart.")
+    assert output[2:] == [
         "m.py",
         f"    module level  last {moment}",
         f"    class C (line 5)  last {moment}",
@@ -762,6 +767,93 @@ def test_long_paths_are_shortened_for_terminals(monkeypatch, capsys):
     assert rows[2].startswith("deep/deep/")
     assert "…" in rows[2]
     assert "/module.py " in rows[2]
+
+
+@pytest.mark.parametrize("width", [30, 45, 60, 61, 80])
+def test_a_table_keeps_to_the_width_of_the_terminal(width, monkeypatch, capsys):
+    """Wide characters take two columns, remarks are continued, and columns that find no room are named."""
+    measured("\u6f22\u5b57" * 20 + ".py", "x = 1\n" * 2, {1: 1})
+    measured("m.py", "x = 0\nif x:\n" + "    x = 1\n" * 40, {1: 10**7, 2: 1} | dict.fromkeys(range(4, 40, 2), 1))
+    monkeypatch.setattr("instrument.commands.report.terminal_width", lambda: width)
+    run("report", "-m")
+    rows = capsys.readouterr().out.splitlines()
+    end = next(n for n, row in enumerate(rows) if row.startswith(("Counts", "(too")))
+    assert max(map(columns, rows[:end])) <= width
+    assert (width == 80) is not rows[end].startswith("(too narrow for: ")
+    listed = [part.strip(",") for row in rows[2:end] for part in row.split() if part.strip(",") in ("3", "5", "39-42")]
+    run("report")
+    assert (width >= 60) is ("(too narrow for: " not in capsys.readouterr().out)
+    assert listed == ["3", "5", "39-42"]
+
+
+def test_an_empty_file_has_no_line_0(tmp_path, capsys):
+    """Its code runs on line 0, which the drop-in reports as `trace` does, and which is no line of a table."""
+    measured("pkg/__init__.py", "", {0: 3})
+    run("report")
+    assert table_rows(capsys.readouterr().out) == [["pkg/__init__.py", "0", "0", "-", "0", "-"]]
+    run("report", "--json")
+    [file] = json.loads(capsys.readouterr().out)["files"]
+    assert (file["lines"], file["hits"], file["executable"], file["imported"]) == ({}, 0, 0, True)
+    run("annotate")
+    assert Path("pkg/__init__.cover").read_text() == ""
+
+
+def test_messages_name_where_a_pattern_was_said(capsys):
+    """An option is named only if it was given."""
+    from instrument.cli import _execute
+
+    measured("m.py", "x = 1\n", {1: 1})
+    Path("pyproject.toml").write_text('[tool.instrument]\ninclude = ["nothing"]\n')
+    for command in ("report", "annotate"):
+        assert _execute(command, []) == 1
+        error = capsys.readouterr().err
+        assert "[tool.instrument] of pyproject.toml, key 'include': " in error
+        assert "--include" not in error
+        assert _execute(command, ["--include", "other"]) == 1
+        error = capsys.readouterr().err
+        assert ": the patterns are --include 'other'" in error
+        assert "pyproject" not in error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the environment of processes")
+def test_a_running_process_without_counts_is_named(tmp_path, capsys):
+    """Each command says that a process which has not written yet is not in its counts, and when it writes."""
+    key = measured("m.py", "x = 1\n", {1: 1})
+    environment = {**os.environ, "INSTRUMENT": "1", "INSTRUMENT_DIR": str(tmp_path / ".instrument")}
+    environment["INSTRUMENT_FLUSH"] = "0"
+    code = "print(flush=True); input()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        running.stdout.readline()
+        said = f"Not in these counts: process {running.pid} ("
+        folder = ".instrument"
+        for command in (
+            ["report"],
+            ["report", "--json"],
+            ["report", "--unused-for", "1d"],
+            ["annotate"],
+            ["diff", folder, folder],
+            ["combine", "--keep"],
+        ):
+            run(*command)
+            output = capsys.readouterr()
+            assert said in output.err, command
+            assert "is running, and writes only at its end" in output.err
+            if "--json" in command:
+                assert [each["pid"] for each in json.loads(output.out)["unwritten"]] == [running.pid]
+            if "--unused-for" in command:
+                assert "(Not certain: 1 running process wrote no counts yet.)" in output.out
+        info = process("it")
+        info.pid = running.pid
+        Writer(".instrument", info).write([(key, {1: (1, 1e9, 1e9)})], [], {}, "")
+        run("report", "--unused-for", "1d")
+        output = capsys.readouterr()
+        assert said not in output.err
+        assert f"(Not certain: process {running.pid} may be running. What it used after " in output.out
+    finally:
+        running.communicate("\n")
 
 
 @pytest.mark.parametrize(
