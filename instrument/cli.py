@@ -254,6 +254,10 @@ def _parse() -> "argparse.Namespace":
         if not options.file:
             parser.error("-r/--report requires -f/--file")
     elif not any((options.trace, options.count, options.listfuncs, options.trackcalls)):
+        # `python -m instrument` stands in for `python -m trace`, and says no more than that.
+        is_file = sys.argv[1:2] == [options.progname] and os.path.isfile(options.progname)
+        if is_file and os.path.basename(sys.argv[0]) != "__main__.py":
+            print(f"To run it and save its counts: instrument run {options.progname}", file=sys.stderr)
         parser.error("must specify one of --trace, --count, --report, --listfuncs, or --trackcalls")
     elif options.listfuncs and (options.count or options.trace):
         parser.error("cannot specify both --listfuncs and (--trace or --count)")

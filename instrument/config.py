@@ -54,6 +54,14 @@ OFF = ("", "0", "false", "off", "no")
 #: The item of a scope that stands for the project's own code.
 OWN = "1"
 
+#: How messages call the arguments of `instrument.start`.
+CALL = {
+    "scope": "instrument.start(): the scope",
+    "dir": "instrument.start(): directory",
+    "flush": "instrument.start(): flush",
+    "signal": "instrument.start(): signal",
+}
+
 DIRECTORY = ".instrument"
 FLUSH = 10.0
 PLACEMENT = "minimal"
@@ -113,10 +121,12 @@ def read_settings(
     options: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
     folder: str | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Settings:
     """Return the settings of a process with these *options* (by key; None is not given), *environment* and *folder*.
 
-    The latter two are those of this process if not given. Raises ConfigError.
+    The latter two are those of this process if not given. *called* says how messages call the *options*, by key: as
+    those of the command line if not given. Raises ConfigError.
     """
     environment = os.environ if environment is None else environment
     folder = os.getcwd() if folder is None else folder
@@ -125,7 +135,7 @@ def read_settings(
         variable = _variable(key)
         value = (options or {}).get(key)
         if value is not None and value != []:
-            said[key] = value, f"--{key}", folder
+            said[key] = value, (called or {}).get(key, f"--{key}"), folder
         elif variable in environment and not _says_nothing(key, environment[variable]):
             said[key] = environment[variable], variable, folder
     home = folder
@@ -291,7 +301,7 @@ def _read_scope(value: object, where: str, start: str) -> tuple[str, ...]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
         raise ConfigError(f"{where} is {_kind(value)}; it is to be a list of dotted names and paths")
-    if isinstance(value, str) or where.startswith("--"):
+    if isinstance(value, str) or where.startswith(("--", CALL["scope"])):
         texts = [item for text in texts for item in text.split(",")]
     items: list[str] = []
     for text in texts:

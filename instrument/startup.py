@@ -19,7 +19,7 @@ from _frozen_importlib import ModuleSpec
 from time import time
 
 from instrument import isolation
-from instrument.config import VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
+from instrument.config import CALL, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
 from instrument.own_imports import OwnImports
 from instrument.raised import belongs_to_program, say, text_of
 
@@ -64,7 +64,7 @@ def start_now(options: "dict[str, object]") -> bool:
         def run() -> None:
             from instrument.runtime import program
 
-            settings = read_settings(options)
+            settings = read_settings(options, called=CALL)
             if _may_count():
                 program.arrange_runpy(_record(settings))
                 _started[0].note_running_script()
@@ -146,6 +146,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     from instrument.runtime.interpreters import is_main
 
     started, pid = time(), os.getpid()
+    by_run = os.environ.get(ROOT) == str(pid)  # `instrument run` becomes the process that it starts
     is_root = is_main() and os.environ.setdefault(ROOT, str(pid)) == str(pid)
     for what in passed_over:
         _say(what)
@@ -166,10 +167,10 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
             session(where).keep()
 
     keep()
-    if is_root and settings.scope:
+    if is_root and (settings.scope or by_run):
         import atexit
 
-        atexit.register(_say_what_matched_nothing, recorder, settings, pid, started)
+        atexit.register(_say_what_matched_nothing, recorder, settings, pid, started, by_run)
     return instrument
 
 
@@ -226,12 +227,23 @@ def _say(what: str) -> None:
     say(what)
 
 
-def _say_what_matched_nothing(recorder: "Any", settings: Settings, pid: int, started: float) -> None:
+def _say_what_matched_nothing(
+    recorder: "Any", settings: Settings, pid: int, started: float, by_run: bool = False
+) -> None:
     """Say which parts of the scope matched no code, unless another process has data: it may have run that code.
 
-    *pid* and *started* are of the process that was to say it: one that was forked is another.
+    *pid* and *started* are of the process that was to say it: one that was forked is another. *by_run* says that
+    `instrument run` started it.
     """
     unmatched = recorder.scope.unmatched()
+    if not settings.scope:
+        is_silent = recorder.scope.has_matched_own() or os.getpid() != pid
+        if not is_silent and not _have_others_written(settings.directory, pid, started):
+            _say(
+                "nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
+                "--scope NAME counts an installed package"
+            )
+        return
     if not unmatched or os.getpid() != pid or _have_others_written(settings.directory, pid, started):
         return
     if len(unmatched) < len(settings.scope) or any(item in _modules for item in unmatched):
@@ -242,7 +254,9 @@ def _say_what_matched_nothing(recorder: "Any", settings: Settings, pid: int, sta
                 _say(f"{item!r} in the scope matched nothing that was run")
         return
     origin = settings.origins["scope"]
-    words = "" if origin == VARIABLE else f" ({origin})"
+    if origin == VARIABLE and by_run:
+        origin = ""  # an option of `run`, or the variable: both come this way
+    words = "" if origin in ("", VARIABLE) else f" ({origin})"
     scope = ",".join(unmatched)
     _say(f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{words}")
 

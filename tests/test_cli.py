@@ -343,3 +343,41 @@ def test_commands_take_folder_and_patterns_from_the_project_file(tmp_path):
     finished = run("instrument", inner, ["report"], INSTRUMENT_DIR="")
     assert finished.returncode == 1
     assert "key 'omit' is a number" in finished.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_in_place_of_a_counts_file_is_named(tmp_path):
+    """To read it would wait for ever, and so would writing to it; the run itself is reported."""
+    (tmp_path / "program.py").write_text("x = 1\n", encoding="utf-8")
+    os.mkfifo(tmp_path / "pipe")
+
+    for arguments in (["-r", "-f", "pipe"], ["-c", "-f", "pipe", "-C", "covers", "program.py"]):
+        finished = run("instrument", tmp_path, arguments)
+        assert (finished.returncode, finished.stdout) == (1, "")
+        assert finished.stderr.splitlines() == [
+            "Skipping counts file 'pipe': it is a pipe, which would be waited for; name a regular file",
+            "Can't save counts files because 'pipe' could not be read, and is left as it is",
+        ]
+    assert (tmp_path / "covers" / "program.cover").exists()
+
+
+def test_a_program_in_place_of_a_command_is_hinted_at(tmp_path):
+    """By the installed command; the message and the status of `trace` stay, and `python -m instrument` says no more."""
+    program = tmp_path / "program.py"
+    program.write_text("x = 1\n", encoding="utf-8")
+    script = tmp_path / "instrument-script"
+    script.write_text("from instrument.cli import main\nmain()\n", encoding="utf-8")
+    hint = f"To run it and save its counts: instrument run {program}\n"
+
+    for command, is_said in ((["-m", "instrument"], False), ([str(script)], True)):
+        for options, hinted in (([], is_said), (["-m"], False)):
+            finished = subprocess.run(
+                [sys.executable, *command, *options, str(program)],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                timeout=100,
+            )
+            assert finished.returncode == 2
+            assert (hint in finished.stderr) == hinted
+            assert "must specify one of --trace, --count" in finished.stderr

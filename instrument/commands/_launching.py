@@ -127,7 +127,15 @@ def launch_of(words: list[str], environment: Mapping[str, str]) -> Launch:
         raise InstrumentError("there is no command after --")
     path = shutil.which(words[0], path=environment.get("PATH"))
     if path is None:
-        raise InstrumentError(f"there is no command {words[0]!r}: no such program on PATH, or it is not executable")
+        beside = shutil.which(words[0], path=os.path.dirname(sys.executable))
+        hint = ""
+        if os.path.isfile(words[0]):
+            hint = f"; for a file here, say `python {words[0]}`, or ./{words[0]} if it is executable"
+        elif beside:
+            hint = f"; there is {beside}, which `instrument run {words[0]}` starts"
+        raise InstrumentError(
+            f"there is no command {words[0]!r}: no such program on PATH, or it is not executable{hint}"
+        )
     if is_python(path):
         return _python_launch([path, *words[1:]], environment)
     if is_pex(path):

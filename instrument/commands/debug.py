@@ -144,25 +144,43 @@ def _about(settings: Settings, environment: Mapping[str, str]) -> list[tuple[str
     return [("counting", turned), *((name, f"{text}  [{settings.origins[key]}]") for name, text, key in rows)]
 
 
-def _about_data(directory: str, *, shared: bool) -> list[tuple[str, str]]:
+def _why_not_saved(directory: str, *, shared: bool) -> str:
+    """Return why a process would save no counts to *directory*; an empty text if it would."""
     try:
-        objection = "" if shared else objection_to_folder(directory, lenient=True)
+        above, is_there = directory, os.path.lexists(directory)
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        if not os.path.isdir(above):
+            return f"{above} is no folder"
+        if not os.access(above, os.W_OK | os.X_OK):
+            return f"this user cannot write to {above}"
+        # The process makes what is not there yet for this user alone.
+        objection = "" if shared else objection_to_folder(above, lenient=True)
+        if not is_there and objection and not _is_about_folders_above(objection):
+            objection = ""
+    except OSError as error:
+        return f"{directory} cannot be looked at: {error.strerror or error}"
+    return f"{objection} (INSTRUMENT_SHARED=1 allows that)" if objection else ""
+
+
+def _is_about_folders_above(objection: str) -> bool:
+    """Return whether *objection*, one of `trust`, is not about the folder itself."""
+    return not objection.startswith(("it belongs to", "others can write to it"))
+
+
+def _about_data(directory: str, *, shared: bool) -> list[tuple[str, str]]:
+    reason = _why_not_saved(directory, shared=shared)
+    other = "--dir or INSTRUMENT_DIR can name another folder"
+    refused = f"CANNOT BE USED, counts are not saved: {reason}; {other}"
+    if not os.path.lexists(directory):
+        return [("state", refused if reason else "not there yet; it can be made")]
+    rows = [("state", refused if reason else "can be written")]
+    try:
         with os.scandir(directory) as entries:
             sizes = [entry.stat().st_size for entry in entries if entry.name.endswith(".sqlite")]
-    except FileNotFoundError:
-        above = directory
-        while not os.path.exists(above):
-            above = os.path.dirname(above)
-        can = os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)
-        return [("state", "not there yet; " + ("it can be made" if can else f"and cannot be made: see {above}"))]
-    except OSError as error:
-        return [("state", f"cannot be read: {error.strerror}")]
-    can = os.access(directory, os.W_OK | os.X_OK)
-    refused = f"IS NOT WRITTEN TO, counts are not saved: {objection} (INSTRUMENT_SHARED=1 allows that)"
-    return [
-        ("state", refused if objection else "can be written" if can else "CANNOT BE WRITTEN: counts are not saved"),
-        ("files", f"{len(sizes)}, {sum(sizes):,} bytes"),
-    ]
+    except OSError:
+        return rows
+    return [*rows, ("files", f"{len(sizes)}, {sum(sizes):,} bytes")]
 
 
 # Files and modules ####################################################################################################
@@ -173,6 +191,11 @@ def _verdict(target: str, scope: Scope, places: list[str]) -> tuple[bool | None,
     name: str | None = None
     if config.is_path(target) or (os.path.exists(target) and _find(target, places) is None):
         path = os.path.abspath(target)
+        if os.path.isdir(path):
+            inner = [name for name in ("__init__.py", "__main__.py") if os.path.isfile(os.path.join(path, name))]
+            if not inner:
+                return None, f"{path} is a folder; name a file or a module in it"
+            path = os.path.join(path, inner[0])
         if not os.path.isfile(path):
             return None, f"there is no file {path}"
         name = _name_of(path, places)
@@ -299,6 +322,9 @@ def _explain_command(options: argparse.Namespace) -> int:
     version = ".".join(map(str, answer["version"]))
     version += "" if answer["gil"] else ", free-threaded: counts may be lost"
     process = "counted" if not obstacle else f"NOT COUNTED: {obstacle}"
+    unsaved = _why_not_saved(settings.directory, shared=settings.shared)
+    if unsaved and not obstacle:
+        process = f"counted, but COUNTS ARE NOT SAVED: {unsaved}; --dir or INSTRUMENT_DIR can name another folder"
     _print_rows(
         "command",
         [
@@ -313,7 +339,7 @@ def _explain_command(options: argparse.Namespace) -> int:
         print("\nModules that the program imports are counted all the same, if they are in the scope.")
     sys.stdout.flush()
     _name_what_matches_nothing(settings, path)
-    return 1 if obstacle or is_counted is None else 0
+    return 1 if obstacle or unsaved or is_counted is None else 0
 
 
 def _options_of_run(words: list[str]) -> argparse.Namespace:

@@ -95,6 +95,8 @@ def execute(options: argparse.Namespace) -> int:
         begin_anew(settings.directory)
     environment = dict(os.environ)
     publish(settings, environment)
+    if settings.origins["scope"].endswith("key 'scope'"):
+        environment[VARIABLE] = "1"  # the process reads the file again, and so can name it; then it publishes the scope
     environment[ROOT] = str(os.getpid())  # what this process becomes
     for what in passed_over:
         say([f"instrument: {what}"], sys.stderr)

@@ -34,7 +34,8 @@ from instrument.errors import InstrumentError
 from instrument.flow import placement
 from instrument.report.tables import say, shown
 from instrument.runtime import importer
-from instrument.runtime.cache import open_cache
+from instrument.runtime.cache import Batch, open_cache
+from instrument.runtime.counters import tree_of
 from instrument.runtime.importer import Import
 from instrument.runtime.session import session
 
@@ -320,6 +321,10 @@ class _Filler:
     def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
         """Keep what *code* is rewritten to; without a file of bytecode only if that *settles_for_code*."""
         if awaited is not None and (awaited.bytecode is not None or self.settles_for_code) and not self.outcome:
+            # Without a file of bytecode, `imported` cannot look it up: the cache knows it by the code alone.
+            if awaited.bytecode is None and Batch(self._session.cache()).get(tree_of(code)) is not None:
+                self.outcome = KNOWN
+                return code
             kept, why = self._session.keep_module(code, awaited)
             if why:
                 self.outcome = f"{REFUSED}{why}"

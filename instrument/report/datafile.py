@@ -308,6 +308,9 @@ def load(path: Path) -> tuple[LineCounts, CalledFunctions, Callers]:
     Raise OSError if it cannot be read, EOFError if it is empty, and CountsFileError if it holds anything but counts.
     The last two say what is wrong; which file it is, the caller knows.
     """
+    # A pipe that nobody writes to would be waited for. Devices, of which /dev/null and terminals are some, are read.
+    if stat.S_ISFIFO(os.stat(path).st_mode) and not _is_descriptor(path):
+        raise CountsFileError("it is a pipe, which would be waited for; name a regular file")
     with open(path, "rb") as file:
         data = file.read(LARGEST_FILE + 1)
     if not data:
@@ -322,6 +325,12 @@ def load(path: Path) -> tuple[LineCounts, CalledFunctions, Callers]:
         if not (type(key) is tuple and len(key) == 2 and type(key[0]) is str and isinstance(count, int)):
             raise CountsFileError(f"it counts {key!r}, which is no line of a file")
     return counts, calledfuncs, callers
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Return whether *path* names a file that this process was given to read, as /dev/stdin or by a shell's `<(…)`."""
+    name = os.fsdecode(path)
+    return name == "/dev/stdin" or name.startswith(("/dev/fd/", "/proc/self/fd/"))
 
 
 def store(path: Path, counts: LineCounts, calledfuncs: CalledFunctions, callers: Callers) -> None:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import io
 import linecache
 import os
+import stat
 import sys
 import tokenize
 
 from instrument.report import datafile, text
-from instrument.trust import read_regular
+from instrument.trust import read_regular, trusted_users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,6 +151,9 @@ class CoverageResults:
 
         *lnotab* holds the numbers of the executable lines, *lines_hit* maps those that ran to their counts.
         """
+        if _is_foreign_link(path):
+            print(f"Not writing {path!r}: it is a link that belongs to another user; remove it", file=sys.stderr)
+            return 0, 0
         try:
             listing = open(path, "w", encoding=encoding)  # noqa: SIM115 - only opening it may fail quietly
         except OSError as error:
@@ -160,7 +164,7 @@ class CoverageResults:
 
     def _save(self, outfile: Path) -> None:
         """Save the counts to the file *outfile*, or say why that cannot be."""
-        if self.infile_error is not None and self.infile and _is_same_regular_file(self.infile, outfile):
+        if self.infile_error is not None and self.infile and _is_same_file_or_pipe(self.infile, outfile):
             reason = f"{outfile!r} could not be read, and is left as it is"
             print(f"Can't save counts files because {reason}", file=sys.stderr)
             return
@@ -198,9 +202,18 @@ def _place_of_listing(source: str, coverdir: Path | None) -> tuple[str, str]:
     return module, os.path.join(folder, module + ".cover")
 
 
-def _is_same_regular_file(one: Path, other: Path) -> bool:
-    """Return whether both paths lead to the same file, one that keeps what is written to it."""
+def _is_foreign_link(path: str) -> bool:
+    """Return whether there is a link at *path* that neither this user nor root has made."""
     try:
-        return os.path.samefile(one, other) and os.path.isfile(one)
+        return os.path.islink(path) and os.lstat(path).st_uid not in trusted_users()
+    except OSError:
+        return False
+
+
+def _is_same_file_or_pipe(one: Path, other: Path) -> bool:
+    """Return whether both paths lead to the same file, one that keeps what is written to it, or to the same pipe."""
+    try:
+        mode = os.stat(one).st_mode
+        return os.path.samefile(one, other) and (stat.S_ISREG(mode) or stat.S_ISFIFO(mode))
     except OSError:
         return False

@@ -71,6 +71,10 @@ class Scope:
         """Return the items that have selected nothing so far; OWN is none of them."""
         return tuple(item for item in self.items if item not in self._matched and item != OWN)
 
+    def has_matched_own(self) -> bool:
+        """Return whether any of the project's own code was selected."""
+        return OWN in self._matched
+
     def _judge(self, name: str | None, file: str) -> tuple[bool, str]:
         answer = self._decide(name, file)
         self._known[name, file] = answer
@@ -114,6 +118,7 @@ class Scope:
                     return False, f"it is in the folder of installed scripts ({folder}), and no scope names it"
         if name in _MAIN and _starts_a_package(spellings[1]):
             return False, "it is the script that starts an installed package, and no scope names it"
+        self._matched.add(OWN)
         return True, "it is the project's own code"
 
     def _without_links(self, path: str) -> str:

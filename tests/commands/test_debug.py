@@ -308,3 +308,35 @@ def test_mistakes_are_named(folder):
         1,
         "instrument: INSTRUMENT_FLUSH is 'x'; it is to be a number of seconds, 0 for only at the end\n",
     )
+
+
+def test_counts_that_would_not_be_saved_are_not_promised(programs):
+    """The folder of the data is a file, others can write to it, or it is to be made below a file."""
+    (programs / "file").touch()
+    (programs / "open").mkdir()
+    (programs / "open").chmod(0o777)
+    for name, words in (
+        ("file", f"{programs}/file is no folder"),
+        ("file/inner", f"{programs}/file is no folder"),
+        ("open", "others can write to it (INSTRUMENT_SHARED=1 allows that)"),
+    ):
+        status, process, _, _ = explained(programs, sys.executable, "prog.py", INSTRUMENT_DIR=name, **ON)
+        assert (status, process) == (
+            1,
+            f"counted, but COUNTS ARE NOT SAVED: {words}; --dir or INSTRUMENT_DIR can name another folder",
+        )
+        state = debug(programs, INSTRUMENT_DIR=name)[1]["state"]
+        assert state.startswith(f"CANNOT BE USED, counts are not saved: {words}")
+    assert explained(programs, sys.executable, "prog.py", INSTRUMENT_DIR="open", INSTRUMENT_SHARED="1", **ON)[0] == 0
+    assert explained(programs, sys.executable, "prog.py", INSTRUMENT_DIR="open/new", INSTRUMENT_SHARED="1", **ON)[0] == 0
+
+
+def test_folders_and_files_in_place_of_names_get_an_answer(programs):
+    """A folder is the package that it is; a file in place of a command is named with the right form."""
+    assert debug(programs, "package/")[1]["package/"].startswith(OWN)
+    status, lines, _ = debug(programs, ".")
+    assert (status, lines["."]) == (1, f"not found: {programs} is a folder; name a file or a module in it")
+    err = explained(programs, "prog.py", **ON)[3]
+    assert "for a file here, say `python prog.py`" in err
+    err = explained(programs, os.path.basename(sys.executable), "x", PATH="/nowhere")[3]
+    assert f"there is {sys.executable}, which `instrument run" in err

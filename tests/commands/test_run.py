@@ -17,6 +17,7 @@ class Recorder:
         self.settings = settings
         class scope:
             unmatched = staticmethod(lambda: [item for item in settings.scope if "nothing" in item])
+            has_matched_own = staticmethod(lambda: True)
         self.scope = scope
     def instrument_main(self, code, namespace):
         print("main", os.path.basename(namespace["__file__"]), self.settings)
@@ -256,3 +257,34 @@ def test_the_sites_own_customization_is_executed(folder):
 
     assert err == ""
     assert out.count("customized") == 2  # by our own process, and by that of the program
+
+
+def test_a_run_that_counts_nothing_of_the_project_says_so(folder):
+    """The scope is the default one, and only the standard library was loaded: the way out is named."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
+    environment = {**kept, "PYTHONPATH": str(ROOT), "INSTRUMENT_DIR": str(folder / "data")}
+    words = (
+        "instrument: nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
+        "--scope NAME counts an installed package\n"
+    )
+    (folder / "own.py").write_text("x = 1\n", encoding="utf-8")
+    for arguments, said in ((["-m", "json.tool", "--help"], words), (["own.py"], ""), (["-c", "import own"], "")):
+        finished = subprocess.run(
+            [sys.executable, "-m", "instrument", "run", *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert (finished.returncode, finished.stderr) == (0, said), arguments
+
+
+def test_the_true_origin_of_the_scope_is_named(folder):
+    """A file that `run` has read, and not the variable by which it hands the scope on."""
+    (folder / "pyproject.toml").write_text('[tool.instrument]\nscope = ["no.nothing"]\n', encoding="utf-8")
+
+    err = run(folder, ["program.py"])[2]
+
+    assert err.endswith(f"'no.nothing' ({folder}/pyproject.toml, [tool.instrument], key 'scope')\n")
+    assert err.count("\n") == 1

@@ -139,6 +139,7 @@ def test_an_import_finds_all_that_it_looks_for(tmp_path, change, flags, variable
     assert (status, said.count("\n")) == (0, 1)
     assert "3 files" in said
     assert "3 kept, 0 known before" in said
+    assert "0 kept, 3 known before" in warmed(tmp_path, what, flags=flags, **variables)[1]
     assert imported(tmp_path, flags, **variables) == (0, imported(tmp_path, flags, INSTRUMENT_CACHE="")[1])
 
 

@@ -391,3 +391,12 @@ def test_errors_are_those_of_opening_the_file(tmp_path, monkeypatch, path):
         open(path, "wb")
 
     assert str(ours.value) == str(theirs.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    """Nobody may ever write to it."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(datafile.CountsFileError, match="it is a pipe, which would be waited for"):
+        datafile.load(tmp_path / "pipe")

@@ -365,3 +365,20 @@ def test_listings_are_as_they_were(tmp_path, path):
         path.with_suffix(".differs").write_bytes(listing)
 
     assert listing == kept.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make links of another user")
+def test_links_of_another_user_are_not_written_through(tmp_path, capsys):
+    """What is written through them would be another file of this user; links of one's own are followed."""
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "link").symlink_to("precious")
+    os.chown(tmp_path / "link", 65533, -1, follow_symlinks=False)
+    results = CoverageResults()
+
+    assert results.write_results_file(str(tmp_path / "link"), ["x\n"], {1}, {1: 1}) == (0, 0)
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert "it is a link that belongs to another user; remove it" in capsys.readouterr().err
+
+    os.chown(tmp_path / "link", 0, -1, follow_symlinks=False)
+    assert results.write_results_file(str(tmp_path / "link"), ["x\n"], {1}, {1: 1}) == (1, 1)
+    assert (tmp_path / "precious").read_text() != "kept"
