@@ -225,3 +225,11 @@ def test_interpreters_that_are_left_open_end_with_the_process(tree, kind):
         assert found == errors
     if sys.version_info >= (3, 13):  # before, it depends on the order in which the interpreter frees what is left
         assert tree.calls("work") == 20000 + 2 * 2000
+
+
+def test_what_a_script_printed_is_written_before_exit_handlers(tree):
+    """The interpreter does so when a script ends: what subinterpreters print comes after that."""
+    source = "import atexit, os\natexit.register(os.write, 1, b'exit ')\nprint('script', end=' ')\n"
+
+    assert run_plain(tree, source, PYTHONUNBUFFERED="")[0] == "script exit "
+    assert tree.run(source, PYTHONUNBUFFERED="")[0] == "script exit "
