@@ -166,9 +166,10 @@ class Background:
             return False
         return code.co_filename.startswith(_package) and code.co_name not in _MAY_BE_HELD_UP
 
-    def stop(self) -> None:
-        """End the thread, when it has done what it does now."""
+    def stop(self, for_good: bool = False) -> None:
+        """End the thread, when it has done what it does now; if *for_good*, it never begins again."""
         self._is_wanted = False
+        self._may_begin = self._may_begin and not for_good
         if self._is_alive and self._worker != get_ident():
             self._end()
 

@@ -32,6 +32,8 @@ _system: Any = _modules[os.name if os.name == "nt" else "posix"]
 _CREATORS = ("_interpreters", "_xxsubinterpreters")
 #: Before 3.12 all interpreters share memory, and one lock.
 _SHARE_ALL = sys.version_info < (3, 12)
+#: Before 3.14 interpreters that are left open are ended when no other thread can run any more.
+_ENDS_LATE = sys.version_info < (3, 14)
 _set_handler = _signal.signal
 
 
@@ -141,10 +143,11 @@ def _enter() -> None:
     """Find out how frames are had in this interpreter, which is not the main one, and whether it may have a thread.
 
     Without `ctypes`, which 3.12 does not admit where memory is not shared, frames are only known of the thread that
-    asks: there must be no other one. And 3.11 refuses to destroy an interpreter with a second thread, which whoever
-    uses its `_xxsubinterpreters` would see; from C nobody does.
+    asks: there must be no other one. Before 3.14 an interpreter that Python code creates may be ended where a second
+    thread cannot end first: 3.11 refuses to destroy the interpreter, 3.12 and 3.13 abort the process if the program has
+    left the interpreter open (_PyInterpreterState_IDDecref, Py_FinalizeEx). C code ends its interpreters itself.
     """
-    _Here.may_have_thread = not _SHARE_ALL or not _is_loaded(_CREATORS[1])
+    _Here.may_have_thread = not _ENDS_LATE or not any(map(_is_loaded, _CREATORS))
     try:
         _Here.states = _ThreadStates()
     except ImportError:
@@ -153,7 +156,9 @@ def _enter() -> None:
 
 
 def _is_loaded(name: str) -> bool:
-    """Return whether any interpreter of the process has loaded the extension module *name*."""
+    """Return whether any interpreter of the process has loaded the extension module *name*; True if it is built in."""
+    if name in sys.builtin_module_names:
+        return True
     try:
         with open("/proc/self/maps", "rb") as file:
             return name.encode() in file.read()

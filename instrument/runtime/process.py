@@ -65,6 +65,8 @@ _CHANGES = (
     *("chroot", "setuid", "setgid", "seteuid", "setegid", "setreuid", "setregid", "setresuid", "setresgid"),
     *("unshare", "setns"),
 )
+#: Those of them that the system refuses to a process with several threads, depending on their arguments.
+_ALONE = ("unshare", "setns")
 #: Those that servers call again and again, for a moment.
 _REPEATED = ("seteuid", "setegid")
 _witnesses: list[Witness] = []
@@ -287,7 +289,7 @@ class _Told:
                 _tell(witness.finish, self._how)
             else:
                 _tell(witness.prepare, self.function.__name__ in _REPEATED)
-        return self.function
+        return _Alone(self.function) if self.function.__name__ in _ALONE else self.function
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.function, name)
@@ -297,6 +299,23 @@ class _Told:
 
     def __reduce__(self) -> Any:
         return self.function.__reduce__()
+
+
+class _Alone(partial):  # type: ignore[type-arg]
+    """Calls *function* while this process has no thread of ours. The threads begin again when this object is freed,
+    which is right after the call: code in Python around the call would be seen in tracebacks.
+    """
+
+    def __init__(self, function: Any) -> None:
+        self._stopped: list[Witness] = []
+        for witness in _witnesses:
+            self._stopped.append(witness)
+            _tell(witness.before_fork)
+
+    def __del__(self) -> None:
+        for witness in self._stopped:
+            _tell(witness.after_fork_in_parent)
+            _tell(witness.resume)
 
 
 # Signals ##############################################################################################################

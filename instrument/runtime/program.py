@@ -122,7 +122,7 @@ def _arrange_script(name: str, instrument: "Instrument") -> None:
         if sys.version_info < (3, 15):
             namespace["__cached__"] = None
         namespace["__loader__"] = SourceFileLoader("__main__", path)
-        return (exec, _live(instrument, code, namespace), namespace), (_forget_file, namespace), _THE_END
+        return (exec, _live(instrument, code, namespace), namespace), (_forget_file, namespace), (_flush,), _THE_END
 
     def real(name: str) -> object:
         """Give way to the real one: the interpreter executes the script by itself after all."""
@@ -173,6 +173,15 @@ class _Misplaced:
             entries[place] = _folder_of_script(self._path)
         finder = PathFinder._path_importer_cache(entries[place]) if place < len(entries) else None  # type: ignore[attr-defined]
         return None if finder is None else finder.find_spec(name, target)
+
+
+def _flush() -> None:
+    """Write what the script has printed, as the interpreter does when a script has ended (flush_io)."""
+    for name in ("stderr", "stdout"):
+        try:
+            getattr(sys, name).flush()
+        except BaseException:  # the interpreter ignores it, too
+            pass
 
 
 def _forget_file(namespace: "Namespace") -> None:

@@ -169,7 +169,10 @@ class Recorder:
 
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
-        for step in (self._finish_unbroken, self._end_thread, self._selected.keep, _flush_output):
+        steps = [self._finish_unbroken, self._end_thread, self._selected.keep, _flush_output]
+        if interpreters.number():  # as an interpreter ends, a thread may get no turn: the ending thread does the work
+            steps.insert(0, self._end_thread)
+        for step in steps:
             try:
                 step()
             except BaseException as error:
@@ -183,7 +186,7 @@ class Recorder:
 
     def _end_thread(self) -> None:
         self._selected.on_live = None  # no thread begins again: an interpreter that has one cannot be ended
-        self._background.stop()
+        self._background.stop(for_good=bool(interpreters.number()))
 
     def stop(self) -> None:
         """Write what was counted, and record no more."""

@@ -181,3 +181,45 @@ def test_signal_that_another_thread_receives(tree, flush):
 
     assert tree.ends() == ["SIGTERM"]
     assert tree.lines()[5] == 1
+
+
+ALONE = """
+import os, sys, time, traceback
+def work(n):
+    total = 0
+    for i in range(n):
+        total += 1
+    return total
+work(10)
+time.sleep(0.3)
+for flags in ((), (1 << 60,), (os.CLONE_NEWUSER,), (os.CLONE_NEWNS,)):
+    try:
+        print(os.unshare(*flags))
+    except (OSError, TypeError, OverflowError) as error:
+        print(error, len(traceback.extract_tb(error.__traceback__)))
+try:
+    os.setns(os.open("/proc/self/ns/mnt", os.O_RDONLY), os.CLONE_NEWNS)
+except OSError as error:
+    print(error)
+print(os.unshare, os.unshare.__name__)
+work(100)
+time.sleep(0.5)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "unshare"), reason="this Python or system has no os.unshare")
+def test_functions_that_the_system_refuses_to_several_threads(tree):
+    """While they are called there is no thread of ours. After them the counts are saved now and then as before."""
+    tree.write(ALONE)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
+    plain = subprocess.run(
+        [sys.executable, tree.path], env=environment, capture_output=True, text=True, timeout=50, check=False
+    )
+    if plain.stdout.count("None\n") < 2:
+        pytest.skip(f"user namespaces cannot be had here: {plain.stdout}")
+
+    output, errors = tree.run(ALONE, flush=0.1, status=-signal.SIGKILL)
+
+    assert (output, errors) == (plain.stdout, plain.stderr)
+    assert tree.lines()[6] == 110
