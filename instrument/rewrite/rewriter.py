@@ -369,6 +369,13 @@ class _Rewriting:
         head = index + 1
         label = self.pads.get(head)
         is_event = self._turns_on_line(index, head)
+        if label is not None and head in self.falling:  # probes of the step, which other jumps must not pass
+            after = self._label()
+            self._jump(_JUMP_FORWARD, after, False, location)
+            self._set(label)
+            self._jump(_JUMP_FORWARD, head, False, _NOWHERE)
+            self._set(after)
+            label = None
         if label is not None and not is_event:
             self._emit(probes.go_on(len(probes.nop()) // 2), location)
         if label is not None:
