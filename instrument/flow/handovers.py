@@ -22,6 +22,10 @@ _LOOK_UP = frozenset(("getattr", "builtins", "__builtins__", "__dict__", "vars",
 _MARSHAL = "marshal"
 _ALL = _TAKE_CODE | {"dump", "dumps"}
 _clear = (_TAKE_CODE | {_MARSHAL}).isdisjoint
+#: Code that uses none of these names, and has no variable called like what takes code, mentions nothing. A start asks
+#: this of all functions that are loaded, so it is two calls in C.
+_is_clear = (_TAKE_CODE | {_MARSHAL} | _LOOK_UP).isdisjoint
+_has_no_such_variable = _TAKE_CODE.isdisjoint
 _take = _TAKE_CODE.__contains__
 
 
@@ -55,7 +59,7 @@ def hands_over(code: CodeType) -> bool:
     waiting = [code]
     wait = waiting.append
     for inner in waiting:
-        if mentions(inner):
+        if not (_is_clear(inner.co_names) and _has_no_such_variable(inner.co_varnames)) and mentions(inner):
             return True
         for constant in inner.co_consts:
             if type(constant) is CodeType:
