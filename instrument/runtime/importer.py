@@ -17,7 +17,6 @@ the call (rewrite.probes), so that none of our frames is on the stack while it r
 from __future__ import annotations
 import __future__
 
-import builtins
 import marshal
 from _operator import is_
 from _thread import get_ident
@@ -325,7 +324,7 @@ def is_alone() -> bool:
 
 # What programs hand over ##############################################################################################
 
-_modes: dict[object, str] = {builtins.exec: "exec", builtins.eval: "eval"}
+_modes: dict[object, str] = {exec: "exec", eval: "eval"}
 _marshal = (marshal.dumps, marshal.dump)
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 #: Code of source texts that were executed lately, so that a loop around `eval` rewrites its text once. It compiles it
@@ -410,10 +409,9 @@ prepare = _Prepare()
 def names_of_takers(namespace: dict[str, object]) -> frozenset[str]:
     """Return the names that `exec` and `eval` have in *namespace*, beside their own."""
     values = list(namespace.values())  # held: other threads may add some
-    if not any(map(is_, values, repeat(builtins.exec))) and not any(map(is_, values, repeat(builtins.eval))):
+    if not any(map(is_, values, repeat(exec))) and not any(map(is_, values, repeat(eval))):
         return frozenset()
-    takers = (builtins.exec, builtins.eval)
-    names = [name for name, value in list(namespace.items()) if value is takers[0] or value is takers[1]]
+    names = [name for name, value in list(namespace.items()) if value is exec or value is eval]
     return frozenset(names) - {"exec", "eval"}
 
 

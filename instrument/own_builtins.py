@@ -1,0 +1,82 @@
+"""Builtins of our own: a program may replace those of the interpreter, and none of its functions shall be called by us.
+
+A function takes its builtins from the `__builtins__` of its module when it is defined. All modules of this package
+have the same dictionary there: a copy of the builtins as they were when the package was imported. Calls cost the same.
+
+This is done by the loader of the package's modules, before it executes them.
+"""
+
+# No `from __future__ import annotations`: this is imported before the program, which may be the first to import that.
+import _frozen_importlib as _bootstrap
+import _frozen_importlib_external as _external
+import builtins
+import sys
+from _frozen_importlib_external import FileFinder, SourceFileLoader
+from _imp import get_frozen_object
+from _operator import is_
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+#: The copy, and the name under which the interpreter looks for it.
+ours: "dict[str, Any]" = dict(vars(builtins))
+__builtins__ = ours  # type: ignore[assignment]
+
+
+class _Loader(SourceFileLoader):
+    """Executes a module of this package with our own builtins. Nothing of it is measured, so no hook is asked."""
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Execute *module*."""
+        vars(module)["__builtins__"] = ours
+        give_to_modules_in(getattr(module, "__path__", ()))
+        exec(self.get_code(module.__name__), vars(module))  # type: ignore[arg-type]
+
+
+def give_to_modules_in(folders: "Any") -> None:
+    """Let modules that are imported from *folders*, those of a package of ours, have our builtins.
+
+    A package that is no folder, in an archive for example, is left as it is.
+    """
+    for folder in folders:
+        finder = FileFinder.path_hook((_Loader, [".py"]))
+        try:
+            sys.path_importer_cache[folder] = finder(folder)
+        except ImportError:
+            pass
+
+
+_ModuleType = type(sys)
+_importlib: "list[Any]" = []
+
+
+def are_replaced() -> bool:
+    """Return whether the program has replaced a builtin, or removed one."""
+    theirs = vars(builtins)
+    return not all(map(is_, map(theirs.get, ours), ours.values()))
+
+
+def importlib() -> "tuple[Any, Any]":
+    """Return importlib's two frozen modules, which find and load modules: `_bootstrap` and `_bootstrap_external`.
+
+    If the program has replaced builtins, they are copies with builtins of our own.
+    """
+    if not _importlib:
+        if not are_replaced():
+            return _bootstrap, _external
+        _importlib[:] = _copy(_bootstrap, "_frozen_importlib"), _copy(_external, "_frozen_importlib_external")
+        for copy in _importlib:
+            vars(copy)["_bootstrap"], vars(copy)["_bootstrap_external"] = _importlib
+    return _importlib[0], _importlib[1]
+
+
+def _copy(original: "ModuleType", name: str) -> "ModuleType":
+    """Return a copy of *original*, frozen as *name*, with builtins of our own and the modules that it has imported."""
+    copy = _ModuleType(original.__name__, original.__doc__)
+    names = vars(copy)
+    names["__builtins__"] = ours
+    exec(get_frozen_object(name), names)
+    names.update((key, value) for key, value in vars(original).items() if type(value) is _ModuleType)
+    return copy
