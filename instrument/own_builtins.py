@@ -13,7 +13,6 @@ import builtins
 import sys
 from _frozen_importlib_external import FileFinder, SourceFileLoader
 from _imp import get_frozen_object
-from _operator import is_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,27 +48,20 @@ def give_to_modules_in(folders: "Any") -> None:
 
 
 _ModuleType = type(sys)
-_importlib: "list[Any]" = []
-
-
-def are_replaced() -> bool:
-    """Return whether the program has replaced a builtin, or removed one."""
-    theirs = vars(builtins)
-    return not all(map(is_, map(theirs.get, ours), ours.values()))
+_importlib: "list[tuple[Any, Any]]" = []
 
 
 def importlib() -> "tuple[Any, Any]":
-    """Return importlib's two frozen modules, which find and load modules: `_bootstrap` and `_bootstrap_external`.
+    """Return copies of importlib's two frozen modules, `_bootstrap` and `_bootstrap_external`, with our builtins.
 
-    If the program has replaced builtins, they are copies with builtins of our own.
+    Copies are made even if no builtin was replaced yet: the program may replace some while another thread loads.
     """
     if not _importlib:
-        if not are_replaced():
-            return _bootstrap, _external
-        _importlib[:] = _copy(_bootstrap, "_frozen_importlib"), _copy(_external, "_frozen_importlib_external")
-        for copy in _importlib:
-            vars(copy)["_bootstrap"], vars(copy)["_bootstrap_external"] = _importlib
-    return _importlib[0], _importlib[1]
+        copies = _copy(_bootstrap, "_frozen_importlib"), _copy(_external, "_frozen_importlib_external")
+        for copy in copies:
+            vars(copy)["_bootstrap"], vars(copy)["_bootstrap_external"] = copies
+        _importlib.append(copies)
+    return _importlib[0]
 
 
 def _copy(original: "ModuleType", name: str) -> "ModuleType":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _frozen_importlib_external import PathFinder
 from _functools import _lru_cache_wrapper, partial  # type: ignore[import-not-found]
 from _imp import exec_builtin, exec_dynamic
 from _operator import is_
@@ -55,7 +56,7 @@ def _load() -> ModuleType:
     """Return a module object of the extension that is nobody else's."""
     name = "_sqlite3"
     bootstrap, external = own_builtins.importlib()
-    spec = bootstrap.BuiltinImporter.find_spec(name) or external.PathFinder.find_spec(name, _path)
+    spec = bootstrap.BuiltinImporter.find_spec(name) or _found(name, external) or PathFinder.find_spec(name, _path)
     if spec is None or spec.loader is None:
         if _path and not any(map(_is_there, _path)):
             raise DataError(
@@ -70,6 +71,16 @@ def _load() -> ModuleType:
     except ImportError as error:  # its shared library is gone
         raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
     return module
+
+
+def _found(name: str, external: Any) -> Any:
+    """Return the spec of the extension *name* in a folder of the path, None if it is in none."""
+    for folder in _path:
+        if type(folder) is str and _is_there(folder or os.curdir):
+            spec = external.FileFinder(folder, *external._get_supported_file_loaders()).find_spec(name)
+            if spec is not None and spec.loader is not None:
+                return spec
+    return None
 
 
 def _is_there(folder: str) -> bool:
