@@ -72,7 +72,7 @@ class _Finder:
             spec: ModuleSpec | None = importer.find_spec(name)
             if spec is not None:
                 return spec
-        home = _home_of_bytecode() if name == "bytecode" else _standard
+        home = _home_of_bytecode() if name == "bytecode" else [*_standard, *_home_of_bytecode()]
         for folder in home if path is None else path:
             if folder not in self._finders:
                 loaders = self._external._get_supported_file_loaders()
@@ -80,6 +80,8 @@ class _Finder:
             spec = self._finders[folder].find_spec(name)
             if spec is not None and spec.loader is not None:
                 return spec
+        if name == "org":  # Jython's, which `copy` tries up to 3.12: the program's own is none of ours
+            return None
         found: ModuleSpec | None = _find_spec(name, path)
         return found
 

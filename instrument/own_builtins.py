@@ -47,7 +47,7 @@ def give_to_modules_in(folders: "Any") -> None:
             pass
 
 
-_ModuleType = type(sys)
+_ModuleType, _FunctionType = type(sys), type(lambda: None)
 _importlib: "list[tuple[Any, Any]]" = []
 
 
@@ -62,6 +62,16 @@ def importlib() -> "tuple[Any, Any]":
             vars(copy)["_bootstrap"], vars(copy)["_bootstrap_external"] = copies
         _importlib.append(copies)
     return _importlib[0]
+
+
+def functions_of(module: "ModuleType") -> "dict[str, Any]":
+    """Return the names of *module*, with functions that have our builtins in place of its own functions."""
+    names = {**vars(module), "__builtins__": ours}
+    for name, value in names.items():
+        if type(value) is _FunctionType:
+            names[name] = copy = _FunctionType(value.__code__, names, value.__name__, value.__defaults__)
+            copy.__kwdefaults__ = value.__kwdefaults__
+    return names
 
 
 def _copy(original: "ModuleType", name: str) -> "ModuleType":

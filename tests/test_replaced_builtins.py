@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from recorded import Tree
@@ -13,6 +14,8 @@ PROGRAM = """
 
     getframe, isinst, issub, getattribute, encode = sys._getframe, isinstance, issubclass, getattr, str.encode
     file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    needing_a_frame = ("__loader__", "__build_class__", "super", "dir", "eval", "globals", "locals", "vars")
 
     def note(name):
         code = getframe(2).f_code
@@ -40,7 +43,7 @@ PROGRAM = """
 
     for name, original in list(vars(builtins).items()):
         is_error = isinstance(original, type) and issubclass(original, BaseException)
-        if callable(original) and not is_error and name not in ("__loader__", "super", "__build_class__"):
+        if callable(original) and not is_error and name not in needing_a_frame:
             setattr(builtins, name, recording(name, original))
 
     import one
@@ -74,7 +77,8 @@ def test_no_call_of_ours(tmp_path):
         assert tree.run(PROGRAM, str(counted), flush=0.5, **options) == ("", "")
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         subprocess.run([sys.executable, tree.path, plain], env=environment, cwd=tree.folder, timeout=50, check=True)
-        assert sorted(counted.read_text().splitlines()) == sorted(plain.read_text().splitlines())
+        expected, found = (Counter(path.read_text().splitlines()) for path in (plain, counted))
+        assert (found - expected, expected - found) == (Counter(), Counter())
         assert counted.read_text().count("\n") > 100
     assert tree.lines("late.py")[4] == 12
 

@@ -14,12 +14,11 @@ import os
 import sys
 from _frozen_importlib_external import PathFinder
 from _functools import _lru_cache_wrapper, partial  # type: ignore[import-not-found]
-from _imp import exec_builtin, exec_dynamic
+from _imp import create_builtin, create_dynamic, exec_builtin, exec_dynamic, extension_suffixes, is_builtin
 from _operator import is_
 from gc import disable, enable, isenabled
 from itertools import chain, compress, filterfalse
 
-from instrument import own_builtins
 from instrument.errors import DataError
 
 TYPE_CHECKING = False
@@ -52,12 +51,18 @@ def load() -> Any:
     return _loaded[0]
 
 
+class _Place:
+    """What the interpreter must know of an extension to load it: importlib's specs call builtins of the program."""
+
+    def __init__(self, name: str, origin: str) -> None:
+        self.name, self.origin = name, origin
+
+
 def _load() -> ModuleType:
     """Return a module object of the extension that is nobody else's."""
     name = "_sqlite3"
-    bootstrap, external = own_builtins.importlib()
-    spec = bootstrap.BuiltinImporter.find_spec(name) or _found(name, external) or PathFinder.find_spec(name, _path)
-    if spec is None or spec.loader is None:
+    spec: Any = _Place(name, "built-in") if is_builtin(name) else _found(name) or PathFinder.find_spec(name, _path)
+    if spec is None:
         if _path and not any(map(_is_there, _path)):
             raise DataError(
                 "SQLite, in which counts are kept, cannot be loaded: no folder of modules of this Python is in reach "
@@ -65,21 +70,20 @@ def _load() -> ModuleType:
             )
         raise DataError("this Python was built without SQLite, in which counts are kept; install its module sqlite3")
     try:
-        module: ModuleType = bootstrap.module_from_spec(spec)
-        loader: Any = spec.loader
-        _initialise(module, exec_builtin if loader is bootstrap.BuiltinImporter else exec_dynamic)
+        module: ModuleType = create_builtin(spec) if is_builtin(name) else create_dynamic(spec)
+        _initialise(module, exec_builtin if is_builtin(name) else exec_dynamic)
     except ImportError as error:  # its shared library is gone
         raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
     return module
 
 
-def _found(name: str, external: Any) -> Any:
-    """Return the spec of the extension *name* in a folder of the path, None if it is in none."""
+def _found(name: str) -> _Place | None:
+    """Return where the extension *name* is in a folder of the path, None if it is in none."""
     for folder in _path:
-        if type(folder) is str and _is_there(folder or os.curdir):
-            spec = external.FileFinder(folder, *external._get_supported_file_loaders()).find_spec(name)
-            if spec is not None and spec.loader is not None:
-                return spec
+        for suffix in extension_suffixes():
+            path = f"{folder or os.curdir}{os.sep}{name}{suffix}"
+            if _is_there(path):
+                return _Place(name, path)
     return None
 
 

@@ -27,6 +27,7 @@ from sys import _getframe, flags  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
 from instrument.isolation import is_loading
+from instrument.own_builtins import functions_of
 from instrument.raised import belongs_to_program, say_once, text_of
 from instrument.runtime.sources import look_at, stamp_of
 from instrument.unseen import CAN_HIDE, hide_all, unseen
@@ -104,7 +105,7 @@ class Import:
         if (
             self._expected
             and type(spec) is _ModuleSpec
-            and type(cached := spec._cached or spec.cached) is str
+            and type(cached := _cached_of(spec)) is str
             and type(self._loader) is _SourceFileLoader
             and self._loader.__dict__ == {"name": dict.get(self.namespace, "__name__"), "path": file}
             and _is_of_importlib(_SourceFileLoader.get_code)
@@ -131,7 +132,15 @@ class Import:
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
 _ModuleSpec: Any = _bootstrap.ModuleSpec
+_get_cached: Any = functions_of(_bootstrap_external)["_get_cached"]
 _FROZEN = f"<frozen {_bootstrap_external.__name__}>"
+
+
+def _cached_of(spec: Any) -> object:
+    """Return the path of bytecode that *spec* has as `cached`: to ask it calls builtins of the program."""
+    if spec._cached is None and spec._set_fileattr and type(spec.origin) is str:
+        return _get_cached(spec.origin)
+    return spec._cached
 
 
 def _is_of_importlib(function: object) -> bool:
