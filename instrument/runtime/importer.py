@@ -132,14 +132,17 @@ class Import:
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
 _ModuleSpec: Any = _bootstrap.ModuleSpec
-_get_cached: Any = functions_of(_bootstrap_external)["_get_cached"]
+#: Importlib's function, with our builtins, once it is needed: from 3.15 on.
+_get_cached: list[Any] = []
 _FROZEN = f"<frozen {_bootstrap_external.__name__}>"
 
 
 def _cached_of(spec: Any) -> object:
     """Return the path of bytecode that *spec* has as `cached`: to ask it calls builtins of the program."""
     if spec._cached is None and spec._set_fileattr and type(spec.origin) is str:
-        return _get_cached(spec.origin)
+        if not _get_cached:
+            _get_cached.append(functions_of(_bootstrap_external)["_get_cached"])
+        return _get_cached[0](spec.origin)
     return spec._cached
 
 
