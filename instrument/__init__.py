@@ -3,6 +3,12 @@
 # Processes that are measured import this at their start: what is not needed then is imported when it is asked for.
 import sys
 
+from instrument import own_builtins
+
+__builtins__ = own_builtins.ours  # type: ignore[assignment]
+own_builtins.give_to_modules_in(__path__)
+
+# ruff: noqa: E402
 from instrument.own_imports import OwnImports
 from instrument.version import __version__
 

@@ -12,14 +12,13 @@ not. Then other threads may be importing, the same modules for all we know: so i
 
 from __future__ import annotations
 
-import builtins
 import os
 import sys
-from _frozen_importlib import BuiltinImporter, FrozenImporter, _find_spec, module_from_spec  # type: ignore[attr-defined]
-from _frozen_importlib_external import FileFinder, _get_supported_file_loaders  # type: ignore[attr-defined]
+from _frozen_importlib import _find_spec  # type: ignore[attr-defined]
 from _thread import get_ident
 from types import ModuleType
 
+from instrument import own_builtins
 from instrument.gate import Gate
 from instrument.own_imports import OwnImports
 from instrument.unseen import hide
@@ -27,7 +26,7 @@ from instrument.unseen import hide
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from importlib.machinery import ModuleSpec
+    from importlib.machinery import FileFinder, ModuleSpec
     from typing import Any
 
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
@@ -65,22 +64,31 @@ class _Finder:
 
     def __init__(self) -> None:
         self._finders: dict[str, FileFinder] = {}
+        self._bootstrap, self._external = own_builtins.importlib()
 
     def find_spec(self, name: str, path: Iterable[str] | None) -> ModuleSpec | None:
         """Return the spec of the module *name*, which is in a package if there is a *path*."""
-        for importer in (BuiltinImporter, FrozenImporter):
-            spec = importer.find_spec(name)
+        for importer in (self._bootstrap.BuiltinImporter, self._bootstrap.FrozenImporter):
+            spec: ModuleSpec | None = importer.find_spec(name)
             if spec is not None:
                 return spec
-        home = _home_of_bytecode() if name == "bytecode" else _standard
+        home = _home_of_bytecode() if name == "bytecode" else [*_standard, *_home_of_bytecode()]
         for folder in home if path is None else path:
             if folder not in self._finders:
-                self._finders[folder] = FileFinder(folder, *_get_supported_file_loaders())
+                loaders = self._external._get_supported_file_loaders()
+                self._finders[folder] = self._external.FileFinder(folder, *loaders)
             spec = self._finders[folder].find_spec(name)
             if spec is not None and spec.loader is not None:
                 return spec
+        if name == "org":  # Jython's, which `copy` tries up to 3.12: the program's own is none of ours
+            return None
         found: ModuleSpec | None = _find_spec(name, path)
         return found
+
+    def module_from_spec(self, spec: ModuleSpec) -> ModuleType:
+        """Return an empty module with *spec*."""
+        module: ModuleType = self._bootstrap.module_from_spec(spec)
+        return module
 
 
 #: The search path as it was when this module was imported; of its folders, that with the standard library and that with
@@ -190,7 +198,9 @@ class _Copies:
         copy = ModuleType("sys", sys.__doc__)
         vars(copy).update({**names, "modules": self.modules})
         self.modules.update(sys=copy, typing=_Typing(self))
-        self._builtins = {**vars(builtins), "__import__": self.imported}
+        self._builtins = {**own_builtins.ours, "__import__": self.imported}
+        self.modules["builtins"] = ModuleType("builtins")
+        vars(self.modules["builtins"]).update(self._builtins)
 
     def imported(
         self,
@@ -231,7 +241,7 @@ class _Copies:
         if spec is None or spec.loader is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         is_there = name in sys.modules
-        module = self.modules[name] = module_from_spec(spec)
+        module = self.modules[name] = self._finder.module_from_spec(spec)
         own.append(module)
         if hasattr(spec.loader, "get_code") and (code := spec.loader.get_code(name)) is not None:
             vars(module)["__builtins__"] = self._builtins

@@ -483,7 +483,7 @@ def test_importing_the_package_imports_little(folder):
 
     assert outcome.err == ""
     assert outcome.out.splitlines() == [
-        "['instrument', 'instrument.own_imports', 'instrument.version'] True",
+        "['instrument', 'instrument.own_builtins', 'instrument.own_imports', 'instrument.version'] True",
         "Trace True False",
         "module 'instrument' has no attribute 'nothing'",
     ]

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import os
 import sys
-from _frozen_importlib import BuiltinImporter, module_from_spec
 from _frozen_importlib_external import PathFinder
 from _functools import _lru_cache_wrapper, partial  # type: ignore[import-not-found]
-from _imp import exec_builtin, exec_dynamic
+from _imp import create_builtin, create_dynamic, exec_builtin, exec_dynamic, extension_suffixes, is_builtin
 from _operator import is_
 from gc import disable, enable, isenabled
 from itertools import chain, compress, filterfalse
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-_fsencode, _IS_WINDOWS = os.fsencode, os.name == "nt"
+_ENCODING, _ON_ERROR, _IS_WINDOWS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(), os.name == "nt"
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
 # Where Python's own extensions are found: the program may change the path before the first flush.
 _path = sys.path.copy()
@@ -52,11 +51,18 @@ def load() -> Any:
     return _loaded[0]
 
 
+class _Place:
+    """What the interpreter must know of an extension to load it: importlib's specs call builtins of the program."""
+
+    def __init__(self, name: str, origin: str) -> None:
+        self.name, self.origin = name, origin
+
+
 def _load() -> ModuleType:
     """Return a module object of the extension that is nobody else's."""
     name = "_sqlite3"
-    spec = BuiltinImporter.find_spec(name) or PathFinder.find_spec(name, _path)
-    if spec is None or spec.loader is None:
+    spec: Any = _Place(name, "built-in") if is_builtin(name) else _found(name) or PathFinder.find_spec(name, _path)
+    if spec is None:
         if _path and not any(map(_is_there, _path)):
             raise DataError(
                 "SQLite, in which counts are kept, cannot be loaded: no folder of modules of this Python is in reach "
@@ -64,12 +70,21 @@ def _load() -> ModuleType:
             )
         raise DataError("this Python was built without SQLite, in which counts are kept; install its module sqlite3")
     try:
-        module = module_from_spec(spec)
-        loader: Any = spec.loader
-        _initialise(module, exec_builtin if loader is BuiltinImporter else exec_dynamic)
+        module: ModuleType = create_builtin(spec) if is_builtin(name) else create_dynamic(spec)
+        _initialise(module, exec_builtin if is_builtin(name) else exec_dynamic)
     except ImportError as error:  # its shared library is gone
         raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
     return module
+
+
+def _found(name: str) -> _Place | None:
+    """Return where the extension *name* is in a folder of the path, None if it is in none."""
+    for folder in _path:
+        for suffix in extension_suffixes():
+            path = f"{folder or os.curdir}{os.sep}{name}{suffix}"
+            if _is_there(path):
+                return _Place(name, path)
+    return None
 
 
 def _is_there(folder: str) -> bool:
@@ -114,7 +129,7 @@ def version() -> tuple[int, ...]:
 
 def uri(path: str, mode: str = "rw") -> str:
     """Return what SQLite knows the file at *path* by, whatever bytes its name has; it is never created."""
-    data = _fsencode(path)
+    data = path.encode(_ENCODING, _ON_ERROR)
     if _IS_WINDOWS:
         data = b"/" + data.replace(b"\\", b"/")
     return "file:" + "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in data) + f"?mode={mode}"

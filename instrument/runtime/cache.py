@@ -35,6 +35,7 @@ from types import CodeType
 from instrument.raised import belongs_to_program, text_of
 from instrument.runtime.counters import is_refused, outline_of
 from instrument.runtime.sealing import seal
+from instrument.runtime.sources import is_absolute
 from instrument.trust import objection_to_folder
 from instrument.version import __version__
 
@@ -143,7 +144,7 @@ class Cache:
             if name.startswith(_ALONE) and _age(path) > _DAYS_KEPT_ALONE * _DAY:
                 _remove(path)
             source = name.removeprefix(_MODULE).removeprefix(GIVEN)
-            if os.path.isabs(source) and _is_gone(source) and _is_gone(f"{source}c"):
+            if is_absolute(source) and _is_gone(source) and _is_gone(f"{source}c"):
                 _remove(path)
 
     def keep_longer(self, name: str) -> None:

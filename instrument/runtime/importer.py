@@ -17,7 +17,6 @@ the call (rewrite.probes), so that none of our frames is on the stack while it r
 from __future__ import annotations
 import __future__
 
-import builtins
 import marshal
 from _operator import is_
 from _thread import get_ident
@@ -28,6 +27,7 @@ from sys import _getframe, flags  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
 from instrument.isolation import is_loading
+from instrument.own_builtins import functions_of
 from instrument.raised import belongs_to_program, say_once, text_of
 from instrument.runtime.sources import look_at, stamp_of
 from instrument.unseen import CAN_HIDE, hide_all, unseen
@@ -105,7 +105,7 @@ class Import:
         if (
             self._expected
             and type(spec) is _ModuleSpec
-            and type(cached := spec._cached or spec.cached) is str
+            and type(cached := _cached_of(spec)) is str
             and type(self._loader) is _SourceFileLoader
             and self._loader.__dict__ == {"name": dict.get(self.namespace, "__name__"), "path": file}
             and _is_of_importlib(_SourceFileLoader.get_code)
@@ -132,7 +132,18 @@ class Import:
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
 _ModuleSpec: Any = _bootstrap.ModuleSpec
+#: Importlib's function, with our builtins, once it is needed: from 3.15 on.
+_get_cached: list[Any] = []
 _FROZEN = f"<frozen {_bootstrap_external.__name__}>"
+
+
+def _cached_of(spec: Any) -> object:
+    """Return the path of bytecode that *spec* has as `cached`: to ask it calls builtins of the program."""
+    if spec._cached is None and spec._set_fileattr and type(spec.origin) is str:
+        if not _get_cached:
+            _get_cached.append(functions_of(_bootstrap_external)["_get_cached"])
+        return _get_cached[0](spec.origin)
+    return spec._cached
 
 
 def _is_of_importlib(function: object) -> bool:
@@ -325,7 +336,7 @@ def is_alone() -> bool:
 
 # What programs hand over ##############################################################################################
 
-_modes: dict[object, str] = {builtins.exec: "exec", builtins.eval: "eval"}
+_modes: dict[object, str] = {exec: "exec", eval: "eval"}
 _marshal = (marshal.dumps, marshal.dump)
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 #: Code of source texts that were executed lately, so that a loop around `eval` rewrites its text once. It compiles it
@@ -410,10 +421,9 @@ prepare = _Prepare()
 def names_of_takers(namespace: dict[str, object]) -> frozenset[str]:
     """Return the names that `exec` and `eval` have in *namespace*, beside their own."""
     values = list(namespace.values())  # held: other threads may add some
-    if not any(map(is_, values, repeat(builtins.exec))) and not any(map(is_, values, repeat(builtins.eval))):
+    if not any(map(is_, values, repeat(exec))) and not any(map(is_, values, repeat(eval))):
         return frozenset()
-    takers = (builtins.exec, builtins.eval)
-    names = [name for name, value in list(namespace.items()) if value is takers[0] or value is takers[1]]
+    names = [name for name, value in list(namespace.items()) if value is exec or value is eval]
     return frozenset(names) - {"exec", "eval"}
 
 

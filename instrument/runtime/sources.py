@@ -32,6 +32,7 @@ del _before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     #: Of a file of bytecode, to be compared with others.
@@ -76,12 +77,21 @@ def stamp_of(header: bytes, bytecode_path: str) -> Stamp | None:
     return header, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
+def is_absolute(path: str) -> bool:
+    """Return whether *path* is meant from the root on."""
+    return path.startswith("/") if os.name == "posix" else os.path.isabs(path)
+
+
+#: Functions of `os.path` call builtins, which the program may have replaced: on POSIX they are done without.
+_normal: Callable[[str], str] = getattr(_system, "_path_normpath", os.path.normpath)
+
+
 def absolute(path: str) -> str:
     """Return *path*, as it is meant now, from the root on."""
     if path.startswith(os.sep) and "/." not in path and "//" not in path:
         return path
     try:
-        return os.path.normpath(path if os.path.isabs(path) else f"{_system.getcwd()}{os.sep}{path}")
+        return _normal(path if is_absolute(path) else f"{_system.getcwd()}{os.sep}{path}")
     except OSError:  # the folder is gone
         return path
 

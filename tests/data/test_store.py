@@ -12,7 +12,6 @@ import sys
 import textwrap
 import threading
 import time
-import types
 from pathlib import Path
 
 import pytest
@@ -472,7 +471,7 @@ def test_a_python_without_sqlite_is_told(monkeypatch, writer):
 
     monkeypatch.setattr(sqlite, "_loaded", [])
     monkeypatch.setattr(sqlite, "_path", [])
-    monkeypatch.setattr(sqlite, "BuiltinImporter", types.SimpleNamespace(find_spec=lambda name: None))
+    monkeypatch.setattr(sqlite, "is_builtin", lambda name: 0)
     with pytest.raises(DataError, match="without SQLite"):
         writer.write([], [], {})
 
