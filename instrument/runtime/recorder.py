@@ -169,6 +169,9 @@ class Recorder:
 
     def at_exit(self) -> None:
         """Write what was counted, as the last of all exit handlers."""
+        if interpreters.number() and _ENDS_WHO_LETS_GO and sys.is_finalizing():
+            _flush_output()
+            return
         steps = [self._finish_unbroken, self._end_thread, self._selected.keep, _flush_output]
         if interpreters.number():  # as an interpreter ends, a thread may get no turn: the ending thread does the work
             steps.insert(0, self._end_thread)
@@ -422,6 +425,12 @@ def _root() -> int:
     """Return the number of the outermost measured process that this one comes from, 0 if the environment has none."""
     number = os.environ.get(_ROOT, "")
     return int(number) if number.isdecimal() and len(number) < 12 else 0
+
+
+#: Up to 3.12 an interpreter that the program has left open is ended while the process ends. The first call in C that
+#: gives the interpreter lock away then ends the thread, which is the main one: all output still in buffers would be
+#: lost (Python/ceval_gil.c: take_gil, tstate_must_exit).
+_ENDS_WHO_LETS_GO = sys.version_info < (3, 13)
 
 
 def _flush_output() -> None:

@@ -215,9 +215,11 @@ def test_interpreters_that_are_left_open_end_with_the_process(tree, kind):
     """Their end comes when our threads get no turn: the process neither aborts nor says that counts are lost."""
     source = OUTER.replace("        interpreters.destroy(id)\n", "        ids.append(id)\n").replace("def run", "ids = []\ndef run")
     assert source.count("ids") == 2
-    status, errors = 0, run_plain(tree, source, kind, "1")[1]
+    output, errors = run_plain(tree, source, kind, "1", PYTHONUNBUFFERED="")[:2]
 
-    found = tree.run(source, kind, "1", flush=0.05, status=status)[1]
+    printed, found = tree.run(source, kind, "1", flush=0.05, PYTHONUNBUFFERED="")[:2]
+
+    assert printed == output
 
     if sys.version_info[:2] == (3, 12) and kind == "isolated":
         assert found.startswith("instrument: 'module' was not counted")
