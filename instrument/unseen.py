@@ -32,7 +32,6 @@ CAN_HIDE = sys.version_info >= (3, 12)
 _CAN_HIDE_HANDLERS = sys.version_info < (3, 15)
 _NO_EVENTS = 0x2000000 if sys.version_info >= (3, 13) else 0  # CO_NO_MONITORING_EVENTS
 _RESUME, _NOP = opmap["RESUME"], opmap["NOP"]
-_NO_RESUME = bytes((_NOP, 0))
 _SUSPENDED = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 
 
@@ -61,26 +60,17 @@ def hide(code: CodeType, counts_frames: bool = False) -> CodeType:
         or not (counts_frames or _OF_FRAMES.isdisjoint(code.co_names))
     ):
         return code if constants is code.co_consts else code.replace(co_consts=constants)
-    raw = code.co_code
-    if raw[0] == _RESUME and raw[2] and not code.co_flags & _SUSPENDED:  # without a cache, and there is no other
-        raw = _NO_RESUME + raw[2:]
-    else:
-        raw = _without_resume(raw, bool(code.co_flags & _SUSPENDED))
-    return code.replace(co_code=raw, co_consts=constants, co_flags=code.co_flags | _NO_EVENTS)
-
-
-def _without_resume(code: bytes, is_suspended: bool) -> bytes:
-    raw = bytearray(code)
+    raw = bytearray(code.co_code)
     is_resume = False
     for place in range(0, len(raw), 2):  # caches are zeros, where no instruction is
         if raw[place] == _RESUME or (is_resume and not raw[place]):
             raw[place : place + 2] = _NOP, 0
             is_resume = True
-        elif is_resume and not is_suspended:
+        elif is_resume and not code.co_flags & _SUSPENDED:  # there is no other
             break
         else:
             is_resume = False
-    return bytes(raw)
+    return code.replace(co_code=bytes(raw), co_consts=constants, co_flags=code.co_flags | _NO_EVENTS)
 
 
 class _All:

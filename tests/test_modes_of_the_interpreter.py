@@ -30,8 +30,8 @@ for path in sys.argv[2:]:
 print("\\n" + json.dumps(found), file=sys.__stdout__)
 """
 LAZY = pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
-#: The JIT of 3.14 raises "ValueError: No type watcher set for ID 0" in code that changes classes, of whatever module;
-#: what is rewritten then is not measured, which is said.
+#: Under the JIT of 3.14 rewriting may fail with "No type watcher set for ID 0", an error of the JIT (PyType_Watch); what
+#: is rewritten then is not measured, which is said.
 JIT = pytest.mark.skipif(
     sys.version_info < (3, 15) or not sys._jit.is_available(), reason="there is no JIT, or that of 3.14, which raises"
 )

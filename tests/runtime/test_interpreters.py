@@ -215,6 +215,7 @@ def test_interpreters_that_are_left_open_end_with_the_process(tree, kind):
     """Their end comes when our threads get no turn: the process neither aborts nor says that counts are lost."""
     source = OUTER.replace("        interpreters.destroy(id)\n", "        ids.append(id)\n").replace("def run", "ids = []\ndef run")
     assert source.count("ids") == 2
+    (tree.folder / "inner.py").write_text(f"{INNER}print('in')\n", encoding="utf-8")  # which stays in a buffer
     output, errors = run_plain(tree, source, kind, "1", PYTHONUNBUFFERED="")[:2]
 
     printed, found = tree.run(source, kind, "1", flush=0.05, PYTHONUNBUFFERED="")[:2]

@@ -202,6 +202,7 @@ try:
 except OSError as error:
     print(error)
 print(os.unshare, os.unshare.__name__)
+sys.stdout.flush()  # what is in its buffer would be lost
 work(100)
 time.sleep(0.5)
 os.kill(os.getpid(), 9)
