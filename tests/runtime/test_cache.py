@@ -260,7 +260,8 @@ SHELF = "def fill():\n    for n in range(5):\n        yield_ = [m for m in range
 
 
 def start(folder, cache, program=PROGRAM):
-    (folder / "board.py").write_text(SHELF)  # which is loaded when the measurement begins
+    if not (folder / "board.py").exists():  # else another process may be importing it
+        (folder / "board.py").write_text(SHELF)  # which is loaded when the measurement begins
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
         "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
