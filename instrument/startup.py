@@ -21,6 +21,7 @@ from time import time
 from instrument import isolation
 from instrument.config import CALL, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
 from instrument.own_imports import OwnImports
+from instrument.own_loader import keep_together
 from instrument.raised import belongs_to_program, say, text_of
 
 TYPE_CHECKING = False
@@ -85,6 +86,8 @@ def _start_or_say_why_not(run: "Callable[[], None]") -> None:
         _say(f"nothing is counted in this process: {reason}")
     finally:
         _forget_what_was_imported()
+    if _forgets:
+        keep_together()
 
 
 def _is_a_command_of_ours() -> bool:

@@ -370,7 +370,11 @@ def test_nothing_is_said_where_another_process_has_counted(folder):
 @pytest.mark.parametrize("scope", ["", "0", "off", "false", "no"])
 def test_off_is_off(folder, scope):
     """Nothing of ours is there."""
-    measured = run(folder, ["-c", "import sys; print([n for n in sys.modules if n.startswith(('instrument.re', 'instrument.ru'))])"], scope)
+    measured = run(
+        folder,
+        ["-c", "import sys; print([n for n in sys.modules if n.startswith(('instrument.re', 'instrument.ru'))])"],
+        scope,
+    )
 
     assert (measured.out, measured.err, measured.status) == ("[]\n", "", 0)
 
@@ -483,7 +487,7 @@ def test_importing_the_package_imports_little(folder):
 
     assert outcome.err == ""
     assert outcome.out.splitlines() == [
-        "['instrument', 'instrument.own_builtins', 'instrument.own_imports', 'instrument.version'] True",
+        "['instrument', 'instrument.own_builtins', 'instrument.own_imports', 'instrument.own_loader', 'instrument.version'] True",
         "Trace True False",
         "module 'instrument' has no attribute 'nothing'",
     ]

@@ -14,13 +14,13 @@ from __future__ import annotations
 import marshal
 import sys
 from _bisect import bisect_right
+from _collections import defaultdict  # type: ignore[import-not-found]
+from _functools import partial  # type: ignore[import-not-found]
 from _operator import call
-from collections import defaultdict
+from _struct import pack
 from copyreg import pickle
-from functools import partial
 from itertools import accumulate, repeat, starmap
 from os import urandom
-from struct import pack
 from types import CodeType
 
 from instrument.flow import conservation
@@ -108,7 +108,7 @@ class LateExits(list):  # type: ignore[type-arg]
         return LateExits, ()
 
 
-class ExitRecords(defaultdict):  # type: ignore[type-arg]
+class ExitRecords(defaultdict):  # type: ignore[misc]
     """Counters of exceptional exits by key, each made when it is first needed; those of all code of one *session*.
     What was not counted there is in *late*.
 
@@ -116,7 +116,7 @@ class ExitRecords(defaultdict):  # type: ignore[type-arg]
     """
 
     __slots__ = ("late", "session")
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    __hash__ = object.__hash__
     __eq__ = object.__eq__
     __ne__ = object.__ne__
     if COLLECTS_ANYWHERE:

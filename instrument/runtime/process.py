@@ -22,10 +22,10 @@ import _signal  # type: ignore[import-not-found]
 import atexit
 import os
 import sys
+from _functools import partial  # type: ignore[import-not-found]
 from _io import FileIO
 from _operator import attrgetter, ne
 from _thread import get_ident
-from functools import partial
 from itertools import repeat
 from time import monotonic
 
@@ -301,7 +301,7 @@ class _Told:
         return self.function.__reduce__()
 
 
-class _Alone(partial):  # type: ignore[type-arg]
+class _Alone(partial):  # type: ignore[misc]
     """Calls *function* while this process has no thread of ours. The threads begin again when this object is freed,
     which is right after the call: code in Python around the call would be seen in tracebacks.
     """

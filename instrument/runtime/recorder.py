@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import os
 import sys
+from _functools import partial  # type: ignore[import-not-found]
 from _io import TextIOWrapper
 from _operator import attrgetter, call, ge
-from functools import partial
 from gc import disable, enable, isenabled
 from itertools import islice, repeat
 from time import monotonic, perf_counter, sleep, time
