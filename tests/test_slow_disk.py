@@ -106,6 +106,21 @@ def test_the_last_write_does_not_wait_for_the_disk(tree, library, end):
     assert not (tree.folder / "began").exists()
 
 
+def test_a_write_that_the_interpreter_ends_is_said(tree, library):
+    """If a process ends before our exit handler is back, a thread that is writing then never goes on."""
+    _, errors = run(
+        tree,
+        library,
+        "import atexit\nfrom instrument.runtime import exits\nexits.SOON = 60\nwork(600)\natexit._clear()\n"
+        "recorder.current().ask()\nhas_begun()\nwork(400)",
+        0.7,
+    )
+
+    assert errors.count("\n") == 1
+    assert "since their last write are lost: the interpreter has ended the thread that was writing them" in errors
+    assert tree.lines()[4] == 600
+
+
 @pytest.mark.parametrize(("end", "flush"), [*((end, 0) for end in ENDS), ("_exit", 0.01)])
 def test_a_write_under_way_is_awaited(tree, library, end, flush):
     """However long the disk takes for a write before, the last one comes after it, and nothing is lost."""

@@ -135,10 +135,12 @@ class Recorder:
         self._is_pressed = True
         try:
             if not self._background.run(lambda: self._flush(how)):
-                say_at_once(
-                    f"the counts of process {_getpid()} since their last write are lost: "
-                    "what writes them waits for something that the program holds"
+                why = (
+                    "the interpreter has ended the thread that was writing them"
+                    if self._background.is_broken_off
+                    else "what writes them waits for something that the program holds"
                 )
+                say_at_once(f"the counts of process {_getpid()} since their last write are lost: {why}")
         finally:
             self._is_pressed = False
 
@@ -182,6 +184,14 @@ class Recorder:
                 if belongs_to_program(error):
                     raise
                 self._complain(error)
+
+    def exit_handler_removed(self) -> None:
+        """Be told that the program has removed the handler of `exits`, which our thread registers again."""
+        if not interpreters.may_have_thread():
+            self.flush()
+            say_once("the program has removed all exit handlers: what this interpreter counts after that is not saved")
+        elif not self._background.is_worker():  # if the process ends before that, the thread must not be at work
+            self._background.run(lambda: True)
 
     def _finish_unbroken(self) -> None:
         with process.Unbroken():
