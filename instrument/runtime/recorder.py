@@ -80,6 +80,8 @@ class Recorder:
         session(placement.NOTHING).lasts = self._session.is_tended = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
+        if interpreters.number() and _ENDS_WHO_LETS_GO:
+            interpreters.is_measured()
         if self._adopts_late:
             self._background.start()
 
@@ -177,6 +179,8 @@ class Recorder:
         steps = [self._finish_unbroken, self._end_thread, self._selected.keep, _flush_output]
         if interpreters.number():  # as an interpreter ends, a thread may get no turn: the ending thread does the work
             steps.insert(0, self._end_thread)
+        elif _ENDS_WHO_LETS_GO:
+            steps.insert(0, self._save_left_open)
         for step in steps:
             try:
                 step()
@@ -192,6 +196,14 @@ class Recorder:
             say_once("the program has removed all exit handlers: what this interpreter counts after that is not saved")
         elif not self._background.is_worker():  # if the process ends before that, the thread must not be at work
             self._background.run(lambda: True)
+
+    def _save_left_open(self) -> None:
+        """Write what the interpreters have counted that the program has left open: later they cannot write."""
+        for number in interpreters.run_in_measured(_SAVE):
+            say_at_once(
+                f"the counts of interpreter {number} of process {_getpid()} are lost: "
+                "it was left open, and a thread is in it"
+            )
 
     def _finish_unbroken(self) -> None:
         with process.Unbroken():
@@ -441,6 +453,17 @@ def _root() -> int:
 #: gives the interpreter lock away then ends the thread, which is the main one: all output still in buffers would be
 #: lost (Python/ceval_gil.c: take_gil, tstate_must_exit).
 _ENDS_WHO_LETS_GO = sys.version_info < (3, 13)
+#: What such an interpreter executes before. No name is left in it.
+_SAVE = f"""__import__("sys").modules[{__name__!r}].save_left_open()"""
+
+
+def save_left_open() -> None:
+    """Write what this interpreter has counted, as it does not do when it ends."""
+    for recorder in _recorders:
+        try:
+            recorder.finish("exit")
+        except BaseException as error:
+            recorder._complain(error)
 
 
 def _flush_output() -> None:
