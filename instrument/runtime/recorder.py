@@ -72,6 +72,7 @@ class Recorder:
         self._root = _root()
         self._selected = selected()
         self._session = self._selected.session
+        self._are_many_late = self._session.records.are_many_late()
         self._background = Background(self._look, self._checks, self._complain, interpreters.may_have_thread())
         #: Whether C may compile and execute modules.
         self._adopts_late = interpreters.is_embedded()
@@ -275,6 +276,8 @@ class Recorder:
             process.end(overdue)
             self._is_pressed = False
         self._session.retire()
+        if self._are_many_late():
+            self._session.records.settle()
         if self._adopts_late:
             self._selected.adopt_late()
         self._turn = perf_counter()
@@ -295,6 +298,7 @@ class Recorder:
             map(ge, map(call, repeat(monotonic)), map(attrgetter("_next"), repeat(self))).__next__,
             partial(_system.access, self._request + requests.ASKED, 0),
             map(ge, map(let_go, session), map(largest, session)).__next__,
+            self._are_many_late,
             self._selected.n_unread,
             *([repeat(True).__next__] if self._adopts_late else ()),
             *process.checks(),
