@@ -17,6 +17,7 @@ registered at once may be removed, too: up to 3.13 the interpreter empties its l
 from __future__ import annotations
 
 import atexit
+from sys import _getframe
 from time import monotonic
 
 from instrument.raised import belongs_to_program, say_once, text_of
@@ -116,15 +117,10 @@ class _Handler:
                 removed()
 
 
-class _Called(Exception):
-    """Raised to see which functions called."""
-
-
 def _is_called_by_program() -> bool:
-    """Return whether a function of Python is below the finalizer that calls this."""
+    """Return whether a function of Python is below the finalizer that calls this; True if a hook forbids to look."""
     try:
-        raise _Called
-    except _Called as error:  # audit hooks are told of `sys._getframe`, and may forbid it
-        traceback = error.__traceback__
-        finalizer = None if traceback is None else traceback.tb_frame.f_back
+        finalizer = _getframe().f_back
         return finalizer is not None and finalizer.f_back is not None
+    except BaseException:
+        return True  # at the end of the process `finalizing` comes next
