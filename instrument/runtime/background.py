@@ -290,7 +290,8 @@ class Background:
                 beat, since = self.beat, monotonic()
             elif monotonic() - since > _PATIENCE:
                 break
-        self._wait_until_gone()
+        if not self._is_alive:  # a slow disk may keep it for longer
+            self._wait_until_gone()
         self.is_hurried = False
 
     def _wait_until_gone(self) -> None:
