@@ -223,7 +223,9 @@ class Background:
             while not self._is_over:
                 self._work()
                 self._idle(exits.SOON if exits.missing else seconds)
-                if not self._is_over and exits.restore():
+                if not exits.restore():
+                    continue
+                if not self._is_over:
                     self._is_busy = True
                     try:
                         seconds = self._look()
