@@ -7,7 +7,6 @@ the environment says, and has its own counts.
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from types import ModuleType
@@ -19,7 +18,7 @@ with OwnImports():
     from instrument.errors import InstrumentError
     from instrument.raised import say
     from instrument.report.results import CoverageResults
-    from instrument.runtime import recorder, sources
+    from instrument.runtime import exits, recorder, sources
     from instrument.runtime.scope import Scope
     from instrument.runtime.selected import selected
     from instrument.runtime.selection import module_name
@@ -144,7 +143,7 @@ def _expect(scope: Scope) -> None:
         _expected.setdefault(item, False)
     if _expected and not _speaker:
         _speaker.append(os.getpid())
-        atexit.register(_say_what_matched_nothing)
+        exits.at_last(_say_what_matched_nothing)
     _open.append(scope)
 
 

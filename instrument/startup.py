@@ -171,9 +171,9 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
 
     keep()
     if is_root and (settings.scope or by_run):
-        import atexit
+        from instrument.runtime import exits
 
-        atexit.register(_say_what_matched_nothing, recorder, settings, pid, started, by_run)
+        exits.at_last(lambda: _say_what_matched_nothing(recorder, settings, pid, started, by_run))
     return instrument
 
 
@@ -203,8 +203,7 @@ def _forget_what_was_imported() -> None:
 
 def _say_what_is_not_counted_here() -> None:
     """Say at the end of this interpreter, once in the process, that what is in the scope was not counted in it."""
-    import atexit
-
+    from instrument.runtime import exits
     from instrument.runtime.interpreters import is_first
     from instrument.runtime.scope import Scope
 
@@ -221,7 +220,7 @@ def _say_what_is_not_counted_here() -> None:
                     )
                 return
 
-    atexit.register(at_exit)
+    exits.at_last(at_exit)
 
 
 def _say(what: str) -> None:

@@ -16,7 +16,7 @@ import sys
 from _bisect import bisect_right
 from _collections import defaultdict  # type: ignore[import-not-found]
 from _functools import partial  # type: ignore[import-not-found]
-from _operator import call
+from _operator import call, ge
 from _struct import pack
 from copyreg import pickle
 from itertools import accumulate, repeat, starmap
@@ -94,9 +94,15 @@ _SHIFT = 28
 _PLACES = (1 << _SHIFT) - 1
 
 
+#: So many late exits are counted in one go, for which other threads wait.
+_N_SETTLED = 4096
+#: More of them are not kept: some 400 kB.
+_MANY_LATE = 10_000
+
+
 class LateExits(list):  # type: ignore[type-arg]
     """Keys of exits that could not be counted when they were taken (rewrite.probes: record_exit_late): 40 bytes each
-    until the next reading.
+    until the next reading, or until there are many and our thread counts them.
     """
 
     __slots__ = ()
@@ -129,10 +135,18 @@ class ExitRecords(defaultdict):  # type: ignore[misc]
 
     def settle(self) -> None:
         """Count what is late."""
-        while self.late:
+        late = self.late
+        while late:
             # One call, in which nothing else runs: whoever breaks in finds each key in one place.
-            keys = map(self.late.pop, repeat(-1, len(self.late)))
-            list(map(next, map(self.setdefault, keys, map(call, repeat(_make_counter_of_exit)))))
+            keys = map(late.pop, repeat(-1, min(len(late), _N_SETTLED)))
+            try:
+                list(map(next, map(self.setdefault, keys, map(call, repeat(_make_counter_of_exit)))))
+            except IndexError:  # another thread has taken some of them
+                pass
+
+    def are_many_late(self) -> Callable[[], bool]:
+        """Return a function in C that says whether so much is late that it must be counted now."""
+        return map(ge, map(len, repeat(self.late)), repeat(_MANY_LATE)).__next__
 
     def __reduce__(self) -> tuple[object, ...]:
         """Code may be pickled by value, with copies of its counters: what is unpickled counts for nobody, but in this
