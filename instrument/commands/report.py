@@ -71,7 +71,8 @@ columns of the table:
   Hits          how often lines of the file ran, all lines added up
   Hottest line  the line that ran most often, and how often
 
-Annotations are never missing, nor are lines that `# pragma: no cover` excludes.
+Annotations are never missing, nor is what coverage.py excludes: `# pragma: no cover`,
+`if TYPE_CHECKING:`, and functions whose body is `...`.
 """
 
 
