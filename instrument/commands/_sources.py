@@ -51,8 +51,11 @@ class Source:
     docstrings at most.
     """
 
-    def __init__(self, path: str, version: str | None) -> None:
-        """Read the file at *path*, and compare it with *version*; if that is None, whatever it holds is current."""
+    def __init__(self, path: str, version: str | None, *, is_optimized: bool = False) -> None:
+        """Read the file at *path*, and compare it with *version*; if that is None, whatever it holds is current.
+
+        If *is_optimized*, it was compiled with -O: assert statements and `if __debug__:` are no code of it.
+        """
         self.path = path
         self.data = b""
         self.executable = self.annotations = self.excluded = self.never_missing = frozenset[int]()
@@ -64,7 +67,7 @@ class Source:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    self._analyse()
+                    self._analyse(is_optimized)
             except _NOT_COMPILED as error:
                 self.reason = f"it cannot be compiled by this Python: {error}"
 
@@ -81,9 +84,10 @@ class Source:
             return STALE, f"it has changed since it was measured (then {version[:19]}…, now {now[:19]}…)"
         return CURRENT, ""
 
-    def _analyse(self) -> None:
+    def _analyse(self, is_optimized: bool) -> None:
         """Find out what could run in the file; raise one of `_NOT_COMPILED` if it cannot be compiled."""
-        code = compile(self.data, self.path, "exec", dont_inherit=True)
+        # Whether this process runs with -O does not matter. (-OO leaves out docstrings, which are no lines here.)
+        code = compile(self.data, self.path, "exec", dont_inherit=True, optimize=int(is_optimized))
         encoding, _lines = tokenize.detect_encoding(io.BytesIO(self.data).readline)
         with io.TextIOWrapper(io.BytesIO(self.data), encoding) as file:
             tokens = list(tokenize.generate_tokens(file.readline))
