@@ -174,8 +174,7 @@ def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:
     first = depth = excluding = 0  # `excluding`: how deep the outermost suite is that is excluded, 0 if none is
     is_marked = is_decorator = was_marked = decorators_are_marked = False
     decorators: list[int] = []
-    words: list[str] = []  # of the statement
-    header: list[int] = []  # the lines of the function whose suite begins, with those of its decorators
+    without_comment = _excluded_by_themselves(tokens)
     for kind, word, (row, _), (end, _), _line in tokens:
         if kind == tokenize.COMMENT:
             if text.PRAGMA_NOCOVER in word:
@@ -191,34 +190,39 @@ def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:
                 excluding = 0
             depth -= 1
         elif kind == tokenize.NEWLINE:
-            was_marked = is_marked or decorators_are_marked or excluding > 0 or _is_excluded(words)
+            was_marked = is_marked or decorators_are_marked or excluding > 0 or first in without_comment
             if was_marked:
                 found.update(range(first, end + 1))
-            if words == ["..."]:
-                found.update(header)
-            header = []
             if is_decorator:
                 decorators += range(first, end + 1)
                 decorators_are_marked = was_marked
             else:
                 if was_marked:
                     found.update(decorators)
-                if _begins_with(words, _FUNCTIONS):
-                    header = [*decorators, *range(first, end + 1)]
                 decorators, decorators_are_marked = [], False
-            first, is_marked, words = 0, False, []
-        elif kind not in (tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER):
-            words.append(word)
-            if not first:
-                first, is_decorator = row, word == "@"
+            first, is_marked = 0, False
+        elif kind not in (tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER) and not first:
+            first, is_decorator = row, word == "@"
     return found
 
 
-def _is_excluded(words: list[str]) -> bool:
-    """Return whether a statement of these *words*, up to the end of its line, is excluded without a comment."""
-    if words[-1:] == ["..."]:
-        return len(words) == 1 or (words[-2] == ":" and _begins_with(words, _FUNCTIONS))
-    return _begins_with(words, _FOR_TYPE_CHECKERS)
+def _excluded_by_themselves(tokens: list[tokenize.TokenInfo]) -> set[int]:
+    """Return the first lines of the statements that are excluded without a comment."""
+    found: set[int] = set()
+    header = first = 0  # the first lines of a function whose suite begins, and of the statement
+    words: list[str] = []  # of the statement
+    for kind, word, (row, _), _end, _line in tokens:
+        if kind == tokenize.NEWLINE:
+            is_function = _begins_with(words, _FUNCTIONS)
+            if words == ["..."]:
+                found.update({header, first})
+            elif (words[-2:] == [":", "..."] and is_function) or _begins_with(words, _FOR_TYPE_CHECKERS):
+                found.add(first)
+            header, words = first if is_function else 0, []
+        elif kind not in _NO_CODE and kind != tokenize.ENCODING:
+            first = first if words else row
+            words.append(word)
+    return found
 
 
 def _begins_with(words: list[str], heads: tuple[tuple[str, ...], ...]) -> bool:
