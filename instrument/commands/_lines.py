@@ -31,13 +31,16 @@ def statement_lines(tree: ast.AST) -> set[int]:
     Left out are docstrings; annotations of parameters, results and variables; variables that are only annotated
     (`x: int`); type parameters; and the values of type aliases. `x: int = 3` is a statement, and so is `type X = int`.
     Left out too are defaults of parameters that are all constants: Python makes one constant of them, on the line of
-    the `def`.
+    the `def`. Of an `assert` only the condition is there: the rest runs if it fails.
     """
     found: set[int] = set()
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.AnnAssign) and node.value is None:
+            continue
+        if isinstance(node, ast.Assert):
+            waiting.append(node.test)
             continue
         if isinstance(node, _WITH_CODE):
             found.add(node.lineno)

@@ -45,8 +45,8 @@ class Source:
     """The source file at `path`: whether it is the version that was measured, and if so, what could have run in it.
 
     `state` is one of the four words above; `reason` is empty only if the file is current and could be compiled. Then
-    `executable` are its executable lines, without docstrings. Those in `annotations` are only in annotations, and
-    those in `excluded` are excluded by a comment in the source. `never_missing` are both, and the docstrings. `kinds`
+    `executable` are its executable lines, without docstrings. Those in `annotations` are only in annotations, or only
+    in what a failing `assert` runs, and those in `excluded` are excluded by a comment in the source. `never_missing` are both, and the docstrings. `kinds`
     has the kind of each named piece of code, by qualified name and first line; `has_code` is False for a file of
     docstrings at most.
     """

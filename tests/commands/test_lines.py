@@ -118,6 +118,16 @@ def test_a_default_on_a_line_with_an_annotation_is_not_missing(tmp_path, head):
     assert row(str(path)).missing == lines
 
 
+def test_what_runs_only_if_an_assertion_fails_is_not_missing(tmp_path):
+    """The message, and the line of `assert` itself if the condition is on another one."""
+    path = tmp_path / "m.py"
+    path.write_text(
+        "a = 1\nassert (\n    a == 1\n    and a\n), (\n    f'{a}'\n)\nassert a, (\n    'message'\n)\nassert a\n"
+    )
+    assert row(str(path)).missing == [1, 3, 4, 8, 11]
+    assert row(str(path), {1, 3, 4, 8, 11}).missing == []
+
+
 # Statements with `#!` for the comment, and the lines that it excludes. The lines that are left can be missing, and
 # are the statements that coverage.py 7.17.5 leaves.
 EXCLUDED = [
