@@ -46,9 +46,9 @@ class Source:
 
     `state` is one of the four words above; `reason` is empty only if the file is current and could be compiled. Then
     `executable` are its executable lines, without docstrings. Those in `annotations` are only in annotations, or only
-    in what a failing `assert` runs, and those in `excluded` are excluded by a comment in the source. `never_missing` are both, and the docstrings. `kinds`
-    has the kind of each named piece of code, by qualified name and first line; `has_code` is False for a file of
-    docstrings at most.
+    in what a failing `assert` runs. Those in `excluded` are excluded as by coverage.py (`excluded_lines`).
+    `never_missing` are both, and the docstrings. `kinds` has the kind of each named piece of code, by qualified name
+    and first line; `has_code` is False for a file of docstrings at most.
     """
 
     def __init__(self, path: str, version: str | None, *, is_optimized: bool = False) -> None:
