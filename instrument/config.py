@@ -62,6 +62,9 @@ CALL = {
     "signal": "instrument.start(): signal",
 }
 
+#: What to name in a scope, for messages.
+ITEMS = "a module or package as `import` does, a file or folder by its path, or 1 for the project's own code"
+
 DIRECTORY = ".instrument"
 FLUSH = 10.0
 PLACEMENT = "minimal"
