@@ -246,6 +246,8 @@ def _without_env(words: list[str], environment: dict[str, str]) -> list[str]:
             words = [*_split(text or _next("env", word, words)), *words]
         elif word in ("-v", "--debug"):
             continue
+        elif word[:2] == "-C" or word.partition("=")[0] == "--chdir":
+            raise NotKnown(f"`env {word}` goes to another folder; ask there for what it starts")
         elif word[:1] == "-" and word != "--":
             raise NotKnown(f"what `env {word}` does is not known here{_instead(words)}")
         else:

@@ -369,7 +369,7 @@ def _explain_command(options: argparse.Namespace) -> int:
             ("interpreter", f"{launch.interpreter[0]}, {answer['name']} {version}"),
             ("start-up file", _start_of(launch, answer)),
             ("process", process),
-            ("main program", f"{_WORDS[is_counted]}: {main}"),
+            ("main program", f"{'would be ' if obstacle and is_counted else ''}{_WORDS[is_counted]}: {main}"),
         ],
     )
     if not obstacle and is_counted is False:

@@ -272,10 +272,11 @@ def test_commands_that_are_not_counted(programs, command, words):
     """The status is 1, and the reason is named."""
     command = [sys.executable if word == "PYTHON" else word for word in command]
 
-    status, process, _, _ = explained(programs, *command, **ON)
+    status, process, main, _ = explained(programs, *command, **ON)
 
     assert status == (1 if words else 0)
     assert words in process
+    assert not words or not (main or "").startswith("measured")
     assert process.startswith("NOT COUNTED: ") == bool(words)
     no_start = any(reason in words for reason in ("a pex", "PyInstaller", "-I", "-E", "-S"))
     assert ("instrument.start()" in process) == no_start
@@ -295,7 +296,8 @@ def test_commands_that_are_not_counted(programs, command, words):
         ),
         (["sh", "-c", "cd / && PYTHON x.py"], "sh is a shell; each process of Python that it starts is counted or not"),
         (["./compiled", "-x", "PYTHON", "x y.py"], "for what it starts, ask: instrument debug -- PYTHON 'x y.py'"),
-        (["env", "-C", "src", "PYTHON", "x.py"], "what `env -C` does is not known here; for what it starts, ask:"),
+        (["env", "-C", "src", "PYTHON", "x.py"], "`env -C` goes to another folder; ask there for what it starts"),
+        (["env", "-0", "PYTHON", "x.py"], "what `env -0` does is not known here; for what it starts, ask:"),
     ],
 )
 def test_commands_of_which_it_is_not_known_are_not_said_to_be_uncounted(programs, command, words):
