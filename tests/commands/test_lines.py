@@ -128,6 +128,15 @@ def test_what_runs_only_if_an_assertion_fails_is_not_missing(tmp_path):
     assert row(str(path), {1, 3, 4, 8, 11}).missing == []
 
 
+def test_a_line_with_code_for_an_annotation_alone_is_not_missing(tmp_path):
+    """The compiler may make a constant of any default."""
+    path = tmp_path / "m.py"
+    path.write_text("import typing\ndef f(\n    a: typing.Any = 'ab'[0],\n):\n    return a\n")
+    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    ran = {line for _start, _end, line in code.co_lines() if line}
+    assert row(str(path), ran).missing == [5]
+
+
 # Statements with `#!` for the comment, and the lines that it excludes. The lines that are left can be missing, and
 # are the statements that coverage.py 7.17.5 leaves.
 EXCLUDED = [
