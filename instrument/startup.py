@@ -19,7 +19,7 @@ from _frozen_importlib import ModuleSpec
 from time import time
 
 from instrument import isolation
-from instrument.config import CALL, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
+from instrument.config import CALL, ITEMS, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
 from instrument.own_imports import OwnImports
 from instrument.own_loader import keep_together
 from instrument.raised import belongs_to_program, say, text_of
@@ -248,19 +248,22 @@ def _say_what_matched_nothing(
         return
     if not unmatched or os.getpid() != pid or _have_others_written(settings.directory, pid, started):
         return
+    origin = settings.origins["scope"]
+    if origin == VARIABLE and by_run:
+        origin = ""  # an option of `run`, or the variable: both come this way
+    words = "" if origin in ("", VARIABLE) else f" ({origin})"
     if len(unmatched) < len(settings.scope) or any(item in _modules for item in unmatched):
         for item in unmatched:
             if item in _modules:
                 _say(f"{item!r} in the scope was loaded, but has no Python code that could be counted")
             else:
-                _say(f"{item!r} in the scope matched nothing that was run")
+                _say(
+                    f"{item!r} in the scope{words} matched nothing that was run; "
+                    f"`instrument debug {item}` says whether it can be found"
+                )
         return
-    origin = settings.origins["scope"]
-    if origin == VARIABLE and by_run:
-        origin = ""  # an option of `run`, or the variable: both come this way
-    words = "" if origin in ("", VARIABLE) else f" ({origin})"
     scope = ",".join(unmatched)
-    _say(f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{words}")
+    _say(f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{words}; name {ITEMS}")
 
 
 def _have_others_written(directory: str, pid: int, started: float) -> bool:
