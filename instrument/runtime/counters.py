@@ -346,6 +346,14 @@ class Group:
         """Return what tells this code from other code that was compiled from a file of this name."""
         return b"".join(details for _, details in self._packed)
 
+    def place(self) -> tuple[str, str] | None:
+        """Return what the counts of this code are booked under, path and version; None if it came from no file, or if
+        nobody asked for its source.
+        """
+        if self.source is None or self.file_name.startswith("<"):
+            return None
+        return self.source.path, self.source.version(self.rewritten())
+
     def is_like(self, other: Group) -> bool:
         """Return whether *other* is of the same text for certain, and was rewritten to the same."""
         mine, theirs = self.source, other.source
