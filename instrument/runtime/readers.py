@@ -7,13 +7,18 @@ without this package; some compare it with what they have compiled themselves.
 - numba translates a function to machine code (numba/core/bytecode.py: FunctionIdentity.from_function);
 - pony translates a generator expression or a lambda to SQL (pony/orm/decompiling.py: decompile);
 - cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code): so
-  what they write is what they would write without us, and its hash is the same each time;
+  what they write is what they would write without us, and its hash is the same each time. Up to version 2 of
+  cloudpickle that is done by its module cloudpickle_fast;
+- ipyparallel, and who else registers a function that pickles code (`copyreg.pickle`), pickle it by value, too;
 - hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key);
 - torch.compile translates the code of frames (torch/_dynamo/convert_frame.py: _compile), and of the functions that such
   code calls (torch/_dynamo/variables/functions.py: get_code), to graphs; our own frames are not to be translated;
 - from 3.13 on, C marshals the code of functions that the program hands to another interpreter (_interpretersmodule.c:
   exec, call, run_func; crossinterp_data_lookup.h: _PyCode_GetXIData), by `concurrent.interpreters` or otherwise. Live
   counters cannot be marshalled.
+
+Except for those that only compare code, they may run it where it is not counted: which functions they got is noted
+(`give_out`), and no report calls lines of these missing.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from __future__ import annotations
 import _imp
 import builtins
 import sys
+from copyreg import dispatch_table
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 from instrument.flow.instructions import LOAD_GLOBAL, Instructions
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    #: What wraps a function by which a reader gets code.
     Change = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -111,11 +118,28 @@ def _original(thing: Any, taker: str = "") -> Any:
     return thing
 
 
-def _returning_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    def adapted(*args: Any, **kwargs: Any) -> Any:
-        return _original(function(*args, **kwargs))
+def _returning_originals(taker: str) -> Change:
+    """Return what wraps a function that returns code which *taker* compiles: the original goes out."""
 
-    return adapted
+    def change(function: Callable[..., Any]) -> Callable[..., Any]:
+        def adapted(*args: Any, **kwargs: Any) -> Any:
+            return _original(function(*args, **kwargs), taker)
+
+        return adapted
+
+    return change
+
+
+def _giving_originals(taker: str) -> Change:
+    """Return what wraps a function that is given code which *taker* translates, or writes: the original goes out."""
+
+    def change(function: Callable[..., Any]) -> Callable[..., Any]:
+        def adapted(*args: Any, **kwargs: Any) -> Any:
+            return function(*[_original(thing, taker) for thing in args], **kwargs)
+
+        return adapted
+
+    return change
 
 
 def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,10 +149,17 @@ def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     return adapted
 
 
-def _reducing_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    def adapted(code: Any) -> Any:
-        return function(_original(code, "cloudpickle"))
+def _registering_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `copyreg.pickle`: functions that are registered for code get the original."""
 
+    def reducing(theirs: Any) -> Any:
+        return _pass_for(theirs, _giving_originals("pickle")(theirs)) if type(theirs) is FunctionType else theirs
+
+    def adapted(ob_type: Any, pickle_function: Any, constructor_ob: Any = None) -> Any:
+        return function(ob_type, reducing(pickle_function) if ob_type is CodeType else pickle_function, constructor_ob)
+
+    if CodeType in dispatch_table:
+        dispatch_table[CodeType] = reducing(dispatch_table[CodeType])
     return adapted
 
 
@@ -137,15 +168,6 @@ def _compiling_original_code(function: Callable[..., Any]) -> Callable[..., Any]
 
     def adapted(*args: Any, **kwargs: Any) -> Any:
         return function(*(_original(thing, _TORCH) if type(thing) is CodeType else thing for thing in args), **kwargs)
-
-    return adapted
-
-
-def _compiling_called(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap *function*, which returns the code of a function that compiled code calls: the original goes out."""
-
-    def adapted(*args: Any, **kwargs: Any) -> Any:
-        return _original(function(*args, **kwargs), _TORCH)
 
     return adapted
 
@@ -241,8 +263,9 @@ if sys.version_info >= (3, 13):
 
 #: By name of the module: by what it gets code, how that is changed, and where that is also registered.
 _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
-    "numba.core.bytecode": (("get_code_object", _returning_originals, ""),),
-    "pony.orm.decompiling": (("Decompiler.__init__", _taking_originals, ""),),
+    "copyreg": (("pickle", _registering_originals, ""),),
+    "numba.core.bytecode": (("get_code_object", _returning_originals("numba"), ""),),
+    "pony.orm.decompiling": (("Decompiler.__init__", _giving_originals("pony"), ""),),
     "dill._dill": (("save_code", _saving_originals, "Pickler.dispatch"),),
     "hypothesis.internal.lambda_sources": (
         ("_function_key", _taking_originals, ""),
@@ -250,14 +273,18 @@ _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
     ),
     "torch._dynamo.convert_frame": (("_compile", _compiling_original_code, ""),),
     "torch._dynamo.variables.functions": (
-        ("UserFunctionVariable.get_code", _compiling_called, ""),
-        ("WrapperUserFunctionVariable.get_code", _compiling_called, ""),
+        ("UserFunctionVariable.get_code", _returning_originals(_TORCH), ""),
+        ("WrapperUserFunctionVariable.get_code", _returning_originals(_TORCH), ""),
     ),
     "torch._dynamo.trace_rules": (("add", _skipping_ours, ""),),
     "hypothesis.internal.reflection": (("is_identity_function", _taking_originals, ""),),
 }
 _CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (
-    ("_code_reduce", _reducing_originals, "Pickler._dispatch_table"),
+    ("_code_reduce", _giving_originals("cloudpickle"), "Pickler._dispatch_table"),
+    ("_extract_code_globals", _taking_originals, ""),
+)
+_CLOUDPICKLE_FAST: tuple[tuple[str, Change, str], ...] = (
+    ("_code_reduce", _giving_originals("cloudpickle"), "CloudPickler._dispatch_table"),
     ("_extract_code_globals", _taking_originals, ""),
 )
 _adapted: list[object] = []
@@ -266,4 +293,6 @@ _adapted: list[object] = []
 def _entrances(name: object) -> tuple[tuple[str, Change, str], ...]:
     if type(name) is not str:  # whatever the program has put there
         return ()
+    if name.endswith(".cloudpickle_fast"):
+        return _CLOUDPICKLE_FAST
     return _CLOUDPICKLE if name.endswith(".cloudpickle") else _READERS.get(name) or _SENDERS.get(name, ())

@@ -78,6 +78,14 @@ if __name__ == "__main__":
     main()
 """
 SAID = "False 27\nTrue None\nnumba.core.bytecode Shamelessly borrowed from llpython\nTrue 7 True\nTrue\nTrue\n"
+CLOUDPICKLE_FAST = """\
+import types
+from pyspark.cloudpickle.cloudpickle import _extract_code_globals
+def _code_reduce(obj):
+    return obj
+class CloudPickler:
+    _dispatch_table = {types.CodeType: _code_reduce}
+"""
 FAKES = {
     "numba/core/bytecode": NUMBA,
     "pony/orm/decompiling": PONY,
@@ -100,6 +108,7 @@ def tree(tmp_path):
 def test_recorded(tree):
     assert tree.run(PROGRAM) == (SAID, "")
     assert tree.lines()[8] == 10
+    assert given_out(tree) == [("f", 5, taker) for taker in ("cloudpickle", "dill", "numba", "pony")]
 
 
 @pytest.mark.parametrize("before", ["", f"import {', '.join(name.replace('/', '.') for name in FAKES)}"])
@@ -126,6 +135,56 @@ def test_traced(tree, before):
 
     assert done.stderr == ""
     assert done.stdout == f"{SAID}[10]\n{SAID}{SAID}"
+
+
+PICKLING = """\
+import pickle, subprocess, sys, types
+from pyspark.cloudpickle import cloudpickle_fast
+import codeutil
+def by_fast(n):
+    return n
+def by_pickle(n):
+    if n:
+        return n + 1
+def kept(n):
+    return n
+codes = cloudpickle_fast.CloudPickler._dispatch_table[types.CodeType](by_fast.__code__), by_fast.__code__
+print(*(type(constant).__name__ for constant in codes[0].co_consts), len(codes[1].co_consts) > 3)
+cloudpickle_fast._extract_code_globals(kept.__code__)
+data = pickle.dumps(by_pickle.__code__)
+worker = "import pickle, sys, types, codeutil; print(types.FunctionType(pickle.load(sys.stdin.buffer), {})(2))"
+print(subprocess.run([sys.executable, "-S", "-c", worker], input=data, capture_output=True))
+"""
+#: As that of ipyparallel does (ipyparallel/serialize/codeutil.py).
+CODEUTIL = """\
+import copyreg, types
+NAMES = "argcount posonlyargcount kwonlyargcount nlocals stacksize flags code consts names varnames filename name qualname"
+NAMES += " firstlineno linetable exceptiontable freevars cellvars"
+def make_code(*parts):
+    return types.CodeType(*parts)
+def reduce_code(code):
+    return make_code, tuple(getattr(code, f"co_{name}") for name in NAMES.split())
+copyreg.pickle(types.CodeType, reduce_code)
+"""
+
+
+def test_code_that_is_pickled_by_value_is_the_original(tree):
+    """By older versions of cloudpickle, and by what a program registers for that: processes without us can read it."""
+    for name, source in (("cloudpickle", CLOUDPICKLE), ("cloudpickle_fast", CLOUDPICKLE_FAST)):
+        path = tree.folder / "pyspark/cloudpickle" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / "__init__.py").touch()
+        path.write_text(source, encoding="utf-8")
+    (tree.folder / "pyspark/__init__.py").touch()
+    (tree.folder / "codeutil.py").write_text(CODEUTIL, encoding="utf-8")
+
+    output, errors = tree.run(PICKLING, INSTRUMENT=str(tree.path))
+
+    assert errors == ""
+    first, second = output.splitlines()
+    assert first in ("NoneType True", "True")
+    assert "returncode=0, stdout=b'3\\n', stderr=b''" in second
+    assert given_out(tree) == [("by_fast", 4, "cloudpickle"), ("by_pickle", 6, "pickle")]
 
 
 # What these do for a program, with the real ones, which are not installed for our tests.
