@@ -79,14 +79,29 @@ _left_of_exit = _counter_of_exit.__length_hint__
 _make_counter_of_exit = partial(iter, RANGE_OF_COUNTS) if COLLECTS_ANYWHERE else make_counter
 
 
-def _reduce_counter(iterator: repeat[Any]) -> tuple[Callable[..., repeat[Any]], tuple[Any, ...]]:
-    if _left_of(iterator) < FULL >> 1:  # not ours: as without us
+#: Called with a counter that is pickled: the program pickles code by value.
+on_pickled: list[Callable[[repeat[None]], object]] = []
+
+
+def _new_counter() -> repeat[None]:
+    return make_counter()
+
+
+def reduce_counter(iterator: repeat[Any]) -> tuple[Any, ...]:
+    """Return what `pickle` makes of a counter: a new one. The program's `itertools` may not have our `repeat`, so it
+    cannot be pickled by name.
+    """
+    if _left_of(iterator) >= FULL >> 1:
+        for note in on_pickled:
+            note(iterator)
+        return _new_counter, ()
+    if sys.version_info >= (3, 14):  # not ours: as without us
         raise TypeError("cannot pickle 'itertools.repeat' object")
-    return make_counter, ()
+    return iterator.__reduce__()  # type: ignore[return-value]
 
 
 if sys.version_info >= (3, 14):  # iterators cannot be pickled any more, but code with counters is, by value
-    pickle(repeat, _reduce_counter)
+    pickle(repeat, reduce_counter)
 
 #: Keys of exits: the negative number of the group, shifted by this, and a place within the group. All are below zero
 #: (rewrite.probes: record_exit).

@@ -26,12 +26,13 @@ from __future__ import annotations
 import _imp
 import builtins
 import sys
-from copyreg import dispatch_table
+from copyreg import pickle as register
+from itertools import repeat
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 from instrument.flow.instructions import LOAD_GLOBAL, Instructions
 from instrument.runtime import importer
-from instrument.runtime.counters import tail_of
+from instrument.runtime.counters import reduce_counter, tail_of
 from instrument.runtime.session import give_out, pristine
 from instrument.unseen import unseen
 
@@ -142,6 +143,22 @@ def _giving_originals(taker: str) -> Change:
     return change
 
 
+def _share_registry(names: dict[str, Any]) -> None:
+    """Make the registry of the program's `copyreg`, which has these *names*, that of `_pickle`, and register counters.
+
+    Our own imports left `sys.modules`. On 3.11, `_pickle` is initialised once in a process and keeps the registry it
+    found first (_pickle.c: PyInit__pickle): what the program registered with its own `copyreg` had no effect.
+    """
+    ours = register.__globals__
+    if sys.version_info < (3, 12):
+        for name in ("dispatch_table", "_extension_registry", "_inverted_registry", "_extension_cache"):
+            ours[name].clear()
+            ours[name].update(names[name])
+            names[name] = ours[name]
+    if sys.version_info >= (3, 14) or getattr(sys.modules.get("itertools"), "repeat", None) is not repeat:
+        names["dispatch_table"].setdefault(repeat, reduce_counter)
+
+
 def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     def adapted(*args: Any, **kwargs: Any) -> Any:
         return function(*map(_original, args), **kwargs)
@@ -151,6 +168,10 @@ def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _registering_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap `copyreg.pickle`: functions that are registered for code get the original."""
+    names = function.__globals__
+    if names is not register.__globals__:
+        _share_registry(names)
+    dispatch_table = names["dispatch_table"]
 
     def reducing(theirs: Any) -> Any:
         return _pass_for(theirs, _giving_originals("pickle")(theirs)) if type(theirs) is FunctionType else theirs

@@ -43,6 +43,7 @@ from instrument.runtime.counters import (
     is_refused,
     link,
     make_counters,
+    on_pickled,
     outline_of,
     read,
     tail_of,
@@ -938,12 +939,36 @@ def give_out(code: CodeType, taker: str) -> CodeType:
     original = pristine(code)
     if tail is not None and original is not code:
         group: Group | None = tail[0].session.groups.get(group_of(tail[1]))
-        place = group.place() if group is not None else None
-        if group is not None and place is not None and group.originals is not None:
-            index = group.code_at(tail[1])
-            name = group.originals[index].co_qualname
-            _given_out[place, name, group.first_line(index), taker, group.module, group.file] = None
+        if group is not None:
+            _note_given_out(group, group.code_at(tail[1]), taker)
     return original
+
+
+def _note_given_out(group: Group, index: int, taker: str) -> None:
+    """Note that *taker* got the code numbered *index* of *group*, if that is counted."""
+    place = group.place()
+    if place is not None:
+        originals = group.originals
+        name = group.packed().brief(index).name if originals is None else originals[index].co_qualname
+        _given_out[place, name, group.first_line(index), taker, group.module, group.file] = None
+
+
+def _note_pickled(counter: repeat[None]) -> None:
+    """Note that the code with this *counter* was given out, live as it is: nobody reads the copies of its counters."""
+    for where in placement.PLACEMENTS:
+        each = _sessions.get(where)
+        lasting = -1 if each is None else next(compress(count(), map(is_, each.counters, repeat(counter))), -1)
+        for group in () if each is None else list(each.groups.values()):
+            number = lasting - group.first
+            if group.counters:
+                number = next(compress(count(), map(is_, group.counters, repeat(counter))), -1)
+            elif lasting < 0:
+                continue
+            if 0 <= number < group.starts[-1]:
+                _note_given_out(group, group.code_of_probe(number), "pickle")
+
+
+on_pickled.append(_note_pickled)
 
 
 def given_out(n: int = 0) -> list[GivenOut]:

@@ -187,6 +187,31 @@ def test_code_that_is_pickled_by_value_is_the_original(tree):
     assert given_out(tree) == [("by_fast", 4, "cloudpickle"), ("by_pickle", 6, "pickle")]
 
 
+def test_code_that_a_pickler_of_the_program_writes_is_noted(tree):
+    """It goes out live as it is: a copy counts for nobody, and needs nothing of the program's but this package."""
+    source = (ROOT / "tests/programs/code_pickled_by_value.py").read_text(encoding="utf-8")
+
+    assert tree.run(source) == ("0 1 0\n", "")
+    assert given_out(tree) == [("f", 8, "pickle")]
+
+
+def test_what_a_program_registers_with_copyreg_is_heeded(tree):
+    """Our own import of `pickle` came first, and left `sys.modules`: the program's `copyreg` is another one."""
+    source = """
+        import copyreg, itertools, pickle, types
+        class One: pass
+        copyreg.pickle(One, lambda one: (str, ("registered",)))
+        copyreg.add_extension("program", "One", 77)
+        print(pickle.loads(pickle.dumps(One())), copyreg.dispatch_table is pickle.dispatch_table)
+        One.__module__ = "program"
+        import sys
+        sys.modules["program"] = sys.modules["__main__"]
+        print(len(pickle.dumps(One, 2)), len(pickle._dumps(One, 2)))
+    """
+
+    assert tree.run(source) == ("registered True\n5 5\n", "")
+
+
 # What these do for a program, with the real ones, which are not installed for our tests.
 REAL = {
     "numba": """\
