@@ -979,6 +979,9 @@ def given_out(n: int = 0) -> list[GivenOut]:
     return list(_given_out)[n:] if len(_given_out) > n else []
 
 
+#: What takes code of a measured function to a namespace that is not measured, where it is not counted.
+_OUTSIDE = "exec or FunctionType outside of the scope"
+
 #: What the program may have given another value, by the `replace` of a live code object.
 _NAMES = ("co_filename", "co_name", "co_qualname", "co_firstlineno")
 
@@ -1079,7 +1082,7 @@ def unmeasured(code: CodeType, file: str | None, awaited: Import | None) -> Code
     nothing = session(placement.NOTHING)
     tail = tail_of(code)
     if tail is None or tail[0] is not nothing.records:
-        code = pristine(code)
+        code = give_out(code, _OUTSIDE)
         if not nothing.handovers().may_be_in(code, awaited):
             return code
     return nothing.live_code(code, file) if awaited is None else nothing.module_code(code, file, awaited)

@@ -195,6 +195,48 @@ def test_code_that_a_pickler_of_the_program_writes_is_noted(tree):
     assert given_out(tree) == [("f", 8, "pickle")]
 
 
+def test_code_that_goes_to_a_namespace_that_is_not_measured_is_noted(tree):
+    """It is not counted there, as `trace` does not count it."""
+    source = """
+        import marshal, types
+        def made(n):
+            return n
+        def run():
+            1
+        def counted():
+            return 3
+        def never():
+            return 4
+        print(types.FunctionType(made.__code__, {})(1), types.FunctionType(counted.__code__, globals())())
+        exec(run.__code__, {})
+    """
+
+    assert tree.run(source) == ("1 3\n", "")
+    taker = "exec or FunctionType outside of the scope"
+    assert given_out(tree) == [("made", 3, taker), ("run", 5, taker)]
+    file, _ = reported(tree)
+    assert file["missing"] == [10]
+    assert file["lines"]["8"]["count"] == 1
+
+
+def test_code_is_noted_that_is_marshalled_while_it_is_traced_too(tree):
+    """Of two measurements the one that gives the original out does not matter."""
+    source = """
+        import marshal, sys
+        sys.path.insert(0, %r)
+        import instrument
+        def sent():
+            return 1
+        def run():
+            marshal.dumps(sent.__code__)
+        if __name__ == "__main__":
+            instrument.Trace(count=1, trace=0).runfunc(run)
+    """
+
+    assert tree.run(source % str(ROOT)) == ("", "")
+    assert given_out(tree) == [("sent", 5, "marshal")]
+
+
 def test_what_a_program_registers_with_copyreg_is_heeded(tree):
     """Our own import of `pickle` came first, and left `sys.modules`: the program's `copyreg` is another one."""
     source = """
