@@ -4,7 +4,8 @@ A module that was just imported comes in; if it is one that reads bytecode, it g
 it, for as long as the process runs. Some translate it, and know no probes; some send it to processes that may be
 without this package; some compare it with what they have compiled themselves.
 
-- numba translates a function to machine code (numba/core/bytecode.py: FunctionIdentity.from_function);
+- numba translates a function to machine code (numba/core/bytecode.py: FunctionIdentity.from_function), if it is called
+  (ByteCode.__init__);
 - pony translates a generator expression or a lambda to SQL (pony/orm/decompiling.py: decompile);
 - cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code): so
   what they write is what they would write without us, and its hash is the same each time. Up to version 2 of
@@ -119,8 +120,8 @@ def _original(thing: Any, taker: str = "") -> Any:
     return thing
 
 
-def _returning_originals(taker: str) -> Change:
-    """Return what wraps a function that returns code which *taker* compiles: the original goes out."""
+def _returning_originals(taker: str = "") -> Change:
+    """Return what wraps a function that returns code: the original goes out. *taker* compiles it, if that is given."""
 
     def change(function: Callable[..., Any]) -> Callable[..., Any]:
         def adapted(*args: Any, **kwargs: Any) -> Any:
@@ -129,6 +130,16 @@ def _returning_originals(taker: str) -> Change:
         return adapted
 
     return change
+
+
+def _compiling_identity(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap *function*, which is given a function to be compiled by numba, as `func` of its argument."""
+
+    def adapted(self: Any, func_id: Any) -> Any:
+        _original(getattr(func_id, "func", None), "numba")
+        return function(self, func_id)
+
+    return adapted
 
 
 def _giving_originals(taker: str) -> Change:
@@ -285,7 +296,10 @@ if sys.version_info >= (3, 13):
 #: By name of the module: by what it gets code, how that is changed, and where that is also registered.
 _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
     "copyreg": (("pickle", _registering_originals, ""),),
-    "numba.core.bytecode": (("get_code_object", _returning_originals("numba"), ""),),
+    "numba.core.bytecode": (
+        ("get_code_object", _returning_originals(), ""),
+        ("ByteCode.__init__", _compiling_identity, ""),
+    ),
     "pony.orm.decompiling": (("Decompiler.__init__", _giving_originals("pony"), ""),),
     "dill._dill": (("save_code", _saving_originals, "Pickler.dispatch"),),
     "hypothesis.internal.lambda_sources": (

@@ -16,7 +16,13 @@ def get_code_object(obj):
     return getattr(obj, '__code__', getattr(obj, 'func_code', None))
 class FunctionIdentity:
     def __init__(self, pyfunc):
+        self.func = pyfunc
         self.code = get_code_object(pyfunc)
+class _ByteCode:
+    def __init__(self, func_id):
+        self.code = func_id.code
+class ByteCode(_ByteCode):
+    pass
 """
 PONY = """\
 class Decompiler:
@@ -59,6 +65,8 @@ def f(items):
         if item % 3:
             total += item
     return total
+def never(n):
+    return n
 def plain():
     with open(__file__) as file:
         code = compile(file.read(), __file__, "exec")
@@ -67,6 +75,7 @@ def main():
     print(f.__code__ == plain(), f(range(10)))
     print(bytecode.FunctionIdentity(f).code == plain(), bytecode.get_code_object(3))
     print(bytecode.get_code_object.__module__, bytecode.get_code_object.__doc__)
+    print(bytecode.ByteCode(func_id=bytecode.FunctionIdentity(f)).code == plain(), bytecode.get_code_object(never) is None)
     made = Decompiler(f.__code__, end=7)
     print(made.code == plain(), made.end, Decompiler(plain()).code == plain())
     code = f.__code__
@@ -77,7 +86,7 @@ def main():
 if __name__ == "__main__":
     main()
 """
-SAID = "False 27\nTrue None\nnumba.core.bytecode Shamelessly borrowed from llpython\nTrue 7 True\nTrue\nTrue\n"
+SAID = "False 27\nTrue None\nnumba.core.bytecode Shamelessly borrowed from llpython\nTrue False\nTrue 7 True\nTrue\nTrue\n"
 CLOUDPICKLE_FAST = """\
 import types
 from pyspark.cloudpickle.cloudpickle import _extract_code_globals
