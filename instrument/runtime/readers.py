@@ -10,7 +10,7 @@ without this package; some compare it with what they have compiled themselves.
 - cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code): so
   what they write is what they would write without us, and its hash is the same each time. Up to version 2 of
   cloudpickle that is done by its module cloudpickle_fast;
-- ipyparallel, and who else registers a function that pickles code (`copyreg.pickle`), pickle it by value, too;
+- so do ipyparallel, and other modules that register a function to pickle code (`copyreg.pickle`);
 - hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key);
 - torch.compile translates the code of frames (torch/_dynamo/convert_frame.py: _compile), and of the functions that such
   code calls (torch/_dynamo/variables/functions.py: get_code), to graphs; our own frames are not to be translated;
@@ -51,7 +51,7 @@ def watch() -> None:
     if adapt not in importer.on_executed:
         importer.on_executed.append(adapt)
     for name, module in list(sys.modules.items()):
-        if _entrances(name) and isinstance(module, ModuleType):
+        if (_entrances(name) or name == "copyreg") and isinstance(module, ModuleType):
             adapt(module)
     _watch_extensions()
 
@@ -79,6 +79,7 @@ def _executing(original: Callable[[ModuleType], object]) -> Callable[[ModuleType
 
 def adapt(module: ModuleType) -> None:
     """Let *module* get code as it was before it was made live, if it reads bytecode and has not been adapted."""
+    _adapt_reducer(module)
     for path, change, registry in _entrances(module.__dict__.get("__name__")):
         *outer, name = path.split(".")
         owner = _found(module, outer)
@@ -91,6 +92,25 @@ def adapt(module: ModuleType) -> None:
         registered = _found(module, registry.split(".")) if registry else None
         if isinstance(registered, dict) and registered.get(CodeType) is function:
             registered[CodeType] = ours
+
+
+def _adapt_reducer(module: ModuleType) -> None:
+    """Let what *module*, which was just imported, or another has registered to pickle code get originals."""
+    names = module.__dict__
+    if names.get("__name__") == "copyreg" and type(names.get("dispatch_table")) is dict:
+        if names is not register.__globals__:
+            _share_registry(names)
+        _reducers[:] = [names["dispatch_table"]]
+    for reducers in _reducers:
+        theirs = reducers.get(CodeType)
+        if type(theirs) is FunctionType and theirs not in _adapted:
+            ours = _pass_for(theirs, _giving_originals("pickle")(theirs))
+            _adapted.append(ours)
+            reducers[CodeType] = ours
+
+
+#: The table of the program's `copyreg`.
+_reducers: list[dict[type, Any]] = [register.__globals__["dispatch_table"]]
 
 
 def _pass_for(theirs: Any, ours: Any) -> Any:
@@ -163,9 +183,10 @@ def _share_registry(names: dict[str, Any]) -> None:
     ours = register.__globals__
     if sys.version_info < (3, 12):
         for name in ("dispatch_table", "_extension_registry", "_inverted_registry", "_extension_cache"):
-            ours[name].clear()
-            ours[name].update(names[name])
-            names[name] = ours[name]
+            if type(names.get(name)) is dict and names[name] is not ours[name]:
+                ours[name].clear()
+                ours[name].update(names[name])
+                names[name] = ours[name]
     if sys.version_info >= (3, 14) or getattr(sys.modules.get("itertools"), "repeat", None) is not repeat:
         names["dispatch_table"].setdefault(repeat, reduce_counter)
 
@@ -295,7 +316,6 @@ if sys.version_info >= (3, 13):
 
 #: By name of the module: by what it gets code, how that is changed, and where that is also registered.
 _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
-    "copyreg": (("pickle", _registering_originals, ""),),
     "numba.core.bytecode": (
         ("get_code_object", _returning_originals(), ""),
         ("ByteCode.__init__", _compiling_identity, ""),
