@@ -44,7 +44,7 @@ with OwnImports():
         Session,
         Window,
         adopt_functions,
-        pristine,
+        give_out,
         session,
         unmeasured,
         unmeasured_import,
@@ -376,8 +376,8 @@ class _Measurement:
         return code
 
     def pristine(self, code: CodeType) -> CodeType:
-        """Return what *code* was before."""
-        return pristine(code)
+        """Return what *code*, which is about to be marshalled, was before."""
+        return give_out(code, "marshal")
 
     def _decide(self, file: str) -> None:
         """Where the module that is called first decides for all of its name, note that it is that of *file*, if no

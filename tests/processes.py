@@ -20,17 +20,17 @@ def process(name, pid=NO_SUCH_PID):
     return info
 
 
-def write(directory, name, lines, *, pid=NO_SUCH_PID, ended="exit", functions=(), not_measured=None):
+def write(directory, name, lines, *, pid=NO_SUCH_PID, ended="exit", functions=(), not_measured=None, given_out=()):
     """Write the data of a process that has ended, *lines* mapping a file to counts of lines; return its writer."""
     writer = Writer(str(directory), process(name, pid))
-    more(writer, lines, ended=ended, functions=functions, not_measured=not_measured)
+    more(writer, lines, ended=ended, functions=functions, not_measured=not_measured, given_out=given_out)
     return writer
 
 
-def more(writer, lines, *, ended="exit", functions=(), not_measured=None):
+def more(writer, lines, *, ended="exit", functions=(), not_measured=None, given_out=()):
     """Have *writer* write *lines*, too."""
     totals = [(key, {n: (count, 100.0, 200.0) for n, count in counts.items()}) for key, counts in lines.items()]
-    writer.write(totals, functions, not_measured or {}, ended)
+    writer.write(totals, functions, not_measured or {}, ended, given_out)
 
 
 def counts(path):

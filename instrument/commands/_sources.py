@@ -18,6 +18,10 @@ from instrument.data.store import version_of
 from instrument.report import text
 from instrument.trust import read_regular
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 # Sources are smaller; this keeps what pretends to be one out of memory.
 LARGEST = 1 << 26
 
@@ -122,6 +126,27 @@ class Source:
             nested = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
             waiting.extend((each, kind if kind == ANNOTATIONS else _kind(each, defined)) for each in nested)
         return lines, annotated
+
+    def lines_within(self, functions: Collection[tuple[str, int]]) -> tuple[set[int], set[tuple[str, int]]]:
+        """Return the lines of *functions*, and qualified name and first line of each of them that is in the file.
+
+        Functions are named likewise. Code that is nested in one of them is included. The file must have been compiled.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            waiting = [(compile(self.data, self.path, "exec", dont_inherit=True, optimize=0), False)]
+        lines: set[int] = set()
+        names: set[tuple[str, int]] = set()
+        while waiting:
+            code, is_within = waiting.pop()
+            key = code.co_qualname, code.co_firstlineno
+            is_within = is_within or key in functions
+            if is_within:
+                names.add(key)
+                lines.update(code_lines(code))
+            nested = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+            waiting.extend((each, is_within) for each in nested)
+        return lines, names
 
     def functions(self) -> dict[tuple[str, int], set[int]]:
         """Return qualified name and first line of each function in the file, with the lines inside of it.

@@ -56,7 +56,8 @@ def execute(options: argparse.Namespace) -> int:
             found.add_never_imported(options)
         say(found.unmatched(options), sys.stderr)
         for row in found.rows:
-            if row.source.state != CURRENT or (row.paths and not row.counts and row.source.has_code):
+            is_unknown = row.paths and not row.counts and not row.given_out
+            if row.source.state != CURRENT or (is_unknown and row.source.has_code):
                 name_stale([row.source])
                 continue
             path = _place(row.path, options.directory, written)

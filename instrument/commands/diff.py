@@ -11,7 +11,9 @@ import sys
 from instrument.commands._files import local_paths
 from instrument.commands.report import (
     add_patterns,
+    described_given_out,
     described_unwritten,
+    given_out_in_words,
     name_not_measured,
     name_refused,
     name_running,
@@ -58,6 +60,7 @@ def execute(options: argparse.Namespace) -> int:
             name_running(totals)
         unwritten = [*described_unwritten(before), *described_unwritten(after)]
         differences, remarks = _compare(before, after, options)
+        given_out = _given_out(after, options)
         not_measured = [reason for reason in after.not_measured() if matches(reason[0], options.include, options.omit)]
         skipped = [{"path": path, "reason": reason} for path, reason in [*before.refused, *after.refused]]
     if not differences and not remarks:
@@ -76,6 +79,10 @@ def execute(options: argparse.Namespace) -> int:
                 "files": files,
                 "remarks": remarks,
                 "not_measured": [{"path": path, "reason": reason} for path, reason in not_measured],
+                "given_out": [
+                    {"path": path, "version": version, "functions": described_given_out(functions)}
+                    for (path, version), functions in given_out.items()
+                ],
                 "skipped": skipped,
                 "unwritten": unwritten,
             },
@@ -87,6 +94,7 @@ def execute(options: argparse.Namespace) -> int:
     else:
         say(["Nothing ran." if is_compared else "Nothing can be compared."])
     say(remarks, sys.stderr)
+    say(given_out_in_words((path, functions) for (path, _version), functions in given_out.items()), sys.stderr)
     name_not_measured(not_measured)
     return 0 if is_compared else 1
 
@@ -122,6 +130,16 @@ def _compare(before: Totals, after: Totals, options: argparse.Namespace) -> tupl
                 f"Not counted: {path!r}: lines {lines} ran less often in B than in A: B is no later state of A"
             )
     return differences, remarks
+
+
+def _given_out(totals: Totals, options: argparse.Namespace) -> dict[tuple[str, str], dict[tuple[str, int], set[str]]]:
+    """Return the functions in *totals* that were given out, by path and version of their source, and what got them."""
+    found: dict[tuple[str, str], dict[tuple[str, int], set[str]]] = {}
+    for file in totals.files():
+        functions = totals.given_out(file)
+        if functions and matches(file.path, options.include, options.omit):
+            found[file.path, file.version] = functions
+    return found
 
 
 def _by_place(totals: Totals, places: dict[tuple[str, str], str]) -> dict[tuple[str, str], list[MeasuredFile]]:

@@ -48,7 +48,7 @@ from instrument.report.tables import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Set
     from typing import Any
 
     from instrument.data.querying import MeasuredFile, ProcessRow
@@ -72,7 +72,8 @@ columns of the table:
   Hottest line  the line that ran most often, and how often
 
 Annotations are never missing, nor is what coverage.py excludes: `# pragma: no cover`,
-`if TYPE_CHECKING:`, and functions whose body is `...`.
+`if TYPE_CHECKING:`, and functions whose body is `...`. Nor are lines of functions that may
+have run elsewhere, uncounted: these are named.
 """
 
 
@@ -144,6 +145,8 @@ class Row:
 
     `paths` are those that it was measured at, none if it was never imported; `path` is where it is on this machine.
     If *is_optimized*, it was measured in processes with -O: what those leave out is not missing.
+    `given_out` are the functions that may have run elsewhere, uncounted, by qualified name and first line, and what got
+    them. `uncertain` are their lines, and `uncertain_functions` these functions and those nested in them.
     """
 
     def __init__(
@@ -158,16 +161,26 @@ class Row:
         self.path, self.paths = path, sorted(paths)
         self.counts: dict[int, Seen] = {}
         self.functions: dict[tuple[str, int], Seen] = {}
+        self.given_out: dict[tuple[str, int], set[str]] = {}
+        self.uncertain: Set[int] = frozenset()
+        self.uncertain_functions: Set[tuple[str, int]] = frozenset()
         self.source = Source(path, version, is_optimized=is_optimized)
         self.version = version or version_of(self.source.data)
         # What was not measured in full is never called missing.
         self.is_complete = self.source.state == CURRENT and not self.source.reason and partly.isdisjoint(self.paths)
 
-    def add(self, counts: dict[int, Seen], functions: dict[tuple[str, int], Seen]) -> None:
-        """Add *counts* of lines, and those of *functions*."""
+    def add(
+        self,
+        counts: dict[int, Seen],
+        functions: dict[tuple[str, int], Seen],
+        given_out: dict[tuple[str, int], set[str]] | None = None,
+    ) -> None:
+        """Add *counts* of lines, and those of *functions*, and what got each function that was *given_out*."""
         # The code of an empty file runs on line 0, which is no line.
         _add(self.counts, {line: seen for line, seen in counts.items() if line})
         _add(self.functions, functions)
+        for function, takers in (given_out or {}).items():
+            self.given_out.setdefault(function, set()).update(takers)
 
     def conclude(self) -> Row:
         """Work out what follows of the counts, once all are added; return this row."""
@@ -176,12 +189,23 @@ class Row:
         for line, (count, _first, _last) in sorted(self.counts.items()):
             if count > self.heat:
                 self.hottest, self.heat = line, count
+        self._find_uncertain()
         self.executable = frozenset[int]()
         if self.is_complete:
-            self.executable = self.source.executable.union(self.counts) - self.source.never_missing - {0}
+            lines = self.source.executable - self.uncertain
+            self.executable = lines.union(self.counts) - self.source.never_missing - {0}
         self.missing = sorted(self.executable.difference(self.counts))
         self.n_lines, self.n_missing, self.where_missing = len(self.executable), len(self.missing), ""
         return self
+
+    def _find_uncertain(self) -> None:
+        """Find the lines of the functions that were given out. A function may be in the source by no such name, as one
+        that another Python has compiled: then any line may be one of its lines.
+        """
+        if self.given_out and self.source.state == CURRENT and not self.source.reason:
+            self.uncertain, self.uncertain_functions = self.source.lines_within(self.given_out)
+            if not self.given_out.keys() <= self.uncertain_functions:
+                self.is_complete = False
 
     def shorten(self) -> Row:
         """Forget each line by itself, which the table has no use for and of which there are many; return the rest."""
@@ -195,11 +219,13 @@ class Row:
         return self.source.kinds.get((name, line)) or kind_by_name(name)
 
     def uncalled(self) -> dict[tuple[str, int], int | None]:
-        """Return how often functions ran that have no counts: 0, or None if only their lines are known to have run."""
+        """Return how often functions ran that have no counts: 0, or None if only their lines are known to have run, or
+        they may have run elsewhere.
+        """
         if not self.is_complete:
             return {}
         return {
-            function: None if inside & self.counts.keys() else 0
+            function: None if inside & self.counts.keys() or function in self.uncertain_functions else 0
             for function, inside in self.source.functions().items()
             if function not in self.functions and (inside or self.functions or not self.paths)
         }
@@ -250,7 +276,7 @@ class Rows:
             if matches(path, options.include, options.omit):
                 row = Row(path, version, {file.path for file in group}, partly, is_optimized=self._is_optimized)
                 for file in group:
-                    row.add(totals.lines(file), totals.functions(file))
+                    row.add(totals.lines(file), totals.functions(file), totals.given_out(file))
                 self._take(row, shorten=shorten)
         if places:
             moved = sorted({(place, path) for (path, _version), place in places.items()})
@@ -266,6 +292,7 @@ class Rows:
                 f"{n_optimized}{of_all} {'process' if n_optimized == 1 and not of_all else 'processes'} ran with -O, "
                 "which leaves them out"
             )
+        self.remarks += given_out_in_words((row.path, row.given_out) for row in self.rows)
 
     def add_never_imported(self, options: argparse.Namespace, *, shorten: bool = False) -> None:
         """Add the files that were never imported."""
@@ -397,6 +424,23 @@ def uncertain(totals: Totals, since: float) -> Iterator[str]:
         )
 
 
+def given_out_in_words(files: Iterable[tuple[str, dict[tuple[str, int], set[str]]]]) -> Iterator[str]:
+    """Yield a line that names the functions that were given out, if there are any: in *files*, by path."""
+    names: list[str] = []
+    takers: set[str] = set()
+    for path, given_out in files:
+        for (name, line), those in sorted(given_out.items(), key=lambda item: (item[0][1], item[0][0])):
+            takers |= those
+            names.append(f"{name} ({shown_path(path)}, line {line})")
+    if names:
+        more_of_them = ", …" if len(names) > _SAID else ""
+        yield (
+            f"{number_of(len(names), 'function')} may also have run elsewhere, uncounted, and no line of "
+            f"{'it' if len(names) == 1 else 'them'} is called missing: {', '.join(names[:_SAID])}{more_of_them} "
+            f"(given to {', '.join(sorted(takers))})"
+        )
+
+
 def name_stale(sources: Iterable[Source]) -> None:
     """Say which *sources* are not what was measured, or cannot be compared with it."""
     words = {STALE: "Stale source", MISSING: "No source", CURRENT: "No lines known", "unknown": "Unknown source"}
@@ -457,7 +501,7 @@ class Unused:
         self.functions = list(self._functions(row, since))
         self.lines = dict.fromkeys(row.missing, -math.inf)
         for line, (_count, _first, last) in row.counts.items():
-            if last < since and line not in row.source.never_missing:
+            if last < since and line not in row.source.never_missing and line not in row.uncertain:
                 self.lines[line] = last
 
     def _functions(self, row: Row, since: float) -> Iterator[tuple[str, str, int, float]]:
@@ -471,6 +515,8 @@ class Unused:
                 known[function] = max((row.counts[line][2] for line in inside & row.counts.keys()), default=-math.inf)
         for (name, line), last in sorted(known.items(), key=lambda item: (item[0][1], item[0][0])):
             kind = row.kind(name, line)
+            if (name, line) in row.given_out or (name, line) in row.uncertain_functions:
+                continue
             if last < since and kind not in (ANNOTATIONS, TYPE_PARAMETERS) and line not in row.source.excluded:
                 yield kind, name, line, last
 
@@ -549,6 +595,14 @@ def _print_json(totals: Totals, found: Rows, since: float | None) -> None:
     print()
 
 
+def described_given_out(given_out: dict[tuple[str, int], set[str]]) -> list[dict[str, Any]]:
+    """Return the functions that were *given_out*, and what got them, for JSON."""
+    return [
+        {"name": name, "line": line, "to": sorted(takers)}
+        for (name, line), takers in sorted(given_out.items(), key=lambda item: (item[0][1], item[0][0]))
+    ]
+
+
 def described_unwritten(totals: Totals) -> list[dict[str, Any]]:
     """Return the running processes that have no counts in *totals*, for JSON."""
     return [
@@ -569,6 +623,8 @@ def _described(row: Row, since: float | None) -> dict[str, Any]:
         "executable": len(row.executable) if row.is_complete else None,
         "missing": row.missing if row.is_complete else None,
         "excluded": sorted(row.source.excluded & row.source.executable),
+        "given_out": described_given_out(row.given_out),
+        "uncertain": sorted(row.uncertain & row.source.executable) if row.is_complete else None,
         "hits": row.hits,
         "lines": {
             line: {"count": count, "first": first, "last": last}

@@ -46,12 +46,18 @@ _ADD_ROWS = f"""
 _ADD_REASONS = (
     "INSERT OR IGNORE INTO main.not_measured SELECT ?, path, reason FROM {source}.not_measured WHERE part = ?"
 )
+_ADD_GIVEN_OUT = """
+    INSERT OR IGNORE INTO main.given_out (part, file, name, line, taker)
+    SELECT ?, new.id, row.name, row.line, row.taker
+    FROM {source}.file AS old
+    CROSS JOIN main.file AS new ON new.path = old.path AND new.version = old.version
+    CROSS JOIN {source}.given_out AS row ON row.part = ? AND row.file = old.id
+"""
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
     f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}, scope, root) "
     f"SELECT id, ?, {_COLUMNS}, {{since_2}} FROM {{source}}.process WHERE id = ?"
 )
-_WITH_PARTS = ("line", "function", "not_measured")
 
 
 def data_files(paths: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -307,23 +313,25 @@ class Combination:
     def _add(self, source: str, processes: list[Process], part: int, their_part: int) -> None:
         """Add *processes* and all rows of *their_part* in the database *source* to *part*."""
         self.connection.execute(_ADD_FILES.format(source=source))
-        self._add_rows(source, part, their_part)
         [version] = self.connection.execute(f"PRAGMA {source}.user_version").fetchone()
+        self._add_rows(source, part, their_part, version)
         add_process = _ADD_PROCESS.format(source=source, since_2="scope, root" if version > 1 else "NULL, 0")
         for process in processes:
             self.connection.execute(add_process, (part, process.id))
             self._held[process.id] = part, process.flushes
 
-    def _add_rows(self, source: str, part: int, their_part: int) -> None:
+    def _add_rows(self, source: str, part: int, their_part: int, version: int = schema.VERSION) -> None:
         for table, keys in (("line", "row.line"), ("function", "row.name, row.line")):
             columns = "part, file, " + keys.replace("row.", "")
             statement = _ADD_ROWS.format(table=table, columns=columns, keys=keys, source=source)
             self.connection.execute(statement, (part, their_part))
         self.connection.execute(_ADD_REASONS.format(source=source), (part, their_part))
+        if version > 2:
+            self.connection.execute(_ADD_GIVEN_OUT.format(source=source), (part, their_part))
 
     def _remove(self, part: int) -> None:
         """Remove all rows of *part*, and its processes."""
-        for table in ("line", "function", "not_measured", "process"):
+        for table in ("line", "function", "not_measured", "given_out", "process"):
             self.connection.execute(f"DELETE FROM main.{table} WHERE part = ?", (part,))
         for name in [name for name, (other, _flushes) in self._held.items() if other == part]:
             del self._held[name]

@@ -116,10 +116,11 @@ class Totals:
         self._stack.close()
 
     def files(self) -> list[MeasuredFile]:
-        """Return the versions of source files that were seen to run, by path and version."""
+        """Return the versions of source files that were seen to run, or of which code was given out, in order."""
         rows = self._query(
             "SELECT id, path, version FROM file WHERE EXISTS (SELECT 1 FROM line WHERE part = 0 AND file = id) "
-            "OR EXISTS (SELECT 1 FROM function WHERE part = 0 AND file = id)"
+            "OR EXISTS (SELECT 1 FROM function WHERE part = 0 AND file = id) "
+            "OR EXISTS (SELECT 1 FROM given_out WHERE part = 0 AND file = id)"
         )
         files = [MeasuredFile(n, schema.from_text(path), schema.from_text(version)) for n, path, version in rows]
         return sorted(files, key=lambda file: (file.path, file.version))
@@ -134,6 +135,15 @@ class Totals:
         query = "SELECT name, line, count, first, last FROM function WHERE part = 0 AND file = ?"
         rows = self._query(query, (file.number,))
         return {(schema.from_text(name), line): (count, first, last) for name, line, count, first, last in rows}
+
+    def given_out(self, file: MeasuredFile) -> dict[tuple[str, int], set[str]]:
+        """Return what the functions of *file* were given to that were given out, by qualified name and first line."""
+        found: dict[tuple[str, int], set[str]] = {}
+        for name, line, taker in self._query(
+            "SELECT name, line, taker FROM given_out WHERE part = 0 AND file = ?", (file.number,)
+        ):
+            found.setdefault((schema.from_text(name), line), set()).add(schema.from_text(taker))
+        return found
 
     def not_measured(self) -> list[tuple[str, str]]:
         """Return the files that ran without being counted in full, and why."""

@@ -64,6 +64,11 @@ _CHECKS = (
     ("process", [("part", f"{{0}} IN ({_SHARED})")]),
 )
 _CHECKS_SINCE_2 = (("process", [("scope", "typeof({0}) NOT IN ('text', 'blob', 'null')"), ("root", _NUMBER)]),)
+_CHECKS_SINCE_3 = (
+    ("given_out", [("part", _NUMBER), ("line", _NUMBER), ("name", _TEXT), ("taker", _TEXT)]),
+    ("given_out", [("file", "{0} NOT IN (SELECT id FROM source.file)")]),
+    ("given_out", [("part", "{0} NOT IN (SELECT part FROM source.process)")]),
+)
 
 
 class BusyError(DataError):
@@ -199,7 +204,8 @@ def check(connection: Connection) -> None:
     [damage] = connection.execute("PRAGMA source.quick_check(1)").fetchone()
     if damage != "ok":
         raise DataError(f"it is damaged: {damage}")
-    for table, columns in (*_CHECKS, *(_CHECKS_SINCE_2 if version > 1 else ())):
+    checks = (*_CHECKS, *(_CHECKS_SINCE_2 if version > 1 else ()), *(_CHECKS_SINCE_3 if version > 2 else ()))
+    for table, columns in checks:
         wrong = " OR ".join(f"({condition.format(column)})" for column, condition in columns)
         if connection.execute(f"SELECT 1 FROM source.{table} WHERE {wrong} LIMIT 1").fetchone():
             names = ", ".join(column for column, _condition in columns)

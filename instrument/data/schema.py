@@ -25,19 +25,23 @@ file        one row for each version of a source file: `version` is "sha256:…"
 line        how often each line ran (`count`), and when it was first and last seen to have run
 function    the same for calls; `name` is the qualified name, `line` the first line of the function
 not_measured  files that ran uncounted, in whole or in part, and why
+given_out   functions whose original code was given to something that may have run it uncounted: `name` and `line` as in
+            `function`, and `taker`, which is the library or the way, such as "cloudpickle". Code nested in such a
+            function was given out with it
 
 A process' own file has one process, in part 1. Its counts are totals since the process began, replaced in place: the
 file grows with new code only. In a file of sums, part 0 is the sum over all processes whose last state is known. A
 process that may still write has a part to itself there, so that newer data can take the place of older. So the same
 data may be added any number of times, and in any order, and count once.
 
-Files in format 1, which had no `scope` and no `root` of a process, are read and combined still.
+Files in older formats are read and combined still: format 1 had no `scope` and no `root` of a process, and formats 1
+and 2 had no table `given_out`.
 """
 
 from __future__ import annotations
 
 APPLICATION_ID = int.from_bytes(b"INST", "big")
-VERSION = 2
+VERSION = 3
 
 #: The greatest count. Sums end there, rather than turn into floating point as SQLite's would.
 GREATEST = (1 << 63) - 1
@@ -70,6 +74,10 @@ TABLES = {
         "CREATE TABLE not_measured (part INTEGER NOT NULL, path TEXT NOT NULL, reason TEXT NOT NULL, "
         "PRIMARY KEY (part, path, reason)) WITHOUT ROWID"
     ),
+    "given_out": (
+        "CREATE TABLE given_out (part INTEGER NOT NULL, file INTEGER NOT NULL, name TEXT NOT NULL, "
+        "line INTEGER NOT NULL, taker TEXT NOT NULL, PRIMARY KEY (part, file, name, line, taker)) WITHOUT ROWID"
+    ),
 }
 
 _PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT, root INTEGER NOT NULL)", ")")
@@ -77,7 +85,10 @@ _PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT, root INTEGER NOT NULL)"
 
 def tables(version: int) -> dict[str, str]:
     """Return the statements that make the tables in this *version* of the format, by name."""
-    return TABLES if version > 1 else {**TABLES, "process": _PROCESS_IN_1}
+    if version > 2:
+        return TABLES
+    found = {name: statement for name, statement in TABLES.items() if name != "given_out"}
+    return found if version > 1 else {**found, "process": _PROCESS_IN_1}
 
 
 CREATE = (f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {VERSION}", *TABLES.values())

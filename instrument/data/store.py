@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     FileKey: TypeAlias = tuple[str, str]
     #: A count, and when it was first and last seen to grow, in seconds since the epoch.
     Seen: TypeAlias = tuple[int, float, float]
+    #: A function of a file: its qualified name and first line, and what its original code was given to.
+    GivenOut: TypeAlias = tuple[FileKey, str, int, str]
 
 # The system calls themselves: what is patched, by gevent above all, is the module `os`.
 _system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
@@ -54,6 +56,7 @@ _MOST_NAMES = 999
 
 _INSERT_LINES = "INSERT OR REPLACE INTO line (part, file, line, count, first, last) VALUES "
 _INSERT_FUNCTIONS = "INSERT OR REPLACE INTO function (part, file, name, line, count, first, last) VALUES "
+_INSERT_GIVEN_OUT = "INSERT OR IGNORE INTO given_out (part, file, name, line, taker) VALUES "
 
 
 def version_of(data: bytes) -> str:
@@ -165,6 +168,7 @@ class Writer:
         self._begun = False
         self._files: dict[FileKey, int] = {}
         self._reasons: dict[str, str] = {}
+        self._given_out: set[GivenOut] = set()
         self._ended = ""
 
     def write(
@@ -173,8 +177,10 @@ class Writer:
         functions: Iterable[tuple[FileKey, Mapping[tuple[str, int], Seen]]],
         not_measured: Mapping[str, str],
         ended: str = "",
+        given_out: Iterable[GivenOut] = (),
     ) -> None:
-        """Add *lines*, *functions* and the reasons of *not_measured*, all or nothing; *ended* says how the process did.
+        """Add *lines*, *functions*, the reasons of *not_measured* and the functions that were *given_out*, all or
+        nothing; *ended* says how the process did.
 
         Raise DataError if that cannot be done: what was written before is then still there, and what was passed is to
         be passed again. If the error is DataGoneError, all that was ever passed is.
@@ -183,7 +189,7 @@ class Writer:
             raise DataError(f"counts of process {_system.getpid()} do not belong in {self.path!r}: make a new Writer")
         error_of_sqlite = sqlite.load().Error
         # What is only true once the transaction is: taken over at its end.
-        new = _Changes(self, not_measured, ended)
+        new = _Changes(self, not_measured, ended, given_out)
         try:
             if self._is_out_of_reach():
                 self._create_in_held_folder(new, lines, functions)
@@ -203,6 +209,7 @@ class Writer:
         self._begun = self._had_file = True
         self._files.update(new.files)
         self._reasons.update(new.reasons)
+        self._given_out.update(new.given_out)
         self._ended, self._flushes = ended, new.flushes
 
     def _create(self, new: _Changes, lines: Iterable[Any], functions: Iterable[Any], synchronises: bool) -> None:
@@ -426,11 +433,14 @@ class Writer:
 class _Changes:
     """What one call of `Writer.write` adds, and the state that it leads to."""
 
-    def __init__(self, writer: Writer, not_measured: Mapping[str, str], ended: str) -> None:
+    def __init__(
+        self, writer: Writer, not_measured: Mapping[str, str], ended: str, given_out: Iterable[GivenOut]
+    ) -> None:
         self.id = writer.process.id
         self.known = writer._files
         self.files: dict[FileKey, int] = {}
         self.reasons = {path: why for path, why in not_measured.items() if writer._reasons.get(path) != why}
+        self.given_out = [each for each in given_out if each not in writer._given_out]
         self.flushes = writer._flushes + 1
         self.ended, self.ended_before = ended, writer._ended
         self.is_first = not writer._begun
@@ -440,6 +450,7 @@ class _Changes:
         n_rows = connection.total_changes
         _insert(connection, _INSERT_LINES, "(1, ?, ?, ?, ?, ?)", 5, self._rows_of_lines(lines))
         _insert(connection, _INSERT_FUNCTIONS, "(1, ?, ?, ?, ?, ?, ?)", 6, self._rows_of_functions(functions))
+        _insert(connection, _INSERT_GIVEN_OUT, "(1, ?, ?, ?, ?)", 4, self._rows_of_given_out())
         for (path, version), number in self.files.items():
             row = number, schema.to_text(path), schema.to_text(version)
             connection.execute("INSERT INTO file (id, path, version) VALUES (?, ?, ?)", row)
@@ -476,6 +487,10 @@ class _Changes:
                 number = self._number(key)
                 for (name, line), (count, first, last) in seen.items():
                     yield number, schema.to_text(name), line, count, _within(first), _within(last)
+
+    def _rows_of_given_out(self) -> Iterator[tuple[object, ...]]:
+        for key, name, line, taker in self.given_out:
+            yield self._number(key), schema.to_text(name), line, schema.to_text(taker)
 
 
 def _within(moment: float) -> float:

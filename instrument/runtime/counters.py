@@ -79,14 +79,30 @@ _left_of_exit = _counter_of_exit.__length_hint__
 _make_counter_of_exit = partial(iter, RANGE_OF_COUNTS) if COLLECTS_ANYWHERE else make_counter
 
 
-def _reduce_counter(iterator: repeat[Any]) -> tuple[Callable[..., repeat[Any]], tuple[Any, ...]]:
-    if _left_of(iterator) < FULL >> 1:  # not ours: as without us
+#: Called with a counter that is pickled: the program pickles code by value.
+on_pickled: list[Callable[[repeat[None]], object]] = []
+
+
+def _new_counter() -> repeat[None]:
+    counter: repeat[None] = make_counter()
+    return counter
+
+
+def reduce_counter(iterator: repeat[Any]) -> tuple[Any, ...]:
+    """Return what `pickle` makes of a counter: a new one. The program's `itertools` may not have our `repeat`, so it
+    cannot be pickled by name.
+    """
+    if _left_of(iterator) >= FULL >> 1:
+        for note in on_pickled:
+            note(iterator)
+        return _new_counter, ()
+    if sys.version_info >= (3, 14):  # not ours: as without us
         raise TypeError("cannot pickle 'itertools.repeat' object")
-    return make_counter, ()
+    return iterator.__reduce__()  # type: ignore[return-value]
 
 
 if sys.version_info >= (3, 14):  # iterators cannot be pickled any more, but code with counters is, by value
-    pickle(repeat, _reduce_counter)
+    pickle(repeat, reduce_counter)
 
 #: Keys of exits: the negative number of the group, shifted by this, and a place within the group. All are below zero
 #: (rewrite.probes: record_exit).
@@ -359,6 +375,14 @@ class Group:
     def rewritten(self) -> bytes:
         """Return what tells this code from other code that was compiled from a file of this name."""
         return b"".join(details for _, details in self._packed)
+
+    def place(self) -> tuple[str, str] | None:
+        """Return what the counts of this code are booked under, path and version; None if it came from no file, or if
+        nobody asked for its source.
+        """
+        if self.source is None or self.file_name.startswith("<"):
+            return None
+        return self.source.path, self.source.version(self.rewritten())
 
     def is_like(self, other: Group) -> bool:
         """Return whether *other* is of the same text for certain, and was rewritten to the same."""

@@ -4,16 +4,22 @@ A module that was just imported comes in; if it is one that reads bytecode, it g
 it, for as long as the process runs. Some translate it, and know no probes; some send it to processes that may be
 without this package; some compare it with what they have compiled themselves.
 
-- numba translates a function to machine code (numba/core/bytecode.py: FunctionIdentity.from_function);
+- numba translates a function to machine code (numba/core/bytecode.py: FunctionIdentity.from_function), if it is called
+  (ByteCode.__init__);
 - pony translates a generator expression or a lambda to SQL (pony/orm/decompiling.py: decompile);
 - cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code): so
-  what they write is what they would write without us, and its hash is the same each time;
+  what they write is what they would write without us, and its hash is the same each time. Up to version 2 of
+  cloudpickle that is done by its module cloudpickle_fast;
+- so do ipyparallel, and other modules that register a function to pickle code (`copyreg.pickle`);
 - hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key);
 - torch.compile translates the code of frames (torch/_dynamo/convert_frame.py: _compile), and of the functions that such
   code calls (torch/_dynamo/variables/functions.py: get_code), to graphs; our own frames are not to be translated;
 - from 3.13 on, C marshals the code of functions that the program hands to another interpreter (_interpretersmodule.c:
   exec, call, run_func; crossinterp_data_lookup.h: _PyCode_GetXIData), by `concurrent.interpreters` or otherwise. Live
   counters cannot be marshalled.
+
+Except for those that only compare code, they may run it where it is not counted: which functions they got is noted
+(`give_out`), and no report calls lines of these missing.
 """
 
 from __future__ import annotations
@@ -21,11 +27,13 @@ from __future__ import annotations
 import _imp
 import builtins
 import sys
+from copyreg import pickle as register
+from itertools import repeat
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 from instrument.flow.instructions import LOAD_GLOBAL, Instructions
 from instrument.runtime import importer
-from instrument.runtime.counters import tail_of
+from instrument.runtime.counters import reduce_counter, tail_of
 from instrument.runtime.session import give_out, pristine
 from instrument.unseen import unseen
 
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    #: What wraps a function by which a reader gets code.
     Change = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -42,7 +51,7 @@ def watch() -> None:
     if adapt not in importer.on_executed:
         importer.on_executed.append(adapt)
     for name, module in list(sys.modules.items()):
-        if _entrances(name) and isinstance(module, ModuleType):
+        if (_entrances(name) or name == "copyreg") and isinstance(module, ModuleType):
             adapt(module)
     _watch_extensions()
 
@@ -70,6 +79,7 @@ def _executing(original: Callable[[ModuleType], object]) -> Callable[[ModuleType
 
 def adapt(module: ModuleType) -> None:
     """Let *module* get code as it was before it was made live, if it reads bytecode and has not been adapted."""
+    _adapt_reducer(module)
     for path, change, registry in _entrances(module.__dict__.get("__name__")):
         *outer, name = path.split(".")
         owner = _found(module, outer)
@@ -82,6 +92,25 @@ def adapt(module: ModuleType) -> None:
         registered = _found(module, registry.split(".")) if registry else None
         if isinstance(registered, dict) and registered.get(CodeType) is function:
             registered[CodeType] = ours
+
+
+def _adapt_reducer(module: ModuleType) -> None:
+    """Let what *module*, which was just imported, or another has registered to pickle code get originals."""
+    names = module.__dict__
+    if names.get("__name__") == "copyreg" and type(names.get("dispatch_table")) is dict:
+        if names is not register.__globals__:
+            _share_registry(names)
+        _reducers[:] = [names["dispatch_table"]]
+    for reducers in _reducers:
+        theirs = reducers.get(CodeType)
+        if type(theirs) is FunctionType and theirs not in _adapted:
+            ours = _pass_for(theirs, _giving_originals("pickle")(theirs))
+            _adapted.append(ours)
+            reducers[CodeType] = ours
+
+
+#: The table of the program's `copyreg`.
+_reducers: list[dict[type, Any]] = [register.__globals__["dispatch_table"]]
 
 
 def _pass_for(theirs: Any, ours: Any) -> Any:
@@ -111,11 +140,55 @@ def _original(thing: Any, taker: str = "") -> Any:
     return thing
 
 
-def _returning_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    def adapted(*args: Any, **kwargs: Any) -> Any:
-        return _original(function(*args, **kwargs))
+def _returning_originals(taker: str = "") -> Change:
+    """Return what wraps a function that returns code: the original goes out. *taker* compiles it, if that is given."""
+
+    def change(function: Callable[..., Any]) -> Callable[..., Any]:
+        def adapted(*args: Any, **kwargs: Any) -> Any:
+            return _original(function(*args, **kwargs), taker)
+
+        return adapted
+
+    return change
+
+
+def _compiling_identity(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap *function*, which is given a function to be compiled by numba, as `func` of its argument."""
+
+    def adapted(self: Any, func_id: Any) -> Any:
+        _original(getattr(func_id, "func", None), "numba")
+        return function(self, func_id)
 
     return adapted
+
+
+def _giving_originals(taker: str) -> Change:
+    """Return what wraps a function that is given code which *taker* translates, or writes: the original goes out."""
+
+    def change(function: Callable[..., Any]) -> Callable[..., Any]:
+        def adapted(*args: Any, **kwargs: Any) -> Any:
+            return function(*[_original(thing, taker) for thing in args], **kwargs)
+
+        return adapted
+
+    return change
+
+
+def _share_registry(names: dict[str, Any]) -> None:
+    """Make the registry of the program's `copyreg`, which has these *names*, that of `_pickle`, and register counters.
+
+    Our own imports left `sys.modules`. On 3.11, `_pickle` is initialised once in a process and keeps the registry it
+    found first (_pickle.c: PyInit__pickle): what the program registered with its own `copyreg` had no effect.
+    """
+    ours = register.__globals__
+    if sys.version_info < (3, 12):
+        for name in ("dispatch_table", "_extension_registry", "_inverted_registry", "_extension_cache"):
+            if type(names.get(name)) is dict and names[name] is not ours[name]:
+                ours[name].clear()
+                ours[name].update(names[name])
+                names[name] = ours[name]
+    if sys.version_info >= (3, 14) or getattr(sys.modules.get("itertools"), "repeat", None) is not repeat:
+        names["dispatch_table"].setdefault(repeat, reduce_counter)
 
 
 def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,10 +198,21 @@ def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     return adapted
 
 
-def _reducing_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    def adapted(code: Any) -> Any:
-        return function(_original(code, "cloudpickle"))
+def _registering_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `copyreg.pickle`: functions that are registered for code get the original."""
+    names = function.__globals__
+    if names is not register.__globals__:
+        _share_registry(names)
+    dispatch_table = names["dispatch_table"]
 
+    def reducing(theirs: Any) -> Any:
+        return _pass_for(theirs, _giving_originals("pickle")(theirs)) if type(theirs) is FunctionType else theirs
+
+    def adapted(ob_type: Any, pickle_function: Any, constructor_ob: Any = None) -> Any:
+        return function(ob_type, reducing(pickle_function) if ob_type is CodeType else pickle_function, constructor_ob)
+
+    if CodeType in dispatch_table:
+        dispatch_table[CodeType] = reducing(dispatch_table[CodeType])
     return adapted
 
 
@@ -137,15 +221,6 @@ def _compiling_original_code(function: Callable[..., Any]) -> Callable[..., Any]
 
     def adapted(*args: Any, **kwargs: Any) -> Any:
         return function(*(_original(thing, _TORCH) if type(thing) is CodeType else thing for thing in args), **kwargs)
-
-    return adapted
-
-
-def _compiling_called(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap *function*, which returns the code of a function that compiled code calls: the original goes out."""
-
-    def adapted(*args: Any, **kwargs: Any) -> Any:
-        return _original(function(*args, **kwargs), _TORCH)
 
     return adapted
 
@@ -241,8 +316,11 @@ if sys.version_info >= (3, 13):
 
 #: By name of the module: by what it gets code, how that is changed, and where that is also registered.
 _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
-    "numba.core.bytecode": (("get_code_object", _returning_originals, ""),),
-    "pony.orm.decompiling": (("Decompiler.__init__", _taking_originals, ""),),
+    "numba.core.bytecode": (
+        ("get_code_object", _returning_originals(), ""),
+        ("ByteCode.__init__", _compiling_identity, ""),
+    ),
+    "pony.orm.decompiling": (("Decompiler.__init__", _giving_originals("pony"), ""),),
     "dill._dill": (("save_code", _saving_originals, "Pickler.dispatch"),),
     "hypothesis.internal.lambda_sources": (
         ("_function_key", _taking_originals, ""),
@@ -250,14 +328,18 @@ _READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
     ),
     "torch._dynamo.convert_frame": (("_compile", _compiling_original_code, ""),),
     "torch._dynamo.variables.functions": (
-        ("UserFunctionVariable.get_code", _compiling_called, ""),
-        ("WrapperUserFunctionVariable.get_code", _compiling_called, ""),
+        ("UserFunctionVariable.get_code", _returning_originals(_TORCH), ""),
+        ("WrapperUserFunctionVariable.get_code", _returning_originals(_TORCH), ""),
     ),
     "torch._dynamo.trace_rules": (("add", _skipping_ours, ""),),
     "hypothesis.internal.reflection": (("is_identity_function", _taking_originals, ""),),
 }
 _CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (
-    ("_code_reduce", _reducing_originals, "Pickler._dispatch_table"),
+    ("_code_reduce", _giving_originals("cloudpickle"), "Pickler._dispatch_table"),
+    ("_extract_code_globals", _taking_originals, ""),
+)
+_CLOUDPICKLE_FAST: tuple[tuple[str, Change, str], ...] = (
+    ("_code_reduce", _giving_originals("cloudpickle"), "CloudPickler._dispatch_table"),
     ("_extract_code_globals", _taking_originals, ""),
 )
 _adapted: list[object] = []
@@ -266,4 +348,6 @@ _adapted: list[object] = []
 def _entrances(name: object) -> tuple[tuple[str, Change, str], ...]:
     if type(name) is not str:  # whatever the program has put there
         return ()
+    if name.endswith(".cloudpickle_fast"):
+        return _CLOUDPICKLE_FAST
     return _CLOUDPICKLE if name.endswith(".cloudpickle") else _READERS.get(name) or _SENDERS.get(name, ())

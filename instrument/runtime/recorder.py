@@ -101,6 +101,8 @@ class Recorder:
         self._writer = Writer(self.settings.directory, process_info, shared=self.settings.shared)
         self._has_written = self._has_failed = self._has_complained = False
         self._not_measured: dict[str, str] = {}
+        #: How many functions were given out when that was written.
+        self._n_given_out = 0
         self._next = min(self._due(), monotonic() + _FIRST) if self.settings.flush else _NEVER
         self._turn = perf_counter()
         self._is_pressed = self._is_reading = self._puts_off = False
@@ -335,6 +337,7 @@ class Recorder:
                     self._write(how)
                 except DataGoneError:  # the next one makes a new file
                     self._totals.mark_all()
+                    self._n_given_out = 0
                     self._write(how)
                 self._has_failed = False
         except BaseException as error:
@@ -369,9 +372,12 @@ class Recorder:
 
     def _write(self, how: str) -> None:
         """Write the totals that have changed since they were written."""
-        not_measured = {**given_out(), **self._session.not_measured}
-        has_news = not_measured != self._not_measured or any(
-            series.changed for kind in (self._totals.lines, self._totals.functions) for series in kind.values()
+        not_measured = dict(self._session.not_measured)
+        new_given_out = given_out(self._n_given_out)
+        has_news = (
+            bool(new_given_out)
+            or not_measured != self._not_measured
+            or any(series.changed for kind in (self._totals.lines, self._totals.functions) for series in kind.values())
         )
         if not has_news and not (how and self._has_written):
             return
@@ -382,12 +388,14 @@ class Recorder:
                 self._changed(self._totals.functions, taken),  # type: ignore[arg-type]
                 not_measured,
                 how,
+                [(*each[:4],) for each in new_given_out if each[5] and self.scope.selects(each[4], each[5])],
             )
         except BaseException:
             for series, changed in taken:
                 series.changed |= changed
             raise
         self._not_measured = not_measured
+        self._n_given_out += len(new_given_out)
         self._has_written = True
 
     def _changed(

@@ -213,9 +213,7 @@ _PLAIN = (str, NoneType)
 
 def place_of(group: Group) -> tuple[str, str] | None:
     """Return what the counts of *group* are booked under, path and version; None if it came from no file."""
-    if group.source is None or group.file_name.startswith("<"):
-        return None
-    return group.source.path, group.source.version(group.rewritten())
+    return group.place()
 
 
 _selected: list[Selected] = []

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from _functools import partial  # type: ignore[import-not-found]
-from _operator import call, is_, itemgetter
+from _operator import call, is_
 from _thread import get_ident
 from _warnings import warn
 from _weakref import ref
@@ -43,6 +43,7 @@ from instrument.runtime.counters import (
     is_refused,
     link,
     make_counters,
+    on_pickled,
     outline_of,
     read,
     tail_of,
@@ -53,18 +54,19 @@ from instrument.runtime.handovers import Handovers
 from instrument.runtime.interpreters import is_single_threaded, newest_frames
 from instrument.runtime.sealing import unseal
 from instrument.runtime.selection import module_name
-from instrument.runtime.sources import absolute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
-    from typing import Any, Protocol
+    from typing import Any, Protocol, TypeAlias
 
     from instrument.rewrite.rewriter import Unlinked
     from instrument.runtime.cache import Known, Module
     from instrument.runtime.counters import Details, Flat
     from instrument.runtime.importer import Import, Origin
+
+    GivenOut: TypeAlias = tuple[tuple[str, str], str, int, str, str | None, str | None]
 
     class Reader(Protocol):
         """What reads counters, and is told before some of them go."""
@@ -924,37 +926,60 @@ def pristine(code: CodeType) -> CodeType:
     return found.replace(**kept) if kept else found
 
 
-#: Code that was given to what may run it where it is not counted: by file, what got it, by name and lines.
-_given_out: dict[str, dict[tuple[str, int, int], str]] = {}
+#: Functions whose originals were given to something that may run them where they are not counted: path and version of
+#: the source; name and first line, as the counts have them; what got the original; and module and file that say which
+#: scope the function is in.
+_given_out: dict[GivenOut, None] = {}
 
 
 def give_out(code: CodeType, taker: str) -> CodeType:
     """Return what *code* was before it was made live, and note that *taker* got it."""
     tail = tail_of(code)
     original = pristine(code)
-    if tail is not None and original is not code and tail[0].session.placement in placement.PLACEMENTS:
-        lines = [line for _, _, line in original.co_lines() if line]
-        first = original.co_firstlineno
-        given = _given_out.setdefault(absolute(original.co_filename), {})
-        given.setdefault((original.co_qualname, first, max(lines, default=first)), taker)
+    if tail is not None and original is not code:
+        group: Group | None = tail[0].session.groups.get(group_of(tail[1]))
+        if group is not None:
+            _note_given_out(group, group.code_at(tail[1]), taker)
     return original
 
 
-def given_out() -> dict[str, str]:
-    """Return, for each file with code that was given out, which code it was, in words.
+def _note_given_out(group: Group, index: int, taker: str) -> None:
+    """Note that *taker* got the code numbered *index* of *group*, if that is counted."""
+    place = group.place()
+    if place is not None:
+        originals = group.originals
+        name = group.packed().brief(index).name if originals is None else originals[index].co_qualname
+        _given_out[place, name, group.first_line(index), taker, group.module, group.file] = None
 
-    What other processes ran of that code is not in their counts, as far as they do not count it themselves.
+
+def _note_pickled(counter: repeat[None]) -> None:
+    """Note that the code with this *counter* was given out, live as it is: nobody reads the copies of its counters."""
+    for where in placement.PLACEMENTS:
+        each = _sessions.get(where)
+        lasting = -1 if each is None else next(compress(count(), map(is_, each.counters, repeat(counter))), -1)
+        for group in () if each is None else list(each.groups.values()):
+            number = lasting - group.first
+            if group.counters:
+                number = next(compress(count(), map(is_, group.counters, repeat(counter))), -1)
+            elif lasting < 0:
+                continue
+            if 0 <= number < group.starts[-1]:
+                _note_given_out(group, group.code_of_probe(number), "pickle")
+
+
+on_pickled.append(_note_pickled)
+
+
+def given_out(n: int = 0) -> list[GivenOut]:
+    """Return the functions whose originals were given out, in the order in which that happened, but for the first *n*.
+
+    What other processes ran of such a function is in no counts, unless they count it themselves.
     """
-    found = {}
-    for path, given in list(_given_out.items()):
-        takers = ", ".join(sorted(set(given.values())))
-        names = ", ".join(f"{name} (lines {first}-{last})" for name, first, last in sorted(given, key=itemgetter(1)))
-        found[path] = f"{GIVEN_OUT} {takers}, and what ran of it elsewhere may not be counted: {names}"
-    return found
+    return list(_given_out)[n:] if len(_given_out) > n else []
 
 
-#: How such a reason begins.
-GIVEN_OUT = "code was given to"
+#: What takes code of a measured function to a namespace that is not measured, where it is not counted.
+_OUTSIDE = "exec or FunctionType outside of the scope"
 
 #: What the program may have given another value, by the `replace` of a live code object.
 _NAMES = ("co_filename", "co_name", "co_qualname", "co_firstlineno")
@@ -1056,7 +1081,7 @@ def unmeasured(code: CodeType, file: str | None, awaited: Import | None) -> Code
     nothing = session(placement.NOTHING)
     tail = tail_of(code)
     if tail is None or tail[0] is not nothing.records:
-        code = pristine(code)
+        code = give_out(code, _OUTSIDE)
         if not nothing.handovers().may_be_in(code, awaited):
             return code
     return nothing.live_code(code, file) if awaited is None else nothing.module_code(code, file, awaited)

@@ -385,6 +385,80 @@ def test_what_was_not_measured_is_never_zero(shop, capsys):
     assert "Not measured: '/x.py': it\\x1b is frozen" in output.err
 
 
+def test_functions_that_may_have_run_elsewhere_are_never_missing(shop, capsys):
+    """Their lines are not known, and all others are; one note names them."""
+    write(".instrument", "two", {}, given_out=[(shop, "refund", 11, "cloudpickle"), (shop, "refund", 11, "dill")])
+    note = (
+        "1 function may also have run elsewhere, uncounted, and no line of it is called missing: "
+        "refund (shop.py, line 11) (given to cloudpickle, dill)"
+    )
+    for data in (".instrument", "sum.sqlite"):
+        run("report", "-m", "--only-imported", data)
+        output = capsys.readouterr()
+        assert output.out.splitlines()[2].split() == ["shop.py", "9", "1", "89%", "15", "3:", "4", "5"]
+        assert output.err.splitlines() == [note]
+        run("combine", "--keep", "-o", "sum.sqlite")
+        capsys.readouterr()
+    run("report", "--unused-for", "50d", "--only-imported")
+    output = capsys.readouterr()
+    assert "refund" not in output.out
+    assert "line 5  never" in output.out
+    assert "13" not in output.out
+    assert output.err.splitlines() == [note]
+    run("report", "--json", "--unused-for", "50d")
+    data = json.loads(capsys.readouterr().out)
+    [file] = data["files"]
+    assert (file["missing"], file["executable"], file["uncertain"]) == ([5], 9, [11, 13, 14])
+    assert file["given_out"] == [{"name": "refund", "line": 11, "to": ["cloudpickle", "dill"]}]
+    assert [one["calls"] for one in file["functions"]] == [1, None]
+    assert file["unused"]["lines"].keys().isdisjoint({"11", "13", "14"})
+    assert [one["name"] for one in file["unused"]["functions"]] == ["price"]
+    assert note in data["remarks"]
+    run("annotate", "-d", "covers", "--only-imported")
+    assert capsys.readouterr().err.splitlines() == [note, "1 listing written in covers"]
+    listing = Path("covers/shop.cover").read_text()
+    assert listing == LISTING.replace(">>>>>>     y", "           y").replace(">>>>>>     return y", "           return y")
+
+
+@pytest.mark.parametrize("name", ["gone", "refund.<locals>.gone"])
+def test_nothing_is_missing_if_a_function_that_ran_elsewhere_is_not_found(shop, capsys, name):
+    """Its lines may be any."""
+    write(".instrument", "two", {}, given_out=[(shop, name, 11, "cloudpickle")])
+    run("report", "-m")
+    output = capsys.readouterr()
+    assert output.out.splitlines()[2].split() == ["shop.py", "-", "-", "-", "15", "3:", "4"]
+    assert f"{name} (shop.py, line 11) (given to cloudpickle)" in output.err
+    run("report", "--json")
+    [file] = json.loads(capsys.readouterr().out)["files"]
+    assert (file["missing"], file["uncertain"]) == (None, None)
+
+
+def test_a_file_that_only_ran_elsewhere_is_not_said_to_be_never_imported(shop, capsys):
+    """Functions that were there before counting began may have been given out, and nothing else may have run."""
+    other = "other.py"
+    Path(other).write_text(SHOP)
+    key = os.path.abspath(other), shop[1]
+    write(".instrument", "two", {}, given_out=[(key, "price", 1, "marshal")])
+    run("report", "-m", "--include", other)
+    assert "never imported" not in capsys.readouterr().out
+    run("annotate", "-d", "covers", "--include", other)
+    assert ">>>>>>     y = x" in Path("covers/other.cover").read_text()
+    assert ">>>>>>     total = 0" not in Path("covers/other.cover").read_text()
+
+
+def test_a_diff_names_functions_that_may_have_run_elsewhere(shop, capsys):
+    """What they ran there is not in the difference."""
+    write("b", "two", {shop: {1: 9}}, given_out=[(shop, "refund", 11, "cloudpickle"), (A, "f", 2, "dill")])
+    run("diff", ".instrument", "b", "--omit", "/src/*")
+    assert "1 function may also have run elsewhere, uncounted" in capsys.readouterr().err
+    run("diff", ".instrument", "b", "--json")
+    given_out = json.loads(capsys.readouterr().out)["given_out"]
+    assert {(each["path"], each["version"]): each["functions"] for each in given_out} == {
+        shop: [{"name": "refund", "line": 11, "to": ["cloudpickle"]}],
+        A: [{"name": "f", "line": 2, "to": ["dill"]}],
+    }
+
+
 def test_hostile_names_are_shown_escaped(capsys):
     """No control character reaches the terminal, in tables, notes or JSON."""
     name = "/src/\x1b]0;evil\x07\n\u202e.py"

@@ -42,6 +42,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 def test_the_fields_are_those_of_the_schema():
     """A test of none would pass."""
     assert {("process", "argv"), ("file", "version"), ("function", "name"), ("not_measured", "reason")} <= set(FIELDS)
+    assert {("given_out", "name"), ("given_out", "taker")} <= set(FIELDS)
 
 
 def write(folder, pid, count):
@@ -55,6 +56,7 @@ def write(folder, pid, count):
         [(key, {("f", 1): (count, 1.0, 1.0)})],
         {"/frozen.py": "it is frozen"},
         "exit" if pid == NO_SUCH_PID else "",
+        [(key, "f", 1, "cloudpickle")],
     )
     return writer.path
 
@@ -121,7 +123,7 @@ def test_no_text_of_a_data_file_reaches_a_terminal(table, column, kind, how, cap
 
 
 @pytest.mark.parametrize("kind", VALUES)
-@pytest.mark.parametrize(("table", "column"), [field for field in FIELDS if field[0] in ("file", "function")])
+@pytest.mark.parametrize(("table", "column"), [field for field in FIELDS if field[0] in ("file", "function", "given_out")])
 def test_no_text_of_a_running_process_reaches_a_terminal(table, column, kind, capsys):
     """The same for the commands that ask a process: `top`, and `snapshot`."""
     with Running() as pid:

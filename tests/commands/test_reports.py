@@ -491,6 +491,7 @@ def in_format_1(path):
     columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(process)"))
     connection.execute(f"INSERT INTO process SELECT {columns} FROM new")
     connection.execute("DROP TABLE new")
+    connection.execute("DROP TABLE given_out")
     connection.execute("PRAGMA user_version = 1")
     connection.close()
 

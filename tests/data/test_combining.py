@@ -54,6 +54,64 @@ def test_times_and_functions_add_up(tmp_path):
         assert totals.not_measured() == [("/c.py", "why one"), ("/c.py", "why two")]
 
 
+def given_out(path):
+    """Return the functions that were given out, in the data file at *path*."""
+    connection = sqlite3.connect(path)
+    query = "SELECT part, path, version, name, line, taker FROM given_out JOIN file ON file.id = file"
+    rows = connection.execute(query).fetchall()
+    connection.close()
+    return sorted(((path, version), name, line, taker) for _, path, version, name, line, taker in rows)
+
+
+def test_functions_that_were_given_out_are_those_of_all(tmp_path):
+    """Each with all that got it; a process' own, as long as it runs, change with its data."""
+    f, g, h = (A, "f", 1, "cloudpickle"), (A, "f", 1, "marshal"), (A_CHANGED, "f", 1, "cloudpickle")
+    one = write(tmp_path, "one", {A: {1: 5}}, given_out=[f]).path
+    two = write(tmp_path, "two", {A: {1: 7}}, given_out=[f, g, h]).path
+    with Running() as pid:
+        writer = write(tmp_path, "three", {B: {1: 1}}, pid=pid, ended="", given_out=[f])
+        total = combined(tmp_path, "total.sqlite", [one, two, writer.path])
+        more(writer, {B: {1: 2}}, ended="", given_out=[f, (B, "new", 3, "dill")])
+        again = combined(tmp_path, "again.sqlite", [total, writer.path, one])
+
+    assert set(given_out(again)) == {f, g, h, (B, "new", 3, "dill")}
+    with Totals([str(again)]) as totals:
+        found = {(file.path, file.version): totals.given_out(file) for file in totals.files()}
+    assert found == {
+        A: {("f", 1): {"cloudpickle", "marshal"}},
+        A_CHANGED: {("f", 1): {"cloudpickle"}},
+        B: {("new", 3): {"dill"}},
+    }
+
+
+def in_format(version, path):
+    """Make the data file at *path* one that an earlier version of ours wrote."""
+    statements = [f"PRAGMA user_version = {version}", "DROP TABLE given_out"]
+    if version < 2:
+        columns = "id, part, pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
+        statements += ["ALTER TABLE process RENAME TO new", schema.tables(1)["process"]]
+        statements += [f"INSERT INTO process SELECT {columns} FROM new", "DROP TABLE new"]
+    sql(path, *statements)
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_older_formats_are_read_and_combined(tmp_path, version):
+    """They say of no function that it was given out."""
+    one = write(tmp_path, "one", {A: {1: 5}}, given_out=[(A, "f", 1, "dill")]).path
+    in_format(version, one)
+    two = write(tmp_path, "two", {A: {1: 7}}, given_out=[(A, "g", 1, "dill")]).path
+    total = combined(tmp_path, "total.sqlite", [one, two])
+
+    assert counts(total) == {A: {1: 12}}
+    assert given_out(total) == [(A, "g", 1, "dill")]
+
+
+def test_a_table_that_the_format_does_not_have_is_refused(good):
+    """What is no part of a format is not looked at."""
+    sql(good, "PRAGMA user_version = 2")
+    refuses(good, "something that no data file does", "given_out")
+
+
 def test_the_same_data_twice_counts_once(tmp_path):
     """A copy of a file adds nothing, whatever it is called."""
     path = write(tmp_path, "one", {A: {1: 5}}).path
@@ -140,6 +198,7 @@ def test_any_history_of_processes_and_sums_counts_right(tmp_path):
     for history in range(8):
         folder = tmp_path / str(history)
         truth, writers, total, ids = {}, {}, None, itertools.count()
+        given = {}
         with Running() as pid:
             for step in range(25):
                 action = chance.random()
@@ -156,7 +215,8 @@ def test_any_history_of_processes_and_sums_counts_right(tmp_path):
                         del writers[chosen]  # it is dead, and can write no more
                         continue
                     truth[chosen] += chance.randrange(1, 100)
-                    more(writers[chosen], {A: {1: truth[chosen]}}, ended="")
+                    given.setdefault(chosen, set()).add((A, f"f{chance.randrange(4)}", 1, chance.choice(["dill", "x"])))
+                    more(writers[chosen], {A: {1: truth[chosen]}}, ended="", given_out=given[chosen])
                 else:
                     sources = [folder / name for name in files(folder) if chance.random() < 0.7 or total is None]
                     sources = [path for path in sources if path != total] + ([total] if total else [])
@@ -165,8 +225,10 @@ def test_any_history_of_processes_and_sums_counts_right(tmp_path):
                     if total:
                         total.unlink()
                     total = new
-            result, refused = add([folder / name for name in files(folder)])
+            whole = tmp_path / f"whole{history}.sqlite"
+            result, refused = add([folder / name for name in files(folder)], whole)
             assert (result[A][1], refused) == (sum(truth.values()), [])
+            assert set(given_out(whole)) == set().union(*given.values())
 
 
 def test_sums_end_at_the_greatest_count(tmp_path):
@@ -271,7 +333,11 @@ def test_a_writer_is_not_kept_waiting_by_readers(tmp_path):
 def good(tmp_path):
     """The path of a good data file."""
     return Path(
-        write(tmp_path / "good", "one", {A: {1: 5}, B: {2: 1}}, functions=[(A, {("f", 1): (1, 1.0, 1.0)})]).path
+        write(
+            *(tmp_path / "good", "one", {A: {1: 5}, B: {2: 1}}),
+            functions=[(A, {("f", 1): (1, 1.0, 1.0)})],
+            given_out=[(A, "f", 1, "cloudpickle")],
+        ).path
     )
 
 
@@ -371,8 +437,9 @@ def test_a_view_in_place_of_a_table_is_refused(good):
     refuses(good, "something that no data file does", "view")
 
 
-def test_a_missing_table_is_refused(good):
-    sql(good, "DROP TABLE not_measured")
+@pytest.mark.parametrize("name", ["not_measured", "given_out"])
+def test_a_missing_table_is_refused(good, name):
+    sql(good, f"DROP TABLE {name}")
     refuses(good, "lacks tables")
 
 
@@ -384,7 +451,8 @@ def test_a_missing_table_is_refused(good):
         ("line", "file = 77"), ("line", "part = 77"), ("line", "line = x'00'"), ("function", "line = 'x'"),
         ("function", "count = -9223372036854775808"), ("function", "file = 77"), ("function", "part = 0"),
         ("file", "id = -id"), ("process", "flushes = -1"), ("process", "pid = 'x'"), ("process", "part = -1"),
-        ("process", "started = 9e999"), ("process", "ticks = 0.5"),
+        ("process", "started = 9e999"), ("process", "ticks = 0.5"), ("given_out", "part = 77"),
+        ("given_out", "file = 77"), ("given_out", "line = -1"), ("given_out", "line = 'x'"), ("given_out", "part = x'00'"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_refused(good, table, change):
@@ -401,7 +469,7 @@ def test_a_value_that_cannot_be_is_refused(good, table, change):
 
 
 def test_a_file_of_no_process_is_refused(good):
-    sql(good, *(f"DELETE FROM {table}" for table in ("process", "line", "function", "not_measured")))
+    sql(good, *(f"DELETE FROM {table}" for table in schema.TABLES if table != "file"))
     refuses(good, "of no process")
 
 

@@ -94,6 +94,27 @@ def test_any_number_of_rows_is_written(writer, n):
     assert table(writer.path, "SELECT count(*), sum(count) FROM function") == [(n, n * (n - 1) // 2)]
 
 
+GIVEN_OUT = "SELECT path, version, name, line, taker FROM given_out JOIN file ON file.id = given_out.file ORDER BY name"
+
+
+def test_functions_that_were_given_out_are_kept(writer):
+    """Each once, whether its file has counts or not; and again in a new file."""
+    writer.write([(A, {1: (5, 10.0, 20.0)})], [], {}, "", [(A, "f", 1, "dill")])
+    writer.write([], [], {}, "", [(A, "f", 1, "dill"), (A, "f", 1, "marshal"), (B, "g\ud800", 2, "dill")])
+    before = os.stat(writer.path)
+    writer.write([], [], {}, "", [(A, "f", 1, "dill")])
+
+    assert os.stat(writer.path).st_mtime_ns == before.st_mtime_ns
+    *rows, last = table(writer.path, GIVEN_OUT)
+    assert sorted(rows) == [(*A, "f", 1, "dill"), (*A, "f", 1, "marshal")]
+    assert (*last[:2], schema.from_text(last[2]), *last[3:]) == (*B, "g\ud800", 2, "dill")
+    os.unlink(writer.path)
+    with pytest.raises(DataGoneError):
+        writer.write([], [], {}, "exit", [(A, "f", 1, "dill")])
+    writer.write([], [], {}, "exit", [(A, "f", 1, "dill")])
+    assert table(writer.path, GIVEN_OUT) == [(*A, "f", 1, "dill")]
+
+
 def test_a_write_of_nothing_touches_nothing(writer):
     """An idle process costs its disk nothing."""
     writer.write([(A, {1: (5, 10.0, 20.0)})], [], {"/c": "why"})

@@ -119,7 +119,7 @@ def test_nothing_is_said_where_nothing_would_be_counted(tree):
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="there is no such pool")
 def test_pool_of_interpreters(tree):
     """Functions that use global variables go to the workers by name, and are counted there. Others go as code, as in a
-    plain run: what runs of them is not counted, and the file is said to be not measured in full.
+    plain run: what runs of them is not counted, and the functions are noted as given out.
     """
     source = """
         import math, module
@@ -137,8 +137,7 @@ def test_pool_of_interpreters(tree):
     assert (output, errors) == ("[1, 1, 2, 6, 24]\n1000\n1100\n", "")
     assert tree.lines("module.py")[4] == 1000
     assert tree.lines()[5] == 100
-    reasons = dict(tree.rows("SELECT path, reason FROM not_measured"))
-    assert "given to another interpreter" in reasons[str(tree.folder / "module.py")]
+    assert tree.rows("SELECT name, taker FROM given_out") == [("work", "another interpreter")]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="there is no such module")
