@@ -23,6 +23,37 @@ if TYPE_CHECKING:
 ours: "dict[str, Any]" = dict(vars(builtins))
 __builtins__ = ours  # type: ignore[assignment]
 
+#: What modules contained before the program could replace it, by their names.
+_before: "dict[str, dict[str, Any]]" = {}
+#: Those in C that are not part of every interpreter, and what imports all of one of them.
+_EXTENSIONS = ("_opcode", "_struct", "struct")
+_NOT_COPIED = ("builtins", "sys")  # `sys` would keep the streams alive
+
+
+def note_modules() -> None:
+    """Note what is in modules that are written in C and loaded by now, unless that was noted before."""
+    for name in (*sys.builtin_module_names, *_EXTENSIONS):
+        if name in sys.modules and name not in _before and name not in _NOT_COPIED:
+            _before[name] = dict(vars(sys.modules[name]))
+
+
+def as_found(module: "Any") -> "Any":
+    """Return a copy of *module* as it was when `note_modules` was called; *module* itself if it was not noted."""
+    if type(module) is not _ModuleType:
+        return module
+    name = getattr(vars(module).get("__spec__"), "name", None)  # up to 3.11 `_io` calls itself `io`
+    if name not in _before:
+        return module
+    copy = _ModuleType(module.__name__, module.__doc__)
+    vars(copy).update(_before[name])
+    return copy
+
+
+note_modules()
+_ModuleType, _FunctionType = type(sys), type(lambda: None)
+#: What Python has of the system's functions: the module `posix`, or `nt`.
+system: "Any" = as_found(sys.modules["nt" if "nt" in sys.builtin_module_names else "posix"])
+
 
 class _Loader(SourceFileLoader):
     """Executes a module of this package with our own builtins. Nothing of it is measured, so no hook is asked."""
@@ -47,7 +78,6 @@ def give_to_modules_in(folders: "Any") -> None:
             pass
 
 
-_ModuleType, _FunctionType = type(sys), type(lambda: None)
 _importlib: "list[tuple[Any, Any]]" = []
 
 
@@ -68,7 +98,9 @@ def functions_of(module: "ModuleType") -> "dict[str, Any]":
     """Return the names of *module*, with functions that have our builtins in place of its own functions."""
     names = {**vars(module), "__builtins__": ours}
     for name, value in names.items():
-        if type(value) is _FunctionType:
+        if type(value) is _ModuleType:
+            names[name] = as_found(value)
+        elif type(value) is _FunctionType:
             names[name] = copy = _FunctionType(value.__code__, names, value.__name__, value.__defaults__)
             copy.__kwdefaults__ = value.__kwdefaults__
     return names
@@ -80,5 +112,7 @@ def _copy(original: "ModuleType", name: str) -> "ModuleType":
     names = vars(copy)
     names["__builtins__"] = ours
     exec(get_frozen_object(name), names)
-    names.update((key, value) for key, value in vars(original).items() if type(value) is _ModuleType)
+    names.update((key, as_found(value)) for key, value in vars(original).items() if type(value) is _ModuleType)
+    if "_io" in names and names["_io"] is not vars(original)["_io"]:
+        names["_io"].open_code = names["_io"].FileIO  # its own one calls what `_io.open` is then
     return copy

@@ -11,7 +11,6 @@ the group holds no code: it comes and goes as the program's would.
 
 from __future__ import annotations
 
-import marshal
 import sys
 from _bisect import bisect_right
 from _operator import call
@@ -19,6 +18,7 @@ from collections import defaultdict
 from copyreg import pickle
 from functools import partial
 from itertools import accumulate, repeat, starmap
+from marshal import dumps, loads
 from os import urandom
 from struct import pack
 from types import CodeType
@@ -236,11 +236,11 @@ class Packed:
         number = bisect_right(self._starts, index) - 1
         part = self._unpacked.get((number, which))
         if part is None:
-            part = self._unpacked[number, which] = marshal.loads(_expanded(self._packed[number][which]))
+            part = self._unpacked[number, which] = loads(_expanded(self._packed[number][which]))
         return part[index - self._starts[number]]
 
     def _at(self, index: int, which: int) -> tuple[object, ...]:
-        found: tuple[object, ...] = marshal.loads(self._part_of(index, which))  # type: ignore[arg-type]
+        found: tuple[object, ...] = loads(self._part_of(index, which))  # type: ignore[arg-type]
         return found
 
     def was_refused(self, index: int) -> bool:
@@ -455,10 +455,10 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
             )
         )
         # One by one: whoever reads while the program runs does not hold it up for long.
-        briefs.append(marshal.dumps((source, code.co_qualname, made.plan.effects)))
+        briefs.append(dumps((source, code.co_qualname, made.plan.effects)))
         packed = made.plan.pack(), pack_numbers(made.units), made.instructions, made.n_instructions, code.co_qualname
-        details.append(marshal.dumps(packed))  # type: ignore[arg-type]
-    return flats, (_squeezed(marshal.dumps(briefs)), _squeezed(marshal.dumps(details)))
+        details.append(dumps(packed))  # type: ignore[arg-type]
+    return flats, (_squeezed(dumps(briefs)), _squeezed(dumps(details)))
 
 
 def _squeezed(marshalled: bytes) -> bytes:
