@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from _frozen_importlib import _find_spec  # type: ignore[attr-defined]
+from _thread import RLock as _RLock
 from _thread import get_ident
 from types import BuiltinFunctionType, ModuleType
 
@@ -39,7 +40,8 @@ _FRESH = (
     *("dataclasses", "dis", "enum", "functools", "inspect", "keyword", "linecache", "opcode", "operator", "re"),
     *("reprlib", "token", "tokenize", "types", "weakref"),
 )
-
+#: Further ones, by the name of the module that calls what they define while it is imported.
+_FRESH_FOR = {"ctypes": ("genericpath", "ntpath", "os", "posixpath", "stat", "sysconfig")}
 
 #: The modules of our copy, once there is one. What is in them is never measured.
 own: list[object] = []
@@ -152,6 +154,12 @@ class _TupleMaker(type):
         return bases[0].make(name, namespace["__annotations__"])  # type: ignore[attr-defined]
 
 
+class _Threading:
+    """Stands for `threading`, of which `sysconfig` only wants a lock; a copy would add to the handlers of forks."""
+
+    RLock = _RLock
+
+
 class _Typing:
     """Stands for `typing`, half of which is written in C and looks the other half up among the program's modules. Hints
     say nothing at run time.
@@ -200,7 +208,7 @@ class _Copies:
         self.modules: dict[str, Any] = {}
         copy = ModuleType("sys", sys.__doc__)
         vars(copy).update({**vars(sys), **_functions_of_sys, "modules": self.modules})
-        self.modules.update(sys=copy, typing=_Typing(self))
+        self.modules.update(sys=copy, threading=_Threading, typing=_Typing(self))
         self._builtins = {**own_builtins.ours, "__import__": self.imported}
         self.modules["builtins"] = ModuleType("builtins")
         vars(self.modules["builtins"]).update(self._builtins)
@@ -268,7 +276,7 @@ def import_isolated(name: str) -> object:
     outer, _loading = _loading, get_ident()
     try:
         with OwnImports():
-            return _Copies((*_FRESH, name)).module(name)
+            return _Copies((*_FRESH, *_FRESH_FOR.get(name, ()), name)).module(name)
     finally:
         _loading = outer
 

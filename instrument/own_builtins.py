@@ -42,11 +42,14 @@ def as_found(module: "Any") -> "Any":
     if type(module) is not _ModuleType:
         return module
     name = getattr(vars(module).get("__spec__"), "name", None)  # up to 3.11 `_io` calls itself `io`
-    if name not in _before:
-        return module
-    copy = _ModuleType(module.__name__, module.__doc__)
-    vars(copy).update(_before[name])
-    return copy
+    return _noted(name) if name in _before else module
+
+
+def _noted(name: str) -> "Any":
+    """Return a module that contains what was noted of the module *name*."""
+    module = _ModuleType(name)
+    vars(module).update(_before[name])
+    return module
 
 
 note_modules()
@@ -106,11 +109,17 @@ def functions_of(module: "ModuleType") -> "dict[str, Any]":
     return names
 
 
+def _import(name: str, *arguments: "Any") -> "Any":
+    """Return what `__import__` does, as it was found."""
+    return _noted(name) if name in _before else ours["__import__"](name, *arguments)
+
+
 def _copy(original: "ModuleType", name: str) -> "ModuleType":
     """Return a copy of *original*, frozen as *name*, with builtins of our own and the modules that it has imported."""
     copy = _ModuleType(original.__name__, original.__doc__)
     names = vars(copy)
-    names["__builtins__"] = ours
+    # What it imports as it is executed, and later, is as it was found.
+    names["__builtins__"] = {**ours, "__import__": _import}
     exec(get_frozen_object(name), names)
     names.update((key, as_found(value)) for key, value in vars(original).items() if type(value) is _ModuleType)
     if "_io" in names and names["_io"] is not vars(original)["_io"]:
