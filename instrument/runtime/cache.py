@@ -446,6 +446,8 @@ def _make_folders(path: str) -> None:
 def _read(path: str) -> bytes | None:
     """Return the content of the file at *path*, None if it cannot be read."""
     try:
+        if _SHOWS_EXCEPTIONS and not _system.access(path, 0):
+            return None
         number = _system.open(path, _READING)
     except (OSError, ValueError):
         return None
@@ -459,6 +461,8 @@ def _read(path: str) -> bytes | None:
         _system.close(number)
 
 
+#: On 3.12 a trace function of the program is called for exceptions that functions of ours handle.
+_SHOWS_EXCEPTIONS = sys.version_info[:2] == (3, 12)
 _ANYWAY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 #: Without waiting: in place of a file there may be a pipe that nobody writes to.
 _READING = os.O_RDONLY | _ANYWAY | getattr(os, "O_NONBLOCK", 0)

@@ -170,14 +170,21 @@ def numbers_in(packed: bytes, kind: str = "I") -> memoryview[int]:
 class Details:
     """All that reading needs to know of one code object: its Plan, and where its instructions are."""
 
-    __slots__ = ("n_instructions", "name", "places", "plan", "units")
+    __slots__ = ("n_instructions", "name", "places", "plan", "unfired", "units")
 
     def __init__(
-        self, plan: tuple[object, ...], units: bytes, places: tuple[int, ...], n_instructions: int, name: str
+        self,
+        plan: tuple[object, ...],
+        units: bytes,
+        places: tuple[int, ...],
+        unfired: bytes,
+        n_instructions: int,
+        name: str,
     ) -> None:
         self.plan = Plan.unpack(plan)
         self.units = unpack_numbers(units)
         self.places = places
+        self.unfired = {unit: number for number, unit in enumerate(unpack_numbers(unfired)) if unit}
         self.n_instructions = n_instructions
         self.name = name
 
@@ -185,6 +192,8 @@ class Details:
         """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on
         *unit*.
         """
+        if unit in self.unfired:
+            return self.n_instructions + len(self.plan.probes) + self.unfired[unit], False
         units = self.units
         number = bisect_right(units, unit) - 1
         if number < 0:
@@ -456,8 +465,10 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
         )
         # One by one: whoever reads while the program runs does not hold it up for long.
         briefs.append(dumps((source, code.co_qualname, made.plan.effects)))
-        packed = made.plan.pack(), pack_numbers(made.units), made.instructions, made.n_instructions, code.co_qualname
-        details.append(dumps(packed))  # type: ignore[arg-type]
+        units, unfired = pack_numbers(made.units), pack_numbers(made.unfired)
+        details.append(
+            dumps((made.plan.pack(), units, made.instructions, unfired, made.n_instructions, code.co_qualname))  # type: ignore[arg-type]
+        )
     return flats, (_squeezed(dumps(briefs)), _squeezed(dumps(details)))
 
 
