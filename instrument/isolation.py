@@ -15,11 +15,13 @@ from __future__ import annotations
 import os
 import sys
 from _frozen_importlib import _find_spec  # type: ignore[attr-defined]
+from _thread import RLock as _RLock
 from _thread import get_ident
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 
 from instrument import own_builtins
 from instrument.gate import Gate
+from instrument.own_builtins import system as _system
 from instrument.own_imports import OwnImports
 from instrument.unseen import hide
 
@@ -29,17 +31,17 @@ if TYPE_CHECKING:
     from importlib.machinery import FileFinder, ModuleSpec
     from typing import Any
 
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 
 #: Modules of which the copy gets a fresh one: what it executes, and what keeps state that the program could see, such
 #: as the cache of `re`, the registry of `copyreg`, and the subclasses of abstract base classes. C extensions cannot be
 #: copied and need not be; `ast`, which `inspect` imports and we do not call, would add to the subclasses of `_ast.AST`.
 _FRESH = (
-    *("_collections_abc", "abc", "collections", "contextlib", "copy", "copyreg", "dataclasses", "dis", "enum"),
-    *("functools", "inspect", "keyword", "linecache", "opcode", "operator", "re", "reprlib", "token", "tokenize"),
-    *("types", "weakref"),
+    *("_collections_abc", "_weakrefset", "abc", "annotationlib", "collections", "contextlib", "copy", "copyreg"),
+    *("dataclasses", "dis", "enum", "functools", "inspect", "keyword", "linecache", "opcode", "operator", "re"),
+    *("reprlib", "token", "tokenize", "types", "weakref"),
 )
-
+#: Further ones, by the name of the module that calls what they define while it is imported.
+_FRESH_FOR = {"ctypes": ("genericpath", "ntpath", "os", "posixpath", "stat", "sysconfig")}
 
 #: The modules of our copy, once there is one. What is in them is never measured.
 own: list[object] = []
@@ -152,6 +154,12 @@ class _TupleMaker(type):
         return bases[0].make(name, namespace["__annotations__"])  # type: ignore[attr-defined]
 
 
+class _Threading:
+    """Stands for `threading`, of which `sysconfig` only wants a lock; a copy would add to the handlers of forks."""
+
+    RLock = _RLock
+
+
 class _Typing:
     """Stands for `typing`, half of which is written in C and looks the other half up among the program's modules. Hints
     say nothing at run time.
@@ -183,6 +191,10 @@ class _Typing:
         return hint
 
 
+#: Held: the program may replace some.
+_functions_of_sys = {name: value for name, value in vars(sys).items() if type(value) is BuiltinFunctionType}
+
+
 class _Copies:
     """Modules that are nobody else's: those with names in *fresh*, what is in them, and what nobody has imported yet.
 
@@ -194,10 +206,9 @@ class _Copies:
         self._fresh = set(fresh)
         self._finder = _Finder()
         self.modules: dict[str, Any] = {}
-        names = vars(sys)
         copy = ModuleType("sys", sys.__doc__)
-        vars(copy).update({**names, "modules": self.modules})
-        self.modules.update(sys=copy, typing=_Typing(self))
+        vars(copy).update({**vars(sys), **_functions_of_sys, "modules": self.modules})
+        self.modules.update(sys=copy, threading=_Threading, typing=_Typing(self))
         self._builtins = {**own_builtins.ours, "__import__": self.imported}
         self.modules["builtins"] = ModuleType("builtins")
         vars(self.modules["builtins"]).update(self._builtins)
@@ -231,7 +242,10 @@ class _Copies:
         if top not in self._fresh:
             found = sys.modules.get(name)
             if found is not None and not _is_being_imported(found):
-                return found
+                copy = own_builtins.as_found(found)
+                if copy is not found:
+                    self.modules[name] = copy
+                return copy
             self._fresh.add(top)  # with all that is in it: the program's package shall not have it either
         package, _, child = name.rpartition(".")
         parent = self.module(package) if package else None
@@ -262,7 +276,7 @@ def import_isolated(name: str) -> object:
     outer, _loading = _loading, get_ident()
     try:
         with OwnImports():
-            return _Copies((*_FRESH, name)).module(name)
+            return _Copies((*_FRESH, *_FRESH_FOR.get(name, ()), name)).module(name)
     finally:
         _loading = outer
 

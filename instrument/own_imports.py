@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_system: "Any" = sys
+_get_lazy_imports: "Any" = getattr(sys, "get_lazy_imports", str)  # from 3.15 on
+_set_lazy_imports: "Any" = getattr(sys, "set_lazy_imports", None)
 #: Extensions that modules of this package import, and the standard library's `trace` does not.
 _EXTENSIONS = ("_bisect", "_sha2", "_sha256", "array", "zlib")
 
@@ -30,15 +31,15 @@ class OwnImports:
 
     def __enter__(self) -> None:
         self._absent = [name for name in _EXTENSIONS if name not in sys.modules and self._forgets]
-        self._is_lazy = sys.version_info >= (3, 15) and _system.get_lazy_imports() == "all"
+        self._is_lazy = _get_lazy_imports() == "all"
         if self._is_lazy:
-            _system.set_lazy_imports("normal")
+            _set_lazy_imports("normal")
 
     def __exit__(self, *exception: object) -> None:
         for name in self._absent:
             sys.modules.pop(name, None)
         if self._is_lazy:
-            _system.set_lazy_imports("all")
+            _set_lazy_imports("all")
 
 
 def extension(name: str) -> "Any":

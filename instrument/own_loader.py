@@ -11,7 +11,6 @@ and PYTHONDONTWRITEBYTECODE hold for it. A module whose source has another time 
 """
 
 # No `from __future__ import annotations`: this is imported before the program, which may be the first to import that.
-import marshal
 import sys
 from _frozen_importlib_external import (  # type: ignore[attr-defined]
     MAGIC_NUMBER,
@@ -21,8 +20,9 @@ from _frozen_importlib_external import (  # type: ignore[attr-defined]
     cache_from_source,
     spec_from_file_location,
 )
+from marshal import dumps, loads
 
-from instrument.own_builtins import ours
+from instrument.own_builtins import ours, system
 
 __builtins__ = ours  # type: ignore[assignment]
 
@@ -31,12 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
-    from typing import Any
 
     #: Of a module: whether it is a package, when its source was changed, in nanoseconds, its size, and its code.
     Kept = tuple[bool, int, int, bytes]
 
-_system: "Any" = sys.modules["nt" if sys.platform == "win32" else "posix"]
 _SEPARATOR = "\\" if sys.platform == "win32" else "/"
 _PACKAGE = "instrument"
 _HOME = __file__.rpartition(_SEPARATOR)[0]
@@ -115,7 +113,7 @@ class _Finder(FileFinder):
 
 def _stamp_of(path: str) -> "list[int]":
     try:
-        status = _system.stat(path)
+        status = system.stat(path)
     except OSError:
         return []
     return [status.st_mtime_ns, status.st_size]
@@ -124,7 +122,7 @@ def _stamp_of(path: str) -> "list[int]":
 def _code(loader: "_Loader", name: str) -> "CodeType":
     """Return the code of the module *name* that is executed."""
     if hides and name in _kept:
-        code: CodeType = marshal.loads(_kept[name][3])
+        code: CodeType = loads(_kept[name][3])
         return code
     path = loader.get_filename(name)
     stamp = _stamp_of(path)
@@ -135,7 +133,7 @@ def _code(loader: "_Loader", name: str) -> "CodeType":
         code = hide_in(code, *_HIDING[name])
     if stamp:
         mtime, size = stamp
-        _loaded[name] = loader.is_package(name), mtime, size, marshal.dumps(code)
+        _loaded[name] = loader.is_package(name), mtime, size, dumps(code)
     return code
 
 
@@ -163,7 +161,7 @@ def load_together() -> None:
         with open(_together(), "rb") as file:
             data = file.read()
         if data.startswith(_HEADER):
-            home, kept = marshal.loads(memoryview(data)[len(_HEADER) :])
+            home, kept = loads(memoryview(data)[len(_HEADER) :])
             if home == _HOME:
                 _kept.update(kept)
     except Exception:
@@ -180,8 +178,8 @@ def keep_together() -> None:
     try:
         folder = path.rpartition(_SEPARATOR)[0]
         if not _stamp_of(folder):
-            _system.mkdir(folder)
-        mode = _system.stat(__file__).st_mode & 0o666 | 0o600
-        _write_atomic(path, _HEADER + marshal.dumps((_HOME, kept)), mode)
+            system.mkdir(folder)
+        mode = system.stat(__file__).st_mode & 0o666 | 0o600
+        _write_atomic(path, _HEADER + dumps((_HOME, kept)), mode)
     except Exception:
         pass  # the folder is read-only, say, or an audit hook forbids it

@@ -11,13 +11,14 @@ import os
 import sys
 from _io import TextIOWrapper as _TextIOWrapper
 
+from instrument.own_builtins import system as _system
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_system: "Any" = sys.modules[os.name if os.name == "nt" else "posix"]
 _package = __file__.rpartition(os.sep)[0] + os.sep
-_get = _signal.getsignal
+_get, _valid_signals = _signal.getsignal, _signal.valid_signals
 _FunctionType = type(lambda: None)
 #: Modules whose exceptions are raised by what we call; those of others come from the program.
 _CALLED = ("builtins", "_sqlite3", "sqlite3", "zlib")
@@ -63,7 +64,7 @@ def _codes_of(error: BaseException) -> "list[Any]":
 def _codes_of_handlers() -> "list[Any]":
     """Return the code of all functions that handle signals."""
     codes = []
-    for number in _signal.valid_signals():
+    for number in _valid_signals():
         handler: Any = _get(number)
         for _ in range(8):  # partial objects, bound methods and callable objects hold the function
             if type(handler) is _FunctionType:

@@ -20,6 +20,7 @@ from time import time
 
 from instrument import isolation
 from instrument.config import CALL, ITEMS, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
+from instrument.own_builtins import system
 from instrument.own_imports import OwnImports
 from instrument.own_loader import keep_together
 from instrument.raised import belongs_to_program, say, text_of
@@ -148,7 +149,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     """Record this process from now on, and return what makes code of main programs live."""
     from instrument.runtime.interpreters import is_main
 
-    started, pid = time(), os.getpid()
+    started, pid = time(), system.getpid()
     by_run = os.environ.get(ROOT) == str(pid)  # `instrument run` becomes the process that it starts
     is_root = is_main() and os.environ.setdefault(ROOT, str(pid)) == str(pid)
     for what in passed_over:
@@ -239,14 +240,14 @@ def _say_what_matched_nothing(
     """
     unmatched = recorder.scope.unmatched()
     if not settings.scope:
-        is_silent = recorder.scope.has_matched_own() or os.getpid() != pid
+        is_silent = recorder.scope.has_matched_own() or system.getpid() != pid
         if not is_silent and not _have_others_written(settings.directory, pid, started):
             _say(
                 "nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
                 "--scope NAME counts an installed package"
             )
         return
-    if not unmatched or os.getpid() != pid or _have_others_written(settings.directory, pid, started):
+    if not unmatched or system.getpid() != pid or _have_others_written(settings.directory, pid, started):
         return
     origin = settings.origins["scope"]
     if origin == VARIABLE and by_run:
@@ -269,7 +270,7 @@ def _say_what_matched_nothing(
 def _have_others_written(directory: str, pid: int, started: float) -> bool:
     """Return whether *directory* has data of a process other than *pid* that began after *started*."""
     try:
-        names = os.listdir(directory)
+        names = system.listdir(directory)
     except OSError:
         return False
     for name in names:

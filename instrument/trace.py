@@ -27,6 +27,7 @@ from functools import partial
 from time import monotonic
 from types import CodeType
 
+from instrument.own_builtins import system
 from instrument.own_imports import OwnImports
 
 with OwnImports():
@@ -121,7 +122,7 @@ class Trace:
         self.start_time = monotonic() if timing else None
         self._placement = placement
         self._going_on: list[_Measurement] = []
-        self._process, self._lock = os.getpid(), Gate()
+        self._process, self._lock = system.getpid(), Gate()
         self.globaltrace: Callable[[FrameType, str, object], Callable[..., object] | None]
         if countcallers:
             self.globaltrace = self.globaltrace_trackcallers
@@ -199,8 +200,8 @@ class Trace:
 
     def _take(self, measurement: _Measurement) -> None:
         """Add to `counts` what *measurement* saw since it was asked before."""
-        if self._process != os.getpid():  # another thread may have held it when the process was forked
-            self._process, self._lock = os.getpid(), Gate()
+        if self._process != system.getpid():  # another thread may have held it when the process was forked
+            self._process, self._lock = system.getpid(), Gate()
         counts = self.counts
         names = self.ignore.names
         assert measurement.window is not None

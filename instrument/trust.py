@@ -10,14 +10,14 @@ This runs inside of the measured program: nothing is called that the program may
 from __future__ import annotations
 
 import os
-import sys
 from errno import EISDIR
+
+from instrument.own_builtins import system as _system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _HAS_OWNERS = os.name == "posix"
 
 #: Parts of the mode of a file: its kind, and the rights of others.

@@ -8,17 +8,15 @@ process, `<host>-<pid>.flush`. The process looks for it about once a second (`ru
 from __future__ import annotations
 
 import os
-import sys
 
 from instrument.data import schema
 from instrument.errors import InstrumentError
+from instrument.own_builtins import system as _system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 ASKED, ANSWERING, FAILED = ".flush", ".flushing", ".failed"
 
 

@@ -20,6 +20,7 @@ from gc import disable, enable, isenabled
 from itertools import chain, compress, filterfalse
 
 from instrument.errors import DataError
+from instrument.own_builtins import system as _system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _ENCODING, _ON_ERROR, _IS_WINDOWS = sys.getfilesystemencoding(), sys.getfilesyst
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
 # Where Python's own extensions are found: the program may change the path before the first flush.
 _path = sys.path.copy()
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _loaded: list[Any] = []
 
 

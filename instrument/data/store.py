@@ -25,6 +25,7 @@ import time
 
 from instrument.data import schema, sqlite
 from instrument.errors import DataError, DataGoneError
+from instrument.own_builtins import system as _system
 from instrument.trust import objection_to_folder
 
 TYPE_CHECKING = False
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     #: A function of a file: its qualified name and first line, and what its original code was given to.
     GivenOut: TypeAlias = tuple[FileKey, str, int, str]
 
-# The system calls themselves: what is patched, by gevent above all, is the module `os`.
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 # In a tuple, because tools that stop the clock in tests exchange the attributes of modules.
 _clock: tuple[Callable[[], float], ...] = (time.time,)
 _SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"

@@ -35,7 +35,8 @@ class Observation:
     *counters*: how often each probe fired. *exits*: for each of the Plan's records, how often it was made at each
     place. *in_flight*: places of frames that run now, less those of frames that ran at the start. A place is
     (instruction, whether the frame stood where the instruction's line is lost: lines.INLINED_CALL_LOSES_LINE), or
-    (number of instructions + k, …) for a frame found on the second jump that belongs to probe k.
+    (number of instructions + k, …) for a frame found on the second jump that belongs to probe k. It is (number of
+    instructions + number of probes + k, …) if a trace function was called for the line of probe k, before that fires.
     """
 
     __slots__ = ("counters", "exits", "in_flight", "n_instructions")
@@ -135,6 +136,7 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
 
     Exits are (record, instruction, how often, whether entering the handler raised its line event).
     """
+    n_probes = len(plan.probes)
     undone: dict[int, int] = {}
     left: dict[int, int] = {}
     exits = []
@@ -142,7 +144,14 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
     def at(index: int, count: int) -> int:
         if index >= seen.n_instructions:
             number = index - seen.n_instructions
-            undone[number] = undone.get(number, 0) + count
+            if number >= n_probes:  # the event was raised, so the step was made: the block that it goes to is left
+                number -= n_probes
+                undone[number] = undone.get(number, 0) - count
+                measure = plan.measures[number]
+                if isinstance(measure, int) and plan.edges[measure][1] < len(plan.blocks):
+                    return plan.blocks[plan.edges[measure][1]][0]
+            else:
+                undone[number] = undone.get(number, 0) + count
             index = plan.probes[number].index
         return index
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType
 
+_stack_effect = opcode.stack_effect
 OPNAMES = opcode.opname
 OPCODES = opcode.opmap
 
@@ -274,7 +275,7 @@ class Instructions:
                 break
             op = ops[index]
             if missing:
-                missing -= opcode.stack_effect(op, self.args[index] if op >= opcode.HAVE_ARGUMENT else None)
+                missing -= _stack_effect(op, self.args[index] if op >= opcode.HAVE_ARGUMENT else None)
             index -= 1
         return -1
 

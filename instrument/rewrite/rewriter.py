@@ -15,6 +15,7 @@ The more comfortable `bytecode.Bytecode` orders constants and names anew, and ta
 
 from __future__ import annotations
 
+import sys
 from _functools import partial  # type: ignore[import-not-found]
 from _operator import attrgetter, itemgetter
 from itertools import accumulate
@@ -78,6 +79,8 @@ _JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
 _JUMP_FORWARD = OPCODES["JUMP_FORWARD"]
 _JUMP_BACKWARD_NO_INTERRUPT = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
 _SWAP = OPCODES["SWAP"]
+#: Whether an interrupt at a jump back looks for its handler at the instruction above the jump's target.
+_INTERRUPTED_ABOVE = sys.version_info < (3, 13)
 _DIRECT = "direct"  # to the handler that was always there
 
 
@@ -92,14 +95,24 @@ class Unlinked:
                     are second jumps
     instructions    what stands at the places of second jumps: number of instructions + number of the probe, or an
                     instruction
+    unfired         the place in code units of each probe where a trace function may raise an exception before it fires,
+                    0 for others
     plan            the Plan
     inlinable       names of the methods that the calls are of which the Plan asks about, or None
     """
 
-    __slots__ = ("code", "inlinable", "instructions", "n_exits", "n_instructions", "n_probes", "plan", "units")
+    __slots__ = (
+        *("code", "inlinable", "instructions", "n_exits", "n_instructions", "n_probes", "plan", "unfired", "units"),
+    )
 
     def __init__(
-        self, code: CodeType, plan: Plan, n_instructions: int, units: Sequence[int], instructions: Sequence[int]
+        self,
+        code: CodeType,
+        plan: Plan,
+        n_instructions: int,
+        units: Sequence[int],
+        instructions: Sequence[int],
+        unfired: Sequence[int],
     ) -> None:
         self.code = code
         self.plan = plan
@@ -109,6 +122,7 @@ class Unlinked:
         self.n_instructions = n_instructions
         self.units = tuple(units)
         self.instructions = tuple(instructions)
+        self.unfired = tuple(unfired)
 
 
 def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
@@ -160,6 +174,7 @@ class _Rewriting:
         self.labels: list[int] = []
         self.covers: list[tuple[int, Cover]] = []  # (from this place on, led to)
         self.second_jumps: list[tuple[int, int]] = []  # (place, probe), later (place, what stands there)
+        self.unfired: dict[int, int] = {}  # where each probe begins
         self.stub_of: dict[tuple[str, int], int] = {}  # label of each stub
         self.fallbacks: list[tuple[int, int, int, int]] = []  # (start, stop, label, depth)
         self.rethrown: list[tuple[int, int]] = []  # (place of a RERAISE that ends a stub, handler)
@@ -242,7 +257,9 @@ class _Rewriting:
         ]
         places += [offsets[place] for place, _ in self.second_jumps]
         behind = [number for _, number in self.second_jumps]
-        return Unlinked(code, self.plan, len(instructions), places, behind)
+        begin = self.unfired
+        unfired = [offsets[begin[number]] if number in begin else 0 for number in range(len(self.plan.probes))]
+        return Unlinked(code, self.plan, len(instructions), places, behind, unfired)
 
     def _emit(self, piece: bytes, location: Location) -> None:
         self.out.append(piece)
@@ -262,8 +279,11 @@ class _Rewriting:
         if index > instructions.first:
             self._fall_into(index, is_loop_head, location)
         self.arrival[index] = len(self.out)
-        for number in self.before.get(index, ()):
-            self._emit(self._probe(number), location)
+        if index in self.before:
+            self._cover(self._led_to_by_tracer(index))
+            self._emit_probes(self.before[index], location)
+            if index > instructions.first and is_left_above(op):
+                self._lead_as_above(index, location)
         self._cover(self._led_to(index))
         if index in self.prepared:
             self._emit(self.prepared[index], location)
@@ -301,24 +321,28 @@ class _Rewriting:
             self._emit(probes.nop(), location)
         self.entrance[index] = len(self.out)
         if index in self.falling:
-            if above in MAY_RERAISE:
-                self._cover(recorded)
-            for number in self.falling[index]:
-                self._emit(self._probe(number), location)
+            self._cover(self._led_to_by_tracer(index))
+            self._emit_probes(self.falling[index], location)
         if index in self.landing:
-            self._cover(recorded)
+            self._cover(self._led_to_by_tracer(index))
             self._set(self._landing_at(index))
-            for number in self.taken[self.landing[index]]:
-                self._emit(self._probe(number), location)
+            self._emit_probes(self.taken[self.landing[index]], location)
         if index in self.above:
             self._emit_second_jumps_above(index, location)
         # So does 3.12 for interrupts at jumps back.
         is_left = is_left_above(instructions.ops[index]) or (INLINED_CALL_LOSES_LINE and is_loop_head)
-        if instructions.above(index) != index - 1 and is_left:
-            recorded = self._recorded(instructions.handlers[instructions.above(index)])
-            if self._cover_above() != recorded:
-                self._cover(recorded)
-                self._emit(probes.nop(), location)
+        has_probes = index in self.falling or index in self.landing
+        is_left = is_left or (has_probes and _INTERRUPTED_ABOVE and is_loop_head)
+        if is_left and (has_probes or instructions.above(index) != index - 1):
+            self._lead_as_above(index, location)
+
+    def _lead_as_above(self, index: int, location: Location) -> None:
+        """Let the code unit above the instruction at *index* be led where the instruction above is."""
+        handler = self.instructions.handlers[self.instructions.above(index)]
+        recorded = self._recorded(handler)
+        if self._cover_above() != recorded:
+            self._cover(recorded)
+            self._emit(probes.nop(), location)
 
     def _copy_jump(self, index: int, location: Location) -> None:
         instructions = self.instructions
@@ -417,6 +441,12 @@ class _Rewriting:
         constant = self.n_constants + number
         return probes.call(constant) if self.plan.placement in CALLING else probes.probe(constant)
 
+    def _emit_probes(self, numbers: Sequence[int], location: Location) -> None:
+        """Emit the probes *numbers*. A trace function that is called for their line may raise an exception there."""
+        self.unfired.update((number, len(self.out)) for number in numbers)
+        for number in numbers:
+            self._emit(self._probe(number), location)
+
     def _label(self) -> int:
         """Return the key of a new label; keys below the number of instructions are those of instructions."""
         self.labels.append(-1)
@@ -460,6 +490,12 @@ class _Rewriting:
             return EXITING, self.plan.stubs[index]
         return self._recorded(handler)
 
+    def _led_to_by_tracer(self, index: int) -> Cover:
+        """Return where an exception goes that a trace function raises at the line event of *index*."""
+        if index < self.instructions.made_by:
+            return self._led_to(index)
+        return self._recorded(self.instructions.handlers[index])
+
     def _recorded(self, handler: int) -> Cover:
         """Return how exceptions go to *handler* by way of a record, if there is one."""
         if (handler, RAISED) in self.exits:
@@ -479,8 +515,7 @@ class _Rewriting:
         first, *others = self.above[target]
         for index in (*others, first):
             self._set(self.above_label[index])
-            for number in self.taken[index]:
-                self._emit(self._probe(number), location)
+            self._emit_probes(self.taken[index], location)
             if index != first:
                 self._jump(_JUMP_FORWARD, target, False, location)
 
@@ -506,12 +541,12 @@ class _Rewriting:
                 skipped = head - target
                 for unit in range(instructions.units[target], instructions.units[target] + skipped):
                     self._copy_units(unit, unit + 1, self._location_at(unit))
-                self._emit(self._probe(number), location)
+                self._emit_probes((number,), location)
                 key = self._label()
                 self.labels[-1] = self.entrance[target + skipped] if skipped else self.arrival[target]
                 self._jump_back(key, location)
                 continue
-            self._emit(self._probe(number), location)
+            self._emit_probes((number,), location)
             if target <= index:  # a loop of 3.11: it must stay interruptible
                 self.second_jumps.append((len(self.out), len(instructions) + number))
                 self._jump_back(target, location, _JUMP_BACKWARD)

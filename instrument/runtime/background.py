@@ -24,6 +24,7 @@ from itertools import chain, cycle, repeat, starmap
 from sys import _current_frames, is_finalizing  # held: the program may put something else in its place
 from time import monotonic, sleep
 
+from instrument.own_builtins import system as _system
 from instrument.raised import belongs_to_program
 from instrument.runtime import exits
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 #: Whoever waits gives up when nothing has moved for so long: what is waited for may itself wait for the waiting thread.
 _PATIENCE = 10.0
 #: So long at most for one call of ours into the system: a slow disk takes minutes, one that is gone takes for ever.
@@ -44,7 +44,7 @@ _MOST_FAILURES = 1000
 _package = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
 #: Functions of ours that wait for something else: for work, or for a lock of the program, that of standard error.
 _MAY_BE_HELD_UP = ("_idle", "say")
-_block = getattr(_signal, "pthread_sigmask", None)
+_block, _valid_signals = getattr(_signal, "pthread_sigmask", None), _signal.valid_signals
 
 
 class Order:
@@ -217,7 +217,7 @@ class Background:
         self._thread, self._native = get_ident(), get_native_id()
         _of_thread.last = _Last(self)
         if _block is not None:  # signals are for the main thread, which they wake up
-            _block(_signal.SIG_BLOCK, _signal.valid_signals())
+            _block(_signal.SIG_BLOCK, _valid_signals())
         seconds = 0.0
         try:
             while not self._is_over:

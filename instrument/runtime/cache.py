@@ -24,14 +24,15 @@ it too, and have it counted.
 
 from __future__ import annotations
 
-import marshal
 import os
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
+from marshal import dumps, loads
 from time import time
 from types import CodeType
 
+from instrument.own_builtins import system as _system
 from instrument.raised import belongs_to_program, text_of
 from instrument.runtime.counters import is_refused, outline_of
 from instrument.runtime.sealing import seal
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 _MAGIC = b"instrument 7\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
 #: Not by way of `os`, whose functions the program may replace.
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -111,7 +111,7 @@ class Cache:
         if not data.startswith(_MAGIC) or data[len(_MAGIC) : _HEAD] != self._checksum(body):
             return None, None
         try:
-            known, value = marshal.loads(body)
+            known, value = loads(body)
         except (ValueError, EOFError, TypeError):
             return None, None
         return known, value
@@ -121,7 +121,7 @@ class Cache:
         if self.folder is None:
             return
         try:
-            body = marshal.dumps((name, value))  # type: ignore[arg-type]
+            body = dumps((name, value))  # type: ignore[arg-type]
             _write(self._path(name), _MAGIC + self._checksum(body) + body)
         except BaseException as error:  # a name that cannot be encoded, or a hook that forbids it
             if belongs_to_program(error):
@@ -227,7 +227,7 @@ class Batch:
         if is_alone:
             self._cache.keep_longer(shelf)
         self._asked[shelf][key] = kept[key]
-        known: Known = marshal.loads(kept[key])
+        known: Known = loads(kept[key])
         return known
 
     def _kept(self, shelf: str) -> dict[bytes, bytes]:
@@ -241,7 +241,7 @@ class Batch:
         if any(map(is_refused, known[0])):
             return
         try:
-            key, value = _key_of(tree), marshal.dumps(known)
+            key, value = _key_of(tree), dumps(known)
         except ValueError:
             return
         shelf = shelf or _shelf_of(key)
@@ -282,7 +282,7 @@ def _key_of(tree: list[CodeType]) -> bytes:
     """
     file_name = tree[-1].co_filename
     return _digest(
-        marshal.dumps(
+        dumps(
             [
                 (
                     *(code.co_code, code.co_linetable, code.co_exceptiontable, code.co_names, code.co_varnames),
@@ -446,6 +446,8 @@ def _make_folders(path: str) -> None:
 def _read(path: str) -> bytes | None:
     """Return the content of the file at *path*, None if it cannot be read."""
     try:
+        if _SHOWS_EXCEPTIONS and not _system.access(path, 0):
+            return None
         number = _system.open(path, _READING)
     except (OSError, ValueError):
         return None
@@ -459,6 +461,8 @@ def _read(path: str) -> bytes | None:
         _system.close(number)
 
 
+#: On 3.12 a trace function of the program is called for exceptions that functions of ours handle.
+_SHOWS_EXCEPTIONS = sys.version_info[:2] == (3, 12)
 _ANYWAY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 #: Without waiting: in place of a file there may be a pipe that nobody writes to.
 _READING = os.O_RDONLY | _ANYWAY | getattr(os, "O_NONBLOCK", 0)

@@ -11,7 +11,6 @@ the group holds no code: it comes and goes as the program's would.
 
 from __future__ import annotations
 
-import marshal
 import sys
 from _bisect import bisect_right
 from _collections import defaultdict  # type: ignore[import-not-found]
@@ -20,6 +19,7 @@ from _operator import call, ge
 from _struct import pack
 from copyreg import pickle
 from itertools import accumulate, repeat, starmap
+from marshal import dumps, loads
 from os import urandom
 from types import CodeType
 
@@ -200,14 +200,21 @@ def numbers_in(packed: bytes, kind: str = "I") -> memoryview[int]:
 class Details:
     """All that reading needs to know of one code object: its Plan, and where its instructions are."""
 
-    __slots__ = ("n_instructions", "name", "places", "plan", "units")
+    __slots__ = ("n_instructions", "name", "places", "plan", "unfired", "units")
 
     def __init__(
-        self, plan: tuple[object, ...], units: bytes, places: tuple[int, ...], n_instructions: int, name: str
+        self,
+        plan: tuple[object, ...],
+        units: bytes,
+        places: tuple[int, ...],
+        unfired: bytes,
+        n_instructions: int,
+        name: str,
     ) -> None:
         self.plan = Plan.unpack(plan)
         self.units = unpack_numbers(units)
         self.places = places
+        self.unfired = {unit: number for number, unit in enumerate(unpack_numbers(unfired)) if unit}
         self.n_instructions = n_instructions
         self.name = name
 
@@ -215,6 +222,8 @@ class Details:
         """Return the place of code unit *unit* in terms of the Plan: instruction, and whether its line is lost on
         *unit*.
         """
+        if unit in self.unfired:
+            return self.n_instructions + len(self.plan.probes) + self.unfired[unit], False
         units = self.units
         number = bisect_right(units, unit) - 1
         if number < 0:
@@ -266,11 +275,11 @@ class Packed:
         number = bisect_right(self._starts, index) - 1
         part = self._unpacked.get((number, which))
         if part is None:
-            part = self._unpacked[number, which] = marshal.loads(_expanded(self._packed[number][which]))
+            part = self._unpacked[number, which] = loads(_expanded(self._packed[number][which]))
         return part[index - self._starts[number]]
 
     def _at(self, index: int, which: int) -> tuple[object, ...]:
-        found: tuple[object, ...] = marshal.loads(self._part_of(index, which))  # type: ignore[arg-type]
+        found: tuple[object, ...] = loads(self._part_of(index, which))  # type: ignore[arg-type]
         return found
 
     def was_refused(self, index: int) -> bool:
@@ -493,10 +502,12 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
             )
         )
         # One by one: whoever reads while the program runs does not hold it up for long.
-        briefs.append(marshal.dumps((source, code.co_qualname, made.plan.effects)))
-        packed = made.plan.pack(), pack_numbers(made.units), made.instructions, made.n_instructions, code.co_qualname
-        details.append(marshal.dumps(packed))  # type: ignore[arg-type]
-    return flats, (_squeezed(marshal.dumps(briefs)), _squeezed(marshal.dumps(details)))
+        briefs.append(dumps((source, code.co_qualname, made.plan.effects)))
+        units, unfired = pack_numbers(made.units), pack_numbers(made.unfired)
+        details.append(
+            dumps((made.plan.pack(), units, made.instructions, unfired, made.n_instructions, code.co_qualname))  # type: ignore[arg-type]
+        )
+    return flats, (_squeezed(dumps(briefs)), _squeezed(dumps(details)))
 
 
 def _squeezed(marshalled: bytes) -> bytes:

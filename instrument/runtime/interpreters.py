@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _thread
-import os
 import sys
 from _thread import _count, get_ident
 from gc import disable, enable, isenabled
@@ -20,6 +19,7 @@ from sys import _current_frames, _getframe
 
 from instrument.errors import InstrumentError
 from instrument.isolation import import_isolated
+from instrument.own_builtins import system as _system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _modules = sys.modules
-_system: Any = _modules[os.name if os.name == "nt" else "posix"]
 #: Modules that create interpreters: since 3.13, and before.
 _CREATORS = ("_interpreters", "_xxsubinterpreters")
 #: Before 3.12 all interpreters share memory, and one lock.

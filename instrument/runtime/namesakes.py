@@ -11,12 +11,12 @@ import os
 import sys
 from _frozen_importlib_external import BYTECODE_SUFFIXES, SOURCE_SUFFIXES
 
+from instrument.own_builtins import system as _system
 from instrument.runtime.selection import module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from instrument.runtime.selection import Ignore
 
@@ -25,7 +25,6 @@ _MOST = 100_000
 _A_FOLDER = 100
 _SUFFIXES = (*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
 #: Not by way of `os`, whose functions the program may replace.
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 
 
 def on_both_sides(ignore: Ignore, files: Iterable[str]) -> set[str]:

@@ -30,6 +30,7 @@ from time import monotonic
 
 from instrument import isolation
 from instrument.isolation import import_isolated
+from instrument.own_builtins import system
 from instrument.raised import belongs_to_program, say, say_once, text_of
 from instrument.runtime import exits, interpreters, session
 
@@ -53,9 +54,11 @@ if TYPE_CHECKING:
         def ask(self) -> None: ...
 
 
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
+#: The module that the program has, in which functions of ours stand in for some.
+_system: Any = sys.modules[system.__name__]
 _getpid, _kill = os.getpid, os.kill
 _set, _get, _raise_signal = _signal.signal, _signal.getsignal, _signal.raise_signal
+_valid_signals = _signal.valid_signals
 _DEFAULT = _signal.SIG_DFL
 _ENDING = tuple(getattr(_signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name))
 _NAMES = {getattr(_signal, name): name for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name)}
@@ -363,7 +366,7 @@ class Unbroken:
 
     def __enter__(self) -> None:
         if _mask is not None and interpreters.is_embedded():
-            self._blocked = _mask(_signal.SIG_BLOCK, _signal.valid_signals())
+            self._blocked = _mask(_signal.SIG_BLOCK, _valid_signals())
 
     def __exit__(self, *exception: object) -> None:
         if self._blocked is not None:
@@ -397,10 +400,10 @@ def _listen() -> None:
     if not _main:
         _main.append(get_ident())
     try:
-        ends = [_high(end) for end in _system.pipe()]
+        ends = [_high(end) for end in system.pipe()]
         for end in ends:
-            _system.set_blocking(end, False)
-        _pipe[:] = [*ends, _system.fstat(ends[0]).st_ino]
+            system.set_blocking(end, False)
+        _pipe[:] = [*ends, system.fstat(ends[0]).st_ino]
         _reader[:] = [FileIO(ends[0], closefd=False)]
         before = _set_fd(ends[1], warn_on_full_buffer=False)
         if before != -1:
@@ -420,27 +423,27 @@ def _listen_no_more() -> None:
             _set_fd(before)  # type: ignore[misc]
         for end in (reading, writing):
             if _is_ours(end, identity):
-                _system.close(end)
+                system.close(end)
     if _set_fd is not None and _signal.set_wakeup_fd is _set_wakeup_fd:
         _signal.set_wakeup_fd = _set_fd
 
 
 def _high(end: int) -> int:
     """Return *end* of a pipe under a number that is high and free, if there is one."""
-    highest = min(_HIGHEST, _system.sysconf("SC_OPEN_MAX")) - 1
+    highest = min(_HIGHEST, system.sysconf("SC_OPEN_MAX")) - 1
     for number in range(highest, max(highest - 64, end), -1):
         try:
-            _system.fstat(number)
+            system.fstat(number)
         except OSError:
-            _system.dup2(end, number, inheritable=False)
-            _system.close(end)
+            system.dup2(end, number, inheritable=False)
+            system.close(end)
             return number
     return end
 
 
 def _is_ours(end: int, identity: int) -> bool:
     try:
-        return bool(_system.fstat(end).st_ino == identity)
+        return bool(system.fstat(end).st_ino == identity)
     except OSError:
         return False
 
@@ -453,7 +456,7 @@ def look() -> int | None:
     came = bytes(_read)
     _read[:] = bytes(len(_read))
     try:
-        came += _system.read(_pipe[0], 4096)
+        came += system.read(_pipe[0], 4096)
     except OSError:  # there is nothing
         pass
     for number in came:
@@ -482,7 +485,7 @@ def checks() -> list[Callable[[], object]]:
     if not _pipe or not _reader or not _is_ours(_pipe[0], _pipe[2]):
         return []
     reading, _, identity = _pipe
-    is_another = map(ne, map(attrgetter("st_ino"), map(_system.fstat, repeat(reading))), repeat(identity)).__next__
+    is_another = map(ne, map(attrgetter("st_ino"), map(system.fstat, repeat(reading))), repeat(identity)).__next__
     return [_due.__len__, is_another, partial(_reader[0].readinto, _read)]
 
 

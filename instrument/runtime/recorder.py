@@ -29,6 +29,7 @@ from instrument.data import requests, sqlite
 from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataGoneError, InstrumentError
 from instrument.flow import placement
+from instrument.own_builtins import system as _system
 from instrument.raised import belongs_to_program, forget_what_was_said, say_at_once, say_once, text_of
 from instrument.runtime import interpreters, process
 from instrument.runtime.background import Background
@@ -41,12 +42,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType
-    from typing import Any
 
     from instrument.config import Settings
     from instrument.runtime.totals import FileKey, Series, Total
 
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _getpid = os.getpid
 #: For so long we work before others get their turn, in seconds, and for so long we then rest: others do not need longer
 #: to wake up.

@@ -14,18 +14,17 @@ import os
 import sys
 
 from instrument.config import OWN
+from instrument.own_builtins import system as _system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
 #: Folders of these names hold what was installed.
 INSTALLED = ("site-packages", "dist-packages")
 
 _SEP = os.sep
 _ALTSEP = os.altsep
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _getcwd = _system.getcwd
 _readlink = getattr(_system, "readlink", None)
 _modules = sys.modules

@@ -28,6 +28,7 @@ from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import placement
 from instrument.flow.handovers import aliases_in, hands_over, uses
 from instrument.gate import Gate
+from instrument.own_builtins import note_modules
 from instrument.raised import belongs_to_program, comes_from_program, say_once, text_of
 from instrument.rewrite import probes, rewriter
 from instrument.runtime import importer
@@ -1169,3 +1170,5 @@ def forked() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=forked)
+
+note_modules()  # those that this package has loaded

@@ -15,6 +15,7 @@ from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
 from _struct import pack
 
+from instrument.own_builtins import system as _system
 from instrument.raised import belongs_to_program
 from instrument.trust import read_regular
 
@@ -33,13 +34,11 @@ del _before
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     #: Of a file of bytecode, to be compared with others.
     Stamp = tuple[object, ...]
 
 #: Not by way of `os`, whose functions the program may replace.
-_system: Any = sys.modules[os.name if os.name == "nt" else "posix"]
 _LARGEST = 1 << 26
 _KEY = int.from_bytes(MAGIC_NUMBER, "little")
 #: Times of files may be those of the last tick of the system's clock.
