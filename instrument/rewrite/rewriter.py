@@ -62,6 +62,7 @@ from instrument.flow.placement import (
 from instrument.flow.unrolling import is_faithful, takes_no_space
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
+from instrument.rewrite.ways import wrong_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     instructions = graph.instructions
     code = instructions.code
     unlinked = _Rewriting(graph, plan).assemble()
-    problem = verify(code, instructions, unlinked)
+    problem = verify(code, instructions, unlinked) or wrong_way(graph, plan, unlinked.code, unlinked.units)
     if problem:
         where = f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname}"
         raise RewriteError(f"{where} cannot be rewritten: {problem}")

@@ -461,6 +461,7 @@ _REWRITING = (
     *("instrument.counts", "instrument.flow.graph", "instrument.flow.instructions", "instrument.flow.lines"),
     *("instrument.flow.packing", "instrument.flow.placement", "instrument.flow.spanning", "instrument.flow.unrolling"),
     *("instrument.flow.superinstructions", "instrument.rewrite.probes", "instrument.rewrite.rewriter"),
+    "instrument.rewrite.ways",
 )
 #: Warnings are said to come from the lines of two, and two count the frames above them; the others run rarely, and
 #: tests interrupt them line by line.
