@@ -50,6 +50,7 @@ from instrument.flow.placement import (
     EXITING,
     FALLING,
     INLINED,
+    NOTHING,
     RAISED,
     RAISING,
     RESTORED,
@@ -59,6 +60,7 @@ from instrument.flow.placement import (
     Plan,
     is_left_above,
 )
+from instrument.flow.superinstructions import keep_apart
 from instrument.flow.unrolling import is_faithful, takes_no_space
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
@@ -196,6 +198,8 @@ class _Rewriting:
         self.turns: list[tuple[int, int]] = []  # (label, jump back that goes to a copy of the loop further below)
         self.pads: dict[int, int] = {}  # for the head of a copy of a loop: where jumps land that stay on one line
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
+        #: Instructions that must not stand right behind the one above.
+        self.apart = keep_apart(graph) if PY311 and plan.placement != NOTHING else frozenset()
         self.late = self.traceback_of + 1
         self.range_of_counts = self.late + 1
         self.prepare = self.range_of_counts + 1
@@ -260,12 +264,15 @@ class _Rewriting:
         unit = instructions.units[index]
         location = self._location_at(unit)
         op = instructions.ops[index]
+        above = len(self.out)
         if index > instructions.first:
             self._fall_into(index, is_loop_head, location)
         self.arrival[index] = len(self.out)
         for number in self.before.get(index, ()):
             self._emit(self._probe(number), location)
         self._cover(self._led_to(index))
+        if index in self.apart and len(self.out) == above:
+            self._emit(probes.nop(), location)
         if index in self.prepared:
             self._emit(self.prepared[index], location)
         if instructions.targets[index] >= 0:

@@ -1,5 +1,6 @@
 """Each way through rewritten code passes the probes that count it, and no others."""
 
+import itertools
 import sys
 
 import oracle
@@ -139,7 +140,7 @@ def test_counters_that_were_exchanged_are_noticed(victim):
     exits = [first_probe(victim) + n_probes + number for number in range(n_exits)]
     exchanged = 0
     for group in (probes, exits):
-        for one, other in zip(group, group[1:]):
+        for one, other in itertools.pairwise(group):
             if one not in loads or other not in loads:  # of a handler that nothing is led to
                 continue
             raw = bytearray(victim.unlinked.code.co_code)
