@@ -48,7 +48,15 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
     **{
         f"{_PACKAGE}.{name}": (None, frozenset())
         for name in (
-            *("isolation", "counts", "rewrite.probes", "rewrite.rewriter", "flow.graph", "flow.handovers"),
+            *(
+                "isolation",
+                "counts",
+                "rewrite.probes",
+                "rewrite.rewriter",
+                "rewrite.ways",
+                "flow.graph",
+                "flow.handovers",
+            ),
             *("flow.instructions", "flow.lines", "flow.packing", "flow.placement", "flow.spanning"),
             *("flow.superinstructions", "flow.unrolling", "runtime.cache", "runtime.counters", "runtime.handovers"),
             *("runtime.importer", "runtime.namesakes", "runtime.readers", "runtime.scope", "runtime.sealing"),

@@ -46,7 +46,6 @@ from instrument.flow.instructions import CALLS as CALL_OPS
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PLACES_ARE_OF_TRACEBACK, PY311
 from instrument.flow.packing import pack_numbers, pack_rows, unpack_numbers, unpack_rows
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
-from instrument.flow.superinstructions import raised_below
 from instrument.flow.unrolling import takes_no_space, unroll
 
 TYPE_CHECKING = False
@@ -164,7 +163,7 @@ class Plan:
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
         self.handovers = _handovers(graph.instructions, aliases)
-        self.moved = raised_below(graph) if PY311 and placement == MINIMAL else {}
+        self.moved: dict[int, int] = {}
         self.free: list[int] = []
         self.probes: list[Probe] = []
         self.measures: list[int | tuple[bool, tuple[int, ...]] | None] = []

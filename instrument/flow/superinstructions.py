@@ -1,36 +1,65 @@
-"""Where 3.11 says that the instruction above raised.
+"""Where 3.11 would say that the instruction above raised.
 
-A `ControlFlowGraph` comes in; instructions go out at which exits are recorded that are those of the next one. In warm
-code 3.11 runs pairs of instructions as one, and if the second, a LOAD_FAST, finds no value, the place is that of the
-first (ceval.c: LOAD_FAST__LOAD_FAST and the like). So long as the first one cannot raise, that is no riddle; where it
-is a LOAD_FAST itself, its variable must be known to have a value, as in definite assignment. Later versions have no
-such pairs: their compiler does this analysis, and marks what may be without a value.
+A `ControlFlowGraph` comes in; the instructions go out that must not stand right behind the one above. In warm code 3.11
+runs pairs of instructions as one. If the second is a LOAD_FAST that finds no value, the place of the exception is that
+of the first (ceval.c: LOAD_FAST__LOAD_FAST and the like), and so are its line in tracebacks and its record here. When
+code gets warm depends on how often it jumps back, which unrolled loops do less often: so such pairs are kept apart.
+Variables that certainly have a value, as in definite assignment, are left alone. Later versions have no such pairs:
+their compiler does this analysis, and marks what may be without a value.
 """
 
 from __future__ import annotations
 
+from _bisect import bisect_right
+
 from instrument.flow.graph import ENTER, LEAVE, ControlFlowGraph
 from instrument.flow.instructions import LOAD_CONST, OPCODES, YIELD_VALUE
+from instrument.flow.unrolling import takes_no_space
 
 _LOAD_FAST, _STORE_FAST, _DELETE_FAST = OPCODES["LOAD_FAST"], OPCODES["STORE_FAST"], OPCODES["DELETE_FAST"]
+_FIRST_OF_PAIR = frozenset((LOAD_CONST, _LOAD_FAST, _STORE_FAST))
 
 
-def raised_below(graph: ControlFlowGraph) -> dict[int, int]:
-    """Return, for instructions that cannot raise and stand above a LOAD_FAST that starts a line, the LOAD_FAST."""
+def keep_apart(graph: ControlFlowGraph) -> frozenset[int]:
+    """Return each LOAD_FAST that may find no value, and that the interpreter may run as one with what stands above."""
+    instructions = graph.instructions
+    ops, args = instructions.ops, instructions.args
+    pairs = set()
+    for index in [index for index, op in enumerate(ops) if op == _LOAD_FAST]:
+        above = index - 1
+        while above > 0 and takes_no_space(instructions, above):
+            above -= 1
+        if ops[above] in _FIRST_OF_PAIR:
+            pairs.add(index)
+    if not pairs:
+        return frozenset()
+    deleted = 0
+    for index, op in enumerate(ops):
+        if op == _DELETE_FAST:
+            deleted |= 1 << args[index]
+    kept = ((1 << _n_arguments(graph)) - 1) & ~deleted
+    waiting = _without_value(graph, pairs, [kept] * graph.outside)
+    # What a block needs to know of others is asked only if it needs to know anything.
+    return frozenset(_without_value(graph, waiting, _assigned(graph)) if waiting else ())
+
+
+def _without_value(graph: ControlFlowGraph, loads: set[int], assigned: list[int]) -> set[int]:
+    """Return those of *loads* that may find no value if *assigned* variables have one where each block begins."""
     ops, args = graph.instructions.ops, graph.instructions.args
-    starts = [index for index, _ in graph.events if ops[index] == _LOAD_FAST]
-    found = {index - 1: index for index in starts if ops[index - 1] in (LOAD_CONST, _STORE_FAST)}
-    loads = [index for index in starts if ops[index - 1] == _LOAD_FAST]
-    if loads:
-        assigned = _assigned(graph)
-        for index in loads:
-            block = graph.block_of(index)
-            values = assigned[block]
-            for above in range(graph.blocks[block].first, index - 1):
-                values = _after(values, ops[above], args[above])
-            if values >> args[index - 1] & 1:
-                found[index - 1] = index
+    found = set()
+    blocks = sorted({bisect_right(graph.firsts, index) - 1 for index in loads})
+    for number in blocks:
+        values = assigned[number]
+        for index in range(graph.blocks[number].first, graph.blocks[number].last + 1):
+            if index in loads and not values >> args[index] & 1:
+                found.add(index)
+            values = _after(values, ops[index], args[index])
     return found
+
+
+def _n_arguments(graph: ControlFlowGraph) -> int:
+    code = graph.instructions.code
+    return code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
 
 
 def _after(values: int, op: int, variable: int) -> int:
@@ -44,11 +73,9 @@ def _assigned(graph: ControlFlowGraph) -> list[int]:
     """Return which variables certainly have a value where each block begins, as bits."""
     instructions = graph.instructions
     ops, args = instructions.ops, instructions.args
-    code = instructions.code
-    n_arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
-    assigned = [(1 << code.co_nlocals) - 1] * (graph.outside + 1)
+    assigned = [(1 << instructions.code.co_nlocals) - 1] * (graph.outside + 1)
     ways, raising, start = _ways(graph)
-    assigned[start] = (1 << n_arguments) - 1
+    assigned[start] = (1 << _n_arguments(graph)) - 1
     waiting = {start}
     seen = {graph.outside}
     while waiting:

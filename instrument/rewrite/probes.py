@@ -112,12 +112,13 @@ def _advance() -> list[Row]:
     ]
 
 
-_ADVANCE = _assemble(_advance())
+#: The code units of a probe behind the LOAD_CONST of its counter.
+ADVANCE = _assemble(_advance())
 
 
 def probe(counter: int) -> bytes:
     """Return the instructions that count one: *counter* is the place of the counter in `co_consts`."""
-    return encode(_LOAD_CONST, counter) + _ADVANCE
+    return encode(_LOAD_CONST, counter) + ADVANCE
 
 
 def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int, range_of_counts: int) -> bytes:
@@ -155,7 +156,7 @@ def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int, range_o
         ("BINARY_OP", _ADD),  #                                 stack: … lasti exception exits key
         _SUBSCRIPT,  #                                          stack: … lasti exception counter
     ]
-    return _assemble(rows) + _ADVANCE
+    return _assemble(rows) + ADVANCE
 
 
 def _record_exit_untracked(exits: int, base: int, range_of_counts: int) -> bytes:

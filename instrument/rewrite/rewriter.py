@@ -51,6 +51,7 @@ from instrument.flow.placement import (
     EXITING,
     FALLING,
     INLINED,
+    NOTHING,
     RAISED,
     RAISING,
     RESTORED,
@@ -60,9 +61,11 @@ from instrument.flow.placement import (
     Plan,
     is_left_above,
 )
+from instrument.flow.superinstructions import keep_apart
 from instrument.flow.unrolling import is_faithful, takes_no_space
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
+from instrument.rewrite.ways import wrong_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +133,7 @@ def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     instructions = graph.instructions
     code = instructions.code
     unlinked = _Rewriting(graph, plan).assemble()
-    problem = verify(code, instructions, unlinked)
+    problem = verify(code, instructions, unlinked) or wrong_way(graph, plan, unlinked.code, unlinked.units)
     if problem:
         where = f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname}"
         raise RewriteError(f"{where} cannot be rewritten: {problem}")
@@ -210,6 +213,8 @@ class _Rewriting:
         self.turns: list[tuple[int, int]] = []  # (label, jump back that goes to a copy of the loop further below)
         self.pads: dict[int, int] = {}  # for the head of a copy of a loop: where jumps land that stay on one line
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
+        #: Instructions that must not stand right behind the one above.
+        self.apart = keep_apart(graph) if PY311 and plan.placement != NOTHING else frozenset()
         self.late = self.traceback_of + 1
         self.range_of_counts = self.late + 1
         self.prepare = self.range_of_counts + 1
@@ -276,6 +281,7 @@ class _Rewriting:
         unit = instructions.units[index]
         location = self._location_at(unit)
         op = instructions.ops[index]
+        above = len(self.out)
         if index > instructions.first:
             self._fall_into(index, is_loop_head, location)
         self.arrival[index] = len(self.out)
@@ -285,6 +291,8 @@ class _Rewriting:
             if index > instructions.first and is_left_above(op):
                 self._lead_as_above(index, location)
         self._cover(self._led_to(index))
+        if index in self.apart and len(self.out) == above:
+            self._emit(probes.nop(), location)
         if index in self.prepared:
             self._emit(self.prepared[index], location)
         if instructions.targets[index] >= 0:

@@ -1,0 +1,69 @@
+"""Where 3.11 would name the instruction above as the one that raised, the two are kept apart."""
+
+import sys
+
+import oracle
+import pytest
+import strategies
+from flow.codes import MODULES, codes_of, codes_of_module
+
+from instrument.flow.instructions import OPNAMES, Instructions
+from instrument.flow.placement import LINE, MINIMAL, graph_of, plan
+from instrument.flow.superinstructions import keep_apart
+from instrument.rewrite.rewriter import rewrite
+
+pytestmark = pytest.mark.skipif(sys.version_info >= (3, 12), reason="later versions load what may be unbound otherwise")
+
+FIRST_OF_PAIR = {"LOAD_CONST", "LOAD_FAST", "STORE_FAST"}
+
+
+def kept_apart(source):
+    """Return the variables whose loads are kept apart from what stands above, in the functions of *source*."""
+    found = []
+    for code in codes_of(source)[1:]:
+        graph = graph_of(code, LINE)
+        found += [code.co_varnames[graph.instructions.args[index]] for index in sorted(keep_apart(graph))]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def f(a):\n x = 1\n return a, x", []),
+        ("def f(a):\n if a: x = 1\n y = 1\n return x", ["x"]),
+        ("def f(a):\n if a: x = 1\n y = 1\n x\n return y, x", ["x"]),
+        ("def f(a):\n del a\n y = 1\n return a", ["a"]),
+        ("def f():\n try: x = g()\n except E as e: return x", ["x"]),
+        ("def f(a):\n while a: x = a\n return a, x", ["x"]),
+        ("def f(*a, b, **c):\n d = 1\n return d, a, b, c", []),
+    ],
+)
+def test_only_what_may_have_no_value_is_kept_apart(source, expected):
+    """Arguments and what was assigned on every way have a value."""
+    assert kept_apart(source) == expected
+
+
+@pytest.mark.parametrize("placement", [MINIMAL, LINE])
+def test_what_may_raise_stands_behind_nothing_that_it_is_run_with(placement):
+    """So each original that can raise has its own place, line and columns, however warm the code."""
+    codes = [code for module in MODULES[2:3] for code in codes_of_module(module)]
+    (path,) = [path for path in oracle.programs() if oracle.program_name(path) == "unbound_variable_in_warm_code"]
+    with open(path, encoding="utf-8") as file:
+        codes += codes_of(file.read())
+    for seed in range(20):
+        codes += codes_of(strategies.random_program(seed).source)
+    n_apart = 0
+    for code in codes:
+        graph = graph_of(code, placement)
+        apart = keep_apart(graph)
+        unlinked = rewrite(graph, plan(graph, placement))
+        made = Instructions(unlinked.code)
+        before, after = list(code.co_positions()), list(unlinked.code.co_positions())
+        for index in apart:
+            place = unlinked.units[index]
+            there = made.index_at(place)
+            assert OPNAMES[made.ops[there]] == "LOAD_FAST"
+            assert OPNAMES[made.ops[there - 1]] not in FIRST_OF_PAIR
+            assert after[place] == before[graph.instructions.units[index]]
+        n_apart += len(apart)
+    assert n_apart > 4
