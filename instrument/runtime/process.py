@@ -106,13 +106,32 @@ def watch(witness: Witness, signal: int | None) -> None:
             setattr(os, name, told)
     _signal.signal, _signal.getsignal = _set_handler, _get_handler
     _thread.interrupt_main = _interrupt_main
-    if _handles_signals():
-        for number in _ENDING:
-            if _get(number) == _DEFAULT:
-                _set(number, _Default(is_settled=True))
-        _listen()
-        if signal is not None:
-            _set(signal, _ask)
+    if signal is not None and _handles_signals():
+        _set(signal, _ask)
+
+
+#: Whether our handlers stand in for defaults: they do once there is something to lose. Nobody looks for signals that
+#: nobody sees before that, so a signal that comes as the main thread goes to sleep would not end the process.
+_stands_in = [False]
+#: Whether this was asked for in a thread that cannot set handlers.
+_is_asked_for = [False]
+
+
+def stand_in() -> None:
+    """Have signals whose default is to end the process told to the witnesses from now on.
+
+    If this is not the main thread, that begins with the next call in the main thread, or with the next fork.
+    """
+    if _stands_in[0]:
+        return
+    if not _handles_signals():
+        _is_asked_for[0] = True
+        return
+    _stands_in[0] = True
+    for number in _ENDING:
+        if _get(number) == _DEFAULT:
+            _set(number, _Default(is_settled=True))
+    _listen()
 
 
 def forget(witness: Witness) -> None:
@@ -133,6 +152,10 @@ def forget(witness: Witness) -> None:
         _signal.signal, _signal.getsignal = _set, _get
     if _thread.interrupt_main is _interrupt_main:
         _thread.interrupt_main = _interrupt
+    _is_asked_for[0] = False
+    if not _stands_in[0]:
+        return
+    _stands_in[0] = False
     try:
         _listen_no_more()
         for number in _ENDING:
@@ -202,6 +225,8 @@ def _after_fork_in_child() -> None:
 
 def _begin_anew() -> None:
     """Forget what is the parent's."""
+    if _is_asked_for[0]:
+        _tell(stand_in)
     _due.clear()  # what the parent is to handle
     _read[:] = bytes(len(_read))
     if _pipe:  # the parent's
@@ -359,7 +384,7 @@ def _ask(number: int, frame: object) -> None:
 
 
 def _set_handler(signalnum, handler, /):  # type: ignore[no-untyped-def]
-    if isinstance(handler, int) and handler == _DEFAULT and signalnum in _NAMES:
+    if isinstance(handler, int) and handler == _DEFAULT and signalnum in _NAMES and _stands_in[0]:
         handler = _Default()
     # This first handles what has come, as the handler until now does.
     previous = _set(signalnum, handler)

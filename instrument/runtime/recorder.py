@@ -81,11 +81,12 @@ class Recorder:
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
         if self._adopts_late:
-            self._background.start()
+            self._start()
 
     def _start(self) -> None:
         """Let the background begin: there is something to count."""
         process.notice()
+        process.stand_in()
         self._background.start()
 
     def _begin(self, reading: Reading | None = None) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from recorded import Tree
@@ -128,6 +129,54 @@ def test_ignored_signals_stay_so(tree):
 
     assert done.returncode == 0, done.stderr
     assert tree.lines()[3] == 1
+
+
+IN_A_THREAD = """
+thread = threading.Thread(target=__import__, args=("counted",))
+thread.start()
+thread.join()
+print(*handled(), flush=True)
+"""
+#: Ways in which something is counted first, and what is then said of our handlers.
+BEGINNINGS = {
+    "in the main thread": ("import counted", ""),
+    "in a thread": (f"{IN_A_THREAD}import other", "False False\n"),
+    "in a thread, and a fork": (f"{IN_A_THREAD}if os.fork():\n    os.wait()\n    os._exit(0)", "False False\n"),
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system says which signals have handlers")
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_no_handler_before_something_is_counted(tree, beginning):
+    """Signals end a process by themselves as long as it counts nothing: no thread of ours wakes the main one up then."""
+    text, said = BEGINNINGS[beginning]
+    (tree.folder / "counted.py").write_text("def call():\n    return 1\n", encoding="utf-8")
+    (tree.folder / "other.py").write_text("count = 1\n", encoding="utf-8")
+    time.sleep(0.05)  # see `Tree.write`
+    program = f"""
+import os, signal, sys, threading
+def handled():
+    with open("/proc/self/status") as file:
+        mask = int(file.read().partition("SigCgt:")[2].split()[0], 16)
+    return [bool(mask >> number - 1 & 1) for number in (signal.SIGTERM, signal.SIGHUP)]
+print(*handled(), flush=True)
+{text}
+print(*handled(), flush=True)
+sys.modules["counted"].call()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tree.folder,
+        env=tree.environment(),
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert done.stdout == f"False False\n{said}True True\n", done.stderr
+    assert "SIGTERM" in tree.ends()
+    assert tree.lines("counted.py")[2] == 1
 
 
 def test_no_thread_is_seen(tree):
