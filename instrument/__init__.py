@@ -3,10 +3,11 @@
 # Processes that are measured import this at their start: what is not needed then is imported when it is asked for.
 import sys
 
-from instrument import own_builtins
+from instrument import own_builtins, own_loader
 
 __builtins__ = own_builtins.ours  # type: ignore[assignment]
-own_builtins.give_to_modules_in(__path__)
+own_loader.load_together()
+own_loader.give_to_modules_in(__path__)
 
 # ruff: noqa: E402
 from instrument.own_imports import OwnImports

@@ -62,6 +62,9 @@ CALL = {
     "signal": "instrument.start(): signal",
 }
 
+#: What to name in a scope, for messages.
+ITEMS = "a module or package as `import` does, a file or folder by its path, or 1 for the project's own code"
+
 DIRECTORY = ".instrument"
 FLUSH = 10.0
 PLACEMENT = "minimal"
@@ -132,7 +135,7 @@ def read_settings(
     folder = os.getcwd() if folder is None else folder
     said: dict[str, tuple[object, str, str]] = {}  # what, where, and what relative paths start from
     for key in KEYS:
-        variable = _variable(key)
+        variable = variable_of(key)
         value = (options or {}).get(key)
         if value is not None and value != []:
             said[key] = value, (called or {}).get(key, f"--{key}"), folder
@@ -145,7 +148,7 @@ def read_settings(
         for key in KEYS:
             if key in table:
                 said.setdefault(key, (table[key], _place(path, key), home))
-        if all(_variable(key) in environment for key in ("dir", "flush", "signal")):
+        if all(variable_of(key) in environment for key in ("dir", "flush", "signal")):
             passed_over.clear()  # the process that published these has said it
     found: dict[str, object] = {}
     for key, (value, where, start) in said.items():
@@ -168,7 +171,7 @@ def _says_nothing(key: str, value: str) -> bool:
     return value.strip().lower() in ON + OFF if key == "scope" else key == "dir" and not value
 
 
-def _variable(key: str) -> str:
+def variable_of(key: str) -> str:
     """Return the variable of the environment for the setting *key*."""
     return PREFIX + key.upper() if key != "scope" else VARIABLE
 
@@ -263,7 +266,7 @@ def _content(path: str) -> bytes:
     if b"tool.instrument" in content:
         passed_over.append(
             f"{path} is passed over, for it belongs to another user: change its owner, or say the same by options or "
-            f"the environment ({', '.join(_variable(key) for key in KEYS)})"
+            f"the environment ({', '.join(variable_of(key) for key in KEYS)})"
         )
     return b""
 

@@ -5,9 +5,9 @@ could not convert. This one is none. It is taken and given back by one call in C
 comes before or after, never between the lock and the note of its owner.
 """
 
+from _functools import partial  # type: ignore[import-not-found]
 from _operator import call
 from _thread import allocate_lock, get_ident
-from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

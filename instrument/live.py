@@ -7,7 +7,6 @@ the environment says, and has its own counts.
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from types import ModuleType
@@ -15,11 +14,11 @@ from types import ModuleType
 from instrument.own_imports import OwnImports
 
 with OwnImports():
-    from instrument.config import OWN, instead_of_pattern
+    from instrument.config import ITEMS, OWN, instead_of_pattern
     from instrument.errors import InstrumentError
     from instrument.raised import say
     from instrument.report.results import CoverageResults
-    from instrument.runtime import recorder, sources
+    from instrument.runtime import exits, recorder, sources
     from instrument.runtime.scope import Scope
     from instrument.runtime.selected import selected
     from instrument.runtime.selection import module_name
@@ -144,7 +143,7 @@ def _expect(scope: Scope) -> None:
         _expected.setdefault(item, False)
     if _expected and not _speaker:
         _speaker.append(os.getpid())
-        atexit.register(_say_what_matched_nothing)
+        exits.at_last(_say_what_matched_nothing)
     _open.append(scope)
 
 
@@ -165,7 +164,9 @@ def _say_what_matched_nothing() -> None:
         _note_matches(scope)
     unmatched = [item for item, has_matched in _expected.items() if not has_matched]
     absent = [item for item in unmatched if item not in sys.modules]
-    lines = [f"no module or file that was loaded is in the scope {','.join(absent)!r}"] if absent else []
+    lines = []
+    if absent:
+        lines = [f"no module or file that was loaded is in the scope {','.join(absent)!r}; name {ITEMS}"]
     lines += [f"{item!r} was loaded, but has no code that could be counted" for item in unmatched if item not in absent]
     for line in lines:
         say(f"counting: {line}")

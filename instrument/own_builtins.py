@@ -3,7 +3,7 @@
 A function takes its builtins from the `__builtins__` of its module when it is defined. All modules of this package
 have the same dictionary there: a copy of the builtins as they were when the package was imported. Calls cost the same.
 
-This is done by the loader of the package's modules, before it executes them.
+The loader of the package's modules gives it to them before it executes them: see own_loader.
 """
 
 # No `from __future__ import annotations`: this is imported before the program, which may be the first to import that.
@@ -11,7 +11,6 @@ import _frozen_importlib as _bootstrap
 import _frozen_importlib_external as _external
 import builtins
 import sys
-from _frozen_importlib_external import FileFinder, SourceFileLoader
 from _imp import get_frozen_object
 
 TYPE_CHECKING = False
@@ -22,29 +21,6 @@ if TYPE_CHECKING:
 #: The copy, and the name under which the interpreter looks for it.
 ours: "dict[str, Any]" = dict(vars(builtins))
 __builtins__ = ours  # type: ignore[assignment]
-
-
-class _Loader(SourceFileLoader):
-    """Executes a module of this package with our own builtins. Nothing of it is measured, so no hook is asked."""
-
-    def exec_module(self, module: "ModuleType") -> None:
-        """Execute *module*."""
-        vars(module)["__builtins__"] = ours
-        give_to_modules_in(getattr(module, "__path__", ()))
-        exec(self.get_code(module.__name__), vars(module))  # type: ignore[arg-type]
-
-
-def give_to_modules_in(folders: "Any") -> None:
-    """Let modules that are imported from *folders*, those of a package of ours, have our builtins.
-
-    A package that is no folder, in an archive for example, is left as it is.
-    """
-    for folder in folders:
-        finder = FileFinder.path_hook((_Loader, [".py"]))
-        try:
-            sys.path_importer_cache[folder] = finder(folder)
-        except ImportError:
-            pass
 
 
 _ModuleType, _FunctionType = type(sys), type(lambda: None)

@@ -19,8 +19,9 @@ from _frozen_importlib import ModuleSpec
 from time import time
 
 from instrument import isolation
-from instrument.config import CALL, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
+from instrument.config import CALL, ITEMS, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
 from instrument.own_imports import OwnImports
+from instrument.own_loader import keep_together
 from instrument.raised import belongs_to_program, say, text_of
 
 TYPE_CHECKING = False
@@ -85,6 +86,8 @@ def _start_or_say_why_not(run: "Callable[[], None]") -> None:
         _say(f"nothing is counted in this process: {reason}")
     finally:
         _forget_what_was_imported()
+    if _forgets:
+        keep_together()
 
 
 def _is_a_command_of_ours() -> bool:
@@ -168,9 +171,9 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
 
     keep()
     if is_root and (settings.scope or by_run):
-        import atexit
+        from instrument.runtime import exits
 
-        atexit.register(_say_what_matched_nothing, recorder, settings, pid, started, by_run)
+        exits.at_last(lambda: _say_what_matched_nothing(recorder, settings, pid, started, by_run))
     return instrument
 
 
@@ -200,8 +203,7 @@ def _forget_what_was_imported() -> None:
 
 def _say_what_is_not_counted_here() -> None:
     """Say at the end of this interpreter, once in the process, that what is in the scope was not counted in it."""
-    import atexit
-
+    from instrument.runtime import exits
     from instrument.runtime.interpreters import is_first
     from instrument.runtime.scope import Scope
 
@@ -218,7 +220,7 @@ def _say_what_is_not_counted_here() -> None:
                     )
                 return
 
-    atexit.register(at_exit)
+    exits.at_last(at_exit)
 
 
 def _say(what: str) -> None:
@@ -246,19 +248,22 @@ def _say_what_matched_nothing(
         return
     if not unmatched or os.getpid() != pid or _have_others_written(settings.directory, pid, started):
         return
+    origin = settings.origins["scope"]
+    if origin == VARIABLE and by_run:
+        origin = ""  # an option of `run`, or the variable: both come this way
+    words = "" if origin in ("", VARIABLE) else f" ({origin})"
     if len(unmatched) < len(settings.scope) or any(item in _modules for item in unmatched):
         for item in unmatched:
             if item in _modules:
                 _say(f"{item!r} in the scope was loaded, but has no Python code that could be counted")
             else:
-                _say(f"{item!r} in the scope matched nothing that was run")
+                _say(
+                    f"{item!r} in the scope{words} matched nothing that was run; "
+                    f"`instrument debug {item}` says whether it can be found"
+                )
         return
-    origin = settings.origins["scope"]
-    if origin == VARIABLE and by_run:
-        origin = ""  # an option of `run`, or the variable: both come this way
-    words = "" if origin in ("", VARIABLE) else f" ({origin})"
     scope = ",".join(unmatched)
-    _say(f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{words}")
+    _say(f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{words}; name {ITEMS}")
 
 
 def _have_others_written(directory: str, pid: int, started: float) -> bool:

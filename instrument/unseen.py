@@ -73,13 +73,20 @@ def hide(code: CodeType, counts_frames: bool = False) -> CodeType:
     return code.replace(co_code=bytes(raw), co_consts=constants, co_flags=code.co_flags | _NO_EVENTS)
 
 
-class _All:
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-_ALL = _All()
-_hidden: set[str] = set()
+def hide_in(code: CodeType, only: Container[str] | None = None, seen: Container[str] = ()) -> CodeType:
+    """Return *code*, of a module, with its functions and those of its classes hidden: all, or *only* those with these
+    qualified names, but for those whose qualified names are in *seen*.
+    """
+    constants = []
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            name = constant.co_qualname
+            if not constant.co_flags & _OF_FUNCTION:
+                constant = hide_in(constant, only, seen)
+            elif name not in seen and (only is None or name in only):
+                constant = hide(constant)
+        constants.append(constant)
+    return code.replace(co_consts=tuple(constants)) if CAN_HIDE else code
 
 
 def unseen(function: Function, counts_frames: bool = False) -> Function:
@@ -89,24 +96,5 @@ def unseen(function: Function, counts_frames: bool = False) -> Function:
     return function
 
 
-def hide_all(module: str, seen: Container[str] = (), only: Container[str] = _ALL) -> None:
-    """Let the functions and methods of *module* be unseen, but for those whose qualified names are in *seen*; or *only*
-    those.
-    """
-    if not CAN_HIDE or module in _hidden or module not in sys.modules:
-        return
-    _hidden.add(module)
-    namespace = sys.modules[module].__dict__
-    classes = [thing for thing in namespace.values() if isinstance(thing, type) and thing.__module__ == module]
-    for names in (namespace, *(each.__dict__ for each in classes)):
-        for thing in list(names.values()):
-            function = thing.__func__ if type(thing) in (staticmethod, classmethod) else thing
-            if type(function) is property:
-                function = function.fget
-            if type(function) is not FunctionType or function.__module__ != module:
-                continue
-            if function.__qualname__ not in seen and function.__qualname__ in only:
-                unseen(function)
-
-
-hide_all(__name__)
+for _function in (hide, hide_in, unseen):
+    unseen(_function)

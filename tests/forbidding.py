@@ -39,7 +39,9 @@ class Hook:
             place = event, name.rpartition(OURS)[2], frame.f_code.co_name, frame.f_lineno
         finally:
             self._in_it.discard(thread)
-        if OURS not in name or name == __file__ or event == "os.fork":  # the program's: on 3.13.0 it has a frame of ours
+        if (
+            OURS not in name or name == __file__ or event == "os.fork"
+        ):  # the program's: on 3.13.0 it has a frame of ours
             return
         self.places[place] = self.places.get(place, 0) + 1
         if self.forbidden is not None and self.forbidden(place):
@@ -65,9 +67,9 @@ def work(number):
 
 def trace():
     """Run `Trace.runfunc` once for each place, and let the hook raise there."""
-    from instrument import unseen
+    from instrument import own_loader
 
-    unseen.CAN_HIDE = False  # the hook knows our work by its frames
+    own_loader.hides = False  # the hook knows our work by its frames
     from instrument.trace import Trace
 
     def once(number):

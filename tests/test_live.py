@@ -11,6 +11,7 @@ from recorded import ROOT, Tree
 
 import instrument
 from instrument import live
+from instrument.config import ITEMS
 from instrument.errors import InstrumentError
 
 INSTALLED = [sys.prefix, sys.base_prefix]
@@ -136,7 +137,7 @@ def test_a_scope_that_matches_nothing_is_named_when_the_process_ends(tmp_path):
     assert (finished.returncode, finished.stdout) == (0, "")
     assert finished.stderr.splitlines() == [
         "the end",
-        "instrument: counting: no module or file that was loaded is in the scope 'typo,late,open'",
+        f"instrument: counting: no module or file that was loaded is in the scope 'typo,late,open'; name {ITEMS}",
         "instrument: counting: 'sys' was loaded, but has no code that could be counted",
     ]
 

@@ -116,6 +116,70 @@ ENDS = {
         0,
         "exit",
     ),
+    "exit handlers that are removed": ("import atexit\nwork(600)\natexit._clear()\nwork(400)", 0, "exit"),
+    "exit handlers that are removed, and others": (
+        (
+            "import atexit\nwork(100)\natexit._clear()\natexit.register(work, 400)\natexit._clear()\n"
+            "atexit.register(work, 600)\nwork(300)"
+        ),
+        0,
+        "exit",
+    ),
+    "exit handlers that all equal something": (
+        (
+            "import atexit\nclass Any:\n    def __eq__(self, other):\n        return True\n"
+            "work(600)\natexit.unregister(Any())\nwork(400)"
+        ),
+        0,
+        "exit",
+    ),
+    "exit handlers of which some equal something": (
+        (
+            "import atexit\nclass Some:\n    def __eq__(self, other):\n        return other is not work\n"
+            "atexit.register(work, 400)\natexit.unregister(Some())\nwork(600)"
+        ),
+        0,
+        "exit",
+    ),
+    "exit handlers that are called early": (
+        (
+            "import atexit\natexit.register(work, 100)\nwork(300)\natexit._run_exitfuncs()\nwork(200)\n"
+            "atexit.register(work, 400)"
+        ),
+        0,
+        "exit",
+    ),
+    "exit handlers that are called early, then a signal": (
+        "import atexit\nwork(300)\natexit._run_exitfuncs()\nwork(700)\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)",
+        -signal.SIGTERM,
+        "SIGTERM",
+    ),
+    "functions of atexit that are replaced": (
+        (
+            "import atexit\natexit.register = atexit.unregister = atexit._clear = atexit._run_exitfuncs = print\n"
+            "work(1000)"
+        ),
+        0,
+        "exit",
+    ),
+    "exit handlers that are removed by a thread": (
+        (
+            "import atexit\ndef go():\n    work(400)\n    atexit._clear()\n    work(200)\n"
+            "thread = threading.Thread(target=go)\nthread.start()\nthread.join()\nwork(400)"
+        ),
+        0,
+        "exit",
+    ),
+    "exit handlers that are removed again and again": (
+        "import atexit\nfor _ in range(100):\n    work(10)\n    atexit._clear()\n    atexit._run_exitfuncs()",
+        0,
+        "exit",
+    ),
+    "exit handlers that are removed, and a pause": (
+        "import atexit\natexit._clear()\ntime.sleep(0.2)\natexit._clear()\nwork(600)\natexit.register(work, 400)",
+        0,
+        "exit",
+    ),
     "exec that fails": (
         "work(500)\ntry:\n    os.execv('/no/such', ['x'])\nexcept FileNotFoundError:\n    work(500)",
         0,
@@ -126,6 +190,7 @@ ENDS = {
 
 @pytest.mark.parametrize(
     ("end", "flush"), [(end, 0.05) for end in ENDS] + [(end, 0) for end in list(ENDS)[:4] + ["SIGTERM", "thread"]]
+    + [(end, 0) for end in ENDS if end.startswith("exit handlers that")],
 )
 def test_every_end(tree, end, flush):
     """However a process ends, all of its calls are counted, its exit status is its own, and so is what it says."""

@@ -106,6 +106,39 @@ def test_the_last_write_does_not_wait_for_the_disk(tree, library, end):
     assert not (tree.folder / "began").exists()
 
 
+@pytest.mark.parametrize("end", ["sys.exit()", "os._exit(0)", "recorder.current().flush()\n    os.kill(os.getpid(), 9)"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_fork_during_a_write(tree, library, is_first, end):
+    """A fork comes to pass while the disk takes its time. Parent and child lose nothing, and count nothing twice."""
+    write = "recorder.current().ask()\nhas_begun()\n"
+    if not is_first:
+        write = f"{write}recorder.current().flush()\nos.unlink(os.environ['FSYNC_BEGAN'])\nwork(10)\n{write}"
+    run(
+        tree,
+        library,
+        f"work({100 if is_first else 90})\n{write}work(200)\nif not os.fork():\n    work(300)\n    {end}\nos.wait()\nwork(400)",
+        0.8,
+    )
+
+    assert tree.lines()[4] == 1000
+    assert len(tree.files()) == 2
+
+
+def test_a_write_that_the_interpreter_ends_is_said(tree, library):
+    """If a process ends before our exit handler is back, a thread that is writing then never goes on."""
+    _, errors = run(
+        tree,
+        library,
+        "import atexit\nfrom instrument.runtime import exits\nexits.SOON = 60\nwork(600)\natexit._clear()\n"
+        "recorder.current().ask()\nhas_begun()\nwork(400)",
+        0.7,
+    )
+
+    assert errors.count("\n") == 1
+    assert "since their last write are lost: the interpreter has ended the thread that was writing them" in errors
+    assert tree.lines()[4] == 600
+
+
 @pytest.mark.parametrize(("end", "flush"), [*((end, 0) for end in ENDS), ("_exit", 0.01)])
 def test_a_write_under_way_is_awaited(tree, library, end, flush):
     """However long the disk takes for a write before, the last one comes after it, and nothing is lost."""

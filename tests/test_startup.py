@@ -50,6 +50,7 @@ def at_exit():
     print("at exit", sorted(name for name in here if name.startswith("__")))
 """
 NOTHING = "instrument: nothing was counted: no module or file that was loaded is in the scope "
+WAY_OUT = "; name a module or package as `import` does, a file or folder by its path, or 1 for the project's own code\n"
 #: Lines of that and how often they run.
 COUNTS = {8: 10, 9: 11, 10: 10}
 
@@ -316,10 +317,12 @@ def test_a_scope_that_matches_nothing_is_named_at_the_end(folder):
     """After all that the program says, once; not where some of it, or of the project's own code, was counted."""
     (folder / "main.py").write_text("import math, package, sys\nsys.exit(3)\n", encoding="utf-8")
     said = {
-        "packag": f"{NOTHING}'packag'\n",
-        "packag,./sub": f"{NOTHING}'packag,{folder}/sub'\n",
-        "package,sub": "instrument: 'sub' in the scope matched nothing that was run\n",
-        "1,sub": "instrument: 'sub' in the scope matched nothing that was run\n",
+        "packag": f"{NOTHING}'packag'{WAY_OUT}",
+        "packag,./sub": f"{NOTHING}'packag,{folder}/sub'{WAY_OUT}",
+        "package,sub": "instrument: 'sub' in the scope matched nothing that was run; "
+        "`instrument debug sub` says whether it can be found\n",
+        "1,sub": "instrument: 'sub' in the scope matched nothing that was run; "
+        "`instrument debug sub` says whether it can be found\n",
         "math,main": "instrument: 'math' in the scope was loaded, but has no Python code that could be counted\n",
         "package,main": "",
         "1": "",
@@ -332,7 +335,7 @@ def test_a_scope_that_matches_nothing_is_named_at_the_end(folder):
 
     (folder / "pyproject.toml").write_text('[tool.instrument]\nscope = ["packag"]\n', encoding="utf-8")
     measured = run(folder, ["main.py"], "1")
-    assert measured.err == f"{NOTHING}'packag' ({folder}/pyproject.toml, [tool.instrument], key 'scope')\n"
+    assert measured.err == f"{NOTHING}'packag' ({folder}/pyproject.toml, [tool.instrument], key 'scope'){WAY_OUT}"
 
 
 def test_patterns_are_refused_at_the_start(folder):
@@ -348,10 +351,10 @@ def test_only_the_outermost_process_names_a_scope_that_matches_nothing(folder):
     helper = "import os, sys, subprocess\nsubprocess.run([sys.executable, '-c', 'pass'])\n"
     (folder / "main.py").write_text(f"{helper}if not os.fork():\n    sys.exit()\nos.wait()\n", encoding="utf-8")
 
-    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'\n"
+    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'{WAY_OUT}"
     assert run(folder, ["main.py"], "main").err == ""
     (folder / "main.py").write_text("import os, sys\nos.execv(sys.executable, [sys.executable, '-c', ''])\n")
-    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'\n"
+    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'{WAY_OUT}"
 
 
 def test_nothing_is_said_where_another_process_has_counted(folder):
@@ -364,13 +367,17 @@ def test_nothing_is_said_where_another_process_has_counted(folder):
         for file in (folder / "data").iterdir():
             file.unlink()
         measured = run(folder, ["main.py", str(folder / "data"), str(started)], "packag", INSTRUMENT_DIR="data")
-        assert measured.err == (f"{NOTHING}'packag'\n" if is_said else "")
+        assert measured.err == (f"{NOTHING}'packag'{WAY_OUT}" if is_said else "")
 
 
 @pytest.mark.parametrize("scope", ["", "0", "off", "false", "no"])
 def test_off_is_off(folder, scope):
     """Nothing of ours is there."""
-    measured = run(folder, ["-c", "import sys; print([n for n in sys.modules if n.startswith(('instrument.re', 'instrument.ru'))])"], scope)
+    measured = run(
+        folder,
+        ["-c", "import sys; print([n for n in sys.modules if n.startswith(('instrument.re', 'instrument.ru'))])"],
+        scope,
+    )
 
     assert (measured.out, measured.err, measured.status) == ("[]\n", "", 0)
 
@@ -483,7 +490,7 @@ def test_importing_the_package_imports_little(folder):
 
     assert outcome.err == ""
     assert outcome.out.splitlines() == [
-        "['instrument', 'instrument.own_builtins', 'instrument.own_imports', 'instrument.version'] True",
+        "['instrument', 'instrument.own_builtins', 'instrument.own_imports', 'instrument.own_loader', 'instrument.version'] True",
         "Trace True False",
         "module 'instrument' has no attribute 'nothing'",
     ]

@@ -91,12 +91,13 @@ example:
 """,
     ),
     "debug": (
-        "instrument debug [OPTIONS] [FILE|MODULE …]\n       instrument debug [OPTIONS] -- COMMAND [ARGUMENTS]",
+        "instrument debug [OPTIONS] [FILE|MODULE …]\n       instrument debug -- COMMAND [ARGUMENTS]",
         """\
 Show the settings and where each of them comes from, and say whether a file, a
 module, or what a command would run is counted, and if not, why. The program is
 not run. The exit status is 1 if something was not found, or if the command
-would not be counted.
+would not be counted. A command gets its settings from the environment and
+pyproject.toml, so say INSTRUMENT_DIR=… before it in place of --dir.
 
 examples:
   instrument debug

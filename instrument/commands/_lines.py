@@ -21,14 +21,8 @@ _WITH_CODE = (ast.stmt, ast.expr, ast.excepthandler, ast.pattern, ast.alias, ast
 
 
 def code_lines(code: types.CodeType) -> set[int]:
-    """Return the lines in the line tables of *code* and of all code nested in it."""
-    lines: set[int] = set()
-    waiting = [code]
-    while waiting:
-        current = waiting.pop()
-        lines.update(line for _start, line in dis.findlinestarts(current) if line)
-        waiting.extend(constant for constant in current.co_consts if isinstance(constant, types.CodeType))
-    return lines
+    """Return the lines in the line table of *code*, without those of code nested in it."""
+    return {line for _start, line in dis.findlinestarts(code) if line}
 
 
 def statement_lines(tree: ast.AST) -> set[int]:
@@ -36,12 +30,17 @@ def statement_lines(tree: ast.AST) -> set[int]:
 
     Left out are docstrings; annotations of parameters, results and variables; variables that are only annotated
     (`x: int`); type parameters; and the values of type aliases. `x: int = 3` is a statement, and so is `type X = int`.
+    Left out too are defaults of parameters that are all constants: Python makes one constant of them, on the line of
+    the `def`. Of an `assert` only the condition is there: the rest runs if it fails.
     """
     found: set[int] = set()
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.AnnAssign) and node.value is None:
+            continue
+        if isinstance(node, ast.Assert):
+            waiting.append(node.test)
             continue
         if isinstance(node, _WITH_CODE):
             found.add(node.lineno)
@@ -67,9 +66,19 @@ def _not_run(node: ast.AST) -> Iterator[ast.AST]:
         annotation = getattr(node, name, None)
         if annotation is not None:
             yield annotation
+    if isinstance(node, ast.arguments) and all(map(_is_constant, node.defaults)):
+        yield from node.defaults
     yield from getattr(node, "type_params", ())
     if type(node).__name__ == "TypeAlias":  # since 3.12
         yield node.value  # type: ignore[attr-defined]
+
+
+def _is_constant(node: ast.AST) -> bool:
+    """Return whether the compiler makes a constant of the expression *node*."""
+    if isinstance(node, (ast.UnaryOp, ast.BinOp, ast.Tuple)):
+        operands = [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)]
+        return all(map(_is_constant, operands))
+    return isinstance(node, ast.Constant)
 
 
 def _docstring(node: ast.AST) -> ast.Expr | None:

@@ -7,7 +7,6 @@ that was named by a data file from anywhere is only ever read.
 from __future__ import annotations
 
 import ast
-import dis
 import io
 import re
 import tokenize
@@ -31,8 +30,10 @@ FUNCTION, CLASS, MODULE, ANNOTATIONS = "function", "class", "module", "annotatio
 TYPE_PARAMETERS = "type parameters"
 _TYPE_PARAMETERS = "<generic parameters of "
 
-# What coverage.py excludes unless it is configured otherwise.
+# What coverage.py excludes unless it is configured otherwise: also a body of `...`, and code for type checkers alone.
 _PRAGMA = re.compile(r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*(cover|COVER)")
+_FOR_TYPE_CHECKERS = ("if", "TYPE_CHECKING", ":"), ("if", "typing", ".", "TYPE_CHECKING", ":")
+_FUNCTIONS = ("def",), ("async", "def")
 
 _NO_CODE = frozenset(
     {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
@@ -44,14 +45,17 @@ class Source:
     """The source file at `path`: whether it is the version that was measured, and if so, what could have run in it.
 
     `state` is one of the four words above; `reason` is empty only if the file is current and could be compiled. Then
-    `executable` are its executable lines, without docstrings. Those in `annotations` are only in annotations, and
-    those in `excluded` are excluded by a comment in the source. `never_missing` are both, and the docstrings. `kinds`
-    has the kind of each named piece of code, by qualified name and first line; `has_code` is False for a file of
-    docstrings at most.
+    `executable` are its executable lines, without docstrings. Those in `annotations` are only in annotations, or only
+    in what a failing `assert` runs. Those in `excluded` are excluded as by coverage.py (`excluded_lines`).
+    `never_missing` are both, and the docstrings. `kinds` has the kind of each named piece of code, by qualified name
+    and first line; `has_code` is False for a file of docstrings at most.
     """
 
-    def __init__(self, path: str, version: str | None) -> None:
-        """Read the file at *path*, and compare it with *version*; if that is None, whatever it holds is current."""
+    def __init__(self, path: str, version: str | None, *, is_optimized: bool = False) -> None:
+        """Read the file at *path*, and compare it with *version*; if that is None, whatever it holds is current.
+
+        If *is_optimized*, it was compiled with -O: assert statements and `if __debug__:` are no code of it.
+        """
         self.path = path
         self.data = b""
         self.executable = self.annotations = self.excluded = self.never_missing = frozenset[int]()
@@ -63,7 +67,7 @@ class Source:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    self._analyse()
+                    self._analyse(is_optimized)
             except _NOT_COMPILED as error:
                 self.reason = f"it cannot be compiled by this Python: {error}"
 
@@ -80,21 +84,21 @@ class Source:
             return STALE, f"it has changed since it was measured (then {version[:19]}…, now {now[:19]}…)"
         return CURRENT, ""
 
-    def _analyse(self) -> None:
+    def _analyse(self, is_optimized: bool) -> None:
         """Find out what could run in the file; raise one of `_NOT_COMPILED` if it cannot be compiled."""
-        code = compile(self.data, self.path, "exec", dont_inherit=True)
+        # Whether this process runs with -O does not matter. (-OO leaves out docstrings, which are no lines here.)
+        code = compile(self.data, self.path, "exec", dont_inherit=True, optimize=int(is_optimized))
         encoding, _lines = tokenize.detect_encoding(io.BytesIO(self.data).readline)
         with io.TextIOWrapper(io.BytesIO(self.data), encoding) as file:
             tokens = list(tokenize.generate_tokens(file.readline))
-        excluded = set[int]()
-        if b"pragma" in self.data.lower():
-            excluded = excluded_lines(tokens)
+        excluded = excluded_lines(tokens)
         tree: ast.AST = compile(self.data, self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        self._walk(code, _defined(tree), excluded)
+        lines_of_code, lines_of_annotations = self._walk(code, _defined(tree), excluded)
         statements = statement_lines(tree)
         docstrings = docstring_lines(tree) - statements  # `class C: "docstring"` is a statement, too
-        self.executable = frozenset(code_lines(code) - docstrings)
-        self.annotations = self.executable - statements
+        self.executable = frozenset((lines_of_code | lines_of_annotations) - docstrings)
+        # From 3.14 on the line of a parameter with a default may be only in the code of annotations.
+        self.annotations = self.executable - (statements & lines_of_code)
         self.excluded = frozenset(excluded)
         self.never_missing = self.annotations | self.excluded | docstrings
         words = [each for each in tokens if each.type not in _NO_CODE]
@@ -102,19 +106,22 @@ class Source:
 
     def _walk(
         self, module: types.CodeType, defined: dict[tuple[str, int], tuple[str, int]], excluded: set[int]
-    ) -> None:
-        """Note each piece of code in *module*."""
+    ) -> tuple[set[int], set[int]]:
+        """Note each piece of code in *module*; return the lines of all but annotations, and those of annotations."""
+        lines, annotated = set[int](), set[int]()
         waiting = [(module, MODULE)]
         while waiting:
             code, kind = waiting.pop()
+            inside = code_lines(code)
+            (annotated if kind == ANNOTATIONS else lines).update(inside)
             key = code.co_qualname, code.co_firstlineno
             self.kinds.setdefault(key, kind)
             known = defined.get((code.co_name, code.co_firstlineno))
             if kind == FUNCTION and known and known[1] not in excluded:
-                inside = {line for _start, line in dis.findlinestarts(code) if line}
                 self._inside[key] = inside - {code.co_firstlineno}
             nested = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
             waiting.extend((each, kind if kind == ANNOTATIONS else _kind(each, defined)) for each in nested)
+        return lines, annotated
 
     def functions(self) -> dict[tuple[str, int], set[int]]:
         """Return qualified name and first line of each function in the file, with the lines inside of it.
@@ -156,15 +163,18 @@ def kind_by_name(name: str) -> str:
 
 
 def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:
-    """Return the lines that comments among the *tokens* of a source exclude.
+    """Return the lines of a source that are excluded, of which *tokens* are all tokens.
 
     `# pragma: no cover` excludes what coverage.py excludes for it: the statement; with a header its suite, too; and
-    with a decorator, or a decorated header, all that is decorated. The form of `trace` excludes its line alone.
+    with a decorator, or a decorated header, all that is decorated. The form of `trace` excludes its line alone. As by
+    coverage.py, `if TYPE_CHECKING:` is excluded with its suite, and so are the statement `...` and functions that begin
+    with it.
     """
     found: set[int] = set()
     first = depth = excluding = 0  # `excluding`: how deep the outermost suite is that is excluded, 0 if none is
     is_marked = is_decorator = was_marked = decorators_are_marked = False
     decorators: list[int] = []
+    without_comment = _excluded_by_themselves(tokens)
     for kind, word, (row, _), (end, _), _line in tokens:
         if kind == tokenize.COMMENT:
             if text.PRAGMA_NOCOVER in word:
@@ -180,7 +190,7 @@ def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:
                 excluding = 0
             depth -= 1
         elif kind == tokenize.NEWLINE:
-            was_marked = is_marked or decorators_are_marked or excluding > 0
+            was_marked = is_marked or decorators_are_marked or excluding > 0 or first in without_comment
             if was_marked:
                 found.update(range(first, end + 1))
             if is_decorator:
@@ -194,6 +204,29 @@ def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:
         elif kind not in (tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER) and not first:
             first, is_decorator = row, word == "@"
     return found
+
+
+def _excluded_by_themselves(tokens: list[tokenize.TokenInfo]) -> set[int]:
+    """Return the first lines of the statements that are excluded without a comment."""
+    found: set[int] = set()
+    header = first = 0  # the first lines of a function whose suite begins, and of the statement
+    words: list[str] = []  # of the statement
+    for kind, word, (row, _), _end, _line in tokens:
+        if kind == tokenize.NEWLINE:
+            is_function = _begins_with(words, _FUNCTIONS)
+            if words == ["..."]:
+                found.update({header, first})
+            elif (words[-2:] == [":", "..."] and is_function) or _begins_with(words, _FOR_TYPE_CHECKERS):
+                found.add(first)
+            header, words = first if is_function else 0, []
+        elif kind not in _NO_CODE and kind != tokenize.ENCODING:
+            first = first if words else row
+            words.append(word)
+    return found
+
+
+def _begins_with(words: list[str], heads: tuple[tuple[str, ...], ...]) -> bool:
+    return any(tuple(words[: len(head)]) == head for head in heads)
 
 
 def holds(path: str, version: str) -> bool:

@@ -9,10 +9,12 @@ program is executed for it.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 
 from instrument import config, isolation
 from instrument.commands import _launching
+from instrument.commands._launching import FROM_CODE
 from instrument.commands._sources import read_source
 from instrument.commands.run import BOOTSTRAP, add_settings, settings_of, start_files
 from instrument.errors import InstrumentWarning
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from instrument.config import Settings
 
 _WORDS = {True: "measured", False: "not measured", None: "not found"}
-_FROM_CODE = "its own code can start counting: instrument.start()"
 _KNOWN = ((3, 11), (3, 15))
 
 
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Print the report; the status is 1 if something that was asked about cannot be found, or is not counted at all."""
     if options.command:
+        _refuse_settings(options)
         return _explain_command(options)
     settings = config.read_settings(settings_of(options))
     path = _launching.own_search_path()
@@ -215,19 +217,39 @@ def _verdict(target: str, scope: Scope, places: list[str]) -> tuple[bool | None,
 
 def _judge(name: str | None, path: str, scope: Scope, shown: str | None) -> tuple[bool, str]:
     """Return whether the module *name* of the file *path* is measured, and why; it is *shown* under another name."""
-    selected, why = scope.selects(name, path), scope.explain(name, path)
     as_what = f"{path}" + (f", as {shown}" if shown else "")
+    if path.endswith(".pyc"):
+        source = _source_of(path)
+        if source is None:
+            return False, f"it is bytecode that this Python cannot read ({as_what})"
+        selected, why = scope.selects(name, source), scope.explain(name, source)
+        return selected, f"{why} ({as_what}, compiled from {source})"
+    selected, why = scope.selects(name, path), scope.explain(name, path)
     if not selected:
         return False, f"{why} ({as_what})"
-    trouble = _trouble(path)
+    trouble = _trouble(path, is_main=name == "__main__")
     return trouble is None, f"{trouble or why} ({as_what})"
 
 
-def _trouble(path: str) -> str | None:
-    """Return why what is selected cannot be measured, if so."""
+def _source_of(path: str) -> str | None:
+    """Return the source that the file of bytecode *path* says that it was compiled from; None if it is no such file."""
+    import marshal
+    from importlib.util import MAGIC_NUMBER
+
+    try:
+        data = read_source(path)
+        code = marshal.loads(data[16:]) if data[:4] == MAGIC_NUMBER else None
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    name = getattr(code, "co_filename", None)
+    return os.path.abspath(name) if isinstance(name, str) else None
+
+
+def _trouble(path: str, *, is_main: bool = False) -> str | None:
+    """Return why what is selected cannot be measured, if so; a main program may have any name."""
     import warnings
 
-    if not path.endswith((".py", ".pyw")) and "." in os.path.basename(path):
+    if not is_main and not path.endswith((".py", ".pyw")) and "." in os.path.basename(path):
         return "it is no Python source"
     try:
         source = read_source(path)
@@ -300,16 +322,31 @@ def _why_nothing(item: str, places: list[str]) -> str:
 # Command lines ########################################################################################################
 
 
+def _refuse_settings(options: argparse.Namespace) -> None:
+    """Leave with status 2 if *options* has settings, which the command would not get, or files besides the command."""
+    if options.targets:
+        options.refuse(f"ask for {options.targets[0]}, and for the command after --, one after the other")
+    for key, value in settings_of(options).items():
+        if value not in (None, []):
+            said = "1" if value is True else ",".join(value) if isinstance(value, list) else f"{value}"
+            setting = shlex.join([f"{config.variable_of(key)}={said}"])
+            options.refuse(f"the command does not get --{key}: say `instrument debug -- {setting} COMMAND …`")
+
+
 def _explain_command(options: argparse.Namespace) -> int:
     """Print whether the command line is counted, and return 0 if it is, else 1."""
     words = options.command[1:]
     environment = dict(os.environ)
     try:
         launch = _launching.launch_of(words, environment)
-    except _launching.NoPython as reason:
-        settings = config.read_settings(settings_of(options))
-        _print_settings(settings, os.environ)
-        _print_rows("command", [("command", " ".join(words)), ("process", f"NOT COUNTED: {reason}; {_FROM_CODE}")])
+    except (_launching.NoPython, _launching.NotKnown) as reason:
+        _print_settings(config.read_settings(), os.environ)
+        process = f"NOT COUNTED: {reason}"
+        if isinstance(reason, _launching.NotKnown):
+            process = f"NOT KNOWN: {reason}"
+            if not config.is_on(environment):
+                process += f"; {config.VARIABLE} is not set, so by itself none is"
+        _print_rows("command", [("command", " ".join(words)), ("process", process)])
         return 1
     answer = launch.ask()
     if launch.by_run:
@@ -332,7 +369,7 @@ def _explain_command(options: argparse.Namespace) -> int:
             ("interpreter", f"{launch.interpreter[0]}, {answer['name']} {version}"),
             ("start-up file", _start_of(launch, answer)),
             ("process", process),
-            ("main program", f"{_WORDS[is_counted]}: {main}"),
+            ("main program", f"{'would be ' if obstacle and is_counted else ''}{_WORDS[is_counted]}: {main}"),
         ],
     )
     if not obstacle and is_counted is False:
@@ -381,16 +418,18 @@ def _obstacle(launch: Launch, answer: Mapping[str, Any]) -> str:
         return "instrument supports CPython 3.11 to 3.15"
     if answer["ignores_environment"]:
         option = "-I" if "I" in launch.letters() else "-E"
-        return f"{option} has the interpreter ignore environment variables, {config.VARIABLE} too; {_FROM_CODE}"
+        return f"{option} has the interpreter ignore environment variables, {config.VARIABLE} too; {FROM_CODE}"
     if answer["no_site"]:
-        return f"-S leaves out the site module, which executes the start-up file; {_FROM_CODE}"
+        return f"-S leaves out the site module, which executes the start-up file; {FROM_CODE}"
     if not answer["start"] and not launch.by_run and not _has_bootstrap(launch.environment):
         python = launch.interpreter[0]
         if not answer["package"]:
             return f"instrument is not installed for {python}; install it there"
         return f"there is no start-up file for {python}: install the package, or use `instrument run`"
     if not launch.by_run and not config.is_on(launch.environment):
-        return f"{config.VARIABLE} is not set; nothing else is in the way, so set {config.VARIABLE}=1"
+        said = launch.environment.get(config.VARIABLE)
+        state = "is not set" if said is None else f"is {said!r}, which turns counting off"
+        return f"{config.VARIABLE} {state}; nothing else is in the way, so set {config.VARIABLE}=1"
     if answer["start"] and not (answer["package"] and answer["bytecode"]):
         missing = "instrument" if not answer["package"] else "bytecode"
         return f"the start-up file is there, but {launch.interpreter[0]} cannot import {missing}; install it anew"
@@ -421,20 +460,24 @@ def _main_program(launch: Launch, settings: Settings, places: list[str]) -> tupl
         if spec is not None and spec.submodule_search_locations is not None:
             program = f"{program}.__main__"
             spec = _find(program, places)
+        if spec is not None and spec.origin == "frozen":
+            return False, "it is frozen into the interpreter"
         if spec is None or spec.origin is None or not os.path.isfile(spec.origin):
             return None, f"there is no module {program} for it to run"
         return _judge("__main__", spec.origin, Scope(settings.scope, program), program)
     path = os.path.abspath(program)
     if kind == _launching.ARCHIVE:
-        if _launching.is_pex(path):
-            return False, "it is a pex, which starts another interpreter without the environment's variables"
         inner = os.path.join(path, "__main__.py")
         scope = Scope(settings.scope, "__main__")
         if os.path.isdir(path):
+            if not os.path.isfile(inner) and os.path.isfile(f"{inner}c"):
+                inner += "c"
             return _judge("__main__", inner, scope, None) if os.path.isfile(inner) else (None, f"there is no {inner}")
         return scope.selects("__main__", inner), f"{scope.explain('__main__', inner)} ({inner})"
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         return None, f"there is no file {path}"
+    if not os.path.isfile(path):
+        return False, "it is no regular file, so only the interpreter reads it"
     if path.endswith(".pyc"):
         return False, "it is a file of bytecode"
     if launch.skips_a_line:

@@ -71,7 +71,8 @@ columns of the table:
   Hits          how often lines of the file ran, all lines added up
   Hottest line  the line that ran most often, and how often
 
-Annotations are never missing, nor are lines that `# pragma: no cover` excludes.
+Annotations are never missing, nor is what coverage.py excludes: `# pragma: no cover`,
+`if TYPE_CHECKING:`, and functions whose body is `...`.
 """
 
 
@@ -142,13 +143,22 @@ class Row:
     """What is to be said of one version of a source file.
 
     `paths` are those that it was measured at, none if it was never imported; `path` is where it is on this machine.
+    If *is_optimized*, it was measured in processes with -O: what those leave out is not missing.
     """
 
-    def __init__(self, path: str, version: str | None, paths: Iterable[str], partly: frozenset[str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        version: str | None,
+        paths: Iterable[str],
+        partly: frozenset[str],
+        *,
+        is_optimized: bool = False,
+    ) -> None:
         self.path, self.paths = path, sorted(paths)
         self.counts: dict[int, Seen] = {}
         self.functions: dict[tuple[str, int], Seen] = {}
-        self.source = Source(path, version)
+        self.source = Source(path, version, is_optimized=is_optimized)
         self.version = version or version_of(self.source.data)
         # What was not measured in full is never called missing.
         self.is_complete = self.source.state == CURRENT and not self.source.reason and partly.isdisjoint(self.paths)
@@ -225,6 +235,7 @@ class Rows:
         self.remarks: list[str] = []
         self.rows: list[Row] = []
         self.processes = totals.processes()
+        self._is_optimized = any(process.is_optimized for process in self.processes)
         files = totals.files()
         reasons = totals.not_measured()
         places = local_paths(files)
@@ -237,7 +248,7 @@ class Rows:
             groups.setdefault((places.get((file.path, file.version), file.path), file.version), []).append(file)
         for (path, version), group in groups.items():
             if matches(path, options.include, options.omit):
-                row = Row(path, version, {file.path for file in group}, partly)
+                row = Row(path, version, {file.path for file in group}, partly, is_optimized=self._is_optimized)
                 for file in group:
                     row.add(totals.lines(file), totals.functions(file))
                 self._take(row, shorten=shorten)
@@ -247,6 +258,14 @@ class Rows:
             if len(moved) > _SAID:
                 self.remarks.append(f"Same source: so are {number_of(len(moved) - _SAID, 'more file')}")
         self._compare_versions()
+        n_optimized = sum(process.is_optimized for process in self.processes)
+        if n_optimized and self.rows:
+            of_all = f" of {len(self.processes)}" if n_optimized < len(self.processes) else ""
+            self.remarks.append(
+                "Assert statements and code in `if __debug__:` are not called missing where they did not run: "
+                f"{n_optimized}{of_all} {'process' if n_optimized == 1 and not of_all else 'processes'} ran with -O, "
+                "which leaves them out"
+            )
 
     def add_never_imported(self, options: argparse.Namespace, *, shorten: bool = False) -> None:
         """Add the files that were never imported."""
@@ -256,7 +275,7 @@ class Rows:
         failed: list[str] = []
         for path in found.paths:
             if matches(path, options.include, options.omit):
-                row = Row(path, None, (), frozenset())
+                row = Row(path, None, (), frozenset(), is_optimized=self._is_optimized)
                 if row.source.reason:
                     failed.append(path)
                 elif row.source.has_code:

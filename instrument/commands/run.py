@@ -62,7 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fresh", action="store_true", help="remove the data of earlier runs first")
 
 
-_HEAD = 1024  # of a script, which begins with its interpreter
+_HEAD = 4096  # of a script, which begins with its interpreter
+SHELLS = ("ash", "bash", "dash", "ksh", "sh", "zsh")
+#: How a shell names the folder of the script that it executes.
+_HERE = '"$(dirname -- "$(realpath -- "$0")")"'
 _TAKE_A_VALUE = ("--scope", "--dir", "--flush", "--signal")
 
 
@@ -172,7 +175,6 @@ def _found(program: str) -> str:
 
 def interpreter_of(path: str) -> list[str] | None:
     """Return the words by which the first line of the file *path* starts a Python; None if it starts none."""
-    import re
     import shutil
 
     try:
@@ -188,11 +190,25 @@ def interpreter_of(path: str) -> list[str] | None:
         words = [word for word in words[1:] if word != "-S" and "=" not in word]
         if words:
             words[0] = shutil.which(words[0]) or words[0]
-    elif words and words[0] == "/bin/sh" and len(lines) > 1:
-        # What installers write if the path is long or has a space in it.
-        wrapped = re.match(r"'''exec' (?:\"([^\"]+)\"|(\S+))", lines[1])
-        words = [wrapped[1] or wrapped[2]] if wrapped else []
+    elif words and os.path.basename(words[0]) in SHELLS and len(lines) > 1:
+        words = interpreter_in_shell(path, lines[1])
     return words if words and is_python(words[0]) else None
+
+
+def interpreter_in_shell(path: str, line: str) -> list[str]:
+    """Return the words by which *line*, the second one of the script *path* for a shell, starts an interpreter for it.
+
+    Installers write `'''exec' PYTHON "$0" "$@"` if the path of the interpreter is long, has a space in it, or is a
+    relative one. The list is empty if the line does nothing of the kind.
+    """
+    import shlex
+
+    folder = shlex.quote(os.path.dirname(os.path.realpath(path)))
+    try:
+        words = shlex.split(line.replace(_HERE, folder))
+    except ValueError:
+        return []
+    return words[1 : words.index("$0")] if words[:1] == ["exec"] and "$0" in words else []
 
 
 def is_python(path: str) -> bool:

@@ -44,8 +44,8 @@ class ProcessRow:
     """What is known of one process: see `process` in `instrument.data.schema`."""
 
     __slots__ = (
-        *("directory", "ended", "flushes", "host", "parent", "pid", "place", "python", "root", "scope", "started"),
-        *("ticks", "updated"),
+        *("directory", "ended", "flushes", "host", "is_optimized", "parent", "pid", "place", "python", "root"),
+        *("scope", "started", "ticks", "updated"),
     )
 
     def __init__(
@@ -76,6 +76,8 @@ class ProcessRow:
         self.flushes = flushes
         self.updated = updated
         self.ended = ended
+        #: Whether it ran with -O, which leaves out assert statements and `if __debug__:`.
+        self.is_optimized = " -O" in python
         #: The items of its scope, none for the project's own code; None if they are not known.
         self.scope = None if scope is None else tuple(item for item in scope.split("\n") if item)
 

@@ -11,7 +11,8 @@ epoch. A text that no UTF-8 can spell, such as a file name of other bytes, is a 
 process     one row for each process whose counts are in the file
     id          random, and the process' own: no two files hold the same process, unless one was made from the other
     part        which rows of the tables below are this process' own, or 0: they are in the sum of part 0
-    pid, parent, host, started, argv (one argument a line), python (its version), directory (where it was started)
+    pid, parent, host, started, argv (one argument a line), directory (where it was started)
+    python      its version, followed by " -O" or " -OO" if assert statements were left out
     place       kernel (boot) and namespace in which `pid` means this process; '' if unknown
     ticks       when the process was started, as this kernel counts; 0 if unknown
     flushes     how often the process has written: of two states of a process, the one with more is the newer

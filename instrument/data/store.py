@@ -117,7 +117,7 @@ class ProcessInfo:
             host=_host(),
             started=_clock[0](),
             argv=tuple(map(str, sys.orig_argv)),
-            python=sys.version.partition(" ")[0],
+            python=sys.version.partition(" ")[0] + ("", " -O", " -OO")[min(sys.flags.optimize, 2)],
             cwd=cwd,
             id=_system.urandom(8).hex() + (f".{interpreter}" if interpreter else ""),
         )

@@ -9,8 +9,8 @@ compressed: 5.3 MB as tuples of numbers, 2.0 as columns of differences]
 from __future__ import annotations
 
 from _operator import sub
+from _struct import error, pack  # type: ignore[attr-defined]
 from itertools import accumulate
-from struct import error, pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

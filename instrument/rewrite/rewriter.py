@@ -15,8 +15,8 @@ The more comfortable `bytecode.Bytecode` orders constants and names anew, and ta
 
 from __future__ import annotations
 
+from _functools import partial  # type: ignore[import-not-found]
 from _operator import attrgetter, itemgetter
-from functools import partial
 from itertools import accumulate
 
 from instrument.errors import RewriteError

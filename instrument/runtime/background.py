@@ -18,13 +18,14 @@ import _signal  # type: ignore[import-not-found]
 import os
 import sys
 from _operator import call, is_
-from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
+from _thread import _local, allocate_lock, get_ident, get_native_id, start_new_thread
 from _weakref import ref
 from itertools import chain, cycle, repeat, starmap
-from sys import _current_frames  # held: the program may put something else in its place
+from sys import _current_frames, is_finalizing  # held: the program may put something else in its place
 from time import monotonic, sleep
 
 from instrument.raised import belongs_to_program
+from instrument.runtime import exits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Background:
         self._failed = failed
         #: Whether there may be a thread at all. Without one, orders are carried out by whoever waits for them.
         self._may_begin = may_begin
+        #: Whether the thread was ended in the midst of its work: what that had begun can be finished by nobody.
+        self.is_broken_off = False
         #: Moves on as work does.
         self.beat = 0
         #: Whether work should be left as it is as soon as possible, and go on later: a fork waits.
@@ -94,6 +97,7 @@ class Background:
         self._thread = 0  # the one in the background
         self._worker = 0  # the thread that carries out orders now
         self._is_alive = False
+        self._is_busy = False
         self._native = 0
         if not self._is_alive:
             self._thread = 0
@@ -122,7 +126,7 @@ class Background:
 
         What handlers of signals raise meanwhile is raised afterwards.
         """
-        if self._worker == get_ident():  # from within: a finalizer of the program, say
+        if self._worker == get_ident() or self.is_broken_off:  # from within: a finalizer of the program, say
             return False
         order = self.ask(action)
         raised: BaseException | None = None
@@ -211,19 +215,24 @@ class Background:
     def _loop(self, last: list[Iterator[object]]) -> None:
         """Work until the thread is to end; what is then to be done in C is added to *last*."""
         self._thread, self._native = get_ident(), get_native_id()
+        _of_thread.last = _Last(self)
         if _block is not None:  # signals are for the main thread, which they wake up
             _block(_signal.SIG_BLOCK, _signal.valid_signals())
         seconds = 0.0
         try:
             while not self._is_over:
                 self._work()
-                self._idle(seconds)
+                self._idle(exits.SOON if exits.missing else seconds)
+                if not exits.restore():
+                    continue
                 if not self._is_over:
+                    self._is_busy = True
                     try:
                         seconds = self._look()
                     except BaseException as error:
                         self._failed(error)
                         seconds = _AFTER_A_FAILURE
+                    self._is_busy = False
         finally:
             last.append(_forgetting())
             self._is_alive = False
@@ -234,10 +243,17 @@ class Background:
         """Return when there is something to do, or may be; look for that every so many *seconds*."""
         wait = starmap(self._wake.acquire, repeat((True, seconds))).__next__
         try:
-            any(chain(_forgetting(), map(call, cycle([wait, *self._checks()]))))
+            any(chain(_forgetting(), map(call, cycle([wait, exits.missing.__len__, *self._checks()]))))
         except BaseException:  # the program has closed a file of ours, or a hook forbids to look
             if not self._is_over:
                 self._wake.acquire(True, seconds)
+
+    def was_left(self) -> None:
+        """Note that the thread runs no more, because the interpreter is being finalized."""
+        self.is_broken_off = self._is_busy
+        self._reset()  # the thread may hold a lock of these
+        self._may_begin = False
+        exits.finalizing()
 
     def _work(self) -> None:
         """Carry out the orders that there are."""
@@ -247,6 +263,7 @@ class Background:
         try:
             for _ in range(len(self._orders)):
                 order = self._orders[0]
+                self._is_busy = self.is_worker()
                 try:
                     if not order.action():
                         break
@@ -255,6 +272,8 @@ class Background:
                     if not self.is_worker() and belongs_to_program(error):
                         raise  # `run` does the rest, and raises it afterwards
                     self._failed(error)
+                finally:
+                    self._is_busy = False
                 order.is_over = True
                 self._orders.pop(0)
                 order.lock.release()
@@ -273,7 +292,8 @@ class Background:
                 beat, since = self.beat, monotonic()
             elif monotonic() - since > _PATIENCE:
                 break
-        self._wait_until_gone()
+        if not self._is_alive:  # a slow disk may keep it for longer
+            self._wait_until_gone()
         self.is_hurried = False
 
     def _wait_until_gone(self) -> None:
@@ -313,6 +333,22 @@ class Background:
     def after_fork_in_child(self) -> None:
         """Forget what other threads have asked for."""
         self._reset()
+
+
+#: What only our thread holds. The interpreter frees it when the thread ends. If the interpreter is finalized before,
+#: the main thread frees it (Python/pystate.c: PyThreadState_Clear), before any module is cleared.
+_of_thread = _local()
+
+
+class _Last:
+    """What the thread of *background* holds."""
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+
+    def __del__(self) -> None:
+        if is_finalizing():
+            self._background.was_left()
 
 
 class _Nothing:

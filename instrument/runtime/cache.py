@@ -27,8 +27,8 @@ from __future__ import annotations
 import marshal
 import os
 import sys
+from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
-from importlib._bootstrap_external import MAGIC_NUMBER
 from time import time
 from types import CodeType
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 import marshal
 import sys
 from _bisect import bisect_right
-from _operator import call
-from collections import defaultdict
+from _collections import defaultdict  # type: ignore[import-not-found]
+from _functools import partial  # type: ignore[import-not-found]
+from _operator import call, ge
+from _struct import pack
 from copyreg import pickle
-from functools import partial
 from itertools import accumulate, repeat, starmap
 from os import urandom
-from struct import pack
 from types import CodeType
 
 from instrument.flow import conservation
@@ -94,9 +94,15 @@ _SHIFT = 28
 _PLACES = (1 << _SHIFT) - 1
 
 
+#: So many late exits are counted in one go, for which other threads wait.
+_N_SETTLED = 4096
+#: More of them are not kept: some 400 kB.
+_MANY_LATE = 10_000
+
+
 class LateExits(list):  # type: ignore[type-arg]
     """Keys of exits that could not be counted when they were taken (rewrite.probes: record_exit_late): 40 bytes each
-    until the next reading.
+    until the next reading, or until there are many and our thread counts them.
     """
 
     __slots__ = ()
@@ -108,7 +114,7 @@ class LateExits(list):  # type: ignore[type-arg]
         return LateExits, ()
 
 
-class ExitRecords(defaultdict):  # type: ignore[type-arg]
+class ExitRecords(defaultdict):  # type: ignore[misc]
     """Counters of exceptional exits by key, each made when it is first needed; those of all code of one *session*.
     What was not counted there is in *late*.
 
@@ -116,7 +122,7 @@ class ExitRecords(defaultdict):  # type: ignore[type-arg]
     """
 
     __slots__ = ("late", "session")
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    __hash__ = object.__hash__
     __eq__ = object.__eq__
     __ne__ = object.__ne__
     if COLLECTS_ANYWHERE:
@@ -129,10 +135,18 @@ class ExitRecords(defaultdict):  # type: ignore[type-arg]
 
     def settle(self) -> None:
         """Count what is late."""
-        while self.late:
+        late = self.late
+        while late:
             # One call, in which nothing else runs: whoever breaks in finds each key in one place.
-            keys = map(self.late.pop, repeat(-1, len(self.late)))
-            list(map(next, map(self.setdefault, keys, map(call, repeat(_make_counter_of_exit)))))
+            keys = map(late.pop, repeat(-1, min(len(late), _N_SETTLED)))
+            try:
+                list(map(next, map(self.setdefault, keys, map(call, repeat(_make_counter_of_exit)))))
+            except IndexError:  # another thread has taken some of them
+                pass
+
+    def are_many_late(self) -> Callable[[], bool]:
+        """Return a function in C that says whether so much is late that it must be counted now."""
+        return map(ge, map(len, repeat(self.late)), repeat(_MANY_LATE)).__next__
 
     def __reduce__(self) -> tuple[object, ...]:
         """Code may be pickled by value, with copies of its counters: what is unpickled counts for nobody, but in this

@@ -17,11 +17,12 @@ the call (rewrite.probes), so that none of our frames is on the stack while it r
 from __future__ import annotations
 import __future__
 
+import _frozen_importlib as _bootstrap
+import _frozen_importlib_external as _bootstrap_external
 import marshal
+from _functools import partial  # type: ignore[import-not-found]
 from _operator import is_
 from _thread import get_ident
-from functools import partial
-from importlib import _bootstrap, _bootstrap_external
 from itertools import repeat
 from sys import _getframe, flags  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
@@ -30,7 +31,7 @@ from instrument.isolation import is_loading
 from instrument.own_builtins import functions_of
 from instrument.raised import belongs_to_program, say_once, text_of
 from instrument.runtime.sources import look_at, stamp_of
-from instrument.unseen import CAN_HIDE, hide_all, unseen
+from instrument.unseen import CAN_HIDE, unseen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
 
 _call_with_frames_removed = _bootstrap._call_with_frames_removed  # type: ignore[attr-defined]
-_loader = _bootstrap_external._LoaderBasics  # type: ignore[attr-defined]
+_loader = _bootstrap_external._LoaderBasics
 _original = _loader.exec_module
 _compile_original = _bootstrap_external._compile_bytecode  # type: ignore[attr-defined]
 _instrumenters: list[Instrumenter] = []
@@ -134,7 +135,7 @@ _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
 _ModuleSpec: Any = _bootstrap.ModuleSpec
 #: Importlib's function, with our builtins, once it is needed: from 3.15 on.
 _get_cached: list[Any] = []
-_FROZEN = f"<frozen {_bootstrap_external.__name__}>"
+_FROZEN = _original.__code__.co_filename
 
 
 def _cached_of(spec: Any) -> object:
@@ -303,13 +304,12 @@ def install(instrumenter: Instrumenter, at_end: bool = False) -> None:
 
     It is asked *at_end* of those that come later, or before those that are.
     """
-    _hide_what_makes_live()
     if at_end:
         _instrumenters.append(instrumenter)
         _at_end.append(instrumenter)
     else:
         _instrumenters.insert(len(_instrumenters) - len(_at_end), instrumenter)
-    _loader.exec_module = _exec_modules[0]
+    _loader.exec_module = _exec_modules[0]  # type: ignore[method-assign]
     if getattr(instrumenter, "takes_bytecode", True):
         _bootstrap_external._compile_bytecode = _compile_bytecode  # type: ignore[attr-defined]
 
@@ -320,7 +320,7 @@ def uninstall(instrumenter: Instrumenter) -> None:
     if instrumenter in _at_end:
         _at_end.remove(instrumenter)
     if not _instrumenters:
-        _loader.exec_module = _original
+        _loader.exec_module = _original  # type: ignore[method-assign]
         _bootstrap_external._compile_bytecode = _compile_original  # type: ignore[attr-defined]
 
 
@@ -448,44 +448,4 @@ def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | byt
     return _compiled.setdefault(key, code)
 
 
-# What is called while the program runs is not seen ####################################################################
-
-#: Modules of ours that make code live, but for those that are needed only if code has to be rewritten.
-_MAKING_LIVE = (
-    *("instrument.isolation", "instrument.flow.handovers", "instrument.runtime.cache", "instrument.runtime.counters"),
-    *("instrument.runtime.handovers", "instrument.runtime.readers", "instrument.runtime.scope"),
-    *("instrument.runtime.sealing", "instrument.runtime.selected", "instrument.runtime.selection"),
-    *("instrument.runtime.sources", "instrument.runtime.namesakes"),
-)
-_REWRITING = (
-    *("instrument.counts", "instrument.flow.graph", "instrument.flow.instructions", "instrument.flow.lines"),
-    *("instrument.flow.packing", "instrument.flow.placement", "instrument.flow.spanning", "instrument.flow.unrolling"),
-    *("instrument.flow.superinstructions", "instrument.rewrite.probes", "instrument.rewrite.rewriter"),
-)
-#: Warnings are said to come from the lines of two, and two count the frames above them; the others run rarely, and
-#: tests interrupt them line by line.
-_SEEN = (
-    *("Session._refuse_all", "Session.refuse", "Session.retire", "Session._retire", "Window.settle", "Window._seen"),
-    *("Session.is_retiring", "_is_unused", "Session._passed", "Session._raised"),
-)
-_OF_TRACE = (
-    *("_Measurement.instrument", "_Measurement._instrumented", "_Measurement.imported", "_Measurement.pristine"),
-    *("_Measurement._decide", "_Measurement.heed_entered", "Trace._selects"),
-)
-
-
-def _hide_what_makes_live() -> None:
-    for name in _MAKING_LIVE:
-        hide_all(name)
-    hide_all("instrument.runtime.session", seen=_SEEN)
-    hide_all("instrument.trace", only=_OF_TRACE)
-
-
-def hide_what_rewrites() -> None:
-    """Let what is needed only if code has to be rewritten be unseen, too."""
-    for name in _REWRITING:
-        hide_all(name)
-
-
 unseen(_prepared_text, counts_frames=True)
-hide_all(__name__)

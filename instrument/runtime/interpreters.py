@@ -171,6 +171,28 @@ def _may_be_several() -> bool:
     return number() != 0 or (not _SHARE_ALL and (_CREATORS[0] in _modules or _CREATORS[1] in _modules))
 
 
+def run_in_measured(text: str) -> list[int]:
+    """Execute *text* in each interpreter that has called `is_measured`, was created by Python code, and is left open.
+
+    Return the numbers of those that refused, because a thread is in them. To be called in the main interpreter.
+    """
+    refused = []
+    for name in _CREATORS:
+        creator: Any = _modules.get(name)
+        for identity in () if creator is None else creator.list_all():
+            if not is_first(f"measured-{int(identity)}"):
+                try:
+                    creator.run_string(identity, text)
+                except RuntimeError:
+                    refused.append(int(identity))
+    return refused
+
+
+def is_measured() -> None:
+    """Let the main interpreter know that this one, which is another, is measured."""
+    is_first(f"measured-{number()}")
+
+
 def is_single_threaded() -> bool:
     """Return whether no other thread can run code of this interpreter; False if that is not known."""
     return not _may_be_several() and len(_current_frames()) == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib._bootstrap_external import BYTECODE_SUFFIXES, SOURCE_SUFFIXES
+from _frozen_importlib_external import BYTECODE_SUFFIXES, SOURCE_SUFFIXES
 
 from instrument.runtime.selection import module_name
 

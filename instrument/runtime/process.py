@@ -20,20 +20,19 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _thread
-import atexit
 import os
 import sys
+from _functools import partial  # type: ignore[import-not-found]
 from _io import FileIO
 from _operator import attrgetter, ne
 from _thread import get_ident
-from functools import partial
 from itertools import repeat
 from time import monotonic
 
 from instrument import isolation
 from instrument.isolation import import_isolated
 from instrument.raised import belongs_to_program, say, say_once, text_of
-from instrument.runtime import interpreters, session
+from instrument.runtime import exits, interpreters, session
 from instrument.unseen import unseen
 
 TYPE_CHECKING = False
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
         def resume(self) -> None: ...
         def finish(self, how: str) -> None: ...
         def at_exit(self) -> None: ...
+        def exit_handler_removed(self) -> None: ...
         def prepare(self, is_repeated: bool) -> None: ...
         def ask(self) -> None: ...
 
@@ -83,7 +83,7 @@ def watch(witness: Witness, signal: int | None) -> None:
     """Tell *witness* from now on; *signal*, if given, lets it be asked."""
     global _are_forks_watched
     _witnesses.append(witness)
-    atexit.register(witness.at_exit)
+    exits.at_last(witness.at_exit, witness.exit_handler_removed)
     if not _are_forks_watched and hasattr(os, "register_at_fork"):
         _are_forks_watched = True  # for good: there is no way back
         os.register_at_fork(
@@ -93,7 +93,7 @@ def watch(witness: Witness, signal: int | None) -> None:
             from instrument.runtime import forks
 
             forks.watch(_before_unknown_fork, _after_unknown_fork_in_parent, _notice_unknown_fork)
-            atexit.register(forks.watch_no_more)
+            exits.at_last(forks.watch_no_more)
     if _WARNS_LATE:
         _look_like(fork, _fork)
         _system.fork = os.fork = fork
@@ -137,7 +137,7 @@ def stand_in() -> None:
 def forget(witness: Witness) -> None:
     """Undo `watch`."""
     _witnesses.remove(witness)
-    atexit.unregister(witness.at_exit)
+    exits.forget(witness.at_exit)
     if _witnesses:
         return
     if _WARNS_LATE and os.fork is fork:
@@ -334,7 +334,7 @@ class _Told:
         return self.function.__reduce__()
 
 
-class _Alone(partial):  # type: ignore[type-arg]
+class _Alone(partial):  # type: ignore[misc]
     """Calls *function* while this process has no thread of ours. The threads begin again when this object is freed,
     which is right after the call: code in Python around the call would be seen in tracebacks.
     """

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import os
 import sys
+from _functools import partial  # type: ignore[import-not-found]
 from _io import TextIOWrapper
 from _operator import attrgetter, call, ge
-from functools import partial
 from gc import disable, enable, isenabled
 from itertools import islice, repeat
 from time import monotonic, perf_counter, sleep, time
@@ -72,6 +72,7 @@ class Recorder:
         self._root = _root()
         self._selected = selected()
         self._session = self._selected.session
+        self._are_many_late = self._session.records.are_many_late()
         self._background = Background(self._look, self._checks, self._complain, interpreters.may_have_thread())
         #: Whether C may compile and execute modules.
         self._adopts_late = interpreters.is_embedded()
@@ -80,6 +81,8 @@ class Recorder:
         session(placement.NOTHING).lasts = self._session.is_tended = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
+        if interpreters.number() and _ENDS_WHO_LETS_GO:
+            interpreters.is_measured()
         if self._adopts_late:
             self._start()
 
@@ -136,10 +139,12 @@ class Recorder:
         self._is_pressed = True
         try:
             if not self._background.run(lambda: self._flush(how)):
-                say_at_once(
-                    f"the counts of process {_getpid()} since their last write are lost: "
-                    "what writes them waits for something that the program holds"
+                why = (
+                    "the interpreter has ended the thread that was writing them"
+                    if self._background.is_broken_off
+                    else "what writes them waits for something that the program holds"
                 )
+                say_at_once(f"the counts of process {_getpid()} since their last write are lost: {why}")
         finally:
             self._is_pressed = False
 
@@ -176,6 +181,8 @@ class Recorder:
         steps = [self._finish_unbroken, self._end_thread, self._selected.keep, _flush_output]
         if interpreters.number():  # as an interpreter ends, a thread may get no turn: the ending thread does the work
             steps.insert(0, self._end_thread)
+        elif _ENDS_WHO_LETS_GO:
+            steps.insert(0, self._save_left_open)
         for step in steps:
             try:
                 step()
@@ -183,6 +190,22 @@ class Recorder:
                 if belongs_to_program(error):
                     raise
                 self._complain(error)
+
+    def exit_handler_removed(self) -> None:
+        """Be told that the program has removed the handler of `exits`, which our thread registers again."""
+        if not interpreters.may_have_thread():
+            self.flush()
+            say_once("the program has removed all exit handlers: what this interpreter counts after that is not saved")
+        elif not self._background.is_worker():  # if the process ends before that, the thread must not be at work
+            self._background.run(lambda: True)
+
+    def _save_left_open(self) -> None:
+        """Write what the interpreters have counted that the program has left open: later they cannot write."""
+        for number in interpreters.run_in_measured(_SAVE):
+            say_at_once(
+                f"the counts of interpreter {number} of process {_getpid()} are lost: "
+                "it was left open, and a thread is in it"
+            )
 
     def _finish_unbroken(self) -> None:
         with process.Unbroken():
@@ -254,6 +277,8 @@ class Recorder:
             process.end(overdue)
             self._is_pressed = False
         self._session.retire()
+        if self._are_many_late():
+            self._session.records.settle()
         if self._adopts_late:
             self._selected.adopt_late()
         self._turn = perf_counter()
@@ -274,6 +299,7 @@ class Recorder:
             map(ge, map(call, repeat(monotonic)), map(attrgetter("_next"), repeat(self))).__next__,
             partial(_system.access, self._request + requests.ASKED, 0),
             map(ge, map(let_go, session), map(largest, session)).__next__,
+            self._are_many_late,
             self._selected.n_unread,
             *([repeat(True).__next__] if self._adopts_late else ()),
             *process.checks(),
@@ -432,6 +458,17 @@ def _root() -> int:
 #: gives the interpreter lock away then ends the thread, which is the main one: all output still in buffers would be
 #: lost (Python/ceval_gil.c: take_gil, tstate_must_exit).
 _ENDS_WHO_LETS_GO = sys.version_info < (3, 13)
+#: What such an interpreter executes before. No name is left in it.
+_SAVE = f"""__import__("sys").modules[{__name__!r}].save_left_open()"""
+
+
+def save_left_open() -> None:
+    """Write what this interpreter has counted, as it does not do when it ends."""
+    for recorder in _recorders:
+        try:
+            recorder.finish("exit")
+        except BaseException as error:
+            recorder._complain(error)
 
 
 def _flush_output() -> None:

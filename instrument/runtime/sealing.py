@@ -18,15 +18,16 @@ it was 784 with all in the program; `marshal` needs 251 million for the plain co
 from __future__ import annotations
 
 import sys
+from _struct import pack
 from itertools import chain
-from struct import pack
 from types import CodeType
 
+from instrument.own_imports import extension
 from instrument.rewrite.probes import WasInlined
 from instrument.runtime.counters import RANGE_OF_COUNTS, numbers_in
 
 _before = set(sys.modules)
-from _pickle import loads as _unpickle  # noqa: E402
+_unpickle = extension("_pickle").loads
 
 for _name in {"_pickle", "_compat_pickle", "codecs", "functools"} & (sys.modules.keys() - _before):
     del sys.modules[_name]  # the program imports its own, and has it counted
@@ -61,9 +62,7 @@ def seal(flats: Sequence[Flat], file_name: str) -> Sealed:
 
 class _Sealing:
     def __init__(self, flats: Sequence[Flat], file_name: str) -> None:
-        self._flats = [
-            (*flat[:4], (file_name if flat[4] is None else flat[4], *flat[5]), *flat[6:]) for flat in flats
-        ]
+        self._flats = [(*flat[:4], (file_name if flat[4] is None else flat[4], *flat[5]), *flat[6:]) for flat in flats]
         self._out: list[bytes] = []
         self._n_made = 0
         self._remembered: dict[int, int] = {}

@@ -12,11 +12,11 @@ from __future__ import annotations
 # What is called while the program runs is held by name: the program may put something else in its place.
 import os
 import sys
+from _functools import partial  # type: ignore[import-not-found]
 from _operator import call, is_, itemgetter
 from _thread import get_ident
 from _warnings import warn
 from _weakref import ref
-from functools import partial
 from gc import disable, enable, freeze, get_freeze_count, get_objects, isenabled, unfreeze
 from itertools import chain, compress, count, repeat
 from sys import _getframe, getrefcount, getswitchinterval, setswitchinterval
@@ -305,7 +305,6 @@ class Session:
 
     def _rewritten(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> Known:
         """Return the code of *tree*, rewritten and ready to be linked; *aliases* as in `lasting_codes`."""
-        importer.hide_what_rewrites()
         aliases |= aliases_in(tree)
         made: list[tuple[CodeType, Unlinked | str]] = []
         for code in tree:
@@ -624,7 +623,7 @@ def _warn(text: str) -> None:
             pass
 
 
-class _Event(partial):  # type: ignore[type-arg]
+class _Event(partial):  # type: ignore[misc]
     """What a probe calls that does not count. Code may be pickled by value: what is unpickled is heard by nobody."""
 
     __slots__ = ()

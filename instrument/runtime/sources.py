@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import sys
+from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
-from importlib._bootstrap_external import MAGIC_NUMBER
-from struct import pack
+from _struct import pack
 
 from instrument.raised import belongs_to_program
 from instrument.trust import read_regular

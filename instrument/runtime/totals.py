@@ -12,17 +12,18 @@ it counts later is in the next reading.
 
 from __future__ import annotations
 
-from array import array
 from itertools import islice, repeat
 
 from instrument.counts import Counts
 from instrument.errors import InstrumentError
+from instrument.own_imports import extension
 from instrument.runtime.counters import FULL, count_of_exit, group_of
 from instrument.runtime.interpreters import is_single_threaded
 from instrument.runtime.session import Undisturbed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterable, Iterator
 
     from instrument.runtime.counters import Group, Packed
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     #: What is known of one source: its absolute path, and which text it was.
     FileKey = tuple[str, str]
     Total = tuple[int, float, float]
+else:
+    array = extension("array").array
 
 _left_of = repeat.__length_hint__
 #: So many counters are looked at in one go, and so many are read at one moment: each a fraction of a millisecond.

@@ -2,12 +2,16 @@
 
 import os
 import pathlib
+import py_compile
 import subprocess
 import sys
 import venv
 import zipfile
 
 import pytest
+
+from instrument.commands import _launching
+from instrument.commands.run import interpreter_of
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -167,12 +171,19 @@ def explained(folder, *command, options=(), **environment):
 @pytest.fixture
 def programs(folder):
     """Programs of each kind in a folder."""
+    for name in ("-dash.py", "prog.txt"):
+        (folder / name).write_text("raise SystemExit('executed')\n", encoding="utf-8")
+    (folder / "link").symlink_to(sys.executable)
     (folder / "prog.py").write_text("raise SystemExit('executed')\n", encoding="utf-8")
     (folder / "package" / "__main__.py").write_text("raise SystemExit('executed')\n", encoding="utf-8")
     scripts = {
         "tool": f"#!{sys.executable}\n",
         "isolated": f"#!{sys.executable} -I\n",
         "shell": "#!/bin/sh\nexec python\n",
+        "off": f"#!/usr/bin/env -S INSTRUMENT=0 {sys.executable}\n",
+        "wrapped": f"#!/bin/sh\n'''exec' '{sys.executable}' -I \"$0\" \"$@\"\n' '''\n",
+        "no_interpreter": "#!/no/python\n",
+        "embedding": "\x7fELF" + "x" * 10_000 + "Py_InitializeFromConfig" + "x" * 80,
         "frozen": "\x7fELF" + "x" * 10_000 + "MEI\014\013\012\013\016" + "x" * 80,
         "compiled": "\x7fELF" + "x" * 10_000,
     }
@@ -206,11 +217,22 @@ OWN = "measured: it is the project's own code"
         (["PYTHON", "-x", "prog.py"], "counted", "not measured: its first line is skipped (-x)"),
         (["PYTHON", "-m", "json.tool"], "counted", "not measured: it is in the standard library"),
         (["PYTHON", "-m", "instrument", "run", "prog.py"], "counted", OWN),
+        (
+            ["PYTHON", "-m", "instrument", "run", "--", "-dash.py"],
+            "counted",
+            f"{OWN} ({{folder}}/-dash.py, as __main__)",
+        ),
+        (["PYTHON", "--", "-dash.py"], "counted", f"{OWN} ({{folder}}/-dash.py, as __main__)"),
+        (["PYTHON", "prog.txt"], "counted", f"{OWN} ({{folder}}/prog.txt, as __main__)"),
+        (["PYTHON", "/dev/null"], "counted", "not measured: it is no regular file"),
+        (["nice", "-n", "5", "PYTHON", "prog.py"], "counted", OWN),
+        (["sh", "-c", "exec 'PYTHON' prog.py"], "counted", OWN),
+        (["./link", "prog.py"], "counted", OWN),
     ],
 )
 def test_commands_that_are_counted(programs, command, process, main):
     """The process is, and its main program is or not, for a reason; nothing is executed."""
-    command = [sys.executable if word == "PYTHON" else word for word in command]
+    command = [word.replace("PYTHON", sys.executable) for word in command]
 
     status, found, program, err = explained(programs, *command, **ON)
 
@@ -227,24 +249,143 @@ def test_commands_that_are_counted(programs, command, process, main):
         (["PYTHON", "-I", "prog.py"], "-I has the interpreter ignore environment variables"),
         (["PYTHON", "-E", "-m", "package"], "-E has the interpreter ignore environment variables"),
         (["./isolated"], "-I has the interpreter ignore environment variables"),
-        (["INSTRUMENT=0", "PYTHON", "prog.py"], "INSTRUMENT is not set; nothing else is in the way"),
+        (
+            ["INSTRUMENT=0", "PYTHON", "prog.py"],
+            "INSTRUMENT is '0', which turns counting off; nothing else is in the way",
+        ),
+        (["env", "-u", "INSTRUMENT", "PYTHON", "prog.py"], "INSTRUMENT is not set; nothing else is in the way"),
+        (["./off"], "INSTRUMENT is '0', which turns counting off"),
+        (["./wrapped"], "-I has the interpreter ignore environment variables"),
+        (["PYTHON", "app.pex"], "is a pex, which starts its interpreter without the environment's variables"),
+        (["PYTHON", "-V"], "prints a text and runs no program"),
+        (["PYTHON", "--help"], "prints a text and runs no program"),
+        (["PYTHON", "-Z", "prog.py"], "has no option -Z, and runs no program"),
+        (["PYTHON", "--check-hash-based-pycs=always", "prog.py"], "has no option --check-hash-based-pycs=always"),
+        (["PYTHON", "-m", "instrument", "run", "sh", "x"], "`instrument run` does not start"),
+        (["./no_interpreter"], "is to be started by '/no/python', and there is no such program"),
         (["./app.pex"], "is a pex, which starts its interpreter without the environment's variables"),
         (["./frozen"], "/frozen is frozen by PyInstaller, and executes no start-up file"),
-        (["./compiled"], "/compiled is a compiled program. Each process of Python that it starts is counted or not by itself"),
-        (["./shell"], "/shell is a script of another language"),
         (["PYTHON", "-m", "instrument", "report"], "a command of instrument is no program of yours"),
     ],
 )
 def test_commands_that_are_not_counted(programs, command, words):
-    """The status is 1, and the reason is named; for what no start-up file reaches, the way out is."""
+    """The status is 1, and the reason is named."""
     command = [sys.executable if word == "PYTHON" else word for word in command]
 
-    status, process, _, _ = explained(programs, *command, **ON)
+    status, process, main, _ = explained(programs, *command, **ON)
 
     assert status == (1 if words else 0)
     assert words in process
+    assert not words or not (main or "").startswith("measured")
     assert process.startswith("NOT COUNTED: ") == bool(words)
-    assert ("instrument.start()" in process) == (bool(words) and "not set" not in words)
+    no_start = any(reason in words for reason in ("a pex", "PyInstaller", "-I", "-E", "-S"))
+    assert ("instrument.start()" in process) == no_start
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            ["./compiled"],
+            "./compiled is a compiled program; each process of Python that it starts is counted or not by",
+        ),
+        (["./embedding"], "./embedding is a compiled program with an interpreter inside it, which is counted if it"),
+        (
+            ["./shell"],
+            "./shell is a script of another language; each process of Python that it starts is counted or not",
+        ),
+        (["sh", "-c", "cd / && PYTHON x.py"], "sh is a shell; each process of Python that it starts is counted or not"),
+        (["./compiled", "-x", "PYTHON", "x y.py"], "for what it starts, ask: instrument debug -- PYTHON 'x y.py'"),
+        (["env", "-C", "src", "PYTHON", "x.py"], "`env -C` goes to another folder; ask there for what it starts"),
+        (["env", "-0", "PYTHON", "x.py"], "what `env -0` does is not known here; for what it starts, ask:"),
+    ],
+)
+def test_commands_of_which_it_is_not_known_are_not_said_to_be_uncounted(programs, command, words):
+    """The status is 1; the question to ask instead is named if it can be."""
+    command = [word.replace("PYTHON", sys.executable) for word in command]
+
+    status, process, _, _ = explained(programs, *command, **ON)
+
+    assert status == 1
+    assert process.startswith("NOT KNOWN: ")
+    assert words.replace("PYTHON", sys.executable) in process
+    assert "INSTRUMENT is not set" not in process
+
+
+def test_settings_that_a_command_does_not_get_are_refused(programs):
+    """The folder that the command writes to is another; the message has the right form."""
+    for options, setting in (
+        (["--dir", "a b"], "'INSTRUMENT_DIR=a b'"),
+        (["--scope", "x,y", "--scope", "z"], "INSTRUMENT=x,y,z"),
+        (["--shared"], "INSTRUMENT_SHARED=1"),
+    ):
+        status, process, _, err = explained(programs, sys.executable, "prog.py", options=options, **ON)
+        assert (status, process) == (2, None)
+        assert f"the command does not get {options[0]}: say `instrument debug -- {setting} COMMAND …`" in err
+    status, _, _, err = explained(programs, sys.executable, "prog.py", options=["x.py"], **ON)
+    assert status == 2
+    assert "ask for x.py, and for the command after --, one after the other" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["A=1", "env", "B=2", "python", "C=3"], "A=1 B=2 P=1: python C=3"),
+        (["env", "-i", "A=1", "python"], "A=1: python"),
+        (["env", "-", "python"], ": python"),
+        (["/usr/bin/env", "--", "A=1", "python", "-u"], "A=1 P=1: python -u"),
+        (["env", "-uP", "--unset=Q", "--unset", "R", "python"], ": python"),
+        (["env", "-S", "A=1 python -u", "x"], "A=1 P=1: python -u x"),
+        (["env", "--split-string=-u P python 'a b'"], ": python a b"),
+        (["nohup", "nice", "-5", "python"], "P=1: python"),
+        (["timeout", "-k", "5", "--foreground", "20", "python", "x"], "P=1: python x"),
+        (["time", "-v", "taskset", "-c", "0", "stdbuf", "-oL", "-e", "0", "python"], "P=1: python"),
+        (["ionice", "-c", "3", "setsid", "-w", "chrt", "-o", "0", "python"], "P=1: python"),
+        (["exec", "-a", "x", "python"], "P=1: python"),
+        (["bash", "-ec", "A=1 exec python 'a b'"], "A=1 P=1: python a b"),
+        (["bash", "-c", "python a | cat"], "P=1: bash -c python a | cat"),
+        (["bash", "-c", "python $A"], "P=1: bash -c python $A"),
+        (["bash", "x.sh"], "P=1: bash x.sh"),
+        (["./nice", "python"], "P=1: ./nice python"),
+        (["strace", "python"], "P=1: strace python"),
+    ],
+)
+def test_what_sets_a_process_up_is_looked_through(words, left):
+    """The environment that is left is shown before the command."""
+    environment = {"P": "1"}
+    command = _launching._without_wrappers(words, environment)
+    assert f"{' '.join(sorted(map('='.join, environment.items())))}: {' '.join(command)}" == left
+
+
+def test_interpreters_in_scripts_for_a_shell_are_found(tmp_path):
+    """What installers write if a path is long, has a space in it, or is a relative one; with options, too."""
+    script = tmp_path / "a b" / "tool"
+    script.parent.mkdir()
+    for line, words in (
+        ("'''exec' /x/python \"$0\" \"$@\"", ["/x/python"]),
+        ("'''exec' '/x y/python' -I \"$0\" \"$@\"", ["/x y/python", "-I"]),
+        ('"exec" "/x y/python" "$0" "$@"', ["/x y/python"]),
+        (
+            '\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")"/\'python3\' "$0" "$@"',
+            [f"{script.parent}/python3"],
+        ),
+        ("exec /x/python prog.py", ["/bin/sh"]),
+        ("'", ["/bin/sh"]),
+    ):
+        script.write_text(f"#!/bin/sh\n{line}\n' '''\n")
+        assert _launching._shebang_of(str(script)) == words
+        assert interpreter_of(str(script)) == (None if words == ["/bin/sh"] else words)
+
+
+def test_bytecode_is_judged_by_its_source(programs):
+    """A folder or module without a source runs under the name of the source that it was compiled from."""
+    (programs / "inner").mkdir()
+    py_compile.compile(str(programs / "prog.py"), str(programs / "inner" / "__main__.pyc"))
+    status, process, main, _ = explained(programs, sys.executable, "inner", **ON)
+    assert (status, process) == (0, "counted")
+    assert main == f"{OWN} ({programs}/inner/__main__.pyc, compiled from {programs}/prog.py)"
+    (programs / "inner" / "__main__.pyc").write_bytes(b"x" * 100)
+    assert "it is bytecode that this Python cannot read" in explained(programs, sys.executable, "inner", **ON)[2]
 
 
 def test_where_there_is_no_start_up_file_that_is_said(programs, tmp_path_factory):
@@ -256,7 +397,10 @@ def test_where_there_is_no_start_up_file_that_is_said(programs, tmp_path_factory
         f"there is no start-up file for {python}: install the package, or use `instrument run`"
     )
     assert explained(programs, str(python), "-m", "instrument", "run", "prog.py")[1] == "counted"
-    assert f"instrument is not installed for {python}" in explained(programs, f"PYTHONPATH={programs}", str(python), "x")[1]
+    assert (
+        f"instrument is not installed for {python}"
+        in explained(programs, f"PYTHONPATH={programs}", str(python), "x")[1]
+    )
 
 
 def test_the_scope_of_a_command_is_looked_up_where_the_program_does(programs):
@@ -265,9 +409,7 @@ def test_the_scope_of_a_command_is_looked_up_where_the_program_does(programs):
     (programs / "src" / "shop.py").touch()
     (programs / "src" / "main.py").touch()
 
-    status, process, main, err = explained(
-        programs, sys.executable, "src/main.py", options=["--scope", "shop,main,prog"], **ON
-    )
+    status, process, main, err = explained(programs, "INSTRUMENT=shop,main,prog", sys.executable, "src/main.py", **ON)
 
     assert (status, process) == (0, "counted")
     assert main == f"measured: it is main ({programs}/src/main.py, as __main__)"
@@ -328,7 +470,9 @@ def test_counts_that_would_not_be_saved_are_not_promised(programs):
         state = debug(programs, INSTRUMENT_DIR=name)[1]["state"]
         assert state.startswith(f"CANNOT BE USED, counts are not saved: {words}")
     assert explained(programs, sys.executable, "prog.py", INSTRUMENT_DIR="open", INSTRUMENT_SHARED="1", **ON)[0] == 0
-    assert explained(programs, sys.executable, "prog.py", INSTRUMENT_DIR="open/new", INSTRUMENT_SHARED="1", **ON)[0] == 0
+    assert (
+        explained(programs, sys.executable, "prog.py", INSTRUMENT_DIR="open/new", INSTRUMENT_SHARED="1", **ON)[0] == 0
+    )
 
 
 def test_folders_and_files_in_place_of_names_get_an_answer(programs):

@@ -55,7 +55,7 @@ def test_annotations_are_missing_in_no_file_that_was_never_imported(tmp_path, he
     path = tmp_path / "m.py"
     path.write_text(BARE if not head else BARE.replace("import typing", head + "import typing"))
     shift = 1 if head else 0
-    expected = [3, *(line + shift for line in (5, 6, 9, 10, 16, 17, 19, 24, 25))]
+    expected = [3, *(line + shift for line in (5, 6, 9, 10, 16, 17, 24, 25))]
     assert row(str(path)).missing == sorted({*expected, 3 + shift})
 
 
@@ -81,6 +81,60 @@ def test_type_parameters_are_never_missing(tmp_path):
     path = tmp_path / "m.py"
     path.write_text("class C[\n    T: int,\n    *U,\n]:\n    pass\ntype X[\n    T,\n] = tuple[\n    T\n]\n")
     assert row(str(path)).missing == [1, 5, 6]
+
+
+DEFAULTS = """\
+import typing
+def f(
+    a: typing.List[int] = None,
+    b: int = -1,
+    c: tuple = (1, 2),
+):
+    return a
+def g(
+    a: int = 1,
+    b: int = typing.x,
+):
+    return a
+async def h(
+    *,
+    a: typing.List[int] = None,
+):
+    return a
+"""
+
+
+@pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
+def test_a_default_on_a_line_with_an_annotation_is_not_missing(tmp_path, head):
+    """Such a line runs with its `def`, or has code for the annotation alone, which nobody asked for."""
+    path = tmp_path / "m.py"
+    path.write_text(DEFAULTS.replace("import typing", f"{head}import typing"))
+    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    ran = {line for _start, _end, line in code.co_lines() if line}
+    shift = 1 if head else 0
+    assert row(str(path), ran).missing == [line + shift for line in (7, 12, 17)]
+    # 9 and 10 are evaluated one after the other; the defaults of `f` are one constant; 15 is evaluated.
+    lines = [*([1] if head else []), *(line + shift for line in (1, 2, 7, 8, 9, 10, 12, 13, 15, 17))]
+    assert row(str(path)).missing == lines
+
+
+def test_what_runs_only_if_an_assertion_fails_is_not_missing(tmp_path):
+    """The message, and the line of `assert` itself if the condition is on another one."""
+    path = tmp_path / "m.py"
+    path.write_text(
+        "a = 1\nassert (\n    a == 1\n    and a\n), (\n    f'{a}'\n)\nassert a, (\n    'message'\n)\nassert a\n"
+    )
+    assert row(str(path)).missing == [1, 3, 4, 8, 11]
+    assert row(str(path), {1, 3, 4, 8, 11}).missing == []
+
+
+def test_a_line_with_code_for_an_annotation_alone_is_not_missing(tmp_path):
+    """The compiler may make a constant of any default."""
+    path = tmp_path / "m.py"
+    path.write_text("import typing\ndef f(\n    a: typing.Any = 'ab'[0],\n):\n    return a\n")
+    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    ran = {line for _start, _end, line in code.co_lines() if line}
+    assert row(str(path), ran).missing == [5]
 
 
 # Statements with `#!` for the comment, and the lines that it excludes. The lines that are left can be missing, and
@@ -126,6 +180,39 @@ EXCLUDED = [
     ("@d\nclass C:  #!\n    @e\n    def m(self):\n        return 1\nc = 1\n", [1, 2, 3, 4, 5]),
     ("from a import (  #!\n    b,\n    c,\n)\nc = 1\n", [1, 2, 3, 4]),
 ]
+
+# The same without a comment.
+EXCLUDED_BY_ITSELF = [
+    ("if TYPE_CHECKING:\n    import b\nelse:\n    b = 1\nc = 1\n", [1, 2]),
+    ("if typing.TYPE_CHECKING: import b\nc = 1\n", [1]),
+    ("if typing.TYPE_CHECKING:\n    import b\n    import d\nc = 1\n", [1, 2, 3]),
+    ("if not TYPE_CHECKING:\n    b = 1\nc = 1\n", []),
+    ("if TYPE_CHECKING and d:\n    b = 1\nc = 1\n", []),
+    ("def f(a): ...\nc = 1\n", [1]),
+    ("async def f(a) -> int: ...  # a comment\nc = 1\n", [1]),
+    ("@d\ndef f(\n    a: int = g(),\n) -> int: ...\nc = 1\n", [1, 2, 3, 4]),
+    ("def f(a):\n    ...\nc = 1\n", [1, 2]),
+    ("@d\n@e\nasync def f(\n    a,\n):\n    ...\nc = 1\n", [1, 2, 3, 4, 5, 6]),
+    ('def f(a):\n    """Docstring."""\n    ...\nc = 1\n', [3]),
+    ("def f(a):\n    b = 1\n    ...\nc = 1\n", [3]),
+    ("class C:\n    ...\nc = 1\n", [2]),
+    ("class C(B): ...\nc = 1\n", []),
+    ("if b: ...\nc = 1\n", []),
+    ("a = ...\nb = lambda: ...\nc = 1\n", []),
+    ("def f():\n    return ...\nc = 1\n", []),
+]
+
+
+@pytest.mark.parametrize(("source", "excluded"), EXCLUDED_BY_ITSELF)
+def test_what_coverage_py_excludes_by_itself_is_excluded(tmp_path, source, excluded):
+    """Code for type checkers, and bodies that are no more than `...`."""
+    path = tmp_path / "m.py"
+    path.write_text(source)
+    found = row(str(path))
+    assert sorted(found.source.excluded) == excluded
+    assert not set(found.missing) & set(excluded)
+    last = source.count("\n")
+    assert last in found.missing
 
 
 @pytest.mark.parametrize(("source", "excluded"), EXCLUDED)

@@ -944,3 +944,62 @@ def test_a_version_that_only_the_later_data_has_is_compared(capsys):
     assert run("diff", "--json", "A", "B") == 0
     hits = {file["version"]: file["hits"] for file in json.loads(capsys.readouterr().out)["files"]}
     assert hits == {old[1]: 0, new[1]: 5}
+
+
+# Processes with -O ####################################################################################################
+
+ASSERTS = '''\
+def f(n):
+    """Docstring."""
+    if n:
+        return n
+    assert (
+        n == 0
+    )
+    if __debug__:
+        n += 1
+    return n
+f(1)
+'''
+
+
+def ran_with(*options):
+    """Run the program in `prog.py` with these options of the interpreter."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONOPTIMIZE": ""}
+    command = [sys.executable, *options, "-m", "instrument", "run", "prog.py"]
+    subprocess.run(command, env=environment, check=True, timeout=100)
+
+
+def missing_of_prog(capsys):
+    """Return the missing lines of `prog.py`, and the remarks."""
+    capsys.readouterr()
+    assert run("report", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    [file] = document["files"]
+    return file["missing"], " ".join(document["remarks"])
+
+
+def test_what_an_optimised_process_leaves_out_is_not_missing(capsys):
+    """`assert` and `if __debug__:` are no code under -O and -OO; a report says how many processes ran so."""
+    Path("prog.py").write_text(ASSERTS)
+    ran_with()
+    assert missing_of_prog(capsys) == ([6, 8, 9, 10], "")
+    ran_with("-O")
+    assert missing_of_prog(capsys)[0] == [8, 10]
+    assert "1 of 2 processes ran with -O" in missing_of_prog(capsys)[1]
+    for name in files(".instrument"):
+        Path(".instrument", name).unlink()
+    ran_with("-OO")
+    missing, remarks = missing_of_prog(capsys)
+    assert missing == [8, 10]
+    assert "where they did not run: 1 process ran with -O" in remarks
+
+
+def test_a_report_by_an_optimised_python_is_the_same(capsys):
+    """What the process was compiled with matters, and not what the report is."""
+    Path("prog.py").write_text(ASSERTS)
+    ran_with()
+    command = [sys.executable, "-O", "-m", "instrument", "report", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    finished = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=100)
+    assert json.loads(finished.stdout)["files"][0]["missing"] == missing_of_prog(capsys)[0]

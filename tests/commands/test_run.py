@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from instrument.config import ITEMS
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 #: In place of the recorder, if that is asked for: what is tested is what the process becomes.
@@ -170,11 +172,17 @@ def test_options_are_settings(folder):
     assert "signal=None" not in out
 
 
+MATCHED_NOTHING = (
+    "instrument: 'no.nothing' in the scope matched nothing that was run; "
+    "`instrument debug no.nothing` says whether it can be found\n"
+)
+
+
 def test_what_matched_nothing_is_said_at_the_end(folder):
     """Once, by the program's process, after all that the program says."""
     status, _, err, _ = run(folder, ["--scope", "program,no.nothing", "program.py", "exit"])
 
-    assert (status, err) == (3, "instrument: 'no.nothing' in the scope matched nothing that was run\n")
+    assert (status, err) == (3, MATCHED_NOTHING)
 
 
 def test_run_says_it_below_a_measured_process_too(folder):
@@ -182,7 +190,7 @@ def test_run_says_it_below_a_measured_process_too(folder):
     status, _, err, _ = run(folder, ["--scope", "no.nothing", "program.py"], _INSTRUMENT_ROOT="1")
 
     words = "nothing was counted: no module or file that was loaded is in the scope 'no.nothing'"
-    assert (status, err) == (0, f"instrument: {words}\n")
+    assert (status, err) == (0, f"instrument: {words}; name {ITEMS}\n")
 
 
 @pytest.mark.parametrize(
@@ -286,5 +294,5 @@ def test_the_true_origin_of_the_scope_is_named(folder):
 
     err = run(folder, ["program.py"])[2]
 
-    assert err.endswith(f"'no.nothing' ({folder}/pyproject.toml, [tool.instrument], key 'scope')\n")
+    assert err.endswith(f"'no.nothing' ({folder}/pyproject.toml, [tool.instrument], key 'scope'); name {ITEMS}\n")
     assert err.count("\n") == 1

@@ -162,3 +162,17 @@ def test_what_reading_needs_is_the_same_after_it_was_squeezed(n):
     assert counters._expanded(squeezed) == marshalled
     assert len(squeezed) <= len(marshalled)
     assert n < 100 or len(squeezed) < len(marshalled) / 2
+
+
+def test_late_exits_are_counted_in_pieces():
+    """However many there are, each is counted once, and many are known to be many."""
+    records = ExitRecords(None)
+    are_many = records.are_many_late()
+    records.late.extend([-1, -2] * 4999)
+    assert not are_many()
+    records.late.extend([-3] * 10)
+    assert are_many()
+
+    assert counts_of(records) == {-1: 4999, -2: 4999, -3: 10}
+    assert not are_many()
+    assert records.late == []

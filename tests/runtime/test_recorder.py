@@ -459,3 +459,22 @@ def test_imports_little():
     heavy = {"dis", "inspect", "tokenize", "re", "enum", "ast", "threading", "sqlite3", "typing", "bytecode", "signal"}
 
     assert not heavy & set(output)
+
+
+def test_late_exits_do_not_pile_up(tree):
+    """Exits that are noted at the recursion limit are counted within a second or so, even if nothing is written."""
+    output, _ = tree.run(
+        """
+        import time
+        from instrument.runtime.session import session
+        records = session("minimal").records
+        records.late.extend([-1] * 50000)
+        until = time.monotonic() + 20
+        while records.late and time.monotonic() < until:
+            time.sleep(0.05)
+        print(len(records.late), records[-1].__length_hint__() > 0)
+        """,
+        flush=0,
+    )
+
+    assert output == "0 True\n"
