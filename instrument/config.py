@@ -276,7 +276,7 @@ def _parse(content: bytes, path: str) -> dict[str, object] | None:
     tomllib = sys.modules.get("tomllib") or import_isolated("tomllib")
     try:
         document = tomllib.loads(content.decode("utf-8"))  # type: ignore[attr-defined]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if b"tool.instrument" not in content:
             return None  # none of our business
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from None

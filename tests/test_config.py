@@ -171,6 +171,7 @@ def test_paths_in_a_file_start_from_its_folder(tmp_path):
         ('[tool.instrument]\nsignal = "KILL"', "key 'signal' is 'KILL', a signal with a meaning of its own"),
         ("[tool]\ninstrument = 3", "[tool.instrument] is a number; it is to be a table"),
         ("[tool.instrument]\nscope = ", "cannot be read as TOML"),
+        ("[tool.instrument]\nscope = " + "[" * 5000 + "]" * 5000, "cannot be read as TOML"),
     ],
 )
 def test_mistakes_in_a_file_are_named(tmp_path, toml, words):
@@ -180,6 +181,13 @@ def test_mistakes_in_a_file_are_named(tmp_path, toml, words):
 
     assert words in str(error.value)
     assert str(tmp_path / "pyproject.toml") in str(error.value)
+
+
+def test_a_file_of_others_that_cannot_be_read_is_passed_over(tmp_path):
+    """Lists that are nested too deep for the reader are no reason to count nothing, if the file has no table of ours."""
+    found = settings(tmp_path, toml="[tool.other]\nscope = " + "[" * 5000 + "]" * 5000, INSTRUMENT="1")
+
+    assert found.directory == str(tmp_path / ".instrument")
 
 
 @pytest.mark.parametrize(

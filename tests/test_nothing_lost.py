@@ -65,6 +65,15 @@ ENDS = {
     "SIGTERM": ("work(1000)\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)", -signal.SIGTERM, "SIGTERM"),
     "SIGHUP": ("work(1000)\nos.kill(os.getpid(), signal.SIGHUP)\ntime.sleep(60)", -signal.SIGHUP, "SIGHUP"),
     "SIGINT": ("work(1000)\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)", -signal.SIGINT, "exit"),
+    "SIGINT, at its default": (
+        (
+            "assert signal.signal(signal.SIGINT, signal.SIG_DFL) is signal.default_int_handler\n"
+            "assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL\n"
+            "work(1000)\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)"
+        ),
+        -signal.SIGINT,
+        "SIGINT",
+    ),
     "SIGTERM, handled": (
         (
             "signal.signal(signal.SIGTERM, lambda *_: (work(400), sys.exit(6)))\nwork(600)\n"

@@ -53,11 +53,19 @@ def local_paths(files: Iterable[MeasuredFile]) -> dict[tuple[str, str], str]:
     for version, paths in by_version.items():
         here = [path for path in paths if os.path.lexists(path)]
         for path in paths:
-            if path not in here and os.path.isabs(path) and "\0" not in path:
+            if path not in here and os.path.isabs(path) and can_spell(path):
                 place = _place_of(path, version, here)
                 if place:
                     found[path, version] = place
     return found
+
+
+def can_spell(path: str) -> bool:
+    """Return whether this system can be asked for *path*, which may be of a system or locale with another encoding."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _by_setting(path: str, same: list[tuple[str, list[str]]]) -> str:
@@ -130,19 +138,23 @@ class NeverImported:
         self._not_searched: dict[str, str] = {}
         self._n_entries = 0
         self._is_cut = False
-        self._known = {os.path.realpath(path) for path in measured if os.path.isabs(path) and "\0" not in path}
+        self._known = {os.path.realpath(path) for path in measured if os.path.isabs(path) and can_spell(path)}
         self._found: dict[str, str] = {}
         here = [path for path in sorted(self._known) if os.path.isfile(path)]
         n_unknown = 0
-        for scope, directories in _scopes(processes).items():
+        for scope, folders in _scopes(processes).items():
             if scope is None:
                 n_unknown += 1
                 continue
-            if "\0" in "".join((*scope, *directories)):
+            if "\0" in "".join((*scope, *folders)):
                 continue  # no path has that, so no process of ours wrote it
-            items = tuple(item for item in scope if item != "1")
+            for place in (*scope, *folders):
+                if not can_spell(place):
+                    self._not_searched[place] = "the encoding of paths of this locale cannot spell it"
+            directories = [each for each in folders if can_spell(each)]
+            items = tuple(item for item in scope if item != "1" and can_spell(item))
             selected = Scope(items)
-            if items != scope or not scope:  # the project's own code is among it
+            if "1" in scope or not scope:  # the project's own code is among it
                 own = Scope()
                 self._add(own, None, self._roots_of_own_code(own, directories, here))
             for item in items:

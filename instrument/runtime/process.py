@@ -19,6 +19,7 @@ inherited, no other file soon takes their places.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import _thread
 import os
 import sys
 from _functools import partial  # type: ignore[import-not-found]
@@ -33,6 +34,7 @@ from instrument.isolation import import_isolated
 from instrument.own_builtins import system
 from instrument.raised import belongs_to_program, say, say_once, text_of
 from instrument.runtime import exits, interpreters, session
+from instrument.unseen import unseen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,9 +61,11 @@ _system: Any = sys.modules[system.__name__]
 _getpid, _kill = os.getpid, os.kill
 _set, _get, _raise_signal = _signal.signal, _signal.getsignal, _signal.raise_signal
 _valid_signals = _signal.valid_signals
+_interrupt = _thread.interrupt_main
 _DEFAULT = _signal.SIG_DFL
-_ENDING = tuple(getattr(_signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name))
-_NAMES = {getattr(_signal, name): name for name in ("SIGTERM", "SIGHUP") if hasattr(_signal, name)}
+#: The default of SIGINT is Python's own handler, so it ends a process by itself only where the program says so.
+_NAMES = {getattr(_signal, name): name for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(_signal, name)}
+_ENDING = tuple(_NAMES)
 _ENDS = ("_exit", "execv", "execve")
 #: Functions after which other files are seen, or files cannot be read or written any more.
 _CHANGES = (
@@ -104,13 +108,33 @@ def watch(witness: Witness, signal: int | None) -> None:
             setattr(_system, name, told)
             setattr(os, name, told)
     _signal.signal, _signal.getsignal = _set_handler, _get_handler
-    if _handles_signals():
-        for number in _ENDING:
-            if _get(number) == _DEFAULT:
-                _set(number, _end)
-        _listen()
-        if signal is not None:
-            _set(signal, _ask)
+    _thread.interrupt_main = _interrupt_main
+    if signal is not None and _handles_signals():
+        _set(signal, _ask)
+
+
+#: Whether our handlers stand in for defaults: they do once there is something to lose. Nobody looks for signals that
+#: nobody sees before that, so a signal that comes as the main thread goes to sleep would not end the process.
+_stands_in = [False]
+#: Whether this was asked for in a thread that cannot set handlers.
+_is_asked_for = [False]
+
+
+def stand_in() -> None:
+    """Have signals whose default is to end the process told to the witnesses from now on.
+
+    If this is not the main thread, that begins with the next call in the main thread, or with the next fork.
+    """
+    if _stands_in[0]:
+        return
+    if not _handles_signals():
+        _is_asked_for[0] = True
+        return
+    _stands_in[0] = True
+    for number in _ENDING:
+        if _get(number) == _DEFAULT:
+            _set(number, _Default(is_settled=True))
+    _listen()
 
 
 def forget(witness: Witness) -> None:
@@ -129,10 +153,16 @@ def forget(witness: Witness) -> None:
                 setattr(os, name, told.function)
     if _signal.signal is _set_handler:
         _signal.signal, _signal.getsignal = _set, _get
+    if _thread.interrupt_main is _interrupt_main:
+        _thread.interrupt_main = _interrupt
+    _is_asked_for[0] = False
+    if not _stands_in[0]:
+        return
+    _stands_in[0] = False
     try:
         _listen_no_more()
         for number in _ENDING:
-            if _get(number) is _end:
+            if type(_get(number)) is _Default:
                 _set(number, _DEFAULT)
     except ValueError:
         pass
@@ -198,7 +228,10 @@ def _after_fork_in_child() -> None:
 
 def _begin_anew() -> None:
     """Forget what is the parent's."""
+    if _is_asked_for[0]:
+        _tell(stand_in)
     _due.clear()  # what the parent is to handle
+    _read[:] = bytes(len(_read))
     if _pipe:  # the parent's
         _main[:] = [get_ident()]
         _tell(_listen_no_more)
@@ -324,17 +357,28 @@ class _Alone(partial):  # type: ignore[misc]
 # Signals ##############################################################################################################
 
 
-def _end(number: int, frame: object) -> None:
-    """Handle a signal whose default is to end the process."""
-    if number in _ending:
-        return
-    _ending.append(number)
-    try:
-        for witness in _witnesses:
-            _tell(witness.finish, _NAMES[number])
-    finally:
-        _set(number, _DEFAULT)
-        _raise_signal(number)  # of which no audit hook is told, as of `kill`
+class _Default:
+    """Handles a signal whose default is to end the process. Each time the program asks for the default it gets a new
+    one: a signal that came before that was for the handler of the program, which may have asked for the default so
+    that a second signal ends the process.
+    """
+
+    __slots__ = ("is_settled",)
+
+    def __init__(self, is_settled: bool = False) -> None:
+        #: Whether what is in the pipe from now on came for this handler.
+        self.is_settled = is_settled
+
+    def __call__(self, number: int, frame: object) -> None:
+        if number in _ending:
+            return
+        _ending.append(number)
+        try:
+            for witness in _witnesses:
+                _tell(witness.finish, _NAMES[number])
+        finally:
+            _set(number, _DEFAULT)
+            _raise_signal(number)  # of which no audit hook is told, as of `kill`
 
 
 def _ask(number: int, frame: object) -> None:
@@ -343,15 +387,26 @@ def _ask(number: int, frame: object) -> None:
 
 
 def _set_handler(signalnum, handler, /):  # type: ignore[no-untyped-def]
-    if isinstance(handler, int) and handler == _DEFAULT and signalnum in _NAMES:
-        handler = _end
+    if isinstance(handler, int) and handler == _DEFAULT and signalnum in _NAMES and _stands_in[0]:
+        handler = _Default()
+    # This first handles what has come, as the handler until now does.
     previous = _set(signalnum, handler)
-    return _DEFAULT if previous is _end else previous
+    if type(handler) is _Default and not handler.is_settled:
+        _take(signalnum)
+        handler.is_settled = True
+    return _DEFAULT if type(previous) is _Default else previous
 
 
 def _get_handler(signalnum, /):  # type: ignore[no-untyped-def]
     handler = _get(signalnum)
-    return _DEFAULT if handler is _end else handler
+    return _DEFAULT if type(handler) is _Default else handler
+
+
+def _interrupt_main(signum=_signal.SIGINT, /):  # type: ignore[no-untyped-def]
+    # This simulates a signal, but only where the program handles it: a signal at its default has no effect.
+    if isinstance(signum, int) and signum in _NAMES and type(_get(signum)) is _Default:
+        return None
+    return _interrupt(signum)
 
 
 class Unbroken:
@@ -453,6 +508,7 @@ def look() -> int | None:
     if not _pipe or not _is_ours(_pipe[0], _pipe[2]):
         return None
     now = monotonic()
+    handlers = _defaults()  # before what has come is read: the program may ask for a default meanwhile
     came = bytes(_read)
     _read[:] = bytes(len(_read))
     try:
@@ -460,21 +516,44 @@ def look() -> int | None:
     except OSError:  # there is nothing
         pass
     for number in came:
-        if number in _NAMES:
+        if number in handlers:
             _due.setdefault(number, now)
     for number, since in list(_due.items()):
-        if number in _ending or _get(number) is not _end:
-            del _due[number]
+        if number in _ending or number not in handlers or _get(number) is not handlers[number]:
+            _due.pop(number, None)
             continue
         if now - since > _PATIENCE:
             return number
         try:
             _wake(_main[0], number)  # type: ignore[misc]
         except OSError:  # it has ended
-            del _due[number]
+            _due.pop(number, None)
         except BaseException:  # an audit hook forbids it: nothing else wakes the main thread up
             return number
     return None
+
+
+def _defaults() -> dict[int, _Default]:
+    """Return our handlers by the numbers of their signals, but for those before which other signals may be due."""
+    found = {}
+    for number in _ENDING:
+        handler = _get(number)
+        if type(handler) is _Default and handler.is_settled:
+            found[number] = handler
+    return found
+
+
+def _take(number: int) -> None:
+    """Forget what has come of the signal *number*: it was handled. This is called in the main thread only."""
+    if _pipe and _reader and _is_ours(_pipe[0], _pipe[2]):
+        handlers = _defaults()
+        for other in _reader[0].read(4096) or b"":
+            if other != number and other in handlers:
+                _due.setdefault(other, monotonic())
+    for place in range(len(_read)):
+        if _read[place] == number:
+            _read[place] = 0
+    _due.pop(number, None)
 
 
 def checks() -> list[Callable[[], object]]:
@@ -522,3 +601,7 @@ def _look_like(ours: Callable[..., object], original: Any) -> None:
 _look_like(_set_handler, _set)
 _look_like(_get_handler, _get)
 _look_like(_set_wakeup_fd, _set_fd)
+_look_like(_interrupt_main, _interrupt)
+# What these raise is the program's: a frame of ours in its traceback is not. On 3.11 the frame stays.
+for _function in (_set_handler, _get_handler, _set_wakeup_fd, _interrupt_main, _defaults, _take, _is_ours):
+    unseen(_function)

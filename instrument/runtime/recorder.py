@@ -83,11 +83,12 @@ class Recorder:
         if interpreters.number() and _ENDS_WHO_LETS_GO:
             interpreters.is_measured()
         if self._adopts_late:
-            self._background.start()
+            self._start()
 
     def _start(self) -> None:
         """Let the background begin: there is something to count."""
         process.notice()
+        process.stand_in()
         self._background.start()
 
     def _begin(self, reading: Reading | None = None) -> None:

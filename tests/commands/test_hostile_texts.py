@@ -6,6 +6,8 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ from instrument import cli
 from instrument.data import schema
 from instrument.data.store import Writer, version_of
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file names can hold less elsewhere")
 
 #: A change of colours and of the title, a carriage return, a line of its own, the order of letters turned, a bell, what
@@ -203,3 +206,30 @@ def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
         ):
             ended(*command)
             assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["report", "report --json", "combine --dir data"])
+def test_paths_that_the_encoding_of_the_locale_cannot_spell(command):
+    """What was measured where paths are UTF-8 is reported where they are ASCII: such files are said to be missing."""
+    os.mkdir("\u4e2d")
+    os.chdir("\u4e2d")
+    write("../data", NO_SUCH_PID, 3)
+    os.chdir("..")
+    arguments = command.split() + ([] if "--dir" in command.split() else ["data"])
+    done = subprocess.run(
+        [sys.executable, "-m", "instrument", *arguments],
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith(("LC_", "PYTHONIO"))},
+            "LC_ALL": "C",
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+            "PYTHONPATH": str(ROOT),
+        },
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("\\u4e2d" in done.stdout + done.stderr) == (command != "combine --dir data")

@@ -1,12 +1,16 @@
 """Hooks into forks, ends and signals: what the program finds in their place is what it would find without them."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from recorded import Tree
+
+from instrument.runtime import process
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such hooks")
 
@@ -56,6 +60,61 @@ def test_signals_look_the_same(tree):
     assert output == "True True\n" * 6 + "-1 signal set_wakeup_fd\n"
 
 
+def test_simulated_signals_have_no_effect_where_they_have_their_default(tree):
+    """`interrupt_main` ends no process by a signal that the program does not handle, and calls handlers that it has."""
+    output, _ = tree.run(
+        """
+        import _thread, signal
+        print(_thread.interrupt_main.__name__, _thread.interrupt_main.__module__)
+        def simulate(*number):
+            _thread.interrupt_main(*number)
+            for _ in range(100):
+                pass
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            simulate(number)
+        print("alive")
+        signal.signal(signal.SIGTERM, lambda number, frame: print("handled", number))
+        simulate(signal.SIGTERM)
+        try:
+            simulate()
+        except KeyboardInterrupt:
+            print("interrupted")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        simulate()
+        print("alive")
+        """,
+        flush=0.05,
+    )
+
+    assert output == "interrupt_main _thread\nalive\nhandled 15\ninterrupted\nalive\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 has no functions that are unseen")
+def test_no_frame_of_ours_in_what_functions_of_signal_raise(tree):
+    """A traceback has the lines that it has without us: the most common one is of a server that a thread starts."""
+    text = """
+        import _thread, signal, threading, traceback
+        def fail(function, *arguments):
+            try:
+                function(*arguments)
+            except Exception as error:
+                print(error, *((each.filename == __file__, each.name) for each in traceback.extract_tb(error.__traceback__)))
+        def fail_all():
+            fail(signal.signal, signal.SIGTERM, signal.SIG_DFL)
+            fail(signal.set_wakeup_fd, -1)
+            fail(signal.getsignal, 9999)
+            fail(_thread.interrupt_main, 9999)
+        thread = threading.Thread(target=fail_all)
+        thread.start()
+        thread.join()
+        """
+    output, _ = tree.run(text, flush=0.05)
+    plain = subprocess.run([sys.executable, tree.path], capture_output=True, text=True, timeout=50, check=True)
+
+    assert output == plain.stdout
+    assert plain.stdout.count("\n") == 4
+
+
 def test_ignored_signals_stay_so(tree):
     """Under nohup, which ignores SIGHUP, a process goes on ignoring it."""
     tree.write("import os, signal\nassert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN\nos.kill(os.getpid(), 1)\n")
@@ -70,6 +129,54 @@ def test_ignored_signals_stay_so(tree):
 
     assert done.returncode == 0, done.stderr
     assert tree.lines()[3] == 1
+
+
+IN_A_THREAD = """
+thread = threading.Thread(target=__import__, args=("counted",))
+thread.start()
+thread.join()
+print(*handled(), flush=True)
+"""
+#: Ways in which something is counted first, and what is then said of our handlers.
+BEGINNINGS = {
+    "in the main thread": ("import counted", ""),
+    "in a thread": (f"{IN_A_THREAD}import other", "False False\n"),
+    "in a thread, and a fork": (f"{IN_A_THREAD}if os.fork():\n    os.wait()\n    os._exit(0)", "False False\n"),
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system says which signals have handlers")
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_no_handler_before_something_is_counted(tree, beginning):
+    """Signals end a process by themselves as long as it counts nothing: no thread of ours wakes the main one up then."""
+    text, said = BEGINNINGS[beginning]
+    (tree.folder / "counted.py").write_text("def call():\n    return 1\n", encoding="utf-8")
+    (tree.folder / "other.py").write_text("count = 1\n", encoding="utf-8")
+    time.sleep(0.05)  # see `Tree.write`
+    program = f"""
+import os, signal, sys, threading
+def handled():
+    with open("/proc/self/status") as file:
+        mask = int(file.read().partition("SigCgt:")[2].split()[0], 16)
+    return [bool(mask >> number - 1 & 1) for number in (signal.SIGTERM, signal.SIGHUP)]
+print(*handled(), flush=True)
+{text}
+print(*handled(), flush=True)
+sys.modules["counted"].call()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tree.folder,
+        env=tree.environment(),
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert done.stdout == f"False False\n{said}True True\n", done.stderr
+    assert "SIGTERM" in tree.ends()
+    assert tree.lines("counted.py")[2] == 1
 
 
 def test_no_thread_is_seen(tree):
@@ -140,6 +247,55 @@ def test_signal_that_the_main_thread_never_handles(tree, flush):
 
     assert sorted(tree.ends()) == ["SIGTERM", "_exit"]
     assert tree.lines()[9] == 2
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_handler_that_sets_the_default(tree, name):
+    """A handler may set the default, so that a second signal ends the process: the first one does not come again."""
+    _, errors = tree.run(
+        f"""
+        import os, signal, sys, time
+        def handle(number, frame):
+            assert signal.signal(number, signal.SIG_DFL) is handle
+            for _ in range(10):
+                time.sleep(0.05)
+            sys.stderr.write("done")
+        signal.signal(signal.{name}, handle)
+        os.kill(os.getpid(), signal.{name})
+        for _ in range(3):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(60)
+        """,
+        flush=0.05,
+        status=-getattr(signal, name),
+    )
+
+    assert errors == "done"
+    assert tree.lines()[6] == 10
+    assert tree.ends() == [name]
+
+
+def test_other_signals_are_not_forgotten_as_a_default_is_set(monkeypatch):
+    """Of what has come, only the signal whose default is set is forgotten, for only that was handled."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(reading, False)
+        os.write(writing, bytes([signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]))
+        handlers = {signal.SIGTERM: process._Default(), signal.SIGHUP: process._Default(is_settled=True)}
+        monkeypatch.setattr(process, "_get", handlers.get)
+        monkeypatch.setattr(process, "_pipe", [reading, writing, os.fstat(reading).st_ino])
+        monkeypatch.setattr(process, "_reader", [io.FileIO(reading, closefd=False)])
+        monkeypatch.setattr(process, "_read", bytearray([signal.SIGHUP, signal.SIGTERM, 0]))
+        monkeypatch.setattr(process, "_due", {signal.SIGTERM: 1.0})
+
+        process._take(signal.SIGTERM)
+
+        assert list(process._due) == [signal.SIGHUP]
+        assert process._read == bytes([signal.SIGHUP, 0, 0])
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a lock of the system, as it is laid out there")
