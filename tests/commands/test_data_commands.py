@@ -595,6 +595,35 @@ def test_erase_removes_data_files_and_nothing_else(capsys):
     assert "3 data files removed from .instrument" in capsys.readouterr().err
 
 
+def test_erase_fails_for_a_named_file_that_stays(monkeypatch, capsys):
+    """A file that the user named and that is no data file, or that cannot be read, is named; the status is 1."""
+    Path("shop.py").write_text(SHOP)
+    assert run("erase", "shop.py") == 1
+    assert "'shop.py' is left as it is: it is no data file of instrument" in capsys.readouterr().err
+    path = write(".instrument", "one", {A: {1: 1}}).path
+
+    def refuse(file, *_arguments):
+        raise PermissionError(13, "Permission denied", file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("instrument.commands.erase.is_ours", refuse)
+        assert run("erase", "--force") == 1
+    name = os.path.relpath(path)
+    assert f"{name!r} is left as it is: it cannot be read: Permission denied" in capsys.readouterr().err
+    assert files(".instrument") == [os.path.basename(path)]
+
+
+def test_a_fresh_run_says_how_to_remove_data_of_running_processes(capsys):
+    """`run` has no --force: the message names the command that has it, and says that reports still add the counts."""
+    from instrument.commands.erase import begin_anew
+
+    with Running() as pid:
+        write(".instrument", "one", {A: {1: 1}}, pid=pid, ended="")
+        begin_anew(".instrument")
+    words = "(reports still add them; `instrument erase --force` removes them, too)"
+    assert words in capsys.readouterr().err
+
+
 def test_erase_spares_running_processes(capsys):
     """A process that may still write keeps its file, unless --force says otherwise."""
     with Running() as pid:
