@@ -671,7 +671,55 @@ def test_a_diff_finds_the_same_source_under_two_roots(tmp_path, capsys):
     write("a", "one", {("/app/m.py", version): {1: 2}})
     write("b", "two", {(str(tmp_path / "m.py"), version): {1: 5}, ("/ci/m.py", version): {1: 1}})
     assert run("diff", "a", "b") == 0
-    assert table_rows(capsys.readouterr().out) == [["m.py", "1", "4", "1:", "4", "1"]]
+    output = capsys.readouterr()
+    assert table_rows(output.out) == [["m.py", "1", "4", "1:", "4", "1"]]
+    assert f"Same source: '/app/m.py' is '{tmp_path}/m.py' here" in output.err
+    assert run("diff", "a", "b", "--json") == 0
+    assert f"Same source: '/ci/m.py' is '{tmp_path}/m.py' here" in json.loads(capsys.readouterr().out)["remarks"]
+
+
+def test_a_copy_of_what_ran_is_not_called_never_imported(tmp_path, capsys):
+    """A package ran as it is installed: its sources in the project are left out, which is said, or are one with it."""
+    for folder in ("src", "lib/site-packages"):
+        Path(folder, "pkg").mkdir(parents=True)
+        Path(folder, "pkg/__init__.py").write_text("x = 1\n")
+        Path(folder, "pkg/m.py").write_text("x = 1\ny = 2\n")
+    Path("src/pkg/more.py").write_text("x = 1\n")
+    Path("main.py").write_text("import pkg.m\n")
+    installed = tmp_path / "lib" / "site-packages" / "pkg"
+    scoped("one", ["main.py", installed / "__init__.py", installed / "m.py"], "1\npkg")
+    run("report")
+    output = capsys.readouterr()
+    rows = [row[0] for row in table_rows(output.out)]
+    assert rows == ["lib/site-packages/pkg/__init__.py", "lib/site-packages/pkg/m.py", "main.py", "src/pkg/more.py"]
+    assert (
+        f"Left out: 2 files of which a copy ran, such as '{tmp_path}/src/pkg/__init__.py', "
+        f"which ran as '{installed}/__init__.py'; [tool.instrument.paths] can say" in output.err
+    )
+    Path("pyproject.toml").write_text('[tool.instrument.paths]\npkg = ["src", "*/site-packages"]\n')
+    run("report")
+    output = capsys.readouterr()
+    rows = [row[0] for row in table_rows(output.out)]
+    assert rows == ["main.py", "src/pkg/__init__.py", "src/pkg/m.py", "src/pkg/more.py"]
+    assert "Left out" not in output.err
+
+
+def test_installed_copies_of_what_was_never_imported_are_named(tmp_path, monkeypatch, capsys):
+    """What is installed may have run in place of the sources here, and the scope did not name it."""
+    for folder in ("src", "lib/site-packages"):
+        Path(folder, "pkg").mkdir(parents=True)
+        Path(folder, "pkg/__init__.py").write_text("x = 1\n")
+    Path("src/pkg/edited.py").write_text("x = 1\n")
+    Path("lib/site-packages/pkg/edited.py").write_text("x = 2\n")
+    Path("main.py").write_text("import pkg\n")
+    monkeypatch.syspath_prepend(tmp_path / "lib" / "site-packages")
+    scoped("one", ["main.py"], "")
+    run("report")
+    errors = capsys.readouterr().err
+    assert (
+        f"Never imported from here: 1 file of which a copy is installed, such as '{tmp_path}/src/pkg/__init__.py'; "
+        f"'{tmp_path}/lib/site-packages/pkg/__init__.py' may have run in its place" in errors
+    )
 
 
 def test_the_user_can_say_which_folders_are_the_same(tmp_path, capsys):
@@ -736,7 +784,7 @@ def test_patterns_are_what_was_meant(project, capsys):
     assert reported("--include", "./src", "--omit", f"{project}/src/pkg") == (["src/other.py"], [])
     assert reported("--include", "main.py", "--omit", "test,nothing/*") == (
         ["main.py"],
-        ["--omit 'test' matches no file", "--omit 'nothing/*' matches no file"],
+        ["--omit 'test' matches no file in these data", "--omit 'nothing/*' matches no file in these data"],
     )
     run("diff", ".instrument", ".instrument", "--omit", "nothing")
     assert "--omit 'nothing' matches no file" in capsys.readouterr().err
@@ -796,6 +844,29 @@ def test_an_empty_file_has_no_line_0(tmp_path, capsys):
     assert (file["lines"], file["hits"], file["executable"], file["imported"]) == ({}, 0, 0, True)
     run("annotate")
     assert Path("pkg/__init__.cover").read_text() == ""
+
+
+def test_a_pattern_that_leaves_folders_out_is_corrected(project, capsys):
+    """A pattern is for the whole path; where folders before it are all that is amiss, the message says so."""
+    scoped("one", ["src/pkg/used.py"], None)
+    with pytest.raises(DataError):
+        run("report", "--only-imported", "--include", "used.py")
+    error = capsys.readouterr().err
+    assert error == (
+        "--include 'used.py' matches no file in these data; a pattern is for the whole path: '*/used.py' matches\n"
+    )
+    run("report", "--only-imported", "--include", "*/used.py", "--omit", "other.py")
+    assert capsys.readouterr().err == "--omit 'other.py' matches no file in these data\n"
+
+
+def test_a_file_with_the_characters_of_a_pattern_can_be_named(capsys):
+    """The name of a file is for that file, whatever is in it."""
+    measured("[id].py", "x = 1\n", {1: 1})
+    measured("other.py", "x = 1\n", {1: 1})
+    run("report", "--include", "[id].py")
+    output = capsys.readouterr()
+    assert [row[0] for row in table_rows(output.out)] == ["[id].py"]
+    assert "matches no file" not in output.err
 
 
 def test_messages_name_where_a_pattern_was_said(capsys):
