@@ -347,6 +347,7 @@ def execute(options: argparse.Namespace) -> int:
         else:
             say(_table(rows, with_missing=options.missing))
             say(_summary(found.processes))
+            say(_not_all(totals))
         if not options.json:
             name_stale(row.source for row in rows)
             name_not_measured(found.reasons)
@@ -389,6 +390,11 @@ def uncertain(totals: Totals, since: float) -> Iterator[str]:
         )
     if len(totals.running) > SAID:
         yield f"(Not certain: {number_of(len(totals.running) - SAID, 'more process')} may be running.)"
+    if totals.cut_off:
+        yield (
+            f"(Not certain: of {number_of(len(totals.cut_off), 'process')} that ended the last counts are missing. "
+            "What was used then is not known.)"
+        )
     # A flush says that code ran since the flush before, and not when.
     spans = [
         (process.updated - process.started) / process.flushes
@@ -454,6 +460,19 @@ def _summary(processes: list[ProcessRow]) -> Iterator[str]:
     yield f"Counts of {number_of(len(processes), 'process')} in {number_of(n_runs, 'run')}, since {since}"
     if n_runs > 1:
         yield "(counts of all runs are added up; `instrument erase` or `instrument run --fresh` begins anew)"
+
+
+def _not_all(totals: Totals) -> Iterator[str]:
+    """Yield of how many processes in *totals* the latest counts are not there, and why."""
+    for processes, one, more in (
+        (totals.running, "may still be running", "may still be running"),
+        (totals.cut_off, "ended, and its last counts are missing", "ended, and their last counts are missing"),
+    ):
+        if len(processes) == 1:
+            when = _date(processes[0].updated, with_time=True)
+            yield f"(1 process {one}: what it ran after {when} is not in these counts)"
+        elif processes:
+            yield f"({len(processes)} processes {more}: what they ran after their latest writes is not in these counts)"
 
 
 class Unused:
@@ -541,6 +560,7 @@ def _print_json(totals: Totals, found: Rows, since: float | None) -> None:
         "skipped": [{"path": path, "reason": reason} for path, reason in totals.refused],
         "unwritten": described_unwritten(totals),
         "running": [{"pid": each.pid, "host": each.host, "updated": each.updated} for each in totals.running],
+        "cut_off": [{"pid": each.pid, "host": each.host, "updated": each.updated} for each in totals.cut_off],
         "remarks": found.remarks,
         "totals": {
             "lines": sum(row.n_lines for row in found.rows),

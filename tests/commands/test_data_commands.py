@@ -179,6 +179,27 @@ def test_no_data_is_an_error(command):
     assert not os.path.exists(".instrument")
 
 
+@pytest.mark.parametrize("command", ["report", "annotate", "combine"])
+def test_no_data_here_says_where_it_may_be(command, tmp_path, monkeypatch):
+    """In a folder above, in no source file, or nowhere, as others can write to the folder."""
+    Path("shop.py").write_text(SHOP)
+    with pytest.raises(DataError, match=r"--include 'shop.py' chooses a source file, a PATH is of data"):
+        run(command, "shop.py")
+    write(".instrument", "one", {A: {1: 1}})
+    (tmp_path / "sub" / "sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "sub" / "sub")
+    with pytest.raises(DataError, match=f"there is data in '{tmp_path}/.instrument'"):
+        run(command)
+    Path("open").mkdir()
+    Path("open").chmod(0o777)
+    with pytest.raises(DataError, match="saves nothing in 'open': others can write to it"):
+        run(command, "open")
+    monkeypatch.setenv("INSTRUMENT_SHARED", "1")
+    with pytest.raises(DataError) as raised:
+        run(command, "open")
+    assert "saves nothing" not in str(raised.value)
+
+
 def test_a_kill_between_rename_and_removal_doubles_nothing(monkeypatch):
     """The sum knows whose data it holds: sources that were not removed yet are removed the next time."""
     for n in range(3):

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -11,13 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import A, files, process, write
+from processes import A, Running, files, process, write
 from recorded import Tree
 
 from instrument.commands._sources import Source
 from instrument.config import ConfigError
 from instrument.data import schema
-from instrument.data.store import Writer, version_of
+from instrument.data.store import Writer, place_of, version_of
 from instrument.errors import DataError
 from instrument.report.tables import columns, percentage
 
@@ -541,6 +542,34 @@ def test_processes_and_runs_are_told_apart(project, capsys):
     scoped("second", ["main.py"], "main", started=1e9 + 11, pid=5000007, parent=5999997, root=5000100)
     run("report")
     assert f"Counts of 8 processes in 3 runs, since {since}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say when a process was started")
+def test_counts_that_are_not_there_yet_or_lost_are_said(capsys):
+    """A process that runs has counted more than it has written, and so had one that was killed."""
+    write(".instrument", "one", {A: {1: 1}})
+    run("report")
+    assert "is not in these counts" not in capsys.readouterr().out
+    with Running() as pid:
+        write(".instrument", "two", {A: {1: 1}}, pid=pid, ended="")
+        run("report")
+        assert re.fullmatch(
+            r"\(1 process may still be running: what it ran after 2[-0-9: ]+ is not in these counts\)",
+            capsys.readouterr().out.splitlines()[-1],
+        )
+        for n, words in enumerate(("(1 process ended, and its last", "(2 processes ended, and their last")):
+            writer = write(".instrument", f"killed{n}", {A: {1: 1}}, ended="")
+            connection = sqlite3.connect(writer.path)
+            with connection:  # it is known when it was started, and no such process is there
+                connection.execute("UPDATE process SET ticks = 7, place = ?", place_of(os.getpid())[:1])
+            connection.close()
+            run("report")
+            assert capsys.readouterr().out.splitlines()[-1].startswith(f"{words} counts are missing: what ")
+        run("report", "--unused-for", "1d")
+        assert "(Not certain: of 2 processes that ended the last counts are missing." in capsys.readouterr().out
+        run("report", "--json")
+        document = json.loads(capsys.readouterr().out)
+        assert (len(document["cut_off"]), len(document["running"])) == (2, 1)
 
 
 def test_a_fresh_run_begins_anew(tmp_path):
