@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unused-for",
         metavar="TIME",
         type=duration,
-        help="list instead what was not used in this time, such as 30d (s, m, h, d, w), or never",
+        help="list instead what was never used, or not in this time, such as 30d (s, m, h, d, w)",
     )
     parser.add_argument("--json", action="store_true", help="print all that is known, for other programs")
 

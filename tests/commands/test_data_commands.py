@@ -571,6 +571,16 @@ def test_stale_and_partly_measured_sources_get_no_marks(shop, capsys):
     assert not os.path.exists("none")
 
 
+@pytest.mark.parametrize(
+    ("folder", "reason"), [("shop.py", "it is no folder"), ("shop.py/more", "Not a directory"), ("", "No such file")]
+)
+def test_a_folder_for_listings_that_cannot_be_made_is_named(folder, reason, shop, capsys):
+    """It is said once, not for each listing."""
+    with pytest.raises(DataError, match=f"no listings can be written to '{folder}': {reason}"):
+        run("annotate", "-d", folder)
+    assert capsys.readouterr().err == ""
+
+
 def test_listings_never_leave_the_folder(tmp_path):
     """Whatever a data file calls a source, its listing is in the folder, and links there are not followed."""
     source = b"x = 1\n"
