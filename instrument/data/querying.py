@@ -220,9 +220,11 @@ def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
         what_will_come = "; ".join(map(_what_will_come, running[:3]))
         more_of_them = f"; and {len(running) - 3} more processes are running" if len(running) > 3 else ""
         return f"no data in {', '.join(map(repr, paths))} yet{reasons}; {what_will_come}{more_of_them}"
+    # A file that cannot be read may be data.
+    what = "no data that can be read" if any(os.path.lexists(path) for path, _reason in refused) else "no data"
     hints = "".join(f"; {hint}" for hint in map(_way_out, paths) if hint)
     return (
-        f"no data in {', '.join(map(repr, paths))}{reasons}{hints}; "
+        f"{what} in {', '.join(map(repr, paths))}{reasons}{hints}; "
         "run a program with `instrument run` or INSTRUMENT=1 (installed packages are counted only if the scope names "
         "them), or name the folder that its data is in"
     )

@@ -126,8 +126,13 @@ def test_nothing_that_can_be_read_is_an_error(command):
     """Where all data is refused, the reason is the message, and the status is that of an error."""
     Path(".instrument").mkdir()
     Path(".instrument/foreign.sqlite").write_text("something else")
-    with pytest.raises(DataError, match=f"'.instrument/foreign.sqlite' was skipped: {UNRELATED}"):
+    with pytest.raises(
+        DataError,
+        match=f"no data that can be read in '.instrument'; '.instrument/foreign.sqlite' was skipped: {UNRELATED}",
+    ):
         run(*command)
+    with pytest.raises(DataError, match="no data in 'nowhere'; 'nowhere' was skipped: No such file"):
+        run(*command, "nowhere")
 
 
 def test_data_that_is_left_out_is_named_even_if_no_file_is_left(capsys):
