@@ -803,6 +803,16 @@ def test_a_diff_names_what_was_not_measured(capsys):
 # Patterns, folders, widths
 
 
+def test_a_source_in_an_archive_has_a_reason_of_its_own(tmp_path, capsys):
+    """The archive is named, and what to do; it is not said that the version is not known."""
+    Path("app.pyz").write_bytes(b"PK")
+    write(".instrument", "one", {(f"{tmp_path}/app.pyz/pkg/m.py", "compiled:0"): {1: 1}, ("/no/m.py", "compiled:0"): {1: 1}})
+    run("report")
+    errors = capsys.readouterr().err
+    assert f"m.py': it is in the archive '{tmp_path}/app.pyz', and sources in archives are not read: run the" in errors
+    assert "'/no/m.py': it is not known which version was measured (compiled:0)" in errors
+
+
 def test_patterns_are_what_was_meant(project, capsys):
     """Several in one text, and paths as a shell completes them; one that matches nothing is named."""
     scoped("one", ["main.py", "src/other.py", "tests/test_pkg.py", "src/pkg/used.py"], None)
