@@ -570,6 +570,9 @@ def test_counts_that_are_not_there_yet_or_lost_are_said(capsys):
             connection.close()
             run("report")
             assert capsys.readouterr().out.splitlines()[-1].startswith(f"{words} counts are missing: what ")
+        Path("before.sqlite").write_bytes(Path(writer.path).read_bytes())  # as `snapshot --copy` makes it
+        run("report", "before.sqlite")
+        assert capsys.readouterr().out.splitlines()[-1].startswith("(1 process ended, and its last counts are missing")
         run("report", "--unused-for", "1d")
         assert "(Not certain: of 2 processes that ended the last counts are missing." in capsys.readouterr().out
         run("report", "--json")
