@@ -131,13 +131,17 @@ def _root_of_package(path: str) -> str:
     return folder
 
 
-def same_module(path: str, others: Iterable[str]) -> str:
-    """Return which of *others* has the place of the file *path* in its package; an empty text if none has.
+def copy_that_ran(path: str, measured: Iterable[str]) -> str:
+    """Return which of the *measured* files, of the same bytes as the file *path*, is an installed copy of it; an empty
+    text if none is.
 
-    An installed copy of a file is one, for instance.
+    It has the same place in its package. Two files of one project may well hold the same, and are two all the same.
     """
     depth = _depth_in_package(path)
-    return next((other for other in others if _n_alike(path, other) >= max(depth, _depth_in_package(other))), "")
+    for other in measured:
+        if _is_installed(other) and _n_alike(path, other) >= max(depth, _depth_in_package(other)):
+            return other
+    return ""
 
 
 def installed_copy(path: str) -> str:
@@ -147,7 +151,7 @@ def installed_copy(path: str) -> str:
     inside = os.path.relpath(path, _root_of_package(path))
     for folder in sys.path:
         other = os.path.join(folder, inside)
-        if not any(part in INSTALLED for part in other.split(os.sep)):
+        if not _is_installed(other):
             continue
         try:
             if not os.path.samefile(path, other) and filecmp.cmp(path, other, shallow=False):
@@ -155,6 +159,10 @@ def installed_copy(path: str) -> str:
         except OSError:
             continue
     return ""
+
+
+def _is_installed(path: str) -> bool:
+    return any(part in INSTALLED for part in path.split(os.sep))
 
 
 # Files that were never imported #######################################################################################

@@ -13,7 +13,7 @@ import re
 import sys
 import time
 
-from instrument.commands._files import SAID, NeverImported, installed_copy, local_paths, same_module, same_source
+from instrument.commands._files import SAID, NeverImported, copy_that_ran, installed_copy, local_paths, same_source
 from instrument.commands._sources import (
     ANNOTATIONS,
     CURRENT,
@@ -260,7 +260,7 @@ class Rows:
                 if row.source.reason:
                     failed.append(path)
                 elif row.source.has_code:
-                    if copy := same_module(path, by_version.get(row.version, ())):
+                    if copy := copy_that_ran(path, by_version.get(row.version, ())):
                         ran[path] = copy
                         continue
                     if copy := installed_copy(path):

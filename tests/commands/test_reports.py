@@ -723,12 +723,15 @@ def test_a_copy_of_what_ran_is_not_called_never_imported(tmp_path, capsys):
         Path(folder, "pkg/m.py").write_text("x = 1\ny = 2\n")
     Path("src/pkg/more.py").write_text("x = 1\n")
     Path("main.py").write_text("import pkg.m\n")
+    Path("tools").mkdir()
+    Path("tools/main.py").write_text("import pkg.m\n")  # the same as another file of the project, and no copy of it
     installed = tmp_path / "lib" / "site-packages" / "pkg"
     scoped("one", ["main.py", installed / "__init__.py", installed / "m.py"], "1\npkg")
     run("report")
     output = capsys.readouterr()
     rows = [row[0] for row in table_rows(output.out)]
-    assert rows == ["lib/site-packages/pkg/__init__.py", "lib/site-packages/pkg/m.py", "main.py", "src/pkg/more.py"]
+    others = ["main.py", "src/pkg/more.py", "tools/main.py"]
+    assert rows == ["lib/site-packages/pkg/__init__.py", "lib/site-packages/pkg/m.py", *others]
     assert (
         f"Left out: 2 files of which a copy ran, such as '{tmp_path}/src/pkg/__init__.py', "
         f"which ran as '{installed}/__init__.py'; [tool.instrument.paths] can say" in output.err
@@ -737,7 +740,7 @@ def test_a_copy_of_what_ran_is_not_called_never_imported(tmp_path, capsys):
     run("report")
     output = capsys.readouterr()
     rows = [row[0] for row in table_rows(output.out)]
-    assert rows == ["main.py", "src/pkg/__init__.py", "src/pkg/m.py", "src/pkg/more.py"]
+    assert rows == ["main.py", "src/pkg/__init__.py", "src/pkg/m.py", "src/pkg/more.py", "tools/main.py"]
     assert "Left out" not in output.err
 
 
