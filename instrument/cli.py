@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     import types
+    from collections.abc import Callable
     from typing import Any
 
 #: Each is a room of `instrument.commands`, and one sentence on it stands in the help.
@@ -88,18 +89,40 @@ def main() -> None:
     """Do what the arguments of the process ask for."""
     first = sys.argv[1] if len(sys.argv) > 1 else None
     if first in COMMANDS:
-        sys.exit(_execute(first, sys.argv[2:]))
+        sys.exit(_print(_execute, first))
     if first in ABOUT:
-        sys.exit(_tell(first, sys.argv[2:]))
+        sys.exit(_print(_tell, first))
     if first is None:
         if os.path.basename(sys.argv[0]) != "__main__.py":
-            sys.exit(_tell("help", []))
+            sys.exit(_print(_tell, "help"))
         # And then what `python -m trace` says.
         print(f"usage: instrument COMMAND [OPTIONS]\n{LISTED}\n  or as python -m trace:", file=sys.stderr)
     elif _may_be_a_command(first):
         print(_not_a_command(first), file=sys.stderr)
         sys.exit(2)
     _trace()
+
+
+def _print(do: "Callable[[str, list[str]], int]", first: str) -> int:
+    """Have *do* do what *first* and the other arguments say, and print what it prints; return the exit status."""
+    try:
+        try:
+            return do(first, sys.argv[2:])
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads our tables has seen enough
+        reason = ""
+    except OSError as error:
+        import errno
+
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        reason = error.strerror or f"{error}"
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer is tried again
+    if reason:
+        print(f"instrument: the output cannot be written: {reason}", file=sys.stderr)
+    return 1
 
 
 def _may_be_a_command(word: str) -> bool:
@@ -141,7 +164,16 @@ def _execute(name: str, arguments: list[str]) -> int:
 
     room = import_module(f"instrument.commands.{name}")
     usage, description = TEXTS[name]
-    parser = argparse.ArgumentParser(
+
+    class Parser(argparse.ArgumentParser):
+        """A parser that prints also where the encoding of the output does not know all characters of the help."""
+
+        def _print_message(self, message: str, file: "Any" = None) -> None:
+            stream = sys.stderr if file is None else file
+            encoding = getattr(stream, "encoding", None) or "utf-8"
+            stream.write(message.encode(encoding, "backslashreplace").decode(encoding))
+
+    parser = Parser(
         prog=f"instrument {name}",
         usage=usage,
         description=description,
@@ -163,9 +195,6 @@ def _execute(name: str, arguments: list[str]) -> int:
         from instrument.report.tables import say
 
         say([f"instrument: {error}"], sys.stderr)
-        return 1
-    except BrokenPipeError:  # whoever reads our tables has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         return 130

@@ -176,6 +176,16 @@ def variable_of(key: str) -> str:
     return PREFIX + key.upper() if key != "scope" else VARIABLE
 
 
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the names in *environment* that begin as those of our variables do, and that nothing reads."""
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in variables())
+
+
+def variables() -> list[str]:
+    """Return the names of all variables of the environment that are read."""
+    return [*map(variable_of, KEYS), "INSTRUMENT_CACHE"]
+
+
 def publish(settings: Settings, environment: MutableMapping[str, str] | None = None) -> None:
     """Put *settings* into the *environment*, that of this process if not given, for child processes to agree."""
     environment = os.environ if environment is None else environment

@@ -109,6 +109,20 @@ def say_once(text: str) -> None:
         say(text)
 
 
+def where_errors_go() -> "tuple[int, int]":
+    """Return device and number of the file that standard error leads to now; two zeros if that is not known.
+
+    Whoever captures the output of a program, as pytest does, leads the descriptor to a file for a time.
+    """
+    try:
+        status = _system.fstat(sys.__stderr__.fileno())  # type: ignore[union-attr]
+    except BaseException as error:  # it is closed, or a hook of the program forbids to look
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
 def say_at_once(text: str) -> None:
     """Write *text* as `say` does, but without the locks of standard error: another thread may hold them for ever."""
     try:

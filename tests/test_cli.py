@@ -381,3 +381,37 @@ def test_a_program_in_place_of_a_command_is_hinted_at(tmp_path):
             assert finished.returncode == 2
             assert (hint in finished.stderr) == hinted
             assert "must specify one of --trace, --count" in finished.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["help"], ["help", "report"], ["version"], ["report"], ["report", "--json"]])
+def test_output_that_cannot_be_written_is_said_in_one_line(tmp_path, arguments, unbuffered):
+    """On a full disk there is no traceback, whether the output is buffered or not."""
+    processes.write(tmp_path / ".instrument", "one", {processes.A: {1: 1}})
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "instrument", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert "instrument: the output cannot be written: No space left on device" in done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [["help", "report"], ["report", "--nonsense"], ["help"]])
+def test_help_is_printed_in_any_encoding(tmp_path, arguments):
+    """What the encoding of the output does not know is escaped."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "instrument", *arguments], cwd=tmp_path, env=environment, capture_output=True
+    )
+    assert done.returncode == (2 if "--nonsense" in arguments else 0)
+    assert b"usage: instrument" in done.stdout + done.stderr
+    assert b"Traceback" not in done.stderr
+    assert (b"PATTERN,\\u2026" in done.stdout + done.stderr) == ("report" in arguments)

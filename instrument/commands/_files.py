@@ -5,11 +5,14 @@ Measured files and processes come in; paths go out. Files are looked for, and ne
 
 from __future__ import annotations
 
+import filecmp
 import os
+import sys
 from fnmatch import fnmatchcase
 
 from instrument.commands._sources import holds
 from instrument.config import read_paths
+from instrument.report.tables import number_of
 from instrument.runtime.scope import INSTALLED, Scope
 
 TYPE_CHECKING = False
@@ -29,6 +32,9 @@ MOST_FILES = 2000
 MOST_ENTRIES = 100_000
 _MOST_PARTS = 40
 
+
+# So many names are in a remark, at most.
+SAID = 5
 
 # One file in several places ###########################################################################################
 
@@ -66,6 +72,15 @@ def can_spell(path: str) -> bool:
         return b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
         return False
+
+
+def same_source(places: dict[tuple[str, str], str]) -> list[str]:
+    """Return remarks that name the *places* that `local_paths` found."""
+    moved = sorted({(place, path) for (path, _version), place in places.items()})
+    remarks = [f"Same source: {path!r} is {place!r} here" for place, path in moved[:SAID]]
+    if len(moved) > SAID:
+        remarks.append(f"Same source: so are {number_of(len(moved) - SAID, 'more file')}")
+    return remarks
 
 
 def _by_setting(path: str, same: list[tuple[str, list[str]]]) -> str:
@@ -122,6 +137,40 @@ def _root_of_package(path: str) -> str:
     while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
         folder = os.path.dirname(folder)
     return folder
+
+
+def copy_that_ran(path: str, measured: Iterable[str]) -> str:
+    """Return which of the *measured* files, of the same bytes as the file *path*, is an installed copy of it; an empty
+    text if none is.
+
+    It has the same place in its package. Two files of one project may well hold the same, and are two all the same.
+    """
+    depth = _depth_in_package(path)
+    for other in measured:
+        if _is_installed(other) and _n_alike(path, other) >= max(depth, _depth_in_package(other)):
+            return other
+    return ""
+
+
+def installed_copy(path: str) -> str:
+    """Return the file of the same bytes and the same place in its package as *path* that is installed for this Python;
+    an empty text if there is none.
+    """
+    inside = os.path.relpath(path, _root_of_package(path))
+    for folder in sys.path:
+        other = os.path.join(folder, inside)
+        if not _is_installed(other):
+            continue
+        try:
+            if not os.path.samefile(path, other) and filecmp.cmp(path, other, shallow=False):
+                return other
+        except OSError:
+            continue
+    return ""
+
+
+def _is_installed(path: str) -> bool:
+    return any(part in INSTALLED for part in path.split(os.sep))
 
 
 # Files that were never imported #######################################################################################

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
+import stat
 import tokenize
 import types
 import warnings
@@ -45,6 +47,20 @@ _NO_CODE = frozenset(
 _NOT_COMPILED = (SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError)
 
 
+def archive_of(path: str) -> str:
+    """Return the archive that the file *path* is in, such as `app.pyz/main.py`; an empty text if it is in none."""
+    while (folder := os.path.dirname(path)) != path:
+        path = folder
+        try:
+            if stat.S_ISREG(os.stat(path).st_mode):
+                return path
+        except NotADirectoryError:  # the archive is further up
+            continue
+        except (OSError, ValueError):
+            return ""
+    return ""
+
+
 class Source:
     """The source file at `path`: whether it is the version that was measured, and if so, what could have run in it.
 
@@ -78,6 +94,11 @@ class Source:
     def _compare(self, version: str | None) -> tuple[str, str]:
         """Return the state of the file, and the reason for it in words."""
         if version is not None and not version.startswith("sha256:"):
+            if archive := archive_of(self.path):
+                return UNKNOWN, (
+                    f"it is in the archive {archive!r}, and sources in archives are not read: run the unpacked folder "
+                    "to see which lines are missing"
+                )
             return UNKNOWN, f"it is not known which version was measured ({version})"
         try:
             self.data = read_source(self.path)

@@ -61,9 +61,9 @@ def execute(options: argparse.Namespace) -> int:
                 name_stale([row.source])
                 continue
             path = _place(row.path, options.directory, written)
+            if options.directory is not None:
+                _make(options.directory)
             try:
-                if options.directory is not None:
-                    os.makedirs(options.directory, exist_ok=True)
                 _write(path, _listing(row))
                 written.add(path)
             except (OSError, ValueError, SyntaxError) as error:
@@ -79,6 +79,15 @@ def execute(options: argparse.Namespace) -> int:
     where = beside if options.directory is None else f"in {shown(options.directory)}"
     say([f"{number_of(len(written), 'listing')} written {where}"], sys.stderr)
     return 1 if failed else 0
+
+
+def _make(folder: str) -> None:
+    """Make the *folder* for listings, unless it is there; raise DataError if it cannot be made."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror or error
+        raise DataError(f"no listings can be written to {folder!r}: {reason}") from error
 
 
 def _place(path: str, directory: str | None, taken: set[str]) -> str:

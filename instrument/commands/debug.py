@@ -79,10 +79,19 @@ def _print_settings(settings: Settings, environment: Mapping[str, str]) -> None:
 def _name_what_matches_nothing(settings: Settings, path: list[str]) -> None:
     for what in config.passed_over:
         say([f"instrument: {what}"], sys.stderr)
+    for name in config.unknown_variables(os.environ):
+        say([f"instrument: nothing reads {name}: {_meant(name)}"], sys.stderr)
     for item in settings.scope:
         reason = _why_nothing(item, path)
         if reason:
             say([f"instrument: {item!r} in the scope ({settings.origins['scope']}) {reason}"], sys.stderr)
+
+
+def _meant(name: str) -> str:
+    """Return which variables there are in place of one with this *name*."""
+    if name == f"{config.PREFIX}SCOPE":
+        return f"the scope is the value of {config.VARIABLE}, as in {config.VARIABLE}=shop"
+    return f"the variables are {', '.join(config.variables())}"
 
 
 def _print_rows(title: str, rows: list[tuple[str, str]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from instrument.commands._files import local_paths
+from instrument.commands._files import local_paths, same_source
 from instrument.commands.report import (
     add_patterns,
     described_given_out,
@@ -129,6 +129,8 @@ def _compare(before: Totals, after: Totals, options: argparse.Namespace) -> tupl
             remarks.append(
                 f"Not counted: {path!r}: lines {lines} ran less often in B than in A: B is no later state of A"
             )
+    if differences or remarks:
+        remarks += same_source(places)
     return differences, remarks
 
 

@@ -12,10 +12,9 @@ import os
 import sys
 
 from instrument.commands.report import add_paths, paths_of
-from instrument.data import schema
 from instrument.data.combining import Combination, data_files
 from instrument.data.querying import default_directory
-from instrument.data.reading import Scratch
+from instrument.data.reading import Scratch, is_ours
 from instrument.report.tables import number_of, say, shown
 
 TYPE_CHECKING = False
@@ -38,11 +37,15 @@ def execute(options: argparse.Namespace) -> int:
 def begin_anew(directory: str) -> None:
     """Remove the data in *directory*, if there is any, but for that of processes that may still be running."""
     if os.path.isdir(directory):
-        _erase([directory], is_named=True, force=False)
+        how = "reports still add them; `instrument erase --force` removes them, too"
+        _erase([directory], is_named=True, force=False, how_to_force=how)
 
 
-def _erase(paths: list[str], *, is_named: bool, force: bool) -> int:
-    """Remove the data files that *paths* name; return the exit status."""
+def _erase(paths: list[str], *, is_named: bool, force: bool, how_to_force: str = "--force removes them, too") -> int:
+    """Remove the data files that *paths* name; return the exit status.
+
+    *how_to_force* says how to remove also what is kept, of processes that may still be running.
+    """
     files, missing = data_files(paths)
     removed = running = failed = 0
     for path, reason in missing:
@@ -54,6 +57,7 @@ def _erase(paths: list[str], *, is_named: bool, force: bool) -> int:
         for path in files:
             try:
                 if not _is_ours(path):
+                    failed += path in paths  # the user named it
                     say([f"{path!r} is left as it is: it is no data file of instrument"], sys.stderr)
                 elif not force and combination.may_be_written(path):
                     running += 1
@@ -64,19 +68,26 @@ def _erase(paths: list[str], *, is_named: bool, force: bool) -> int:
                         os.unlink(path + "-journal")
             except FileNotFoundError:
                 pass  # somebody else removed it
+            except _UnreadableError as error:
+                failed += 1
+                say([f"{path!r} is left as it is: it cannot be read: {error}"], sys.stderr)
             except OSError as error:
                 failed += 1
                 say([f"{path!r} cannot be removed: {error.strerror or error}"], sys.stderr)
-    kept = f"; {running} of processes that may still be running are kept (--force removes them, too)" if running else ""
+    kept = f"; {running} of processes that may still be running are kept ({how_to_force})" if running else ""
     say([f"{number_of(removed, 'data file')} removed from {', '.join(map(shown, paths))}{kept}"], sys.stderr)
     return 1 if failed else 0
 
 
+class _UnreadableError(Exception):
+    """A file cannot be read, so nobody knows whether it is a data file."""
+
+
 def _is_ours(path: str) -> bool:
-    """Return whether the file at *path* begins as a data file does, of whatever version, and however damaged."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    """Return whether the file at *path* is a data file; raise _UnreadableError if it cannot be read."""
     try:
-        header = os.read(descriptor, schema.HEADER)
-    finally:
-        os.close(descriptor)
-    return header.startswith(schema.MAGIC) and schema.word(header, 68) == schema.APPLICATION_ID
+        return is_ours(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _UnreadableError(error.strerror or f"{error}") from error

@@ -8,11 +8,12 @@ and all of it was; what differs is named. Files in the scope of a process that w
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 import time
 
-from instrument.commands._files import NeverImported, local_paths
+from instrument.commands._files import SAID, NeverImported, copy_that_ran, installed_copy, local_paths, same_source
 from instrument.commands._sources import (
     ANNOTATIONS,
     CURRENT,
@@ -58,8 +59,6 @@ if TYPE_CHECKING:
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 # With times of less than two days, dates are shown with the time of day.
 _WITH_TIME = 2 * 86400.0
-# So many names are in a remark, at most.
-_SAID = 5
 _SORTS = ("file", "lines", "missing", "hits", "hottest")
 
 
@@ -89,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unused-for",
         metavar="TIME",
         type=duration,
-        help="list instead what was not used in this time, such as 30d (s, m, h, d, w), or never",
+        help="list instead what was never used, or not in this time, such as 30d (s, m, h, d, w)",
     )
     parser.add_argument("--json", action="store_true", help="print all that is known, for other programs")
 
@@ -278,11 +277,7 @@ class Rows:
                 for file in group:
                     row.add(totals.lines(file), totals.functions(file), totals.given_out(file))
                 self._take(row, shorten=shorten)
-        if places:
-            moved = sorted({(place, path) for (path, _version), place in places.items()})
-            self.remarks += [f"Same source: {path!r} is {place!r} here" for place, path in moved[:_SAID]]
-            if len(moved) > _SAID:
-                self.remarks.append(f"Same source: so are {number_of(len(moved) - _SAID, 'more file')}")
+        self.remarks += same_source(places)
         self._compare_versions()
         n_optimized = sum(process.is_optimized for process in self.processes)
         if n_optimized and self.rows:
@@ -300,17 +295,39 @@ class Rows:
         self.remarks += found.remarks
         self._paths.update(found.paths)
         failed: list[str] = []
+        by_version: dict[str, list[str]] = {}
+        for row in self.rows:
+            by_version.setdefault(row.version, []).append(row.path)
+        ran: dict[str, str] = {}
+        installed: dict[str, str] = {}
         for path in found.paths:
             if matches(path, options.include, options.omit):
                 row = Row(path, None, (), frozenset(), is_optimized=self._is_optimized)
                 if row.source.reason:
                     failed.append(path)
                 elif row.source.has_code:
+                    if copy := copy_that_ran(path, by_version.get(row.version, ())):
+                        ran[path] = copy
+                        continue
+                    if copy := installed_copy(path):
+                        installed[path] = copy
                     self._take(row, shorten=shorten)
         if failed:
-            names = ", ".join(map(repr, failed[:_SAID])) + (", …" if len(failed) > _SAID else "")
+            names = ", ".join(map(repr, failed[:SAID])) + (", …" if len(failed) > SAID else "")
             self.remarks.append(
                 f"Left out: {number_of(len(failed), 'file')} never imported that this Python cannot compile: {names}"
+            )
+        if ran:
+            path, copy = next(iter(ran.items()))
+            self.remarks.append(
+                f"Left out: {number_of(len(ran), 'file')} of which a copy ran, such as {path!r}, which ran as "
+                f"{copy!r}; [tool.instrument.paths] can say that both folders are the same"
+            )
+        if installed:
+            path, copy = next(iter(installed.items()))
+            self.remarks.append(
+                f"Never imported from here: {number_of(len(installed), 'file')} of which a copy is installed, such as "
+                f"{path!r}; {copy!r} may have run in its place: a scope that names the package counts it"
             )
 
     def _take(self, row: Row, *, shorten: bool) -> None:
@@ -339,7 +356,15 @@ def unmatched_patterns(paths: Iterable[str], options: argparse.Namespace) -> Ite
         for one in patterns:
             for pattern in split_patterns([one]):
                 if not any(is_among(path, [pattern]) for path in known):
-                    yield f"{_origin(key, one)} {pattern!r} matches no file"
+                    yield f"{_origin(key, one)} {pattern!r} matches no file in these data{_meant(pattern, known)}"
+
+
+def _meant(pattern: str, paths: Iterable[str]) -> str:
+    """Return what to write in place of *pattern*, which is for none of *paths*, if folders before it are left out."""
+    whole = os.path.join("*", pattern)
+    is_relative = not os.path.isabs(pattern) and pattern != "*"
+    found = is_relative and any(is_among(path, [whole]) for path in paths)
+    return f"; a pattern is for the whole path: {whole!r} matches" if found else ""
 
 
 def _minor(version: str) -> str:
@@ -368,6 +393,7 @@ def execute(options: argparse.Namespace) -> int:
         else:
             say(_table(rows, with_missing=options.missing))
             say(_summary(found.processes))
+            say(_not_all(totals))
         if not options.json:
             name_stale(row.source for row in rows)
             name_not_measured(found.reasons)
@@ -390,26 +416,31 @@ def name_running(totals: Totals) -> None:
 
 def unwritten_in_words(processes: list[Process]) -> Iterator[str]:
     """Yield a line for each of these running *processes*: it has no counts in the data, and when it writes them."""
-    for process in processes[:_SAID]:
+    for process in processes[:SAID]:
         yield (
             f"Not in these counts: process {process.pid} ({process.command()!r}) is running, "
             f"and {process.when_it_writes()}"
         )
-    if len(processes) > _SAID:
-        yield f"Not in these counts: {number_of(len(processes) - _SAID, 'more process')} that are running"
+    if len(processes) > SAID:
+        yield f"Not in these counts: {number_of(len(processes) - SAID, 'more process')} that are running"
 
 
 def uncertain(totals: Totals, since: float) -> Iterator[str]:
     """Yield why it is not certain what the processes in *totals* used after *since*."""
     if totals.unwritten:
         yield f"(Not certain: {number_of(len(totals.unwritten), 'running process')} wrote no counts yet.)"
-    for process in totals.running[:_SAID]:
+    for process in totals.running[:SAID]:
         yield (
             f"(Not certain: process {process.pid} may be running. "
             f"What it used after {_date(process.updated, with_time=True)}, its last flush, is not known.)"
         )
-    if len(totals.running) > _SAID:
-        yield f"(Not certain: {number_of(len(totals.running) - _SAID, 'more process')} may be running.)"
+    if len(totals.running) > SAID:
+        yield f"(Not certain: {number_of(len(totals.running) - SAID, 'more process')} may be running.)"
+    if totals.cut_off:
+        yield (
+            f"(Not certain: of {number_of(len(totals.cut_off), 'process')} that ended the last counts are missing. "
+            "What was used then is not known.)"
+        )
     # A flush says that code ran since the flush before, and not when.
     spans = [
         (process.updated - process.started) / process.flushes
@@ -433,10 +464,10 @@ def given_out_in_words(files: Iterable[tuple[str, dict[tuple[str, int], set[str]
             takers |= those
             names.append(f"{name} ({shown_path(path)}, line {line})")
     if names:
-        more_of_them = ", …" if len(names) > _SAID else ""
+        more_of_them = ", …" if len(names) > SAID else ""
         yield (
             f"{number_of(len(names), 'function')} may also have run elsewhere, uncounted, and no line of "
-            f"{'it' if len(names) == 1 else 'them'} is called missing: {', '.join(names[:_SAID])}{more_of_them} "
+            f"{'it' if len(names) == 1 else 'them'} is called missing: {', '.join(names[:SAID])}{more_of_them} "
             f"(given to {', '.join(sorted(takers))})"
         )
 
@@ -492,6 +523,19 @@ def _summary(processes: list[ProcessRow]) -> Iterator[str]:
     yield f"Counts of {number_of(len(processes), 'process')} in {number_of(n_runs, 'run')}, since {since}"
     if n_runs > 1:
         yield "(counts of all runs are added up; `instrument erase` or `instrument run --fresh` begins anew)"
+
+
+def _not_all(totals: Totals) -> Iterator[str]:
+    """Yield of how many processes in *totals* the latest counts are not there, and why."""
+    for processes, one, more in (
+        (totals.running, "may still be running", "may still be running"),
+        (totals.cut_off, "ended, and its last counts are missing", "ended, and their last counts are missing"),
+    ):
+        if len(processes) == 1:
+            when = _date(processes[0].updated, with_time=True)
+            yield f"(1 process {one}: what it ran after {when} is not in these counts)"
+        elif processes:
+            yield f"({len(processes)} processes {more}: what they ran after their latest writes is not in these counts)"
 
 
 class Unused:
@@ -581,6 +625,7 @@ def _print_json(totals: Totals, found: Rows, since: float | None) -> None:
         "skipped": [{"path": path, "reason": reason} for path, reason in totals.refused],
         "unwritten": described_unwritten(totals),
         "running": [{"pid": each.pid, "host": each.host, "updated": each.updated} for each in totals.running],
+        "cut_off": [{"pid": each.pid, "host": each.host, "updated": each.updated} for each in totals.cut_off],
         "remarks": found.remarks,
         "totals": {
             "lines": sum(row.n_lines for row in found.rows),

@@ -162,6 +162,11 @@ def _found(program: str) -> str:
         raise InstrumentError(f"{path} starts Python by itself: set {VARIABLE}=1, and start it as ever")
     interpreter = interpreter_of(path)
     if interpreter is None:
+        if is_python(path):
+            raise InstrumentError(
+                f"{path} is an interpreter: leave {program!r} out, as in `instrument run shop.py`; to count with an "
+                f"interpreter of another environment, set {VARIABLE}=1 and start it as ever"
+            )
         raise InstrumentError(
             f"{path} is no Python program; if it starts one, set {VARIABLE}=1 in the environment and start it as ever"
         )

@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 from instrument import config
 from instrument.data import requests, sqlite
-from instrument.data.reading import Copy, Scratch
+from instrument.data.reading import Copy, Scratch, is_ours
 from instrument.data.requests import ANSWERING, FAILED, RequestError, Running
 from instrument.data.running import Process as ProcessOfSystem
 from instrument.data.store import ProcessInfo, Writer, place_of
@@ -41,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Print the path of the data when it is there."""
     directory = config.read_settings({"dir": options.dir}).directory
+    if options.copy is not None:
+        check_target(options.copy)
     process = process_of(directory, options.pid)
     if not process.is_alive():
         raise RequestError(f"there is no process {options.pid}; what it counted is in {directory!r} if it was recorded")
@@ -137,8 +139,26 @@ def wait(processes: list[Running], seconds: float) -> None:
             sleep(0.02)
 
 
+def check_target(target: str) -> None:
+    """Raise DataError if *target* is there and a copy would replace something that is no data file."""
+    if not os.path.lexists(target):
+        return
+    try:
+        # `mktemp` makes an empty file to be written.
+        is_empty = os.path.isfile(target) and not os.path.getsize(target)
+        reason = "" if is_empty or is_ours(target) else "it is no data file of instrument"
+    except OSError as error:
+        reason = f"{error.strerror or error}"
+    if reason:
+        raise DataError(f"{target!r} is there, and is left as it is: {reason}; name another file with --copy")
+
+
 def copy(path: str, target: str) -> None:
-    """Make *target* a copy of the data file at *path*, whole or not at all."""
+    """Make *target* a copy of the data file at *path*, whole or not at all.
+
+    Raise DataError if *target* is there and is no data file: it may be a source of the user.
+    """
+    check_target(target)
     temporary = f"{target}.{os.urandom(8).hex()}.tmp"  # nobody can guess it, and have a link there
     with Scratch() as folder:
         try:

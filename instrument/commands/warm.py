@@ -94,7 +94,10 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _number(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes") from None
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} processes cannot do anything; it takes at least 1")
     return number

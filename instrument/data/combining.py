@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from instrument.data.querying import ProcessRow
+
 # What `Writer` calls its files: <host>-<pid>-<start>-<random>. Their data is of one process. One that went on in
 # another file has put a number behind that.
 _OF_ONE_PROCESS = re.compile(r"([A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+?)(?:\.(\d+))?\.sqlite")
@@ -103,7 +105,7 @@ class Process:
         self.ended = ended
 
 
-def is_over(process: Process, here: str, host: str) -> bool:
+def is_over(process: Process | ProcessRow, here: str, host: str) -> bool:
     """Return whether *process* has ended for certain, seen from the place *here* on *host*."""
     if process.place and process.place == here:
         # The word of the kernel. A process that said that it ends may still be there, as another program after exec.
@@ -292,6 +294,10 @@ class Combination:
             self._add("source", theirs, part, process.part)
         elif part > 0 and flushes == process.flushes and process.id in over:
             self._settle(process.id)
+
+    def is_over(self, process: ProcessRow) -> bool:
+        """Return whether *process* has ended for certain."""
+        return is_over(process, self._here, self._host)
 
     def settle_all(self) -> None:
         """Make one sum of all, for reading: nothing can be added any more."""

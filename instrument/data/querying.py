@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 
-from instrument.config import read_directory
+from instrument.config import DIRECTORY, read_directory, read_settings
 from instrument.data import schema
 from instrument.data.combining import Combination, data_files
 from instrument.data.reading import Scratch
-from instrument.errors import DataError
+from instrument.errors import DataError, InstrumentError
+from instrument.trust import objection_to_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ class Totals:
 
     `refused` lists the files that are not in it, and why. `unwritten` are the processes that are running, were
     started to write to these paths, and have no counts in the sum. `running` are the processes of which only the counts
-    up to their last flush are in it.
+    up to their last flush are in it. So it is with those in `cut_off`, which have ended: they were killed, or the data
+    is an earlier copy.
     """
 
     def __init__(self, paths: Sequence[str], progress: Callable[[int, int], None] | None = None) -> None:
@@ -102,7 +104,10 @@ class Totals:
             files, missing = data_files(self.paths)
             self._sum.add_all(files, self.progress)
             self._query = self._sum.connection.execute
-            self.running = process_rows(self._query, "WHERE part <> 0 AND ended = ''")
+            self.running: list[ProcessRow] = []
+            self.cut_off = process_rows(self._query, "WHERE part = 0 AND ended = ''")
+            for process in process_rows(self._query, "WHERE part <> 0 AND ended = ''"):
+                (self.cut_off if self._sum.is_over(process) else self.running).append(process)
             self._sum.settle_all()
             self.refused = missing + self._sum.refused
             self.n_processes = self._sum.n_processes
@@ -227,11 +232,35 @@ def nothing_in(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
         what_will_come = "; ".join(map(_what_will_come, running[:3]))
         more_of_them = f"; and {len(running) - 3} more processes are running" if len(running) > 3 else ""
         return f"no data in {', '.join(map(repr, paths))} yet{reasons}; {what_will_come}{more_of_them}"
+    # A file that cannot be read may be data.
+    what = "no data that can be read" if any(os.path.lexists(path) for path, _reason in refused) else "no data"
+    hints = "".join(f"; {hint}" for hint in map(_way_out, paths) if hint)
     return (
-        f"no data in {', '.join(map(repr, paths))}{reasons}; run a program with INSTRUMENT=1 "
-        "(installed packages are counted only if the scope names them), "
-        "or name the folder that its data is in"
+        f"{what} in {', '.join(map(repr, paths))}{reasons}{hints}; "
+        "run a program with `instrument run` or INSTRUMENT=1 (installed packages are counted only if the scope names "
+        "them), or name the folder that its data is in"
     )
+
+
+def _way_out(path: str) -> str:
+    """Return why *path* may hold no data, and where the data may be; an empty text if nothing is known of that."""
+    if path.endswith((".py", ".pyw")) and os.path.isfile(path):
+        return f"--include {path!r} chooses a source file, a PATH is of data"
+    if path == DIRECTORY:
+        folder = above = os.getcwd()
+        while (above := os.path.dirname(folder)) != folder:
+            folder = above
+            data = os.path.join(folder, DIRECTORY)
+            with contextlib.suppress(OSError):
+                if any(name.endswith(schema.SUFFIX) for name in os.listdir(data)):
+                    return f"there is data in {data!r}"
+    try:
+        objection = objection_to_folder(path, lenient=True) if os.path.isdir(path) else ""
+        if objection and not read_settings({}).shared:
+            return f"a process of this user saves nothing in {path!r}: {objection} (`instrument debug` says more)"
+    except (OSError, InstrumentError):
+        pass
+    return ""
 
 
 def _what_will_come(process: Process) -> str:

@@ -164,6 +164,19 @@ class Copy:
         return sqlite.uri(self.copy, "rw") if self.has_journal else sqlite.uri(self.copy, "ro") + "&immutable=1"
 
 
+def is_ours(path: str) -> bool:
+    """Return whether the file at *path* begins as a data file does, of whatever version, and however damaged.
+
+    Raise OSError if it cannot be read.
+    """
+    descriptor = os.open(path, _READ)
+    try:
+        header = os.read(descriptor, schema.HEADER)
+    finally:
+        os.close(descriptor)
+    return header.startswith(schema.MAGIC) and schema.word(header, 68) == schema.APPLICATION_ID
+
+
 def _read_journal(path: str) -> bytes:
     """Return the rollback journal at *path*, nothing if there is none."""
     try:

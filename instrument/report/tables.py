@@ -50,7 +50,8 @@ def is_among(path: str, patterns: Iterable[str]) -> bool:
     """Return whether one of the *patterns* is for the file at *path*."""
     names = (path, shown_path(path))
     return any(
-        fnmatchcase(name, pattern) or fnmatchcase(name, os.path.join(pattern, "*"))
+        # A name may have characters that a pattern has a use for: `[id].py`.
+        name == pattern or fnmatchcase(name, pattern) or fnmatchcase(name, os.path.join(pattern, "*"))
         for pattern in split_patterns(patterns)
         for name in names
     )

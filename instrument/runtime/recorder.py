@@ -30,7 +30,15 @@ from instrument.data.store import ProcessInfo, Writer
 from instrument.errors import DataGoneError, InstrumentError
 from instrument.flow import placement
 from instrument.own_builtins import system as _system
-from instrument.raised import belongs_to_program, forget_what_was_said, say_at_once, say_once, text_of
+from instrument.raised import (
+    belongs_to_program,
+    forget_what_was_said,
+    say,
+    say_at_once,
+    say_once,
+    text_of,
+    where_errors_go,
+)
 from instrument.runtime import interpreters, process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
@@ -99,7 +107,9 @@ class Recorder:
         self._reading = Reading(self._session, self._pause) if reading is None else reading
         process_info = ProcessInfo.current(interpreters.number())
         self._writer = Writer(self.settings.directory, process_info, shared=self.settings.shared)
-        self._has_written = self._has_failed = self._has_complained = False
+        self._has_written = self._has_failed = False
+        #: Where standard error led to when it was said that counts are not saved; None if that was not said.
+        self._complained_to: tuple[int, int] | None = None
         self._not_measured: dict[str, str] = {}
         #: How many functions were given out when that was written.
         self._n_given_out = 0
@@ -343,7 +353,7 @@ class Recorder:
         except BaseException as error:
             if not self._background.is_worker() and belongs_to_program(error):
                 raise
-            self._complain(error)
+            self._complain(error, is_end=bool(how))
             complete = True
         self._next = self._due()
         return complete
@@ -412,15 +422,28 @@ class Recorder:
                     yield key, series.totals(part)
         self._background.beat += 1
 
-    def _complain(self, error: BaseException) -> None:
-        """Say once that counts are not saved."""
+    def _complain(self, error: BaseException, *, is_end: bool = False) -> None:
+        """Say once that counts are not saved.
+
+        If *is_end*, nothing is tried again. It is then said once more if standard error led elsewhere before: what
+        captures the output of the program may have thrown the first message away.
+        """
         self._has_failed = True
-        if self._has_complained:
+        place = where_errors_go()
+        is_first = self._complained_to is None
+        if not is_first and not (is_end and self._complained_to != place):
             return
-        self._has_complained = True
-        again = f"every {self.settings.flush:g} s and at the end" if self.settings.flush else "at the end"
+        self._complained_to = place
         reason = str(error) if isinstance(error, InstrumentError) else text_of(error)
-        say_once(f"the counts of process {_getpid()} are not being saved: {reason} (tried again {again})")
+        if is_end:
+            since = " since their last write" if self._has_written else ""
+            message = f"the counts of process {_getpid()}{since} were not saved: {reason}"
+        else:
+            again = f"every {self.settings.flush:g} s and at the end" if self.settings.flush else "at the end"
+            message = f"the counts of process {_getpid()} are not being saved: {reason} (tried again {again})"
+        # Of a hook of the program that forbids our work one line is said. A folder that cannot be used is said in any
+        # case.
+        (say_once if is_first and not isinstance(error, InstrumentError) else say)(message)
 
     # Forks
 

@@ -78,6 +78,27 @@ def test_snapshot(tree, busy, capsys):
     assert os.listdir(tree.data) == [os.path.basename(path)]
 
 
+@pytest.mark.parametrize("content", ["precious = 1\n", ""])
+def test_a_copy_replaces_nothing_of_the_user(content, tmp_path):
+    """`--copy` replaces data files and empty files only: a source of the user that has the name stays as it is."""
+    made = write(tmp_path / "data", "one", {A: {1: 1}}).path
+    target = tmp_path / "shop.py"
+    target.write_text(content)
+    if content:
+        with pytest.raises(DataError, match=r"shop\.py' is there, and is left as it is: it is no data file .* --copy"):
+            snapshot.copy(made, str(target))
+        assert target.read_text() == content
+        with pytest.raises(DataError, match="is there"):  # without a process to ask, too
+            run(snapshot, Tree(tmp_path), 1, "--copy", target)
+        with pytest.raises(DataError, match="is there"):
+            snapshot.copy(made, str(tmp_path))
+    else:
+        for _ in range(2):  # a data file is replaced
+            snapshot.copy(made, str(target))
+            assert target.read_bytes().startswith(b"SQLite format 3")
+
+
+
 def test_snapshot_of_others(tree, busy):
     """Processes that are not there, or do not answer, are named; nothing is left behind."""
     with pytest.raises(InstrumentError, match="there is no process 99999999"):

@@ -179,6 +179,27 @@ def test_no_data_is_an_error(command):
     assert not os.path.exists(".instrument")
 
 
+@pytest.mark.parametrize("command", ["report", "annotate", "combine"])
+def test_no_data_here_says_where_it_may_be(command, tmp_path, monkeypatch):
+    """In a folder above, in no source file, or nowhere, as others can write to the folder."""
+    Path("shop.py").write_text(SHOP)
+    with pytest.raises(DataError, match=r"--include 'shop.py' chooses a source file, a PATH is of data"):
+        run(command, "shop.py")
+    write(".instrument", "one", {A: {1: 1}})
+    (tmp_path / "sub" / "sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "sub" / "sub")
+    with pytest.raises(DataError, match=f"there is data in '{tmp_path}/.instrument'"):
+        run(command)
+    Path("open").mkdir()
+    Path("open").chmod(0o777)
+    with pytest.raises(DataError, match="saves nothing in 'open': others can write to it"):
+        run(command, "open")
+    monkeypatch.setenv("INSTRUMENT_SHARED", "1")
+    with pytest.raises(DataError) as raised:
+        run(command, "open")
+    assert "saves nothing" not in str(raised.value)
+
+
 def test_a_kill_between_rename_and_removal_doubles_nothing(monkeypatch):
     """The sum knows whose data it holds: sources that were not removed yet are removed the next time."""
     for n in range(3):
@@ -624,6 +645,16 @@ def test_stale_and_partly_measured_sources_get_no_marks(shop, capsys):
     assert not os.path.exists("none")
 
 
+@pytest.mark.parametrize(
+    ("folder", "reason"), [("shop.py", "it is no folder"), ("shop.py/more", "Not a directory"), ("", "No such file")]
+)
+def test_a_folder_for_listings_that_cannot_be_made_is_named(folder, reason, shop, capsys):
+    """It is said once, not for each listing."""
+    with pytest.raises(DataError, match=f"no listings can be written to '{folder}': {reason}"):
+        run("annotate", "-d", folder)
+    assert capsys.readouterr().err == ""
+
+
 def test_listings_never_leave_the_folder(tmp_path):
     """Whatever a data file calls a source, its listing is in the folder, and links there are not followed."""
     source = b"x = 1\n"
@@ -667,6 +698,35 @@ def test_erase_removes_data_files_and_nothing_else(capsys):
     assert run("erase") == 0
     assert files(".instrument") == ["foreign.sqlite", "notes.txt"]
     assert "3 data files removed from .instrument" in capsys.readouterr().err
+
+
+def test_erase_fails_for_a_named_file_that_stays(monkeypatch, capsys):
+    """A file that the user named and that is no data file, or that cannot be read, is named; the status is 1."""
+    Path("shop.py").write_text(SHOP)
+    assert run("erase", "shop.py") == 1
+    assert "'shop.py' is left as it is: it is no data file of instrument" in capsys.readouterr().err
+    path = write(".instrument", "one", {A: {1: 1}}).path
+
+    def refuse(file, *_arguments):
+        raise PermissionError(13, "Permission denied", file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("instrument.commands.erase.is_ours", refuse)
+        assert run("erase", "--force") == 1
+    name = os.path.relpath(path)
+    assert f"{name!r} is left as it is: it cannot be read: Permission denied" in capsys.readouterr().err
+    assert files(".instrument") == [os.path.basename(path)]
+
+
+def test_a_fresh_run_says_how_to_remove_data_of_running_processes(capsys):
+    """`run` has no --force: the message names the command that has it, and says that reports still add the counts."""
+    from instrument.commands.erase import begin_anew
+
+    with Running() as pid:
+        write(".instrument", "one", {A: {1: 1}}, pid=pid, ended="")
+        begin_anew(".instrument")
+    words = "(reports still add them; `instrument erase --force` removes them, too)"
+    assert words in capsys.readouterr().err
 
 
 def test_erase_spares_running_processes(capsys):

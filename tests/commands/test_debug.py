@@ -48,6 +48,17 @@ def debug(folder, *arguments, **environment):
     return finished.returncode, lines, finished.stderr
 
 
+def test_variables_that_nothing_reads_are_named(folder):
+    """A variable with a mistake in its name, or one for an option that has another, would be ignored without a word."""
+    _status, _lines, err = debug(folder, INSTRUMENT_SCOPE="package", INSTRUMENT_DIRR="data", INSTRUMENT_FLUSH="1")
+    scope, folder_of_data = sorted(err.splitlines(), reverse=True)
+    assert scope == (
+        "instrument: nothing reads INSTRUMENT_SCOPE: the scope is the value of INSTRUMENT, as in INSTRUMENT=shop"
+    )
+    assert folder_of_data.startswith("instrument: nothing reads INSTRUMENT_DIRR: the variables are INSTRUMENT, ")
+    assert "INSTRUMENT_DIR, " in folder_of_data
+
+
 def test_settings_are_shown_with_where_they_come_from(folder):
     """Option, variable, file with table and key, or default."""
     (folder / "pyproject.toml").write_text("[tool.instrument]\nflush = 0\n", encoding="utf-8")

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -11,13 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import A, files, process, write
+from processes import A, Running, files, process, write
 from recorded import Tree
 
 from instrument.commands._sources import Source
 from instrument.config import ConfigError
 from instrument.data import schema
-from instrument.data.store import Writer, version_of
+from instrument.data.store import Writer, place_of, version_of
 from instrument.errors import DataError
 from instrument.report.tables import columns, percentage
 
@@ -125,8 +126,13 @@ def test_nothing_that_can_be_read_is_an_error(command):
     """Where all data is refused, the reason is the message, and the status is that of an error."""
     Path(".instrument").mkdir()
     Path(".instrument/foreign.sqlite").write_text("something else")
-    with pytest.raises(DataError, match=f"'.instrument/foreign.sqlite' was skipped: {UNRELATED}"):
+    with pytest.raises(
+        DataError,
+        match=f"no data that can be read in '.instrument'; '.instrument/foreign.sqlite' was skipped: {UNRELATED}",
+    ):
         run(*command)
+    with pytest.raises(DataError, match="no data in 'nowhere'; 'nowhere' was skipped: No such file"):
+        run(*command, "nowhere")
 
 
 def test_data_that_is_left_out_is_named_even_if_no_file_is_left(capsys):
@@ -544,6 +550,37 @@ def test_processes_and_runs_are_told_apart(project, capsys):
     assert f"Counts of 8 processes in 3 runs, since {since}" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say when a process was started")
+def test_counts_that_are_not_there_yet_or_lost_are_said(capsys):
+    """A process that runs has counted more than it has written, and so had one that was killed."""
+    write(".instrument", "one", {A: {1: 1}})
+    run("report")
+    assert "is not in these counts" not in capsys.readouterr().out
+    with Running() as pid:
+        write(".instrument", "two", {A: {1: 1}}, pid=pid, ended="")
+        run("report")
+        assert re.fullmatch(
+            r"\(1 process may still be running: what it ran after 2[-0-9: ]+ is not in these counts\)",
+            capsys.readouterr().out.splitlines()[-1],
+        )
+        for n, words in enumerate(("(1 process ended, and its last", "(2 processes ended, and their last")):
+            writer = write(".instrument", f"killed{n}", {A: {1: 1}}, ended="")
+            connection = sqlite3.connect(writer.path)
+            with connection:  # it is known when it was started, and no such process is there
+                connection.execute("UPDATE process SET ticks = 7, place = ?", place_of(os.getpid())[:1])
+            connection.close()
+            run("report")
+            assert capsys.readouterr().out.splitlines()[-1].startswith(f"{words} counts are missing: what ")
+        Path("before.sqlite").write_bytes(Path(writer.path).read_bytes())  # as `snapshot --copy` makes it
+        run("report", "before.sqlite")
+        assert capsys.readouterr().out.splitlines()[-1].startswith("(1 process ended, and its last counts are missing")
+        run("report", "--unused-for", "1d")
+        assert "(Not certain: of 2 processes that ended the last counts are missing." in capsys.readouterr().out
+        run("report", "--json")
+        document = json.loads(capsys.readouterr().out)
+        assert (len(document["cut_off"]), len(document["running"])) == (2, 1)
+
+
 def test_a_fresh_run_begins_anew(tmp_path):
     """Data of earlier runs is removed first, and that is said."""
     tree = Tree(tmp_path)
@@ -672,7 +709,58 @@ def test_a_diff_finds_the_same_source_under_two_roots(tmp_path, capsys):
     write("a", "one", {("/app/m.py", version): {1: 2}})
     write("b", "two", {(str(tmp_path / "m.py"), version): {1: 5}, ("/ci/m.py", version): {1: 1}})
     assert run("diff", "a", "b") == 0
-    assert table_rows(capsys.readouterr().out) == [["m.py", "1", "4", "1:", "4", "1"]]
+    output = capsys.readouterr()
+    assert table_rows(output.out) == [["m.py", "1", "4", "1:", "4", "1"]]
+    assert f"Same source: '/app/m.py' is '{tmp_path}/m.py' here" in output.err
+    assert run("diff", "a", "b", "--json") == 0
+    assert f"Same source: '/ci/m.py' is '{tmp_path}/m.py' here" in json.loads(capsys.readouterr().out)["remarks"]
+
+
+def test_a_copy_of_what_ran_is_not_called_never_imported(tmp_path, capsys):
+    """A package ran as it is installed: its sources in the project are left out, which is said, or are one with it."""
+    for folder in ("src", "lib/site-packages"):
+        Path(folder, "pkg").mkdir(parents=True)
+        Path(folder, "pkg/__init__.py").write_text("x = 1\n")
+        Path(folder, "pkg/m.py").write_text("x = 1\ny = 2\n")
+    Path("src/pkg/more.py").write_text("x = 1\n")
+    Path("main.py").write_text("import pkg.m\n")
+    Path("tools").mkdir()
+    Path("tools/main.py").write_text("import pkg.m\n")  # the same as another file of the project, and no copy of it
+    installed = tmp_path / "lib" / "site-packages" / "pkg"
+    scoped("one", ["main.py", installed / "__init__.py", installed / "m.py"], "1\npkg")
+    run("report")
+    output = capsys.readouterr()
+    rows = [row[0] for row in table_rows(output.out)]
+    others = ["main.py", "src/pkg/more.py", "tools/main.py"]
+    assert rows == ["lib/site-packages/pkg/__init__.py", "lib/site-packages/pkg/m.py", *others]
+    assert (
+        f"Left out: 2 files of which a copy ran, such as '{tmp_path}/src/pkg/__init__.py', "
+        f"which ran as '{installed}/__init__.py'; [tool.instrument.paths] can say" in output.err
+    )
+    Path("pyproject.toml").write_text('[tool.instrument.paths]\npkg = ["src", "*/site-packages"]\n')
+    run("report")
+    output = capsys.readouterr()
+    rows = [row[0] for row in table_rows(output.out)]
+    assert rows == ["main.py", "src/pkg/__init__.py", "src/pkg/m.py", "src/pkg/more.py", "tools/main.py"]
+    assert "Left out" not in output.err
+
+
+def test_installed_copies_of_what_was_never_imported_are_named(tmp_path, monkeypatch, capsys):
+    """What is installed may have run in place of the sources here, and the scope did not name it."""
+    for folder in ("src", "lib/site-packages"):
+        Path(folder, "pkg").mkdir(parents=True)
+        Path(folder, "pkg/__init__.py").write_text("x = 1\n")
+    Path("src/pkg/edited.py").write_text("x = 1\n")
+    Path("lib/site-packages/pkg/edited.py").write_text("x = 2\n")
+    Path("main.py").write_text("import pkg\n")
+    monkeypatch.syspath_prepend(tmp_path / "lib" / "site-packages")
+    scoped("one", ["main.py"], "")
+    run("report")
+    errors = capsys.readouterr().err
+    assert (
+        f"Never imported from here: 1 file of which a copy is installed, such as '{tmp_path}/src/pkg/__init__.py'; "
+        f"'{tmp_path}/lib/site-packages/pkg/__init__.py' may have run in its place" in errors
+    )
 
 
 def test_the_user_can_say_which_folders_are_the_same(tmp_path, capsys):
@@ -722,6 +810,16 @@ def test_a_diff_names_what_was_not_measured(capsys):
 # Patterns, folders, widths
 
 
+def test_a_source_in_an_archive_has_a_reason_of_its_own(tmp_path, capsys):
+    """The archive is named, and what to do; it is not said that the version is not known."""
+    Path("app.pyz").write_bytes(b"PK")
+    write(".instrument", "one", {(f"{tmp_path}/app.pyz/pkg/m.py", "compiled:0"): {1: 1}, ("/no/m.py", "compiled:0"): {1: 1}})
+    run("report")
+    errors = capsys.readouterr().err
+    assert f"m.py': it is in the archive '{tmp_path}/app.pyz', and sources in archives are not read: run the" in errors
+    assert "'/no/m.py': it is not known which version was measured (compiled:0)" in errors
+
+
 def test_patterns_are_what_was_meant(project, capsys):
     """Several in one text, and paths as a shell completes them; one that matches nothing is named."""
     scoped("one", ["main.py", "src/other.py", "tests/test_pkg.py", "src/pkg/used.py"], None)
@@ -737,7 +835,7 @@ def test_patterns_are_what_was_meant(project, capsys):
     assert reported("--include", "./src", "--omit", f"{project}/src/pkg") == (["src/other.py"], [])
     assert reported("--include", "main.py", "--omit", "test,nothing/*") == (
         ["main.py"],
-        ["--omit 'test' matches no file", "--omit 'nothing/*' matches no file"],
+        ["--omit 'test' matches no file in these data", "--omit 'nothing/*' matches no file in these data"],
     )
     run("diff", ".instrument", ".instrument", "--omit", "nothing")
     assert "--omit 'nothing' matches no file" in capsys.readouterr().err
@@ -797,6 +895,29 @@ def test_an_empty_file_has_no_line_0(tmp_path, capsys):
     assert (file["lines"], file["hits"], file["executable"], file["imported"]) == ({}, 0, 0, True)
     run("annotate")
     assert Path("pkg/__init__.cover").read_text() == ""
+
+
+def test_a_pattern_that_leaves_folders_out_is_corrected(project, capsys):
+    """A pattern is for the whole path; where folders before it are all that is amiss, the message says so."""
+    scoped("one", ["src/pkg/used.py"], None)
+    with pytest.raises(DataError):
+        run("report", "--only-imported", "--include", "used.py")
+    error = capsys.readouterr().err
+    assert error == (
+        "--include 'used.py' matches no file in these data; a pattern is for the whole path: '*/used.py' matches\n"
+    )
+    run("report", "--only-imported", "--include", "*/used.py", "--omit", "other.py")
+    assert capsys.readouterr().err == "--omit 'other.py' matches no file in these data\n"
+
+
+def test_a_file_with_the_characters_of_a_pattern_can_be_named(capsys):
+    """The name of a file is for that file, whatever is in it."""
+    measured("[id].py", "x = 1\n", {1: 1})
+    measured("other.py", "x = 1\n", {1: 1})
+    run("report", "--include", "[id].py")
+    output = capsys.readouterr()
+    assert [row[0] for row in table_rows(output.out)] == ["[id].py"]
+    assert "matches no file" not in output.err
 
 
 def test_messages_name_where_a_pattern_was_said(capsys):

@@ -242,12 +242,14 @@ def test_without_a_cache_there_is_nothing_to_fill(tmp_path, monkeypatch):
             warm.execute(options)
 
 
-@pytest.mark.parametrize("jobs", ["0", "-1"])
-def test_a_number_of_processes_is_positive(tmp_path, jobs):
+@pytest.mark.parametrize(
+    ("jobs", "words"), [("0", "at least 1"), ("-1", "at least 1"), ("x", "'x' is no number of processes")]
+)
+def test_a_number_of_processes_is_positive(tmp_path, jobs, words):
     """Status 2 and a message that says so."""
     status, said = warmed(tmp_path, ".", "--jobs", jobs)
 
-    assert (status, "at least 1" in said) == (2, True)
+    assert (status, words in said) == (2, True)
 
 
 def test_a_disk_that_is_full_is_noticed(tmp_path):

@@ -244,6 +244,41 @@ def test_directory_cannot_be_made(tree):
     assert re.match(r"instrument: the counts of process \d+ are not being saved: .*data.*\n$", errors)
 
 
+@pytest.mark.parametrize("is_captured", [True, False])
+def test_what_was_not_saved_is_said_where_it_is_seen(is_captured, tree):
+    """A message that went to a file of who captured the output is repeated at the end; another one is not."""
+    tree.data.write_text("a file")
+    _output, errors = tree.run(
+        f"""
+        import os, time
+        import instrument
+        def f():
+            return 1
+        f()
+        kept = os.dup(2)
+        if {is_captured}:
+            os.dup2(os.open("captured", os.O_CREAT | os.O_RDWR), 2)
+        instrument.runtime.recorder.current().flush()
+        os.dup2(kept, 2)
+        """,
+    )
+
+    captured = (tree.folder / "captured").read_text() if is_captured else errors
+    assert re.match(r"instrument: the counts of process \d+ are not being saved: .*data.*\(tried again at the end\)\n$", captured)
+    if is_captured:
+        assert re.match(r"instrument: the counts of process \d+ were not saved: .*data.*\n$", errors)
+    assert errors.count("instrument:") == 1
+
+
+def test_nothing_is_tried_again_after_the_end(tree):
+    """Where the first try to write is the last one, no other is promised."""
+    tree.data.write_text("a file")
+    _output, errors = tree.run("def f(): pass\nf()\n")
+
+    assert re.match(r"instrument: the counts of process \d+ were not saved: .*data.*\n$", errors)
+    assert "tried again" not in errors
+
+
 def test_what_could_not_be_written_is_kept(tree):
     """Once it can be written again, all of it is there."""
     tree.data.write_text("a file")
