@@ -392,7 +392,9 @@ class Session:
         """Let go of what was handed over longest ago, for something of *size*: of as much, for some may be in use."""
         self._size_of_recent += size
         while size > 0 and self._size_of_recent > _MUCH:
-            oldest = self._recent.pop(next(iter(self._recent), (0, None)), None)
+            # The key is found in one call in C: other threads must not change the dictionary in between.
+            key = next(chain.from_iterable((self._recent,)), (0, None))
+            oldest = self._recent.pop(key, None)
             if oldest is None:  # other threads were faster
                 break
             size -= _size_of(oldest)

@@ -422,6 +422,33 @@ f()
         gc.enable()
 
 
+def test_room_is_made_while_others_hand_code_over(monkeypatch):
+    """What is let go of is found though another thread changes what is remembered; the switches are frequent."""
+    one = Session(placement.MINIMAL)
+    group = type("Group", (), {"packed": (), "originals": ()})()
+    monkeypatch.setattr("instrument.runtime.session._size_of", lambda group: 1)
+    monkeypatch.setattr(one, "_may_go", lambda group: None)
+    is_over = threading.Event()
+
+    def hand_over():
+        while not is_over.is_set():
+            for n in range(50):
+                one._recent[n, None] = group
+
+    other = threading.Thread(target=hand_over)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    other.start()
+    try:
+        for _ in range(20_000):
+            one._size_of_recent = 1 << 40
+            one._make_room(1)
+    finally:
+        is_over.set()
+        other.join()
+        sys.setswitchinterval(interval)
+
+
 def test_other_threads_make_tuples_while_objects_are_looked_for():
     """A tuple that is not finished is known to the garbage collector; whoever holds it then makes its maker fail."""
     failed, is_over = [], threading.Event()
