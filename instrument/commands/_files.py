@@ -19,7 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from instrument.data.querying import MeasuredFile, ProcessRow
+    from instrument.data.querying import MeasuredFile
+    from instrument.data.running import ProcessRow
 
 # Folders of these names hold nothing that a project wrote, nor do hidden folders and virtual environments.
 _SKIPPED = frozenset({*INSTALLED, "node_modules", "__pycache__", "__pypackages__"})

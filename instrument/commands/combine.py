@@ -18,7 +18,7 @@ import time
 from instrument.commands.report import add_paths, name_refused, paths_of, unwritten_in_words
 from instrument.data import schema
 from instrument.data.combining import Combination, data_files
-from instrument.data.querying import ProcessRow, default_directory, nothing_in, process_rows, unwritten
+from instrument.data.querying import default_directory, nothing_in, process_rows, unwritten
 from instrument.data.reading import Scratch
 from instrument.errors import DataError
 from instrument.report.tables import Progress, number_of, say, shown
@@ -27,6 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+    from instrument.data.running import ProcessRow
 
 _TEMPORARY = re.compile(r"\.(combined-[0-9a-f]+\.tmp(-journal)?|[A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+\.tmp)")
 # Nothing takes that long to write; what is older was left behind by a process that was killed.

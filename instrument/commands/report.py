@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
     from typing import Any
 
-    from instrument.data.querying import MeasuredFile, ProcessRow
-    from instrument.data.running import Process
+    from instrument.data.querying import MeasuredFile
+    from instrument.data.running import Process, ProcessRow
     from instrument.data.store import Seen
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

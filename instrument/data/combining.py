@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from instrument.data.querying import ProcessRow
+    from instrument.data.running import ProcessRow
+
 
 # What `Writer` calls its files: <host>-<pid>-<start>-<random>. Their data is of one process. One that went on in
 # another file has put a number behind that.

@@ -13,6 +13,7 @@ from instrument.config import DIRECTORY, read_directory, read_settings
 from instrument.data import schema
 from instrument.data.combining import Combination, data_files
 from instrument.data.reading import Scratch
+from instrument.data.running import ProcessRow
 from instrument.errors import DataError, InstrumentError
 from instrument.trust import objection_to_folder
 
@@ -39,48 +40,6 @@ class MeasuredFile:
         self.number = number
         self.path = path
         self.version = version
-
-
-class ProcessRow:
-    """What is known of one process: see `process` in `instrument.data.schema`."""
-
-    __slots__ = (
-        *("directory", "ended", "flushes", "host", "is_optimized", "parent", "pid", "place", "python", "root"),
-        *("scope", "started", "ticks", "updated"),
-    )
-
-    def __init__(
-        self,
-        pid: int,
-        parent: int,
-        host: str,
-        place: str,
-        ticks: int,
-        started: float,
-        python: str,
-        directory: str,
-        scope: str | None,
-        root: int,
-        flushes: int,
-        updated: float,
-        ended: str,
-    ) -> None:
-        self.pid = pid
-        self.parent = parent
-        self.host = host
-        self.place = place
-        self.ticks = ticks
-        self.started = started
-        self.python = python
-        self.directory = directory
-        self.root = root
-        self.flushes = flushes
-        self.updated = updated
-        self.ended = ended
-        #: Whether it ran with -O, which leaves out assert statements and `if __debug__:`.
-        self.is_optimized = " -O" in python
-        #: The items of its scope, none for the project's own code; None if they are not known.
-        self.scope = None if scope is None else tuple(item for item in scope.split("\n") if item)
 
 
 class Totals:
