@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from _functools import partial  # type: ignore[import-not-found]
-from _operator import call, is_
+from _operator import call, eq, is_
 from _thread import get_ident
 from _warnings import warn
 from _weakref import ref
@@ -593,16 +593,20 @@ class Session:
         """Return what all counters, exits and frames in flight say, as of one moment."""
         alone = is_single_threaded()
         with Undisturbed():
-            left = read(self.counters)
+            now = self._now()
             for _ in range(1000):
-                passing = {number: read(group.counters) for number, group in list(self.passing.items())}
-                in_flight = self.in_flight()
-                exits = counts_of(self.records)
-                again = left if alone else read(self.counters)
-                if again == left:
+                before, in_flight = now, self.in_flight()
+                if alone:
                     break
-                left = again
-        return Snapshot(left, passing, exits, in_flight)
+                now = self._now()
+                if now == before:  # nobody passed a counter or took an exit while frames were looked at
+                    break
+        return Snapshot(*now, in_flight)
+
+    def _now(self) -> tuple[list[int], dict[int, list[int]], dict[int, int]]:
+        """Return what is left of all counters, of those of passing groups by number, and the exits."""
+        passing = {number: read(group.counters) for number, group in list(self.passing.items())}
+        return read(self.counters), passing, counts_of(self.records)
 
     def in_flight(self) -> dict[tuple[int, int], int]:
         """Return how many frames of live code are where: by its first key, and code unit."""
@@ -858,17 +862,21 @@ class Undisturbed:
     _SECONDS = 0.2
     _n = 0
     _interval = 0.0
+    _ours = 0.0
 
     def __enter__(self) -> None:
         Undisturbed._n += 1
         if Undisturbed._n == 1:
             Undisturbed._interval = getswitchinterval()
         setswitchinterval(max(self._SECONDS, Undisturbed._interval))
+        Undisturbed._ours = getswitchinterval()
 
     def __exit__(self, *exception: object) -> None:
         Undisturbed._n -= 1
         if not Undisturbed._n:
-            setswitchinterval(Undisturbed._interval)
+            # One call in C, in which no other thread gets its turn: what the program has set meanwhile stays.
+            is_ours = map(eq, map(call, (getswitchinterval,)), (Undisturbed._ours,))
+            any(map(setswitchinterval, compress((Undisturbed._interval,), is_ours)))
 
 
 #: So many code objects are remembered in a `Lately`.

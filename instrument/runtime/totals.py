@@ -184,16 +184,22 @@ class Reading:
         session = self.session
         alone = is_single_threaded()
         with Undisturbed():
-            left = [self._left_of(span) for span in spans]
+            now = self._now(spans)
             for _ in range(1000):
-                in_flight = session.in_flight()
-                self._note_exits()
-                exits = self._exits_now(spans)
-                again = left if alone else [self._left_of(span) for span in spans]
-                if again == left:
+                before, in_flight = now, session.in_flight()
+                if alone:
                     break
-                left = again
+                now = self._now(spans)
+                if now == before:  # nobody passed a counter or took an exit while frames were looked at
+                    break
+            left, exits = now
         return self._commit(spans, left, exits, in_flight)
+
+    def _now(self, spans: list[Span]) -> tuple[list[array[int]], dict[int, list[tuple[int, int]]]]:
+        """Return what is left of the counters of *spans*, and the exits of their groups."""
+        left = [self._left_of(span) for span in spans]
+        self._note_exits()
+        return left, self._exits_now(spans)
 
     def _left_of(self, span: Span) -> array[int]:
         group, first, last = span

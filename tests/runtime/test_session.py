@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 import trace
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 import instrument
 from instrument.data import sqlite
 from instrument.flow import placement
-from instrument.runtime.session import MadeToLast, Session, Window, instances_of, session
+from instrument.runtime.session import MadeToLast, Session, Undisturbed, Window, instances_of, session
 from instrument.runtime.totals import Reading
 
 FILE = "/somewhere/session_program.py"
@@ -328,6 +329,58 @@ def test_what_is_in_the_middle_of_its_code_has_counted_just_so_far(kind):
     exec(where.live_code(compile(source, FILE, "exec"), FILE), {"look": look})
     look()
     assert seen == [{1: 1, 2: 1}, {3: 2, 4: 2, 5: 2, 6: 1}, {3: 2, 4: 1, 5: 1, 7: 1}]
+
+
+@pytest.mark.parametrize("kind", ["window", "reading"])
+def test_a_frame_that_raises_while_frames_are_looked_at_is_read_once(kind, monkeypatch):
+    """It was still there when frames were looked at, and its exit was counted before exits were read."""
+    where = Session(placement.MINIMAL)
+    reader = Window(where) if kind == "window" else Reading(where, lambda: True)
+    source = "def f():\n    wait()\n    raise ValueError\n"
+    names = {"wait": (lock := threading.Lock()).acquire}
+    lock.acquire()
+    exec(where.live_code(compile(source, FILE, "exec"), FILE), names)
+
+    def run():
+        with pytest.raises(ValueError):
+            names["f"]()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    in_flight = where.in_flight
+    for _ in range(1000):
+        if in_flight():
+            break
+        time.sleep(0.01)
+
+    def in_flight_before_it_raises():
+        found = in_flight()
+        monkeypatch.setattr(where, "in_flight", in_flight)
+        lock.release()
+        thread.join()
+        return found
+
+    monkeypatch.setattr(where, "in_flight", in_flight_before_it_raises)
+    lines = {}
+    for *_, counts in reader.take():
+        for line, n in counts.lines.items():
+            lines[line] = lines.get(line, 0) + n
+    assert lines == {1: 1, 2: 1, 3: 1}
+    assert not where.not_measured
+
+
+def test_a_switch_interval_that_the_program_sets_while_it_is_read_stays():
+    """And one that it does not set is what it was."""
+    interval = sys.getswitchinterval()
+    try:
+        with Undisturbed():
+            pass
+        assert sys.getswitchinterval() == interval
+        with Undisturbed():
+            sys.setswitchinterval(0.001)
+        assert sys.getswitchinterval() == pytest.approx(0.001)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.parametrize("kind", ["window", "reading"])
