@@ -234,6 +234,7 @@ class Background:
                         seconds = _AFTER_A_FAILURE
                     self._is_busy = False
         finally:
+            _of_thread.last = None  # its finalizer may raise events, so it runs before what forgets the thread
             last.append(_forgetting())
             self._is_alive = False
             if self._is_wanted and not self._is_over:  # a fork, for which it was to end, did not wait for it
