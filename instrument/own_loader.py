@@ -59,10 +59,12 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
             ),
             *("flow.instructions", "flow.lines", "flow.packing", "flow.placement", "flow.spanning"),
             *("flow.superinstructions", "flow.unrolling", "runtime.cache", "runtime.counters", "runtime.handovers"),
-            *("runtime.importer", "runtime.namesakes", "runtime.readers", "runtime.scope", "runtime.sealing"),
+            *("runtime.namesakes", "runtime.readers", "runtime.scope", "runtime.sealing"),
             *("runtime.selected", "runtime.selection", "runtime.sources"),
         )
     },
+    # Two stand for functions of importlib, which are seen.
+    f"{_PACKAGE}.runtime.importer": (None, frozenset(("_compile_bytecode", "_exec_module"))),
     f"{_PACKAGE}.runtime.session": (
         None,
         frozenset(
