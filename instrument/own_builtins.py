@@ -45,7 +45,7 @@ def as_found(module: "Any") -> "Any":
 
 
 def _noted(name: str) -> "Any":
-    """Return a module that contains what was noted of the module *name*."""
+    """Return a copy of the module *name* as it was noted."""
     module = _ModuleType(name)
     vars(module).update(_before[name])
     return module

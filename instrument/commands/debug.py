@@ -255,7 +255,7 @@ def _source_of(path: str) -> str | None:
 
 
 def _trouble(path: str, *, is_main: bool = False) -> str | None:
-    """Return why what is selected cannot be measured, if so; a main program may have any name."""
+    """Return the reason that a selected file cannot be measured, else None. A main program may have any name."""
     import warnings
 
     if not is_main and not path.endswith((".py", ".pyw")) and "." in os.path.basename(path):

@@ -439,7 +439,7 @@ def uncertain(totals: Totals, since: float) -> Iterator[str]:
     if totals.cut_off:
         yield (
             f"(Not certain: of {number_of(len(totals.cut_off), 'process')} that ended the last counts are missing. "
-            "What was used then is not known.)"
+            "The lines of those are not known.)"
         )
     # A flush says that code ran since the flush before, and not when.
     spans = [

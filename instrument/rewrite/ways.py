@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     #: "edge" and its number, "step" and the instruction it leads to, "handler" and its number, "call" and the CALL
     Way = tuple[str, int]
 
-#: What the exits of an instruction pass, if it is no probe: their record, nothing, or what is looked at elsewhere.
+#: An exit passes a probe, or one of these: the record of exits, nothing, or something that another check covers.
 _RECORD, _NONE, _SKIPPED = -1, -2, -3
 _POP_JUMP_IF_FALSE = OPCODES.get("POP_JUMP_IF_FALSE", -1)
 

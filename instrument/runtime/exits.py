@@ -1,4 +1,4 @@
-"""What is called when a process ends by itself, after all exit handlers of the program.
+"""Functions that are called when a process ends by itself, after all exit handlers of the program.
 
 Functions come in. Each is called once, the newest first, when the interpreter has called all that is registered with
 `atexit`.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _register = atexit.register
-#: What is to be called last, the newest at the end; and what is called when the handler was removed, and is missing.
+#: The functions to call last, the newest at the end; and those to call when the handler was removed.
 _functions: list[Callable[[], object]] = []
 _removed: list[Callable[[], object]] = []
 #: Something, if a handler is registered.

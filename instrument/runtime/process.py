@@ -378,7 +378,7 @@ class _Default:
                 _tell(witness.finish, _NAMES[number])
         finally:
             _set(number, _DEFAULT)
-            _raise_signal(number)  # of which no audit hook is told, as of `kill`
+            _raise_signal(number)  # raises no audit event; `kill` does
 
 
 def _ask(number: int, frame: object) -> None:
