@@ -72,6 +72,9 @@ PROGRAM = """
 MODULE = "def many():\n    total = 0\n    for n in (1, 2, 3):\n        total += n\n    return total\nmany()\n"
 
 
+@pytest.mark.xfail(
+    sys.version_info >= (3, 15), reason="3.15 loads copies by functions that the program has replaced", strict=True
+)
 @pytest.mark.skipif(os.name != "posix", reason="the program forks")
 @pytest.mark.parametrize("way", ["tree", "trace"])
 def test_no_call_of_ours(tmp_path, way):

@@ -133,17 +133,16 @@ class Import:
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
 _ModuleSpec: Any = _bootstrap.ModuleSpec
-#: Importlib's function, with our builtins, once it is needed: from 3.15 on.
-_get_cached: list[Any] = []
+#: Importlib's function, with our builtins and before the program can replace what it calls.
+_get_cached: Any = functions_of(_bootstrap_external)["_get_cached"]
 _FROZEN = _original.__code__.co_filename
 
 
 def _cached_of(spec: Any) -> object:
     """Return the path of bytecode that *spec* has as `cached`: to ask it calls builtins of the program."""
     if spec._cached is None and spec._set_fileattr and type(spec.origin) is str:
-        if not _get_cached:
-            _get_cached.append(functions_of(_bootstrap_external)["_get_cached"])
-        return _get_cached[0](spec.origin)
+        cached: object = _get_cached(spec.origin)
+        return cached
     return spec._cached
 
 
