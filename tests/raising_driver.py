@@ -1,5 +1,5 @@
 """Run a program under trace functions, for tests/test_raising_tracers.py: `raising_driver.py raise KIND PLACEMENT` or
-`raising_driver.py read PLACEMENT`. What differs from what is expected is printed.
+`raising_driver.py read PLACEMENT`. It prints the counts that are not as expected.
 """
 
 import itertools

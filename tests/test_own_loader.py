@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import OrderedDict
 
 import pytest
 from recorded import ROOT
@@ -102,14 +103,36 @@ def test_it_is_written_where_and_when_bytecode_is(package, options):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 hides no functions")
 def test_functions_are_hidden_alike_in_the_file_and_without_it(package):
-    """Code of the file is that which is executed without it."""
+    """The file holds the same code that is executed where there is no file."""
     source = """
 from opcode import opmap
-from instrument.runtime import session
-for code in (session.is_live.__code__, session.Session.refuse.__code__): print(opmap["RESUME"] in code.co_code[::2], code.co_flags, code.co_code.hex())
+from instrument.runtime import importer, session
+functions = session.is_live, session.Session.refuse, importer._compile_bytecode, importer._exec_modules[0]
+for code in [function.__code__ for function in functions]: print(opmap["RESUME"] in code.co_code[::2], code.co_flags, code.co_code.hex())
 """
     without = run(package, source, PYTHONDONTWRITEBYTECODE="1")
     run(package, source)
 
     assert run(package, source) == without
-    assert [line.split()[0] for line in without] == ["False", "True"]
+    assert [line.split()[0] for line in without] == ["False", "True", "True", "True"]  # two stand for importlib's
+
+
+def test_stand_ins_of_extensions_leave_nothing(tmp_path):
+    """A program that imports what they stood for gets the real modules."""
+    source = """
+import sys
+from instrument.own_imports import extension
+before = set(sys.modules)
+array, pickle = extension("array").array, extension("_pickle")
+print(sorted({"functools", "_compat_pickle", "collections", "collections.abc"} & (set(sys.modules) - before)))
+import collections.abc, functools, _compat_pickle
+print(collections.OrderedDict(), callable(functools.wraps), len(_compat_pickle.NAME_MAPPING) > 9)
+print(isinstance(array("q"), collections.abc.MutableSequence), pickle.loads(b"N."))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-S", "-c", source]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0] == "[]"
+    assert done.stdout.splitlines()[1:] == [f"{OrderedDict()} True True", "True None"]

@@ -53,11 +53,11 @@ def at_last(function: Callable[[], object], removed: Callable[[], object] | None
     _ensure()
 
 
-def forget(function: Callable[[], object]) -> None:
-    """Undo `at_last`."""
-    if function in _functions:
-        _functions.remove(function)
-    _removed.clear()
+def forget(function: Callable[[], object], removed: Callable[[], object]) -> None:
+    """Undo `at_last` with these arguments."""
+    for functions, each in ((_functions, function), (_removed, removed)):
+        if each in functions:
+            functions.remove(each)
 
 
 def restore() -> bool:

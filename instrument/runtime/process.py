@@ -140,7 +140,7 @@ def stand_in() -> None:
 def forget(witness: Witness) -> None:
     """Undo `watch`."""
     _witnesses.remove(witness)
-    exits.forget(witness.at_exit)
+    exits.forget(witness.at_exit, witness.exit_handler_removed)
     if _witnesses:
         return
     if _WARNS_LATE and os.fork is fork:

@@ -210,7 +210,7 @@ def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
 
 @pytest.mark.parametrize("command", ["report", "report --json", "combine --dir data"])
 def test_paths_that_the_encoding_of_the_locale_cannot_spell(command):
-    """What was measured where paths are UTF-8 is reported where they are ASCII: such files are said to be missing."""
+    """A report in an ASCII locale says that files with other characters in their paths are missing."""
     os.mkdir("\u4e2d")
     os.chdir("\u4e2d")
     write("../data", NO_SUCH_PID, 3)

@@ -746,7 +746,7 @@ def test_a_copy_of_what_ran_is_not_called_never_imported(tmp_path, capsys):
 
 
 def test_installed_copies_of_what_was_never_imported_are_named(tmp_path, monkeypatch, capsys):
-    """What is installed may have run in place of the sources here, and the scope did not name it."""
+    """A report names the installed copy of a source if that copy is not in the scope."""
     for folder in ("src", "lib/site-packages"):
         Path(folder, "pkg").mkdir(parents=True)
         Path(folder, "pkg/__init__.py").write_text("x = 1\n")

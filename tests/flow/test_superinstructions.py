@@ -39,7 +39,7 @@ def kept_apart(source):
     ],
 )
 def test_only_what_may_have_no_value_is_kept_apart(source, expected):
-    """Arguments and what was assigned on every way have a value."""
+    """A variable has a value if it is an argument, or if each way to the load assigns it."""
     assert kept_apart(source) == expected
 
 

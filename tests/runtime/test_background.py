@@ -45,6 +45,14 @@ def test_nobody_sees_it_while_it_has_nothing_to_do(tree):
 
 
 @needs_monitoring
+def test_a_tool_that_watches_to_the_end_raises_nothing_there(tree):
+    """No event comes from the thread after `threading` has forgotten the thread, when the thread ends."""
+    output, errors = tree.run(OBSERVE + "observe()\ntime.sleep(0.5)\n")
+
+    assert (output, errors) == ("", "")
+
+
+@needs_monitoring
 def test_nothing_stays_of_a_thread_that_was_seen_at_work(tree):
     """What `threading` has made of the thread is gone when it is at rest again, and says nothing at the end."""
     output, errors = tree.run(

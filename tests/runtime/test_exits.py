@@ -1,4 +1,4 @@
-"""The end of a process: exit handlers of the program, which it may remove, and what is called after all of them."""
+"""Counts are saved when a process ends, also if the program removes exit handlers."""
 
 import os
 import subprocess

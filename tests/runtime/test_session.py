@@ -479,7 +479,7 @@ f()
 
 
 def test_room_is_made_while_others_hand_code_over(monkeypatch):
-    """What is let go of is found though another thread changes what is remembered; the switches are frequent."""
+    """The oldest code is found although another thread adds code; threads switch after each microsecond."""
     one = Session(placement.MINIMAL)
     group = type("Group", (), {"packed": (), "originals": ()})()
     monkeypatch.setattr("instrument.runtime.session._size_of", lambda group: 1)
