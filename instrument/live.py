@@ -20,7 +20,7 @@ with OwnImports():
     from instrument.report.results import CoverageResults
     from instrument.runtime import exits, recorder, sources
     from instrument.runtime.scope import Scope
-    from instrument.runtime.selected import selected
+    from instrument.runtime.selected import scoped_instrumenter
     from instrument.runtime.selection import module_name
     from instrument.runtime.session import Window
 
@@ -44,7 +44,7 @@ def snapshot() -> CoverageResults:
     lines, functions = _recorder("snapshot").counts()
     called: CalledFunctions = {(path, module_name(path), name): 1 for path, name, _ in functions}
     results = CoverageResults(lines, calledfuncs=called)
-    results.not_measured = tuple(selected().session.not_measured.items())
+    results.not_measured = tuple(scoped_instrumenter().session.not_measured.items())
     return results
 
 
@@ -78,7 +78,7 @@ class counting:  # noqa: N801 - it is used as a function
 
     def __init__(self, *scope: str | os.PathLike[str] | ModuleType) -> None:
         self._scope = Scope(_item(one) for one in scope)
-        self._selected = selected()
+        self._selected = scoped_instrumenter()
         self._window: Window | None = None
         self._results = _Live(self)
 

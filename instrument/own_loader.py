@@ -58,7 +58,7 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
                 "flow.handovers",
             ),
             *("flow.instructions", "flow.lines", "flow.packing", "flow.placement", "flow.spanning"),
-            *("flow.superinstructions", "flow.unrolling", "runtime.cache", "runtime.counters", "runtime.handovers"),
+            *("flow.misattributed_raises", "flow.unrolling", "runtime.cache", "runtime.counters", "runtime.handovers"),
             *("runtime.namesakes", "runtime.readers", "runtime.scope", "runtime.sealing"),
             *("runtime.selected", "runtime.selection", "runtime.sources"),
         )
@@ -69,16 +69,16 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
         None,
         frozenset(
             (
-                *("Session._refuse_all", "Session.refuse", "Session.retire", "Session._retire", "Window.settle"),
-                *("Window._seen", "Session.is_retiring", "_is_unused", "Session._passed", "Session._raised"),
+                *("Session._refuse_all", "Session.refuse", "Session.retire", "Session._retire", "Window.bank_counts"),
+                *("Window._seen", "Session.is_retiring", "_is_unused", "Session._on_probe", "Session._on_raise"),
             )
         ),
     ),
     f"{_PACKAGE}.trace": (
         frozenset(
             (
-                *("_Measurement.instrument", "_Measurement._instrumented", "_Measurement.imported"),
-                *("_Measurement.pristine", "_Measurement._decide", "_Measurement.heed_entered", "Trace._selects"),
+                *("_Measurement.instrument", "_Measurement._instrumented", "_Measurement.code_for_cached_bytecode"),
+                *("_Measurement.original_of", "_Measurement._decide", "_Measurement.note_entered", "Trace._selects"),
             )
         ),
         frozenset(),

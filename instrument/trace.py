@@ -38,17 +38,17 @@ with OwnImports():
     from instrument.report.results import CoverageResults
     from instrument.rewrite.probes import TracebackOf
     from instrument.runtime import importer, namesakes, readers
-    from instrument.runtime.precedence import Precedence
+    from instrument.runtime.precedence import FirstEntered
     from instrument.runtime.selection import Ignore, module_name
     from instrument.runtime.session import (
-        Lately,
+        RecentCode,
         Session,
         Window,
-        adopt_functions,
+        bytecode_if_unmeasured,
+        code_if_unmeasured,
         give_out,
+        instrument_existing_functions,
         session,
-        unmeasured,
-        unmeasured_import,
     )
 
 TYPE_CHECKING = False
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from types import FrameType, FunctionType
 
     from instrument.report.datafile import CalledFunctions, Callers
-    from instrument.runtime.counters import Details
-    from instrument.runtime.importer import Import
+    from instrument.runtime.counters import RecoveryInfo
+    from instrument.runtime.importer import ModuleImport
 
 __all__ = ["CoverageResults", "Trace"]
 
@@ -211,7 +211,7 @@ class Trace:
             lock.acquire()
             taken: dict[tuple[str, int], int] = {}
             for name in list(self.ignore.ambiguous):
-                measurement.heed_entered(name, running=False)  # whoever asks may be in others, entered before
+                measurement.note_entered(name, running=False)  # whoever asks may be in others, entered before
             for module, file, seen in measurement.window.take():
                 if not module or names(module, module_name(module)):
                     continue
@@ -318,10 +318,10 @@ class _Measurement:
         self.trace = trace
         self.caller = caller
         self.window: Window | None = None
-        self._precedence: Precedence | None = None
+        self._first_entered: FirstEntered | None = None
         self._is_going_on = False
         self._loaded: set[str] = set()  # names of modules that were there before
-        self._lately = Lately()
+        self._recent_code = RecentCode()
         #: Whether it knows what bytecode is to be exchanged for.
         self.takes_bytecode = caller is None
         if trace is None:
@@ -337,69 +337,75 @@ class _Measurement:
             cmd = compile(cmd, "<string>", "exec", dont_inherit=True)
         return cmd if self.trace is None else self.instrument(cmd, namespace)
 
-    def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
-        """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
+    def instrument(
+        self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
+    ) -> CodeType:
+        """Return what runs in *namespace* in place of *code*; that of a module that is imported was *module_import*."""
         assert self.trace is not None
         file = dict.get(namespace, "__file__")
         file = file if isinstance(file, str) else None
-        if awaited is None and (file is None or type(file) is str):
-            made = self._lately.get(code, (file,))
+        if module_import is None and (file is None or type(file) is str):
+            made = self._recent_code.get(code, (file,))
             if made is None:
-                made = importer.made_or_none(self, self._instrumented, code, namespace, file, None)
+                made = importer.instrument_or_none(self, self._instrumented, code, namespace, file, None)
                 if made is None:
                     return code
-                self._lately.put(code, (file,), made)
+                self._recent_code.put(code, (file,), made)
             return made
-        return self._instrumented(code, file, awaited)
+        return self._instrumented(code, file, module_import)
 
-    def _instrumented(self, code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
+    def _instrumented(self, code: CodeType, file: str | None, module_import: ModuleImport | None) -> CodeType:
         assert self.trace is not None
         if file is not None:
-            self.heed_entered(module_name(file))
+            self.note_entered(module_name(file))
             self._decide(file)
         if not self.trace._selects(file):
-            return unmeasured(code, file, awaited)
-        return self.session.live_code(code, file) if awaited is None else self.session.module_code(code, file, awaited)
+            return code_if_unmeasured(code, file, module_import)
+        return (
+            self.session.instrument_exec_code(code, file)
+            if module_import is None
+            else self.session.instrument_module(code, file, module_import)
+        )
 
-    def imported(self, awaited: Import) -> CodeType | None:
-        """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
+    def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
+        """Return what runs in place of the bytecode that is *module_import*, if that is known without looking at it."""
         assert self.trace is not None
-        file = dict.get(awaited.namespace, "__file__")
+        file = dict.get(module_import.namespace, "__file__")
         if not isinstance(file, str):
             return None
-        self.heed_entered(module_name(file))
+        self.note_entered(module_name(file))
         if self.trace._selects(file):
-            code = self.session.imported_code(awaited, file)
+            code = self.session.cached_module_code(module_import, file)
         else:
-            code = unmeasured_import(awaited, file)
-        if code is not None or awaited.stays:
+            code = bytecode_if_unmeasured(module_import, file)
+        if code is not None or module_import.needs_no_rewrite:
             self._decide(file)
         return code
 
-    def pristine(self, code: CodeType) -> CodeType:
+    def original_of(self, code: CodeType) -> CodeType:
         """Return what *code*, which is about to be marshalled, was before."""
         return give_out(code, "marshal")
 
     def _decide(self, file: str) -> None:
         """Where the module that is called first decides for all of its name, note that it is that of *file*, if no
-        other one was: `heed_entered`.
+        other one was: `note_entered`.
         """
         assert self.trace is not None
         name = module_name(file)
         if self.trace.ignore.depends_on_order(name):
             self.trace.ignore.names(file, name)
 
-    def heed_entered(self, name: str, running: bool = True) -> None:
+    def note_entered(self, name: str, running: bool = True) -> None:
         """Let what was called *name* and entered, if anything was, decide; what is *running* in this thread included,
         for its probes may come later.
         """
         assert self.trace is not None
         ignore = self.trace.ignore
-        if self._precedence is None or self.window is None or not ignore.depends_on_order(name):
+        if self._first_entered is None or self.window is None or not ignore.depends_on_order(name):
             return
-        first = self._precedence.told(name) or next(self.session.entered_since(self.window, name), None)
+        first = self._first_entered.first_file(name) or next(self.session.entered_since(self.window, name), None)
         if first is None and running and name in self._loaded:
-            first = self._precedence.running(name)
+            first = self._first_entered.first_running(name)
         if first is not None:
             ignore.names(first, name)
 
@@ -420,8 +426,8 @@ class _Measurement:
             #: By name of modules: whether their files are ignored, and their functions.
             ambiguous: dict[str, tuple[set[int], list[FunctionType]]] = {}
 
-            def look_ahead(files: set[str]) -> None:
-                ignore.ambiguous |= namesakes.on_both_sides(ignore, files)
+            def find_ambiguous(files: set[str]) -> None:
+                ignore.ambiguous |= namesakes.names_ignored_and_measured(ignore, files)
 
             def note(file: str | None, functions: list[FunctionType]) -> None:
                 if file is not None:
@@ -433,16 +439,18 @@ class _Measurement:
                         found.extend(functions)
 
             ignores = self.session.placement != placements.CALLS
-            adopt_functions(self._choose, lazily=lazily, met=look_ahead if ignores else None, adopted=note)
+            instrument_existing_functions(
+                self._choose, lazily=lazily, on_files=find_ambiguous if ignores else None, on_functions=note
+            )
             importer.install(self)
             readers.watch()
             if self.caller is None:
                 self.window = Window(self.session)
                 self.trace._going_on.append(self)
-                self._precedence = Precedence()
+                self._first_entered = FirstEntered()
                 for name, (kinds, functions) in ambiguous.items():
                     if len(kinds) > 1 and ignore.depends_on_order(name):
-                        self._precedence.watch(name, functions)
+                        self._first_entered.watch(name, functions)
             else:
                 self.session.listeners.append(self.caller)
         except BaseException as error:
@@ -457,7 +465,7 @@ class _Measurement:
             return
         steps: list[Callable[[], None]] = []
         if self.window is not None:
-            steps = [partial(self.trace._take, self), self.session.keep, session(placements.NOTHING).keep]
+            steps = [partial(self.trace._take, self), self.session.save_cache, session(placements.NOTHING).save_cache]
         error = self._end(steps)
         if error is not None:
             if belongs_to_program(error):
@@ -488,8 +496,8 @@ class _Measurement:
         if self in self.trace._going_on:
             self.trace._going_on.remove(self)
         self.window.close()
-        if self._precedence is not None:
-            self._precedence.end()
+        if self._first_entered is not None:
+            self._first_entered.end()
 
     def _end_caller(self) -> None:
         if self.caller in self.session.listeners:
@@ -502,27 +510,29 @@ class _Measurement:
             self._is_going_on = False
             _going_on.remove(self.session.placement)
         if not _going_on:
-            session(placements.NOTHING).release_adopted()
+            session(placements.NOTHING).restore_existing_functions()
 
 
 class _Timed(_Measurement):
     """A measurement whose own work, while the program runs, takes no time of what is printed."""
 
-    def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
+    def instrument(
+        self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
+    ) -> CodeType:
         """Return what runs in *namespace* in place of *code*."""
         assert self.trace is not None
         since = monotonic()
         try:
-            return super().instrument(code, namespace, awaited)
+            return super().instrument(code, namespace, module_import)
         finally:
             self.trace._stopped_since(since)
 
-    def imported(self, awaited: Import) -> CodeType | None:
-        """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
+    def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
+        """Return what runs in place of the bytecode that is *module_import*, if that is known without looking at it."""
         assert self.trace is not None
         since = monotonic()
         try:
-            return super().imported(awaited)
+            return super().code_for_cached_bytecode(module_import)
         finally:
             self.trace._stopped_since(since)
 
@@ -544,14 +554,14 @@ class _Caller:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self._handlers: dict[Details, Callable[..., object] | None] = {}
+        self._handlers: dict[RecoveryInfo, Callable[..., object] | None] = {}
 
-    def passed(self, code: Details, probe: int, frame: FrameType) -> None:
+    def on_probe(self, code: RecoveryInfo, probe: int, frame: FrameType) -> None:
         """Handle that *frame* came to a *probe*: a call, line events, or both."""
-        is_entry, lines = code.plan.measures[probe]  # type: ignore[misc]
+        is_entry, lines = code.plan.measured_by_probe[probe]  # type: ignore[misc]
         self._handle(code, frame, is_entry, lines)
 
-    def raised(self, code: Details, record: int, exception: BaseException, frame: FrameType) -> None:
+    def on_raise(self, code: RecoveryInfo, record: int, exception: BaseException, frame: FrameType) -> None:
         """Handle that an exception left a block of *frame*: a generator that it was thrown into is called."""
         plan = code.plan
         entry, kind = plan.exits[record]
@@ -559,16 +569,16 @@ class _Caller:
         is_call = kind == placements.RAISED and index in plan.resumed
         lines: tuple[int, ...] = ()
         if entry >= 0 and plan.placement == placements.EVENTS:
-            _, line, quiet = plan.entries[entry]
+            _, line, eventless_sources = plan.entries[entry]
             if kind == placements.RESTORED:
                 lost_line = lost_line and index not in plan.raised_again[entry]
-                quiet = plan.quiet[entry]
-            if line is not None and (lost_line or index not in quiet):
+                eventless_sources = plan.eventless_sources[entry]
+            if line is not None and (lost_line or index not in eventless_sources):
                 lines = (line,)
         if is_call or lines:
             self._handle(code, frame, is_call, lines)
 
-    def _handle(self, code: Details, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
+    def _handle(self, code: RecoveryInfo, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
         if is_call:
             self._handlers[code] = self.trace.globaltrace(frame, "call", None)
         handler = self._handlers.get(code)

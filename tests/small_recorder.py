@@ -16,11 +16,11 @@ class Recorder:
         from instrument.flow.placement import MINIMAL
         from instrument.runtime import importer
         from instrument.runtime.scope import Scope
-        from instrument.runtime.session import Window, pristine, session
+        from instrument.runtime.session import Window, original_of, session
 
         self.scope = Scope(settings.scope)
         self.session = session(MINIMAL)
-        self.pristine = pristine
+        self.original_of = original_of
         importer.install(self)
         self.window = Window(self.session)
         if "COUNTS" in os.environ:
@@ -33,8 +33,8 @@ class Recorder:
         if not file or not self.scope.selects(name, file):
             return code
         if awaited is None:
-            return self.session.live_code(code, file)
-        return self.session.module_code(code, file, awaited)
+            return self.session.instrument_exec_code(code, file)
+        return self.session.instrument_module(code, file, awaited)
 
     instrument_main = instrument
 

@@ -142,10 +142,10 @@ def test_code_that_cannot_be_rewritten_is_returned_as_it_was():
     code = compile("x = 1", FILE, "exec")
     broken = code.replace(co_code=code.co_code[:-2])  # control runs off the end: no instruction here has caches
     with pytest.warns(InstrumentWarning, match="not measured") as warned:
-        assert session.live_code(broken, FILE) is broken
-        assert session.live_code(broken, FILE) is broken
+        assert session.instrument_exec_code(broken, FILE) is broken
+        assert session.instrument_exec_code(broken, FILE) is broken
         another = broken.replace(co_name="another")
-        assert session.live_code(another, FILE) is another
+        assert session.instrument_exec_code(another, FILE) is another
     assert len(warned) == 1
     assert list(session.not_measured) == [FILE]
 
@@ -157,7 +157,7 @@ def test_a_program_that_makes_errors_of_warnings_makes_none_of_ours(capfd, monke
     broken = code.replace(co_code=code.co_code[:-2])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Session(placement.MINIMAL).live_code(broken, FILE) is broken
+        assert Session(placement.MINIMAL).instrument_exec_code(broken, FILE) is broken
     assert re.fullmatch(rf"InstrumentWarning: <module> in {FILE} is not measured: .+\n", capfd.readouterr().err)
 
 

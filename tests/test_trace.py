@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import instrument
 from instrument import trace as ours
-from instrument.runtime.precedence import Precedence
+from instrument.runtime.precedence import FirstEntered
 
 STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix]
 FILE = os.sep + os.path.join("surface", "program.py")
@@ -159,10 +159,10 @@ def test_the_clock_stands_still_while_code_is_prepared(tmp_path, monkeypatch, ca
 
         return slowed
 
-    for name in ("adopt_functions", "unmeasured", "unmeasured_import"):
+    for name in ("instrument_existing_functions", "code_if_unmeasured", "bytecode_if_unmeasured"):
         monkeypatch.setattr(ours, name, slow(getattr(ours, name)))
     session = ours.Session
-    for name in ("live_code", "module_code", "imported_code"):
+    for name in ("instrument_exec_code", "instrument_module", "cached_module_code"):
         monkeypatch.setattr(session, name, slow(getattr(session, name)))
     tracer = instrument.Trace(count=0, trace=1, timing=timing, ignoredirs=STDLIB)
     now[0] += 7
@@ -366,9 +366,9 @@ def test_whoever_is_told_early_watches_no_more(same_names):
         yield module.g
 
     def run():
-        precedence = Precedence()
+        precedence = FirstEntered()
         precedence.watch("foo", functions())
-        return precedence.told("foo")
+        return precedence.first_file("foo")
 
     assert make().runfunc(lambda: (lambda: run())()) == str(same_names / "measured" / "foo.py")
     assert not is_watched(module.f)

@@ -271,7 +271,7 @@ def _trouble(path: str, *, is_main: bool = False) -> str | None:
     where = session(config.PLACEMENT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InstrumentWarning)
-        where.live_code(code, path)
+        where.instrument_exec_code(code, path)
     reason = where.not_measured.get(path) or where.not_measured.get("<all>")
     return None if reason is None else f"it cannot be rewritten: {reason}"
 

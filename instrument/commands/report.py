@@ -661,7 +661,7 @@ def _described(row: Row, since: float | None) -> dict[str, Any]:
     described: dict[str, Any] = {
         "path": row.path,
         "measured_at": row.paths,
-        "imported": bool(row.paths),
+        "code_for_cached_bytecode": bool(row.paths),
         "version": row.version,
         "source": row.source.state,
         "reason": row.source.reason,

@@ -35,8 +35,8 @@ from instrument.flow import placement
 from instrument.report.tables import say, shown
 from instrument.runtime import importer
 from instrument.runtime.cache import Batch, open_cache
-from instrument.runtime.counters import tree_of
-from instrument.runtime.importer import Import
+from instrument.runtime.counters import nested_code
+from instrument.runtime.importer import ModuleImport
 from instrument.runtime.session import session
 
 TYPE_CHECKING = False
@@ -303,7 +303,7 @@ def fill(path: str, where: str) -> Outcome:
             try:
                 spec = spec_from_file_location(base, path, loader=loader)
                 names: dict[str, object] = {"__name__": base, "__file__": path, "__spec__": spec}
-                importer.got_code(Import(names, partial(loader.get_code, base), loader))
+                importer.module_code(ModuleImport(names, partial(loader.get_code, base), loader))
             finally:
                 importer.uninstall(filler)
             if filler.outcome:
@@ -321,14 +321,20 @@ class _Filler:
         self.outcome = ""
         self.settles_for_code = False
 
-    def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
+    def instrument(
+        self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
+    ) -> CodeType:
         """Keep what *code* is rewritten to; without a file of bytecode only if that *settles_for_code*."""
-        if awaited is not None and (awaited.bytecode is not None or self.settles_for_code) and not self.outcome:
-            # Without a file of bytecode, `imported` cannot look it up: the cache knows it by the code alone.
-            if awaited.bytecode is None and Batch(self._session.cache()).get(tree_of(code)) is not None:
+        if (
+            module_import is not None
+            and (module_import.bytecode is not None or self.settles_for_code)
+            and not self.outcome
+        ):
+            # Without a file of bytecode, `code_for_cached_bytecode` cannot look it up: the cache knows it by the code alone.
+            if module_import.bytecode is None and Batch(self._session.cache()).get(nested_code(code)) is not None:
                 self.outcome = KNOWN
                 return code
-            kept, why = self._session.keep_module(code, awaited)
+            kept, why = self._session.cache_module(code, module_import)
             if why:
                 self.outcome = f"{REFUSED}{why}"
             elif kept:
@@ -337,14 +343,14 @@ class _Filler:
                 self.outcome = f"cannot be written to {self._session.cache().folder}: is there no space left?"
         return code
 
-    def imported(self, awaited: Import) -> CodeType | None:
+    def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
         """Do no more if all is there."""
-        if self._session.kept_module(awaited) is not None:
+        if self._session.cached_module(module_import) is not None:
             self.outcome = KNOWN
             return _NOTHING
         return None
 
-    def pristine(self, code: CodeType) -> CodeType:
+    def original_of(self, code: CodeType) -> CodeType:
         """Return *code*, which nobody has changed."""
         return code
 

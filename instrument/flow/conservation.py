@@ -6,9 +6,9 @@ tree edges follow one after the other, each from the one node at which it is the
 graph.
 
 All of it is linear in what was counted, so what each probe adds to every line is known beforehand (`Plan.effects`); of
-code that nothing left in its middle, as most is, that is all that has to be added up (`applied`).
+code that nothing left in its middle, as most is, that is all that has to be added up (`recover_fast`).
 
-A frame in flight, one that runs while counters are read, has entered a block that it has not left: conservation owes
+A frame in flight, one that runs while counters are read, has entered a block that it has not remaining: conservation owes
 that block a term, exactly as if the frame left at its current instruction.
 
 Counts that contradict each other are reported, never repaired.
@@ -59,14 +59,14 @@ def recover(plan: Plan, seen: Observation) -> Counts:
     counts = Counts()
     if not any(seen.counters) and not any(seen.exits) and not any(seen.in_flight.values()):
         return counts
-    undone, left, exits = _unify(plan, seen)
+    undone, remaining, exits = _unify(plan, seen)
     probed = [
-        count - undone.get(number, 0) - (left.get(probe.undo, 0) if probe.undo >= 0 else 0)
+        count - undone.get(number, 0) - (remaining.get(probe.rollback_at, 0) if probe.rollback_at >= 0 else 0)
         for number, (count, probe) in enumerate(zip(seen.counters, plan.probes))
     ]
     _count_exits(plan, exits, counts)
     chords = {}
-    for count, measure in zip(probed, plan.measures):
+    for count, measure in zip(probed, plan.measured_by_probe):
         if isinstance(measure, int):
             chords[measure] = count
             continue
@@ -79,7 +79,7 @@ def recover(plan: Plan, seen: Observation) -> Counts:
             counts.add(line, count)
     if plan.placement != MINIMAL:
         return counts
-    flows = _settle(plan, chords, left, exits)
+    flows = _settle(plan, chords, remaining, exits)
     inflow = [0] * (len(plan.blocks) + 1)
     for (_, target, lines, is_entry), flow in zip(plan.edges, flows):
         if flow:
@@ -92,21 +92,21 @@ def recover(plan: Plan, seen: Observation) -> Counts:
         entry, kind = plan.exits[record]
         if kind == RAISED and entry >= 0:
             inflow[plan.entries[entry][0]] += count
-    _count_within_blocks(plan, inflow, left, counts)
-    if plan.free:
+    _count_within_blocks(plan, inflow, remaining, counts)
+    if plan.undetermined_edges:
         counts.lines = {line: count for line, count in counts.lines.items() if count}
     return counts
 
 
-def applied(effects: Sequence[tuple[int, ...] | None] | None, counters: Sequence[int]) -> Counts | None:
-    """Return what *counters* imply by their *effects* alone, those of a Plan; None if that is not all that there is to
+def recover_fast(line_effects: Sequence[tuple[int, ...] | None] | None, counters: Sequence[int]) -> Counts | None:
+    """Return what *counters* imply by their *line_effects* alone, those of a Plan; None if that is not all that there is to
     be known. So it is faster than `recover`, where no exit was recorded and no frame is in flight.
     """
-    if effects is None:
+    if line_effects is None:
         return None
     lines: dict[int, int] = {}
     entered = 0
-    for count, effect in zip(counters, effects):
+    for count, effect in zip(counters, line_effects):
         if count:
             if effect is None:
                 return None
@@ -138,7 +138,7 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
     """
     n_probes = len(plan.probes)
     undone: dict[int, int] = {}
-    left: dict[int, int] = {}
+    remaining: dict[int, int] = {}
     exits = []
 
     def at(index: int, count: int) -> int:
@@ -147,7 +147,7 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
             if number >= n_probes:  # the event was raised, so the step was made: the block that it goes to is left
                 number -= n_probes
                 undone[number] = undone.get(number, 0) - count
-                measure = plan.measures[number]
+                measure = plan.measured_by_probe[number]
                 if isinstance(measure, int) and plan.edges[measure][1] < len(plan.blocks):
                     return plan.blocks[plan.edges[measure][1]][0]
             else:
@@ -158,8 +158,8 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
     for (index, _), count in seen.in_flight.items():
         index = at(index, count)
         if not PY311:
-            index = plan.moved.get(index, index)
-        left[index] = left.get(index, 0) + count
+            index = plan.raise_reported_at.get(index, index)
+        remaining[index] = remaining.get(index, 0) + count
     recorded = [(record, place, count) for record, places in enumerate(seen.exits) for place, count in places.items()]
     recorded += [(record, (plan.probes[probe].index, False), seen.counters[probe]) for probe, record in plan.exiting]
     for record, (index, lost_line), count in recorded:
@@ -168,33 +168,33 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
             continue
         if kind == RAISED:
             index = at(index, count)
-            index = plan.moved.get(index, index)
-            left[index] = left.get(index, 0) + count
+            index = plan.raise_reported_at.get(index, index)
+            remaining[index] = remaining.get(index, 0) + count
         event = False
         if entry >= 0:
-            _, line, quiet = plan.entries[entry]
+            _, line, eventless_sources = plan.entries[entry]
             if kind == RESTORED:
-                quiet = plan.quiet[entry]
-            event = line is not None and (lost_line or index not in quiet)
+                eventless_sources = plan.eventless_sources[entry]
+            event = line is not None and (lost_line or index not in eventless_sources)
         exits.append((record, index, count, event))
-    return undone, left, exits
+    return undone, remaining, exits
 
 
 def _block_of(plan: Plan, index: int) -> int:
     """Return the block that is left when control leaves at *index*, -1 if none is."""
     number = bisect_right(plan.blocks, (index, sys.maxsize)) - 1
-    if number < 0 or index > plan.blocks[number][1] or index in plan.left:
+    if number < 0 or index > plan.blocks[number][1] or index in plan.outside_block:
         return -1
     return number
 
 
 def _settle(
-    plan: Plan, chords: Mapping[int, int], left: Mapping[int, int], exits: Sequence[tuple[int, int, int, bool]]
+    plan: Plan, chords: Mapping[int, int], remaining: Mapping[int, int], exits: Sequence[tuple[int, int, int, bool]]
 ) -> list[int]:
     """Return the count of every edge of *plan*."""
     outside = len(plan.blocks)
     surplus = [0] * (outside + 1)  # what is known to flow in, less what is known to flow out
-    for index, count in left.items():
+    for index, count in remaining.items():
         surplus[_block_of(plan, index)] -= count  # -1 is outside
     arrived = 0
     for record, _, count, _ in exits:
@@ -202,22 +202,22 @@ def _settle(
         if kind == RAISED:
             arrived += count
             surplus[plan.entries[entry][0] if entry >= 0 else outside] += count
-    surplus[outside] += sum(left.values()) - arrived  # frames in flight are owed to the outside
+    surplus[outside] += sum(remaining.values()) - arrived  # frames in flight are owed to the outside
     flows = [0] * len(plan.edges)
     for number, count in chords.items():
         flows[number] = count
         source, target, _, _ = plan.edges[number]
         surplus[target] += count
         surplus[source] -= count
-    for number, leaf in plan.steps:
+    for number, leaf in plan.settling_order:
         source, target, _, _ = plan.edges[number]
         flow = surplus[leaf] if leaf == source else -surplus[leaf]
         flows[number] = flow
         surplus[target] += flow
         surplus[source] -= flow
-    free = frozenset(plan.free)
+    undetermined_edges = frozenset(plan.undetermined_edges)
     for number, flow in enumerate(flows):
-        if flow < 0 and number not in free:
+        if flow < 0 and number not in undetermined_edges:
             source, target, _, _ = plan.edges[number]
             raise ConservationError(_contradiction(f"edge {number} from block {source} to block {target}"))
     for node, rest in enumerate(surplus):
@@ -226,10 +226,10 @@ def _settle(
     return flows
 
 
-def _count_within_blocks(plan: Plan, inflow: Sequence[int], left: Mapping[int, int], counts: Counts) -> None:
+def _count_within_blocks(plan: Plan, inflow: Sequence[int], remaining: Mapping[int, int], counts: Counts) -> None:
     """Add the line events within blocks to *counts*: a block's inflow, less what left it above the event."""
     leaving: dict[int, list[tuple[int, int]]] = {}
-    for index, count in left.items():
+    for index, count in remaining.items():
         leaving.setdefault(_block_of(plan, index), []).append((index, count))
     number = -1
     last = -1

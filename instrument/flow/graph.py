@@ -85,15 +85,15 @@ class Edge:
 class Entry:
     """A block that exceptions enter: where its head raises a line event, and from where it does not.
 
-    *line* is the line of the event, or None if there never is one; *quiet* are the instructions that enter without one.
+    *line* is the line of the event, or None if there never is one; *eventless_sources* are the instructions that enter without one.
     """
 
-    __slots__ = ("block", "line", "quiet")
+    __slots__ = ("block", "eventless_sources", "line")
 
-    def __init__(self, block: int, line: int | None, quiet: frozenset[int]) -> None:
+    def __init__(self, block: int, line: int | None, eventless_sources: frozenset[int]) -> None:
         self.block = block
         self.line = line
-        self.quiet = quiet
+        self.eventless_sources = eventless_sources
 
 
 class ControlFlowGraph:
@@ -166,7 +166,7 @@ class ControlFlowGraph:
         block = bisect_right(self.firsts, target) - 1
         if not line_events.starts[target]:
             return Entry(block, None, frozenset())
-        return Entry(block, line_events.lines[target], line_events.quiet(target))
+        return Entry(block, line_events.lines[target], line_events.eventless_sources(target))
 
     def _events(self) -> list[tuple[int, int]]:
         line_events = self.line_events
@@ -237,7 +237,7 @@ class ControlFlowGraph:
         entry = self.entries[handler]
         target = instructions.table[handler].target
         lines: tuple[int, ...] = ()
-        if not self.restores_place(at) and entry.line is not None and at not in entry.quiet:
+        if not self.restores_place(at) and entry.line is not None and at not in entry.eventless_sources:
             lines = (entry.line,)
         self.edges.append(Edge(number, entry.block, kind, at, target, lines))
 

@@ -87,7 +87,7 @@ class LineEvents:
             return prev <= instructions.first or (is_back and instructions.ops[here] != SEND)
         return instructions.ops[prev] == RESUME
 
-    def quiet(self, handler: int) -> frozenset[int]:
+    def eventless_sources(self, handler: int) -> frozenset[int]:
         """Return the instructions from which an exception may enter *handler*, a line start, without raising a line
         event.
         """

@@ -15,7 +15,7 @@ placements:
 Exceptional exits need no chord: GCC must put such edges on its tree because it cannot count them, but an exception
 table can, at no cost until an exception is raised (rewrite.probes). A record of them is looked up by the place of the
 instruction. Where exceptions are likely, a counter for all instructions between which no count tells a difference does
-at a fifth of the price (`_alike`).
+at a fifth of the price (`group_equivalent_exits`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from _bisect import bisect_right
 from itertools import islice
 
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
-from instrument.flow.handovers import mentions, takers_in
+from instrument.flow.handovers import executor_names_in, mentions_executor
 from instrument.flow.instructions import (
     CACHES,
     CALL_FUNCTION_EX,
@@ -79,16 +79,16 @@ RESTORED = "restored"
 class Probe:
     """A place for a probe, (*where*, *index*).
 
-    *undo*: an instruction that stands behind the probe and may still fail or be waiting: what is found there has passed
+    *rollback_at*: an instruction that stands behind the probe and may still fail or be waiting: what is found there has passed
     the probe but not what the probe counts; -1 if there is none.
     """
 
-    __slots__ = ("index", "undo", "where")
+    __slots__ = ("index", "rollback_at", "where")
 
-    def __init__(self, where: str, index: int, undo: int = -1) -> None:
+    def __init__(self, where: str, index: int, rollback_at: int = -1) -> None:
         self.where = where
         self.index = index
-        self.undo = undo
+        self.rollback_at = rollback_at
 
     def __repr__(self) -> str:
         return f"<probe {self.where} {self.index}>"
@@ -111,13 +111,13 @@ class Plan:
     handovers   calls that may hand code to the interpreter, and which of their arguments is the namespace, 0 for none
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without one)
     blocks      first and last instruction of each block
-    left        instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
-    quiet       for each entry that RESTORED exits lead to: the instructions whose exits enter it without an event
+    outside_block  instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
+    eventless_sources  for each entry that RESTORED exits lead to: the instructions whose exits enter it without an event
     raised_again  for each of them: the instructions whose exits were raised again elsewhere before they enter it, as
                 far as that cannot be told from what was recorded
     moved       instructions that cannot raise, at which exits of another are recorded, or frames found that have not
                 passed the probe of their block yet: the other
-    resumed     those of left at which an exception that is thrown in arrives
+    resumed     those of outside_block at which an exception that is thrown in arrives
     edges       (source, target, lines of the events, is an entry)
     free        edges that are not told apart: only sums in which they cancel out are known
     steps       tree edges in the order in which conservation settles them: (edge, node that it is settled at)
@@ -127,50 +127,50 @@ class Plan:
     __slots__ = (
         "blocks",
         "edges",
-        "effects",
         "entries",
+        "eventless_sources",
         "events",
+        "exec_calls",
         "exiting",
         "exits",
-        "free",
-        "handovers",
         "inlinable",
-        "left",
-        "measures",
-        "moved",
+        "line_effects",
+        "measured_by_probe",
+        "outside_block",
         "placement",
         "probes",
-        "quiet",
+        "raise_reported_at",
         "raised_again",
         "resumed",
-        "steps",
+        "settling_order",
         "stubs",
+        "undetermined_edges",
     )
 
     def __init__(self, graph: ControlFlowGraph, placement: str, aliases: frozenset[str]) -> None:
         self.placement = placement
-        self.entries = [(entry.block, entry.line, entry.quiet) for entry in graph.entries]
+        self.entries = [(entry.block, entry.line, entry.eventless_sources) for entry in graph.entries]
         self.exits = _exits(graph)
         self.blocks = [(block.first, block.last) for block in graph.blocks]
         ops = graph.instructions.ops
-        self.left = graph.loops.union(
+        self.outside_block = graph.loops.union(
             range(graph.instructions.first + 1),
             (index for index, op in enumerate(ops) if op in (YIELD_VALUE, SEND, RESUME)),
         )
         restored = [entry for entry, kind in self.exits if kind == RESTORED]
-        self.quiet, self.raised_again = _quiet_if_restored(graph, restored, placement)
-        self.resumed = frozenset(index for index in self.left if ops[index] != SEND)
+        self.eventless_sources, self.raised_again = _quiet_if_restored(graph, restored, placement)
+        self.resumed = frozenset(index for index in self.outside_block if ops[index] != SEND)
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
-        self.handovers = _handovers(graph.instructions, aliases)
-        self.moved: dict[int, int] = {}
-        self.free: list[int] = []
+        self.exec_calls = _exec_calls_of(graph.instructions, aliases)
+        self.raise_reported_at: dict[int, int] = {}
+        self.undetermined_edges: list[int] = []
         self.probes: list[Probe] = []
-        self.measures: list[int | tuple[bool, tuple[int, ...]] | None] = []
+        self.measured_by_probe: list[int | tuple[bool, tuple[int, ...]] | None] = []
         self.exiting: list[tuple[int, int]] = []
         self.stubs: dict[int, int] = {}
-        self.effects: list[tuple[int, ...] | None] | None = [] if placement == MINIMAL else None
-        self.steps: list[tuple[int, int]] = []
+        self.line_effects: list[tuple[int, ...] | None] | None = [] if placement == MINIMAL else None
+        self.settling_order: list[tuple[int, int]] = []
         self.inlinable = [name for _, _, name in graph.inlinable_calls] if placement not in (CALLS, NOTHING) else []
         if placement == MINIMAL:
             self._place_on_chords(graph)
@@ -184,29 +184,29 @@ class Plan:
             raise ValueError(f"placement {placement!r} is not one of {PLACEMENTS}")
         for call, line, _ in graph.inlinable_calls if placement not in (CALLS, NOTHING) else ():
             self.probes.append(Probe(INLINED, call))
-            self.measures.append((False, (line,)))
-            if self.effects is not None:
-                self.effects.append((0, line, 1))
+            self.measured_by_probe.append((False, (line,)))
+            if self.line_effects is not None:
+                self.line_effects.append((0, line, 1))
 
     def pack(self) -> tuple[object, ...]:
         """Return this Plan as plain values, numbers by columns."""
         state = {name: getattr(self, name) for name in self.__slots__}
         state.update(
             stubs={},
-            effects=None,
-            probes=pack_rows([(WHERE.index(probe.where), probe.index, probe.undo) for probe in self.probes]),
+            line_effects=None,
+            probes=pack_rows([(WHERE.index(probe.where), probe.index, probe.rollback_at) for probe in self.probes]),
             blocks=pack_rows(self.blocks),
             events=pack_rows(self.events),
-            steps=pack_rows(self.steps),
-            left=pack_numbers(sorted(self.left)),
+            settling_order=pack_rows(self.settling_order),
+            outside_block=pack_numbers(sorted(self.outside_block)),
             resumed=pack_numbers(sorted(self.resumed)),
             edges=(
                 *pack_rows([(source, target, is_entry, len(lines)) for source, target, lines, is_entry in self.edges]),
                 pack_numbers(line for _, _, lines, _ in self.edges for line in lines),
             ),
         )
-        if all(isinstance(measure, int) for measure in self.measures):
-            state["measures"] = pack_numbers(self.measures)  # type: ignore[arg-type]
+        if all(isinstance(measure, int) for measure in self.measured_by_probe):
+            state["measured_by_probe"] = pack_numbers(self.measured_by_probe)  # type: ignore[arg-type]
         return tuple(state.values())
 
     @classmethod
@@ -217,19 +217,21 @@ class Plan:
         *columns, lines_of_all = state["edges"]
         lines = iter(unpack_numbers(lines_of_all))
         state.update(
-            probes=[Probe(WHERE[where], index, undo) for where, index, undo in unpack_rows(state["probes"])],
+            probes=[
+                Probe(WHERE[where], index, rollback_at) for where, index, rollback_at in unpack_rows(state["probes"])
+            ],
             blocks=unpack_rows(state["blocks"]),
             events=unpack_rows(state["events"]),
-            steps=unpack_rows(state["steps"]),
-            left=frozenset(unpack_numbers(state["left"])),
+            settling_order=unpack_rows(state["settling_order"]),
+            outside_block=frozenset(unpack_numbers(state["outside_block"])),
             resumed=frozenset(unpack_numbers(state["resumed"])),
             edges=[
                 (source, target, tuple(islice(lines, n_lines)), bool(is_entry))
                 for source, target, is_entry, n_lines in unpack_rows(columns)
             ],
         )
-        if isinstance(state["measures"], bytes):
-            state["measures"] = unpack_numbers(state["measures"])
+        if isinstance(state["measured_by_probe"], bytes):
+            state["measured_by_probe"] = unpack_numbers(state["measured_by_probe"])
         for name, value in state.items():
             setattr(made, name, value)
         return made
@@ -239,45 +241,45 @@ class Plan:
         ends = [(edge.source, edge.target) for edge in graph.edges]
         n_nodes = graph.outside + 1
         tree = maximum_spanning_tree(n_nodes, ends, weigh(graph, places))
-        self.steps = leaves_first(n_nodes, ends, tree)
+        self.settling_order = leaves_first(n_nodes, ends, tree)
         chords = set(range(len(ends))).difference(tree)
-        cycles = dict(fundamental_cycles(n_nodes, ends, self.steps, _LONGEST_CYCLE))
+        cycles = dict(fundamental_cycles(n_nodes, ends, self.settling_order, _LONGEST_CYCLE))
         for number, cycle in cycles.items():
             if _is_free(graph, cycle):
                 chords.discard(number)
-                self.free.extend(edge for edge, _ in cycle)
+                self.undetermined_edges.extend(edge for edge, _ in cycle)
         ops = graph.instructions.ops
         for number in sorted(chords):
             self.probes.append(places[number])
-            self.measures.append(number)
+            self.measured_by_probe.append(number)
             above = places[number].index - 1
             if graph.edges[number].kind == JUMP and places[number].where == FALLING and ops[above] == POP_ITER:
-                self.moved[above] = graph.edges[number].at
-        self.effects = None
+                self.raise_reported_at[above] = graph.edges[number].at
+        self.line_effects = None
         if chords <= cycles.keys():
             events: dict[int, list[int]] = {}
             for index, line in graph.events:
                 events.setdefault(bisect_right(graph.firsts, index) - 1, []).append(line)
-            self.effects = [_effect(graph, cycles[number], events) for number in sorted(chords)]
-        undone = frozenset(probe.undo for probe in self.probes)
-        for record, alike in _alike(graph, self.left | undone | self.moved.keys()):
+            self.line_effects = [_effect(graph, cycles[number], events) for number in sorted(chords)]
+        undone = frozenset(probe.rollback_at for probe in self.probes)
+        for record, alike in group_equivalent_exits(graph, self.outside_block | undone | self.raise_reported_at.keys()):
             self.exiting.append((len(self.probes), record))
             self.stubs.update(dict.fromkeys(alike, len(self.probes)))
             self.probes.append(Probe(EXITING, alike[0]))
-            self.measures.append(None)
-            if self.effects is not None:
-                self.effects.append(None)
+            self.measured_by_probe.append(None)
+            if self.line_effects is not None:
+                self.line_effects.append(None)
 
     def _place_on_lines(self, graph: ControlFlowGraph) -> None:
         ops = graph.instructions.ops
         for index, line in graph.events:  # first: where a jump starts a line, that comes before the line it leads to
             self.probes.append(Probe(BEFORE, index))
-            self.measures.append((False, (line,)))
+            self.measured_by_probe.append((False, (line,)))
         for edge in graph.edges:
             is_entry = edge.kind == ENTER and ops[edge.at] != SEND
             if edge.lines or is_entry:
                 self.probes.append(Probe(RAISING, edge.at) if edge.kind == RAISE else _place(graph, edge))
-                self.measures.append((is_entry, edge.lines))
+                self.measured_by_probe.append((is_entry, edge.lines))
         if self.placement == EVENTS:
             self._place_in_await_loops(graph)
 
@@ -285,7 +287,7 @@ class Plan:
         for edge in graph.edges:
             if edge.kind == ENTER and graph.instructions.ops[edge.at] != SEND:
                 self.probes.append(_place(graph, edge))
-                self.measures.append((True, ()))
+                self.measured_by_probe.append((True, ()))
         self._place_in_await_loops(graph)
 
     def _place_in_await_loops(self, graph: ControlFlowGraph) -> None:
@@ -294,7 +296,7 @@ class Plan:
         for index in graph.loops:
             if ops[index] == RESUME:
                 self.probes.append(Probe(FALLING, index + 1))
-                self.measures.append((True, ()))
+                self.measured_by_probe.append((True, ()))
 
 
 #: Cycles with more edges are not looked at: that keeps planning linear.
@@ -308,7 +310,7 @@ def _is_free(graph: ControlFlowGraph, cycle: list[tuple[int, int]]) -> bool:
     line events there are, from which line, and calls.
     """
     lines = graph.instructions.lines
-    effects: dict[object, int] = {}
+    line_effects: dict[object, int] = {}
     inflow: dict[int, int] = {}
     for number, sign in cycle:
         edge = graph.edges[number]
@@ -317,8 +319,8 @@ def _is_free(graph: ControlFlowGraph, cycle: list[tuple[int, int]]) -> bool:
         inflow[edge.target] = inflow.get(edge.target, 0) + sign
         for line in edge.lines:
             step = lines[edge.at], line
-            effects[step] = effects.get(step, 0) + sign
-    return not any(effects.values()) and not any(inflow[block] and block in graph.eventful for block in inflow)
+            line_effects[step] = line_effects.get(step, 0) + sign
+    return not any(line_effects.values()) and not any(inflow[block] and block in graph.eventful for block in inflow)
 
 
 def _effect(graph: ControlFlowGraph, cycle: list[tuple[int, int]], events: dict[int, list[int]]) -> tuple[int, ...]:
@@ -350,7 +352,7 @@ def graph_of(code: CodeType, placement: str) -> ControlFlowGraph:
 
 
 def plan(graph: ControlFlowGraph, placement: str = MINIMAL, aliases: frozenset[str] = frozenset()) -> Plan:
-    """Return the Plan that puts the probes of *graph* according to *placement*; *aliases* as in `_handovers`."""
+    """Return the Plan that puts the probes of *graph* according to *placement*; *aliases* as in `_exec_calls_of`."""
     return Plan(graph, placement, aliases)
 
 
@@ -390,9 +392,9 @@ _BINARY_OP = OPCODES["BINARY_OP"]
 _NB_SUBSCR = 26  # from 3.14 on
 
 
-def _alike(graph: ControlFlowGraph, apart: frozenset[int]) -> list[tuple[int, list[int]]]:
+def group_equivalent_exits(graph: ControlFlowGraph, must_differ: frozenset[int]) -> list[tuple[int, list[int]]]:
     """Return (record, instructions) for the instructions whose exits one counter can count: it is all one to every
-    count which of them raised. Those *apart* are told apart.
+    count which of them raised. Those *must_differ* are told apart.
 
     Such instructions have the same handler and block, no line event between them, and all of them or none enter the
     handler without one.
@@ -414,15 +416,17 @@ def _alike(graph: ControlFlowGraph, apart: frozenset[int]) -> list[tuple[int, li
                 n_events += 1
             op = ops[index]
             # Up to 3.12 an interrupt at a jump back looks for its handler right above the jump's target.
-            if index in apart or index + 1 in heads or index < instructions.made_by or op in RAISES | MAY_RERAISE:
+            if index in must_differ or index + 1 in heads or index < instructions.made_by or op in RAISES | MAY_RERAISE:
                 continue
             handler = handlers[index]
-            quiet = False
+            eventless_sources = False
             if handler >= 0 and graph.entries[handler].line is not None:
-                quiet = index in graph.entries[handler].quiet
-                if quiet and INLINED_CALL_LOSES_LINE and CACHES[op]:  # it depends on whether a call was inlined
+                eventless_sources = index in graph.entries[handler].eventless_sources
+                if (
+                    eventless_sources and INLINED_CALL_LOSES_LINE and CACHES[op]
+                ):  # it depends on whether a call was inlined
                     continue
-            key = handler, number, n_events, quiet
+            key = handler, number, n_events, eventless_sources
             classes.setdefault(key, []).append(index)
             if op in _LIKELY or (op == _BINARY_OP and instructions.args[index] == _NB_SUBSCR):
                 likely.add(key)
@@ -465,7 +469,7 @@ def _quiet_if_restored(
     the exception was raised in this frame at first, and not the one at which it was raised again: neither a bare
     `raise` nor the end of a `finally` adds to the traceback. So the ways from there to the entry are followed.
     """
-    quiet = {entry: set(graph.entries[entry].quiet) for entry in entries}
+    eventless_sources = {entry: set(graph.entries[entry].eventless_sources) for entry in entries}
     again: dict[int, set[int]] = {entry: set() for entry in entries}
     if entries and (PLACES_ARE_OF_TRACEBACK or placement in CALLING):
         raising = _Raising(graph)
@@ -475,15 +479,15 @@ def _quiet_if_restored(
                 handler = instructions.handlers[index - 1]
             for entry, lasts in raising.restored_from(handler).items() if handler >= 0 else ():
                 last = min(lasts)
-                if entry not in quiet or last < 0:  # it may be the place itself
+                if entry not in eventless_sources or last < 0:  # it may be the place itself
                     continue
                 again[entry].add(index)
-                if last in graph.entries[entry].quiet:
-                    quiet[entry].add(index)
+                if last in graph.entries[entry].eventless_sources:
+                    eventless_sources[entry].add(index)
                 else:
-                    quiet[entry].discard(index)
+                    eventless_sources[entry].discard(index)
     return (
-        {entry: frozenset(places) for entry, places in quiet.items()},
+        {entry: frozenset(places) for entry, places in eventless_sources.items()},
         {entry: frozenset(places) for entry, places in again.items()},
     )
 
@@ -553,17 +557,17 @@ class _Raising:
 _MOST_ARGUMENTS = 6
 
 
-def _handovers(instructions: Instructions, aliases: frozenset[str]) -> list[tuple[int, int]]:
+def _exec_calls_of(instructions: Instructions, aliases: frozenset[str]) -> list[tuple[int, int]]:
     """Return the calls that may hand over code, each with the number of its namespace argument.
 
     *aliases* are names that the module gives to what takes code.
     """
     code = instructions.code
-    is_mentioned = mentions(code)
+    is_mentioned = mentions_executor(code)
     names = frozenset((*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars))
     if not is_mentioned and aliases.isdisjoint(names):
         return []
-    wanted = takers_in(code.co_names) | aliases
+    wanted = executor_names_in(code.co_names) | aliases
     found = []
     for index, op in enumerate(instructions.ops):
         is_star = op == CALL_FUNCTION_EX

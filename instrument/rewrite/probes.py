@@ -297,8 +297,8 @@ def count_if_inlined(counter: bytes) -> tuple[bytes, bytes]:
     return _assemble([("SWAP", 2), ("POP_JUMP_IF_FALSE", len(counter) // 2)]), counter
 
 
-def prepare_to_hand_over(n_arguments: int, namespace: int, has_keywords: bool, prepare: int) -> bytes:
-    """Return what stands before a call that takes code: let the constant at *prepare* exchange its first argument.
+def exchange_exec_argument(n_arguments: int, namespace: int, has_keywords: bool, exchange_code: int) -> bytes:
+    """Return what stands before a call that takes code: let the constant at *exchange_code* exchange its first argument.
 
     It is given the callable, the argument, and the argument numbered *namespace* (the callable again if that is 0), and
     is done before the call: no frame of ours is on the stack while the program's code is executed. It is asked by a
@@ -306,7 +306,7 @@ def prepare_to_hand_over(n_arguments: int, namespace: int, has_keywords: bool, p
     """
     above = n_arguments + has_keywords
     rows: list[Row] = [
-        ("LOAD_CONST", prepare),  #                             stack: … callable first … names prepare
+        ("LOAD_CONST", exchange_code),  #                             stack: … callable first … names prepare
         ("COPY", above + (3 if VERSION >= (3, 13) else 2)),  #  stack: … prepare callable
         ("COPY", above + 2),  #                                 stack: … prepare callable first
         ("COPY", above + 4 - namespace if namespace else 2),  # without a namespace, the callable stands in for it
@@ -318,14 +318,14 @@ def prepare_to_hand_over(n_arguments: int, namespace: int, has_keywords: bool, p
     return _assemble(rows)
 
 
-def prepare_all_to_hand_over(has_keywords: bool, prepare: int) -> bytes:
-    """Return what stands before `f(*arguments)`: let the constant at *prepare* exchange the first of the arguments.
+def exchange_exec_arguments(has_keywords: bool, exchange_code: int) -> bytes:
+    """Return what stands before `f(*arguments)`: let the constant at *exchange_code* exchange the first of the arguments.
 
     It is given the callable and the arguments, and gives new arguments.
     """
     above = int(has_keywords or VERSION >= (3, 14))  #          3.14 pushes NULL for want of keywords
     rows: list[Row] = [
-        ("LOAD_CONST", prepare),  #                             stack: … callable arguments names prepare
+        ("LOAD_CONST", exchange_code),  #                             stack: … callable arguments names prepare
         ("COPY", above + (4 if VERSION >= (3, 13) else 3)),  #  stack: … prepare callable
         ("COPY", above + 3),  #                                 stack: … prepare callable arguments
         ("BUILD_TUPLE", 2),

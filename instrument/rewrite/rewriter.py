@@ -45,6 +45,7 @@ from instrument.flow.instructions import (
     exception_table,
 )
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PY311
+from instrument.flow.misattributed_raises import must_be_told_apart
 from instrument.flow.placement import (
     BEFORE,
     CALLING,
@@ -61,7 +62,6 @@ from instrument.flow.placement import (
     Plan,
     is_left_above,
 )
-from instrument.flow.superinstructions import keep_apart
 from instrument.flow.unrolling import is_faithful, takes_no_space
 from instrument.isolation import bytecode
 from instrument.rewrite import probes
@@ -175,7 +175,7 @@ class _Rewriting:
         self.place = [0] * n  # where the instruction itself is, or what precedes it of its piece
         self.jumps: list[tuple[int, int, int, bool]] = []  # (place of the jump, op, key of its target, backward)
         self.labels: list[int] = []
-        self.covers: list[tuple[int, Cover]] = []  # (from this place on, led to)
+        self.handler_ranges: list[tuple[int, Cover]] = []  # (from this place on, led to)
         self.second_jumps: list[tuple[int, int]] = []  # (place, probe), later (place, what stands there)
         self.unfired: dict[int, int] = {}  # where each probe begins
         self.stub_of: dict[tuple[str, int], int] = {}  # label of each stub
@@ -214,24 +214,26 @@ class _Rewriting:
         self.pads: dict[int, int] = {}  # for the head of a copy of a loop: where jumps land that stay on one line
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
         #: Instructions that must not stand right behind the one above.
-        self.apart = keep_apart(graph) if PY311 and plan.placement != NOTHING else frozenset()
+        self.apart = must_be_told_apart(graph) if PY311 and plan.placement != NOTHING else frozenset()
         self.late = self.traceback_of + 1
         self.range_of_counts = self.late + 1
-        self.prepare = self.range_of_counts + 1
-        self.records = self.prepare + 1 + len(self.inlined)
+        self.exchange_code = self.range_of_counts + 1
+        self.records = self.exchange_code + 1 + len(self.inlined)
         self.prepared: dict[int, bytes] = {}
         for number, call in enumerate(self.inlined):
             start = instructions.start_of_call(call)
-            ask = probes.ask_whether_inlined(instructions.args[call], self.prepare + 1 + number)
+            ask = probes.ask_whether_inlined(instructions.args[call], self.exchange_code + 1 + number)
             self.prepared[start] = self.prepared.get(start, b"") + ask
-        for call, namespace in plan.handovers:
+        for call, namespace in plan.exec_calls:
             has_keywords = instructions.ops[call] == CALL_KW
             start = instructions.start_of_call(call)
             if instructions.ops[call] == CALL_FUNCTION_EX:
-                prepare = probes.prepare_all_to_hand_over(instructions.passes_keywords(call), self.prepare)
+                exchange_code = probes.exchange_exec_arguments(instructions.passes_keywords(call), self.exchange_code)
             else:
-                prepare = probes.prepare_to_hand_over(instructions.args[call], namespace, has_keywords, self.prepare)
-            self.prepared[start] = self.prepared.get(start, b"") + prepare
+                exchange_code = probes.exchange_exec_argument(
+                    instructions.args[call], namespace, has_keywords, self.exchange_code
+                )
+            self.prepared[start] = self.prepared.get(start, b"") + exchange_code
 
     # Emitting
     # ##########################################################################################################
@@ -286,11 +288,11 @@ class _Rewriting:
             self._fall_into(index, is_loop_head, location)
         self.arrival[index] = len(self.out)
         if index in self.before:
-            self._cover(self._led_to_by_tracer(index))
+            self._cover(self._handler_at_for_tracer(index))
             self._emit_probes(self.before[index], location)
             if index > instructions.first and is_left_above(op):
                 self._lead_as_above(index, location)
-        self._cover(self._led_to(index))
+        self._cover(self._handler_at(index))
         if index in self.apart and len(self.out) == above:
             self._emit(probes.nop(), location)
         if index in self.prepared:
@@ -329,10 +331,10 @@ class _Rewriting:
             self._emit(probes.nop(), location)
         self.entrance[index] = len(self.out)
         if index in self.falling:
-            self._cover(self._led_to_by_tracer(index))
+            self._cover(self._handler_at_for_tracer(index))
             self._emit_probes(self.falling[index], location)
         if index in self.landing:
-            self._cover(self._led_to_by_tracer(index))
+            self._cover(self._handler_at_for_tracer(index))
             self._set(self._landing_at(index))
             self._emit_probes(self.taken[self.landing[index]], location)
         if index in self.above:
@@ -473,14 +475,14 @@ class _Rewriting:
         return self.arrival[key] if key < n else self.labels[key - n]
 
     def _cover(self, cover: Cover) -> None:
-        if not self.covers or self.covers[-1][1] != cover:
-            self.covers.append((len(self.out), cover))
+        if not self.handler_ranges or self.handler_ranges[-1][1] != cover:
+            self.handler_ranges.append((len(self.out), cover))
 
     def _cover_above(self) -> Cover:
         """Return where an exception of what was emitted last is led to."""
-        return next((cover for place, cover in reversed(self.covers) if place < len(self.out)), None)
+        return next((cover for place, cover in reversed(self.handler_ranges) if place < len(self.out)), None)
 
-    def _led_to(self, index: int) -> Cover:
+    def _handler_at(self, index: int) -> Cover:
         """Return where an exception raised at *index* goes."""
         instructions = self.instructions
         op = instructions.ops[index]
@@ -498,10 +500,10 @@ class _Rewriting:
             return EXITING, self.plan.stubs[index]
         return self._recorded(handler)
 
-    def _led_to_by_tracer(self, index: int) -> Cover:
+    def _handler_at_for_tracer(self, index: int) -> Cover:
         """Return where an exception goes that a trace function raises at the line event of *index*."""
         if index < self.instructions.made_by:
-            return self._led_to(index)
+            return self._handler_at(index)
         return self._recorded(self.instructions.handlers[index])
 
     def _recorded(self, handler: int) -> Cover:
@@ -565,7 +567,7 @@ class _Rewriting:
     def _emit_turns(self) -> None:
         """Emit the jumps back that copies of loops need which go upwards: from the first to the last of them."""
         for label, index in self.turns:
-            self._cover(self._led_to(index))
+            self._cover(self._handler_at(index))
             self._set(label)
             self.second_jumps.append((len(self.out), index))
             location = self._location_at(self.instructions.units[index])
@@ -579,7 +581,7 @@ class _Rewriting:
         return self.instructions.handlers[number] if kind in (EXITING, RAISING) else number
 
     def _emit_stubs(self) -> None:
-        for _, cover in list(self.covers):
+        for _, cover in list(self.handler_ranges):
             if cover is None or cover in self.stub_of or cover[0] == _DIRECT:
                 continue
             self.stub_of[cover] = label = self._label()
@@ -641,12 +643,12 @@ class _Rewriting:
         if instructions.ops[instructions.table[handler].target] == END_ASYNC_FOR:
             return True
         if kind == EXITING:
-            return self.plan.probes[number].index in entry.quiet
+            return self.plan.probes[number].index in entry.eventless_sources
         if kind == RESTORED or (kind == RAISING and self.graph.restores_place(number)):
-            return bool(entry.quiet)
+            return bool(entry.eventless_sources)
         if kind == RAISING:
-            return number in entry.quiet
-        return any(instructions.handlers[index] == handler for index in entry.quiet)
+            return number in entry.eventless_sources
+        return any(instructions.handlers[index] == handler for index in entry.eventless_sources)
 
     # Resolving
     # #########################################################################################################
@@ -681,8 +683,8 @@ class _Rewriting:
         instructions, code = self.instructions, self.instructions.code
         entries: list[ExceptionTableEntry] = []
         deepest = 0
-        ends = [place for place, _ in self.covers[1:]]
-        for (place, cover), end in zip(self.covers, ends):
+        ends = [place for place, _ in self.handler_ranges[1:]]
+        for (place, cover), end in zip(self.handler_ranges, ends):
             if cover is None or place == end:
                 continue
             kind, number = cover

@@ -324,8 +324,8 @@ class _Ways:
     def compare(self) -> None:
         """Raise WrongWay if a probe is not passed by the way that it counts alone."""
         for number, (way, measure) in enumerate(self.counted()):
-            if measure != self.plan.measures[number]:
-                raise WrongWay(f"probe {number} measures {self.plan.measures[number]}, not {measure}")
+            if measure != self.plan.measured_by_probe[number]:
+                raise WrongWay(f"probe {number} measures {self.plan.measured_by_probe[number]}, not {measure}")
             passed = self.passed[number]
             if way is not None and passed != {way} and not self.stand_for(passed, way):
                 names = ", ".join(sorted(map(self.name, passed))) or "nothing"
@@ -337,7 +337,7 @@ class _Ways:
         ops = self.instructions.ops
         ways: list[tuple[Way | None, object]] = []
         if plan.placement == MINIMAL:
-            for measure, probe in zip(plan.measures, plan.probes):
+            for measure, probe in zip(plan.measured_by_probe, plan.probes):
                 if isinstance(measure, int):
                     ways.append((("edge", measure), measure))
                 elif probe.where == EXITING:

@@ -34,8 +34,8 @@ from types import CodeType
 
 from instrument.own_builtins import system as _system
 from instrument.raised import belongs_to_program, text_of
-from instrument.runtime.counters import is_refused, outline_of
-from instrument.runtime.sealing import seal
+from instrument.runtime.counters import index_of_group, is_refused
+from instrument.runtime.sealing import compile_to_pickle
 from instrument.runtime.sources import is_absolute
 from instrument.trust import objection_to_folder
 from instrument.version import __version__
@@ -44,14 +44,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from instrument.runtime.counters import Flat, Outline
+    from instrument.runtime.counters import GroupIndex, UnlinkedValues
     from instrument.runtime.sealing import Sealed
     from instrument.runtime.sources import Stamp
 
     #: Rewritten code, what linking needs and what reading needs: `counters.flatten`.
-    Known = tuple[list[Flat], tuple[bytes, bytes]]
+    CachedCode = tuple[list[UnlinkedValues], tuple[bytes, bytes]]
     #: What a whole module was rewritten to, to be linked fast: sealed, with its outline, and what reading needs.
-    Module = tuple[Sealed, Outline, tuple[bytes, bytes]]
+    Module = tuple[Sealed, GroupIndex, tuple[bytes, bytes]]
 
 _MAGIC = b"instrument 7\n"
 _MARSHAL = 2  # without references, whose presence depends on who else holds an object
@@ -143,7 +143,7 @@ class Cache:
             name = self._unpacked(_read(path) or b"")[0] or ""
             if name.startswith(_ALONE) and _age(path) > _DAYS_KEPT_ALONE * _DAY:
                 _remove(path)
-            source = name.removeprefix(_MODULE).removeprefix(GIVEN)
+            source = name.removeprefix(_MODULE).removeprefix(FROM_EXEC)
             if is_absolute(source) and _is_gone(source) and _is_gone(f"{source}c"):
                 _remove(path)
 
@@ -176,20 +176,20 @@ class Cache:
             self.store(_MODULE + path, (digest, stamp, found))
         return found
 
-    def keep_module(
-        self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, known: Known, file_name: str
+    def cache_module(
+        self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, known: CachedCode, file_name: str
     ) -> None:
         """Keep what *bytecode*, from the file with *stamp* and compiled from *file_name*, was rewritten to."""
-        flats, packed = known
-        if not any(map(is_refused, flats)):
-            module = seal(flats, file_name), outline_of(flats, file_name), packed
+        unlinked_codes, packed = known
+        if not any(map(is_refused, unlinked_codes)):
+            module = compile_to_pickle(unlinked_codes, file_name), index_of_group(unlinked_codes, file_name), packed
             self.store(_MODULE + path, (source_hash(1, bytecode), stamp, module))
 
 
 _HEAD = len(_MAGIC) + 8
 #: What comes before a path in the name of something that is kept: a module; what was handed over in one.
 _MODULE = "module "
-GIVEN = "given in "
+FROM_EXEC = "given in "
 #: What comes before the key of code that is kept in a file of its own.
 _ALONE = "code "
 
@@ -211,7 +211,7 @@ class Batch:
         self._asked: dict[str, dict[bytes, bytes]] = {}
         self._new: set[str] = set()
 
-    def get(self, tree: list[CodeType], shelf: str | None = None) -> Known | None:
+    def get(self, tree: list[CodeType], shelf: str | None = None) -> CachedCode | None:
         """Return what *tree*, code with all that is nested in it, was rewritten to; None if that is not known."""
         if shelf is not None and not self._kept(shelf):
             return None
@@ -219,15 +219,15 @@ class Batch:
             key = _key_of(tree)
         except ValueError:
             return None
-        is_alone = shelf is None
+        has_one_instrumenter = shelf is None
         shelf = shelf or _shelf_of(key)
         kept = self._kept(shelf)
         if key not in kept:
             return None
-        if is_alone:
+        if has_one_instrumenter:
             self._cache.keep_longer(shelf)
         self._asked[shelf][key] = kept[key]
-        known: Known = loads(kept[key])
+        known: CachedCode = loads(kept[key])
         return known
 
     def _kept(self, shelf: str) -> dict[bytes, bytes]:
@@ -236,7 +236,7 @@ class Batch:
             self._asked[shelf] = {}
         return self._read[shelf]
 
-    def put(self, tree: list[CodeType], known: Known, shelf: str | None = None) -> None:
+    def put(self, tree: list[CodeType], known: CachedCode, shelf: str | None = None) -> None:
         """Keep what *tree* was rewritten to, after `get` did not find it, until `flush` writes it."""
         if any(map(is_refused, known[0])):
             return

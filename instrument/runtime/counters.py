@@ -4,8 +4,8 @@ A counter is `itertools.repeat(None, sys.maxsize)`; what is left of it says how 
 reading are single C calls, so with the interpreter's lock no count is lost between threads and a snapshot of all
 counters is atomic.
 
-`Flat` code comes in: rewritten, without counters, taken apart into plain values that can be stored. Live code objects
-and the `Group` that knows what their counters mean go out. What is only needed for reading stays packed until then, and
+`UnlinkedValues` code comes in: rewritten, without counters, taken apart into plain values that can be stored. Live code objects
+and the `CodeGroup` that knows what their counters mean go out. What is only needed for reading stays packed until then, and
 the group holds no code: it comes and goes as the program's would.
 """
 
@@ -55,10 +55,10 @@ if TYPE_CHECKING:
     #: is the source of the outermost code), what CodeType takes behind that; (place, flat) of the code among the
     #: constants; numbers of probes and of exits; size in bytes; names of methods.
     #: Or a code object that could not be rewritten, and why.
-    Flat = tuple[Any, ...]
+    UnlinkedValues = tuple[Any, ...]
 
     #: Name of the source; first lines of the code objects; where their counters begin, and where their keys, and end.
-    Outline = tuple[str, bytes, bytes, bytes]
+    GroupIndex = tuple[str, bytes, bytes, bytes]
 
 FULL = sys.maxsize
 _ARGUMENTS = (None, FULL)
@@ -149,7 +149,7 @@ class ExitRecords(defaultdict):  # type: ignore[misc]
         self.session = session
         self.late = LateExits()
 
-    def settle(self) -> None:
+    def count_late(self) -> None:
         """Count what is late."""
         late = self.late
         while late:
@@ -197,7 +197,7 @@ def numbers_in(packed: bytes, kind: str = "I") -> memoryview[int]:
     return memoryview(packed).cast(kind)  # type: ignore[call-overload, no-any-return]
 
 
-class Details:
+class RecoveryInfo:
     """All that reading needs to know of one code object: its Plan, and where its instructions are."""
 
     __slots__ = ("n_instructions", "name", "places", "plan", "unfired", "units")
@@ -247,25 +247,25 @@ class Details:
         return Observation(counters, by_place, flying, self.n_instructions)
 
 
-class Brief:
+class FastPathInfo:
     """What reading needs to know of one code object as long as nothing unusual happens: `conservation.applied`."""
 
-    __slots__ = ("effects", "file_name", "name")
+    __slots__ = ("file_name", "line_effects", "name")
 
-    def __init__(self, file_name: str, name: str, effects: Sequence[tuple[int, ...] | None] | None) -> None:
+    def __init__(self, file_name: str, name: str, line_effects: Sequence[tuple[int, ...] | None] | None) -> None:
         self.file_name = file_name
         self.name = name
-        self.effects = effects
+        self.line_effects = line_effects
 
 
-class Packed:
-    """Briefs and Details of the code objects of *group*, by number, and the counts that follow from them.
+class PackedInfos:
+    """Briefs and RecoveryInfo of the code objects of *group*, by number, and the counts that follow from them.
 
     They are *packed* in parts, of *sizes* code objects each, and a part is unpacked when something in it is asked for.
     Keeping it longer than it takes to read would cost many times the memory of the counters.
     """
 
-    def __init__(self, group: Group, packed: Sequence[tuple[bytes, bytes]], sizes: Iterable[int]) -> None:
+    def __init__(self, group: CodeGroup, packed: Sequence[tuple[bytes, bytes]], sizes: Iterable[int]) -> None:
         self._group = group
         self._packed = packed
         self._starts = list(accumulate(sizes, initial=0))
@@ -275,7 +275,7 @@ class Packed:
         number = bisect_right(self._starts, index) - 1
         part = self._unpacked.get((number, which))
         if part is None:
-            part = self._unpacked[number, which] = loads(_expanded(self._packed[number][which]))
+            part = self._unpacked[number, which] = loads(_decompressed(self._packed[number][which]))
         return part[index - self._starts[number]]
 
     def _at(self, index: int, which: int) -> tuple[object, ...]:
@@ -286,20 +286,20 @@ class Packed:
         """Return whether the code numbered *index* could not be rewritten: nothing is known of it."""
         return self._part_of(index, 0) is None
 
-    def brief(self, index: int) -> Brief:
+    def fast_path_info(self, index: int) -> FastPathInfo:
         """Return what is known of the code numbered *index*, in short."""
-        source, name, effects = self._at(index, 0)
+        source, name, line_effects = self._at(index, 0)
         file_name = self._group.file_name if source is None else source
-        return Brief(file_name, name, effects)  # type: ignore[arg-type]
+        return FastPathInfo(file_name, name, line_effects)  # type: ignore[arg-type]
 
-    def details(self, index: int) -> Details:
+    def recovery_info(self, index: int) -> RecoveryInfo:
         """Return what is known of the code numbered *index*."""
-        return Details(*self._at(index, 1))  # type: ignore[arg-type]
+        return RecoveryInfo(*self._at(index, 1))  # type: ignore[arg-type]
 
     def recover(
         self,
         index: int,
-        brief: Brief,
+        fast_path_info: FastPathInfo,
         fired: Sequence[int],
         exits: Sequence[tuple[int, int]],
         in_flight: dict[int, int],
@@ -308,17 +308,17 @@ class Packed:
         (key, how often), and frames *in_flight* by code unit. Raise ConservationError if that contradicts itself.
         """
         if not exits and not in_flight:
-            counts = conservation.applied(brief.effects, fired)
+            counts = conservation.recover_fast(fast_path_info.line_effects, fired)
             if counts is not None:
                 return counts
-        details = self.details(index)
+        recovery_info = self.recovery_info(index)
         by_place: dict[tuple[int, int], int] = {}
         for key, n in exits:
-            by_place[self._group.exit_at(key, details)] = n
-        return conservation.recover(details.plan, details.observe(fired, by_place, in_flight))
+            by_place[self._group.exit_at(key, recovery_info)] = n
+        return conservation.recover(recovery_info.plan, recovery_info.observe(fired, by_place, in_flight))
 
 
-class Group:
+class CodeGroup:
     """Code that was linked together, with numbers from 0 on.
 
     number      unique in its session
@@ -337,7 +337,12 @@ class Group:
     )
 
     def __init__(
-        self, number: int, file: str | None, outline: Outline, *packed: tuple[bytes, bytes], sizes: Sequence[int] = ()
+        self,
+        number: int,
+        file: str | None,
+        outline: GroupIndex,
+        *packed: tuple[bytes, bytes],
+        sizes: Sequence[int] = (),
     ) -> None:
         self.number = number
         self.file = file
@@ -351,7 +356,7 @@ class Group:
         self.source: Source | None = None
         self._packed = packed
         self._sizes = sizes
-        self._known: dict[int, Details] = {}
+        self._known: dict[int, RecoveryInfo] = {}
         self._first_lines = numbers_in(first_lines, "l")
         self.starts = numbers_in(starts)
         self.keys = numbers_in(keys)
@@ -359,19 +364,19 @@ class Group:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def details(self, index: int) -> Details:
+    def recovery_info(self, index: int) -> RecoveryInfo:
         """Return what is known of the code numbered *index*, and keep it: for those who ask again and again."""
         if index not in self._known:
             packed = self.packed()
             rewritten = [number for number in range(len(self)) if not packed.was_refused(number)]
-            self._known.update((number, packed.details(number)) for number in rewritten)
+            self._known.update((number, packed.recovery_info(number)) for number in rewritten)
         return self._known[index]
 
-    def packed(self) -> Packed:
-        """Return Briefs and Details of all."""
-        return Packed(self, self._packed, self._sizes or (len(self),))
+    def packed(self) -> PackedInfos:
+        """Return Briefs and RecoveryInfo of all."""
+        return PackedInfos(self, self._packed, self._sizes or (len(self),))
 
-    def made(self, code: CodeType, key: int) -> bool:
+    def is_as_linked(self, code: CodeType, key: int) -> bool:
         """Return whether *code*, which has *key*, is as it was linked: the program may have made other code of it, for
         another file or other lines.
         """
@@ -383,9 +388,9 @@ class Group:
 
     def rewritten(self) -> bytes:
         """Return what tells this code from other code that was compiled from a file of this name."""
-        return b"".join(details for _, details in self._packed)
+        return b"".join(recovery_info for _, recovery_info in self._packed)
 
-    def place(self) -> tuple[str, str] | None:
+    def source_key(self) -> tuple[str, str] | None:
         """Return what the counts of this code are booked under, path and version; None if it came from no file, or if
         nobody asked for its source.
         """
@@ -393,7 +398,7 @@ class Group:
             return None
         return self.source.path, self.source.version(self.rewritten())
 
-    def is_like(self, other: Group) -> bool:
+    def is_like(self, other: CodeGroup) -> bool:
         """Return whether *other* is of the same text for certain, and was rewritten to the same."""
         mine, theirs = self.source, other.source
         is_same = mine is theirs or (mine is not None and theirs is not None and mine.is_like(theirs))
@@ -407,31 +412,31 @@ class Group:
         """Return the number of the code that *key* belongs to."""
         return bisect_right(self.keys, key & _PLACES) - 1
 
-    def exit_at(self, key: int, details: Details) -> tuple[int, int]:
-        """Return record and code unit of the exit with *key*, of the code that *details* are of."""
+    def exit_at(self, key: int, recovery_info: RecoveryInfo) -> tuple[int, int]:
+        """Return record and code unit of the exit with *key*, of the code that *recovery_info* are of."""
         key &= _PLACES
         index = self.code_at(key)
-        size = (self.keys[index + 1] - self.keys[index]) // max(len(details.plan.exits), 1)
+        size = (self.keys[index + 1] - self.keys[index]) // max(len(recovery_info.plan.exits), 1)
         record, place = divmod(key - self.keys[index], size)
         return record, place // UNITS_TO_KEYS
 
 
-def is_refused(flat: Flat) -> bool:
-    """Return whether *flat* is code that could not be rewritten, and why."""
-    return len(flat) == 2
+def is_refused(unlinked: UnlinkedValues) -> bool:
+    """Return whether *unlinked* is code that could not be rewritten, and why."""
+    return len(unlinked) == 2
 
 
-def outline_of(flats: Sequence[Flat], file_name: str) -> Outline:
-    """Return where what of *flats*, from the source *file_name*, begins, as a Group needs it."""
+def index_of_group(unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> GroupIndex:
+    """Return where what of *unlinked_codes*, from the source *file_name*, begins, as a CodeGroup needs it."""
     first_lines = []
     starts, keys = [0], [0]
-    for flat in flats:  # in one go: there may be but one or two, time and again
-        if len(flat) == 2:
+    for unlinked in unlinked_codes:  # in one go: there may be but one or two, time and again
+        if len(unlinked) == 2:
             first_lines.append(0)
             n_probes = n_keys = 0
         else:
-            first_lines.append(flat[5][2])
-            n_probes, n_keys = flat[7], max(flat[8], 1) * flat[9]
+            first_lines.append(unlinked[5][2])
+            n_probes, n_keys = unlinked[7], max(unlinked[8], 1) * unlinked[9]
         starts.append(starts[-1] + n_probes)
         keys.append(keys[-1] + n_keys)
     return file_name, _packed("l", first_lines), _packed("I", starts), _packed("I", keys)
@@ -447,7 +452,7 @@ def first_key_of(number: int) -> int:
     return -number << _SHIFT
 
 
-def tree_of(code: CodeType) -> list[CodeType]:
+def nested_code(code: CodeType) -> list[CodeType]:
     """Return *code* and all code nested in it, each behind what is in it, in the order of the constants."""
     found: dict[int, CodeType] = {}
     waiting = [(code, iter(code.co_consts))]
@@ -463,21 +468,23 @@ def tree_of(code: CodeType) -> list[CodeType]:
     return list(found.values())
 
 
-def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat], tuple[bytes, bytes]]:
-    """Return *tree*, code in the order of `tree_of`, with what it was rewritten to or why it was not, as plain values:
+def unlinked_values(
+    tree: Sequence[tuple[CodeType, Unlinked | str]],
+) -> tuple[list[UnlinkedValues], tuple[bytes, bytes]]:
+    """Return *tree*, code in the order of `nested_code`, with what it was rewritten to or why it was not, as plain values:
     what linking needs, and what reading needs. The name of the source is not said, so that the same text in another
     file is the same.
     """
     file_name = tree[-1][0].co_filename
     number_of = {id(code): number for number, (code, _) in enumerate(tree)}
-    flats: list[Flat] = []
+    unlinked_codes: list[UnlinkedValues] = []
     briefs: list[bytes | None] = []
-    details: list[bytes | None] = []
+    recovery_info: list[bytes | None] = []
     for code, made in tree:
         if isinstance(made, str):
-            flats.append((code, made))
+            unlinked_codes.append((code, made))
             briefs.append(None)
-            details.append(None)
+            recovery_info.append(None)
             continue
         new = made.code
         source = None if code.co_filename == file_name else code.co_filename
@@ -487,7 +494,7 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
             if type(constant) is CodeType and id(constant) in number_of:
                 nested.append((place, number_of[id(constant)]))
                 constants[place] = None
-        flats.append(
+        unlinked_codes.append(
             (
                 (
                     *(new.co_argcount, new.co_posonlyargcount, new.co_kwonlyargcount, new.co_nlocals),
@@ -502,20 +509,20 @@ def flatten(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> tuple[list[Flat]
             )
         )
         # One by one: whoever reads while the program runs does not hold it up for long.
-        briefs.append(dumps((source, code.co_qualname, made.plan.effects)))
+        briefs.append(dumps((source, code.co_qualname, made.plan.line_effects)))
         units, unfired = pack_numbers(made.units), pack_numbers(made.unfired)
-        details.append(
+        recovery_info.append(
             dumps((made.plan.pack(), units, made.instructions, unfired, made.n_instructions, code.co_qualname))  # type: ignore[arg-type]
         )
-    return flats, (_squeezed(dumps(briefs)), _squeezed(dumps(details)))
+    return unlinked_codes, (_compressed(dumps(briefs)), _compressed(dumps(recovery_info)))
 
 
-def _squeezed(marshalled: bytes) -> bytes:
-    """Return what `_expanded` gives back. To begin with compression takes longer than what is short is worth."""
+def _compressed(marshalled: bytes) -> bytes:
+    """Return what `_decompressed` gives back. To begin with compression takes longer than what is short is worth."""
     return compress(marshalled, 6) if len(marshalled) > _SHORT else marshalled
 
 
-def _expanded(squeezed: bytes) -> bytes:
+def _decompressed(squeezed: bytes) -> bytes:
     # What is compressed begins with an x (RFC 1950), and no list that is marshalled does.
     return decompress(squeezed) if squeezed.startswith(b"x") else squeezed
 
@@ -524,25 +531,25 @@ _SHORT = 1_000
 
 
 def link(
-    flats: Sequence[Flat],
-    group: Group,
+    unlinked_codes: Sequence[UnlinkedValues],
+    group: CodeGroup,
     probes: Sequence[object],
     exits: Sequence[object] | None,
-    prepare: object,
+    exchange_code: object,
     records: ExitRecords,
 ) -> list[CodeType]:
-    """Return the live code of *flats*, which become *group*: with *probes* in place, and *exits* if those are called.
+    """Return the live code of *unlinked_codes*, which become *group*: with *probes* in place, and *exits* if those are called.
 
-    *prepare* is what prepares code that is handed over, *records* are where exits are counted.
+    *exchange_code* is what prepares code that is handed over, *records* are where exits are counted.
     """
     made: list[CodeType] = []
     start = n_exits_before = 0
     base = first_key_of(group.number)
-    for flat in flats:
-        if len(flat) == 2:
-            made.append(flat[0])
+    for unlinked in unlinked_codes:
+        if len(unlinked) == 2:
+            made.append(unlinked[0])
             continue
-        head, constants, names, variables, source, rest, nested, n_probes, n_exits, size, inlinable = flat
+        head, constants, names, variables, source, rest, nested, n_probes, n_exits, size, inlinable = unlinked
         if nested:
             constants = list(constants)
             for place, number in nested:
@@ -554,7 +561,15 @@ def link(
             CodeType(  # type: ignore[call-arg]
                 *head,
                 (
-                    *(*constants, *probes[start:stop], *stubs, traceback_of, records.late, RANGE_OF_COUNTS, prepare),
+                    *(
+                        *constants,
+                        *probes[start:stop],
+                        *stubs,
+                        traceback_of,
+                        records.late,
+                        RANGE_OF_COUNTS,
+                        exchange_code,
+                    ),
                     *(*map(WasInlined, inlinable), records, base),
                 ),
                 names,
@@ -569,7 +584,7 @@ def link(
     return made
 
 
-def tail_of(code: CodeType) -> tuple[ExitRecords, int] | None:
+def appended_constants(code: CodeType) -> tuple[ExitRecords, int] | None:
     """Return the records and the first key of *code* if it is live, else None."""
     constants = code.co_consts
     if len(constants) > 3 and type(constants[-2]) is ExitRecords and constants[-2].session is not None:
@@ -577,14 +592,14 @@ def tail_of(code: CodeType) -> tuple[ExitRecords, int] | None:
     return None
 
 
-def read(counters: Iterable[repeat[None]]) -> list[int]:
+def read_counters(counters: Iterable[repeat[None]]) -> list[int]:
     """Return what is left of each of *counters*: a snapshot, atomic under the interpreter's lock."""
     return list(map(_left_of, counters))
 
 
-def counts_of(records: ExitRecords) -> dict[int, int]:
+def exit_counts(records: ExitRecords) -> dict[int, int]:
     """Return how often each exit of *records* was taken."""
-    records.settle()
+    records.count_late()
     return {key: FULL - _left_of_exit(counter) for key, counter in list(records.items())}
 
 

@@ -7,21 +7,21 @@ stamp of their bytecode file: as long as it is the same file, unchanged, nobody 
 
 from __future__ import annotations
 
-from instrument.flow.handovers import hands_over
+from instrument.flow.handovers import may_execute_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
     from instrument.runtime.cache import Cache
-    from instrument.runtime.importer import Import
+    from instrument.runtime.importer import ModuleImport
     from instrument.runtime.sources import Stamp
 
 _SHELF = "hand nothing over"
 _MOST = 20_000
 
 
-class Handovers:
+class ExecFreeModules:
     """What is known of modules; kept in *cache*."""
 
     def __init__(self, cache: Cache) -> None:
@@ -29,20 +29,20 @@ class Handovers:
         self._quiet: dict[str, Stamp] = cache.load(_SHELF) or {}
         self._new: dict[str, Stamp] = {}
 
-    def may_be_in(self, code: CodeType, awaited: Import | None) -> bool:
-        """Return whether *code* may hand code over: that of the module that is *awaited*, or any if that is None."""
-        if awaited is not None and self.are_not_in(awaited):
+    def may_execute_code_in(self, code: CodeType, module_import: ModuleImport | None) -> bool:
+        """Return whether *code* may hand code over: that of the module that is *module_import*, or any if that is None."""
+        if module_import is not None and self.is_exec_free(module_import):
             return False
-        found = hands_over(code)
-        if not found and awaited is not None and awaited.stamp is not None:
-            self._quiet[awaited.path] = self._new[awaited.path] = awaited.stamp
+        found = may_execute_code(code)
+        if not found and module_import is not None and module_import.stamp is not None:
+            self._quiet[module_import.path] = self._new[module_import.path] = module_import.stamp
         return found
 
-    def are_not_in(self, awaited: Import) -> bool:
-        """Return whether the module that is *awaited* is known to hand no code over."""
-        return awaited.stamp is not None and self._quiet.get(awaited.path) == awaited.stamp
+    def is_exec_free(self, module_import: ModuleImport) -> bool:
+        """Return whether the module that is *module_import* is known to hand no code over."""
+        return module_import.stamp is not None and self._quiet.get(module_import.path) == module_import.stamp
 
-    def keep(self) -> None:
+    def save_cache(self) -> None:
         """Write what is new to the cache."""
         if self._new:
             new, self._new = self._new, {}

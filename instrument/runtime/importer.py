@@ -46,15 +46,17 @@ if TYPE_CHECKING:
     class Instrumenter(Protocol):
         """What turns code into code that counts."""
 
-        def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
-            """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
+        def instrument(
+            self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
+        ) -> CodeType:
+            """Return what runs in *namespace* in place of *code*; that of a module that is imported was *module_import*."""
 
-        def imported(self, awaited: Import) -> CodeType | None:
-            """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it: by
+        def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
+            """Return what runs in place of the bytecode that is *module_import*, if that is known without looking at it: by
             its bytes, or by its stamp if it was not read yet.
             """
 
-        def pristine(self, code: CodeType) -> CodeType:
+        def original_of(self, code: CodeType) -> CodeType:
             """Return what *code* was before."""
 
 
@@ -65,25 +67,25 @@ _compile_original = _bootstrap_external._compile_bytecode  # type: ignore[attr-d
 _instrumenters: list[Instrumenter] = []
 _at_end: list[Instrumenter] = []
 #: Called with each module that was imported while something is measured.
-on_executed: list[Callable[[ModuleType], None]] = []
+after_execution: list[Callable[[ModuleType], None]] = []
 #: Modules whose code is being got, by thread.
-_awaited: dict[int, Import] = {}
+_module_imports: dict[int, ModuleImport] = {}
 
 
-class Import:
+class ModuleImport:
     """A module that is being imported into *namespace*.
 
     *code* is what runs, if that is known without getting the module's own code. *origin* gets its code from the
     *loader*. If that is read from a file of bytecode, *bytecode* is what it was marshalled to, *header* what precedes
     it, and *path* the source. *identity* is that of the module's file before it was read, and *stamp* that of the
     bytecode: None if nobody has asked for it, or it cannot be told for certain. *was_compiled* says whether the code
-    was just made, and not read from a file of bytecode or known before. *stays* says whether bytecode with that stamp
+    was just made, and not read from a file of bytecode or known before. *needs_no_rewrite* says whether bytecode with that stamp
     is known to run as it is.
     """
 
     __slots__ = (
         *("_expected", "_loader", "bytecode", "code", "header", "identity", "namespace", "origin", "path", "stamp"),
-        *("stays", "was_compiled"),
+        *("needs_no_rewrite", "was_compiled"),
     )
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
@@ -97,9 +99,9 @@ class Import:
         self.header = b""
         self.path = ""
         self.stamp: Stamp | None = None
-        self.stays = self.was_compiled = False
+        self.needs_no_rewrite = self.was_compiled = False
 
-    def look_ahead(self) -> None:
+    def predict_bytecode(self) -> None:
         """Find out which bytecode is going to be read, if that is certain."""
         file = dict.get(self.namespace, "__file__")
         spec: Any = dict.get(self.namespace, "__spec__")
@@ -118,7 +120,7 @@ class Import:
             self.header, self.path = self._expected, file
             self.stamp = stamp_of(self.header, cached)
 
-    def was_read(self, data: memoryview, bytecode_path: str, source_path: str) -> None:
+    def note_bytecode(self, data: memoryview, bytecode_path: str, source_path: str) -> None:
         """Note that the bytecode *data* was read."""
         self.bytecode, self.path = data, source_path
         whole: object = data.obj
@@ -126,9 +128,9 @@ class Import:
         if self.stamp is not None and self.stamp != stamp_of(self.header, bytecode_path):
             self.stamp = None  # of another file, or one that was replaced meanwhile
 
-    def is_known_to_stay(self) -> bool:
+    def is_known_to_need_no_rewrite(self) -> bool:
         """Return whether what was read is known to run as it is."""
-        return self.stays and self.stamp is not None
+        return self.needs_no_rewrite and self.stamp is not None
 
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
@@ -151,29 +153,29 @@ def _is_of_importlib(function: object) -> bool:
     return type(function) is FunctionType and function.__code__.co_filename == _FROZEN
 
 
-def got_code(awaited: Import) -> CodeType:
-    """Return the code of the module that is *awaited*, instrumented; raise ImportError if it has none."""
-    _look_up(awaited)
-    code = awaited.code or _Made()[awaited, awaited.origin()]
+def module_code(module_import: ModuleImport) -> CodeType:
+    """Return the code of the module that is *module_import*, instrumented; raise ImportError if it has none."""
+    _look_up(module_import)
+    code = module_import.code or _Made()[module_import, module_import.origin()]
     if code is None:
-        name = awaited.namespace["__name__"]
+        name = module_import.namespace["__name__"]
         raise ImportError(f"cannot load module {name!r} when get_code() returns None")
     return code
 
 
-def _look_up(awaited: Import) -> None:
+def _look_up(module_import: ModuleImport) -> None:
     if len(_instrumenters) == 1 and not is_loading():
         try:
-            code = _instrumenters[0].imported(awaited)
+            code = _instrumenters[0].code_for_cached_bytecode(module_import)
             if code is not None:
-                awaited.code = _instrumenters[0].instrument(code, awaited.namespace, awaited)
+                module_import.code = _instrumenters[0].instrument(code, module_import.namespace, module_import)
                 return
         except BaseException as error:
-            leave_out(error, awaited.namespace, _instrumenters)
-    _awaited[get_ident()] = awaited
+            report_uncounted(error, module_import.namespace, _instrumenters)
+    _module_imports[get_ident()] = module_import
 
 
-def leave_out(error: BaseException, namespace: dict[str, object], instrumenters: Sequence[Instrumenter]) -> None:
+def report_uncounted(error: BaseException, namespace: dict[str, object], instrumenters: Sequence[Instrumenter]) -> None:
     """Say that code which runs in *namespace* is not counted by *instrumenters*, as *error* was raised; raise it if it
     is the program's.
     """
@@ -188,14 +190,14 @@ def leave_out(error: BaseException, namespace: dict[str, object], instrumenters:
     say_once(f"not all is counted in this process: {text_of(error)}")
 
 
-def made_or_none(
+def instrument_or_none(
     instrumenter: Instrumenter, make: Callable[..., CodeType], code: CodeType, namespace: dict[str, object], *where: Any
 ) -> CodeType | None:
-    """Return what *make* makes of *code* and *where*; None if that fails, which is said (`leave_out`)."""
+    """Return what *make* makes of *code* and *where*; None if that fails, which is said (`report_uncounted`)."""
     try:
         return make(code, *where)
     except BaseException as error:
-        leave_out(error, namespace, [instrumenter])
+        report_uncounted(error, namespace, [instrumenter])
         return None
 
 
@@ -204,28 +206,28 @@ class _Known:
 
     __slots__ = ()
 
-    def __getitem__(self, found: tuple[Any, ModuleType]) -> Import:
+    def __getitem__(self, found: tuple[Any, ModuleType]) -> ModuleImport:
         loader, module = found
-        awaited = Import(module.__dict__, partial(loader.get_code, module.__name__), loader)
-        _look_up(awaited)
-        return awaited
+        module_import = ModuleImport(module.__dict__, partial(loader.get_code, module.__name__), loader)
+        _look_up(module_import)
+        return module_import
 
 
 class _Made:
-    """`_Made()[awaited, code]` is what runs in place of *code*, which was got for the Import *awaited*."""
+    """`_Made()[awaited, code]` is what runs in place of *code*, which was got for the Import *module_import*."""
 
     __slots__ = ()
 
-    def __getitem__(self, got: tuple[Import, CodeType | None]) -> CodeType | None:
-        awaited, code = got
-        _awaited.pop(get_ident(), None)
-        awaited.was_compiled = awaited.bytecode is None
-        if code is not None and not is_loading() and not awaited.is_known_to_stay():
+    def __getitem__(self, got: tuple[ModuleImport, CodeType | None]) -> CodeType | None:
+        module_import, code = got
+        _module_imports.pop(get_ident(), None)
+        module_import.was_compiled = module_import.bytecode is None
+        if code is not None and not is_loading() and not module_import.is_known_to_need_no_rewrite():
             for instrumenter in _instrumenters:
                 try:
-                    code = instrumenter.instrument(code, awaited.namespace, awaited)
+                    code = instrumenter.instrument(code, module_import.namespace, module_import)
                 except BaseException as error:
-                    leave_out(error, awaited.namespace, [instrumenter])
+                    report_uncounted(error, module_import.namespace, [instrumenter])
         return code
 
 
@@ -235,11 +237,11 @@ class _Executed:
     __slots__ = ()
 
     def __getitem__(self, module: ModuleType) -> None:
-        for tell in on_executed:
+        for tell in after_execution:
             try:
                 tell(module)
             except BaseException as error:
-                leave_out(error, {}, ())
+                report_uncounted(error, {}, ())
 
 
 def _exec_module() -> FunctionType:
@@ -249,7 +251,7 @@ def _exec_module() -> FunctionType:
     # fmt: off
     def exec_module(self, module):  # type: ignore[no-untyped-def]
         """Execute the module."""
-        code = (awaited := known[self, module]).code or made[awaited, self.get_code(module.__name__)]
+        code = (module_import := known[self, module]).code or made[module_import, self.get_code(module.__name__)]
         if code is None:
             raise ImportError(f"cannot load module {module.__name__!r} when "
                               "get_code() returns None")
@@ -263,21 +265,21 @@ def _exec_module() -> FunctionType:
 
 def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):  # type: ignore[no-untyped-def]
     """Return the code object in the bytecode *data*, or what was made of it before."""
-    awaited = _awaited.pop(get_ident(), None)
+    module_import = _module_imports.pop(get_ident(), None)
     if (
-        awaited is not None
+        module_import is not None
         and source_path is not None
-        and name == dict.get(awaited.namespace, "__name__")  # or it is one that could not be got
+        and name == dict.get(module_import.namespace, "__name__")  # or it is one that could not be got
         and len(_instrumenters) == 1
         and not is_loading()
     ):
         code = None
         try:
-            awaited.was_read(data, bytecode_path, source_path)
-            if not awaited.is_known_to_stay():
-                code = _instrumenters[0].imported(awaited)
+            module_import.note_bytecode(data, bytecode_path, source_path)
+            if not module_import.is_known_to_need_no_rewrite():
+                code = _instrumenters[0].code_for_cached_bytecode(module_import)
         except BaseException as error:
-            leave_out(error, awaited.namespace, _instrumenters)
+            report_uncounted(error, module_import.namespace, _instrumenters)
         if code is not None:
             return code
     return _compile_original(data, name, bytecode_path, source_path)
@@ -328,7 +330,7 @@ def is_installed(instrumenter: Instrumenter) -> bool:
     return instrumenter in _instrumenters
 
 
-def is_alone() -> bool:
+def has_one_instrumenter() -> bool:
     """Return whether no more than one instrumenter is installed."""
     return len(_instrumenters) < 2
 
@@ -344,7 +346,7 @@ _compiled: dict[tuple[str | bytes, str, int], CodeType] = {}
 _N_COMPILED = 512
 
 
-class _Prepare:
+class _ExchangeCode:
     """`prepare[function, source, namespace]` is what *function*, if it is one that takes code, is to take in place of
     *source*.
 
@@ -362,17 +364,17 @@ class _Prepare:
 
     def __getitem__(self, call: tuple[Any, ...]) -> object:
         if len(call) == 3:
-            return _prepared(*call)
+            return _exchanged(*call)
         function, arguments = call
         if type(arguments) not in (tuple, list) or not arguments:
             return arguments
-        return (_prepared(function, arguments[0], arguments[1] if len(arguments) > 1 else None), *arguments[1:])
+        return (_exchanged(function, arguments[0], arguments[1] if len(arguments) > 1 else None), *arguments[1:])
 
     def __reduce__(self) -> str:
-        return "prepare"
+        return "exchange_code"
 
 
-def _prepared(function: object, source: object, namespace: object) -> object:
+def _exchanged(function: object, source: object, namespace: object) -> object:
     if not _instrumenters or is_loading():
         return source
     if function is FunctionType:
@@ -380,7 +382,7 @@ def _prepared(function: object, source: object, namespace: object) -> object:
     elif type(function) is not BuiltinFunctionType:
         return source
     elif function in _marshal:
-        return _pristine(source)
+        return _original_for_marshal(source)
     elif function in _modes:
         mode = _modes[function]
     else:
@@ -391,11 +393,11 @@ def _prepared(function: object, source: object, namespace: object) -> object:
             for instrumenter in _instrumenters:
                 source = instrumenter.instrument(source, namespace)  # type: ignore[arg-type]
         return source
-    return _prepared_text(function, source, namespace, mode)
+    return _exchanged_text(function, source, namespace, mode)
 
 
-def _prepared_text(function: object, source: object, namespace: object, mode: str) -> object:
-    """Return what `_prepared` does of text, or where the *namespace* is that of the caller."""
+def _exchanged_text(function: object, source: object, namespace: object, mode: str) -> object:
+    """Return what `_exchanged` does of text, or where the *namespace* is that of the caller."""
     given = source
     try:
         if namespace is None or namespace is function:
@@ -406,18 +408,18 @@ def _prepared_text(function: object, source: object, namespace: object, mode: st
             for instrumenter in _instrumenters:
                 source = instrumenter.instrument(source, namespace)
     except BaseException as error:
-        leave_out(error, namespace if type(namespace) is dict else {}, _instrumenters)
+        report_uncounted(error, namespace if type(namespace) is dict else {}, _instrumenters)
         return given
     return source
 
 
-#: How many frames above that of `_prepared_text` the program's is: frames of functions that are unseen are not counted,
+#: How many frames above that of `_exchanged_text` the program's is: frames of functions that are unseen are not counted,
 #: but that of the caller itself is. On 3.15 it is seen, and what calls it is not.
 _CALLER = 1 if CAN_HIDE else 3
-prepare = _Prepare()
+exchange_code = _ExchangeCode()
 
 
-def names_of_takers(namespace: dict[str, object]) -> frozenset[str]:
+def executor_names_in_namespace(namespace: dict[str, object]) -> frozenset[str]:
     """Return the names that `exec` and `eval` have in *namespace*, beside their own."""
     values = list(namespace.values())  # held: other threads may add some
     if not any(map(is_, values, repeat(exec))) and not any(map(is_, values, repeat(eval))):
@@ -426,10 +428,10 @@ def names_of_takers(namespace: dict[str, object]) -> frozenset[str]:
     return frozenset(names) - {"exec", "eval"}
 
 
-def _pristine(source: object) -> object:
+def _original_for_marshal(source: object) -> object:
     if type(source) is CodeType:
         for instrumenter in _instrumenters:
-            return instrumenter.pristine(source)
+            return instrumenter.original_of(source)
     return source
 
 
@@ -447,4 +449,4 @@ def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | byt
     return _compiled.setdefault(key, code)
 
 
-unseen(_prepared_text, counts_frames=True)
+unseen(_exchanged_text, counts_frames=True)

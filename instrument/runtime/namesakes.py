@@ -27,7 +27,7 @@ _SUFFIXES = (*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
 #: Not by way of `os`, whose functions the program may replace.
 
 
-def on_both_sides(ignore: Ignore, files: Iterable[str]) -> set[str]:
+def names_ignored_and_measured(ignore: Ignore, files: Iterable[str]) -> set[str]:
     """Return the names of those of *files* that are ignored by their directory, for which it depends on order, and that
     a file has that is not: one of *files*, or one that may be imported.
     """

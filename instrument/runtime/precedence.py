@@ -18,7 +18,7 @@ from sys import _getframe
 from types import CodeType, FunctionType
 
 from instrument.raised import belongs_to_program
-from instrument.runtime.counters import group_of, tail_of
+from instrument.runtime.counters import appended_constants, group_of
 from instrument.runtime.selection import module_name
 
 TYPE_CHECKING = False
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 _COUNTERS = (repeat, chain)
 
 
-class Precedence:
+class FirstEntered:
     """Who is entered first from now on, by names of modules, in what the caller's caller calls."""
 
     def __init__(self) -> None:
         self._files: dict[str, str] = {}
         self._thread = get_ident()
         self._depth = len(_outwards(_getframe(2)))
-        self._watches: list[_Watch] = []
+        self._watches: list[_EntryWatch] = []
 
     def watch(self, name: str, functions: Iterable[FunctionType]) -> None:
         """Let *functions*, those of modules called *name*, tell when they are entered, until one was or until `end`."""
-        watch = _watches.setdefault(name, _Watch(name))
+        watch = _watches.setdefault(name, _EntryWatch(name))
         self._watches.append(watch)
         watch.join(self, functions)
 
@@ -50,15 +50,15 @@ class Precedence:
         for watch in self._watches:
             watch.leave(self)
 
-    def told(self, name: str) -> str | None:
+    def first_file(self, name: str) -> str | None:
         """Return the file of the module called *name* that was entered first, if one of those that are watched was."""
         return self._files.get(name)
 
-    def running(self, name: str) -> str | None:
+    def first_running(self, name: str) -> str | None:
         """Return the file of the module called *name* that was entered first, of those that this thread is in now."""
         return self._outermost(name, _getframe(1))
 
-    def tell(self, name: str, frame: FrameType) -> bool:
+    def notify_entered(self, name: str, frame: FrameType) -> bool:
         """Be told that a function of a module called *name* was entered, in *frame*; return whether that is enough."""
         if name not in self._files and (file := self._outermost(name, frame)) is not None:
             self._files.setdefault(name, file)
@@ -76,7 +76,7 @@ class Precedence:
         return found
 
 
-class _Watch:
+class _EntryWatch:
     """Functions of modules called *name* that tell when they are entered, for as long as anyone listens.
 
     No longer: where an exception leaves, an interrupt that comes while they tell is lost.
@@ -84,24 +84,24 @@ class _Watch:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._listeners: list[Precedence] = []
+        self._listeners: list[FirstEntered] = []
         self._watched: list[tuple[ref[FunctionType], CodeType, CodeType]] = []
 
-    def join(self, listener: Precedence, functions: Iterable[FunctionType]) -> None:
+    def join(self, listener: FirstEntered, functions: Iterable[FunctionType]) -> None:
         """Let *functions* tell, and *listener* be told."""
         self._listeners.append(listener)
         telling = {id(code): code for _, _, code in self._watched}
         for function in functions:
             code = function.__code__
-            if id(code) not in telling and (tail := tail_of(code)) is not None:
-                made = _telling(code, group_of(tail[1]), self._entered)
+            if id(code) not in telling and (tail := appended_constants(code)) is not None:
+                made = _notifying(code, group_of(tail[1]), self._entered)
                 telling[id(code)] = telling[id(made)] = made
             if id(code) in telling and telling[id(code)] is not code:
                 self._watched.append((ref(function), code, telling[id(code)]))
                 function.__code__ = telling[id(code)]
         self._let_go()  # if that was told in the meantime
 
-    def leave(self, listener: Precedence) -> None:
+    def leave(self, listener: FirstEntered) -> None:
         """Tell *listener* no more."""
         try:
             self._listeners.remove(listener)
@@ -112,7 +112,7 @@ class _Watch:
     def _entered(self, frame: FrameType | None) -> None:
         try:
             for listener in list(self._listeners):
-                if listener.tell(self._name, frame or _getframe(1)):
+                if listener.notify_entered(self._name, frame or _getframe(1)):
                     self.leave(listener)
         except BaseException as error:  # it is told by the next function
             if belongs_to_program(error):
@@ -131,10 +131,10 @@ class _Watch:
 
 
 #: By name.
-_watches: dict[str, _Watch] = {}
+_watches: dict[str, _EntryWatch] = {}
 
 
-class _TellingKey(int):
+class _NotifyingKey(int):
     """The key of an exit that tells *entered* of the frame that an exception leaves, when it is added to the place."""
 
     _entered: Callable[[FrameType | None], None]
@@ -144,13 +144,13 @@ class _TellingKey(int):
         return place + int(self)
 
 
-def _telling(code: CodeType, group: int, entered: Callable[[FrameType | None], None]) -> CodeType:
+def _notifying(code: CodeType, group: int, entered: Callable[[FrameType | None], None]) -> CodeType:
     constants: list[object] = []
     for constant in code.co_consts[:-1]:
         if type(constant) in _COUNTERS:
             constants.append(chain(map(entered, islice(constant, 1)), constant))
         elif type(constant) is int and group_of(constant) == group:
-            key = _TellingKey(constant)
+            key = _NotifyingKey(constant)
             key._entered = entered
             constants.append(key)
         else:

@@ -1,6 +1,6 @@
 """Hooks into how a process forks, turns into another program, and ends.
 
-A `Witness` comes in, and is told: before and after each fork, before `os._exit` and `os.exec*`, at exit after all that
+A `LifecycleListener` comes in, and is told: before and after each fork, before `os._exit` and `os.exec*`, at exit after all that
 the program does there, and by signals that would end the process as if it had never been there.
 
 What stands in for functions of `os` has no frame: a callable whose `__call__` is looked up, tells the witness, and is
@@ -11,7 +11,7 @@ so that its status is what it would have been.
 Handlers run in the main thread, between two instructions. A signal that comes just before that thread begins to wait in
 the system is noted, and handled when it stops waiting, which may be never; the default would have ended the process at
 once. So the interpreter is told to write signals to a pipe (`set_wakeup_fd`, as long as the program does not), and who
-looks there (`look`) wakes the main thread up by the same signal. If that thread does not come back from a call into C
+looks there (`check_pending_signals`) wakes the main thread up by the same signal. If that thread does not come back from a call into C
 all the same, the process is ended without it. The pipe has high numbers: where a daemon closes all the files it has
 inherited, no other file soon takes their places.
 """
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
-    class Witness(Protocol):
+    class LifecycleListener(Protocol):
         """What is told."""
 
         def before_fork(self) -> None: ...
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         def at_exit(self) -> None: ...
         def exit_handler_removed(self) -> None: ...
         def prepare(self, is_repeated: bool) -> None: ...
-        def ask(self) -> None: ...
+        def request_flush(self) -> None: ...
 
 
 #: The module that the program has, in which functions of ours stand in for some.
@@ -76,17 +76,17 @@ _CHANGES = (
 _ALONE = ("unshare", "setns")
 #: Those that servers call again and again, for a moment.
 _REPEATED = ("seteuid", "setegid")
-_witnesses: list[Witness] = []
+_listeners: list[LifecycleListener] = []
 _are_forks_watched = False
 #: 3.13.0 warns of a fork with several threads only after it has told what is registered for forks, which may begin one.
 _WARNS_LATE = sys.version_info[:3] == (3, 13, 0)
 
 
-def watch(witness: Witness, signal: int | None) -> None:
-    """Tell *witness* from now on; *signal*, if given, lets it be asked."""
+def watch(listener: LifecycleListener, signal: int | None) -> None:
+    """Tell *listener* from now on; *signal*, if given, lets it be asked."""
     global _are_forks_watched
-    _witnesses.append(witness)
-    exits.at_last(witness.at_exit, witness.exit_handler_removed)
+    _listeners.append(listener)
+    exits.at_last(listener.at_exit, listener.exit_handler_removed)
     if not _are_forks_watched and hasattr(os, "register_at_fork"):
         _are_forks_watched = True  # for good: there is no way back
         os.register_at_fork(
@@ -102,15 +102,15 @@ def watch(witness: Witness, signal: int | None) -> None:
         _system.fork = os.fork = fork
     for name in (*_ENDS, *_CHANGES):
         original = getattr(_system, name, None)
-        if original is not None and type(original) is not _Told:
+        if original is not None and type(original) is not _NotifyingFunction:
             how = "" if name in _CHANGES else name.rstrip("ev") if name != "_exit" else name
-            told = _Told(original, how)
+            told = _NotifyingFunction(original, how)
             setattr(_system, name, told)
             setattr(os, name, told)
     _signal.signal, _signal.getsignal = _set_handler, _get_handler
     _thread.interrupt_main = _interrupt_main
     if signal is not None and _handles_signals():
-        _set(signal, _ask)
+        _set(signal, _request_flush)
 
 
 #: Whether our handlers stand in for defaults: they do once there is something to lose. Nobody looks for signals that
@@ -137,17 +137,17 @@ def stand_in() -> None:
     _listen()
 
 
-def forget(witness: Witness) -> None:
+def forget(listener: LifecycleListener) -> None:
     """Undo `watch`."""
-    _witnesses.remove(witness)
-    exits.forget(witness.at_exit, witness.exit_handler_removed)
-    if _witnesses:
+    _listeners.remove(listener)
+    exits.forget(listener.at_exit, listener.exit_handler_removed)
+    if _listeners:
         return
     if _WARNS_LATE and os.fork is fork:
         _system.fork = os.fork = _fork
     for name in (*_ENDS, *_CHANGES):
         told = getattr(_system, name, None)
-        if type(told) is _Told:
+        if type(told) is _NotifyingFunction:
             setattr(_system, name, told.function)
             if getattr(os, name) is told:
                 setattr(os, name, told.function)
@@ -188,7 +188,7 @@ _known = [_getpid()]
 _n_forks = [0]
 
 
-def _tell(tell: Callable[..., object], *what: object) -> None:
+def _notify(tell: Callable[..., object], *what: object) -> None:
     """Call *tell*, a function of ours, with *what*; what it raises the program gets only if it is its own."""
     try:
         tell(*what)
@@ -201,16 +201,16 @@ def _tell(tell: Callable[..., object], *what: object) -> None:
 def _before_fork() -> None:
     _n_forks[0] += 1
     _noticed.clear()
-    for witness in _witnesses:
-        _tell(witness.before_fork)
+    for listener in _listeners:
+        _notify(listener.before_fork)
 
 
 def _after_fork_in_parent() -> None:
     _n_forks[0] -= 1
-    for witness in _witnesses:
-        _tell(witness.after_fork_in_parent)
+    for listener in _listeners:
+        _notify(listener.after_fork_in_parent)
         if not _WARNS_LATE:
-            _tell(witness.resume)
+            _notify(listener.resume)
 
 
 def _after_fork_in_child() -> None:
@@ -221,21 +221,21 @@ def _after_fork_in_child() -> None:
     _marked.clear()
     _known[0] = _getpid()
     _begin_anew()
-    for witness in _witnesses:
-        _tell(witness.after_fork_in_child)
-        _tell(witness.resume)
+    for listener in _listeners:
+        _notify(listener.after_fork_in_child)
+        _notify(listener.resume)
 
 
 def _begin_anew() -> None:
     """Forget what is the parent's."""
     if _is_asked_for[0]:
-        _tell(stand_in)
+        _notify(stand_in)
     _due.clear()  # what the parent is to handle
     _read[:] = bytes(len(_read))
     if _pipe:  # the parent's
         _main[:] = [get_ident()]
-        _tell(_listen_no_more)
-        _tell(_listen)
+        _notify(_listen_no_more)
+        _notify(_listen)
 
 
 # Forks that Python does not know
@@ -246,7 +246,7 @@ _marked: list[int] = []
 _noticed: list[int] = []
 
 
-def notice() -> bool:
+def check_for_fork() -> bool:
     """Find out whether this is another process than before, forked by C: witnesses are then told. Return whether it is.
 
     Whoever is about to do something for the process calls this first: nothing else may have told us.
@@ -262,10 +262,10 @@ def notice() -> bool:
     session.forked()
     isolation.forked()
     _begin_anew()
-    for witness in _witnesses:
-        _tell(witness.after_fork_in_child, is_marked)
-        _tell(witness.resume)
-    if not is_marked and _witnesses:
+    for listener in _listeners:
+        _notify(listener.after_fork_in_child, is_marked)
+        _notify(listener.resume)
+    if not is_marked and _listeners:
         say(f"process {pid} was forked without Python's knowledge: it is counted from now on")
     return True
 
@@ -273,26 +273,26 @@ def notice() -> bool:
 def _notice_unknown_fork() -> None:
     """Find out whether this process was forked; if Python knows of it, what it calls then comes next."""
     if not _n_forks[0]:
-        _tell(notice)
+        _notify(check_for_fork)
 
 
 def _before_unknown_fork() -> None:
-    _tell(notice)
+    _notify(check_for_fork)
     if _n_forks[0] or _marked:
         return
     _marked[:] = [_known[0]]
     _noticed.clear()
-    for witness in _witnesses:
-        _tell(witness.before_unknown_fork)
+    for listener in _listeners:
+        _notify(listener.before_unknown_fork)
 
 
 def _after_unknown_fork_in_parent() -> None:
     if not _marked:
         return
     _marked.clear()
-    for witness in _witnesses:
-        _tell(witness.after_fork_in_parent)
-        _tell(witness.resume)
+    for listener in _listeners:
+        _notify(listener.after_fork_in_parent)
+        _notify(listener.resume)
 
 
 if _WARNS_LATE:
@@ -300,15 +300,15 @@ if _WARNS_LATE:
 
     def fork() -> int:
         pid = _fork()
-        for witness in _witnesses:
-            _tell(witness.resume)
+        for listener in _listeners:
+            _notify(listener.resume)
         return pid
 
 
 # Ends #################################################################################################################
 
 
-class _Told:
+class _NotifyingFunction:
     """Stands in for *function*, before which witnesses are told *how* the process is about to end; if it does not, to
     prepare for the change.
     """
@@ -320,11 +320,11 @@ class _Told:
 
     @property
     def __call__(self) -> Any:
-        for witness in _witnesses:
+        for listener in _listeners:
             if self._how:
-                _tell(witness.finish, self._how)
+                _notify(listener.finish, self._how)
             else:
-                _tell(witness.prepare, self.function.__name__ in _REPEATED)
+                _notify(listener.prepare, self.function.__name__ in _REPEATED)
         return _Alone(self.function) if self.function.__name__ in _ALONE else self.function
 
     def __getattr__(self, name: str) -> Any:
@@ -343,15 +343,15 @@ class _Alone(partial):  # type: ignore[misc]
     """
 
     def __init__(self, function: Any) -> None:
-        self._stopped: list[Witness] = []
-        for witness in _witnesses:
-            self._stopped.append(witness)
-            _tell(witness.before_fork)
+        self._stopped: list[LifecycleListener] = []
+        for listener in _listeners:
+            self._stopped.append(listener)
+            _notify(listener.before_fork)
 
     def __del__(self) -> None:
-        for witness in self._stopped:
-            _tell(witness.after_fork_in_parent)
-            _tell(witness.resume)
+        for listener in self._stopped:
+            _notify(listener.after_fork_in_parent)
+            _notify(listener.resume)
 
 
 # Signals ##############################################################################################################
@@ -374,16 +374,16 @@ class _Default:
             return
         _ending.append(number)
         try:
-            for witness in _witnesses:
-                _tell(witness.finish, _NAMES[number])
+            for listener in _listeners:
+                _notify(listener.finish, _NAMES[number])
         finally:
             _set(number, _DEFAULT)
             _raise_signal(number)  # raises no audit event; `kill` does
 
 
-def _ask(number: int, frame: object) -> None:
-    for witness in _witnesses:
-        _tell(witness.ask)
+def _request_flush(number: int, frame: object) -> None:
+    for listener in _listeners:
+        _notify(listener.request_flush)
 
 
 def _set_handler(signalnum, handler, /):  # type: ignore[no-untyped-def]
@@ -409,7 +409,7 @@ def _interrupt_main(signum=_signal.SIGINT, /):  # type: ignore[no-untyped-def]
     return _interrupt(signum)
 
 
-class Unbroken:
+class SignalsBlocked:
     """A time in which no signal is handled in this thread, if this process is a program in C that embeds Python.
 
     Handlers in C may end the process in the midst of its end: uWSGI's do when both its master and a service manager
@@ -503,7 +503,7 @@ def _is_ours(end: int, identity: int) -> bool:
         return False
 
 
-def look() -> int | None:
+def check_pending_signals() -> int | None:
     """Wake up the main thread if there is a signal that it should have handled; return one that it does not."""
     if not _pipe or not _is_ours(_pipe[0], _pipe[2]):
         return None
@@ -557,9 +557,9 @@ def _take(number: int) -> None:
 
 
 def checks() -> list[Callable[[], object]]:
-    """Return functions in C that find out whether `look` has something to do, or raise OSError if it has to find out.
+    """Return functions in C that find out whether `check_pending_signals` has something to do, or raise OSError if it has to find out.
 
-    What they have read of the pipe, `look` gets from `_read`.
+    What they have read of the pipe, `check_pending_signals` gets from `_read`.
     """
     if not _pipe or not _reader or not _is_ours(_pipe[0], _pipe[2]):
         return []

@@ -33,8 +33,8 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 from instrument.flow.instructions import LOAD_GLOBAL, Instructions
 from instrument.runtime import importer
-from instrument.runtime.counters import reduce_counter, tail_of
-from instrument.runtime.session import give_out, pristine
+from instrument.runtime.counters import appended_constants, reduce_counter
+from instrument.runtime.session import give_out, original_of
 from instrument.unseen import unseen
 
 TYPE_CHECKING = False
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 def watch() -> None:
     """Adapt the readers that have been imported, and from now on those that will be."""
-    if adapt not in importer.on_executed:
-        importer.on_executed.append(adapt)
+    if adapt not in importer.after_execution:
+        importer.after_execution.append(adapt)
     for name, module in list(sys.modules.items()):
         if (_entrances(name) or name == "copyreg") and isinstance(module, ModuleType):
             adapt(module)
@@ -132,7 +132,7 @@ def _original(thing: Any, taker: str = "") -> Any:
     *taker* is what may have it run elsewhere, where it is not counted, if anything is.
     """
     if type(thing) is CodeType:
-        return give_out(thing, taker) if taker else pristine(thing)
+        return give_out(thing, taker) if taker else original_of(thing)
     if type(thing) is FunctionType and (code := _original(thing.__code__, taker)) is not thing.__code__:
         made = FunctionType(code, thing.__globals__, thing.__name__, thing.__defaults__, thing.__closure__)
         made.__kwdefaults__ = thing.__kwdefaults__
@@ -272,7 +272,9 @@ def _sent(thing: Any) -> Any:
     """Return what is to be sent in place of *thing*."""
     kind = type(thing)
     if kind is FunctionType:
-        return _sent_code(thing) if tail_of(thing.__code__) is not None and _is_sent_as_code(thing) else thing
+        return (
+            _sent_code(thing) if appended_constants(thing.__code__) is not None and _is_sent_as_code(thing) else thing
+        )
     if kind is tuple:
         return tuple(map(_sent, thing))
     return _sent_code(thing) if kind is CodeType else thing
@@ -289,7 +291,7 @@ def _is_sent_as_code(function: FunctionType) -> bool:
     """
     if _found(sys.modules.get(function.__module__), function.__qualname__.split(".")) is not function:
         return True
-    code = pristine(function.__code__)
+    code = original_of(function.__code__)
     if function.__closure__ or function.__defaults__ or function.__kwdefaults__ or code.co_flags & _SUSPENDED:
         return False
     made = Instructions(code)

@@ -42,7 +42,7 @@ from instrument.raised import (
 from instrument.runtime import interpreters, process
 from instrument.runtime.background import Background
 from instrument.runtime.scope import Scope
-from instrument.runtime.selected import place_of, selected
+from instrument.runtime.selected import place_of, scoped_instrumenter
 from instrument.runtime.session import given_out, session
 from instrument.runtime.totals import Reading, Totals
 
@@ -77,25 +77,25 @@ class Recorder:
         self.settings = settings
         self.scope = Scope(settings.scope)
         self._root = _root()
-        self._selected = selected()
+        self._selected = scoped_instrumenter()
         self._session = self._selected.session
         self._are_many_late = self._session.records.are_many_late()
         self._background = Background(self._look, self._checks, self._complain, interpreters.may_have_thread())
         #: Whether C may compile and execute modules.
-        self._adopts_late = interpreters.is_embedded()
+        self._instruments_late_functions = interpreters.is_embedded()
         self._begin()
         self._selected.on_live = self._start
-        session(placement.NOTHING).lasts = self._session.is_tended = True
+        session(placement.NOTHING).is_permanent = self._session.has_background_thread = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
         if interpreters.number() and _ENDS_WHO_LETS_GO:
             interpreters.is_measured()
-        if self._adopts_late:
+        if self._instruments_late_functions:
             self._start()
 
     def _start(self) -> None:
         """Let the background begin: there is something to count."""
-        process.notice()
+        process.check_for_fork()
         process.stand_in()
         self._background.start()
 
@@ -136,17 +136,17 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what was counted, and wait until that is done."""
-        process.notice()
+        process.check_for_fork()
         self._background.run(self._flush)
 
-    def ask(self) -> None:
+    def request_flush(self) -> None:
         """Let what was counted be written soon."""
-        process.notice()
+        process.check_for_fork()
         self._background.ask(self._flush)
 
     def finish(self, how: str) -> None:
         """Write what was counted: the process is about to end, or to become another program; *how* says."""
-        process.notice()
+        process.check_for_fork()
         self._is_pressed = True
         try:
             if not self._background.run(lambda: self._flush(how)):
@@ -189,7 +189,7 @@ class Recorder:
         if interpreters.number() and _ENDS_WHO_LETS_GO and sys.is_finalizing():
             _flush_output()
             return
-        steps = [self._finish_unbroken, self._end_thread, self._selected.keep, _flush_output]
+        steps = [self._finish_unbroken, self._end_thread, self._selected.save_cache, _flush_output]
         if interpreters.number():  # as an interpreter ends, a thread may get no turn: the ending thread does the work
             steps.insert(0, self._end_thread)
         elif _ENDS_WHO_LETS_GO:
@@ -219,7 +219,7 @@ class Recorder:
             )
 
     def _finish_unbroken(self) -> None:
-        with process.Unbroken():
+        with process.SignalsBlocked():
             self.finish("exit")
 
     def _end_thread(self) -> None:
@@ -231,7 +231,7 @@ class Recorder:
         self.finish("stop")
         self._background.stop()
         process.forget(self)
-        session(placement.NOTHING).lasts = self._session.is_tended = False
+        session(placement.NOTHING).is_permanent = self._session.has_background_thread = False
         self._selected.on_live = None
         self._selected.end(self.scope)
         self._reading.close()
@@ -240,7 +240,7 @@ class Recorder:
 
     def counts(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, str, int], int]]:
         """Return how often each line ran so far, and each function was entered, since the last `reset`."""
-        process.notice()
+        process.check_for_fork()
         lines: dict[tuple[str, int], int] = {}
         functions: dict[tuple[str, str, int], int] = {}
 
@@ -281,7 +281,7 @@ class Recorder:
         if not self._has_looked:
             self._has_looked = True
             sqlite.load()  # as long as it can be reached
-        overdue = process.look()
+        overdue = process.check_pending_signals()
         if overdue is not None:
             self._is_pressed = True
             self._flush(process.name_of(overdue))
@@ -289,9 +289,9 @@ class Recorder:
             self._is_pressed = False
         self._session.retire()
         if self._are_many_late():
-            self._session.records.settle()
-        if self._adopts_late:
-            self._selected.adopt_late()
+            self._session.records.count_late()
+        if self._instruments_late_functions:
+            self._selected.instrument_late_functions()
         self._turn = perf_counter()
         self._selected.read_sources(self._pause)
         if not interpreters.number() and requests.take(self._request):
@@ -305,14 +305,14 @@ class Recorder:
     def _checks(self) -> list[Callable[[], object]]:
         """Return functions in C that find out whether `_look` has something to do."""
         session = repeat(self._session)
-        let_go, largest = attrgetter("_size_of_let_go"), attrgetter("_largest_let_go")
+        let_go, largest = attrgetter("_size_of_retirement_queue"), attrgetter("_longest_retirement_queue")
         return [
             map(ge, map(call, repeat(monotonic)), map(attrgetter("_next"), repeat(self))).__next__,
             partial(_system.access, self._request + requests.ASKED, 0),
             map(ge, map(let_go, session), map(largest, session)).__next__,
             self._are_many_late,
             self._selected.n_unread,
-            *([repeat(True).__next__] if self._adopts_late else ()),
+            *([repeat(True).__next__] if self._instruments_late_functions else ()),
             *process.checks(),
         ]
 
@@ -462,7 +462,7 @@ class Recorder:
     def before_unknown_fork(self) -> None:
         """Get ready for a fork by C: what was counted until now is the parent's, and is written."""
         self._background.before_fork()
-        self._selected.adopt_late()
+        self._selected.instrument_late_functions()
         self._background.run(self._flush)
 
     def after_fork_in_child(self, is_marked: bool = False) -> None:

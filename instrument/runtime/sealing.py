@@ -1,6 +1,6 @@
 """Rewritten code as a program for the interpreter's own unpickler, which makes it live without a line of Python.
 
-`Flat` code comes in, in the order of `counters.tree_of`, and what can be kept by `marshal` goes out; that and counters
+`UnlinkedValues` code comes in, in the order of `counters.nested_code`, and what can be kept by `marshal` goes out; that and counters
 come in, and live code goes out. A warm import is as fast as this: `counters.link` takes longer, to put tuples together
 and to take them apart again; the unpickler is a stack machine in C.
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from itertools import repeat
     from typing import Any
 
-    from instrument.runtime.counters import ExitRecords, Flat
+    from instrument.runtime.counters import ExitRecords, UnlinkedValues
 
     #: The program; places of exit keys; names of methods; constants, names and bytes.
     Sealed = tuple[bytes, bytes, tuple[str, ...], tuple[Any, ...]]
@@ -53,20 +53,23 @@ _SINGLE = {None: b"N", True: b"\x88", False: b"\x89"}
 _CODE, _LATE, _RANGE_OF_COUNTS, _TRACEBACK_OF, _PREPARE, _RECORDS, _N_SHARED = range(7)
 
 
-def seal(flats: Sequence[Flat], file_name: str) -> Sealed:
-    """Return *flats*, from the source *file_name* and none refused, as a program that makes the last of them, all
-    others within; raise ValueError if they are in another order than that of `counters.tree_of`.
+def compile_to_pickle(unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> Sealed:
+    """Return *unlinked_codes*, from the source *file_name* and none refused, as a program that makes the last of them, all
+    others within; raise ValueError if they are in another order than that of `counters.nested_code`.
     """
-    return _Sealing(flats, file_name).sealed()
+    return _PickleCompiler(unlinked_codes, file_name).pickled()
 
 
-class _Sealing:
-    def __init__(self, flats: Sequence[Flat], file_name: str) -> None:
-        self._flats = [(*flat[:4], (file_name if flat[4] is None else flat[4], *flat[5]), *flat[6:]) for flat in flats]
+class _PickleCompiler:
+    def __init__(self, unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> None:
+        self._flats = [
+            (*unlinked[:4], (file_name if unlinked[4] is None else unlinked[4], *unlinked[5]), *unlinked[6:])
+            for unlinked in unlinked_codes
+        ]
         self._out: list[bytes] = []
         self._n_made = 0
         self._remembered: dict[int, int] = {}
-        self._n_uses = [0] * len(flats)
+        self._n_uses = [0] * len(unlinked_codes)
         # What is handed over is numbered before the program is written.
         self._inlinable: list[str] = []
         self._first_name: list[int] = []
@@ -75,8 +78,8 @@ class _Sealing:
         self._places: dict[int, int] = {}
         self._bases: list[int] = []
         base = 0
-        for flat in self._flats:
-            head, constants, names, variables, rest, nested, _, n_exits, size, inlinable = flat
+        for unlinked in self._flats:
+            head, constants, names, variables, rest, nested, _, n_exits, size, inlinable = unlinked
             for _, number in nested:
                 self._n_uses[number] += 1
             for value in (*head, *constants, names, variables, *rest):
@@ -93,7 +96,7 @@ class _Sealing:
         self._first_key = self._first_constant + len(self._constants)
         self._n_remembered = self._n_first = self._first_key + len(self._places)
 
-    def sealed(self) -> Sealed:
+    def pickled(self) -> Sealed:
         self._code(len(self._flats) - 1)
         program = b"".join(((_NEXT_BUFFER + _MEMOIZE + _POP) * self._n_first, *self._out, _STOP))
         places = pack(f"{len(self._places)}I", *self._places)
@@ -121,7 +124,7 @@ class _Sealing:
                 self._value(constant)
         # Counters are taken in the order in which they come.
         if number != self._n_made:
-            raise ValueError("the code is not in the order of `tree_of`")
+            raise ValueError("the code is not in the order of `nested_code`")
         self._n_made += 1
         out.append(_NEXT_BUFFER * n_probes)
         base = self._bases[number]
@@ -167,22 +170,22 @@ def _identity(value: object) -> tuple[type, object]:
     return type(value), value if type(value) in (bytes, str) else repr(value)
 
 
-def unseal(
-    sealed: Sealed,
+def load_live_code(
+    pickled: Sealed,
     counters: Iterable[repeat[None]],
     first_key: int,
     traceback_of: object,
-    prepare: object,
+    exchange_code: object,
     records: ExitRecords,
 ) -> CodeType:
-    """Return the live code that was *sealed*, with *counters*.
+    """Return the live code that was *pickled*, with *counters*.
 
-    All code shares what gets the *traceback_of* an exception, what *prepare*s code that is handed over, and the
+    All code shares what gets the *traceback_of* an exception, what *exchange_code*s code that is handed over, and the
     *records* where exits are counted, by keys from *first_key* on.
     """
-    program, places, inlinable, constants = sealed
+    program, places, inlinable, constants = pickled
     keys = map(first_key.__add__, numbers_in(places))
-    shared = CodeType, records.late, RANGE_OF_COUNTS, traceback_of, prepare, records
+    shared = CodeType, records.late, RANGE_OF_COUNTS, traceback_of, exchange_code, records
     buffers = chain(shared, map(WasInlined, inlinable), constants, keys, counters)
     code: CodeType = _unpickle(program, buffers=buffers)
     return code

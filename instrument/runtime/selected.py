@@ -14,15 +14,15 @@ from types import FunctionType, NoneType
 from instrument.flow import placement
 from instrument.runtime import importer, readers, sources
 from instrument.runtime.session import (
-    Lately,
+    RecentCode,
     Session,
-    adopt_functions,
+    bytecode_if_unmeasured,
+    code_if_unmeasured,
     give_out,
+    instrument_existing_functions,
     is_live,
     live_group,
     session,
-    unmeasured,
-    unmeasured_import,
 )
 
 TYPE_CHECKING = False
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Protocol
 
-    from instrument.runtime.counters import Group
-    from instrument.runtime.importer import Import
+    from instrument.runtime.counters import CodeGroup
+    from instrument.runtime.importer import ModuleImport
     from instrument.runtime.sources import Source
 
     class Selects(Protocol):
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         def selects(self, name: str | None, file: str) -> bool: ...
 
 
-class Selected:
+class ScopedInstrumenter:
     """Makes live what any of the *scopes* selects, in one session for all of them."""
 
     def __init__(self) -> None:
@@ -56,8 +56,8 @@ class Selected:
         self._since = time()
         self._handed_over: dict[str, Source] = {}
         self._names: dict[str, str | None] = {}
-        self._lately = Lately()
-        #: Names of modules that `adopt_late` has seen once, and twice, and how many there were.
+        self._recent_code = RecentCode()
+        #: Names of modules that `instrument_late_functions` has seen once, and twice, and how many there were.
         self._young: set[str] = set()
         self._grown: set[str] = set()
         self._n_modules = 0
@@ -65,8 +65,8 @@ class Selected:
     def begin(self, scope: Selects, lazily: bool) -> None:
         """From now on, make live what *scope* selects, functions that exist already included."""
         self.scopes.append(scope)
-        self._lately.clear()
-        adopt_functions(self._choose, self._note, lazily)
+        self._recent_code.clear()
+        instrument_existing_functions(self._choose, self._note, lazily)
         if len(self.scopes) == 1:
             importer.install(self, at_end=True)
             readers.watch()
@@ -74,18 +74,18 @@ class Selected:
     def end(self, scope: Selects) -> None:
         """Undo one `begin` of *scope*. What is live stays so, and costs next to nothing."""
         self.scopes.remove(scope)
-        self._lately.clear()
+        self._recent_code.clear()
         if not self.scopes:
             importer.uninstall(self)
-            session(placement.NOTHING).release_adopted()
-        self.keep()
+            session(placement.NOTHING).restore_existing_functions()
+        self.save_cache()
 
-    def keep(self) -> None:
+    def save_cache(self) -> None:
         """Write to the cache what the next process can use."""
-        self.session.keep()
-        session(placement.NOTHING).keep()
+        self.session.save_cache()
+        session(placement.NOTHING).save_cache()
 
-    def adopt_late(self) -> None:
+    def instrument_late_functions(self) -> None:
         """Make functions live of modules that C has compiled and executed since this was called before.
 
         The import system does not see those; uWSGI and mod_wsgi load their scripts so. What is in the midst of being
@@ -111,7 +111,7 @@ class Selected:
                     for value in list(names.values())
                 )
         if found:
-            adopt_functions(self._choose, self._note, lazily=True)
+            instrument_existing_functions(self._choose, self._note, lazily=True)
 
     def selects(self, name: object, file: object, source: str) -> bool:
         """Return whether code of the file *source* is selected that runs in the module *name* of *file*."""
@@ -130,47 +130,57 @@ class Selected:
     def _choose(self, file: str | None, name: str | None) -> Session | None:
         return self.session if self.selects(name, file, "") else None
 
-    def instrument(self, code: CodeType, namespace: dict[str, object], awaited: Import | None = None) -> CodeType:
-        """Return what runs in *namespace* in place of *code*; that of a module that is imported was *awaited*."""
+    def instrument(
+        self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
+    ) -> CodeType:
+        """Return what runs in *namespace* in place of *code*; that of a module that is imported was *module_import*."""
         file = dict.get(namespace, "__file__")
         name = dict.get(namespace, "__name__")
-        if awaited is None and type(file) in _PLAIN and type(name) in _PLAIN:
-            where = file, name, importer.is_alone()
-            made = self._lately.get(code, where)
+        if module_import is None and type(file) in _PLAIN and type(name) in _PLAIN:
+            where = file, name, importer.has_one_instrumenter()
+            made = self._recent_code.get(code, where)
             if made is None:
-                made = importer.made_or_none(self, self._instrumented, code, namespace, file, name, None)
+                made = importer.instrument_or_none(self, self._instrumented, code, namespace, file, name, None)
                 if made is None:
                     return code
-                self._lately.put(code, where, made)
+                self._recent_code.put(code, where, made)
             return made
-        return self._instrumented(code, file, name, awaited)
+        return self._instrumented(code, file, name, module_import)
 
-    def _instrumented(self, code: CodeType, file: object, name: object, awaited: Import | None) -> CodeType:
+    def _instrumented(self, code: CodeType, file: object, name: object, module_import: ModuleImport | None) -> CodeType:
         if self.selects(name, file, code.co_filename):
             assert isinstance(file, str)
-            live = self._made(self.session, code, file, awaited)
-            self._note(live, file, name if isinstance(name, str) else None, awaited)
+            live = self._made(self.session, code, file, module_import)
+            self._note(live, file, name if isinstance(name, str) else None, module_import)
             return live
-        if is_live(code) and not importer.is_alone():
+        if is_live(code) and not importer.has_one_instrumenter():
             return code  # another measurement's
-        return unmeasured(code, file if isinstance(file, str) else None, awaited)
+        return code_if_unmeasured(code, file if isinstance(file, str) else None, module_import)
 
     @staticmethod
-    def _made(chosen: Session, code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
-        return chosen.live_code(code, file) if awaited is None else chosen.module_code(code, file, awaited)
+    def _made(chosen: Session, code: CodeType, file: str | None, module_import: ModuleImport | None) -> CodeType:
+        return (
+            chosen.instrument_exec_code(code, file)
+            if module_import is None
+            else chosen.instrument_module(code, file, module_import)
+        )
 
-    def imported(self, awaited: Import) -> CodeType | None:
-        """Return what runs in place of the bytecode that is *awaited*, if that is known without looking at it."""
-        file = dict.get(awaited.namespace, "__file__")
-        if not isinstance(file, str) or not self.selects(dict.get(awaited.namespace, "__name__"), file, awaited.path):
-            return unmeasured_import(awaited, file) if isinstance(file, str) else None
-        return self.session.imported_code(awaited, file)  # `instrument` comes next
+    def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
+        """Return what runs in place of the bytecode that is *module_import*, if that is known without looking at it."""
+        file = dict.get(module_import.namespace, "__file__")
+        if not isinstance(file, str) or not self.selects(
+            dict.get(module_import.namespace, "__name__"), file, module_import.path
+        ):
+            return bytecode_if_unmeasured(module_import, file) if isinstance(file, str) else None
+        return self.session.cached_module_code(module_import, file)  # `instrument` comes next
 
-    def pristine(self, code: CodeType) -> CodeType:
+    def original_of(self, code: CodeType) -> CodeType:
         """Return what *code*, which is about to be marshalled, was before."""
         return give_out(code, "marshal")
 
-    def _note(self, live: CodeType, file: str | None, name: str | None, awaited: Import | None = None) -> None:
+    def _note(
+        self, live: CodeType, file: str | None, name: str | None, module_import: ModuleImport | None = None
+    ) -> None:
         """Note where the group of *live* came from."""
         group = live_group(live)
         if group is None or group.source is not None:
@@ -179,12 +189,12 @@ class Selected:
         if file is not None:
             self._names.setdefault(file, name)
         path = sources.absolute(group.file_name)
-        if awaited is not None:
-            group.source = sources.imported(path, awaited.identity, awaited.header)
-            if awaited.was_compiled:
+        if module_import is not None:
+            group.source = sources.source_of_import(path, module_import.identity, module_import.header)
+            if module_import.was_compiled:
                 group.source.read()
         else:
-            group.source = sources.handed_over(path, self._since)
+            group.source = sources.source_of_exec_code(path, self._since)
             known = self._handed_over.get(path)
             if known is not None and known.is_like(group.source):
                 group.source = known
@@ -211,16 +221,16 @@ _N_KEPT = 1024
 _PLAIN = (str, NoneType)
 
 
-def place_of(group: Group) -> tuple[str, str] | None:
+def place_of(group: CodeGroup) -> tuple[str, str] | None:
     """Return what the counts of *group* are booked under, path and version; None if it came from no file."""
-    return group.place()
+    return group.source_key()
 
 
-_selected: list[Selected] = []
+_selected: list[ScopedInstrumenter] = []
 
 
-def selected() -> Selected:
+def scoped_instrumenter() -> ScopedInstrumenter:
     """Return the one of this process."""
     if not _selected:
-        _selected.append(Selected())
+        _selected.append(ScopedInstrumenter())
     return _selected[0]

@@ -26,34 +26,34 @@ from instrument import isolation
 from instrument.counts import Counts
 from instrument.errors import InstrumentError, InstrumentWarning
 from instrument.flow import placement
-from instrument.flow.handovers import aliases_in, hands_over, uses
+from instrument.flow.handovers import executor_aliases_in, may_execute_code, uses_any_name
 from instrument.gate import Gate
 from instrument.own_builtins import note_modules
 from instrument.raised import belongs_to_program, comes_from_program, say_once, text_of
 from instrument.rewrite import probes, rewriter
 from instrument.runtime import importer
-from instrument.runtime.cache import GIVEN, Batch, Cache, open_cache
+from instrument.runtime.cache import FROM_EXEC, Batch, Cache, open_cache
 from instrument.runtime.counters import (
     FULL,
+    CodeGroup,
     ExitRecords,
-    Group,
-    counts_of,
+    appended_constants,
+    exit_counts,
     first_key_of,
-    flatten,
     group_of,
+    index_of_group,
     is_refused,
     link,
     make_counters,
+    nested_code,
     on_pickled,
-    outline_of,
-    read,
-    tail_of,
+    read_counters,
     traceback_of,
-    tree_of,
+    unlinked_values,
 )
-from instrument.runtime.handovers import Handovers
+from instrument.runtime.handovers import ExecFreeModules
 from instrument.runtime.interpreters import is_single_threaded, newest_frames
-from instrument.runtime.sealing import unseal
+from instrument.runtime.sealing import load_live_code
 from instrument.runtime.selection import module_name
 
 TYPE_CHECKING = False
@@ -63,22 +63,22 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeAlias
 
     from instrument.rewrite.rewriter import Unlinked
-    from instrument.runtime.cache import Known, Module
-    from instrument.runtime.counters import Details, Flat
-    from instrument.runtime.importer import Import, Origin
+    from instrument.runtime.cache import CachedCode, Module
+    from instrument.runtime.counters import RecoveryInfo, UnlinkedValues
+    from instrument.runtime.importer import ModuleImport, Origin
 
     GivenOut: TypeAlias = tuple[tuple[str, str], str, int, str, str | None, str | None]
 
     class Reader(Protocol):
         """What reads counters, and is told before some of them go."""
 
-        def settle(self, groups: list[Group]) -> None: ...
+        def bank_counts(self, groups: list[CodeGroup]) -> None: ...
 
-    class Listener(Protocol):
+    class EventListener(Protocol):
         """What is called when code runs that was rewritten to call, not to count."""
 
-        def passed(self, code: Details, probe: int, frame: FrameType) -> None: ...
-        def raised(self, code: Details, record: int, exception: BaseException, frame: FrameType) -> None: ...
+        def on_probe(self, code: RecoveryInfo, probe: int, frame: FrameType) -> None: ...
+        def on_raise(self, code: RecoveryInfo, record: int, exception: BaseException, frame: FrameType) -> None: ...
 
 
 class Session:
@@ -89,22 +89,22 @@ class Session:
 
     def __init__(self, where: str) -> None:
         self.placement = where
-        self.listeners: list[Listener] = []
+        self.listeners: list[EventListener] = []
         self._listening: set[int] = set()  # threads in a listener: what that runs itself is no event
-        self.groups: dict[int, Group] = {}
+        self.groups: dict[int, CodeGroup] = {}
         self._numbers = count(1)
-        self._named: dict[str, dict[int, Group]] = {}  # by the bare name of their module
+        self._groups_by_name: dict[str, dict[int, CodeGroup]] = {}  # by the bare name of their module
         self.counters: list[repeat[None]] = []
         self.records = ExitRecords(self)
         #: Code that was handed over, or is that of a module that was loaded before, which may go on for ever: it has
         #: counters of its own, and is retired some time after the program has let go of it.
-        self.passing: dict[int, Group] = {}
+        self.short_lived: dict[int, CodeGroup] = {}
         #: By identity of the original, and the module's `__file__`; that used last at the end.
-        self._recent: dict[tuple[int, str | None], Group] = {}
+        self._recent: dict[tuple[int, str | None], CodeGroup] = {}
         self._size_of_recent = 0
-        self._let_go: list[Group] = []
-        self._size_of_let_go = 0
-        self._largest_let_go = _MUCH // 8
+        self._retirement_queue: list[CodeGroup] = []
+        self._size_of_retirement_queue = 0
+        self._longest_retirement_queue = _EXEC_CODE_KEPT // 8
         self._loaded: set[str] = set()
         self.windows: list[Reader] = []
         #: Held while code is retired, and for a moment when a reading begins: no other thread begins one meanwhile.
@@ -112,47 +112,47 @@ class Session:
         self._n_readers = 0
         self._retiring = 0  # by which thread
         #: What is being retired, by number; if that was broken off, by an exception of a handler, it is gone on with.
-        self.leaving: dict[int, Group] = {}
+        self.retiring: dict[int, CodeGroup] = {}
         #: Whether somebody calls `retire` now and then, so that the program need not be held up for it.
-        self.is_tended = False
+        self.has_background_thread = False
         #: Whether the code that was made live is needed until the process ends.
-        self.lasts = False
+        self.is_permanent = False
         #: Why files are not measured, by file name.
         self.not_measured: dict[str, str] = {}
         self._refused: dict[int, CodeType] = {}
         self._cache: Cache | None = None
         self._given: Batch | None = None
-        self._handovers: Handovers | None = None
+        self._exec_calls_of: ExecFreeModules | None = None
         #: With the placement NOTHING, functions that were there before, their code, and what it was exchanged for.
-        self.adopted: list[tuple[ref[FunctionType], CodeType, CodeType]] = []
+        self.exchanged_functions: list[tuple[ref[FunctionType], CodeType, CodeType]] = []
 
     # Making code live
     # ##################################################################################################
 
-    def live_code(self, code: CodeType, file: str | None) -> CodeType:
+    def instrument_exec_code(self, code: CodeType, file: str | None) -> CodeType:
         """Return the twin of *code*, which was handed over, that counts; *code* itself if it cannot be rewritten.
 
         *file* is the `__file__` of the module that it runs in. Code that is handed over there again gets the same twin.
         """
-        plain = self._plain(code, file)
+        plain = self._original_to_instrument(code, file)
         if plain is None:
             return code
         group = self._recent.pop((id(plain), file), None)
         if group is None:
-            tree = tree_of(plain)
+            tree = nested_code(plain)
             if self._given is None:
                 self._given = Batch(self.cache())
-            flats, packed = self._known(tree, self._given, f"{GIVEN}{file}")
-            group, codes = self._link(flats, [packed], (file, plain.co_filename), tree, lasts=False)
+            unlinked_codes, packed = self._cached_or_rewritten(tree, self._given, f"{FROM_EXEC}{file}")
+            group, codes = self._link(unlinked_codes, [packed], (file, plain.co_filename), tree, is_permanent=False)
             if codes[-1] is plain:
                 return plain
-            self._pass(group, codes)
+            self._track_short_lived(group, codes)
             self._make_room(_size_of(group))
         self._recent[id(plain), file] = group
         assert group.codes is not None
         return group.codes[-1]
 
-    def lasting_codes(
+    def instrument_existing_code(
         self, codes: list[CodeType], file: str | None, batch: Batch, aliases: frozenset[str] = frozenset()
     ) -> list[CodeType]:
         """Return the twins of *codes*, which are of one source, that count; those that cannot be rewritten themselves.
@@ -161,115 +161,117 @@ class Session:
         by way of *batch*: it is here to last, and other processes are likely to meet it.
         """
         twins = list(codes)
-        flats: list[Flat] = []
+        unlinked_codes: list[UnlinkedValues] = []
         parts: list[tuple[bytes, bytes]] = []
         sizes: list[int] = []
         originals: list[CodeType] = []
         places: list[tuple[int, int]] = []  # of each that is linked, among the codes and among the originals
         for place, code in enumerate(codes):
-            plain = self._plain(code, file)
+            plain = self._original_to_instrument(code, file)
             if plain is not None:
-                tree = tree_of(plain)
-                if aliases and uses(plain, aliases):
-                    known, packed = self._rewritten(tree, aliases)
+                tree = nested_code(plain)
+                if aliases and uses_any_name(plain, aliases):
+                    known, packed = self._rewrite(tree, aliases)
                 else:
-                    known, packed = self._known(tree, batch, plain.co_filename)
-                flats += _renumbered(known, len(flats))
+                    known, packed = self._cached_or_rewritten(tree, batch, plain.co_filename)
+                unlinked_codes += _renumbered(known, len(unlinked_codes))
                 parts.append(packed)
                 sizes.append(len(known))
                 originals += tree
                 places.append((place, len(originals) - 1))
         if places:
-            _, made = self._link(flats, parts, (file, originals[-1].co_filename), originals, sizes=sizes)
+            _, made = self._link(unlinked_codes, parts, (file, originals[-1].co_filename), originals, sizes=sizes)
             for place, number in places:
                 twins[place] = made[number]
         return twins
 
-    def module_code(self, code: CodeType, file: str | None, awaited: Import) -> CodeType:
-        """Return the twin of *code*, that of the module that is *awaited*."""
-        plain = self._plain(code, file)
+    def instrument_module(self, code: CodeType, file: str | None, module_import: ModuleImport) -> CodeType:
+        """Return the twin of *code*, that of the module that is *module_import*."""
+        plain = self._original_to_instrument(code, file)
         if plain is None:
             return code
-        tree = tree_of(plain)
+        tree = nested_code(plain)
         originals = None if self.placement in placement.PLACEMENTS else tree  # functions are to get them back
-        if awaited.bytecode is not None:
-            known = self.kept_module(awaited)
+        if module_import.bytecode is not None:
+            known = self.cached_module(module_import)
             if known is not None:
-                return self._unseal(known, file, awaited.origin, originals)
-        flats, packed = self._known_module(tree, awaited)
-        lasts = self.placement in placement.CALLING or self._is_first(tree[-1].co_filename)
-        group, codes = self._link(flats, [packed], (file, plain.co_filename), originals, awaited.origin, lasts)
+                return self._load_cached(known, file, module_import.origin, originals)
+        unlinked_codes, packed = self._rewritten_module(tree, module_import)
+        is_permanent = self.placement in placement.CALLING or self._is_first(tree[-1].co_filename)
+        group, codes = self._link(
+            unlinked_codes, [packed], (file, plain.co_filename), originals, module_import.origin, is_permanent
+        )
         made = codes[-1]  # which is in use
-        if not lasts:
-            self._pass(group, codes)
-            self._may_go(group)
+        if not is_permanent:
+            self._track_short_lived(group, codes)
+            self._queue_retirement(group)
         return made
 
-    def keep_module(self, code: CodeType, awaited: Import) -> tuple[bool, str]:
-        """Keep in the cache what *code*, that of the module that is *awaited*, is rewritten to: just what `module_code`
+    def cache_module(self, code: CodeType, module_import: ModuleImport) -> tuple[bool, str]:
+        """Keep in the cache what *code*, that of the module that is *module_import*, is rewritten to: just what `instrument_module`
         looks for in the process that imports it. Return whether the cache has it, and why parts cannot be rewritten.
         """
         if not probes.SUPPORTED:
             return False, "this release does not know this Python"
-        tree = tree_of(code)
-        for flat in filter(is_refused, self._known_module(tree, awaited)[0]):
-            return False, f"{flat[0].co_qualname}: {flat[1]}"
-        if awaited.bytecode is None:
+        tree = nested_code(code)
+        for unlinked in filter(is_refused, self._rewritten_module(tree, module_import)[0]):
+            return False, f"{unlinked[0].co_qualname}: {unlinked[1]}"
+        if module_import.bytecode is None:
             return Batch(self.cache()).get(tree) is not None, ""
-        return self.kept_module(awaited) is not None, ""
+        return self.cached_module(module_import) is not None, ""
 
-    def _known_module(self, tree: list[CodeType], awaited: Import) -> Known:
+    def _rewritten_module(self, tree: list[CodeType], module_import: ModuleImport) -> CachedCode:
         batch = Batch(self.cache())
-        whole = self.placement not in placement.CALLING and awaited.bytecode is not None
+        whole = self.placement not in placement.CALLING and module_import.bytecode is not None
         known = batch.get(tree)
         if known is None:
-            known = self._rewritten(tree)
+            known = self._rewrite(tree)
             if not whole:
                 batch.put(tree, known)
                 batch.flush()
         if whole:
-            assert awaited.bytecode is not None
+            assert module_import.bytecode is not None
             file_name = tree[-1].co_filename
-            self.cache().keep_module(awaited.path, awaited.bytecode, awaited.stamp, known, file_name)
+            self.cache().cache_module(module_import.path, module_import.bytecode, module_import.stamp, known, file_name)
         return known
 
-    def imported_code(self, awaited: Import, file: str) -> CodeType | None:
-        """Return what counts in place of the bytecode that is *awaited*, if the cache has it."""
-        known = None if self._is_unknown_python() else self.kept_module(awaited)
-        return None if known is None else self._unseal(known, file, awaited.origin)
+    def cached_module_code(self, module_import: ModuleImport, file: str) -> CodeType | None:
+        """Return what counts in place of the bytecode that is *module_import*, if the cache has it."""
+        known = None if self._is_unknown_python() else self.cached_module(module_import)
+        return None if known is None else self._load_cached(known, file, module_import.origin)
 
-    def kept_module(self, awaited: Import) -> Module | None:
-        """Return what the bytecode that is *awaited* was rewritten to, if the cache has it: known by what it is if it
+    def cached_module(self, module_import: ModuleImport) -> Module | None:
+        """Return what the bytecode that is *module_import* was rewritten to, if the cache has it: known by what it is if it
         was read, else by its file.
         """
         if self.placement in placement.CALLING:
             return None
-        if awaited.bytecode is None and awaited.stamp is None:
-            awaited.look_ahead()
-            if awaited.stamp is None:
+        if module_import.bytecode is None and module_import.stamp is None:
+            module_import.predict_bytecode()
+            if module_import.stamp is None:
                 return None
-        return self.cache().module(awaited.path, awaited.bytecode, awaited.stamp)
+        return self.cache().module(module_import.path, module_import.bytecode, module_import.stamp)
 
-    def _known(self, tree: list[CodeType], batch: Batch, shelf: str) -> Known:
+    def _cached_or_rewritten(self, tree: list[CodeType], batch: Batch, shelf: str) -> CachedCode:
         known = batch.get(tree, shelf)
         if known is None:
-            known = self._rewritten(tree)
+            known = self._rewrite(tree)
             batch.put(tree, known, shelf)
         return known
 
-    def handovers(self) -> Handovers:
+    def handovers(self) -> ExecFreeModules:
         """Return what is known of modules that hand code over."""
-        if self._handovers is None:
-            self._handovers = Handovers(self.cache())
-        return self._handovers
+        if self._exec_calls_of is None:
+            self._exec_calls_of = ExecFreeModules(self.cache())
+        return self._exec_calls_of
 
-    def keep(self) -> None:
+    def save_cache(self) -> None:
         """Write to the cache what was rewritten of code that was handed over, and found out about what is not."""
         if self._given is not None:
             self._given.flush()
             self._given = None
-        if self._handovers is not None:
-            self._handovers.keep()
+        if self._exec_calls_of is not None:
+            self._exec_calls_of.save_cache()
 
     def cache(self) -> Cache:
         """Return the cache for this placement."""
@@ -289,26 +291,26 @@ class Session:
             self.not_measured["<all>"] = f"this release does not know Python {version}"
             _warn(f"nothing is measured: this release does not know Python {version}")
 
-    def _plain(self, code: CodeType, file: str | None) -> CodeType | None:
+    def _original_to_instrument(self, code: CodeType, file: str | None) -> CodeType | None:
         """Return *code*, which runs in a module of *file*, as it was before any session; None if it is to stay as it
         is. What counts does so for one module; what calls is told by frames where it runs.
         """
         if self._is_unknown_python():
             return None
-        tail = tail_of(code)
+        tail = appended_constants(code)
         if tail is not None:
             group = self.groups.get(group_of(tail[1])) if tail[0] is self.records else None
             calls = self.placement in placement.CALLING
-            if group is not None and (calls or group.file == file) and group.made(code, tail[1]):
+            if group is not None and (calls or group.file == file) and group.is_as_linked(code, tail[1]):
                 return None
-            code = pristine(code)
-            if tail_of(code) is not None:
+            code = original_of(code)
+            if appended_constants(code) is not None:
                 return None
         return None if id(code) in self._refused else code
 
-    def _rewritten(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> Known:
-        """Return the code of *tree*, rewritten and ready to be linked; *aliases* as in `lasting_codes`."""
-        aliases |= aliases_in(tree)
+    def _rewrite(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> CachedCode:
+        """Return the code of *tree*, rewritten and ready to be linked; *aliases* as in `instrument_existing_code`."""
+        aliases |= executor_aliases_in(tree)
         made: list[tuple[CodeType, Unlinked | str]] = []
         for code in tree:
             try:
@@ -321,77 +323,77 @@ class Session:
                     self.not_measured.setdefault(code.co_filename, f"{code.co_qualname}: {text_of(error)}")
                     say_once(f"not all is counted in this process: {text_of(error)}")
                 made.append((code, str(error)))
-        return flatten(made)
+        return unlinked_values(made)
 
     def _link(
         self,
-        flats: Sequence[Flat],
+        unlinked_codes: Sequence[UnlinkedValues],
         packed: Sequence[tuple[bytes, bytes]],
         files: tuple[str | None, str],
         originals: list[CodeType] | None,
         origin: Origin | None = None,
-        lasts: bool = True,
+        is_permanent: bool = True,
         sizes: Sequence[int] = (),
-    ) -> tuple[Group, list[CodeType]]:
-        """Return the live code of *flats*, innermost first, and the group that it is. *files*: of the module that it
+    ) -> tuple[CodeGroup, list[CodeType]]:
+        """Return the live code of *unlinked_codes*, innermost first, and the group that it is. *files*: of the module that it
         runs in, and of the source.
         """
         file, file_name = files
-        for flat in flats:
-            if is_refused(flat):
-                code, why = flat
+        for unlinked in unlinked_codes:
+            if is_refused(unlinked):
+                code, why = unlinked
                 self._refused[id(code)] = code
                 self.refuse(code.co_filename, code.co_qualname, why)
-        group = Group(next(self._numbers), file, outline_of(flats, file_name), *packed, sizes=sizes)
+        group = CodeGroup(next(self._numbers), file, index_of_group(unlinked_codes, file_name), *packed, sizes=sizes)
         group.originals = originals
         group.origin = origin
         if self.placement in placement.CALLING:
             counted: list[object] = []
             recorded: list[object] = []
-            for number, flat in enumerate(flats):
-                if not is_refused(flat):
-                    counted += [_Event(self._passed, group, number, n) for n in range(flat[7])]
-                    recorded += [_Event(self._raised, group, number, n) for n in range(flat[8])]
-            codes = link(flats, group, counted, recorded, importer.prepare, self.records)
-        elif not lasts:
+            for number, unlinked in enumerate(unlinked_codes):
+                if not is_refused(unlinked):
+                    counted += [_Event(self._on_probe, group, number, n) for n in range(unlinked[7])]
+                    recorded += [_Event(self._on_raise, group, number, n) for n in range(unlinked[8])]
+            codes = link(unlinked_codes, group, counted, recorded, importer.exchange_code, self.records)
+        elif not is_permanent:
             group.counters = make_counters(group.starts[-1])
-            codes = link(flats, group, group.counters, None, importer.prepare, self.records)
+            codes = link(unlinked_codes, group, group.counters, None, importer.exchange_code, self.records)
         else:
-            with MadeToLast(group.starts[-1]):
+            with GcDeferred(group.starts[-1]):
                 counters = make_counters(group.starts[-1])
                 self._add_counters(group, counters)
-                codes = link(flats, group, counters, None, importer.prepare, self.records)
+                codes = link(unlinked_codes, group, counters, None, importer.exchange_code, self.records)
         self._add(group)
         return group, codes
 
-    def _unseal(
+    def _load_cached(
         self, module: Module, file: str | None, origin: Origin, originals: list[CodeType] | None = None
     ) -> CodeType:
         """Return the live code of *module*, as the cache keeps it."""
-        sealed, outline, packed = module
-        group = Group(next(self._numbers), file, outline, packed)
+        pickled, outline, packed = module
+        group = CodeGroup(next(self._numbers), file, outline, packed)
         group.originals = originals
         group.origin = origin
         first_key = first_key_of(group.number)
-        shared = traceback_of, importer.prepare, self.records
+        shared = traceback_of, importer.exchange_code, self.records
         if self._is_first(group.file_name):
-            with MadeToLast(group.starts[-1]):
+            with GcDeferred(group.starts[-1]):
                 counters = make_counters(group.starts[-1])
                 self._add_counters(group, counters)
-                code = unseal(sealed, counters, first_key, *shared)
+                code = load_live_code(pickled, counters, first_key, *shared)
             self._add(group)
             return code
         group.counters = make_counters(group.starts[-1])
-        code = unseal(sealed, group.counters, first_key, *shared)
+        code = load_live_code(pickled, group.counters, first_key, *shared)
         self._add(group)
-        self._pass(group, tree_of(code))
-        self._may_go(group)
+        self._track_short_lived(group, nested_code(code))
+        self._queue_retirement(group)
         return code
 
     def _make_room(self, size: int) -> None:
         """Let go of what was handed over longest ago, for something of *size*: of as much, for some may be in use."""
         self._size_of_recent += size
-        while size > 0 and self._size_of_recent > _MUCH:
+        while size > 0 and self._size_of_recent > _EXEC_CODE_KEPT:
             # The key is found in one call in C: other threads must not change the dictionary in between.
             key = next(chain.from_iterable((self._recent,)), (0, None))
             oldest = self._recent.pop(key, None)
@@ -399,7 +401,7 @@ class Session:
                 break
             size -= _size_of(oldest)
             self._size_of_recent -= _size_of(oldest)
-            self._may_go(oldest)
+            self._queue_retirement(oldest)
 
     def _is_first(self, path: str) -> bool:
         """Return whether no module was loaded from *path* before. That it was makes it likely that it will be again."""
@@ -408,19 +410,19 @@ class Session:
         self._loaded.add(path)
         return True
 
-    def _pass(self, group: Group, codes: list[CodeType]) -> None:
+    def _track_short_lived(self, group: CodeGroup, codes: list[CodeType]) -> None:
         """Let *group*, whose code is *codes*, be one that is retired when the program has let go of it."""
         group.codes = codes
-        self.passing[group.number] = group
+        self.short_lived[group.number] = group
 
-    def _may_go(self, group: Group) -> None:
+    def _queue_retirement(self, group: CodeGroup) -> None:
         """Retire *group* when it is used no more, or is found to be so later, together with others."""
-        self._let_go.append(group)
-        self._size_of_let_go += _size_of(group)
-        if not self.is_tended and self._size_of_let_go >= self._largest_let_go:
+        self._retirement_queue.append(group)
+        self._size_of_retirement_queue += _size_of(group)
+        if not self.has_background_thread and self._size_of_retirement_queue >= self._longest_retirement_queue:
             self.retire()
 
-    def _add_counters(self, group: Group, counters: list[repeat[None]]) -> None:
+    def _add_counters(self, group: CodeGroup, counters: list[repeat[None]]) -> None:
         if not counters:
             return
         self.counters.extend(counters)
@@ -430,10 +432,10 @@ class Session:
             place -= 1
         group.first = place - len(counters) + 1
 
-    def _add(self, group: Group) -> None:
+    def _add(self, group: CodeGroup) -> None:
         self.groups[group.number] = group
         if group.file:
-            self._named.setdefault(module_name(group.file), {})[group.number] = group
+            self._groups_by_name.setdefault(module_name(group.file), {})[group.number] = group
 
     def begin_reading(self) -> None:
         """Let no code be retired until `end_reading`."""
@@ -462,7 +464,7 @@ class Session:
         Handlers of signals, and finalizers, may begin a reading in the middle of it, and may break it off.
         """
         gate = self._gate  # this one is released, even if what is done here ends in another process
-        if self._size_of_let_go < self._largest_let_go:
+        if self._size_of_retirement_queue < self._longest_retirement_queue:
             return
         depth = gate.depth()
         try:
@@ -483,35 +485,35 @@ class Session:
         return self._retiring == get_ident()
 
     def _retire(self) -> None:
-        if not self.leaving:
-            waiting, self._let_go = self._let_go, []
-            leaving: dict[int, Group] = {}
+        if not self.retiring:
+            waiting, self._retirement_queue = self._retirement_queue, []
+            retiring: dict[int, CodeGroup] = {}
             for group in waiting:
                 if _is_unused(group):
-                    leaving[group.number] = group
+                    retiring[group.number] = group
                 else:
-                    self._let_go.append(group)
-            self.leaving = leaving
-        retired = [group for group in self.leaving.values() if group.number in self.passing]
+                    self._retirement_queue.append(group)
+            self.retiring = retiring
+        retired = [group for group in self.retiring.values() if group.number in self.short_lived]
         for window in list(self.windows) if retired else ():
-            window.settle(retired)
+            window.bank_counts(retired)
         for group in retired:
             if group.file:
-                self._named[module_name(group.file)].pop(group.number, None)
+                self._groups_by_name[module_name(group.file)].pop(group.number, None)
             self.groups.pop(group.number, None)
-            self.passing.pop(group.number, None)
-        numbers = self.leaving.keys()
+            self.short_lived.pop(group.number, None)
+        numbers = self.retiring.keys()
         for key in list(self.records):
             if group_of(key) in numbers:
                 self.records.pop(key, None)
-        self.leaving = {}
+        self.retiring = {}
         # What is still in use may be executed again, or is looked at less often than it grows.
-        waiting, self._let_go = self._let_go, []
+        waiting, self._retirement_queue = self._retirement_queue, []
         self._recent.update(((id(group.originals[-1]), group.file), group) for group in waiting if group.originals)
-        self._let_go.extend(group for group in waiting if not group.originals)
+        self._retirement_queue.extend(group for group in waiting if not group.originals)
         self._size_of_recent = sum(map(_size_of, list(self._recent.values())))
-        self._size_of_let_go = sum(map(_size_of, list(self._let_go)))
-        self._largest_let_go = max(_MUCH // 8, 2 * self._size_of_let_go)
+        self._size_of_retirement_queue = sum(map(_size_of, list(self._retirement_queue)))
+        self._longest_retirement_queue = max(_EXEC_CODE_KEPT // 8, 2 * self._size_of_retirement_queue)
 
     def refuse(self, file: str, name: str, why: object) -> None:
         first = file not in self.not_measured
@@ -520,17 +522,17 @@ class Session:
             _warn(f"{name} in {file} is not measured: {why}")
 
     @staticmethod
-    def _seen_by_probe(group: Group, number: int) -> tuple[Details, FrameType] | None:
+    def _seen_by_probe(group: CodeGroup, number: int) -> tuple[RecoveryInfo, FrameType] | None:
         """Return the code and the frame of what the caller of the caller called; nothing if a hook forbids to look."""
         try:
-            return group.details(number), _getframe(2)
+            return group.recovery_info(number), _getframe(2)
         except BaseException as error:
             if belongs_to_program(error):
                 raise
             say_once(f"not all is counted in this process: {text_of(error)}")
             return None
 
-    def _passed(self, group: Group, number: int, probe: int) -> None:
+    def _on_probe(self, group: CodeGroup, number: int, probe: int) -> None:
         # Whatever comes next may run code of the program: `sys._getframe` its audit hooks, for one.
         if (thread := get_ident()) in self._listening:
             return
@@ -539,11 +541,11 @@ class Session:
             seen = self._seen_by_probe(group, number)
             if seen is not None:
                 for listener in self.listeners:
-                    listener.passed(seen[0], probe, seen[1])
+                    listener.on_probe(seen[0], probe, seen[1])
         finally:
             self._listening.discard(thread)
 
-    def _raised(self, group: Group, number: int, record: int, exception: BaseException) -> None:
+    def _on_raise(self, group: CodeGroup, number: int, record: int, exception: BaseException) -> None:
         if (thread := get_ident()) in self._listening:
             return
         self._listening.add(thread)
@@ -551,18 +553,18 @@ class Session:
             seen = self._seen_by_probe(group, number)
             if seen is not None:
                 for listener in self.listeners:
-                    listener.raised(seen[0], record, exception, seen[1])
+                    listener.on_raise(seen[0], record, exception, seen[1])
         finally:
             self._listening.discard(thread)
 
-    def release_adopted(self) -> None:
+    def restore_existing_functions(self) -> None:
         """Give the functions that were adopted their originals back. What was imported since stays as it is, and costs
         next to nothing.
         """
-        if self.lasts:
+        if self.is_permanent:
             return
-        adopted, self.adopted = self.adopted, []
-        for reference, code, twin in adopted:
+        exchanged_functions, self.exchanged_functions = self.exchanged_functions, []
+        for reference, code, twin in exchanged_functions:
             function = reference()
             if function is not None and function.__code__ is twin:
                 function.__code__ = code
@@ -570,18 +572,18 @@ class Session:
     def release_functions(self) -> None:
         """Give every function whose code was exchanged its original back."""
         for function in instances_of([FunctionType]):
-            tail = tail_of(function.__code__)
+            tail = appended_constants(function.__code__)
             if tail is not None and tail[0] is self.records:
-                function.__code__ = pristine(function.__code__)
+                function.__code__ = original_of(function.__code__)
 
     def entered_since(self, window: Window, name: str) -> Iterator[str]:
         """Yield the files of modules called *name* of which code ran since *window* was opened."""
-        groups = list(self._named.get(name, {}).values())
-        exits = counts_of(self.records) if groups else {}
+        groups = list(self._groups_by_name.get(name, {}).values())
+        exits = exit_counts(self.records) if groups else {}
         raised = {group_of(key) for key, n in exits.items() if n != window.at_opening.exits.get(key, 0)}
         for group in groups:
             if group.file:
-                left = read(group.counters or self.counters[group.first : group.first + group.starts[-1]])
+                left = read_counters(group.counters or self.counters[group.first : group.first + group.starts[-1]])
                 has_counted = left != window.at_opening.left_of(group) and any(n != FULL for n in left)
                 if has_counted or group.number in raised:
                     yield group.file
@@ -592,7 +594,7 @@ class Session:
     def snapshot(self) -> Snapshot:
         """Return what all counters, exits and frames in flight say, as of one moment."""
         alone = is_single_threaded()
-        with Undisturbed():
+        with LongSwitchInterval():
             now = self._now()
             for _ in range(1000):
                 before, in_flight = now, self.in_flight()
@@ -605,8 +607,8 @@ class Session:
 
     def _now(self) -> tuple[list[int], dict[int, list[int]], dict[int, int]]:
         """Return what is left of all counters, of those of passing groups by number, and the exits."""
-        passing = {number: read(group.counters) for number, group in list(self.passing.items())}
-        return read(self.counters), passing, counts_of(self.records)
+        short_lived = {number: read_counters(group.counters) for number, group in list(self.short_lived.items())}
+        return read_counters(self.counters), short_lived, exit_counts(self.records)
 
     def in_flight(self) -> dict[tuple[int, int], int]:
         """Return how many frames of live code are where: by its first key, and code unit."""
@@ -614,7 +616,7 @@ class Session:
         for top in _running_frames():
             frame: FrameType | None = top
             while frame is not None:
-                tail = tail_of(frame.f_code)
+                tail = appended_constants(frame.f_code)
                 if tail is not None and tail[0] is self.records and frame.f_lasti >= 0:
                     place = tail[1], frame.f_lasti >> 1
                     found[place] = found.get(place, 0) + 1
@@ -638,47 +640,47 @@ class _Event(partial):  # type: ignore[misc]
     __slots__ = ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _Event, (_unheard,)
+        return _Event, (_ignore_event,)
 
 
-def _unheard(*what: object) -> None:
+def _ignore_event(*what: object) -> None:
     """Do nothing, in place of an event."""
 
 
 class Snapshot:
     """What was read at one moment: what is *left* of the counters of all lasting groups, in one, and of those of the
-    *passing* ones by number; *exits* by key; frames *in_flight* by first key and code unit.
+    *short_lived* ones by number; *exits* by key; frames *in_flight* by first key and code unit.
     """
 
-    __slots__ = ("exits", "in_flight", "left", "passing")
+    __slots__ = ("exits", "in_flight", "left", "short_lived")
 
     def __init__(
         self,
         left: list[int],
-        passing: dict[int, list[int]],
+        short_lived: dict[int, list[int]],
         exits: dict[int, int],
         in_flight: dict[tuple[int, int], int],
     ) -> None:
         self.left = left
-        self.passing = passing
+        self.short_lived = short_lived
         self.exits = exits
         self.in_flight = in_flight
 
-    def left_of(self, group: Group) -> list[int]:
+    def left_of(self, group: CodeGroup) -> list[int]:
         """Return what is left of the counters of *group*; all, if it did not exist yet."""
         n = group.starts[-1]
         if group.counters:
-            return self.passing.get(group.number) or [FULL] * n
+            return self.short_lived.get(group.number) or [FULL] * n
         left = self.left[group.first : group.first + n]
         return left if len(left) == n else [FULL] * n
 
-    def leave_out(self, numbers: Mapping[int, object], before: Snapshot) -> None:
+    def exclude_groups(self, numbers: Mapping[int, object], before: Snapshot) -> None:
         """Let the passing groups with *numbers* be as they were *before*."""
         for number in numbers:
-            if number in before.passing:
-                self.passing[number] = before.passing[number]
+            if number in before.short_lived:
+                self.short_lived[number] = before.short_lived[number]
             else:
-                self.passing.pop(number, None)
+                self.short_lived.pop(number, None)
         for key in [key for key in self.exits.keys() | before.exits.keys() if group_of(key) in numbers]:
             if key in before.exits:
                 self.exits[key] = before.exits[key]
@@ -692,7 +694,7 @@ class Window:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._last = self.at_opening = session.snapshot()
-        self._settled: dict[int, list[tuple[str | None, str, Counts]]] = {}  # by number
+        self._banked: dict[int, list[tuple[str | None, str, Counts]]] = {}  # by number
         session.windows.append(self)
 
     def close(self) -> None:
@@ -711,15 +713,15 @@ class Window:
             while True:
                 before = self._last
                 now = session.snapshot()
-                left_out = session.leaving if session.is_retiring() else {}
+                left_out = session.retiring if session.is_retiring() else {}
                 if left_out:
-                    now.leave_out(left_out, before)
+                    now.exclude_groups(left_out, before)
                 if self._last is before:  # no other thread took meanwhile
                     self._last = now
                     break
             settled: dict[int, list[tuple[str | None, str, Counts]]] = {}
             if not left_out:
-                settled, self._settled = self._settled, {}
+                settled, self._banked = self._banked, {}
             for counted in settled.values():
                 yield from counted
             groups = list(session.groups.values())
@@ -729,25 +731,27 @@ class Window:
         finally:
             session.end_reading()
 
-    def settle(self, groups: list[Group]) -> None:
+    def bank_counts(self, groups: list[CodeGroup]) -> None:
         """Note what *groups*, which are about to be forgotten and run no more, have counted."""
         exits: dict[int, dict[int, int]] = {group.number: {} for group in groups}
-        for key, n in counts_of(self.session.records).items():
+        for key, n in exit_counts(self.session.records).items():
             if group_of(key) in exits:
                 exits[group_of(key)][key] = n
         for group in groups:
             # If this is broken off nothing was noted, and if it is done again the same is.
-            now = Snapshot([], {group.number: read(group.counters)}, exits[group.number], {})
-            self._settled[group.number] = list(self._seen([group], self._last, now))
-        if len(self._settled) - len(groups) > _N_KEPT:
+            now = Snapshot([], {group.number: read_counters(group.counters)}, exits[group.number], {})
+            self._banked[group.number] = list(self._seen([group], self._last, now))
+        if len(self._banked) - len(groups) > _N_KEPT:
             total: dict[tuple[str | None, str], Counts] = {}
-            for number, counted in self._settled.items():
+            for number, counted in self._banked.items():
                 for file, name, counts in counted if number not in exits else ():
                     total[file, name] = total.get((file, name), Counts()) + counts
             merged = [(*source, counts) for source, counts in total.items()]
-            self._settled = {0: merged, **{group.number: self._settled[group.number] for group in groups}}
+            self._banked = {0: merged, **{group.number: self._banked[group.number] for group in groups}}
 
-    def _seen(self, groups: list[Group], before: Snapshot, now: Snapshot) -> Iterator[tuple[str | None, str, Counts]]:
+    def _seen(
+        self, groups: list[CodeGroup], before: Snapshot, now: Snapshot
+    ) -> Iterator[tuple[str | None, str, Counts]]:
         """Yield what *groups* counted between two snapshots, for each code object that ran."""
         exits: dict[int, list[tuple[int, int]]] = {}
         for key, n in now.exits.items():
@@ -774,21 +778,23 @@ class Window:
             for index in sorted(ran | exits_of.keys() | flying_of.keys()):
                 part = slice(group.starts[index], group.starts[index + 1])
                 fired = [old - new for old, new in zip(was_left[part], left[part])]
-                brief = packed.brief(index)
+                fast_path_info = packed.fast_path_info(index)
                 try:
-                    counts = packed.recover(index, brief, fired, exits_of.get(index, ()), flying_of.get(index, {}))
+                    counts = packed.recover(
+                        index, fast_path_info, fired, exits_of.get(index, ()), flying_of.get(index, {})
+                    )
                 except InstrumentError as error:
-                    self.session.refuse(brief.file_name, brief.name, error)
+                    self.session.refuse(fast_path_info.file_name, fast_path_info.name, error)
                     continue
                 if counts.lines or counts.entered:
-                    yield group.file, brief.file_name, counts
+                    yield group.file, fast_path_info.file_name, counts
 
 
 #: As `id`, which raises an audit event: a hook of the program may forbid it where no handler of ours is.
 _identity = object.__hash__
 
 
-class Lately:
+class RecentCode:
     """What became of code that was handed over lately, so that a loop around `eval` need not find out each time.
 
     It is known by the code's identity and by *where* it runs: whatever the answer may depend on.
@@ -813,7 +819,7 @@ class Lately:
         self._made.clear()
 
 
-class MadeToLast:
+class GcDeferred:
     """A time in which *n* counters are made that are here to last: the garbage collector shall look at them rarely.
 
     It would again and again while modules are imported, and look at much: counters are objects that it keeps track of.
@@ -837,23 +843,23 @@ class MadeToLast:
     def __exit__(self, *exception: object) -> None:
         if not self._collects:
             return
-        MadeToLast._n_made += self._n
-        if MadeToLast._n_made >= _MANY and MadeToLast._n_times < _FEW:
-            MadeToLast._n_made = 0
-            MadeToLast._n_times += 1
+        GcDeferred._n_made += self._n
+        if GcDeferred._n_made >= _MANY and GcDeferred._n_times < _FEW:
+            GcDeferred._n_made = 0
+            GcDeferred._n_times += 1
             if get_freeze_count() < _FROZEN_BY_ITSELF:  # else they are the program's, and shall stay frozen
-                any(map(call, _AGE))
+                any(map(call, _AGE_ALL_OBJECTS))
         enable()
 
 
-_AGE = freeze, unfreeze
+_AGE_ALL_OBJECTS = freeze, unfreeze
 _MANY = 1_024
 _FEW = 128
 #: 3.12 begins with some hundred frozen objects. Whoever freezes has more: all that there are.
 _FROZEN_BY_ITSELF = 1_000
 
 
-class Undisturbed:
+class LongSwitchInterval:
     """A time in which other threads wait longer for their turn: long enough for what has to see one moment.
 
     No longer than that: one that asked for its turn before still gets it, and then we wait as long ourselves.
@@ -865,27 +871,27 @@ class Undisturbed:
     _ours = 0.0
 
     def __enter__(self) -> None:
-        Undisturbed._n += 1
-        if Undisturbed._n == 1:
-            Undisturbed._interval = getswitchinterval()
-        setswitchinterval(max(self._SECONDS, Undisturbed._interval))
-        Undisturbed._ours = getswitchinterval()
+        LongSwitchInterval._n += 1
+        if LongSwitchInterval._n == 1:
+            LongSwitchInterval._interval = getswitchinterval()
+        setswitchinterval(max(self._SECONDS, LongSwitchInterval._interval))
+        LongSwitchInterval._ours = getswitchinterval()
 
     def __exit__(self, *exception: object) -> None:
-        Undisturbed._n -= 1
-        if not Undisturbed._n:
+        LongSwitchInterval._n -= 1
+        if not LongSwitchInterval._n:
             # One call in C, in which no other thread gets its turn: what the program has set meanwhile stays.
-            is_ours = map(eq, map(call, (getswitchinterval,)), (Undisturbed._ours,))
-            any(map(setswitchinterval, compress((Undisturbed._interval,), is_ours)))
+            is_ours = map(eq, map(call, (getswitchinterval,)), (LongSwitchInterval._ours,))
+            any(map(setswitchinterval, compress((LongSwitchInterval._interval,), is_ours)))
 
 
-#: So many code objects are remembered in a `Lately`.
+#: So many code objects are remembered in a `RecentCode`.
 _N_KEPT = 512
 #: Of code that was handed over so much is kept, with what is nested in it, in case it is executed again (`_size_of`).
-_MUCH = 32_768
+_EXEC_CODE_KEPT = 32_768
 
 
-def _size_of(group: Group) -> int:
+def _size_of(group: CodeGroup) -> int:
     """Return about how much memory *group* takes, in units of some 200 bytes."""
     return 64 + 4 * len(group) + group.starts[-1]
 
@@ -899,7 +905,7 @@ def _references_of_what_is_held_once() -> int:
 _HELD_ONCE = _references_of_what_is_held_once()
 
 
-def _is_unused(group: Group) -> bool:
+def _is_unused(group: CodeGroup) -> bool:
     """Return whether nobody but ourselves holds the code of *group*: no function, no frame, no variable."""
     codes = group.codes or []
     held: dict[int, int] = {}
@@ -913,20 +919,20 @@ def _is_unused(group: Group) -> bool:
     return True
 
 
-def pristine(code: CodeType) -> CodeType:
+def original_of(code: CodeType) -> CodeType:
     """Return what *code* was before it was made live; *code* itself if that cannot be had any more."""
-    tail = tail_of(code)
+    tail = appended_constants(code)
     if tail is None:
         return code
-    group: Group | None = tail[0].session.groups.get(group_of(tail[1]))
+    group: CodeGroup | None = tail[0].session.groups.get(group_of(tail[1]))
     if group is None:
         return code
     index = group.code_at(tail[1])
     originals = group.originals
     if originals is None:
         made = group.origin() if group.origin is not None else None
-        originals = tree_of(made) if made is not None else []
-        if len(originals) != len(group) or originals[index].co_qualname != group.packed().brief(index).name:
+        originals = nested_code(made) if made is not None else []
+        if len(originals) != len(group) or originals[index].co_qualname != group.packed().fast_path_info(index).name:
             return code
         group.originals = originals
     found = originals[index]
@@ -945,21 +951,21 @@ _given_out: dict[GivenOut, None] = {}
 
 def give_out(code: CodeType, taker: str) -> CodeType:
     """Return what *code* was before it was made live, and note that *taker* got it."""
-    tail = tail_of(code)
-    original = pristine(code)
+    tail = appended_constants(code)
+    original = original_of(code)
     if tail is not None and original is not code:
-        group: Group | None = tail[0].session.groups.get(group_of(tail[1]))
+        group: CodeGroup | None = tail[0].session.groups.get(group_of(tail[1]))
         if group is not None:
             _note_given_out(group, group.code_at(tail[1]), taker)
     return original
 
 
-def _note_given_out(group: Group, index: int, taker: str) -> None:
+def _note_given_out(group: CodeGroup, index: int, taker: str) -> None:
     """Note that *taker* got the code numbered *index* of *group*, if that is counted."""
-    place = group.place()
+    place = group.source_key()
     if place is not None:
         originals = group.originals
-        name = group.packed().brief(index).name if originals is None else originals[index].co_qualname
+        name = group.packed().fast_path_info(index).name if originals is None else originals[index].co_qualname
         _given_out[place, name, group.first_line(index), taker, group.module, group.file] = None
 
 
@@ -996,49 +1002,49 @@ _OUTSIDE = "exec or FunctionType outside of the scope"
 _NAMES = ("co_filename", "co_name", "co_qualname", "co_firstlineno")
 
 
-def adopt_functions(
-    choose: Callable[[str | None, str | None], Session | None],
-    made: Callable[[CodeType, str | None, str | None], None] | None = None,
+def instrument_existing_functions(
+    choose_session: Callable[[str | None, str | None], Session | None],
+    on_code: Callable[[CodeType, str | None, str | None], None] | None = None,
     lazily: bool = False,
-    met: Callable[[set[str]], None] | None = None,
-    adopted: Callable[[str | None, list[FunctionType]], None] | None = None,
+    on_files: Callable[[set[str]], None] | None = None,
+    on_functions: Callable[[str | None, list[FunctionType]], None] | None = None,
 ) -> None:
-    """Exchange the code of every function there is for its twin in the session that *choose* returns for its module.
+    """Exchange the code of every function there is for its twin in the session that *choose_session* returns for its module.
 
-    *choose* is given the module's `__file__` and its name, and returns None for what is not measured; of that, only
-    functions that may hand over code of others are exchanged. Before that *met* is told of all files, and afterwards
-    *made* of the twins, with the file and the name, and *adopted* of the functions, with the file.
+    *choose_session* is given the module's `__file__` and its name, and returns None for what is not measured; of that, only
+    functions that may hand over code of others are exchanged. Before that *on_files* is told of all files, and afterwards
+    *on_code* of the twins, with the file and the name, and *exchanged_functions* of the functions, with the file.
     What rewriting needs is loaded first; *lazily*, only if something must be rewritten.
     """
     if not lazily:
         isolation.load()
     nothing = session(placement.NOTHING)
     batches: dict[Session, Batch] = {}
-    for (where, file, name, _), codes in _adoptable(choose, nothing, met).items():
+    for (where, file, name, _), codes in _functions_to_instrument(choose_session, nothing, on_files).items():
         if where not in batches:
             batches[where] = Batch(where.cache())
         found = list(codes.values())
-        aliases = importer.names_of_takers(found[0][1][0].__globals__)
-        twins = where.lasting_codes([code for code, _ in found], file, batches[where], aliases)
-        if made is not None and where is not nothing:
+        aliases = importer.executor_names_in_namespace(found[0][1][0].__globals__)
+        twins = where.instrument_existing_code([code for code, _ in found], file, batches[where], aliases)
+        if on_code is not None and where is not nothing:
             for twin in twins:
-                made(twin, file, name)
+                on_code(twin, file, name)
         for (code, functions), twin in zip(found, twins):
             for function in functions if twin is not code else ():
                 if function.__code__ is code:
                     function.__code__ = twin
                     if where is nothing:
-                        where.adopted.append((ref(function), code, twin))
-        if adopted is not None and where is not nothing:
-            adopted(file, [function for _, functions in found for function in functions])
+                        where.exchanged_functions.append((ref(function), code, twin))
+        if on_functions is not None and where is not nothing:
+            on_functions(file, [function for _, functions in found for function in functions])
     for batch in batches.values():
         batch.flush()
 
 
-def _adoptable(
-    choose: Callable[[str | None, str | None], Session | None],
+def _functions_to_instrument(
+    choose_session: Callable[[str | None, str | None], Session | None],
     nothing: Session,
-    met: Callable[[set[str]], None] | None,
+    on_files: Callable[[set[str]], None] | None,
 ) -> dict[tuple[Session, str | None, str | None, str], dict[int, tuple[CodeType, list[FunctionType]]]]:
     """Return the functions to adopt by their code objects, by identity, and those by where they go to and come from:
     session, file and name of the module, and source.
@@ -1055,16 +1061,16 @@ def _adoptable(
         elif namespace not in ours:
             by_namespace[namespace] = [function]
     modules = [(_text_in(each[0], "__file__"), _text_in(each[0], "__name__")) for each in by_namespace.values()]
-    if met is not None:
-        met({file for file, _ in modules if file is not None})
+    if on_files is not None:
+        on_files({file for file, _ in modules if file is not None})
     found: dict[tuple[Session, str | None, str | None, str], dict[int, tuple[CodeType, list[FunctionType]]]] = {}
     for (file, name), functions in zip(modules, by_namespace.values()):
-        where = choose(file, name)
+        where = choose_session(file, name)
         for function in functions:
             code = function.__code__
             if where is not None:
                 codes = found.setdefault((where, file, name, code.co_filename), {})
-            elif hands_over(code) and not is_live(code):
+            elif may_execute_code(code) and not is_live(code):
                 codes = found.setdefault((nothing, file, name, code.co_filename), {})
             else:
                 continue
@@ -1078,46 +1084,54 @@ def _text_in(function: FunctionType, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _renumbered(flats: list[Flat], before: int) -> Iterator[Flat]:
-    """Yield *flats* as they are where *before* others precede them."""
-    for flat in flats:
-        nested = () if is_refused(flat) else flat[6]
-        yield (*flat[:6], tuple((place, number + before) for place, number in nested), *flat[7:]) if nested else flat
+def _renumbered(unlinked_codes: list[UnlinkedValues], before: int) -> Iterator[UnlinkedValues]:
+    """Yield *unlinked_codes* as they are where *before* others precede them."""
+    for unlinked in unlinked_codes:
+        nested = () if is_refused(unlinked) else unlinked[6]
+        yield (
+            (*unlinked[:6], tuple((place, number + before) for place, number in nested), *unlinked[7:])
+            if nested
+            else unlinked
+        )
 
 
-def unmeasured(code: CodeType, file: str | None, awaited: Import | None) -> CodeType:
+def code_if_unmeasured(code: CodeType, file: str | None, module_import: ModuleImport | None) -> CodeType:
     """Return what runs in place of *code*, which is not measured: itself, as it was before, unless it may hand over
-    code of others. *file* is the `__file__` of the module that it runs in; that of one that is imported was *awaited*.
+    code of others. *file* is the `__file__` of the module that it runs in; that of one that is imported was *module_import*.
     """
     nothing = session(placement.NOTHING)
-    tail = tail_of(code)
+    tail = appended_constants(code)
     if tail is None or tail[0] is not nothing.records:
         code = give_out(code, _OUTSIDE)
-        if not nothing.handovers().may_be_in(code, awaited):
+        if not nothing.handovers().may_execute_code_in(code, module_import):
             return code
-    return nothing.live_code(code, file) if awaited is None else nothing.module_code(code, file, awaited)
+    return (
+        nothing.instrument_exec_code(code, file)
+        if module_import is None
+        else nothing.instrument_module(code, file, module_import)
+    )
 
 
-def unmeasured_import(awaited: Import, file: str) -> CodeType | None:
-    """Return what runs in place of the bytecode that is *awaited*, which is not measured; None if that is not known
+def bytecode_if_unmeasured(module_import: ModuleImport, file: str) -> CodeType | None:
+    """Return what runs in place of the bytecode that is *module_import*, which is not measured; None if that is not known
     without looking at it, or is the bytecode itself.
     """
-    if awaited.bytecode is None:
-        awaited.look_ahead()
+    if module_import.bytecode is None:
+        module_import.predict_bytecode()
     nothing = session(placement.NOTHING)
-    awaited.stays = nothing.handovers().are_not_in(awaited)
-    return None if awaited.stays else nothing.imported_code(awaited, file)
+    module_import.needs_no_rewrite = nothing.handovers().is_exec_free(module_import)
+    return None if module_import.needs_no_rewrite else nothing.cached_module_code(module_import, file)
 
 
-def live_group(code: CodeType) -> Group | None:
+def live_group(code: CodeType) -> CodeGroup | None:
     """Return the group that *code* belongs to if it is live, else None."""
-    tail = tail_of(code)
+    tail = appended_constants(code)
     return None if tail is None else tail[0].session.groups.get(group_of(tail[1]))
 
 
 def is_live(code: CodeType) -> bool:
     """Return whether *code* is that of a session."""
-    return tail_of(code) is not None
+    return appended_constants(code) is not None
 
 
 def _running_frames() -> list[FrameType]:

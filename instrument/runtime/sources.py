@@ -149,7 +149,7 @@ class Source:
         return text if self._header in (b"", header) else None
 
 
-def imported(path: str, before: tuple[int, ...] | None, header: bytes) -> Source:
+def source_of_import(path: str, before: tuple[int, ...] | None, header: bytes) -> Source:
     """Return the source at *path* of a module that is imported, from bytecode with *header* if that was there.
 
     *before* is what identified it before it was read: if that is the same now, the text was the same in between.
@@ -158,7 +158,7 @@ def imported(path: str, before: tuple[int, ...] | None, header: bytes) -> Source
     return Source(path, identity, header, before == identity)
 
 
-def handed_over(path: str, since: float) -> Source:
+def source_of_exec_code(path: str, since: float) -> Source:
     """Return the source at *path* of code that was compiled at some moment after *since*, or before.
 
     Which text that was is certain if there was but one since then.

@@ -19,18 +19,18 @@ from instrument.errors import InstrumentError
 from instrument.own_imports import extension
 from instrument.runtime.counters import FULL, count_of_exit, group_of
 from instrument.runtime.interpreters import is_single_threaded
-from instrument.runtime.session import Undisturbed
+from instrument.runtime.session import LongSwitchInterval
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Iterable, Iterator
 
-    from instrument.runtime.counters import Group, Packed
+    from instrument.runtime.counters import CodeGroup, PackedInfos
     from instrument.runtime.session import Session
 
     #: A part of a group: numbers of its first code object, and of the first behind it.
-    Span = tuple[Group, int, int]
+    Span = tuple[CodeGroup, int, int]
     #: What is known of one source: its absolute path, and which text it was.
     FileKey = tuple[str, str]
     Total = tuple[int, float, float]
@@ -60,10 +60,10 @@ class Reading:
     def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
         self.session = session
         self._pause = pause
-        self._settled: dict[tuple[Group, int], tuple[str, Counts]] = {}
-        self._settled_as: dict[tuple[str | None, str, str | None], Group] = {}
+        self._banked: dict[tuple[CodeGroup, int], tuple[str, Counts]] = {}
+        self._banked_as: dict[tuple[str | None, str, str | None], CodeGroup] = {}
         self._lasting = _left(session.counters)
-        self._passing = {number: _left(group.counters) for number, group in list(session.passing.items())}
+        self._short_lived = {number: _left(group.counters) for number, group in list(session.short_lived.items())}
         #: Keys of the exits of each group, and how many of the session's exits are in there.
         self._exits_of: dict[int, list[int]] = {}
         self._n_exits = 0
@@ -82,7 +82,7 @@ class Reading:
         """Count no more."""
         self.session.windows.remove(self)
 
-    def take(self) -> Iterator[tuple[Group, int, str, Counts]]:
+    def take(self) -> Iterator[tuple[CodeGroup, int, str, Counts]]:
         """Yield what each code object counted since it was read before: its group, its number there, its name, and the
         counts.
 
@@ -90,21 +90,21 @@ class Reading:
         """
         self.session.begin_reading()
         try:
-            self._settled_as.clear()
-            while self._settled:
-                (group, index), (name, counts) = self._settled.popitem()
+            self._banked_as.clear()
+            while self._banked:
+                (group, index), (name, counts) = self._banked.popitem()
                 yield group, index, name, counts
-            packed: dict[Group, Packed] = {}
+            packed: dict[CodeGroup, PackedInfos] = {}
             unread, self._unread = self._unread, []
             yield from self._recovered(unread, packed)
-            for piece in _pieces(self._changed()):
+            for chunk in _chunks(self._changed()):
                 if not self._pause():
                     break
-                yield from self._recovered(self._read(piece), packed)
+                yield from self._recovered(self._read(chunk), packed)
         finally:
             self.session.end_reading()
 
-    def settle(self, groups: list[Group]) -> None:
+    def bank_counts(self, groups: list[CodeGroup]) -> None:
         """Note what *groups*, which are about to be forgotten and run no more, have counted."""
         self._note_exits()
         for group in groups:
@@ -114,27 +114,27 @@ class Reading:
             for _, index, name, counts in self._recovered(
                 self._commit(spans, [_left(group.counters)], exits, {}), {}, pausing=False
             ):
-                _, before = self._settled.get((kept, index), (name, None))
-                self._settled[kept, index] = name, counts if before is None else before + counts
-            self._passing.pop(group.number, None)
+                _, before = self._banked.get((kept, index), (name, None))
+                self._banked[kept, index] = name, counts if before is None else before + counts
+            self._short_lived.pop(group.number, None)
             for key in self._exits_of.pop(group.number, ()):
                 self._exits.pop(key, None)
             self._flying.pop(group.number, None)
             self._n_exits = -1  # they are about to go: count them anew
 
-    def _kept_as(self, group: Group) -> Group:
+    def _kept_as(self, group: CodeGroup) -> CodeGroup:
         """Return what stands for *group* when it is gone: itself, or one of the same text that is gone already. What is
         loaded or handed over again and again takes no more memory each time until the counts are taken.
         """
         kind = group.file, group.file_name, group.module
-        known = self._settled_as.get(kind)
+        known = self._banked_as.get(kind)
         if known is None or not known.is_like(group):
-            known = self._settled_as[kind] = group
+            known = self._banked_as[kind] = group
         return known
 
     # What changed
 
-    def _changed(self) -> list[Group]:
+    def _changed(self) -> list[CodeGroup]:
         """Return the groups that may have counted something since they were read."""
         session = self.session
         counters = session.counters
@@ -153,7 +153,7 @@ class Reading:
             self._pause()
             number, n = group.number, group.starts[-1]
             if group.counters:
-                if number in moved or _left(group.counters) != self._passing.get(number, _full(n)):
+                if number in moved or _left(group.counters) != self._short_lived.get(number, _full(n)):
                     changed.append(group)
                     continue
             elif number in moved or now[group.first : group.first + n] != was[group.first : group.first + n]:
@@ -169,7 +169,7 @@ class Reading:
     def _note_exits(self) -> None:
         """Note the exits that are new."""
         records = self.session.records
-        records.settle()
+        records.count_late()
         if self._n_exits < 0:
             self._exits_of, self._n_exits = {}, 0
         new = list(islice(records, self._n_exits, None))
@@ -183,7 +183,7 @@ class Reading:
         """Return what the code of *spans* counted since it was read before, as of one moment."""
         session = self.session
         alone = is_single_threaded()
-        with Undisturbed():
+        with LongSwitchInterval():
             now = self._now(spans)
             for _ in range(1000):
                 before, in_flight = now, session.in_flight()
@@ -232,7 +232,7 @@ class Reading:
             number, starts = group.number, group.starts
             start, stop = starts[first], starts[last]
             if group.counters:
-                store, base = self._passing.setdefault(number, _full(starts[-1])), 0
+                store, base = self._short_lived.setdefault(number, _full(starts[-1])), 0
             else:
                 store, base = self._lasting, group.first
             was = store[base + start : base + stop]
@@ -272,8 +272,8 @@ class Reading:
                 del self._flying[number]
 
     def _recovered(
-        self, seen: list[_Seen], packed: dict[Group, Packed], pausing: bool = True
-    ) -> Iterator[tuple[Group, int, str, Counts]]:
+        self, seen: list[_Seen], packed: dict[CodeGroup, PackedInfos], pausing: bool = True
+    ) -> Iterator[tuple[CodeGroup, int, str, Counts]]:
         """Yield the counts that follow from what was *seen*; what that takes of the last group is left in *packed*.
 
         What that takes is unpacked for as long as it is needed: kept, it would be many times as large as the counters,
@@ -295,16 +295,18 @@ class Reading:
                 if group not in packed:
                     packed.clear()
                     packed[group] = group.packed()
-                brief = packed[group].brief(index)
+                fast_path_info = packed[group].fast_path_info(index)
                 try:
-                    counts = packed[group].recover(index, brief, one.fired, list(one.exits.items()), one.in_flight)
+                    counts = packed[group].recover(
+                        index, fast_path_info, one.fired, list(one.exits.items()), one.in_flight
+                    )
                 except InstrumentError as error:
-                    self.session.refuse(brief.file_name, brief.name, error)
+                    self.session.refuse(fast_path_info.file_name, fast_path_info.name, error)
                     seen.pop()
                     continue
                 seen.pop()
                 if counts.lines or counts.entered:
-                    yield group, index, brief.name, counts
+                    yield group, index, fast_path_info.name, counts
         finally:
             self._unread.extend(seen)
 
@@ -314,7 +316,7 @@ class _Seen:
 
     __slots__ = ("exits", "fired", "group", "in_flight", "index", "n_tried")
 
-    def __init__(self, group: Group, index: int) -> None:
+    def __init__(self, group: CodeGroup, index: int) -> None:
         self.n_tried = 0
         self.group = group
         self.index = index
@@ -327,9 +329,9 @@ def _full(n: int) -> array[int]:
     return array("q", [FULL]) * n
 
 
-def _pieces(groups: list[Group]) -> Iterator[list[Span]]:
+def _chunks(groups: list[CodeGroup]) -> Iterator[list[Span]]:
     """Yield the code of *groups* in pieces that can be read at one moment without holding up the program for long."""
-    piece: list[Span] = []
+    chunk: list[Span] = []
     n = 0
     for group in groups:
         first = 0
@@ -337,15 +339,15 @@ def _pieces(groups: list[Group]) -> Iterator[list[Span]]:
             last = first + 1
             while last < len(group) and n + group.starts[last + 1] - group.starts[first] <= _N_READ:
                 last += 1
-            if piece and n + group.starts[last] - group.starts[first] > _N_READ:
-                yield piece
-                piece, n = [], 0
+            if chunk and n + group.starts[last] - group.starts[first] > _N_READ:
+                yield chunk
+                chunk, n = [], 0
                 continue
-            piece.append((group, first, last))
+            chunk.append((group, first, last))
             n += group.starts[last] - group.starts[first]
             first = last
-    if piece:
-        yield piece
+    if chunk:
+        yield chunk
 
 
 class Totals:

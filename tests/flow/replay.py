@@ -52,7 +52,7 @@ class Code:
     def __init__(self, code):
         self.events = LineEvents(Instructions(code))
         self.instructions = self.events.instructions
-        self.steps = set()
+        self.settling_order = set()
 
 
 class Replay:
@@ -85,9 +85,9 @@ class Replay:
     def results(self):
         return types.SimpleNamespace(counts={}, calledfuncs={}, callers={})
 
-    def steps(self):
+    def settling_order(self):
         """Return all (Code, Step) that were seen."""
-        return [(code, step) for code in self.codes.values() for step in code.steps]
+        return [(code, step) for code in self.codes.values() for step in code.settling_order]
 
     def _call(self, frame, _event, _argument):
         caller = self._activations.get(frame.f_back)
@@ -136,7 +136,7 @@ class Replay:
             lost = raised_at != instructions.units[place]
             if place in now.raised_again:
                 place, lost = now.raised_again[place], False
-            code.steps.add(dataclasses.replace(now.unplaced, place=place, called=lost))
+            code.settling_order.add(dataclasses.replace(now.unplaced, place=place, called=lost))
             now.unplaced = None
         step = Step(now.prev, now.prev, here, tuple(now.lines), now.called)
         if instructions.ops[now.prev] == RERAISE and instructions.args[now.prev]:
@@ -145,7 +145,7 @@ class Replay:
             else:
                 assert not step.lines
         else:
-            code.steps.add(step)
+            code.settling_order.add(step)
             self._follow_exception(now, here)
         now.prev, now.lines, now.called = here, [], False
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from instrument.counts import Counts
 from instrument.errors import ConservationError
-from instrument.flow.conservation import Observation, applied, recover
+from instrument.flow.conservation import Observation, recover, recover_fast
 from instrument.flow.graph import ENTER, build
 from instrument.flow.instructions import CALL, SEND, Instructions
 from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, RAISED, graph_of, plan
@@ -72,7 +72,7 @@ def test_where_nothing_unusual_happens_effects_say_it_all(module):
     for code in codes_of_module(module):
         made, seen = calm_walk(graph_of(code, MINIMAL), chance)
         if seen is not None:
-            counts = applied(made.effects, seen.counters)
+            counts = recover_fast(made.line_effects, seen.counters)
             n_codes += 1
             n_known += counts is not None
             assert counts is None or counts == recover(made, seen)
@@ -86,22 +86,22 @@ def test_effects_say_what_the_equations_do(program, chance):
     for code in codes_of(program.source):
         made, seen = calm_walk(graph_of(code, MINIMAL), random.Random(chance.random()))
         if seen is not None:
-            assert applied(made.effects, seen.counters) in (None, recover(made, seen))
+            assert recover_fast(made.line_effects, seen.counters) in (None, recover(made, seen))
 
 
 def test_effects_do_not_say_what_contradicts_itself():
     """Nor anything where an exit was counted, or a cycle is too long to be followed."""
     graph = build(Instructions(code_called("f", "def f(x):\n    a(x)\n    b(x)\n")))
     made = plan(graph, MINIMAL)
-    assert made.measures[1:] == [None, None], "an exit of either call"
-    assert applied(made.effects, [3, 0, 0]) == Counts({2: 3, 3: 3}, entered=3)
-    assert applied(made.effects, [3, 1, 0]) is None
-    assert applied([(1, 2, -1)], [1]) is None
-    assert applied([(-1, 2, 1)], [1]) is None
-    assert applied([(0, 2, 1), (0, 2, -1)], [4, 4]) == Counts()
+    assert made.measured_by_probe[1:] == [None, None], "an exit of either call"
+    assert recover_fast(made.line_effects, [3, 0, 0]) == Counts({2: 3, 3: 3}, entered=3)
+    assert recover_fast(made.line_effects, [3, 1, 0]) is None
+    assert recover_fast([(1, 2, -1)], [1]) is None
+    assert recover_fast([(-1, 2, 1)], [1]) is None
+    assert recover_fast([(0, 2, 1), (0, 2, -1)], [4, 4]) == Counts()
     long = "def f(x):\n" + "".join(f"    if x == {n}:\n        a({n})\n" for n in range(100))
-    assert plan(build(Instructions(code_called("f", long))), MINIMAL).effects is None
-    assert plan(graph, LINE).effects is None
+    assert plan(build(Instructions(code_called("f", long))), MINIMAL).line_effects is None
+    assert plan(graph, LINE).line_effects is None
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -222,7 +222,7 @@ def test_more_exits_than_entries_are_refused():
     """Of two calls two may end in an exception but not three; the message names the edge."""
     graph = build(Instructions(code_called("f", "def f(x):\n    a(x)\n    b(x)\n    return x\n")))
     made = plan(graph, MINIMAL)
-    chord, *others = made.measures
+    chord, *others = made.measured_by_probe
     assert graph.edges[chord].kind == ENTER
     assert others == [None, None], "an exit of either call"
     seen = nothing_seen(graph, made)
@@ -244,7 +244,7 @@ def test_exits_from_a_loop_that_did_not_turn_are_refused():
     (index,) = calls(graph)
     seen = nothing_seen(graph, made)
     seen.counters = [
-        5 * (chord is not None and graph.edges[chord].target != graph.block_of(index)) for chord in made.measures
+        5 * (chord is not None and graph.edges[chord].target != graph.block_of(index)) for chord in made.measured_by_probe
     ]
     assert recover(made, seen).lines == {2: 5, 4: 5}
     leave(seen, made, index, 1)

@@ -200,7 +200,7 @@ def enter_handler(graph, step):
         number = instructions.handlers[step.prev - 1]  # thrown in: from 3.13 on at the RESUME, as if by the yield
     assert instructions.table[number].target == step.here
     entry = graph.entries[number]
-    event = () if entry.line is None or step.place in entry.quiet else (entry.line,)
+    event = () if entry.line is None or step.place in entry.eventless_sources else (entry.line,)
     if instructions.ops[step.prev] in RAISES | MAY_RERAISE:
         (edge,) = [edge for edge in graph.edges if edge.at == step.prev and edge.kind in (RAISE, RERAISED)]
         assert edge.source == graph.block_of(step.prev)
@@ -217,7 +217,7 @@ def check_steps(seen):
     for code in seen.codes.values():
         graph = build(code.instructions)
         inlinable = {call for call, _, _ in graph.inlinable_calls}
-        for step in code.steps:
+        for step in code.settling_order:
             described = [code.instructions.describe(index) for index in (step.prev, step.place, step.here)]
             lines = follow(graph, code, step)
             lost = step.called and step.lines == (code.events.lines[step.here],)

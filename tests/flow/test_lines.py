@@ -33,7 +33,7 @@ def loses_its_line(events, step):
 def check(seen):
     """Compare all steps that were *seen* with what is said of them; return how many there were."""
     n_steps = 0
-    for code, step in seen.steps():
+    for code, step in seen.settling_order():
         if loses_its_line(code.events, step):
             continue
         described = [code.instructions.describe(index) for index in (step.place, step.here)]
@@ -59,7 +59,7 @@ def test_the_steps_of_many_programs_are_of_every_kind():
         seen = Replay()
         strategies.run(strategies.random_program(seed), lambda **_: seen)
         check(seen)
-        for code, step in seen.steps():
+        for code, step in seen.settling_order():
             kinds["jump back"] += step.here < step.prev
             kinds["no event"] += not step.lines
             kinds["one event"] += len(step.lines) == 1
@@ -83,8 +83,8 @@ def the_lines_of(seen, name):
     """Return the lines of the events of all distinct steps in the code called *name*, in order of the code."""
     (code,) = [code for code in seen.codes.values() if code.instructions.code.co_name == name]
     check(seen)
-    steps = sorted(code.steps, key=lambda step: (step.here, step.prev))
-    return [line for step in steps for line in step.lines]
+    settling_order = sorted(code.settling_order, key=lambda step: (step.here, step.prev))
+    return [line for step in settling_order for line in step.lines]
 
 
 def test_a_resume_raises_no_event_but_the_instruction_behind_it_does():
@@ -103,11 +103,11 @@ def test_resuming_a_generator_raises_no_event_on_the_line_of_its_yield():
     assert the_lines_of(seen, "f").count(2) == 2
     (code,) = [code for code in seen.codes.values() if code.instructions.code.co_name == "f"]
     instructions = code.instructions
-    resumed = [step for step in code.steps if is_resumed(instructions, step.prev)]
+    resumed = [step for step in code.settling_order if is_resumed(instructions, step.prev)]
     assert resumed
     for step in resumed:
         assert not step.lines
-    for step in code.steps:
+    for step in code.settling_order:
         if step.lines and step.prev > instructions.first:
             assert OPNAMES[instructions.ops[step.prev]].startswith("JUMP_BACKWARD")
 
@@ -119,7 +119,7 @@ def test_a_jump_back_on_one_line_is_an_event_each_time():
     assert len(hits) == 4
     check(seen)
     (code,) = seen.codes.values()
-    backward = [step for step in code.steps if step.here < step.prev]
+    backward = [step for step in code.settling_order if step.here < step.prev]
     assert [step.lines for step in backward] == [(1,)] * len(backward) != []
     on_one_line = [code.events.loops_on_one_line(step.prev, step.here) for step in backward]
     assert on_one_line == [sys.version_info >= (3, 12)] * len(backward)
@@ -130,7 +130,7 @@ def test_a_jump_back_to_another_line_is_the_event_of_that_line():
     seen = replay("for x in 1, 2:\n    y = x\n")
     check(seen)
     (code,) = seen.codes.values()
-    (backward,) = [step for step in code.steps if step.here < step.prev]
+    (backward,) = [step for step in code.settling_order if step.here < step.prev]
     assert backward.lines == (1,)
     assert not code.events.loops_on_one_line(backward.prev, backward.here)
 
@@ -198,7 +198,7 @@ def test_the_end_of_an_asynchronous_loop_is_silent():
     seen = replay(ASYNC_FOR)
     check(seen)
     (code,) = [code for code in seen.codes.values() if code.instructions.code.co_name == "f"]
-    ends = [step.here for step in code.steps if code.instructions.ops[step.here] == END_ASYNC_FOR]
+    ends = [step.here for step in code.settling_order if code.instructions.ops[step.here] == END_ASYNC_FOR]
     assert [code.events.starts[end] for end in ends] == [sys.version_info < (3, 12)] * 2
 
 
@@ -215,9 +215,9 @@ def test_a_prefix_belongs_to_its_instruction():
     seen = replay(source)
     check(seen)
     (code,) = seen.codes.values()
-    prefixed = [step for step in code.steps if code.instructions.starts[step.here] != code.instructions.units[step.here]]
+    prefixed = [step for step in code.settling_order if code.instructions.starts[step.here] != code.instructions.units[step.here]]
     assert len(prefixed) > 80
-    counted = collections.Counter(line for step in code.steps for line in step.lines)
+    counted = collections.Counter(line for step in code.settling_order for line in step.lines)
     assert counted == dict.fromkeys(range(1, 601), 1)
 
 
@@ -271,4 +271,4 @@ def test_quiet_places_of_a_handler_are_those_whose_step_fires_not(program):
         for handler in events.instructions.table:
             if events.starts[handler.target]:
                 silent = {index for index in range(len(events.lines)) if not events.fires(index, handler.target)}
-                assert events.quiet(handler.target) == silent
+                assert events.eventless_sources(handler.target) == silent

@@ -20,9 +20,9 @@ def test_numbers_that_were_packed_are_the_same(numbers):
 
 
 @given(st.lists(SMALL, min_size=1))
-def test_numbers_that_are_close_take_a_byte_each(steps):
+def test_numbers_that_are_close_take_a_byte_each(settling_order):
     """It is the differences that are kept."""
-    assert len(pack_numbers(itertools.accumulate(steps))) == len(steps) + 1
+    assert len(pack_numbers(itertools.accumulate(settling_order))) == len(settling_order) + 1
 
 
 @given(st.integers(0, 4).flatmap(lambda n: st.lists(st.tuples(*[ANY] * n)) if n else st.just([])))

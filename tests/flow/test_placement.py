@@ -7,9 +7,9 @@ import strategies
 from flow.codes import MODULES, code_called, codes_of, codes_of_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instrument.flow.handovers import may_execute_code
 
 from instrument.flow.graph import ENTER, FALL, RAISE, RERAISED, build
-from instrument.flow.handovers import hands_over
 from instrument.flow.instructions import JUMPS, RESUME, SEND, Instructions
 from instrument.flow.lines import INLINED_CALL_LOSES_LINE
 from instrument.flow.placement import (
@@ -56,14 +56,14 @@ def n_components(graph):
 
 def chords_of(made):
     """Return the numbers of the edges that the Plan *made* counts."""
-    return [measure for measure in made.measures if isinstance(measure, int)]
+    return [measure for measure in made.measured_by_probe if isinstance(measure, int)]
 
 
 def check_minimal(graph):
     """Check the probes of the smallest Plan of *graph*."""
     made = plan(graph, MINIMAL)
     chords = chords_of(made)
-    tree = [number for number, _ in made.steps]
+    tree = [number for number, _ in made.settling_order]
     left_out = set(range(len(graph.edges))) - {*chords, *tree}
     assert len(tree) == graph.outside + 1 - n_components(graph)
     assert len(chords) + len(tree) + len(left_out) == len(graph.edges)
@@ -75,7 +75,7 @@ def check_minimal(graph):
     assert len(set(counted)) == len(counted)
     # Conservation settles each tree edge at a node of which nothing else is unknown.
     unknown = set(tree)
-    for number, leaf in made.steps:
+    for number, leaf in made.settling_order:
         assert [other for other in unknown if leaf in made.edges[other][:2]] == [number]
         unknown.remove(number)
     for number in chords:
@@ -85,18 +85,18 @@ def check_minimal(graph):
 def check_exiting(graph, made):
     """Check that it is all one which of the instructions that an EXITING probe stands for raised."""
     handlers, events = graph.instructions.handlers, [index for index, _ in graph.events]
-    undone = {probe.undo for probe in made.probes}
+    undone = {probe.rollback_at for probe in made.probes}
     assert set(made.stubs.values()) == {number for number, _ in made.exiting}
     for number, record in made.exiting:
         alike = [index for index, probe in made.stubs.items() if probe == number]
         assert made.probes[number].where == EXITING
         assert made.probes[number].index in alike
-        assert not made.left.union(undone) & set(alike)
+        assert not made.outside_block.union(undone) & set(alike)
         assert {handlers[index] for index in alike} == {record - 1}
         assert len({graph.block_of(index) for index in alike} - {-1}) == 1
         assert not [event for event in events if min(alike) < event <= max(alike)]
         if record and graph.entries[record - 1].line is not None:
-            assert len({index in graph.entries[record - 1].quiet for index in alike}) == 1
+            assert len({index in graph.entries[record - 1].eventless_sources for index in alike}) == 1
 
 
 def effects_of_turning_round(graph, tree, chord):
@@ -117,16 +117,16 @@ def effects_of_turning_round(graph, tree, chord):
     while came[node] is not None:
         node, number, sign = came[node]
         taken.append((number, sign))
-    effects = collections.Counter()
+    line_effects = collections.Counter()
     with_lines = {graph.block_of(index) for index, _ in graph.events}
     for number, sign in taken:
         edge = graph.edges[number]
-        effects["entered"] += sign * (edge.kind == ENTER)
+        line_effects["entered"] += sign * (edge.kind == ENTER)
         for line in edge.lines:
-            effects[graph.instructions.lines[edge.at], line] += sign
+            line_effects[graph.instructions.lines[edge.at], line] += sign
         if edge.target in with_lines:
-            effects["block", edge.target] += sign
-    return {effect: change for effect, change in effects.items() if change}
+            line_effects["block", edge.target] += sign
+    return {effect: change for effect, change in line_effects.items() if change}
 
 
 def check_lines(graph):
@@ -138,9 +138,9 @@ def check_lines(graph):
         lines.update(edge.lines)
         n_entries += edge.kind == ENTER and graph.instructions.ops[edge.at] == RESUME
     lines.update(line for _, line, _ in graph.inlinable_calls)
-    assert collections.Counter(line for _, measured in made.measures for line in measured) == lines
-    assert sum(is_entry for is_entry, _ in made.measures) == n_entries
-    assert not made.steps
+    assert collections.Counter(line for _, measured in made.measured_by_probe for line in measured) == lines
+    assert sum(is_entry for is_entry, _ in made.measured_by_probe) == n_entries
+    assert not made.settling_order
 
 
 def check_places(graph, placement):
@@ -148,7 +148,7 @@ def check_places(graph, placement):
     ops = graph.instructions.ops
     made = plan(graph, placement)
     taken = {edge.at: edge for edge in graph.edges if edge.kind not in (FALL, ENTER) or ops[edge.at] == SEND}
-    for probe, measure in zip(made.probes, made.measures, strict=True):
+    for probe, measure in zip(made.probes, made.measured_by_probe, strict=True):
         assert graph.instructions.first < probe.index < len(ops)
         if probe.where == TAKEN:
             assert ops[probe.index] in JUMPS
@@ -164,10 +164,10 @@ def check_places(graph, placement):
             assert placement == MINIMAL
         else:
             assert probe.where == BEFORE
-        assert probe.undo in (-1, probe.index)
+        assert probe.rollback_at in (-1, probe.index)
         if isinstance(measure, int) and probe.where == BEFORE:
             # What is counted happens behind this instruction, or before it.
-            assert probe.undo == -1 or graph.edges[measure].at == probe.index
+            assert probe.rollback_at == -1 or graph.edges[measure].at == probe.index
     for probe in made.probes[len(made.probes) - len(made.inlinable) :]:
         assert probe.where == INLINED
 
@@ -224,11 +224,11 @@ def test_a_plan_that_was_packed_is_the_same(placement, module):
         made = plan(graph, placement)
         again = Plan.unpack(made.pack())
         for name in Plan.__slots__:
-            if name not in ("probes", "stubs", "effects"):
+            if name not in ("probes", "stubs", "line_effects"):
                 assert getattr(again, name) == getattr(made, name), name
-        assert (again.stubs, again.effects) == ({}, None)
-        assert [(probe.where, probe.index, probe.undo) for probe in again.probes] == [
-            (probe.where, probe.index, probe.undo) for probe in made.probes
+        assert (again.stubs, again.line_effects) == ({}, None)
+        assert [(probe.where, probe.index, probe.rollback_at) for probe in again.probes] == [
+            (probe.where, probe.index, probe.rollback_at) for probe in made.probes
         ]
         assert again.pack() == Plan.unpack(again.pack()).pack()
 
@@ -313,7 +313,7 @@ def test_calls_alone_have_one_probe_for_each_entry():
     resumed = [index for index, op in enumerate(graph.instructions.ops) if op == RESUME]
     made = plan(graph, CALLS)
     assert len(made.probes) == len([index for index in resumed if index >= graph.instructions.first])
-    assert made.measures == [(True, ())] * len(made.probes)
+    assert made.measured_by_probe == [(True, ())] * len(made.probes)
     assert plan(graph, NOTHING).probes == plan(graph, NOTHING).exits == []
 
 
@@ -353,7 +353,7 @@ HANDOVERS = {
 def test_calls_that_hand_over_code_are_found(call):
     """Each is noted with the number of its namespace argument, 0 if it has none."""
     graph = graph_called("f", f"def f(a, b, c):\n    {call}\n")
-    found = [namespace for _, namespace in plan(graph).handovers]
+    found = [namespace for _, namespace in plan(graph).exec_calls]
     if " if " in call:  # from 3.12 on each branch may have its own call
         found = sorted({*found})
     assert found == HANDOVERS[call]
@@ -364,6 +364,6 @@ def test_names_tell_whether_code_may_be_handed_over(names):
     """One of the functions must be named; `dump` alone may be anybody's."""
     wanted = {"exec", "eval", "FunctionType"} & {*names} or ("marshal" in names and {"dump", "dumps"} & {*names})
     code = (lambda: 0).__code__.replace(co_names=tuple(names))
-    assert hands_over(code) == bool(wanted)
+    assert may_execute_code(code) == bool(wanted)
     outer = (lambda: lambda: 0).__code__
-    assert hands_over(outer.replace(co_consts=(None, (lambda: 0).__code__, code))) == bool(wanted)
+    assert may_execute_code(outer.replace(co_consts=(None, (lambda: 0).__code__, code))) == bool(wanted)

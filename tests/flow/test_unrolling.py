@@ -69,7 +69,7 @@ def copies_of(instructions, name):
     return sum(OPNAMES[op] == name for op in ops) / sum(OPNAMES[op] == name for op in source)
 
 
-def steps(instructions):
+def settling_order(instructions):
     """Return all pairs of instructions of the source that can follow each other, by way of the copies."""
     found = set()
     for index, (op, target) in enumerate(zip(instructions.ops, instructions.targets, strict=True)):
@@ -89,7 +89,7 @@ def check(code):
     source = Instructions(code)
     unrolled = unroll(source)
     assert is_faithful(unrolled)
-    assert steps(unrolled) == steps(source)
+    assert settling_order(unrolled) == settling_order(source)
     events, unrolled_events = LineEvents(source), LineEvents(unrolled)
     assert [unrolled.lines[index] for index in range(len(unrolled))] == [source.lines[at] for at in unrolled.origins]
     assert [unrolled_events.starts[index] for index in range(len(unrolled))] == [events.starts[at] for at in unrolled.origins]

@@ -104,11 +104,11 @@ class Frame:
         self.world = world
         self.place = None
         self.raised_at = [(world.graph.instructions.first, False)]  # every place at which an exception arose
-        self.steps = self.live()
+        self.settling_order = self.live()
 
     def step(self):
         """Go on by one step; return whether there is more to come."""
-        return next(self.steps, self) is not self
+        return next(self.settling_order, self) is not self
 
     def happens(self, probability):
         return self.world.chance.random() < probability
@@ -146,7 +146,7 @@ class Frame:
                 break
             self.place = (index, self.loses_its_line(op))
             yield
-            if op not in RAISES | MAY_RERAISE and index not in world.plan.moved and self.raises(0.03):
+            if op not in RAISES | MAY_RERAISE and index not in world.plan.raise_reported_at and self.raises(0.03):
                 return self.leave_by_exception(index)
         way = world.chance.choice(world.ways[number])
         if way.kind == LEAVE and ops[way.at] == SEND:
@@ -197,7 +197,7 @@ class Frame:
         """Raise at *index*."""
         instructions = self.world.graph.instructions
         place = index, self.loses_its_line(instructions.ops[index])
-        if self.world.plan.moved.get(index - 1) == index and self.happens(0.5):
+        if self.world.plan.raise_reported_at.get(index - 1) == index and self.happens(0.5):
             place = index - 1, False  # the two were run as one
         self.raised_at.append(place)
         self.record(RAISED, index, place)
@@ -216,7 +216,7 @@ class Frame:
             world.exits[world.plan.exits.index((handler, kind))][place] += 1
         if handler >= 0:
             entry = world.graph.entries[handler]
-            if entry.line is not None and (place[1] or place[0] not in entry.quiet):
+            if entry.line is not None and (place[1] or place[0] not in entry.eventless_sources):
                 world.lines[entry.line] += 1
 
     def loses_its_line(self, op):

@@ -353,7 +353,7 @@ def test_what_is_handed_over_is_exchanged_before_the_call(function, n_arguments,
     has_keywords = assembly.before.ops[call] == CALL_KW
     place = assembly.constant(Exchange())
     twin = assembly.made(
-        {start: probes.prepare_to_hand_over(n_arguments, namespace, has_keywords, place)}
+        {start: probes.exchange_exec_argument(n_arguments, namespace, has_keywords, place)}
     )
     arguments = ["a", "b", "c"][: n_arguments]
     expected = function(take, "exchanged", *arguments[1:])
@@ -474,12 +474,12 @@ def test_a_resume_keeps_what_it_says_of_its_place(argument):
 
 def depths(units):
     """Return the depth of the stack after each of the instructions in the code *units*, none of which jumps."""
-    effects = [
+    line_effects = [
         dis.stack_effect(found.opcode, found.arg if found.opcode >= dis.HAVE_ARGUMENT else None, jump=False)
         for found in listed(units)
         if found.name != "CACHE"
     ]
-    return list(itertools.accumulate(effects))
+    return list(itertools.accumulate(line_effects))
 
 
 SHAPES = {
@@ -488,10 +488,10 @@ SHAPES = {
     "record_exit_late": (probes.record_exit_late(0, 1, 2, 0), 0),
     "call": (probes.call(0), 0),
     "call with the exception": (probes.call(0, exception=True), 0),
-    "hand over": (probes.prepare_to_hand_over(3, 2, False, 0), 0),
-    "hand over by keyword": (probes.prepare_to_hand_over(3, 2, True, 0), 0),
-    "hand over all": (probes.prepare_all_to_hand_over(False, 0), 0),
-    "hand over all before keywords": (probes.prepare_all_to_hand_over(True, 0), 0),
+    "hand over": (probes.exchange_exec_argument(3, 2, False, 0), 0),
+    "hand over by keyword": (probes.exchange_exec_argument(3, 2, True, 0), 0),
+    "hand over all": (probes.exchange_exec_arguments(False, 0), 0),
+    "hand over all before keywords": (probes.exchange_exec_arguments(True, 0), 0),
     "drop_lasti": (probes.drop_lasti(), -1),
     "pop": (probes.pop(), -1),
     "nop": (probes.nop(), 0),

@@ -155,7 +155,7 @@ def test_counters_that_were_exchanged_are_noticed(victim):
 
 
 def measure(made, constant):
-    return made.plan.measures[constant - first_probe(made)]
+    return made.plan.measured_by_probe[constant - first_probe(made)]
 
 
 def test_a_probe_that_does_not_count_is_noticed(victim):
@@ -179,7 +179,7 @@ def test_probes_at_the_places_of_others_are_noticed(placement):
         if "exiting" in (one.where, other.where):
             continue
         made.probes[number : number + 2] = other, one
-        if made.measures[number] != made.measures[number + 1]:
+        if made.measured_by_probe[number] != made.measured_by_probe[number + 1]:
             with pytest.raises(RewriteError):
                 rewrite(graph, made)
             refused += 1

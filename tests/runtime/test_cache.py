@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from instrument.flow import placement
 from instrument.rewrite import rewriter
 from instrument.runtime.cache import Batch, Cache
-from instrument.runtime.counters import flatten, outline_of, tree_of
-from instrument.runtime.importer import Import
-from instrument.runtime.sealing import seal
+from instrument.runtime.counters import index_of_group, nested_code, unlinked_values
+from instrument.runtime.importer import ModuleImport
+from instrument.runtime.sealing import compile_to_pickle
 
 SOURCE = """
 def f(items):
@@ -52,7 +52,7 @@ def rewritten(codes, where=placement.MINIMAL):
     for code in codes:
         flow = placement.graph_of(code, where)
         made.append((code, rewriter.rewrite(flow, placement.plan(flow, where))))
-    return flatten(made)
+    return unlinked_values(made)
 
 
 def filled(folder, source=SOURCE):
@@ -82,11 +82,11 @@ def test_a_module_is_found_by_its_bytecode(tmp_path):
     """What a file of bytecode holds is known without looking at it; other bytecode of that source is not."""
     cache = Cache(placement.MINIMAL, str(tmp_path))
     bytecode = marshal.dumps(tree()[-1])
-    cache.keep_module("/somewhere/program.py", bytecode, None, rewritten(tree()), "/somewhere/program.py")
+    cache.cache_module("/somewhere/program.py", bytecode, None, rewritten(tree()), "/somewhere/program.py")
 
     flats, packed = rewritten(tree())
     found = Cache(placement.MINIMAL, str(tmp_path)).module("/somewhere/program.py", memoryview(bytecode))
-    assert found == (seal(flats, "/somewhere/program.py"), outline_of(flats, "/somewhere/program.py"), packed)
+    assert found == (compile_to_pickle(flats, "/somewhere/program.py"), index_of_group(flats, "/somewhere/program.py"), packed)
     assert cache.module("/somewhere/program.py", bytecode + b"more") is None
     assert cache.module("/somewhere/else.py", bytecode) is None
     assert Cache(placement.LINE, str(tmp_path)).module("/somewhere/program.py", bytecode) is None
@@ -124,7 +124,7 @@ def test_code_that_is_kept_alone_is_found_whatever_file_it_is_from(tmp_path):
     mixed = there[-1].replace(
         co_consts=tuple(inner.replace(co_filename="x.py") if c is inner else c for c in there[-1].co_consts)
     )
-    assert Batch(cache).get(tree_of(mixed)) is None
+    assert Batch(cache).get(nested_code(mixed)) is None
 
 
 def test_placements_are_kept_apart(tmp_path):
@@ -221,7 +221,7 @@ def test_code_that_is_kept_alone_goes_after_a_while(tmp_path):
     assert Batch(cache).get(tree(texts[2])) is not None
     source = tmp_path / "there.py"
     source.write_text("")
-    cache.keep_module(str(source), b"bytecode", None, rewritten(tree()), str(source))
+    cache.cache_module(str(source), b"bytecode", None, rewritten(tree()), str(source))
     for path in tmp_path.rglob("*"):
         if path.is_file() and path not in made:
             os.utime(path, (then, then))
@@ -623,17 +623,17 @@ def test_bytecode_that_is_replaced_while_it_is_read_is_not_known_by_its_file(tmp
     loader = SourceFileLoader("shelf", str(source))
     names = {"__name__": "shelf", "__file__": str(source), "__spec__": spec_from_file_location("shelf", source, loader=loader)}
 
-    def awaited():
-        found = Import(dict(names), lambda: None, loader)
-        found.look_ahead()
+    def module_import():
+        found = ModuleImport(dict(names), lambda: None, loader)
+        found.predict_bytecode()
         assert found.stamp is not None
         return found, memoryview(Path(path).read_bytes())[16:]
 
-    found, data = awaited()
-    found.was_read(data, path, str(source))
+    found, data = module_import()
+    found.note_bytecode(data, path, str(source))
     assert found.stamp is not None
 
-    found, data = awaited()
+    found, data = module_import()
     Path(path).write_bytes(Path(path).read_bytes())
-    found.was_read(data, path, str(source))
+    found.note_bytecode(data, path, str(source))
     assert found.stamp is None

@@ -16,9 +16,9 @@ import instrument
 from instrument.errors import InstrumentWarning
 from instrument.flow import placement
 from instrument.runtime.cache import Cache
-from instrument.runtime.handovers import Handovers
-from instrument.runtime.importer import Import
-from instrument.runtime.session import session, unmeasured, unmeasured_import
+from instrument.runtime.handovers import ExecFreeModules
+from instrument.runtime.importer import ModuleImport
+from instrument.runtime.session import bytecode_if_unmeasured, code_if_unmeasured, session
 
 ROOT = Path(__file__).parents[2]
 QUIET = "def run(text, names):\n    return text\n"
@@ -35,8 +35,8 @@ import sys, instrument
 from instrument.flow import handovers
 from instrument.runtime import handovers as remembering
 asked = []
-look = remembering.hands_over
-remembering.hands_over = lambda code: asked.append(code.co_filename) or look(code)
+look = remembering.may_execute_code
+remembering.may_execute_code = lambda code: asked.append(code.co_filename) or look(code)
 opened = []
 sys.addaudithook(lambda event, arguments: event == "open" and opened.append(str(arguments[0])))
 tracer = instrument.Trace(count=1, trace=0, ignoredirs=[sys.prefix, sys.base_prefix, sys.argv[1]])
@@ -118,25 +118,25 @@ def test_bytecode_that_is_replaced_while_it_is_read_is_looked_through(tmp_path):
     names = {"__name__": "ignored", "__file__": str(source), "__spec__": spec}
     quiet = compile(QUIET, str(source), "exec")
     for is_replaced in (False, False, True):
-        found = Import(dict(names), lambda: None, loader)
-        first = unmeasured_import(found, str(source))
+        found = ModuleImport(dict(names), lambda: None, loader)
+        first = bytecode_if_unmeasured(found, str(source))
         assert first is None
-        was_known = found.stays
+        was_known = found.needs_no_rewrite
         data = memoryview(path.read_bytes())[16:]
         if is_replaced:
             path.write_bytes(path.read_bytes())
-        found.was_read(data, str(path), str(source))
-        if not found.is_known_to_stay():
-            assert unmeasured_import(found, str(source)) is None
-            assert not found.is_known_to_stay()
-            assert unmeasured(quiet, str(source), found) is quiet
+        found.note_bytecode(data, str(path), str(source))
+        if not found.is_known_to_need_no_rewrite():
+            assert bytecode_if_unmeasured(found, str(source)) is None
+            assert not found.is_known_to_need_no_rewrite()
+            assert code_if_unmeasured(quiet, str(source), found) is quiet
     assert was_known
     assert is_replaced
     assert found.stamp is None
 
 
-def _awaited(path, stamp):
-    found = Import({}, lambda: None)
+def _module_imports(path, stamp):
+    found = ModuleImport({}, lambda: None)
     found.path, found.stamp = path, stamp
     return found
 
@@ -144,17 +144,17 @@ def _awaited(path, stamp):
 def test_what_others_found_out_meanwhile_is_kept(tmp_path):
     """Each process adds what it knows."""
     caches = [Cache(placement.NOTHING, str(tmp_path)) for _ in range(2)]
-    both = [Handovers(cache) for cache in caches]
+    both = [ExecFreeModules(cache) for cache in caches]
     quiet = compile(QUIET, "quiet.py", "exec")
     for number, one in enumerate(both):
-        assert not one.may_be_in(quiet, _awaited(f"/{number}.py", (b"", number)))
+        assert not one.may_execute_code_in(quiet, _module_imports(f"/{number}.py", (b"", number)))
     for one in both:
-        one.keep()
-    third = Handovers(caches[0])
-    assert third.are_not_in(_awaited("/0.py", (b"", 0)))
-    assert third.are_not_in(_awaited("/1.py", (b"", 1)))
-    assert not third.are_not_in(_awaited("/1.py", (b"", 0)))
-    assert not third.are_not_in(_awaited("/0.py", None))
+        one.save_cache()
+    third = ExecFreeModules(caches[0])
+    assert third.is_exec_free(_module_imports("/0.py", (b"", 0)))
+    assert third.is_exec_free(_module_imports("/1.py", (b"", 1)))
+    assert not third.is_exec_free(_module_imports("/1.py", (b"", 0)))
+    assert not third.is_exec_free(_module_imports("/0.py", None))
 
 
 def test_what_is_known_does_not_grow_for_ever(tmp_path, monkeypatch):
@@ -162,11 +162,11 @@ def test_what_is_known_does_not_grow_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr("instrument.runtime.handovers._MOST", 3)
     quiet = compile(QUIET, "quiet.py", "exec")
     for number in range(5):
-        one = Handovers(Cache(placement.NOTHING, str(tmp_path)))
-        one.may_be_in(quiet, _awaited(f"/{number}.py", (number,)))
-        one.keep()
-    known = Handovers(Cache(placement.NOTHING, str(tmp_path)))
-    assert [known.are_not_in(_awaited(f"/{number}.py", (number,))) for number in range(5)] == [False] * 3 + [True] * 2
+        one = ExecFreeModules(Cache(placement.NOTHING, str(tmp_path)))
+        one.may_execute_code_in(quiet, _module_imports(f"/{number}.py", (number,)))
+        one.save_cache()
+    known = ExecFreeModules(Cache(placement.NOTHING, str(tmp_path)))
+    assert [known.is_exec_free(_module_imports(f"/{number}.py", (number,))) for number in range(5)] == [False] * 3 + [True] * 2
 
 
 def test_ignored_functions_get_their_code_back(tmp_path):
@@ -196,7 +196,7 @@ def test_ignored_functions_get_their_code_back(tmp_path):
         return gone
 
     assert tracer.runfunc(measured)() is None
-    assert not session(placement.NOTHING).adopted
+    assert not session(placement.NOTHING).exchanged_functions
 
 
 def test_functions_of_one_file_are_told_apart(tmp_path):

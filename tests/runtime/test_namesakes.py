@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from instrument.runtime import namesakes
-from instrument.runtime.namesakes import on_both_sides
+from instrument.runtime.namesakes import names_ignored_and_measured
 from instrument.runtime.selection import Ignore
 
 
@@ -27,7 +27,7 @@ def tree(tmp_path, monkeypatch):
 
 
 def names(tmp_path, ignore, *loaded):
-    return on_both_sides(ignore, [str(tmp_path / file) for file in loaded])
+    return names_ignored_and_measured(ignore, [str(tmp_path / file) for file in loaded])
 
 
 def test_what_is_loaded_is_on_both_sides(tmp_path, tree):

@@ -149,7 +149,7 @@ def test_what_is_let_go_of_is_retired_in_the_background(tree):
         for n in range(3000):
             exec(compile(f"x = {n}\\n", made, "exec"), {"__file__": made, "__name__": "made"})
         from instrument.runtime.session import session
-        passing = session("minimal").passing
+        passing = session("minimal").short_lived
         end = time.monotonic() + 20
         while len(passing) > 1500 and time.monotonic() < end:
             time.sleep(0.1)

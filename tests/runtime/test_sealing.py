@@ -14,17 +14,17 @@ from instrument.flow import placement
 from instrument.rewrite import rewriter
 from instrument.rewrite.probes import WasInlined
 from instrument.runtime.counters import (
+    CodeGroup,
     ExitRecords,
-    Group,
     first_key_of,
-    flatten,
+    index_of_group,
     link,
     make_counters,
-    outline_of,
+    nested_code,
     traceback_of,
-    tree_of,
+    unlinked_values,
 )
-from instrument.runtime.sealing import seal, unseal
+from instrument.runtime.sealing import compile_to_pickle, load_live_code
 
 MODULES = ["ast", "asyncio.tasks", "dataclasses", "enum", "re._parser", "tarfile", "typing", "unittest.mock"]
 NUMBER = 7
@@ -35,7 +35,7 @@ ATTRIBUTES = [
 ]
 
 
-def prepare(function, source, namespace):
+def exchange_code(function, source, namespace):
     """Stand in for what prepares code that is handed over."""
     return source
 
@@ -43,20 +43,20 @@ def prepare(function, source, namespace):
 def flats_of(code, where=placement.MINIMAL):
     """Return *code* and all within, rewritten and taken apart."""
     made = []
-    for inner in tree_of(code):
+    for inner in nested_code(code):
         flow = placement.graph_of(inner, where)
         made.append((inner, rewriter.rewrite(flow, placement.plan(flow, where))))
-    return flatten(made)
+    return unlinked_values(made)
 
 
 def both(code, where=placement.MINIMAL):
     """Return *code*, live, linked and unsealed, with the same counters."""
     flats, packed = flats_of(code, where)
-    group = Group(NUMBER, "program.py", outline_of(flats, code.co_filename), packed)
+    group = CodeGroup(NUMBER, "program.py", index_of_group(flats, code.co_filename), packed)
     counters, records = make_counters(group.starts[-1]), ExitRecords(None)
-    linked = link(flats, group, counters, None, prepare, records)[-1]
+    linked = link(flats, group, counters, None, exchange_code, records)[-1]
     key = first_key_of(NUMBER)
-    return linked, unseal(seal(flats, code.co_filename), counters, key, traceback_of, prepare, records)
+    return linked, load_live_code(compile_to_pickle(flats, code.co_filename), counters, key, traceback_of, exchange_code, records)
 
 
 def same(one, other):
@@ -137,13 +137,13 @@ def test_code_within_may_be_of_another_source():
     whole = whole.replace(
         co_consts=tuple(dict(zip((f, g), elsewhere)).get(constant, constant) for constant in whole.co_consts)
     )
-    assert [code.co_filename for code in tree_of(whole)] == ["template.txt", "", "program.py"]
+    assert [code.co_filename for code in nested_code(whole)] == ["template.txt", "", "program.py"]
 
     for code in both(whole):
-        assert [inner.co_filename for inner in tree_of(code)] == ["template.txt", "", "program.py"]
+        assert [inner.co_filename for inner in nested_code(code)] == ["template.txt", "", "program.py"]
     flats, packed = flats_of(whole)
-    group = Group(NUMBER, "program.py", outline_of(flats, "moved.py"), packed)
-    assert [group.packed().brief(number).file_name for number in range(3)] == ["template.txt", "", "moved.py"]
+    group = CodeGroup(NUMBER, "program.py", index_of_group(flats, "moved.py"), packed)
+    assert [group.packed().fast_path_info(number).file_name for number in range(3)] == ["template.txt", "", "moved.py"]
 
 
 def test_counters_are_never_mixed_up():
@@ -153,13 +153,13 @@ def test_counters_are_never_mixed_up():
     swapped = *whole, tuple((place, 1 - number) for place, number in nested), n_probes, n_exits, size, inlinable
 
     with pytest.raises(ValueError, match="order"):
-        seal([second, first, swapped], "program")
+        compile_to_pickle([second, first, swapped], "program")
 
 
 def test_nothing_is_looked_up_by_name():
     """Not one instruction of pickle that imports, calls what it found by name, or asks for an object from elsewhere."""
     flats, _ = flats_of(compile("import os\ndef f(x):\n    return [f(y) for y in x]", "program", "exec"))
-    program = seal(flats, "program")[0]
+    program = compile_to_pickle(flats, "program")[0]
     used = {instruction.name for instruction, _, _ in pickletools.genops(program)}
 
     assert used <= {

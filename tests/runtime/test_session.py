@@ -15,7 +15,7 @@ import pytest
 import instrument
 from instrument.data import sqlite
 from instrument.flow import placement
-from instrument.runtime.session import MadeToLast, Session, Undisturbed, Window, instances_of, session
+from instrument.runtime.session import GcDeferred, LongSwitchInterval, Session, Window, instances_of, session
 from instrument.runtime.totals import Reading
 
 FILE = "/somewhere/session_program.py"
@@ -36,7 +36,7 @@ for n in kept:
 """
 
 
-def counts_of(make_tracer, source, **names):
+def exit_counts(make_tracer, source, **names):
     """Return the counts of *source*, run as FILE, and what it left in its namespace."""
     tracer = make_tracer(count=1, trace=0, ignoredirs=IGNORED)
     namespace = {"__file__": FILE, "__name__": "program", **names}
@@ -47,15 +47,15 @@ def counts_of(make_tracer, source, **names):
 
 def test_ever_new_texts_are_counted_and_forgotten():
     """Thousands of texts are executed: every count is trace's, and what is kept of the code does not grow with them."""
-    expected, plain = counts_of(trace.Trace, EVER_NEW)
-    counts, measured = counts_of(instrument.Trace, EVER_NEW)
+    expected, plain = exit_counts(trace.Trace, EVER_NEW)
+    counts, measured = exit_counts(instrument.Trace, EVER_NEW)
 
     assert counts == expected
     assert measured["total"] == plain["total"]
-    assert len(session(placement.MINIMAL).passing) < 2000
-    again, _ = counts_of(instrument.Trace, EVER_NEW)
+    assert len(session(placement.MINIMAL).short_lived) < 2000
+    again, _ = exit_counts(instrument.Trace, EVER_NEW)
     assert again == expected
-    assert len(session(placement.MINIMAL).passing) < 2000
+    assert len(session(placement.MINIMAL).short_lived) < 2000
 
 
 def test_one_code_object_is_rewritten_once():
@@ -66,13 +66,13 @@ for n in range(1500):
     exec(code)
     eval(f"{n}")
 """
-    expected, _ = counts_of(trace.Trace, source)
+    expected, _ = exit_counts(trace.Trace, source)
     before = session(placement.MINIMAL)
-    known = set(before.passing)
-    counts, _ = counts_of(instrument.Trace, source)
+    known = set(before.short_lived)
+    counts, _ = exit_counts(instrument.Trace, source)
 
     assert counts == expected
-    made = [before.passing[key] for key in set(before.passing) - known]
+    made = [before.short_lived[key] for key in set(before.short_lived) - known]
     assert sum(group.originals[-1].co_names == ("a", "b") for group in made) <= 1
 
 
@@ -86,7 +86,7 @@ inner.runfunc(f)
 f()
 """
     inner = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
-    outer, _ = counts_of(instrument.Trace, source, inner=inner)
+    outer, _ = exit_counts(instrument.Trace, source, inner=inner)
 
     assert outer == {(FILE, 2): 1, (FILE, 3): 3, (FILE, 4): 1, (FILE, 5): 1, (FILE, 6): 1}
     assert {key: n for key, n in inner.results().counts.items() if key[0] == FILE} == {(FILE, 3): 1}
@@ -173,12 +173,12 @@ for thread in threads: thread.join()
 @pytest.mark.parametrize("collects", [True, False])
 def test_the_collector_is_left_as_it_was(collects, monkeypatch):
     """It collects again or does not, nothing is frozen that was not, and what is garbage is still found."""
-    monkeypatch.setattr(MadeToLast, "_n_times", 0)
+    monkeypatch.setattr(GcDeferred, "_n_times", 0)
     was_collecting = gc.isenabled()
     (gc.enable if collects else gc.disable)()
     try:
         n_frozen = gc.get_freeze_count()
-        with MadeToLast(1_000_000):
+        with GcDeferred(1_000_000):
             assert not gc.isenabled()
             ring = [session]
             ring.append(ring)
@@ -194,11 +194,11 @@ def test_the_collector_is_left_as_it_was(collects, monkeypatch):
 
 
 def test_what_the_program_has_frozen_stays_frozen(monkeypatch):
-    monkeypatch.setattr(MadeToLast, "_n_times", 0)
+    monkeypatch.setattr(GcDeferred, "_n_times", 0)
     gc.freeze()
     try:
         n_frozen = gc.get_freeze_count()
-        with MadeToLast(1_000_000):
+        with GcDeferred(1_000_000):
             made = [session]
         assert gc.get_freeze_count() == n_frozen
         assert any(thing is made for thing in gc.get_objects())
@@ -209,15 +209,15 @@ def test_what_the_program_has_frozen_stays_frozen(monkeypatch):
 def test_objects_are_taken_to_be_old_a_few_times_only(monkeypatch):
     """Once for a thousand counters or so, and not for ever: a program may import modules again and again."""
     times = []
-    monkeypatch.setattr(MadeToLast, "_n_times", 0)
-    monkeypatch.setattr(MadeToLast, "_n_made", 0)
-    monkeypatch.setattr(sys.modules[MadeToLast.__module__], "_AGE", (lambda: times.append(gc.isenabled()),))
+    monkeypatch.setattr(GcDeferred, "_n_times", 0)
+    monkeypatch.setattr(GcDeferred, "_n_made", 0)
+    monkeypatch.setattr(sys.modules[GcDeferred.__module__], "_AGE_ALL_OBJECTS", (lambda: times.append(gc.isenabled()),))
     for _ in range(40):
-        with MadeToLast(100):
+        with GcDeferred(100):
             pass
     assert times == [False] * 3
     for _ in range(10_000):
-        with MadeToLast(100):
+        with GcDeferred(100):
             pass
     assert len(times) == 128
 
@@ -290,8 +290,8 @@ def test_what_is_retired_is_kept_once_for_each_text():
     reading = Reading(where, lambda: True)
     for number in range(3000):
         source = "x = 1\n" if number % 2 else "x = 1\ny = 2\n"
-        exec(where.live_code(compile(source, FILE, "exec"), FILE))
-    assert len(where.passing) < 1500
+        exec(where.instrument_exec_code(compile(source, FILE, "exec"), FILE))
+    assert len(where.short_lived) < 1500
     # Whichever of the two texts was kept last of its file stands for those that follow it.
     texts = {}
     for group, _, _, counts in reading.take():
@@ -305,9 +305,9 @@ def test_equal_texts_are_settled_as_one():
     where = Session(placement.MINIMAL)
     reading = Reading(where, lambda: True)
     for _ in range(2000):
-        exec(where.live_code(compile("x = 1\n", FILE, "exec"), FILE))
-    assert len(where.passing) < 1500
-    assert len(reading._settled) == 1
+        exec(where.instrument_exec_code(compile("x = 1\n", FILE, "exec"), FILE))
+    assert len(where.short_lived) < 1500
+    assert len(reading._banked) == 1
     assert sum(counts.lines[1] for *_, counts in reading.take()) == 2000
 
 
@@ -326,7 +326,7 @@ def test_what_is_in_the_middle_of_its_code_has_counted_just_so_far(kind):
         seen.append(lines)
 
     source = "a = 1\nlook()\nfor n in range(3):\n    b = n\n    if n == 1:\n        look()\nc = 2\n"
-    exec(where.live_code(compile(source, FILE, "exec"), FILE), {"look": look})
+    exec(where.instrument_exec_code(compile(source, FILE, "exec"), FILE), {"look": look})
     look()
     assert seen == [{1: 1, 2: 1}, {3: 2, 4: 2, 5: 2, 6: 1}, {3: 2, 4: 1, 5: 1, 7: 1}]
 
@@ -339,7 +339,7 @@ def test_a_frame_that_raises_while_frames_are_looked_at_is_read_once(kind, monke
     source = "def f():\n    wait()\n    len(3)\n"
     names = {"wait": (lock := threading.Lock()).acquire}
     lock.acquire()
-    exec(where.live_code(compile(source, FILE, "exec"), FILE), names)
+    exec(where.instrument_exec_code(compile(source, FILE, "exec"), FILE), names)
 
     def run():
         with pytest.raises(TypeError):
@@ -376,10 +376,10 @@ def test_a_switch_interval_that_the_program_sets_while_it_is_read_stays():
     """And one that it does not set is what it was."""
     interval = sys.getswitchinterval()
     try:
-        with Undisturbed():
+        with LongSwitchInterval():
             pass
         assert sys.getswitchinterval() == interval
-        with Undisturbed():
+        with LongSwitchInterval():
             sys.setswitchinterval(0.001)
         assert sys.getswitchinterval() == pytest.approx(0.001)
     finally:
@@ -391,20 +391,20 @@ def test_what_is_read_while_code_is_retired_is_not_counted_twice(kind, monkeypat
     """Another thread that begins to read in the middle of it waits for its end."""
     where = Session(placement.MINIMAL)
     reader = Window(where) if kind == "window" else Reading(where, lambda: True)
-    settle, threads, taken = type(reader).settle, [], []
+    bank_counts, threads, taken = type(reader).bank_counts, [], []
 
     def take():
         taken.extend(what[-1].lines.get(1, 0) for what in reader.take())
 
     def settle_while_another_thread_reads(self, groups):
-        settle(self, groups)
+        bank_counts(self, groups)
         threads.append(threading.Thread(target=take))
         threads[-1].start()
         threads[-1].join(0.05)
 
-    monkeypatch.setattr(type(reader), "settle", settle_while_another_thread_reads)
+    monkeypatch.setattr(type(reader), "bank_counts", settle_while_another_thread_reads)
     for number in range(1, 20_001):
-        exec(where.live_code(compile(f"x = {number}", FILE, "exec"), FILE))
+        exec(where.instrument_exec_code(compile(f"x = {number}", FILE, "exec"), FILE))
         if number >= 1000 and len(threads) > 1:  # on a busy machine a reading takes longer, and puts retirement off
             break
     for thread in threads:
@@ -481,9 +481,9 @@ f()
 def test_room_is_made_while_others_hand_code_over(monkeypatch):
     """The oldest code is found although another thread adds code; threads switch after each microsecond."""
     one = Session(placement.MINIMAL)
-    group = type("Group", (), {"packed": (), "originals": ()})()
+    group = type("CodeGroup", (), {"packed": (), "originals": ()})()
     monkeypatch.setattr("instrument.runtime.session._size_of", lambda group: 1)
-    monkeypatch.setattr(one, "_may_go", lambda group: None)
+    monkeypatch.setattr(one, "_queue_retirement", lambda group: None)
     is_over = threading.Event()
 
     def hand_over():
@@ -542,7 +542,7 @@ def test_whoever_finds_collection_turned_off_leaves_that_to_others(monkeypatch):
         return was_on
 
     def enter():
-        with MadeToLast(1):
+        with GcDeferred(1):
             pass
 
     def load():
@@ -550,10 +550,10 @@ def test_whoever_finds_collection_turned_off_leaves_that_to_others(monkeypatch):
 
     for do in (enter, load, lambda: instances_of([type(threading)]), lambda: instances_of([int, str])):
         with monkeypatch.context() as patch:
-            other = MadeToLast(1)
+            other = GcDeferred(1)
             other.__enter__()
             assert not gc.isenabled()
-            for module in (sys.modules[MadeToLast.__module__], sqlite):
+            for module in (sys.modules[GcDeferred.__module__], sqlite):
                 patch.setattr(module, "isenabled", asked)
             do()
         is_on = gc.isenabled()
@@ -572,13 +572,13 @@ for n in range(1500):
 @pytest.mark.parametrize("breaks", [False, True])
 def test_what_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
     """A handler may read, or raise, at any line of retiring, or both: in the end all was counted, once."""
-    expected, _ = counts_of(trace.Trace, EVER_NEW_AND_RAISING)
+    expected, _ = exit_counts(trace.Trace, EVER_NEW_AND_RAISING)
     # Little is kept, so that what is retired has counted something since the reading before.
-    monkeypatch.setattr("instrument.runtime.session._MUCH", 2_000)
+    monkeypatch.setattr("instrument.runtime.session._EXEC_CODE_KEPT", 2_000)
     monkeypatch.setattr("instrument.runtime.session._N_KEPT", 20)
     own = session(placement.MINIMAL)
-    monkeypatch.setattr(own, "_largest_let_go", 250)
-    watched = {f.__code__ for f in (Session._retire, Window.settle, Window._seen)}
+    monkeypatch.setattr(own, "_longest_retirement_queue", 250)
+    watched = {f.__code__ for f in (Session._retire, Window.bank_counts, Window._seen)}
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
     namespace = {"__file__": FILE, "__name__": "program"}
     rng = random.Random(1)
@@ -591,7 +591,7 @@ def test_what_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
     def interrupted():
         """Retire, and now and then read all counts once in the middle of that."""
         nonlocal left
-        if own._size_of_let_go < own._largest_let_go or rng.random() < 0.8:
+        if own._size_of_retirement_queue < own._longest_retirement_queue or rng.random() < 0.8:
             return retire()
         left = rng.randrange(1, 250)
         sys.settrace(begin)

@@ -20,7 +20,7 @@ _LOAD_FAST, _STORE_FAST, _DELETE_FAST = OPCODES["LOAD_FAST"], OPCODES["STORE_FAS
 _FIRST_OF_PAIR = frozenset((LOAD_CONST, _LOAD_FAST, _STORE_FAST))
 
 
-def keep_apart(graph: ControlFlowGraph) -> frozenset[int]:
+def must_be_told_apart(graph: ControlFlowGraph) -> frozenset[int]:
     """Return each LOAD_FAST that may find no value, and that the interpreter may run as one with what stands above."""
     instructions = graph.instructions
     ops, args = instructions.ops, instructions.args

@@ -8,8 +8,8 @@ import strategies
 from flow.codes import MODULES, codes_of, codes_of_module
 
 from instrument.flow.instructions import OPNAMES, Instructions
+from instrument.flow.misattributed_raises import must_be_told_apart
 from instrument.flow.placement import LINE, MINIMAL, graph_of, plan
-from instrument.flow.superinstructions import keep_apart
 from instrument.rewrite.rewriter import rewrite
 
 pytestmark = pytest.mark.skipif(sys.version_info >= (3, 12), reason="later versions load what may be unbound otherwise")
@@ -22,7 +22,7 @@ def kept_apart(source):
     found = []
     for code in codes_of(source)[1:]:
         graph = graph_of(code, LINE)
-        found += [code.co_varnames[graph.instructions.args[index]] for index in sorted(keep_apart(graph))]
+        found += [code.co_varnames[graph.instructions.args[index]] for index in sorted(must_be_told_apart(graph))]
     return found
 
 
@@ -55,7 +55,7 @@ def test_what_may_raise_stands_behind_nothing_that_it_is_run_with(placement):
     n_apart = 0
     for code in codes:
         graph = graph_of(code, placement)
-        apart = keep_apart(graph)
+        apart = must_be_told_apart(graph)
         unlinked = rewrite(graph, plan(graph, placement))
         made = Instructions(unlinked.code)
         before, after = list(code.co_positions()), list(unlinked.code.co_positions())
