@@ -116,7 +116,7 @@ def main() -> None:
         data = str(folder / "data")
         os.environ.setdefault("INSTRUMENT_CACHE", str(folder / "cache"))
         from instrument.config import Settings
-        from instrument.runtime import recorder
+        from instrument.record import recorder
 
         # A function of this shape has so many counters, about; the first module tells how many exactly.
         sys.path.insert(0, name)

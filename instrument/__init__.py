@@ -3,19 +3,19 @@
 # Processes that are measured import this at their start: what is not needed then is imported when it is asked for.
 import sys
 
-from instrument import own_builtins, own_loader
+from instrument.guest import own_builtins, own_loader
 
 __builtins__ = own_builtins.ours  # type: ignore[assignment]
 own_loader.load_together()
 own_loader.give_to_modules_in(__path__)
 
 # ruff: noqa: E402
-from instrument.own_imports import OwnImports
+from instrument.guest.own_imports import OwnImports
 from instrument.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from instrument.live import counting, reset, snapshot
+    from instrument.in_process import counting, reset, snapshot
     from instrument.starting import start
     from instrument.trace import CoverageResults, Trace
 
@@ -24,12 +24,12 @@ __all__ = ["CoverageResults", "Trace", "__version__", "counting", "reset", "snap
 _HOMES = {
     "CoverageResults": "instrument.trace",
     "Trace": "instrument.trace",
-    "counting": "instrument.live",
-    "reset": "instrument.live",
-    "snapshot": "instrument.live",
+    "counting": "instrument.in_process",
+    "reset": "instrument.in_process",
+    "snapshot": "instrument.in_process",
     "start": "instrument.starting",
 }
-_ROOMS = ("counts", "errors", "flow", "isolation", "report", "rewrite", "runtime", "trace")
+_ROOMS = ("decode", "errors", "flow", "guest", "hooks", "link", "model", "report", "rewrite", "session", "trace")
 
 
 def __getattr__(name: str) -> object:

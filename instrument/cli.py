@@ -14,7 +14,7 @@ import io
 import os
 import sys
 
-from instrument.own_imports import OwnImports
+from instrument.guest.own_imports import OwnImports
 from instrument.version import __version__
 
 TYPE_CHECKING = False
@@ -214,7 +214,7 @@ def _trace() -> None:
     found = "__future__" in sys.modules
     with OwnImports():
         from instrument.errors import CountsFileError
-        from instrument.report.results import CoverageResults
+        from instrument.report.trace_results import CoverageResults
         from instrument.trace import Trace
 
     if not found:  # the program imports its own, and has it counted

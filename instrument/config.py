@@ -32,8 +32,8 @@ import os
 import sys
 
 from instrument.errors import InstrumentError
-from instrument.isolation import import_isolated
-from instrument.trust import is_of_another_user, read_regular
+from instrument.guest.isolation import import_isolated
+from instrument.guest.trusted_files import is_of_another_user, read_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

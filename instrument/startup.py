@@ -18,12 +18,12 @@ import os
 from _frozen_importlib import ModuleSpec
 from time import time
 
-from instrument import isolation
 from instrument.config import CALL, ITEMS, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
-from instrument.own_builtins import system
-from instrument.own_imports import OwnImports
-from instrument.own_loader import keep_together
-from instrument.raised import belongs_to_program, say, text_of
+from instrument.guest import isolation
+from instrument.guest.messages import belongs_to_program, say, text_of
+from instrument.guest.own_builtins import system
+from instrument.guest.own_imports import OwnImports
+from instrument.guest.own_loader import keep_together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from instrument.runtime.recorder import Recorder
+    from instrument.record.recorder import Recorder
 
 #: The environment's variable with the number of the outermost measured process, the one that says at its end what the
 #: scope did not match. Its child processes must not: a helper that does not load the scope is no mistake.
@@ -64,11 +64,11 @@ def start_now(options: "dict[str, object]") -> bool:
         _forgets = False
 
         def run() -> None:
-            from instrument.runtime import program
+            from instrument.hooks import main_program
 
             settings = read_settings(options, called=CALL)
             if _may_count():
-                program.arrange_runpy(_record(settings))
+                main_program.arrange_runpy(_record(settings))
                 _started[0].note_running_script()
 
         with OwnImports(forget=False):
@@ -127,17 +127,17 @@ def _start() -> None:
         for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
             del _modules[name]
         return
-    from instrument.runtime import program
+    from instrument.hooks import main_program
 
     if _may_count():
-        program.arrange(_record(read_settings()))
+        main_program.arrange(_record(read_settings()))
     else:
-        program.arrange_path()
+        main_program.arrange_path()
 
 
 def _may_count() -> bool:
     """Return whether this interpreter can count; otherwise that is said at its end, if it matters."""
-    from instrument.runtime import interpreters
+    from instrument.guest import interpreters
 
     if interpreters.is_main() or interpreters.can_count():
         return True
@@ -147,7 +147,7 @@ def _may_count() -> bool:
 
 def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeType]":
     """Record this process from now on, and return what makes code of main programs live."""
-    from instrument.runtime.interpreters import is_main
+    from instrument.guest.interpreters import is_main
 
     started, pid = time(), system.getpid()
     by_run = os.environ.get(ROOT) == str(pid)  # `instrument run` becomes the process that it starts
@@ -158,7 +158,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     recorder = _recorder(settings)
     _started[:] = [recorder]
     from instrument.flow.placement import NOTHING
-    from instrument.runtime.session import session
+    from instrument.session.session import session
 
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
         """Return what runs in place of *code*; the next process finds it, and all before, in the cache."""
@@ -172,15 +172,15 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
 
     keep()
     if is_root and (settings.scope or by_run):
-        from instrument.runtime import exits
+        from instrument.hooks import process_end
 
-        exits.at_last(lambda: _say_what_matched_nothing(recorder, settings, pid, started, by_run))
+        process_end.at_last(lambda: _say_what_matched_nothing(recorder, settings, pid, started, by_run))
     return instrument
 
 
 def _recorder(settings: Settings) -> "Recorder":
     """Return what records this process from now on; the modules that only we imported are ours alone."""
-    from instrument.runtime import recorder
+    from instrument.record import recorder
 
     _forget_what_was_imported()  # so that it does not take that for the program's
     return recorder.start(settings)
@@ -204,9 +204,9 @@ def _forget_what_was_imported() -> None:
 
 def _say_what_is_not_counted_here() -> None:
     """Say at the end of this interpreter, once in the process, that what is in the scope was not counted in it."""
-    from instrument.runtime import exits
-    from instrument.runtime.interpreters import is_first
-    from instrument.runtime.scope import Scope
+    from instrument.guest.interpreters import is_first
+    from instrument.hooks import process_end
+    from instrument.scope.project import Scope
 
     scope = Scope(read_settings().scope)
 
@@ -221,7 +221,7 @@ def _say_what_is_not_counted_here() -> None:
                     )
                 return
 
-    exits.at_last(at_exit)
+    process_end.at_last(at_exit)
 
 
 def _say(what: str) -> None:

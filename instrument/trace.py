@@ -27,20 +27,21 @@ from functools import partial
 from time import monotonic
 from types import CodeType
 
-from instrument.own_builtins import system
-from instrument.own_imports import OwnImports
+from instrument.guest.own_builtins import system
+from instrument.guest.own_imports import OwnImports
 
 with OwnImports():
     from instrument.flow import placement as placements
-    from instrument.gate import Gate
-    from instrument.raised import belongs_to_program, say_once, text_of
-    from instrument.report import text
-    from instrument.report.results import CoverageResults
+    from instrument.guest.gate import Gate
+    from instrument.guest.messages import belongs_to_program, say_once, text_of
+    from instrument.hooks import bytecode_readers, imports
+    from instrument.report import cover_listing
+    from instrument.report.trace_results import CoverageResults
     from instrument.rewrite.probes import TracebackOf
-    from instrument.runtime import importer, namesakes, readers
-    from instrument.runtime.precedence import FirstEntered
-    from instrument.runtime.selection import Ignore, module_name
-    from instrument.runtime.session import (
+    from instrument.scope import same_name
+    from instrument.scope.trace_ignore import Ignore, module_name
+    from instrument.session.first_entered import FirstEntered
+    from instrument.session.session import (
         RecentCode,
         Session,
         Window,
@@ -56,21 +57,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType, FunctionType
 
-    from instrument.report.datafile import CalledFunctions, Callers
-    from instrument.runtime.counters import RecoveryInfo
-    from instrument.runtime.importer import ModuleImport
+    from instrument.hooks.imports import ModuleImport
+    from instrument.link.counters import RecoveryInfo
+    from instrument.report.counts_file import CalledFunctions, Callers
 
 __all__ = ["CoverageResults", "Trace"]
 
 # What programs take from the standard library's module beside the two classes.
-PRAGMA_NOCOVER = text.PRAGMA_NOCOVER
+PRAGMA_NOCOVER = cover_listing.PRAGMA_NOCOVER
 _Ignore = Ignore
-_modname = text.module_name
-_fullmodname = text.full_module_name
-_find_lines = text.find_lines
-_find_lines_from_code = text.find_lines_from_code
-_find_strings = text.find_strings
-_find_executable_linenos = text.find_executable_lines
+_modname = cover_listing.module_name
+_fullmodname = cover_listing.full_module_name
+_find_lines = cover_listing.find_lines
+_find_lines_from_code = cover_listing.find_lines_from_code
+_find_strings = cover_listing.find_strings
+_find_executable_linenos = cover_listing.find_executable_lines
 
 _traceback_of = TracebackOf()
 #: Placements of the measurements that are going on; code can be live in one way at a time, so later ones join the
@@ -347,7 +348,7 @@ class _Measurement:
         if module_import is None and (file is None or type(file) is str):
             made = self._recent_code.get(code, (file,))
             if made is None:
-                made = importer.instrument_or_none(self, self._instrumented, code, namespace, file, None)
+                made = imports.instrument_or_none(self, self._instrumented, code, namespace, file, None)
                 if made is None:
                     return code
                 self._recent_code.put(code, (file,), made)
@@ -427,7 +428,7 @@ class _Measurement:
             ambiguous: dict[str, tuple[set[int], list[FunctionType]]] = {}
 
             def find_ambiguous(files: set[str]) -> None:
-                ignore.ambiguous |= namesakes.names_ignored_and_measured(ignore, files)
+                ignore.ambiguous |= same_name.names_ignored_and_measured(ignore, files)
 
             def note(file: str | None, functions: list[FunctionType]) -> None:
                 if file is not None:
@@ -442,8 +443,8 @@ class _Measurement:
             instrument_existing_functions(
                 self._choose, lazily=lazily, on_files=find_ambiguous if ignores else None, on_functions=note
             )
-            importer.install(self)
-            readers.watch()
+            imports.install(self)
+            bytecode_readers.watch()
             if self.caller is None:
                 self.window = Window(self.session)
                 self.trace._going_on.append(self)
@@ -486,8 +487,8 @@ class _Measurement:
         return errors[0] if errors else None
 
     def _end_imports(self) -> None:
-        if importer.is_installed(self):
-            importer.uninstall(self)
+        if imports.is_installed(self):
+            imports.uninstall(self)
 
     def _end_window(self) -> None:
         assert self.trace is not None

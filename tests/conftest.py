@@ -36,7 +36,7 @@ for _number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
 def _functions_as_they_were():
     """Functions whose code was exchanged stay so; the next module's tests may be about the code of their own."""
     yield
-    runtime = sys.modules.get("instrument.runtime.session")
+    runtime = sys.modules.get("instrument.session.session")
     for session in list(runtime._sessions.values()) if runtime else ():
         if session.groups:
             session.release_functions()

@@ -67,7 +67,7 @@ def work(number):
 
 def trace():
     """Run `Trace.runfunc` once for each place, and let the hook raise there."""
-    from instrument import own_loader
+    from instrument.guest import own_loader
 
     own_loader.hides = False  # the hook knows our work by its frames
     from instrument.trace import Trace

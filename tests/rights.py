@@ -22,7 +22,7 @@ def work(n):
         call()
 def call():
     return None
-from instrument.runtime import recorder
+from instrument.record import recorder
 def flush():
     recorder.current().flush()
 folder = os.environ["INSTRUMENT_DIR"]

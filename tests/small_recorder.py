@@ -6,7 +6,7 @@ process's number appended.
 
 import os
 
-from instrument import isolation
+from instrument.guest import isolation
 
 isolation.load()
 
@@ -14,14 +14,14 @@ isolation.load()
 class Recorder:
     def __init__(self, settings):
         from instrument.flow.placement import MINIMAL
-        from instrument.runtime import importer
-        from instrument.runtime.scope import Scope
-        from instrument.runtime.session import Window, original_of, session
+        from instrument.hooks import imports
+        from instrument.scope.project import Scope
+        from instrument.session.session import Window, original_of, session
 
         self.scope = Scope(settings.scope)
         self.session = session(MINIMAL)
         self.original_of = original_of
-        importer.install(self)
+        imports.install(self)
         self.window = Window(self.session)
         if "COUNTS" in os.environ:
             import atexit

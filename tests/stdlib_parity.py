@@ -214,8 +214,8 @@ def work(tool, placement, module, number, request, answer):
 
     This is the run with the *number*; the file *request* says which tests are left out.
     """
-    from instrument import isolation
     from instrument import trace as instrument_trace
+    from instrument.guest import isolation
 
     # Whoever asks a class for its subclasses shall find the same ones under both.
     isolation.load()

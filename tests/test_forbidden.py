@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from recorded import Tree
 
-from instrument import raised
+from instrument.guest import messages
 
 DRIVER = Path(__file__).with_name("forbidding.py")
 CLASSES = ["Exception", "BaseException"]
@@ -69,17 +69,17 @@ def test_what_handlers_of_signals_raise_is_the_programs(handler):
             signal.raise_signal(signal.SIGUSR1)
     finally:
         error = caught.value
-        belongs = raised.belongs_to_program(error)
+        belongs = messages.belongs_to_program(error)
         signal.signal(signal.SIGUSR1, before)
 
     assert belongs
-    assert raised.belongs_to_program(error) == isinstance(error, KeyboardInterrupt)
+    assert messages.belongs_to_program(error) == isinstance(error, KeyboardInterrupt)
 
 
 def test_what_is_sent_to_a_thread_is_the_programs():
     """An exception that has no frame of the program, and is none that we could have caused, was sent to the thread."""
-    code = compile("raise error", raised.__file__, "exec")
+    code = compile("raise error", messages.__file__, "exec")
     for error, belongs in ((Late(), True), (SystemExit(), True), (ValueError(), False), (OSError(), False)):
         with pytest.raises(type(error)):
             exec(code, {"error": error})
-        assert raised.belongs_to_program(error) is belongs
+        assert messages.belongs_to_program(error) is belongs

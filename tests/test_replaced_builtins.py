@@ -86,8 +86,8 @@ def test_no_call_of_ours(tmp_path):
 def test_all_modules_have_our_builtins():
     """Those of the package in a measured process, and functions in them."""
     source = """if True:
-        import sys, instrument, instrument.startup, instrument.trace, instrument.runtime.recorder
-        from instrument.own_builtins import importlib, ours
+        import sys, instrument, instrument.startup, instrument.trace, instrument.record.recorder
+        from instrument.guest.own_builtins import importlib, ours
         found = [module for name, module in sys.modules.items() if name.partition(".")[0] == "instrument"]
         print(len(found) > 40, all(module.__builtins__ is ours for module in found))
         print(instrument.startup.start.__builtins__ is ours)

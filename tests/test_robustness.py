@@ -20,11 +20,11 @@ import warnings
 import pytest
 
 import instrument
+from instrument.decode.instructions import CACHES, OPCODES
 from instrument.errors import InstrumentWarning
 from instrument.flow import placement
-from instrument.flow.instructions import CACHES, OPCODES
 from instrument.rewrite import rewriter
-from instrument.runtime.session import Session
+from instrument.session.session import Session
 
 STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix]
 FILE = os.sep + os.path.join("robust", "program.py")

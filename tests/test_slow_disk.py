@@ -28,7 +28,7 @@ int fsync(int descriptor) { return slow(descriptor); }
 int fdatasync(int descriptor) { return slow(descriptor); }
 """
 #: Makes the waiting short that is otherwise ten seconds.
-IMPATIENT = "from instrument.runtime import background, recorder\nbackground._PATIENCE = 0.3\n"
+IMPATIENT = "from instrument.record import background, recorder\nbackground._PATIENCE = 0.3\n"
 BEGUN = "def has_begun():\n    while not os.path.exists(os.environ['FSYNC_BEGAN']):\n        time.sleep(0.01)\n"
 
 
@@ -129,7 +129,7 @@ def test_a_write_that_the_interpreter_ends_is_said(tree, library):
     _, errors = run(
         tree,
         library,
-        "import atexit\nfrom instrument.runtime import exits\nexits.SOON = 60\nwork(600)\natexit._clear()\n"
+        "import atexit\nfrom instrument.hooks import process_end\nprocess_end.SOON = 60\nwork(600)\natexit._clear()\n"
         "recorder.current().ask()\nhas_begun()\nwork(400)",
         0.7,
     )

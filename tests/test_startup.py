@@ -113,7 +113,7 @@ def tree(tmp_path_factory):
         copy = folder / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    (folder / "instrument" / "runtime" / "recorder.py").write_bytes((ROOT / "tests" / "small_recorder.py").read_bytes())
+    (folder / "instrument" / "record" / "recorder.py").write_bytes((ROOT / "tests" / "small_recorder.py").read_bytes())
     TREE[:] = [folder]
 
 
@@ -471,7 +471,7 @@ def test_options_that_ignore_the_environment_ignore_ours(folder, option):
     """The recorder is not started with -E and -I."""
     program = (
         f"import sys; sys.path.append({str(ROOT)!r})\nfor line in open({str(FILE)!r}):\n    exec(line)\n"
-        "print([n for n in sys.modules if n.startswith('instrument.runtime.rec')])"
+        "print([n for n in sys.modules if n.startswith('instrument.record.rec')])"
     )
     outcome = run(folder, [option, "-c", program], "1")
 
@@ -490,7 +490,7 @@ def test_importing_the_package_imports_little(folder):
 
     assert outcome.err == ""
     assert outcome.out.splitlines() == [
-        "['instrument', 'instrument.own_builtins', 'instrument.own_imports', 'instrument.own_loader', 'instrument.version'] True",
+        "['instrument', 'instrument.guest.own_builtins', 'instrument.guest.own_imports', 'instrument.guest.own_loader', 'instrument.version'] True",
         "Trace True False",
         "module 'instrument' has no attribute 'nothing'",
     ]

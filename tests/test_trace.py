@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import instrument
 from instrument import trace as ours
-from instrument.runtime.precedence import FirstEntered
+from instrument.session.first_entered import FirstEntered
 
 STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix]
 FILE = os.sep + os.path.join("surface", "program.py")

@@ -1,1 +1,1 @@
-"""The commands: arguments come in, tables and files go out. Each room is one command, named as it is called."""
+"""One module a command: arguments go in, tables and files come out."""

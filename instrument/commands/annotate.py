@@ -13,7 +13,7 @@ import os
 import sys
 import tokenize
 
-from instrument.commands._sources import CURRENT
+from instrument.analysis.sources import CURRENT
 from instrument.commands.report import (
     Row,
     Rows,
@@ -28,7 +28,7 @@ from instrument.commands.report import (
 )
 from instrument.data.querying import Totals
 from instrument.errors import DataError
-from instrument.report import text
+from instrument.report import cover_listing
 from instrument.report.tables import Progress, number_of, say, shown
 
 TYPE_CHECKING = False
@@ -93,13 +93,13 @@ def _make(folder: str) -> None:
 def _place(path: str, directory: str | None, taken: set[str]) -> str:
     """Return where the listing of the source at *path* goes: not where others of this run are already."""
     if directory is None:
-        return os.path.join(os.path.dirname(path), text.module_name(path) + ".cover")
+        return os.path.join(os.path.dirname(path), cover_listing.module_name(path) + ".cover")
     try:
         relative = os.path.relpath(path)
     except (OSError, ValueError):
         relative = os.pardir
     # A name without separators, so it cannot lead out of the folder.
-    name = text.full_module_name(path if relative.startswith(os.pardir) else relative)
+    name = cover_listing.full_module_name(path if relative.startswith(os.pardir) else relative)
     place, n = os.path.join(directory, f"{name}.cover"), 2
     while place in taken:
         place, n = os.path.join(directory, f"{name}~{n}.cover"), n + 1
@@ -117,7 +117,7 @@ def _listing(row: Row) -> bytes:
     counts = {line: count for line, (count, _first, _last) in row.counts.items()}
     data = io.BytesIO()
     with io.TextIOWrapper(data, encoding) as listing:
-        text.write_listing(listing, lines, row.executable, counts)
+        cover_listing.write_listing(listing, lines, row.executable, counts)
         listing.flush()
         return data.getvalue()
 

@@ -12,18 +12,19 @@ import os
 import shlex
 import sys
 
-from instrument import config, isolation
+from instrument import config
+from instrument.analysis.sources import read_source
 from instrument.commands import _launching
 from instrument.commands._launching import FROM_CODE
-from instrument.commands._sources import read_source
 from instrument.commands.run import BOOTSTRAP, add_settings, settings_of, start_files
 from instrument.errors import InstrumentWarning
+from instrument.guest import isolation
+from instrument.guest.trusted_files import objection_to_folder
+from instrument.link import cache
 from instrument.report.tables import say
 from instrument.rewrite import probes
-from instrument.runtime import cache
-from instrument.runtime.scope import Scope
-from instrument.runtime.session import session
-from instrument.trust import objection_to_folder
+from instrument.scope.project import Scope
+from instrument.session.session import session
 from instrument.version import __version__
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from instrument.commands._files import local_paths, same_source
+from instrument.analysis.files import local_paths, same_source
 from instrument.commands.report import (
     add_patterns,
     described_given_out,

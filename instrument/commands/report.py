@@ -13,8 +13,8 @@ import re
 import sys
 import time
 
-from instrument.commands._files import SAID, NeverImported, copy_that_ran, installed_copy, local_paths, same_source
-from instrument.commands._sources import (
+from instrument.analysis.files import SAID, NeverImported, copy_that_ran, installed_copy, local_paths, same_source
+from instrument.analysis.sources import (
     ANNOTATIONS,
     CURRENT,
     FUNCTION,
@@ -30,7 +30,7 @@ from instrument.data import schema
 from instrument.data.querying import Totals, count_runs
 from instrument.data.store import version_of
 from instrument.errors import DataError
-from instrument.report import text
+from instrument.report import cover_listing
 from instrument.report.tables import (
     Progress,
     is_among,
@@ -483,7 +483,7 @@ def name_stale(sources: Iterable[Source]) -> None:
 
 def name_not_measured(reasons: Iterable[tuple[str, str]]) -> None:
     """Say which files ran uncounted, and why."""
-    say(text.not_measured([(path, shown(reason)) for path, reason in reasons]), sys.stderr)
+    say(cover_listing.not_measured([(path, shown(reason)) for path, reason in reasons]), sys.stderr)
 
 
 def _table(rows: list[Row], *, with_missing: bool) -> Iterator[str]:

@@ -13,7 +13,7 @@ import sys
 from time import monotonic, sleep, time
 
 from instrument import config
-from instrument.commands._sources import read_source
+from instrument.analysis.sources import read_source
 from instrument.commands.snapshot import has_data, patience, process_of, wait
 from instrument.data import requests, sqlite
 from instrument.data.reading import Copy, Scratch, check, harden

@@ -28,16 +28,16 @@ from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES, PathFinder, 
 from importlib.util import spec_from_file_location
 from multiprocessing import active_children, get_context, parent_process
 
-from instrument import isolation
-from instrument.commands._sources import LARGEST
+from instrument.analysis.sources import LARGEST
 from instrument.errors import InstrumentError
 from instrument.flow import placement
+from instrument.guest import isolation
+from instrument.hooks import imports
+from instrument.hooks.imports import ModuleImport
+from instrument.link.cache import Batch, open_cache
+from instrument.link.counters import nested_code
 from instrument.report.tables import say, shown
-from instrument.runtime import importer
-from instrument.runtime.cache import Batch, open_cache
-from instrument.runtime.counters import nested_code
-from instrument.runtime.importer import ModuleImport
-from instrument.runtime.session import session
+from instrument.session.session import session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -299,13 +299,13 @@ def fill(path: str, where: str) -> Outcome:
     try:
         # What is compiled the first time is written to a file of bytecode, if that may be, and found there then.
         for filler.settles_for_code in (False, True):
-            importer.install(filler)
+            imports.install(filler)
             try:
                 spec = spec_from_file_location(base, path, loader=loader)
                 names: dict[str, object] = {"__name__": base, "__file__": path, "__spec__": spec}
-                importer.module_code(ModuleImport(names, partial(loader.get_code, base), loader))
+                imports.module_code(ModuleImport(names, partial(loader.get_code, base), loader))
             finally:
-                importer.uninstall(filler)
+                imports.uninstall(filler)
             if filler.outcome:
                 break
     except Exception as error:

@@ -1,1 +1,1 @@
-"""What is kept: counts of many processes come in, files that any SQLite can read go out, and sums of them come back."""
+"""Counts of many processes go in; SQLite files come out, and sums of the files."""

@@ -15,7 +15,7 @@ from instrument.data.combining import Combination, data_files
 from instrument.data.reading import Scratch
 from instrument.data.running import ProcessRow
 from instrument.errors import DataError, InstrumentError
-from instrument.trust import objection_to_folder
+from instrument.guest.trusted_files import objection_to_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

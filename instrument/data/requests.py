@@ -1,7 +1,7 @@
 """How a running process is asked to write what it has counted: by a file beside its data, without a signal.
 
 A directory of data and the number of a process come in; answers go out. Whoever asks makes a file named after the
-process, `<host>-<pid>.flush`. The process looks for it about once a second (`runtime.recorder`), renames it to
+process, `<host>-<pid>.flush`. The process looks for it about once a second (`record.recorder`), renames it to
 `….flushing`, writes, and removes it; if it could not write, it leaves it as `….failed`.
 """
 
@@ -11,7 +11,7 @@ import os
 
 from instrument.data import schema
 from instrument.errors import InstrumentError
-from instrument.own_builtins import system as _system
+from instrument.guest.own_builtins import system as _system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from gc import disable, enable, isenabled
 from itertools import chain, compress, filterfalse
 
 from instrument.errors import DataError
-from instrument.own_builtins import system as _system
+from instrument.guest.own_builtins import system as _system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ import time
 
 from instrument.data import schema, sqlite
 from instrument.errors import DataError, DataGoneError
-from instrument.own_builtins import system as _system
-from instrument.trust import objection_to_folder
+from instrument.guest.own_builtins import system as _system
+from instrument.guest.trusted_files import objection_to_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What can happen: control flow, line events, and which counts imply which others. Pure functions, no state, no I/O."""
+"""Control flow, and which counts imply which others. Pure functions, no state, no I/O."""

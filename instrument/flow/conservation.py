@@ -19,10 +19,10 @@ from __future__ import annotations
 import sys
 from _bisect import bisect_right
 
-from instrument.counts import Counts
+from instrument.decode.line_events import PY311
 from instrument.errors import ConservationError
-from instrument.flow.lines import PY311
 from instrument.flow.placement import MINIMAL, RAISED, RESTORED, Plan
+from instrument.model.counts import Counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

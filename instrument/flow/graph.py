@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from _bisect import bisect_right
 
-from instrument.flow.instructions import (
+from instrument.decode.instructions import (
     CALL,
     FOR_ITER,
     JUMPS,
@@ -37,7 +37,7 @@ from instrument.flow.instructions import (
     YIELD_VALUE,
     Instructions,
 )
-from instrument.flow.lines import INLINED_CALL_LOSES_LINE, LineEvents
+from instrument.decode.line_events import INLINED_CALL_LOSES_LINE, LineEvents
 
 _JUMP_BACK_TO_SEND = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
 

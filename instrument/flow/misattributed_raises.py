@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from _bisect import bisect_right
 
+from instrument.decode.instructions import LOAD_CONST, OPCODES, YIELD_VALUE
+from instrument.decode.unrolling import takes_no_space
 from instrument.flow.graph import ENTER, LEAVE, ControlFlowGraph
-from instrument.flow.instructions import LOAD_CONST, OPCODES, YIELD_VALUE
-from instrument.flow.unrolling import takes_no_space
 
 _LOAD_FAST, _STORE_FAST, _DELETE_FAST = OPCODES["LOAD_FAST"], OPCODES["STORE_FAST"], OPCODES["DELETE_FAST"]
 _FIRST_OF_PAIR = frozenset((LOAD_CONST, _LOAD_FAST, _STORE_FAST))

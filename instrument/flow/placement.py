@@ -24,9 +24,8 @@ import sys
 from _bisect import bisect_right
 from itertools import islice
 
-from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
-from instrument.flow.handovers import executor_names_in, mentions_executor
-from instrument.flow.instructions import (
+from instrument.decode.exec_calls import executor_names_in, mentions_executor
+from instrument.decode.instructions import (
     CACHES,
     CALL_FUNCTION_EX,
     JUMPS,
@@ -42,11 +41,12 @@ from instrument.flow.instructions import (
     Instructions,
     opcodes,
 )
-from instrument.flow.instructions import CALLS as CALL_OPS
-from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PLACES_ARE_OF_TRACEBACK, PY311
+from instrument.decode.instructions import CALLS as CALL_OPS
+from instrument.decode.line_events import INLINED_CALL_LOSES_LINE, PLACES_ARE_OF_TRACEBACK, PY311
+from instrument.decode.unrolling import takes_no_space, unroll
+from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
 from instrument.flow.packing import pack_numbers, pack_rows, unpack_numbers, unpack_rows
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
-from instrument.flow.unrolling import takes_no_space, unroll
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

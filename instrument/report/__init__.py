@@ -1,1 +1,1 @@
-"""What happened: plain counts come in, listings, tables and counts files go out."""
+"""Plain counts go in; listings, tables and counts files come out."""

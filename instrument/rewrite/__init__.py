@@ -1,1 +1,1 @@
-"""Make it count: a code object goes in, a code object with probes and exit stubs comes out."""
+"""A code object goes in; a code object with probes and exit stubs comes out."""

@@ -2,7 +2,7 @@
 
 A code object, its graph and its Plan come in; `Unlinked` goes out: the same code with probes at the places of the Plan
 and with every exceptional exit led through a stub that records it. Counters are still placeholders in `co_consts`, so
-the result can be stored; `runtime.counters` links it.
+the result can be stored; `link.counters` links it.
 
 Nothing of the original is changed but the distances of jumps: instructions, constants, names, positions and handlers
 stay as the compiler made them, which `verify` checks against the finished code object before anyone runs it.
@@ -20,9 +20,7 @@ from _functools import partial  # type: ignore[import-not-found]
 from _operator import attrgetter, itemgetter
 from itertools import accumulate
 
-from instrument.errors import RewriteError
-from instrument.flow.graph import ControlFlowGraph
-from instrument.flow.instructions import (
+from instrument.decode.instructions import (
     BACKWARD,
     CACHES,
     CALL_FUNCTION_EX,
@@ -44,7 +42,10 @@ from instrument.flow.instructions import (
     Instructions,
     exception_table,
 )
-from instrument.flow.lines import INLINED_CALL_LOSES_LINE, PY311
+from instrument.decode.line_events import INLINED_CALL_LOSES_LINE, PY311
+from instrument.decode.unrolling import is_faithful, takes_no_space
+from instrument.errors import RewriteError
+from instrument.flow.graph import ControlFlowGraph
 from instrument.flow.misattributed_raises import must_be_told_apart
 from instrument.flow.placement import (
     BEFORE,
@@ -62,10 +63,9 @@ from instrument.flow.placement import (
     Plan,
     is_left_above,
 )
-from instrument.flow.unrolling import is_faithful, takes_no_space
-from instrument.isolation import bytecode
+from instrument.guest.isolation import bytecode
 from instrument.rewrite import probes
-from instrument.rewrite.ways import wrong_way
+from instrument.rewrite.path_check import wrong_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 from processes import A, Running, files, process, write
 from recorded import Tree
 
-from instrument.commands._sources import Source
+from instrument.analysis.sources import Source
 from instrument.config import ConfigError
 from instrument.data import schema
 from instrument.data.store import Writer, place_of, version_of
@@ -468,7 +468,7 @@ def test_where_files_were_not_looked_for_is_said(project, capsys, monkeypatch):
 def test_the_search_for_files_is_bounded(project, capsys, monkeypatch):
     """Where there are too many, that is said."""
     scoped("one", ["main.py"], "")
-    monkeypatch.setattr("instrument.commands._files.MOST_FILES", 2)
+    monkeypatch.setattr("instrument.analysis.files.MOST_FILES", 2)
     found, errors = never_imported(capsys)
     assert len(found) == 2
     assert "Not all files that were never imported are listed: the search ended after 2 files" in errors

@@ -61,7 +61,7 @@ def folder(tmp_path):
         copy = tree / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    (tree / "instrument" / "runtime" / "recorder.py").write_text(STAND_IN, encoding="utf-8")
+    (tree / "instrument" / "record" / "recorder.py").write_text(STAND_IN, encoding="utf-8")
     return tmp_path
 
 

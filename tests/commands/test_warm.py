@@ -15,7 +15,7 @@ import pytest
 
 from instrument.commands import warm
 from instrument.errors import InstrumentError
-from instrument.runtime.cache import Cache
+from instrument.link.cache import Cache
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -237,7 +237,7 @@ def test_without_a_cache_there_is_nothing_to_fill(tmp_path, monkeypatch):
     options = parser.parse_args([str(tmp_path)])
     for folder, why in ((None, "turned off"), (str(tmp_path), "others can write to it")):
         tmp_path.chmod(0o777)
-        monkeypatch.setattr("instrument.runtime.cache._folder", folder)
+        monkeypatch.setattr("instrument.link.cache._folder", folder)
         with pytest.raises(InstrumentError, match=f"(?s){why}.*INSTRUMENT_CACHE can name"):
             warm.execute(options)
 

@@ -11,8 +11,8 @@ import types
 
 import strategies
 
-from instrument.flow.instructions import MAY_RERAISE, RAISES, RERAISE, Instructions
-from instrument.flow.lines import LineEvents
+from instrument.decode.instructions import MAY_RERAISE, RAISES, RERAISE, Instructions
+from instrument.decode.line_events import LineEvents
 
 LISTENS_BY_MONITORING = sys.version_info >= (3, 13)
 TOOL = 4  # neither a debugger, a profiler nor coverage

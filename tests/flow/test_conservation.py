@@ -9,12 +9,12 @@ from flow.walks import Moment, World, observation, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instrument.counts import Counts
+from instrument.decode.instructions import CALL, SEND, Instructions
 from instrument.errors import ConservationError
 from instrument.flow.conservation import Observation, recover, recover_fast
 from instrument.flow.graph import ENTER, build
-from instrument.flow.instructions import CALL, SEND, Instructions
 from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, RAISED, graph_of, plan
+from instrument.model.counts import Counts
 
 N_STEPS = 150
 

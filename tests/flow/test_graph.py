@@ -6,8 +6,7 @@ from flow.codes import MODULES, code_called, codes_of, codes_of_module
 from flow.replay import Replay
 from hypothesis import given, settings
 
-from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, build
-from instrument.flow.instructions import (
+from instrument.decode.instructions import (
     JUMPS,
     MAY_RERAISE,
     OPCODES,
@@ -20,6 +19,7 @@ from instrument.flow.instructions import (
     YIELD_VALUE,
     Instructions,
 )
+from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, build
 
 ENDS = JUMPS | RETURNS | RAISES | MAY_RERAISE | {YIELD_VALUE}
 

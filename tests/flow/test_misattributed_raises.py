@@ -7,7 +7,7 @@ import pytest
 import strategies
 from flow.codes import MODULES, codes_of, codes_of_module
 
-from instrument.flow.instructions import OPNAMES, Instructions
+from instrument.decode.instructions import OPNAMES, Instructions
 from instrument.flow.misattributed_raises import must_be_told_apart
 from instrument.flow.placement import LINE, MINIMAL, graph_of, plan
 from instrument.rewrite.rewriter import rewrite

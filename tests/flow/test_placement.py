@@ -7,11 +7,11 @@ import strategies
 from flow.codes import MODULES, code_called, codes_of, codes_of_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instrument.flow.handovers import may_execute_code
 
+from instrument.decode.exec_calls import may_execute_code
+from instrument.decode.instructions import JUMPS, RESUME, SEND, Instructions
+from instrument.decode.line_events import INLINED_CALL_LOSES_LINE
 from instrument.flow.graph import ENTER, FALL, RAISE, RERAISED, build
-from instrument.flow.instructions import JUMPS, RESUME, SEND, Instructions
-from instrument.flow.lines import INLINED_CALL_LOSES_LINE
 from instrument.flow.placement import (
     BEFORE,
     CALLS,

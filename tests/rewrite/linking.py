@@ -11,9 +11,9 @@ import sys
 import types
 
 from instrument.flow.placement import CALLING, graph_of, plan
+from instrument.link.counters import RANGE_OF_COUNTS, ExitRecords, LateExits, first_key_of
 from instrument.rewrite.probes import TracebackOf, WasInlined
 from instrument.rewrite.rewriter import rewrite
-from instrument.runtime.counters import RANGE_OF_COUNTS, ExitRecords, LateExits, first_key_of
 
 FIRST_KEY = first_key_of(1)
 

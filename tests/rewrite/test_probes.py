@@ -11,11 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from rewrite.linking import FIRST_KEY, count_of, new_counter
 
-from instrument.flow.instructions import CACHES, CALL, CALL_KW, EXTENDED_ARG, OPCODES, OPNAMES, RESUME, Instructions
-from instrument.isolation import bytecode
+from instrument.decode.instructions import CACHES, CALL, CALL_KW, EXTENDED_ARG, OPCODES, OPNAMES, RESUME, Instructions
+from instrument.guest.isolation import bytecode
+from instrument.link.counters import RANGE_OF_COUNTS, ExitRecords
 from instrument.rewrite import probes
 from instrument.rewrite.probes import LASTI_IS_AN_INT, STACK_OF_PROBE, UNITS_TO_KEYS, TracebackOf, WasInlined
-from instrument.runtime.counters import RANGE_OF_COUNTS, ExitRecords
 
 ON_3_12 = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="only 3.12 is asked whether it inlines a call")
 NOWHERE = bytecode.instr.InstrLocation(None, None, None, None)

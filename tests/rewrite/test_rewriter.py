@@ -13,9 +13,7 @@ from flow.codes import MODULES, code_called, codes_of, codes_of_module
 from hypothesis import given, settings
 from rewrite.linking import Runner, link
 
-from instrument.errors import RewriteError
-from instrument.flow.graph import build
-from instrument.flow.instructions import (
+from instrument.decode.instructions import (
     BACKWARD,
     CACHES,
     EXTENDED_ARG,
@@ -29,8 +27,10 @@ from instrument.flow.instructions import (
     Instructions,
     exception_table,
 )
+from instrument.decode.unrolling import takes_no_space
+from instrument.errors import RewriteError
+from instrument.flow.graph import build
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
-from instrument.flow.unrolling import takes_no_space
 from instrument.rewrite import rewriter
 from instrument.rewrite.rewriter import rewrite, verify
 
@@ -442,7 +442,7 @@ def lines_of_code(n_lines):
 
 WORK = """
 import itertools, sys
-from instrument import own_loader
+from instrument.guest import own_loader
 
 own_loader.hides = False  # what is hidden raises no events
 sys.path.insert(0, sys.argv[1])

@@ -1,0 +1,1 @@
+"""The recorder: it measures a whole process and saves the counts."""

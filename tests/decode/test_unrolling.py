@@ -1,0 +1,195 @@
+"""Loops that are unrolled go step by step where they went before, and turn past fewer probes."""
+
+import itertools
+import random
+
+import pytest
+import strategies
+from flow.codes import MODULES, code_called, codes_of, codes_of_module
+from flow.walks import Moment, World, observation
+from hypothesis import given, settings
+
+from instrument.decode.instructions import BACKWARD, FOR_ITER, JUMPS, OPNAMES, PLAIN_JUMPS, Instructions
+from instrument.decode.line_events import LineEvents
+from instrument.decode.unrolling import Unrolled, is_faithful, takes_no_space, unroll
+from instrument.flow.conservation import recover
+from instrument.flow.graph import build
+from instrument.flow.placement import MINIMAL, graph_of, plan
+
+LOOPS = """
+def straight(x):
+    for y in x:
+        z = y
+    return z
+def turning(x):
+    while x:
+        x -= 1
+    return x
+def branching(x):
+    for y in x:
+        if y: continue
+        if not x: break
+        z = y
+    return z
+def guarded(x):
+    for y in x:
+        try:
+            y()
+        except KeyError:
+            z = y
+    return z
+def nested(x):
+    for y in x:
+        for z in y:
+            a = z
+        b = y
+    return b
+def tightly_nested(x):
+    for y in x:
+        for z in y: pass
+def yielding(x):
+    for y in x:
+        yield y
+async def waiting(x):
+    async for y in x:
+        z = y
+    for y in x:
+        await y
+def large(x):
+    for y in x:
+        y.a.b.c.d.e.f = x(y, y, y, y, y, y).a.b.c.d.e.f
+        y.a.b.c.d.e.f = x(y, y, y, y, y, y).a.b.c.d.e.f
+        y.a.b.c.d.e.f = x(y, y, y, y, y, y).a.b.c.d.e.f
+"""
+
+
+def copies_of(instructions, name):
+    """Return how often an instruction called *name* stands in *instructions* for each one in their source."""
+    ops, source = instructions.ops, instructions.source.ops
+    return sum(OPNAMES[op] == name for op in ops) / sum(OPNAMES[op] == name for op in source)
+
+
+def settling_order(instructions):
+    """Return all pairs of instructions of the source that can follow each other, by way of the copies."""
+    found = set()
+    for index, (op, target) in enumerate(zip(instructions.ops, instructions.targets, strict=True)):
+        origins = instructions.origins
+        if index + 1 < len(instructions) and instructions.falls_into(index + 1) and not takes_no_space(instructions, index):
+            found.add((origins[index], origins[index + 1]))
+        if op in JUMPS:
+            found.add((origins[index], origins[target]))
+        if instructions.handlers[index] >= 0:
+            handler = instructions.table[instructions.handlers[index]]
+            found.add((origins[index], origins[handler.target], handler.depth, handler.push_lasti))
+    return found
+
+
+def check(code):
+    """Check all that must hold of *code*, unrolled."""
+    source = Instructions(code)
+    unrolled = unroll(source)
+    assert is_faithful(unrolled)
+    assert settling_order(unrolled) == settling_order(source)
+    events, unrolled_events = LineEvents(source), LineEvents(unrolled)
+    assert [unrolled.lines[index] for index in range(len(unrolled))] == [source.lines[at] for at in unrolled.origins]
+    assert [unrolled_events.starts[index] for index in range(len(unrolled))] == [events.starts[at] for at in unrolled.origins]
+    assert set(unrolled.origins) == set(range(len(source)))
+    # Every circle of the unrolled code has a jump back that takes time: interrupts are looked for there.
+    for first, last in itertools.pairwise([*range(len(unrolled)), len(unrolled)]):
+        if takes_no_space(unrolled, first):
+            assert unrolled.targets[first] == last
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_standard_library_is_unrolled_faithfully(module):
+    """Steps, handlers and line events are those of the original, in all code there is."""
+    for code in codes_of_module(module):
+        check(code)
+
+
+@given(program=strategies.programs(size=20))
+@settings(max_examples=60)
+def test_any_program_is_unrolled_faithfully(program):
+    """So they are in programs that nobody wrote."""
+    for code in codes_of(program.source):
+        check(code)
+
+
+@pytest.mark.parametrize(
+    ("name", "copied", "times"),
+    [
+        ("straight", "FOR_ITER", (3, 4)),
+        ("turning", "BINARY_OP", (3, 4)),
+        ("branching", "FOR_ITER", (2, 2)),
+        ("nested", "FOR_ITER", (1.5, 2.5)),
+        ("tightly_nested", "FOR_ITER", (2.5, 2.5)),  # the outer one once, the inner one four times
+        ("yielding", "FOR_ITER", (1, 1)),
+        ("waiting", "FOR_ITER", (1, 1)),
+        ("large", "FOR_ITER", (1, 1)),
+    ],
+)
+def test_small_innermost_loops_are_unrolled(name, copied, times):
+    """Others turn too slowly to gain, or have a probe a turn in any case."""
+    least, most = times
+    assert least <= copies_of(unroll(Instructions(code_called(name, LOOPS))), copied) <= most
+
+
+def test_a_long_loop_passes_a_probe_in_few_of_its_turns():
+    """What a loop costs shrinks by as much as its body is repeated, and every turn is counted."""
+    graph = graph_of(code_called("straight", LOOPS), MINIMAL)
+    made = plan(graph, MINIMAL)
+    n_copies = copies_of(graph.instructions, "FOR_ITER")
+
+    class Turning(random.Random):
+        """Chance that lets loops turn and never raises."""
+
+        def random(self):
+            return 0.99
+
+        def choice(self, ways):
+            return ways[0]
+
+    world = World(graph, made, Turning(0))
+    start = Moment(world)
+    world.run(5000)
+    end = Moment(world)
+    counts = recover(made, observation(start, end))
+    assert counts.lines == dict(end.lines)
+    turns = max(counts.lines.values())
+    assert turns > 200
+    assert sum(end.counters) <= turns / n_copies + 5
+
+
+def test_what_goes_elsewhere_is_not_faithful():
+    """Each jump, instruction and handler is compared with that which it is a copy of."""
+    unrolled = unroll(Instructions(code_called("guarded", LOOPS)))
+    assert isinstance(unrolled, Unrolled)
+    assert is_faithful(unrolled)
+    for index, op in enumerate(unrolled.ops):
+        for name, wrong in (("targets", unrolled.targets[index] + 1), ("ops", op + 1), ("handlers", -1)):
+            values = getattr(unrolled, name)
+            right = values[index]
+            if right in (-1, wrong):
+                continue
+            values[index] = wrong
+            assert not is_faithful(unrolled), (index, name)
+            values[index] = right
+    assert is_faithful(unrolled)
+
+
+def test_code_without_small_loops_is_left_alone():
+    """Nothing is copied, and nothing is made, where there is nothing to gain."""
+    for name in ("yielding", "large"):
+        instructions = Instructions(code_called(name, LOOPS))
+        assert unroll(instructions) is instructions
+        assert is_faithful(instructions)
+        assert build(instructions).instructions is instructions
+
+
+def test_one_jump_back_is_left_of_a_loop():
+    """The copies go on to one another: only the last goes back, and can be interrupted there."""
+    unrolled = unroll(Instructions(code_called("straight", LOOPS)))
+    backward = [index for index, op in enumerate(unrolled.ops) if op in BACKWARD and op in PLAIN_JUMPS]
+    (last,) = (index for index in backward if not takes_no_space(unrolled, index))
+    assert last == backward[-1]
+    assert unrolled.ops[unrolled.targets[last]] == FOR_ITER

@@ -1,0 +1,382 @@
+"""Hooks into forks, ends and signals: what the program finds in their place is what it would find without them."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from recorded import Tree
+
+from instrument.hooks import process
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such hooks")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path)
+
+
+def test_functions_of_os_look_the_same(tree):
+    """`os._exit` and `os.execv` print, pickle and are called like the originals, and no frame of ours is seen."""
+    output, _ = tree.run(
+        """
+        import copy, os, pickle, traceback
+        print(os._exit, os._exit.__name__, os.execv.__qualname__, callable(os._exit), bool(os.execv.__doc__))
+        print(pickle.loads(pickle.dumps(os._exit)) is os._exit, copy.copy(os.execv) is os.execv)
+        try:
+            os.execv("/no/such/program", ["x"])
+        except OSError as error:
+            print(len(traceback.extract_tb(error.__traceback__)))
+        try:
+            os._exit("x")
+        except TypeError as error:
+            print(error, len(traceback.extract_tb(error.__traceback__)))
+        """
+    )
+
+    assert output == (
+        "<built-in function _exit> _exit execv True True\nTrue True\n1\n"
+        "'str' object cannot be interpreted as an integer 1\n"
+    )
+
+
+def test_signals_look_the_same(tree):
+    """Whoever asks for handlers sees those that it has set, and defaults."""
+    output, _ = tree.run(
+        """
+        import signal
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+            print(signal.getsignal(number) is signal.SIG_DFL, signal.signal(number, signal.SIG_IGN) is signal.SIG_DFL)
+            print(signal.signal(number, print) is signal.SIG_IGN, signal.signal(number, signal.SIG_DFL) is print)
+        print(signal.set_wakeup_fd(-1), signal.signal.__name__, signal.set_wakeup_fd.__name__)
+        """,
+        flush=0.05,
+    )
+
+    assert output == "True True\n" * 6 + "-1 signal set_wakeup_fd\n"
+
+
+def test_simulated_signals_have_no_effect_where_they_have_their_default(tree):
+    """`interrupt_main` ends no process by a signal that the program does not handle, and calls handlers that it has."""
+    output, _ = tree.run(
+        """
+        import _thread, signal
+        print(_thread.interrupt_main.__name__, _thread.interrupt_main.__module__)
+        def simulate(*number):
+            _thread.interrupt_main(*number)
+            for _ in range(100):
+                pass
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            simulate(number)
+        print("alive")
+        signal.signal(signal.SIGTERM, lambda number, frame: print("handled", number))
+        simulate(signal.SIGTERM)
+        try:
+            simulate()
+        except KeyboardInterrupt:
+            print("interrupted")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        simulate()
+        print("alive")
+        """,
+        flush=0.05,
+    )
+
+    assert output == "interrupt_main _thread\nalive\nhandled 15\ninterrupted\nalive\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 has no functions that are unseen")
+def test_no_frame_of_ours_in_what_functions_of_signal_raise(tree):
+    """A traceback has the lines that it has without us: the most common one is of a server that a thread starts."""
+    text = """
+        import _thread, signal, threading, traceback
+        def fail(function, *arguments):
+            try:
+                function(*arguments)
+            except Exception as error:
+                print(error, *((each.filename == __file__, each.name) for each in traceback.extract_tb(error.__traceback__)))
+        def fail_all():
+            fail(signal.signal, signal.SIGTERM, signal.SIG_DFL)
+            fail(signal.set_wakeup_fd, -1)
+            fail(signal.getsignal, 9999)
+            fail(_thread.interrupt_main, 9999)
+        thread = threading.Thread(target=fail_all)
+        thread.start()
+        thread.join()
+        """
+    output, _ = tree.run(text, flush=0.05)
+    plain = subprocess.run([sys.executable, tree.path], capture_output=True, text=True, timeout=50, check=True)
+
+    assert output == plain.stdout
+    assert plain.stdout.count("\n") == 4
+
+
+def test_ignored_signals_stay_so(tree):
+    """Under nohup, which ignores SIGHUP, a process goes on ignoring it."""
+    tree.write("import os, signal\nassert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN\nos.kill(os.getpid(), 1)\n")
+    done = subprocess.run(
+        [sys.executable, str(tree.path)],
+        env=tree.environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert tree.lines()[3] == 1
+
+
+IN_A_THREAD = """
+thread = threading.Thread(target=__import__, args=("counted",))
+thread.start()
+thread.join()
+print(*handled(), flush=True)
+"""
+#: Ways in which something is counted first, and what is then said of our handlers.
+BEGINNINGS = {
+    "in the main thread": ("import counted", ""),
+    "in a thread": (f"{IN_A_THREAD}import other", "False False\n"),
+    "in a thread, and a fork": (f"{IN_A_THREAD}if os.fork():\n    os.wait()\n    os._exit(0)", "False False\n"),
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system says which signals have handlers")
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_no_handler_before_something_is_counted(tree, beginning):
+    """Signals end a process by themselves as long as it counts nothing: no thread of ours wakes the main one up then."""
+    text, said = BEGINNINGS[beginning]
+    (tree.folder / "counted.py").write_text("def call():\n    return 1\n", encoding="utf-8")
+    (tree.folder / "other.py").write_text("count = 1\n", encoding="utf-8")
+    time.sleep(0.05)  # see `Tree.write`
+    program = f"""
+import os, signal, sys, threading
+def handled():
+    with open("/proc/self/status") as file:
+        mask = int(file.read().partition("SigCgt:")[2].split()[0], 16)
+    return [bool(mask >> number - 1 & 1) for number in (signal.SIGTERM, signal.SIGHUP)]
+print(*handled(), flush=True)
+{text}
+print(*handled(), flush=True)
+sys.modules["counted"].call()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tree.folder,
+        env=tree.environment(),
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert done.stdout == f"False False\n{said}True True\n", done.stderr
+    assert "SIGTERM" in tree.ends()
+    assert tree.lines("counted.py")[2] == 1
+
+
+def test_no_thread_is_seen(tree):
+    """The thread in the background is none of `threading`."""
+    output, _ = tree.run(
+        "import threading, time\ntime.sleep(0.1)\nprint(threading.active_count(), len(threading.enumerate()))\n",
+        flush=0.05,
+    )
+
+    assert output == "1 1\n"
+
+
+def test_wakeup_descriptor_of_the_program(tree):
+    """A program that has signals written to a file of its own gets them there."""
+    output, _ = tree.run(
+        """
+        import os, signal
+        r, w = os.pipe()
+        os.set_blocking(w, False)
+        print(signal.set_wakeup_fd(w))
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        os.kill(os.getpid(), signal.SIGTERM)
+        print(os.read(r, 10) == bytes([signal.SIGTERM]), signal.set_wakeup_fd(-1) == w, signal.set_wakeup_fd(-1))
+        """,
+        flush=0.05,
+    )
+
+    assert output == "-1\nTrue True -1\n"
+
+
+@pytest.mark.parametrize("flush", [0, 0.05])
+def test_signal_that_comes_as_the_main_thread_goes_to_sleep(tree, flush):
+    """However a signal falls between two instructions and a wait in the system, the process ends at once."""
+    tree.run(
+        """
+        import os, signal, time
+        for _ in range(30):
+            r, w = os.pipe()
+            pid = os.fork()
+            if not pid:
+                os.write(w, b"x")
+                time.sleep(60)
+            os.read(r, 1)
+            os.kill(pid, signal.SIGTERM)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+            os.close(r)
+            os.close(w)
+        """,
+        flush=flush,
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a lock of the system, as it is laid out there")
+@pytest.mark.parametrize("flush", [0, 0.05])
+def test_signal_that_the_main_thread_never_handles(tree, flush):
+    """A process whose main thread does not come back from a call into C ends by the signal all the same."""
+    source = """
+        import ctypes, os, signal, time
+        if not os.fork():
+            time.sleep(0.3)
+            os.kill(os.getppid(), signal.SIGTERM)
+            os._exit(0)
+        lock = ctypes.create_string_buffer(128)
+        for _ in range(2):
+            ctypes.CDLL(None).pthread_mutex_lock(lock)
+    """
+    tree.run(source, status=-signal.SIGTERM, flush=flush)
+
+    assert sorted(tree.ends()) == ["SIGTERM", "_exit"]
+    assert tree.lines()[9] == 2
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_handler_that_sets_the_default(tree, name):
+    """A handler may set the default, so that a second signal ends the process: the first one does not come again."""
+    _, errors = tree.run(
+        f"""
+        import os, signal, time
+        def handle(number, frame):
+            assert signal.signal(number, signal.SIG_DFL) is handle
+            for _ in range(10):
+                time.sleep(0.05)
+            os.write(2, b"done")
+        signal.signal(signal.{name}, handle)
+        os.kill(os.getpid(), signal.{name})
+        for _ in range(3):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(60)
+        """,
+        flush=0.05,
+        status=-getattr(signal, name),
+    )
+
+    assert errors == "done"
+    assert tree.lines()[6] == 10
+    assert tree.ends() == [name]
+
+
+def test_other_signals_are_not_forgotten_as_a_default_is_set(monkeypatch):
+    """Of what has come, only the signal whose default is set is forgotten, for only that was handled."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(reading, False)
+        os.write(writing, bytes([signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]))
+        handlers = {signal.SIGTERM: process._Default(), signal.SIGHUP: process._Default(is_settled=True)}
+        monkeypatch.setattr(process, "_get", handlers.get)
+        monkeypatch.setattr(process, "_pipe", [reading, writing, os.fstat(reading).st_ino])
+        monkeypatch.setattr(process, "_reader", [io.FileIO(reading, closefd=False)])
+        monkeypatch.setattr(process, "_read", bytearray([signal.SIGHUP, signal.SIGTERM, 0]))
+        monkeypatch.setattr(process, "_due", {signal.SIGTERM: 1.0})
+
+        process._take(signal.SIGTERM)
+
+        assert list(process._due) == [signal.SIGHUP]
+        assert process._read == bytes([signal.SIGHUP, 0, 0])
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a lock of the system, as it is laid out there")
+def test_signal_that_is_due_when_the_process_forks(tree):
+    """It is the parent's: the child goes on."""
+    source = """
+        import ctypes, os, signal, threading, time
+        def go():
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+            if not os.fork():
+                time.sleep(3)
+                open("went on", "w").close()
+                os._exit(0)
+        lock = ctypes.create_string_buffer(128)
+        threading.Thread(target=go).start()
+        for _ in range(2):
+            ctypes.CDLL(None).pthread_mutex_lock(lock)
+    """
+    tree.run(source, status=-signal.SIGTERM, flush=0.05)
+
+    assert (tree.folder / "went on").exists()  # `run` has waited until the child closed its output
+
+
+@pytest.mark.parametrize("flush", [0, 0.05])
+def test_signal_that_another_thread_receives(tree, flush):
+    """The main thread waits in the system and is not woken up: so it is by us, and the counts are saved."""
+    source = """
+        import signal, threading, time
+        def go():
+            time.sleep(0.1)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            time.sleep(60)
+        threading.Thread(target=go, daemon=True).start()
+        time.sleep(60)
+    """
+    tree.run(source, flush=flush, status=-signal.SIGTERM)
+
+    assert tree.ends() == ["SIGTERM"]
+    assert tree.lines()[5] == 1
+
+
+ALONE = """
+import os, sys, time, traceback
+def work(n):
+    total = 0
+    for i in range(n):
+        total += 1
+    return total
+work(10)
+time.sleep(0.3)
+for flags in ((), (1 << 60,), (os.CLONE_NEWUSER,), (os.CLONE_NEWNS,)):
+    try:
+        print(os.unshare(*flags))
+    except (OSError, TypeError, OverflowError) as error:
+        print(error, len(traceback.extract_tb(error.__traceback__)))
+try:
+    os.setns(os.open("/proc/self/ns/mnt", os.O_RDONLY), os.CLONE_NEWNS)
+except OSError as error:
+    print(error)
+print(os.unshare, os.unshare.__name__)
+sys.stdout.flush()  # what is in its buffer would be lost
+work(100)
+time.sleep(0.5)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "unshare"), reason="this Python or system has no os.unshare")
+def test_functions_that_the_system_refuses_to_several_threads(tree):
+    """While they are called there is no thread of ours. After them the counts are saved now and then as before."""
+    tree.write(ALONE)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
+    plain = subprocess.run(
+        [sys.executable, tree.path], env=environment, capture_output=True, text=True, timeout=50, check=False
+    )
+    if plain.stdout.count("None\n") < 2:
+        pytest.skip(f"user namespaces cannot be had here: {plain.stdout}")
+
+    output, errors = tree.run(ALONE, flush=0.1, status=-signal.SIGKILL)
+
+    assert (output, errors) == (plain.stdout, plain.stderr)
+    assert tree.lines()[6] == 110

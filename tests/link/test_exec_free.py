@@ -1,0 +1,227 @@
+"""Modules that are not measured may execute code that is: whether they do is remembered, and remembered rightly."""
+
+import os
+import py_compile
+import subprocess
+import sys
+import types
+import weakref
+from importlib.machinery import SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+import instrument
+from instrument.errors import InstrumentWarning
+from instrument.flow import placement
+from instrument.hooks.imports import ModuleImport
+from instrument.link.cache import Cache
+from instrument.link.exec_free import ExecFreeModules
+from instrument.session.session import bytecode_if_unmeasured, code_if_unmeasured, session
+
+ROOT = Path(__file__).parents[2]
+QUIET = "def run(text, names):\n    return text\n"
+HANDS_OVER = "def run(text, names):\n    exec(text, names)\n"
+COUNTED = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+import ignored
+names = {"__file__": "counted.py", "__name__": "counted"}
+ignored.run(compile("x = 1\\ny = 2\\n", "counted.py", "exec"), names)
+"""
+PROGRAM = """\
+import sys, instrument
+from instrument.decode import exec_calls
+from instrument.link import exec_free as remembering
+asked = []
+look = remembering.may_execute_code
+remembering.may_execute_code = lambda code: asked.append(code.co_filename) or look(code)
+opened = []
+sys.addaudithook(lambda event, arguments: event == "open" and opened.append(str(arguments[0])))
+tracer = instrument.Trace(count=1, trace=0, ignoredirs=[sys.prefix, sys.base_prefix, sys.argv[1]])
+tracer.run(compile(open(sys.argv[2]).read(), "main.py", "exec"))
+counts = tracer.results().counts
+print(sorted((line, n) for (file, line), n in counts.items() if file == "counted.py"))
+print([file.endswith("ignored.py") for file in asked].count(True))
+print(len([path for path in opened if path.endswith(".pyc") and "ignored" in path]))
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return what runs the program in a process of its own, after the ignored module was given another text."""
+    folder = tmp_path / "ignored"
+    folder.mkdir()
+    main = tmp_path / "main.py"
+    main.write_text(COUNTED)
+
+    def run(text=None, cache=tmp_path / "cache", compiled=True):
+        path = folder / "ignored.py"
+        if text is not None:
+            path.write_text(text)
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+            if compiled:
+                py_compile.compile(str(path), doraise=True)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "INSTRUMENT_CACHE": str(cache)}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        environment.pop("PYTHONPYCACHEPREFIX", None)
+        command = [sys.executable, "-c", PROGRAM, str(folder), str(main)]
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert (said.returncode, said.stderr) == (0, "")
+        counts, n_asked, n_read = said.stdout.splitlines()
+        return counts, int(n_asked), int(n_read)
+
+    return run
+
+
+def test_a_module_that_hands_nothing_over_is_looked_through_once(run):
+    """The next process knows it by its bytecode file, and only reads that."""
+    assert run(QUIET) == ("[]", 1, 1)
+    assert run() == ("[]", 0, 1)
+    assert run(cache="") == ("[]", 1, 1)
+
+
+def test_a_module_that_hands_code_over_is_not_even_read(run):
+    """What it was rewritten to is known by the file, too; what it executes is counted every time."""
+    counts = "[(1, 1), (2, 1)]"
+    assert run(HANDS_OVER) == (counts, 1, 1)
+    assert run()[0] == counts
+    assert run() == (counts, 0, 0)
+
+
+def test_a_module_that_changes_its_ways_is_looked_at_again(run):
+    """Same size and time of the source or not: other bytecode is another file."""
+    quiet = QUIET + "#" * (len(HANDS_OVER) - len(QUIET))
+    assert len(quiet) == len(HANDS_OVER)
+    for _ in range(2):
+        run(quiet)
+        assert run()[:2] == ("[]", 0)
+        assert run(HANDS_OVER)[0] == "[(1, 1), (2, 1)]"
+        assert run()[0] == "[(1, 1), (2, 1)]"
+
+
+def test_a_module_without_bytecode_is_looked_through(run):
+    """There is nothing to know it by."""
+    for text, counts in ((QUIET, "[]"), (HANDS_OVER, "[(1, 1), (2, 1)]")):
+        assert run(text, compiled=False)[:2] == (counts, 1)
+        assert run()[:2] == (counts, 1)
+
+
+def test_bytecode_that_is_replaced_while_it_is_read_is_looked_through(tmp_path):
+    """What was known is of the file that was there before."""
+    source = tmp_path / "ignored.py"
+    source.write_text(QUIET)
+    path = Path(py_compile.compile(str(source), doraise=True))
+    loader = SourceFileLoader("ignored", str(source))
+    spec = spec_from_file_location("ignored", source, loader=loader)
+    names = {"__name__": "ignored", "__file__": str(source), "__spec__": spec}
+    quiet = compile(QUIET, str(source), "exec")
+    for is_replaced in (False, False, True):
+        found = ModuleImport(dict(names), lambda: None, loader)
+        first = bytecode_if_unmeasured(found, str(source))
+        assert first is None
+        was_known = found.needs_no_rewrite
+        data = memoryview(path.read_bytes())[16:]
+        if is_replaced:
+            path.write_bytes(path.read_bytes())
+        found.note_bytecode(data, str(path), str(source))
+        if not found.is_known_to_need_no_rewrite():
+            assert bytecode_if_unmeasured(found, str(source)) is None
+            assert not found.is_known_to_need_no_rewrite()
+            assert code_if_unmeasured(quiet, str(source), found) is quiet
+    assert was_known
+    assert is_replaced
+    assert found.stamp is None
+
+
+def _module_imports(path, stamp):
+    found = ModuleImport({}, lambda: None)
+    found.path, found.stamp = path, stamp
+    return found
+
+
+def test_what_others_found_out_meanwhile_is_kept(tmp_path):
+    """Each process adds what it knows."""
+    caches = [Cache(placement.NOTHING, str(tmp_path)) for _ in range(2)]
+    both = [ExecFreeModules(cache) for cache in caches]
+    quiet = compile(QUIET, "quiet.py", "exec")
+    for number, one in enumerate(both):
+        assert not one.may_execute_code_in(quiet, _module_imports(f"/{number}.py", (b"", number)))
+    for one in both:
+        one.save_cache()
+    third = ExecFreeModules(caches[0])
+    assert third.is_exec_free(_module_imports("/0.py", (b"", 0)))
+    assert third.is_exec_free(_module_imports("/1.py", (b"", 1)))
+    assert not third.is_exec_free(_module_imports("/1.py", (b"", 0)))
+    assert not third.is_exec_free(_module_imports("/0.py", None))
+
+
+def test_what_is_known_does_not_grow_for_ever(tmp_path, monkeypatch):
+    """It begins anew with what is in use."""
+    monkeypatch.setattr("instrument.link.exec_free._MOST", 3)
+    quiet = compile(QUIET, "quiet.py", "exec")
+    for number in range(5):
+        one = ExecFreeModules(Cache(placement.NOTHING, str(tmp_path)))
+        one.may_execute_code_in(quiet, _module_imports(f"/{number}.py", (number,)))
+        one.save_cache()
+    known = ExecFreeModules(Cache(placement.NOTHING, str(tmp_path)))
+    assert [known.is_exec_free(_module_imports(f"/{number}.py", (number,))) for number in range(5)] == [False] * 3 + [True] * 2
+
+
+def test_ignored_functions_get_their_code_back(tmp_path):
+    """Those that were there before, once nothing is measured any more; and nobody keeps them alive."""
+    module = types.ModuleType("ignored")
+    module.__file__ = str(tmp_path / "ignored.py")
+    exec(compile(HANDS_OVER, module.__file__, "exec"), vars(module))
+    code = module.run.__code__
+    seen = []
+    tracer = instrument.Trace(count=1, trace=0, ignoredirs=[str(tmp_path)])
+    tracer.runfunc(lambda: seen.append(module.run.__code__))
+
+    assert seen != [code]
+    assert module.run.__code__ is code
+
+    other = types.FunctionType(code.replace(co_name="other"), vars(module))
+
+    def exchanged():
+        other.__code__ = module.run.__code__  # by the program
+        return other.__code__
+
+    assert tracer.runfunc(exchanged) is other.__code__
+
+    def measured():
+        gone = weakref.ref(module.run)
+        del module.run
+        return gone
+
+    assert tracer.runfunc(measured)() is None
+    assert not session(placement.NOTHING).exchanged_functions
+
+
+def test_functions_of_one_file_are_told_apart(tmp_path):
+    """Also those that share their code, have others in them, or cannot be rewritten."""
+    path = tmp_path / "several.py"
+    text = "def one(n):\n    for _ in range(n):\n        pass\n\n\ndef two(n):\n    inner = lambda: n\n    return inner()\n"
+    path.write_text(text)
+    module = types.ModuleType("several")
+    module.__file__ = str(path)
+    exec(compile(text, str(path), "exec"), vars(module))
+    strange = compile("def strange():\n    return 1\n", str(path), "exec").co_consts[0]
+    cut_off = strange.replace(co_code=strange.co_code[:-2])
+    module.strange = types.FunctionType(cut_off, vars(module))
+    module.again = types.FunctionType(module.two.__code__, vars(module))
+    tracer = instrument.Trace(count=1, trace=0, ignoremods=["test_handovers"])
+
+    def measured():
+        module.one(3)
+        module.two(1)
+        module.again(2)
+
+    with pytest.warns(InstrumentWarning, match="strange"):
+        tracer.runfunc(measured)
+    counts = {line: n for (file, line), n in tracer.results().counts.items() if file == str(path)}
+    assert counts == {2: 4, 3: 3, 7: 4, 8: 2}
+    assert module.strange.__code__ is cut_off
+    assert module.two.__code__ is module.again.__code__
+    del session(placement.MINIMAL).not_measured[str(path)]
