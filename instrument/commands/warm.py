@@ -330,7 +330,8 @@ class _Filler:
             and (module_import.bytecode is not None or self.settles_for_code)
             and not self.outcome
         ):
-            # Without a file of bytecode, `code_for_cached_bytecode` cannot look it up: the cache knows it by the code alone.
+            # Without a file of bytecode, `code_for_cached_bytecode` cannot look it up: the cache knows it by the code
+            # alone.
             if module_import.bytecode is None and Batch(self._session.cache()).get(nested_code(code)) is not None:
                 self.outcome = KNOWN
                 return code

@@ -8,7 +8,8 @@ graph.
 All of it is linear in what was counted, so what each probe adds to every line is known beforehand (`Plan.effects`); of
 code that nothing left in its middle, as most is, that is all that has to be added up (`recover_fast`).
 
-A frame in flight, one that runs while counters are read, has entered a block that it has not remaining: conservation owes
+A frame in flight, one that runs while counters are read, has entered a block that it has not remaining: conservation
+owes
 that block a term, exactly as if the frame left at its current instruction.
 
 Counts that contradict each other are reported, never repaired.
@@ -99,7 +100,8 @@ def recover(plan: Plan, seen: Observation) -> Counts:
 
 
 def recover_fast(line_effects: Sequence[tuple[int, ...] | None] | None, counters: Sequence[int]) -> Counts | None:
-    """Return what *counters* imply by their *line_effects* alone, those of a Plan; None if that is not all that there is to
+    """Return what *counters* imply by their *line_effects* alone, those of a Plan; None if that is not all that there
+    is to
     be known. So it is faster than `recover`, where no exit was recorded and no frame is in flight.
     """
     if line_effects is None:

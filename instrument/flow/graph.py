@@ -85,7 +85,8 @@ class Edge:
 class Entry:
     """A block that exceptions enter: where its head raises a line event, and from where it does not.
 
-    *line* is the line of the event, or None if there never is one; *eventless_sources* are the instructions that enter without one.
+    *line* is the line of the event, or None if there never is one; *eventless_sources* are the instructions that
+    enter without one.
     """
 
     __slots__ = ("block", "eventless_sources", "line")

@@ -79,7 +79,8 @@ RESTORED = "restored"
 class Probe:
     """A place for a probe, (*where*, *index*).
 
-    *rollback_at*: an instruction that stands behind the probe and may still fail or be waiting: what is found there has passed
+    *rollback_at*: an instruction that stands behind the probe and may still fail or be waiting: what is found there
+    has passed
     the probe but not what the probe counts; -1 if there is none.
     """
 
@@ -112,7 +113,8 @@ class Plan:
     entries     blocks that exceptions enter: (block, line of the event or None, instructions that enter without one)
     blocks      first and last instruction of each block
     outside_block  instructions at which a block was left already, or not entered yet: yields, resumptions, await loops
-    eventless_sources  for each entry that RESTORED exits lead to: the instructions whose exits enter it without an event
+    eventless_sources  for each entry that RESTORED exits lead to: the instructions whose exits enter it without an
+    event
     raised_again  for each of them: the instructions whose exits were raised again elsewhere before they enter it, as
                 far as that cannot be told from what was recorded
     moved       instructions that cannot raise, at which exits of another are recorded, or frames found that have not

@@ -60,9 +60,11 @@ def leaves_first(n_nodes: int, edges: Sequence[tuple[int, int]], tree: Sequence[
 def fundamental_cycles(
     n_nodes: int, edges: Sequence[tuple[int, int]], settling_order: Sequence[tuple[int, int]], longest: int
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Yield, for every edge that is not on the tree of *settling_order*, its number and the cycle that it closes with the tree.
+    """Yield, for every edge that is not on the tree of *settling_order*, its number and the cycle that it closes with
+    the tree.
 
-    A cycle is (edge, 1 or -1) for each of its edges: 1 for those that lead the same way round as that edge. *settling_order* are
+    A cycle is (edge, 1 or -1) for each of its edges: 1 for those that lead the same way round as that edge.
+    *settling_order* are
     those of `leaves_first`. Cycles of more than *longest* edges are left out, so this is linear.
     """
     up: list[tuple[int, int]] = [(-1, -1)] * n_nodes  # the edge towards the root, and the node that it leads to

@@ -1,1 +1,3 @@
-"""How this package stays unnoticed in the measured program: own builtins, own imports, hidden frames, safe files, messages."""
+"""How this package stays unnoticed in the measured program: own builtins, own imports, hidden frames, safe files,
+messages.
+"""

@@ -6,7 +6,8 @@ work while the program runs are hidden from those who watch the program (instrum
 All modules that a start needs come from one file, which holds their code as it is executed. To look for forty files,
 to read them, and to hide three hundred functions takes longer. [3.12, callgrind, a script of one line: 184 million
 instructions without the file, 150 with it, 43 unmeasured] The file is written at the end of a start that did without.
-It is the bytecode file of `instrument/guest/_together.py`: installers remove that with the package, and PYTHONPYCACHEPREFIX
+It is the bytecode file of `instrument/guest/_together.py`: installers remove that with the package, and
+PYTHONPYCACHEPREFIX
 and PYTHONDONTWRITEBYTECODE hold for it. A module whose source has another time or size is loaded from its own file.
 """
 

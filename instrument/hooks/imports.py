@@ -7,7 +7,8 @@ reloads and `spec_from_file_location` are covered, and bytecode caches remain th
 
 The method calls itself a part of importlib: the interpreter takes importlib's frames out of tracebacks by their file
 name. It is a function of importlib's module, with the lines of the one that it stands for, so it is counted and listed
-as that one is. What it calls of ours is unseen by profilers (instrument.guest.hiding), and is asked by subscripts, which
+as that one is. What it calls of ours is unseen by profilers (instrument.guest.hiding), and is asked by subscripts,
+which
 raise no event of a call.
 
 Code that the program itself hands to `exec` or `eval`, to `types.FunctionType` or to `marshal` is exchanged just before
@@ -49,10 +50,13 @@ if TYPE_CHECKING:
         def instrument(
             self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
         ) -> CodeType:
-            """Return what runs in *namespace* in place of *code*; that of a module that is imported was *module_import*."""
+            """Return what runs in *namespace* in place of *code*; that of a module that is imported was
+            *module_import*.
+            """
 
         def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
-            """Return what runs in place of the bytecode that is *module_import*, if that is known without looking at it: by
+            """Return what runs in place of the bytecode that is *module_import*, if that is known without looking at
+            it: by
             its bytes, or by its stamp if it was not read yet.
             """
 
@@ -79,7 +83,8 @@ class ModuleImport:
     *loader*. If that is read from a file of bytecode, *bytecode* is what it was marshalled to, *header* what precedes
     it, and *path* the source. *identity* is that of the module's file before it was read, and *stamp* that of the
     bytecode: None if nobody has asked for it, or it cannot be told for certain. *was_compiled* says whether the code
-    was just made, and not read from a file of bytecode or known before. *needs_no_rewrite* says whether bytecode with that stamp
+    was just made, and not read from a file of bytecode or known before. *needs_no_rewrite* says whether bytecode with
+    that stamp
     is known to run as it is.
     """
 
@@ -413,7 +418,8 @@ def _exchanged_text(function: object, source: object, namespace: object, mode: s
     return source
 
 
-#: How many frames above that of `_exchanged_text` the program's is: frames of functions that are unseen are not counted,
+#: How many frames above that of `_exchanged_text` the program's is: frames of functions that are unseen are not
+#: counted,
 #: but that of the caller itself is. On 3.15 it is seen, and what calls it is not.
 _CALLER = 1 if CAN_HIDE else 3
 exchange_code = _ExchangeCode()

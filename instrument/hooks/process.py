@@ -1,6 +1,7 @@
 """Hooks into how a process forks, turns into another program, and ends.
 
-A `LifecycleListener` comes in, and is told: before and after each fork, before `os._exit` and `os.exec*`, at exit after all that
+A `LifecycleListener` comes in, and is told: before and after each fork, before `os._exit` and `os.exec*`, at exit
+after all that
 the program does there, and by signals that would end the process as if it had never been there.
 
 What stands in for functions of `os` has no frame: a callable whose `__call__` is looked up, tells the witness, and is
@@ -11,7 +12,8 @@ so that its status is what it would have been.
 Handlers run in the main thread, between two instructions. A signal that comes just before that thread begins to wait in
 the system is noted, and handled when it stops waiting, which may be never; the default would have ended the process at
 once. So the interpreter is told to write signals to a pipe (`set_wakeup_fd`, as long as the program does not), and who
-looks there (`check_pending_signals`) wakes the main thread up by the same signal. If that thread does not come back from a call into C
+looks there (`check_pending_signals`) wakes the main thread up by the same signal. If that thread does not come back
+from a call into C
 all the same, the process is ended without it. The pipe has high numbers: where a daemon closes all the files it has
 inherited, no other file soon takes their places.
 """
@@ -558,7 +560,8 @@ def _take(number: int) -> None:
 
 
 def checks() -> list[Callable[[], object]]:
-    """Return functions in C that find out whether `check_pending_signals` has something to do, or raise OSError if it has to find out.
+    """Return functions in C that find out whether `check_pending_signals` has something to do, or raise OSError if it
+    has to find out.
 
     What they have read of the pipe, `check_pending_signals` gets from `_read`.
     """

@@ -4,8 +4,10 @@ A counter is `itertools.repeat(None, sys.maxsize)`; what is left of it says how 
 reading are single C calls, so with the interpreter's lock no count is lost between threads and a snapshot of all
 counters is atomic.
 
-`UnlinkedValues` code comes in: rewritten, without counters, taken apart into plain values that can be stored. Live code objects
-and the `CodeGroup` that knows what their counters mean go out. What is only needed for reading stays packed until then, and
+`UnlinkedValues` code comes in: rewritten, without counters, taken apart into plain values that can be stored. Live
+code objects
+and the `CodeGroup` that knows what their counters mean go out. What is only needed for reading stays packed until
+then, and
 the group holds no code: it comes and goes as the program's would.
 """
 
@@ -471,7 +473,8 @@ def nested_code(code: CodeType) -> list[CodeType]:
 def unlinked_values(
     tree: Sequence[tuple[CodeType, Unlinked | str]],
 ) -> tuple[list[UnlinkedValues], tuple[bytes, bytes]]:
-    """Return *tree*, code in the order of `nested_code`, with what it was rewritten to or why it was not, as plain values:
+    """Return *tree*, code in the order of `nested_code`, with what it was rewritten to or why it was not, as plain
+    values:
     what linking needs, and what reading needs. The name of the source is not said, so that the same text in another
     file is the same.
     """
@@ -538,7 +541,8 @@ def link(
     exchange_code: object,
     records: ExitRecords,
 ) -> list[CodeType]:
-    """Return the live code of *unlinked_codes*, which become *group*: with *probes* in place, and *exits* if those are called.
+    """Return the live code of *unlinked_codes*, which become *group*: with *probes* in place, and *exits* if those
+    are called.
 
     *exchange_code* is what prepares code that is handed over, *records* are where exits are counted.
     """

@@ -30,7 +30,9 @@ class ExecFreeModules:
         self._new: dict[str, Stamp] = {}
 
     def may_execute_code_in(self, code: CodeType, module_import: ModuleImport | None) -> bool:
-        """Return whether *code* may hand code over: that of the module that is *module_import*, or any if that is None."""
+        """Return whether *code* may hand code over: that of the module that is *module_import*, or any if that is
+        None.
+        """
         if module_import is not None and self.is_exec_free(module_import):
             return False
         found = may_execute_code(code)

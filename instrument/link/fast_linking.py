@@ -1,6 +1,7 @@
 """Rewritten code as a program for the interpreter's own unpickler, which makes it live without a line of Python.
 
-`UnlinkedValues` code comes in, in the order of `counters.nested_code`, and what can be kept by `marshal` goes out; that and counters
+`UnlinkedValues` code comes in, in the order of `counters.nested_code`, and what can be kept by `marshal` goes out;
+that and counters
 come in, and live code goes out. A warm import is as fast as this: `counters.link` takes longer, to put tuples together
 and to take them apart again; the unpickler is a stack machine in C.
 
@@ -54,7 +55,8 @@ _CODE, _LATE, _RANGE_OF_COUNTS, _TRACEBACK_OF, _PREPARE, _RECORDS, _N_SHARED = r
 
 
 def compile_to_pickle(unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> Sealed:
-    """Return *unlinked_codes*, from the source *file_name* and none refused, as a program that makes the last of them, all
+    """Return *unlinked_codes*, from the source *file_name* and none refused, as a program that makes the last of
+    them, all
     others within; raise ValueError if they are in another order than that of `counters.nested_code`.
     """
     return _PickleCompiler(unlinked_codes, file_name).pickled()

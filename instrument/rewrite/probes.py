@@ -298,7 +298,8 @@ def count_if_inlined(counter: bytes) -> tuple[bytes, bytes]:
 
 
 def exchange_exec_argument(n_arguments: int, namespace: int, has_keywords: bool, exchange_code: int) -> bytes:
-    """Return what stands before a call that takes code: let the constant at *exchange_code* exchange its first argument.
+    """Return what stands before a call that takes code: let the constant at *exchange_code* exchange its first
+    argument.
 
     It is given the callable, the argument, and the argument numbered *namespace* (the callable again if that is 0), and
     is done before the call: no frame of ours is on the stack while the program's code is executed. It is asked by a
@@ -319,7 +320,8 @@ def exchange_exec_argument(n_arguments: int, namespace: int, has_keywords: bool,
 
 
 def exchange_exec_arguments(has_keywords: bool, exchange_code: int) -> bytes:
-    """Return what stands before `f(*arguments)`: let the constant at *exchange_code* exchange the first of the arguments.
+    """Return what stands before `f(*arguments)`: let the constant at *exchange_code* exchange the first of the
+    arguments.
 
     It is given the callable and the arguments, and gives new arguments.
     """

@@ -208,7 +208,8 @@ class Session:
         return made
 
     def cache_module(self, code: CodeType, module_import: ModuleImport) -> tuple[bool, str]:
-        """Keep in the cache what *code*, that of the module that is *module_import*, is rewritten to: just what `instrument_module`
+        """Keep in the cache what *code*, that of the module that is *module_import*, is rewritten to: just what
+        `instrument_module`
         looks for in the process that imports it. Return whether the cache has it, and why parts cannot be rewritten.
         """
         if not probes.SUPPORTED:
@@ -241,7 +242,8 @@ class Session:
         return None if known is None else self._load_cached(known, file, module_import.origin)
 
     def cached_module(self, module_import: ModuleImport) -> Module | None:
-        """Return what the bytecode that is *module_import* was rewritten to, if the cache has it: known by what it is if it
+        """Return what the bytecode that is *module_import* was rewritten to, if the cache has it: known by what it is
+        if it
         was read, else by its file.
         """
         if self.placement in placement.CALLING:
@@ -335,7 +337,8 @@ class Session:
         is_permanent: bool = True,
         sizes: Sequence[int] = (),
     ) -> tuple[CodeGroup, list[CodeType]]:
-        """Return the live code of *unlinked_codes*, innermost first, and the group that it is. *files*: of the module that it
+        """Return the live code of *unlinked_codes*, innermost first, and the group that it is. *files*: of the module
+        that it
         runs in, and of the source.
         """
         file, file_name = files
@@ -1009,10 +1012,13 @@ def instrument_existing_functions(
     on_files: Callable[[set[str]], None] | None = None,
     on_functions: Callable[[str | None, list[FunctionType]], None] | None = None,
 ) -> None:
-    """Exchange the code of every function there is for its twin in the session that *choose_session* returns for its module.
+    """Exchange the code of every function there is for its twin in the session that *choose_session* returns for its
+    module.
 
-    *choose_session* is given the module's `__file__` and its name, and returns None for what is not measured; of that, only
-    functions that may hand over code of others are exchanged. Before that *on_files* is told of all files, and afterwards
+    *choose_session* is given the module's `__file__` and its name, and returns None for what is not measured; of
+    that, only
+    functions that may hand over code of others are exchanged. Before that *on_files* is told of all files, and
+    afterwards
     *on_code* of the twins, with the file and the name, and *exchanged_functions* of the functions, with the file.
     What rewriting needs is loaded first; *lazily*, only if something must be rewritten.
     """
@@ -1097,7 +1103,8 @@ def _renumbered(unlinked_codes: list[UnlinkedValues], before: int) -> Iterator[U
 
 def code_if_unmeasured(code: CodeType, file: str | None, module_import: ModuleImport | None) -> CodeType:
     """Return what runs in place of *code*, which is not measured: itself, as it was before, unless it may hand over
-    code of others. *file* is the `__file__` of the module that it runs in; that of one that is imported was *module_import*.
+    code of others. *file* is the `__file__` of the module that it runs in; that of one that is imported was
+    *module_import*.
     """
     nothing = session(placement.NOTHING)
     tail = appended_constants(code)
@@ -1113,7 +1120,8 @@ def code_if_unmeasured(code: CodeType, file: str | None, module_import: ModuleIm
 
 
 def bytecode_if_unmeasured(module_import: ModuleImport, file: str) -> CodeType | None:
-    """Return what runs in place of the bytecode that is *module_import*, which is not measured; None if that is not known
+    """Return what runs in place of the bytecode that is *module_import*, which is not measured; None if that is not
+    known
     without looking at it, or is the bytecode itself.
     """
     if module_import.bytecode is None:
