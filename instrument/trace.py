@@ -49,6 +49,7 @@ with OwnImports():
         code_if_unmeasured,
         give_out,
         instrument_existing_functions,
+        original_of,
         session,
     )
 
@@ -57,8 +58,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType, FunctionType
 
-    from instrument.hooks.imports import ModuleImport
     from instrument.link.counters import RecoveryInfo
+    from instrument.link.module_import import ModuleImport
     from instrument.report.counts_file import CalledFunctions, Callers
 
 __all__ = ["CoverageResults", "Trace"]
@@ -444,7 +445,7 @@ class _Measurement:
                 self._choose, lazily=lazily, on_files=find_ambiguous if ignores else None, on_functions=note
             )
             imports.install(self)
-            bytecode_readers.watch()
+            bytecode_readers.install(original_of, give_out)
             if self.caller is None:
                 self.window = Window(self.session)
                 self.trace._going_on.append(self)

@@ -28,17 +28,17 @@ class Recorder:
 
             atexit.register(self.write)
 
-    def instrument(self, code, namespace, awaited=None):
+    def instrument(self, code, namespace, module_import=None):
         file, name = namespace.get("__file__"), namespace.get("__name__")
         if not file or not self.scope.selects(name, file):
             return code
-        if awaited is None:
+        if module_import is None:
             return self.session.instrument_exec_code(code, file)
-        return self.session.instrument_module(code, file, awaited)
+        return self.session.instrument_module(code, file, module_import)
 
     instrument_main = instrument
 
-    def imported(self, awaited):
+    def code_for_cached_bytecode(self, module_import):
         return None
 
     def write(self):

@@ -490,7 +490,7 @@ def test_importing_the_package_imports_little(folder):
 
     assert outcome.err == ""
     assert outcome.out.splitlines() == [
-        "['instrument', 'instrument.guest.own_builtins', 'instrument.guest.own_imports', 'instrument.guest.own_loader', 'instrument.version'] True",
+        "['instrument', 'instrument.guest', 'instrument.guest.own_builtins', 'instrument.guest.own_imports', 'instrument.guest.own_loader', 'instrument.version'] True",
         "Trace True False",
         "module 'instrument' has no attribute 'nothing'",
     ]

@@ -33,9 +33,9 @@ from instrument.errors import InstrumentError
 from instrument.flow import placement
 from instrument.guest import isolation
 from instrument.hooks import imports
-from instrument.hooks.imports import ModuleImport
 from instrument.link.cache import Batch, open_cache
 from instrument.link.counters import nested_code
+from instrument.link.module_import import ModuleImport
 from instrument.report.tables import say, shown
 from instrument.session.session import session
 

@@ -24,6 +24,7 @@ from instrument.guest.gate import Gate
 from instrument.guest.hiding import hide
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.own_imports import OwnImports
+from instrument.guest.process_state import ProcessState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -310,28 +311,31 @@ def load() -> None:
     global _is_loaded
     if _is_loaded or is_loading():
         return
-    depth = _lock.depth()
+    depth = _lock.gate.depth()
     try:
-        _lock.acquire()
+        _lock.gate.acquire()
         if _done():
             return
         module = import_isolated("bytecode")
         vars(bytecode).update({key: value for key, value in vars(module).items() if not key.startswith("__")})
         _is_loaded = True
     finally:
-        _lock.release_to(depth)
+        _lock.gate.release_to(depth)
 
 
-_lock = Gate()
+class _Lock(ProcessState):
+    """Guards the import of the copy; another thread may have held it when the process was forked."""
+
+    __slots__ = ("gate",)
+
+    def reset(self) -> None:
+        self.gate = Gate()
+
+    def after_fork_in_child(self) -> None:
+        self.gate.reset()
 
 
-def forked() -> None:
-    """Let go of the lock in a process that was forked: another thread may have held it."""
-    _lock.reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forked)
+_lock = _Lock()
 
 
 def _done() -> bool:

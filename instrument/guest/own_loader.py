@@ -59,7 +59,14 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
             ),
             *("flow.packing", "flow.placement", "flow.spanning", "flow.misattributed_raises", "decode.exec_calls"),
             *("decode.instructions", "decode.line_events", "decode.unrolling", "link.cache", "link.counters"),
-            *("link.exec_free", "link.fast_linking", "link.source_versions", "hooks.bytecode_readers", "scope.project"),
+            *(
+                "link.exec_free",
+                "link.fast_linking",
+                "link.module_import",
+                "link.source_versions",
+                "hooks.bytecode_readers",
+                "scope.project",
+            ),
             *("scope.trace_ignore", "scope.same_name", "session.scoped"),
         )
     },

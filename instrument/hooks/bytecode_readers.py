@@ -33,9 +33,9 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 from instrument.decode.instructions import LOAD_GLOBAL, Instructions
 from instrument.guest.hiding import unseen
+from instrument.guest.process_state import ProcessState
 from instrument.hooks import imports
 from instrument.link.counters import appended_constants, reduce_counter
-from instrument.session.session import give_out, original_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +44,32 @@ if TYPE_CHECKING:
 
     #: What wraps a function by which a reader gets code.
     Change = Callable[[Callable[..., Any]], Callable[..., Any]]
+    OriginalOf = Callable[[CodeType], CodeType]
+    GiveOut = Callable[[CodeType, str], CodeType]
 
 
-def watch() -> None:
-    """Adapt the readers that have been imported, and from now on those that will be."""
+class _State(ProcessState):
+    """`original_of(code)` returns the original; `give_out(code, taker)` also notes that *taker* got it."""
+
+    __slots__ = ("give_out", "original_of")
+
+    def reset(self) -> None:
+        self.original_of: OriginalOf = _unchanged
+        self.give_out: GiveOut = _unchanged
+
+
+def _unchanged(code: CodeType, taker: str = "") -> CodeType:
+    return code
+
+
+_state = _State()
+
+
+def install(original_of: OriginalOf, give_out: GiveOut) -> None:
+    """Adapt the readers that have been imported, and from now on those that will be. They get what *original_of* and
+    *give_out* return. This is never undone: live code outlives a measurement, and readers keep what they were given.
+    """
+    _state.original_of, _state.give_out = original_of, give_out
     if adapt not in imports.after_execution:
         imports.after_execution.append(adapt)
     for name, module in list(sys.modules.items()):
@@ -132,7 +154,7 @@ def _original(thing: Any, taker: str = "") -> Any:
     *taker* is what may have it run elsewhere, where it is not counted, if anything is.
     """
     if type(thing) is CodeType:
-        return give_out(thing, taker) if taker else original_of(thing)
+        return _state.give_out(thing, taker) if taker else _state.original_of(thing)
     if type(thing) is FunctionType and (code := _original(thing.__code__, taker)) is not thing.__code__:
         made = FunctionType(code, thing.__globals__, thing.__name__, thing.__defaults__, thing.__closure__)
         made.__kwdefaults__ = thing.__kwdefaults__
@@ -291,7 +313,7 @@ def _is_sent_as_code(function: FunctionType) -> bool:
     """
     if _found(sys.modules.get(function.__module__), function.__qualname__.split(".")) is not function:
         return True
-    code = original_of(function.__code__)
+    code = _state.original_of(function.__code__)
     if function.__closure__ or function.__defaults__ or function.__kwdefaults__ or code.co_flags & _SUSPENDED:
         return False
     made = Instructions(code)

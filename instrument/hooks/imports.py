@@ -25,24 +25,19 @@ from _functools import partial  # type: ignore[import-not-found]
 from _operator import is_
 from _thread import get_ident
 from itertools import repeat
-from sys import _getframe, flags  # held: the program may do without
+from sys import _getframe  # held: the program may do without
 from types import BuiltinFunctionType, CodeType, FunctionType
 
 from instrument.guest.hiding import CAN_HIDE, unseen
 from instrument.guest.isolation import is_loading
 from instrument.guest.messages import belongs_to_program, say_once, text_of
-from instrument.guest.own_builtins import functions_of
-from instrument.link.source_versions import look_at, stamp_of
+from instrument.link.module_import import ModuleImport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
     from typing import Any, Protocol
-
-    from instrument.link.source_versions import Stamp
-
-    Origin = Callable[[], CodeType | None]
 
     class Instrumenter(Protocol):
         """What turns code into code that counts."""
@@ -74,88 +69,6 @@ _at_end: list[Instrumenter] = []
 after_execution: list[Callable[[ModuleType], None]] = []
 #: Modules whose code is being got, by thread.
 _module_imports: dict[int, ModuleImport] = {}
-
-
-class ModuleImport:
-    """A module that is being imported into *namespace*.
-
-    *code* is what runs, if that is known without getting the module's own code. *origin* gets its code from the
-    *loader*. If that is read from a file of bytecode, *bytecode* is what it was marshalled to, *header* what precedes
-    it, and *path* the source. *identity* is that of the module's file before it was read, and *stamp* that of the
-    bytecode: None if nobody has asked for it, or it cannot be told for certain. *was_compiled* says whether the code
-    was just made, and not read from a file of bytecode or known before. *needs_no_rewrite* says whether bytecode with
-    that stamp
-    is known to run as it is.
-    """
-
-    __slots__ = (
-        *("_expected", "_loader", "bytecode", "code", "header", "identity", "namespace", "origin", "path", "stamp"),
-        *("needs_no_rewrite", "was_compiled"),
-    )
-
-    def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
-        self.namespace = namespace
-        self.origin = origin
-        self._loader: Any = loader
-        file = dict.get(namespace, "__file__")
-        self.identity, self._expected = look_at(file) if type(file) is str else (None, b"")
-        self.code: CodeType | None = None
-        self.bytecode: memoryview | None = None
-        self.header = b""
-        self.path = ""
-        self.stamp: Stamp | None = None
-        self.needs_no_rewrite = self.was_compiled = False
-
-    def predict_bytecode(self) -> None:
-        """Find out which bytecode is going to be read, if that is certain."""
-        file = dict.get(self.namespace, "__file__")
-        spec: Any = dict.get(self.namespace, "__spec__")
-        if (
-            self._expected
-            and type(spec) is _ModuleSpec
-            and type(cached := _cached_of(spec)) is str
-            and type(self._loader) is _SourceFileLoader
-            and self._loader.__dict__ == {"name": dict.get(self.namespace, "__name__"), "path": file}
-            and _is_of_importlib(_SourceFileLoader.get_code)
-            and _is_of_importlib(_SourceFileLoader.get_data)
-            and _is_of_importlib(_SourceFileLoader.path_stats)
-            and not flags.verbose
-        ):
-            assert type(file) is str
-            self.header, self.path = self._expected, file
-            self.stamp = stamp_of(self.header, cached)
-
-    def note_bytecode(self, data: memoryview, bytecode_path: str, source_path: str) -> None:
-        """Note that the bytecode *data* was read."""
-        self.bytecode, self.path = data, source_path
-        whole: object = data.obj
-        self.header = whole[:16] if isinstance(whole, bytes) else b""
-        if self.stamp is not None and self.stamp != stamp_of(self.header, bytecode_path):
-            self.stamp = None  # of another file, or one that was replaced meanwhile
-
-    def is_known_to_need_no_rewrite(self) -> bool:
-        """Return whether what was read is known to run as it is."""
-        return self.needs_no_rewrite and self.stamp is not None
-
-
-_SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
-_ModuleSpec: Any = _bootstrap.ModuleSpec
-#: Importlib's function, with our builtins and before the program can replace what it calls.
-_get_cached: Any = functions_of(_bootstrap_external)["_get_cached"]
-_FROZEN = _original.__code__.co_filename
-
-
-def _cached_of(spec: Any) -> object:
-    """Return the path of bytecode that *spec* has as `cached`: to ask it calls builtins of the program."""
-    if spec._cached is None and spec._set_fileattr and type(spec.origin) is str:
-        cached: object = _get_cached(spec.origin)
-        return cached
-    return spec._cached
-
-
-def _is_of_importlib(function: object) -> bool:
-    """Return whether *function*, by which loaders get code, is not one that the program has put in its place."""
-    return type(function) is FunctionType and function.__code__.co_filename == _FROZEN
 
 
 def module_code(module_import: ModuleImport) -> CodeType:

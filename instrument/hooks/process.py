@@ -31,13 +31,12 @@ from _thread import get_ident
 from itertools import repeat
 from time import monotonic
 
-from instrument.guest import interpreters, isolation
+from instrument.guest import interpreters, process_state
 from instrument.guest.hiding import unseen
 from instrument.guest.isolation import import_isolated
 from instrument.guest.messages import belongs_to_program, say, say_once, text_of
 from instrument.guest.own_builtins import system
 from instrument.hooks import process_end
-from instrument.session import session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -262,8 +261,7 @@ def check_for_fork() -> bool:
     _noticed[:] = [pid]
     _marked.clear()
     _n_forks[0] = 0
-    session.forked()
-    isolation.forked()
+    process_state.note_fork()
     _begin_anew()
     for listener in _listeners:
         _notify(listener.after_fork_in_child, is_marked)

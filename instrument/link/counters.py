@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from instrument.hooks.imports import Origin
+    from instrument.link.module_import import Origin
     from instrument.link.source_versions import Source
     from instrument.model.counts import Counts
     from instrument.rewrite.rewriter import Unlinked

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-    from instrument.hooks.imports import ModuleImport
     from instrument.link.cache import Cache
+    from instrument.link.module_import import ModuleImport
     from instrument.link.source_versions import Stamp
 
 _SHELF = "hand nothing over"

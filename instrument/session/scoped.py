@@ -23,6 +23,7 @@ from instrument.session.session import (
     instrument_existing_functions,
     is_live,
     live_group,
+    original_of,
     session,
 )
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Protocol
 
-    from instrument.hooks.imports import ModuleImport
     from instrument.link.counters import CodeGroup
+    from instrument.link.module_import import ModuleImport
     from instrument.link.source_versions import Source
 
     class Selects(Protocol):
@@ -70,7 +71,7 @@ class ScopedInstrumenter:
         instrument_existing_functions(self._choose, self._note, lazily)
         if len(self.scopes) == 1:
             imports.install(self, at_end=True)
-            bytecode_readers.watch()
+            bytecode_readers.install(original_of, give_out)
 
     def end(self, scope: Selects) -> None:
         """Undo one `begin` of *scope*. What is live stays so, and costs next to nothing."""

@@ -10,7 +10,6 @@ A snapshot holds what all counters say, what exits were recorded, and which fram
 from __future__ import annotations
 
 # What is called while the program runs is held by name: the program may put something else in its place.
-import os
 import sys
 from _functools import partial  # type: ignore[import-not-found]
 from _operator import call, eq, is_
@@ -30,6 +29,7 @@ from instrument.guest.gate import Gate
 from instrument.guest.interpreters import is_single_threaded, newest_frames
 from instrument.guest.messages import belongs_to_program, comes_from_program, say_once, text_of
 from instrument.guest.own_builtins import note_modules
+from instrument.guest.process_state import ProcessState
 from instrument.hooks import imports
 from instrument.link.cache import FROM_EXEC, Batch, Cache, open_cache
 from instrument.link.counters import (
@@ -62,9 +62,9 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, Protocol, TypeAlias
 
-    from instrument.hooks.imports import ModuleImport, Origin
     from instrument.link.cache import CachedCode, Module
     from instrument.link.counters import RecoveryInfo, UnlinkedValues
+    from instrument.link.module_import import ModuleImport, Origin
     from instrument.rewrite.rewriter import Unlinked
 
     GivenOut: TypeAlias = tuple[tuple[str, str], str, int, str, str | None, str | None]
@@ -1194,13 +1194,19 @@ def session(where: str) -> Session:
     return _sessions[where]
 
 
-def forked() -> None:
-    """Be told that this is a process of its own now."""
-    for each in _sessions.values():
-        each.forked()
+class _Sessions(ProcessState):
+    """The sessions of this process: `_sessions`."""
+
+    __slots__ = ()
+
+    def reset(self) -> None:
+        _sessions.clear()
+
+    def after_fork_in_child(self) -> None:
+        for each in _sessions.values():
+            each.forked()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forked)
+_Sessions()
 
 note_modules()  # those that this package has loaded

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instrument.flow import placement
-from instrument.hooks.imports import ModuleImport
 from instrument.link.cache import Batch, Cache
 from instrument.link.counters import index_of_group, nested_code, unlinked_values
 from instrument.link.fast_linking import compile_to_pickle
+from instrument.link.module_import import ModuleImport
 from instrument.rewrite import rewriter
 
 SOURCE = """

@@ -15,9 +15,9 @@ import pytest
 import instrument
 from instrument.errors import InstrumentWarning
 from instrument.flow import placement
-from instrument.hooks.imports import ModuleImport
 from instrument.link.cache import Cache
 from instrument.link.exec_free import ExecFreeModules
+from instrument.link.module_import import ModuleImport
 from instrument.session.session import bytecode_if_unmeasured, code_if_unmeasured, session
 
 ROOT = Path(__file__).parents[2]

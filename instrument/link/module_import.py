@@ -1,0 +1,113 @@
+"""Holds what is known of one import of a module, from its first lookup to its live code.
+
+A `ModuleImport` is made when the import system is about to execute a module. Instrumenters and the cache read it, and
+identify the module's bytecode by it: by content once the bytecode was read, before that by the stamp of the file.
+"""
+
+from __future__ import annotations
+
+import _frozen_importlib as _bootstrap
+import _frozen_importlib_external as _bootstrap_external
+from sys import flags  # held: the program may replace it
+from types import FunctionType
+
+from instrument.guest.own_builtins import functions_of
+from instrument.link.source_versions import look_at, stamp_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Any
+
+    from instrument.link.source_versions import Stamp
+
+    #: Returns the original code of a module; None if its loader has no code for it.
+    Origin = Callable[[], CodeType | None]
+
+_HEADER_SIZE = 16  # of a bytecode file: magic number, flags, and stamp or hash of the source
+
+
+class ModuleImport:
+    """One import of the module with *namespace*; *origin* gets its code from *loader*.
+
+    - `code`: the live code, if it was found without the code of the module itself; else None.
+    - `bytecode`: the marshalled code that was read from a bytecode file; None before that, or if there is no such file.
+    - `header`: the first 16 bytes of the bytecode file, empty if unknown. `path`: the source file, empty if unknown.
+    - `identity`: identity of the module file before it was read; None if the module has no file.
+    - `stamp`: stamp of the bytecode file; None if nobody has asked for it, or if it is not certain.
+    - `was_compiled`: whether the interpreter has compiled the code just now, from source.
+    - `needs_no_rewrite`: whether code with this stamp is known to run as it is.
+    """
+
+    __slots__ = (
+        *("_expected_header", "_loader", "bytecode", "code", "header", "identity", "namespace", "origin", "path"),
+        *("needs_no_rewrite", "stamp", "was_compiled"),
+    )
+
+    def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
+        self.namespace = namespace
+        self.origin = origin
+        self._loader: Any = loader
+        file = dict.get(namespace, "__file__")
+        self.identity, self._expected_header = look_at(file) if type(file) is str else (None, b"")
+        self.code: CodeType | None = None
+        self.bytecode: memoryview | None = None
+        self.header = b""
+        self.path = ""
+        self.stamp: Stamp | None = None
+        self.needs_no_rewrite = self.was_compiled = False
+
+    def predict_bytecode(self) -> None:
+        """Set `header`, `path` and `stamp` to those of the bytecode that the loader will read, if that is certain.
+
+        It is certain for importlib's own loader of source files, unless the program has replaced a method of it.
+        """
+        file = dict.get(self.namespace, "__file__")
+        spec: Any = dict.get(self.namespace, "__spec__")
+        if (
+            self._expected_header
+            and type(spec) is _ModuleSpec
+            and type(cached := _bytecode_path(spec)) is str
+            and type(self._loader) is _SourceFileLoader
+            and self._loader.__dict__ == {"name": dict.get(self.namespace, "__name__"), "path": file}
+            and _is_of_importlib(_SourceFileLoader.get_code)
+            and _is_of_importlib(_SourceFileLoader.get_data)
+            and _is_of_importlib(_SourceFileLoader.path_stats)
+            and not flags.verbose
+        ):
+            assert type(file) is str
+            self.header, self.path = self._expected_header, file
+            self.stamp = stamp_of(self.header, cached)
+
+    def note_bytecode(self, data: memoryview, bytecode_path: str, source_path: str) -> None:
+        """Note that *data* was read from the bytecode file at *bytecode_path*. Drop a stamp that it disproves."""
+        self.bytecode, self.path = data, source_path
+        whole: object = data.obj
+        self.header = whole[:_HEADER_SIZE] if isinstance(whole, bytes) else b""
+        if self.stamp is not None and self.stamp != stamp_of(self.header, bytecode_path):
+            self.stamp = None  # the stamp is of another file, or of one that was replaced meanwhile
+
+    def is_known_to_need_no_rewrite(self) -> bool:
+        """Return whether the bytecode that was read is known to run as it is."""
+        return self.needs_no_rewrite and self.stamp is not None
+
+
+_SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
+_ModuleSpec: Any = _bootstrap.ModuleSpec
+#: A copy of importlib's function with our builtins: the program may replace what the function calls.
+_get_cached: Any = functions_of(_bootstrap_external)["_get_cached"]
+_IMPORTLIB_FILE = _bootstrap_external._LoaderBasics.exec_module.__code__.co_filename
+
+
+def _bytecode_path(spec: Any) -> object:
+    """Return `spec.cached`, the path of the bytecode file, without the program's builtins, which the property calls."""
+    if spec._cached is None and spec._set_fileattr and type(spec.origin) is str:
+        path: object = _get_cached(spec.origin)
+        return path
+    return spec._cached
+
+
+def _is_of_importlib(function: object) -> bool:
+    """Return whether *function*, a method of a loader, is importlib's own."""
+    return type(function) is FunctionType and function.__code__.co_filename == _IMPORTLIB_FILE

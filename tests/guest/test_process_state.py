@@ -1,0 +1,94 @@
+"""The state of the process: forks and tests can reset all of it, and no module keeps any elsewhere."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from instrument.guest import process_state
+from instrument.guest.process_state import ProcessState
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Register states of the test only."""
+    states = []
+    monkeypatch.setattr(process_state, "_states", states)
+    return states
+
+
+class Counter(ProcessState):
+    __slots__ = ("n",)
+
+    def reset(self):
+        self.n = 0
+
+
+class Forgetful(Counter):
+    __slots__ = ()
+
+    def after_fork_in_child(self):
+        self.reset()
+
+
+def test_a_state_is_registered_with_its_first_values(registered):
+    counter = Counter()
+
+    assert counter.n == 0
+    assert process_state.states() == registered == [counter]
+
+
+def test_reset_all_resets_each_state(registered):
+    first, second = Counter(), Forgetful()
+    first.n = second.n = 3
+
+    process_state.reset_all()
+
+    assert (first.n, second.n) == (0, 0)
+
+
+def test_a_forked_child_keeps_what_a_state_does_not_reset(registered):
+    keeps, forgets = Counter(), Forgetful()
+    keeps.n = forgets.n = 3
+
+    process_state.note_fork()
+
+    assert (keeps.n, forgets.n) == (3, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_fork_resets_the_states_of_the_child_only():
+    source = """
+import os
+from instrument.guest.process_state import ProcessState
+class State(ProcessState):
+    __slots__ = ("n",)
+    def reset(self): self.n = 0
+    def after_fork_in_child(self): self.reset()
+state = State()
+state.n = 1
+if not os.fork():
+    os._exit(state.n)
+assert os.wait()[1] == 0
+assert state.n == 1
+"""
+    subprocess.run([sys.executable, "-c", source], check=True, timeout=60)
+
+
+def test_reset_sets_every_field_of_each_state_of_the_package():
+    """A field that `reset` forgets would survive from one test to the next."""
+    source = """
+import instrument.record.recorder, instrument.trace, instrument.startup
+from instrument.guest import process_state
+for state in process_state.states():
+    names = [name for kind in type(state).__mro__ for name in vars(kind).get("__slots__", ())]
+    assert not hasattr(state, "__dict__"), type(state)
+    for name in names:
+        delattr(state, name)
+    state.reset()
+    for name in names:
+        assert hasattr(state, name), (type(state), name)
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
