@@ -3,11 +3,13 @@
 # Processes that are measured import this at their start: what is not needed then is imported when it is asked for.
 import sys
 
+from instrument import guest
 from instrument.guest import own_builtins, own_loader
 
 __builtins__ = own_builtins.ours  # type: ignore[assignment]
 own_loader.load_together()
 own_loader.give_to_modules_in(__path__)
+own_loader.give_to_modules_in(guest.__path__)  # it was imported before there was the loader
 
 # ruff: noqa: E402
 from instrument.guest.own_imports import OwnImports

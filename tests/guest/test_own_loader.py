@@ -87,7 +87,7 @@ def test_a_package_that_was_moved_is_loaded_from_where_it_is(package, tmp_path):
     shutil.copytree(package, moved)
 
     assert run(moved)[1] == f"None {moved}/instrument/flow/graph.py"
-    assert run(moved)[0] == f"{moved}/instrument True []"
+    assert run(moved)[0] == f"{moved}/instrument/guest True []"
 
 
 @pytest.mark.parametrize("options", [{"PYTHONDONTWRITEBYTECODE": "1"}, {"PYTHONPYCACHEPREFIX": "elsewhere"}])
@@ -108,7 +108,7 @@ def test_functions_are_hidden_alike_in_the_file_and_without_it(package):
 from opcode import opmap
 from instrument.hooks import imports
 from instrument.session import session
-functions = session.is_live, session.Session.refuse, importer._compile_bytecode, importer._exec_modules[0]
+functions = session.is_live, session.Session.refuse, imports._compile_bytecode, imports._exec_modules[0]
 for code in [function.__code__ for function in functions]: print(opmap["RESUME"] in code.co_code[::2], code.co_flags, code.co_code.hex())
 """
     without = run(package, source, PYTHONDONTWRITEBYTECODE="1")
@@ -116,6 +116,18 @@ for code in [function.__code__ for function in functions]: print(opmap["RESUME"]
 
     assert run(package, source) == without
     assert [line.split()[0] for line in without] == ["False", "True", "True", "True"]  # two stand for importlib's
+
+
+def test_every_module_of_the_package_has_the_builtins_of_our_own(package):
+    """The loader gives them to all modules, those in the folder of the loader included."""
+    source = """
+import sys
+from instrument.guest.own_builtins import ours
+modules = {name: vars(module) for name, module in sys.modules.items() if name.partition(".")[0] == "instrument"}
+print(len(modules) > 20, [name for name, names in modules.items() if names.get("__builtins__") is not ours])
+"""
+    assert run(package, source) == ["True ['instrument.guest']"]
+    assert run(package, source) == ["True ['instrument.guest']"]
 
 
 def test_stand_ins_of_extensions_leave_nothing(tmp_path):
