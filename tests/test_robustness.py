@@ -20,7 +20,7 @@ import warnings
 import pytest
 
 import instrument
-from instrument.decode.instructions import CACHES, OPCODES
+from instrument.decode.opcodes import CACHES, OPCODES
 from instrument.errors import InstrumentWarning
 from instrument.flow import placement
 from instrument.rewrite import rewriter

@@ -1,136 +1,138 @@
-"""Which instructions raise a line event, on Python 3.11 to 3.15.
+"""Tells which steps from one instruction to another raise a line event.
 
-`Instructions` come in; `LineEvents` answers whether the step from one instruction to the next is a line event: the
-moment at which a trace function would be told of a line, which is what `trace` counts. The event is a function of the
-step, not of the instruction alone, and the function differs between 3.11 and later versions.
+`Instructions` come in; `LineEvents` goes out. A trace function is called at each line event, and `trace` counts these
+calls. The event depends on the step, not only on the instruction. Two rules exist:
 
-This is one of the two rooms that compare version numbers (the other is `rewrite.probes`).
-
-3.11 looks at every instruction (ceval.c: maybe_call_line_trace):
+3.11 considers every instruction (ceval.c: maybe_call_line_trace):
 
     fires  <=>  line(here) is not None
            and ( prev <= first  or  line(here) != line(prev)  or  (here < prev and op(here) is not SEND) )
 
-3.12 and later look only at instructions that start a line (instrumentation.c: initialize_lines), a static set:
+3.12 and later consider a fixed set of instructions, the line starts (instrumentation.c: initialize_lines):
 
     fires  <=>  here starts a line  and  ( line(prev) != line(here)  or  op(prev) is RESUME )
 
-(3.13.0 looks at prev only in some places: _ALWAYS_FIRES_FAR_BELOW), and a JUMP_BACKWARD within one line raises one more
-event for that line (Python/instrumentation.c:
-_Py_call_instrumentation_jump).
+In addition, a JUMP_BACKWARD within one line raises one event for that line (versions.JUMP_BACK_RAISES_LINE_EVENT), and
+3.13.0 ignores `prev` at some instructions (versions.FAR_LINES_ALWAYS_FIRE).
 """
 
 from __future__ import annotations
 
-import sys
-
-from instrument.decode.instructions import (
+from instrument.decode.opcodes import (
     END_ASYNC_FOR,
     FOR_ITER,
+    JUMP_BACKWARD,
     JUMPS,
-    OPCODES,
+    NEVER_START_A_LINE,
     RESUME,
     SEND,
-    Instructions,
-    opcodes,
+)
+from instrument.decode.versions import (
+    ANY_INSTRUCTION_STARTS_A_LINE,
+    FAR_LINES_ALWAYS_FIRE,
+    JUMP_BACK_RAISES_LINE_EVENT,
+    LINES_WRAP,
+    POP_ITER_STARTS_NO_LINE,
 )
 
-PY311 = sys.version_info < (3, 12)
-#: After a Python-to-Python call that the interpreter inlined, f_lasti stands on the call's last inline cache, which has
-#: no line there (in 3.11 it does):
-#: `x = c and f()` is two events when f is a Python function and one when it is built in. So are properties,
-#: `__getitem__` and `__getattribute__` once the instruction was specialised for them, which is not counted: it would
-#: take a probe in each `a or self.b`, which are all one now (placement: Plan.free), and asking what became of the code.
-INLINED_CALL_LOSES_LINE = sys.version_info[:2] == (3, 12)
-#: The interpreter keeps line - co_firstlineno + 2 in a byte if the code spans fewer than 254 lines; lines above the
-#: `def` line (hand-made syntax trees) wrap around. Seen in 3.13.5 and later, not in 3.13.0.
-LINES_WRAP = sys.version_info >= (3, 13, 1)
-#: Before that it keeps line - co_firstlineno - offset // 16 in a signed byte, and where that does not fit, 3.13.0 notes
-#: whether the instruction above is on another line. If so it takes the line to be new, but for targets of jumps. It
-#: forgets the targets of exceptions, which so raise events that others do not (initialize_lines: LINENO_CHANGE).
-_ALWAYS_FIRES_FAR_BELOW = (3, 13) <= sys.version_info < (3, 13, 1)
-#: Up to 3.13 a handler can be told where an exception was raised, or raised again. Later the traceback is asked, which
-#: has only the first of the two.
-PLACES_ARE_OF_TRACEBACK = sys.version_info >= (3, 14)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from instrument.decode.instructions import Instructions
 
-_NEVER_START = opcodes("RESUME", "END_FOR", "END_SEND", "END_ASYNC_FOR") | (
-    opcodes("POP_ITER") if sys.version_info >= (3, 14) else frozenset()
-)
-_JUMP_BACKWARD = OPCODES["JUMP_BACKWARD"]
+    #: For each instruction its line, or None.
+    Lines = list[int | None]
 
 
 class LineEvents:
-    """The line events of *instructions*: where lines start, and which steps raise an event."""
+    """The line events of *instructions*.
 
-    __slots__ = ("always", "instructions", "lines", "starts")
+    lines           for each instruction the line that its event reports, or None
+    starts          for each instruction whether a step to it can raise an event
+    always_fires    the instructions to which every step raises an event (versions.FAR_LINES_ALWAYS_FIRE)
+    """
+
+    __slots__ = ("always_fires", "instructions", "lines", "starts")
 
     def __init__(self, instructions: Instructions) -> None:
         self.instructions = instructions
         source, origins = instructions.source, instructions.origins
         lines = _reported_lines(source)
-        starts = _every_line(source, lines) if PY311 else _line_starts(source, lines)
+        starts = _any_instructions(source, lines) if ANY_INSTRUCTION_STARTS_A_LINE else _line_starts(source, lines)
         self.lines = [lines[origin] for origin in origins]
         self.starts = [starts[origin] for origin in origins]
-        always = _far_below(source, lines) if _ALWAYS_FIRES_FAR_BELOW else frozenset()
-        #: Instructions to which every step is an event.
-        self.always = frozenset(index for index, origin in enumerate(origins) if origin in always) if always else always
+        far = _far_line_starts(source, lines) if FAR_LINES_ALWAYS_FIRE else frozenset()
+        self.always_fires = frozenset(index for index, origin in enumerate(origins) if origin in far) if far else far
 
     def fires(self, prev: int, here: int) -> bool:
-        """Return whether going on from instruction *prev* to *here* is a line event for the line of *here*."""
+        """Return whether the step from instruction *prev* to *here* raises an event for the line of *here*."""
         if not self.starts[here]:
             return False
         instructions = self.instructions
-        if self.lines[prev] != self.lines[here] or here in self.always:
+        if self.lines[prev] != self.lines[here] or here in self.always_fires:
             return True
-        if PY311:
+        if ANY_INSTRUCTION_STARTS_A_LINE:
             is_back = instructions.origins[here] < instructions.origins[prev]
             return prev <= instructions.first or (is_back and instructions.ops[here] != SEND)
         return instructions.ops[prev] == RESUME
 
     def eventless_sources(self, handler: int) -> frozenset[int]:
-        """Return the instructions from which an exception may enter *handler*, a line start, without raising a line
-        event.
+        """Return the instructions from which an exception may enter *handler* without a line event.
+
+        *handler* is the first instruction of a handler, and starts a line.
         """
         line = self.lines[handler]
         on_line = (index for index, other in enumerate(self.lines) if other == line)
         return frozenset(index for index in on_line if not self.fires(index, handler))
 
     def loops_on_one_line(self, jump: int, target: int) -> bool:
-        """Return whether the jump from *jump* to *target* is a line event of its own, beside what *target* raises."""
+        """Return whether the jump from *jump* to *target* raises an event of its own, beside the event of *target*."""
         return (
-            not PY311
-            and self.instructions.ops[jump] == _JUMP_BACKWARD
+            JUMP_BACK_RAISES_LINE_EVENT
+            and self.instructions.ops[jump] == JUMP_BACKWARD
             and self.lines[jump] is not None
             and self.lines[jump] == self.lines[target]
         )
 
 
-def _reported_lines(instructions: Instructions) -> list[int | None]:
-    """Return the lines as the interpreter reports them, which are those of the line table but for LINES_WRAP."""
+def _reported_lines(instructions: Instructions) -> Lines:
+    """Return the lines that events report: those of the line table, wrapped around if versions.LINES_WRAP."""
     lines = instructions.lines
-    known = [line for line in lines if line is not None]
+    numbers = [line for line in lines if line is not None]
     first = instructions.code.co_firstlineno
-    if not LINES_WRAP or not known or min(known) >= first - 1:
+    if not LINES_WRAP or not numbers or min(numbers) >= first - 1:
         return lines
     size = 256
-    while max(known) - first + 2 >= size - 2:
+    while max(numbers) - first + 2 >= size - 2:
         size *= 256
     return [None if line is None else first + (line - first + 2) % size - 2 for line in lines]
 
 
-def _every_line(instructions: Instructions, lines: list[int | None]) -> list[bool]:
+def _any_instructions(instructions: Instructions, lines: Lines) -> list[bool]:
+    """Return the `starts` of 3.11: every instruction of the body that has a line, except RESUME."""
     first = instructions.first
     ops = instructions.ops
     return [line is not None and index > first and ops[index] != RESUME for index, line in enumerate(lines)]
 
 
-def _line_changes(instructions: Instructions, lines: list[int | None]) -> list[bool]:
-    """Return for each instruction whether it has a line, and another one than what stands above it."""
+def _line_starts(instructions: Instructions, lines: Lines) -> list[bool]:
+    """Return the `starts` of 3.12 and later, as initialize_lines computes them."""
+    ops = instructions.ops
+    starts = _line_changes(instructions, lines)
+    for target in _targets_of_jumps(instructions):
+        starts[target] = lines[target] is not None
+    for handler in instructions.table:
+        if ops[handler.target] != END_ASYNC_FOR:
+            starts[handler.target] = lines[handler.target] is not None
+    return starts
+
+
+def _line_changes(instructions: Instructions, lines: Lines) -> list[bool]:
+    """Return for each instruction whether it has a line, and another line than the instruction above it."""
     ops = instructions.ops
     changes = [False] * len(ops)
     current: int | None = None
     for index in range(instructions.first, len(ops)):
-        if ops[index] in _NEVER_START:
+        if ops[index] in NEVER_START_A_LINE:
             continue
         line = lines[index]
         changes[index] = line is not None and line != current
@@ -138,8 +140,8 @@ def _line_changes(instructions: Instructions, lines: list[int | None]) -> list[b
     return changes
 
 
-def _far_below(instructions: Instructions, lines: list[int | None]) -> frozenset[int]:
-    """Return the instructions to which every step is an event if _ALWAYS_FIRES_FAR_BELOW."""
+def _far_line_starts(instructions: Instructions, lines: Lines) -> frozenset[int]:
+    """Return the instructions to which every step raises an event (versions.FAR_LINES_ALWAYS_FIRE)."""
     first = instructions.code.co_firstlineno
     targets = _targets_of_jumps(instructions)
     return frozenset(
@@ -153,26 +155,15 @@ def _far_below(instructions: Instructions, lines: list[int | None]) -> frozenset
 
 
 def _targets_of_jumps(instructions: Instructions) -> set[int]:
-    """Return the instructions that jumps lead to."""
+    """Return the instructions that initialize_lines takes for targets of jumps."""
     ops = instructions.ops
-    found = set()
+    targets = set()
     for index, target in enumerate(instructions.targets):
         if target < 0 or index < instructions.first or ops[index] not in JUMPS:
             continue
         if ops[index] in (FOR_ITER, SEND):
             target += 1  # past END_FOR or END_SEND
-            if target >= len(ops) or (sys.version_info >= (3, 14) and ops[target] in _NEVER_START):
+            if target >= len(ops) or (POP_ITER_STARTS_NO_LINE and ops[target] in NEVER_START_A_LINE):
                 continue
-        found.add(target)
-    return found
-
-
-def _line_starts(instructions: Instructions, lines: list[int | None]) -> list[bool]:
-    ops = instructions.ops
-    starts = _line_changes(instructions, lines)
-    for target in _targets_of_jumps(instructions):
-        starts[target] = lines[target] is not None
-    for handler in instructions.table:
-        if ops[handler.target] != END_ASYNC_FOR:
-            starts[handler.target] = lines[handler.target] is not None
-    return starts
+        targets.add(target)
+    return targets

@@ -1,196 +1,252 @@
-"""Small loops, unrolled: where the program is says how often it turned, so that fewer turns pass a probe.
+"""Unrolls small innermost loops, so that fewer of their turns pass a probe.
 
 `Instructions` come in; `Unrolled` instructions go out, in which the body of each small innermost loop stands several
-times in a row. A loop needs one probe on its way round. Of a body that stands four times, that is one in four turns,
-and what is left over follows from which copy the loop was left in. Each copy but the last goes on to the next without
-the jump back, which pays for most of what the probe costs.
+times in a row. If there is no such loop, the same `Instructions` go out.
 
-Nothing but the layout changes: every step of the unrolled code is a step of the original (`is_faithful`), so line
-events, exits and handlers are those of the instructions that the copies are of. Interrupts are looked for on the jumps
-back that are left. Where a jump back that is dropped has a line of its own, or a branch leads to it, an instruction
-remains that has this line: a trace function and `sys.monitoring` see the lines and branches of the original.
+A loop needs one probe on its way round. If its body stands four times, only one of four turns passes that probe. The
+number of remaining turns follows from the copy at which the loop was left. Each copy except the last goes on to the
+next without its jump back, which saves most of what the probe costs.
 
-Tried, and not worth it: to copy what follows where two ways join, to the end of the function or of the turn, so that
-they never do (Mueller & Whalley, PLDI 1992), which saves a probe on one of the two and a jump. Of the probes that 16
-programs pass, copies of up to 30 code units save 0.7 % (for 1.4 % more code), any number of any size 2.0 %; 5.8 % could
-be saved if ways never joined at all. Calls, and turns of loops that are not unrolled, pass nine tenths of all probes.
+Only the layout changes: every step of the unrolled code is a step of the original (`is_faithful` checks that). So line
+events, exits and handlers are those of the original instructions. Interrupts are handled at the jumps back that remain.
+If a removed jump back has a line of its own, or a branch leads to it, an instruction with this line takes its place. So
+trace functions and `sys.monitoring` observe the lines and branches of the original.
+
+Problem: two paths that join need a probe on one of them, and a jump.
+Solution: none; calls, and turns of loops that are not unrolled, pass nine tenths of all probes.
+Alternatives: code behind a join could be copied to the end of the function or of the turn, so that paths never join
+    (Mueller & Whalley, PLDI 1992). [16 programs, probes passed: copies of up to 30 code units save 0.7 % for 1.4 % more
+    code, unlimited copies save 2.0 %; 5.8 % would be saved if paths never joined.]
 """
 
 from __future__ import annotations
 
-from instrument.decode.instructions import (
+from instrument.decode.instructions import Handler, Instructions
+from instrument.decode.opcodes import (
     BACKWARD,
     CACHES,
     FOR_ITER,
+    JUMP_BACKWARD_NO_INTERRUPT,
     JUMPS,
-    OPCODES,
+    OPPOSITE_BRANCHES,
     PLAIN_JUMPS,
     REFERENCES,
     RESUME,
     SEND,
     YIELD_VALUE,
-    Handler,
-    Instructions,
 )
-from instrument.decode.line_events import PY311
+from instrument.decode.versions import JUMP_BACK_RAISES_LINE_EVENT
 
-#: How often a body stands there, by its size in code units. Of larger ones the probe is a small part. Where the body
-#: branches, each copy needs counters for its branches.
-_STRAIGHT = ((16, 4), (24, 3), (56, 2))
-_BRANCHING = ((40, 2),)
-_NEVER = frozenset((YIELD_VALUE, SEND, RESUME)) | REFERENCES
-_BACK_TO_AWAIT = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
-_OPPOSITE = {
-    OPCODES[f"POP_JUMP_BACKWARD_IF_{one}"]: OPCODES[f"POP_JUMP_FORWARD_IF_{other}"]
-    for one, other in (("TRUE", "FALSE"), ("FALSE", "TRUE"), ("NONE", "NOT_NONE"), ("NOT_NONE", "NONE"))
-    if f"POP_JUMP_BACKWARD_IF_{one}" in OPCODES
-}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: How many copies of a body stand in a row: (largest size in code units, copies), for bodies without a branch and with
+#: branches. In a larger body the probe is a small part of the cost. Each copy needs probes for its branches.
+_COPIES_WITHOUT_BRANCH = ((16, 4), (24, 3), (56, 2))
+_COPIES_WITH_BRANCHES = ((40, 2),)
+#: A loop that suspends its frame is not unrolled: it turns slowly, and passes a probe at each resumption in any case.
+_PREVENTS_UNROLLING = frozenset((YIELD_VALUE, SEND, RESUME)) | REFERENCES
+
+
+class Loop:
+    """A loop to unroll: the instructions *first* to *last*, which are to stand *n_copies* times.
+
+    *goes_upwards* says in which order control passes the copies, see `Unrolled`.
+    """
+
+    __slots__ = ("first", "goes_upwards", "last", "n_copies")
+
+    def __init__(self, first: int, last: int, n_copies: int, goes_upwards: bool) -> None:
+        self.first = first
+        self.last = last
+        self.n_copies = n_copies
+        self.goes_upwards = goes_upwards
+
+
+class _Layout:
+    """The order of the instructions of *source* with copies of *loops*.
+
+    For each instruction `origins` has its index in *source*, `loops` its Loop or None, and `copies` the number of its
+    copy, from 0 on.
+    """
+
+    def __init__(self, source: Instructions, loops: list[Loop]) -> None:
+        self.origins: list[int] = []
+        self.loops: list[Loop | None] = []
+        self.copies: list[int] = []
+        start = 0
+        for loop in loops:
+            self._append(range(start, loop.first), None, 0)
+            for copy in range(loop.n_copies):
+                self._append(range(loop.first, loop.last + 1), loop, copy)
+            start = loop.last + 1
+        self._append(range(start, len(source)), None, 0)
+        self._index_of = {key: index for index, key in enumerate(zip(self.origins, self.copies))}
+
+    def _append(self, origins: range, loop: Loop | None, copy: int) -> None:
+        self.origins.extend(origins)
+        self.loops.extend([loop] * len(origins))
+        self.copies.extend([copy] * len(origins))
+
+    def __iter__(self) -> Iterator[tuple[int, Loop | None, int]]:
+        """Iterate over (origin, Loop or None, number of the copy) of the instructions."""
+        return zip(self.origins, self.loops, self.copies)
+
+    def index_of(self, origin: int, copy: int = 0) -> int:
+        """Return the index of the given copy of the instruction *origin* of the source."""
+        return self._index_of[origin, copy]
+
+    def index_from(self, origin: int, loop: Loop | None, copy: int) -> int:
+        """Return the index of *origin* for a jump or an exception out of the given *copy* of *loop*.
+
+        Within the loop that is the same copy, elsewhere the only one or the first one.
+        """
+        return self._index_of[origin, copy if loop is not None and loop.first <= origin <= loop.last else 0]
 
 
 class Unrolled(Instructions):
-    """The instructions of *source* with the bodies of *loops*, (first, last, how often), in copies.
+    """The instructions of *source* with copies of *loops*.
 
-    `origins` says for each instruction which one of the source it is a copy of. A jump back to the first instruction of
-    a loop leads from each copy to the next, from the last to the first. Where that is the next instruction, the jump
-    remains as one that takes no space, or becomes its opposite, out of the loop.
+    A jump back to the first instruction of a loop leads from each copy to the next copy, and from the last to the
+    first. If the next copy follows directly, an unconditional jump remains that takes no space (`takes_no_space`), and
+    a conditional jump becomes the opposite one, which leads out of the loop.
 
-    The copies of a loop that turns within one line go upwards instead: control comes from the first copy to the last,
-    and from each copy to the one above. So each turn is a jump back, whose line event nothing else could raise. The
-    jump from the first copy to the last leads downwards, to another jump that leads upwards (rewrite.rewriter).
+    If a loop turns within one line, control passes its copies upwards instead: from the first copy to the last, and
+    from each copy to the one above. So each turn remains a jump back, because no other instruction raises its line
+    event. The jump from the first copy to the last leads downwards, to another jump that leads upwards
+    (rewrite.rewriter).
     """
 
     __slots__ = ()
 
-    def __init__(self, source: Instructions, loops: list[tuple[int, int, int]]) -> None:
+    def __init__(self, source: Instructions, loops: list[Loop]) -> None:
         self.source = source
         self.code = source.code
         self.first = source.first
         self.made_by = source.made_by
-        origins: list[int] = []
-        loop_of: list[tuple[int, int, int]] = []  # for each instruction: first and last of its loop, number of its copy
-        start = 0
-        for first, last, n in loops:
-            origins.extend(range(start, last + 1))
-            loop_of.extend([(-1, -1, 0)] * (first - start) + [(first, last, 0)] * (last + 1 - first))
-            for copy in range(1, n):
-                origins.extend(range(first, last + 1))
-                loop_of.extend([(first, last, copy)] * (last + 1 - first))
-            start = last + 1
-        origins.extend(range(start, len(source)))
-        loop_of.extend([(-1, -1, 0)] * (len(source) - start))
-        self.origins = origins
-        n_copies = {first: n for first, _, n in loops}
-        upwards = {first for first, last, _ in loops if _turns_on_line(source, first, last)}
-        index_of: dict[tuple[int, int], int] = {}  # (instruction of the source, number of the copy)
-        for index, (origin, (_, _, copy)) in enumerate(zip(origins, loop_of)):
-            index_of[origin, copy] = index
-
-        def at(origin: int, loop: tuple[int, int, int]) -> int:
-            first, last, copy = loop
-            return index_of[origin, copy if first <= origin <= last else 0]
-
+        layout = _Layout(source, loops)
+        self.origins = origins = layout.origins
         self.ops = [source.ops[origin] for origin in origins]
         self.args = [source.args[origin] for origin in origins]
         self.starts = [source.starts[origin] for origin in origins]
         self.units = [source.units[origin] for origin in origins]
         self.lines = [source.lines[origin] for origin in origins]
-        self.targets = []
+        self.targets, self.turns = self._redirect_jumps(layout)
+        self.table, self.handlers = self._redirect_exceptions(layout)
+        self._joins = None
+        self.ranks = [
+            index + (loop.n_copies - 2 * copy) * (loop.last + 1 - loop.first)
+            if loop is not None and loop.goes_upwards and copy
+            else index
+            for index, (_, loop, copy) in enumerate(layout)
+        ]
+
+    def _redirect_jumps(self, layout: _Layout) -> tuple[list[int], frozenset[int]]:
+        """Return the `targets` and the `turns` of the copies; replace conditional jumps in `ops` by their opposite."""
+        source = self.source
+        targets = []
         turns = set()
-        for index, (origin, loop) in enumerate(zip(origins, loop_of)):
-            target = source.targets[origin]
-            first, last, copy = loop
+        for index, (origin, loop, copy) in enumerate(layout):
+            op, target = source.ops[origin], source.targets[origin]
             if target < 0:
                 pass
-            elif target == first and source.ops[origin] in BACKWARD:
-                if origin == last and copy + 1 < n_copies[first] and source.ops[origin] in _OPPOSITE:
-                    self.ops[index] = _OPPOSITE[source.ops[origin]]
-                    target = index_of[last + 1, 0]
-                else:
-                    step = -1 if first in upwards else 1
-                    target = index_of[first, (copy + step) % n_copies[first]]
-                    if first in upwards and copy == 0:
-                        turns.add(index)
+            elif loop is None or target != loop.first or op not in BACKWARD:
+                target = layout.index_from(target, loop, copy)
+            elif origin == loop.last and copy + 1 < loop.n_copies and op in OPPOSITE_BRANCHES:
+                self.ops[index] = OPPOSITE_BRANCHES[op]
+                target = layout.index_of(loop.last + 1)
             else:
-                target = at(target, loop)
-            self.targets.append(target)
-        self.table = [
-            Handler(index_of[handler.target, 0], handler.depth, handler.push_lasti) for handler in source.table
+                step = -1 if loop.goes_upwards else 1
+                target = layout.index_of(loop.first, (copy + step) % loop.n_copies)
+                if loop.goes_upwards and copy == 0:
+                    turns.add(index)
+            targets.append(target)
+        return targets, frozenset(turns)
+
+    def _redirect_exceptions(self, layout: _Layout) -> tuple[list[Handler], list[int]]:
+        """Return the `table` and the `handlers` of the copies; a handler within a loop has a copy with each body."""
+        source = self.source
+        table = [
+            Handler(layout.index_of(handler.target), handler.depth, handler.push_lasti) for handler in source.table
         ]
-        self.handlers = []
-        of_copy: dict[tuple[int, int], int] = {}
-        for origin, loop in zip(origins, loop_of):
+        handlers = []
+        number_of_copy: dict[tuple[int, int], int] = {}  # by number of the original handler, and target
+        for origin, loop, copy in layout:
             number = source.handlers[origin]
             if number >= 0:
                 handler = source.table[number]
-                target = at(handler.target, loop)
-                if target != self.table[number].target:
-                    if (number, target) not in of_copy:
-                        of_copy[number, target] = len(self.table)
-                        self.table.append(Handler(target, handler.depth, handler.push_lasti))
-                    number = of_copy[number, target]
-            self.handlers.append(number)
-        self._joins = None
-        self.turns = frozenset(turns)
-        self.ranks = [
-            index if first not in upwards or not copy else index + (n_copies[first] - 2 * copy) * (last + 1 - first)
-            for index, (first, last, copy) in enumerate(loop_of)
-        ]
+                target = layout.index_from(handler.target, loop, copy)
+                if target != table[number].target:
+                    if (number, target) not in number_of_copy:
+                        number_of_copy[number, target] = len(table)
+                        table.append(Handler(target, handler.depth, handler.push_lasti))
+                    number = number_of_copy[number, target]
+            handlers.append(number)
+        return table, handlers
 
     def falls_into(self, index: int) -> bool:
-        """Return whether control can go on to the instruction at *index* from the one above it."""
+        """Return whether control can go on to the instruction at *index* from the instruction above it."""
         return super().falls_into(index) or takes_no_space(self, index - 1)
 
 
 def unroll(instructions: Instructions) -> Instructions:
-    """Return *instructions* with small innermost loops unrolled; themselves if they have none."""
+    """Return *instructions* with small innermost loops unrolled; *instructions* itself if it has none."""
     loops = _small_loops(instructions)
     return Unrolled(instructions, loops) if loops else instructions
 
 
-def _small_loops(instructions: Instructions) -> list[tuple[int, int, int]]:
-    """Return the loops to unroll, in order: first and last instruction, and how often the body is to stand there."""
-    ops, targets, units = instructions.ops, instructions.targets, instructions.units
-    ends: dict[int, list[int]] = {}
-    entered: dict[int, int] = {}  # for each target: the first instruction that jumps there
+def _small_loops(instructions: Instructions) -> list[Loop]:
+    """Return the loops to unroll, in order."""
+    ops, targets = instructions.ops, instructions.targets
+    jumps_back: dict[int, list[int]] = {}  # to each target
+    first_jump: dict[int, int] = {}  # to each target
     for index, op in enumerate(ops):
-        entered.setdefault(targets[index], index)
-        if op in BACKWARD and op in JUMPS and op != _BACK_TO_AWAIT:
-            ends.setdefault(targets[index], []).append(index)
+        first_jump.setdefault(targets[index], index)
+        if op in BACKWARD and op in JUMPS and op != JUMP_BACKWARD_NO_INTERRUPT:
+            jumps_back.setdefault(targets[index], []).append(index)
     handlers = sorted(handler.target for handler in instructions.table)
-    loops: list[tuple[int, int, int]] = []
-    for first in sorted(ends):
+    loops: list[Loop] = []
+    for first in sorted(jumps_back):
         # Handlers stand behind the loop, and jump back into it.
         if ops[first] == FOR_ITER:
             bound = targets[first]
         else:
             bound = next((target for target in handlers if target > first), len(ops))
-        last = max((end for end in ends[first] if end < bound), default=-1)
-        if last < 0 or first <= instructions.first or (loops and first <= loops[-1][1]):
+        last = max((index for index in jumps_back[first] if index < bound), default=-1)
+        if last < 0 or first <= instructions.first or (loops and first <= loops[-1].last):
             continue
-        size = units[last] + 1 + CACHES[ops[last]] - instructions.starts[first]
-        body = range(first, last + 1)
-        n_branches = sum(1 for index in body if targets[index] >= 0 and ops[index] not in PLAIN_JUMPS) - 1
-        copies = _BRANCHING if n_branches > 0 else _STRAIGHT
-        n = next((n for limit, n in copies if size <= limit), 1)
-        if n == 1 or last + 1 == len(ops) or any(ops[index] in _NEVER for index in body):
-            continue
-        # A loop is entered at its first instruction: what looks like one may end in a handler that nothing leads to,
-        # which 3.12 and later leave behind. And it is innermost.
-        if all(
-            entered.get(index, first) >= first and all(end > last for end in ends.get(index, ()))
+        n_copies = _n_copies(instructions, first, last)
+        # A loop is entered at its first instruction. Otherwise it is not a loop but ends in a handler that nothing
+        # leads to, which the compiler of 3.12 and later leaves in the code. And only innermost loops are unrolled.
+        if n_copies > 1 and all(
+            first_jump.get(index, first) >= first and all(end > last for end in jumps_back.get(index, ()))
             for index in range(first + 1, last + 1)
         ):
-            loops.append((first, last, n))
+            loops.append(Loop(first, last, n_copies, _turns_on_one_line(instructions, first, last)))
     return loops
 
 
-def _turns_on_line(instructions: Instructions, first: int, last: int) -> bool:
+def _n_copies(instructions: Instructions, first: int, last: int) -> int:
+    """Return how often the loop of the instructions *first* to *last* is to stand in a row; 1 if it is not unrolled."""
+    ops, targets = instructions.ops, instructions.targets
+    body = range(first, last + 1)
+    if last + 1 == len(ops) or any(ops[index] in _PREVENTS_UNROLLING for index in body):
+        return 1
+    size = instructions.units[last] + 1 + CACHES[ops[last]] - instructions.starts[first]
+    # One branch ends the loop.
+    n_branches = sum(1 for index in body if targets[index] >= 0 and ops[index] not in PLAIN_JUMPS) - 1
+    copies = _COPIES_WITH_BRANCHES if n_branches > 0 else _COPIES_WITHOUT_BRANCH
+    return next((n for largest, n in copies if size <= largest), 1)
+
+
+def _turns_on_one_line(instructions: Instructions, first: int, last: int) -> bool:
     """Return whether a jump back within one line leads to *first*, from an instruction up to *last*.
 
     From 3.12 on such a jump is an event that no other instruction raises, and only because it leads upwards.
     """
     lines, targets = instructions.lines, instructions.targets
-    return not PY311 and any(
+    return JUMP_BACK_RAISES_LINE_EVENT and any(
         targets[index] == first and lines[index] == lines[first] and lines[first] is not None
         for index in range(first, last + 1)
         if instructions.ops[index] in BACKWARD
@@ -205,31 +261,41 @@ def takes_no_space(instructions: Instructions, index: int) -> bool:
 
 
 def is_faithful(instructions: Instructions) -> bool:
-    """Return whether *instructions* go step by step where those of the source go."""
-    source, origins = instructions.source, instructions.origins
+    """Return whether each step of *instructions* is a step of the instructions that they are copies of."""
+    source = instructions.source
     if source is instructions:
         return True
-    for index, origin in enumerate(origins):
-        op, meant = instructions.ops[index], source.ops[origin]
-        target = instructions.targets[index]
-        after = origins[index + 1] if index + 1 < len(origins) else -1
-        leads_to = origins[target] if target >= 0 else -1
-        if _OPPOSITE.get(meant) == op:
-            after, leads_to = leads_to, after
-        elif op != meant:
-            return False
-        if leads_to != source.targets[origin]:
-            return False
-        if after != origin + 1 and origin + 1 < len(source) and source.falls_into(origin + 1):
-            return False
-        number, meant_number = instructions.handlers[index], source.handlers[origin]
-        if (number < 0) != (meant_number < 0):
-            return False
-        if number >= 0:
-            handler, meant_handler = instructions.table[number], source.table[meant_number]
-            if (origins[handler.target], handler.depth, handler.push_lasti) != (
-                *(meant_handler.target, meant_handler.depth),
-                meant_handler.push_lasti,
-            ):
-                return False
-    return True
+    return all(
+        _goes_where_original_goes(instructions, index) and _has_handler_of_original(instructions, index)
+        for index in range(len(instructions.origins))
+    )
+
+
+def _goes_where_original_goes(instructions: Instructions, index: int) -> bool:
+    """Return whether control goes from the copy at *index* to copies of where it goes from the original."""
+    source, origins = instructions.source, instructions.origins
+    origin = origins[index]
+    op, original_op = instructions.ops[index], source.ops[origin]
+    target = instructions.targets[index]
+    next_origin = origins[index + 1] if index + 1 < len(origins) else -1
+    target_origin = origins[target] if target >= 0 else -1
+    if OPPOSITE_BRANCHES.get(original_op) == op:
+        next_origin, target_origin = target_origin, next_origin
+    elif op != original_op:
+        return False
+    if target_origin != source.targets[origin]:
+        return False
+    return next_origin == origin + 1 or origin + 1 >= len(source) or not source.falls_into(origin + 1)
+
+
+def _has_handler_of_original(instructions: Instructions, index: int) -> bool:
+    """Return whether exceptions go from the copy at *index* to a copy of the original's handler, in the same way."""
+    source, origins = instructions.source, instructions.origins
+    number, original_number = instructions.handlers[index], source.handlers[origins[index]]
+    if number < 0 or original_number < 0:
+        return number == original_number
+    handler, original = instructions.table[number], source.table[original_number]
+    return (origins[handler.target], handler.depth, handler.push_lasti) == (
+        *(original.target, original.depth),
+        original.push_lasti,
+    )

@@ -20,7 +20,6 @@ from __future__ import annotations
 import sys
 from _bisect import bisect_right
 
-from instrument.decode.line_events import PY311
 from instrument.errors import ConservationError
 from instrument.flow.placement import MINIMAL, RAISED, RESTORED, Plan
 from instrument.model.counts import Counts
@@ -159,8 +158,7 @@ def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int
 
     for (index, _), count in seen.in_flight.items():
         index = at(index, count)
-        if not PY311:
-            index = plan.raise_reported_at.get(index, index)
+        index = plan.raise_reported_at.get(index, index)
         remaining[index] = remaining.get(index, 0) + count
     recorded = [(record, place, count) for record, places in enumerate(seen.exits) for place, count in places.items()]
     recorded += [(record, (plan.probes[probe].index, False), seen.counters[probe]) for probe, record in plan.exiting]

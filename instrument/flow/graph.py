@@ -21,13 +21,16 @@ from __future__ import annotations
 
 from _bisect import bisect_right
 
-from instrument.decode.instructions import (
+from instrument.decode.call_sites import callable_of
+from instrument.decode.instructions import Instructions
+from instrument.decode.line_events import LineEvents
+from instrument.decode.opcodes import (
     CALL,
     FOR_ITER,
+    JUMP_BACKWARD_NO_INTERRUPT,
     JUMPS,
     LOAD_ATTR,
     MAY_RERAISE,
-    OPCODES,
     PLAIN_JUMPS,
     RAISES,
     RERAISE,
@@ -35,11 +38,8 @@ from instrument.decode.instructions import (
     RETURNS,
     SEND,
     YIELD_VALUE,
-    Instructions,
 )
-from instrument.decode.line_events import INLINED_CALL_LOSES_LINE, LineEvents
-
-_JUMP_BACK_TO_SEND = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
+from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 
 # How control takes an edge; placement derives from it where a probe can stand.
 FALL = "fall"  # on to the next instruction
@@ -276,7 +276,7 @@ class ControlFlowGraph:
         certain.
         """
         instructions = self.instructions
-        index = instructions.callable_of(call)
+        index = callable_of(instructions, call)
         if index < 0 or instructions.ops[index] != LOAD_ATTR or not instructions.args[index] & 1:
             return None
         return instructions.code.co_names[instructions.args[index] >> 1]
@@ -328,7 +328,7 @@ def _await_loops(instructions: Instructions) -> frozenset[int]:
         while ops[end] in (YIELD_VALUE, RESUME):
             members.add(end)
             end += 1
-        if ops[end] != _JUMP_BACK_TO_SEND or instructions.targets[end] != index:
+        if ops[end] != JUMP_BACKWARD_NO_INTERRUPT or instructions.targets[end] != index:
             raise ValueError("an await loop of unknown shape")
         members.add(end)
     return frozenset(members)

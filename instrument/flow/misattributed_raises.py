@@ -2,7 +2,7 @@
 
 A `ControlFlowGraph` comes in; the instructions go out that must not stand right behind the one above. In warm code 3.11
 runs pairs of instructions as one. If the second is a LOAD_FAST that finds no value, the place of the exception is that
-of the first (ceval.c: LOAD_FAST__LOAD_FAST and the like), and so are its line in tracebacks and its record here. When
+of the first (ceval.c: LOAD_FAST_LOAD_FAST and the like), and so are its line in tracebacks and its record here. When
 code gets warm depends on how often it jumps back, which unrolled loops do less often: so such pairs are kept apart.
 Variables that certainly have a value, as in definite assignment, are left alone. Later versions have no such pairs:
 their compiler does this analysis, and marks what may be without a value.
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from _bisect import bisect_right
 
-from instrument.decode.instructions import LOAD_CONST, OPCODES, YIELD_VALUE
+from instrument.decode.opcodes import DELETE_FAST, LOAD_CONST, LOAD_FAST, STORE_FAST, YIELD_VALUE
 from instrument.decode.unrolling import takes_no_space
 from instrument.flow.graph import ENTER, LEAVE, ControlFlowGraph
 
-_LOAD_FAST, _STORE_FAST, _DELETE_FAST = OPCODES["LOAD_FAST"], OPCODES["STORE_FAST"], OPCODES["DELETE_FAST"]
-_FIRST_OF_PAIR = frozenset((LOAD_CONST, _LOAD_FAST, _STORE_FAST))
+_FIRST_OF_PAIR = frozenset((LOAD_CONST, LOAD_FAST, STORE_FAST))
 
 
 def must_be_told_apart(graph: ControlFlowGraph) -> frozenset[int]:
@@ -25,7 +24,7 @@ def must_be_told_apart(graph: ControlFlowGraph) -> frozenset[int]:
     instructions = graph.instructions
     ops, args = instructions.ops, instructions.args
     pairs = set()
-    for index in [index for index, op in enumerate(ops) if op == _LOAD_FAST]:
+    for index in [index for index, op in enumerate(ops) if op == LOAD_FAST]:
         above = index - 1
         while above > 0 and takes_no_space(instructions, above):
             above -= 1
@@ -35,7 +34,7 @@ def must_be_told_apart(graph: ControlFlowGraph) -> frozenset[int]:
         return frozenset()
     deleted = 0
     for index, op in enumerate(ops):
-        if op == _DELETE_FAST:
+        if op == DELETE_FAST:
             deleted |= 1 << args[index]
     kept = ((1 << _n_arguments(graph)) - 1) & ~deleted
     waiting = _without_value(graph, pairs, [kept] * graph.outside)
@@ -64,9 +63,9 @@ def _n_arguments(graph: ControlFlowGraph) -> int:
 
 def _after(values: int, op: int, variable: int) -> int:
     """Return which variables have a value, as bits, behind an instruction that did not raise."""
-    if op in (_LOAD_FAST, _STORE_FAST):
+    if op in (LOAD_FAST, STORE_FAST):
         return values | 1 << variable
-    return values & ~(1 << variable) if op == _DELETE_FAST else values
+    return values & ~(1 << variable) if op == DELETE_FAST else values
 
 
 def _assigned(graph: ControlFlowGraph) -> list[int]:

@@ -20,30 +20,34 @@ at a fifth of the price (`group_equivalent_exits`).
 
 from __future__ import annotations
 
-import sys
 from _bisect import bisect_right
 from itertools import islice
 
-from instrument.decode.exec_calls import executor_names_in, mentions_executor
-from instrument.decode.instructions import (
+from instrument.decode.exec_calls import exec_calls_in
+from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import (
+    BINARY_OP,
     CACHES,
     CALL_FUNCTION_EX,
     JUMPS,
     MAY_RERAISE,
-    NAMED,
-    OPCODES,
+    OFTEN_RAISE,
+    POP_EXCEPT,
     POP_ITER,
     RAISES,
     RERAISE,
     RESUME,
     SEND,
     YIELD_VALUE,
-    Instructions,
-    opcodes,
 )
-from instrument.decode.instructions import CALLS as CALL_OPS
-from instrument.decode.line_events import INLINED_CALL_LOSES_LINE, PLACES_ARE_OF_TRACEBACK, PY311
 from instrument.decode.unrolling import takes_no_space, unroll
+from instrument.decode.versions import (
+    CALLERS_ARE_LEFT_ABOVE,
+    INLINED_CALL_LOSES_LINE,
+    PLACES_ARE_OF_TRACEBACK,
+    SEND_IS_SHORT,
+    SUBSCRIPT_BINARY_OP,
+)
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph, Edge, build
 from instrument.flow.packing import pack_numbers, pack_rows, unpack_numbers, unpack_rows
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
@@ -164,7 +168,7 @@ class Plan:
         self.resumed = frozenset(index for index in self.outside_block if ops[index] != SEND)
         self.edges = [(edge.source, edge.target, edge.lines, edge.kind == ENTER) for edge in graph.edges]
         self.events = graph.events
-        self.exec_calls = _exec_calls_of(graph.instructions, aliases)
+        self.exec_calls = exec_calls_in(graph.instructions, aliases)
         self.raise_reported_at: dict[int, int] = {}
         self.undetermined_edges: list[int] = []
         self.probes: list[Probe] = []
@@ -354,7 +358,7 @@ def graph_of(code: CodeType, placement: str) -> ControlFlowGraph:
 
 
 def plan(graph: ControlFlowGraph, placement: str = MINIMAL, aliases: frozenset[str] = frozenset()) -> Plan:
-    """Return the Plan that puts the probes of *graph* according to *placement*; *aliases* as in `_exec_calls_of`."""
+    """Return the Plan that puts the probes of *graph* according to *placement*; *aliases* as in `exec_calls_in`."""
     return Plan(graph, placement, aliases)
 
 
@@ -370,28 +374,16 @@ def _exits(graph: ControlFlowGraph) -> list[tuple[int, str]]:
     return records
 
 
-#: Instructions that are likely to raise what somebody catches.
-_LIKELY = opcodes(
-    *("CALL", "CALL_KW", "CALL_FUNCTION_EX", "BINARY_SUBSCR", "DELETE_SUBSCR", "FOR_ITER", "IMPORT_NAME"),
-    *("LOAD_ATTR", "UNPACK_SEQUENCE"),
-)
 #: A handler, or what none covers, has counters if no more are likely to be needed; else the record of what raised does.
 _FEW = 3
-#: From 3.13 on a frame that called another, without a call in C, stands at the instruction that did, and looks for the
-#: handler of what the other raised one code unit above that (bytecodes.c: exception_unwind). So may do all that can be
-#: specialised, which has caches.
-CALLERS_ARE_LEFT_BEFORE = sys.version_info >= (3, 13)
 
 
 def is_left_above(op: int) -> bool:
     """Return whether exceptions of the instruction *op* may be led to the handler of the code unit above it."""
-    return CALLERS_ARE_LEFT_BEFORE and (CACHES[op] > 0 or op == CALL_FUNCTION_EX)
+    return CALLERS_ARE_LEFT_ABOVE and (CACHES[op] > 0 or op == CALL_FUNCTION_EX)
 
 
 _OPTIMIZED = 1  # CO_OPTIMIZED
-_POP_EXCEPT = OPCODES["POP_EXCEPT"]
-_BINARY_OP = OPCODES["BINARY_OP"]
-_NB_SUBSCR = 26  # from 3.14 on
 
 
 def group_equivalent_exits(graph: ControlFlowGraph, must_differ: frozenset[int]) -> list[tuple[int, list[int]]]:
@@ -430,9 +422,9 @@ def group_equivalent_exits(graph: ControlFlowGraph, must_differ: frozenset[int])
                     continue
             key = handler, number, n_events, eventless_sources
             classes.setdefault(key, []).append(index)
-            if op in _LIKELY or (op == _BINARY_OP and instructions.args[index] == _NB_SUBSCR):
+            if op in OFTEN_RAISE or (op == BINARY_OP and instructions.args[index] == SUBSCRIPT_BINARY_OP):
                 likely.add(key)
-    if CALLERS_ARE_LEFT_BEFORE:
+    if CALLERS_ARE_LEFT_ABOVE:
         _tell_apart_what_is_above_calls(instructions, classes)
     n_likely = [0] * (len(graph.entries) + 1)
     for handler, *_ in likely:
@@ -541,7 +533,7 @@ class _Raising:
             seen = set(waiting)
             while waiting:
                 block = graph.blocks[number := waiting.pop()]
-                is_handled = ops[block.last] in MAY_RERAISE or _POP_EXCEPT in ops[block.first : block.last + 1]
+                is_handled = ops[block.last] in MAY_RERAISE or POP_EXCEPT in ops[block.first : block.last + 1]
                 for edge in self.leaving.get(number, ()):
                     target = edge.target
                     if edge.kind == RERAISED or (edge.kind == RAISE and (ops[edge.at] == RERAISE or not args[edge.at])):
@@ -554,43 +546,6 @@ class _Raising:
                         waiting.append(target)
             self._again[handler] = found
         return self._again[handler]
-
-
-_MOST_ARGUMENTS = 6
-
-
-def _exec_calls_of(instructions: Instructions, aliases: frozenset[str]) -> list[tuple[int, int]]:
-    """Return the calls that may hand over code, each with the number of its namespace argument.
-
-    *aliases* are names that the module gives to what takes code.
-    """
-    code = instructions.code
-    is_mentioned = mentions_executor(code)
-    names = frozenset((*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars))
-    if not is_mentioned and aliases.isdisjoint(names):
-        return []
-    wanted = executor_names_in(code.co_names) | aliases
-    found = []
-    for index, op in enumerate(instructions.ops):
-        is_star = op == CALL_FUNCTION_EX
-        n_arguments = 1 if is_star else instructions.args[index]
-        if not (is_star or op in CALL_OPS) or not 0 < n_arguments <= _MOST_ARGUMENTS:
-            continue
-        pushed = instructions.callable_of(index)
-        name = instructions.loaded_at(pushed) if pushed >= 0 else ""
-        # Where nothing of the kind is mentioned only a name says that it is called.
-        is_found = name in wanted or (is_mentioned and (pushed < 0 or instructions.ops[pushed] not in NAMED))
-        if not is_found or (is_star and instructions.passes_keywords(index)):
-            continue
-        keywords = () if is_star else instructions.keywords_of(index)
-        n_positional = n_arguments - len(keywords)
-        if n_positional < 1:
-            continue
-        namespace = 2 if n_positional > 1 else 0
-        if "globals" in keywords:
-            namespace = n_positional + 1 + keywords.index("globals")
-        found.append((index, namespace))
-    return found
 
 
 def _place(graph: ControlFlowGraph, edge: Edge) -> Probe:
@@ -615,10 +570,6 @@ def _place(graph: ControlFlowGraph, edge: Edge) -> Probe:
         return Probe(FALLING if block.head > block.first else BEFORE, edge.target_instruction)
     return Probe(TAKEN, edge.at)
 
-
-#: 3.11 reads the distance of a SEND itself, without its EXTENDED_ARG, when an exception is thrown into what is awaited
-#: (genobject.c: _gen_throw). So the jump must stay as short as it is.
-SEND_IS_SHORT = PY311
 
 # Estimated frequencies. Nothing depends on them but speed.
 _TURNS = 10.0  # how often a loop turns

@@ -57,7 +57,8 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
                 "rewrite.path_check",
                 "flow.graph",
             ),
-            *("flow.packing", "flow.placement", "flow.spanning", "flow.misattributed_raises", "decode.exec_calls"),
+            *("flow.packing", "flow.placement", "flow.spanning", "flow.misattributed_raises", "decode.call_sites"),
+            *("decode.exec_calls", "decode.opcodes"),
             *("decode.instructions", "decode.line_events", "decode.unrolling", "link.cache", "link.counters"),
             *(
                 "link.exec_free",

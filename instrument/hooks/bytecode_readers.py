@@ -31,7 +31,8 @@ from copyreg import pickle as register
 from itertools import repeat
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
-from instrument.decode.instructions import LOAD_GLOBAL, Instructions
+from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import LOAD_GLOBAL
 from instrument.guest.hiding import unseen
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import imports

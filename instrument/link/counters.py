@@ -25,7 +25,7 @@ from marshal import dumps, loads
 from os import urandom
 from types import CodeType
 
-from instrument.decode.line_events import INLINED_CALL_LOSES_LINE
+from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.flow import conservation
 from instrument.flow.conservation import Observation
 from instrument.flow.packing import pack_numbers, unpack_numbers

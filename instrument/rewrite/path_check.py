@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from _bisect import bisect_right
 
-from instrument.decode.instructions import (
+from instrument.decode.instructions import exception_table
+from instrument.decode.opcodes import (
     BACKWARD,
     CACHES,
     EXTENDED_ARG,
@@ -29,10 +30,9 @@ from instrument.decode.instructions import (
     RERAISE,
     RESUME,
     SEND,
-    SKIPPED_AT_EXHAUSTION,
-    exception_table,
 )
 from instrument.decode.unrolling import takes_no_space
+from instrument.decode.versions import SKIPPED_AT_EXHAUSTION
 from instrument.flow.graph import ENTER, FALL, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph
 from instrument.flow.placement import (
     CALLING,

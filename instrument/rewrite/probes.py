@@ -32,8 +32,8 @@ from __future__ import annotations
 import sys
 from types import FunctionType, MethodDescriptorType, MethodType
 
-from instrument.decode.instructions import CACHES, EXTENDED_ARG, OPCODES
-from instrument.decode.line_events import PLACES_ARE_OF_TRACEBACK
+from instrument.decode.opcodes import CACHES, EXTENDED_ARG, OPCODES
+from instrument.decode.versions import PLACES_ARE_OF_TRACEBACK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

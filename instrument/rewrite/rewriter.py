@@ -20,7 +20,9 @@ from _functools import partial  # type: ignore[import-not-found]
 from _operator import attrgetter, itemgetter
 from itertools import accumulate
 
-from instrument.decode.instructions import (
+from instrument.decode.call_sites import passes_keywords, start_of_call
+from instrument.decode.instructions import Instructions, exception_table
+from instrument.decode.opcodes import (
     BACKWARD,
     CACHES,
     CALL_FUNCTION_EX,
@@ -39,11 +41,9 @@ from instrument.decode.instructions import (
     RERAISE,
     RESUME,
     SEND,
-    Instructions,
-    exception_table,
 )
-from instrument.decode.line_events import INLINED_CALL_LOSES_LINE, PY311
 from instrument.decode.unrolling import is_faithful, takes_no_space
+from instrument.decode.versions import INLINED_CALL_LOSES_LINE, PY311, SEND_IS_SHORT
 from instrument.errors import RewriteError
 from instrument.flow.graph import ControlFlowGraph
 from instrument.flow.misattributed_raises import must_be_told_apart
@@ -57,7 +57,6 @@ from instrument.flow.placement import (
     RAISED,
     RAISING,
     RESTORED,
-    SEND_IS_SHORT,
     TAKEN,
     WHERE,
     Plan,
@@ -221,14 +220,14 @@ class _Rewriting:
         self.records = self.exchange_code + 1 + len(self.inlined)
         self.prepared: dict[int, bytes] = {}
         for number, call in enumerate(self.inlined):
-            start = instructions.start_of_call(call)
+            start = start_of_call(instructions, call)
             ask = probes.ask_whether_inlined(instructions.args[call], self.exchange_code + 1 + number)
             self.prepared[start] = self.prepared.get(start, b"") + ask
         for call, namespace in plan.exec_calls:
             has_keywords = instructions.ops[call] == CALL_KW
-            start = instructions.start_of_call(call)
+            start = start_of_call(instructions, call)
             if instructions.ops[call] == CALL_FUNCTION_EX:
-                exchange_code = probes.exchange_exec_arguments(instructions.passes_keywords(call), self.exchange_code)
+                exchange_code = probes.exchange_exec_arguments(passes_keywords(instructions, call), self.exchange_code)
             else:
                 exchange_code = probes.exchange_exec_argument(
                     instructions.args[call], namespace, has_keywords, self.exchange_code

@@ -5,8 +5,9 @@ import importlib.util
 import types
 
 import pytest
+from flow.codes import index_at
 
-from instrument.decode import instructions
+from instrument.decode import instructions, opcodes
 from instrument.decode.instructions import Instructions
 
 MODULES = ["argparse", "asyncio.base_events", "ast", "bdb", "contextlib", "difflib", "email.message", "json.decoder"]
@@ -37,9 +38,9 @@ def test_dis_says_the_same_of_instructions(module):
         for index, found in enumerate(theirs):
             if found.arg is not None:
                 assert ours.args[index] == found.arg
-            if found.opcode in instructions.JUMPS:
+            if found.opcode in opcodes.JUMPS:
                 assert 2 * ours.starts[ours.targets[index]] <= found.argval <= 2 * ours.units[ours.targets[index]]
-            elif found.opcode not in instructions.REFERENCES:
+            elif found.opcode not in opcodes.REFERENCES:
                 assert ours.targets[index] == -1
 
 
@@ -80,7 +81,7 @@ def test_every_unit_belongs_to_one_instruction(module):
         ours = Instructions(code)
         ends = [*ours.starts[1:], len(code.co_code) // 2]
         for index, (start, end) in enumerate(zip(ours.starts, ends)):
-            assert {ours.index_at(unit) for unit in range(start, end)} == {index}
+            assert {index_at(ours, unit) for unit in range(start, end)} == {index}
 
 
 def test_code_that_is_cut_off_is_refused():
@@ -89,7 +90,7 @@ def test_code_that_is_cut_off_is_refused():
     raw = code.co_code
     with pytest.raises(ValueError, match="cut off"):
         Instructions(code.replace(co_code=raw + bytes([dis.EXTENDED_ARG, 1])))
-    last_cached = max(index for index, op in enumerate(Instructions(code).ops) if instructions.CACHES[op])
+    last_cached = max(index for index, op in enumerate(Instructions(code).ops) if opcodes.CACHES[op])
     unit = Instructions(code).units[last_cached]
     with pytest.raises(ValueError, match="cut off"):
         Instructions(code.replace(co_code=raw[: 2 * unit + 2]))

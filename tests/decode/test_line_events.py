@@ -10,8 +10,10 @@ from flow.codes import codes_of
 from flow.replay import Replay, replay
 from hypothesis import given, settings
 
-from instrument.decode.instructions import END_ASYNC_FOR, OPNAMES, RESUME, Instructions
-from instrument.decode.line_events import INLINED_CALL_LOSES_LINE, LINES_WRAP, LineEvents
+from instrument.decode.instructions import Instructions
+from instrument.decode.line_events import LineEvents
+from instrument.decode.opcodes import END_ASYNC_FOR, OPNAMES, RESUME
+from instrument.decode.versions import INLINED_CALL_LOSES_LINE, LINES_WRAP
 
 
 def expected_lines(events, step):

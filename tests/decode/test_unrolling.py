@@ -9,8 +9,9 @@ from flow.codes import MODULES, code_called, codes_of, codes_of_module
 from flow.walks import Moment, World, observation
 from hypothesis import given, settings
 
-from instrument.decode.instructions import BACKWARD, FOR_ITER, JUMPS, OPNAMES, PLAIN_JUMPS, Instructions
+from instrument.decode.instructions import Instructions
 from instrument.decode.line_events import LineEvents
+from instrument.decode.opcodes import BACKWARD, FOR_ITER, JUMPS, OPNAMES, PLAIN_JUMPS
 from instrument.decode.unrolling import Unrolled, is_faithful, takes_no_space, unroll
 from instrument.flow.conservation import recover
 from instrument.flow.graph import build

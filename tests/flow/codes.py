@@ -1,5 +1,6 @@
 """Code objects to try things on: of sources, and of a sample of the standard library."""
 
+import bisect
 import functools
 import importlib.util
 import types
@@ -31,3 +32,8 @@ def code_called(name, source):
     """Return the one code object of *source* that is called *name*."""
     (code,) = [code for code in codes_of(source) if code.co_name == name]
     return code
+
+
+def index_at(instructions, unit):
+    """Return the index of the instruction that the code unit *unit* belongs to, as a prefix, an opcode or a cache."""
+    return bisect.bisect_right(instructions.starts, unit) - 1

@@ -10,9 +10,11 @@ import sys
 import types
 
 import strategies
+from flow.codes import index_at
 
-from instrument.decode.instructions import MAY_RERAISE, RAISES, RERAISE, Instructions
+from instrument.decode.instructions import Instructions
 from instrument.decode.line_events import LineEvents
+from instrument.decode.opcodes import MAY_RERAISE, RAISES, RERAISE
 
 LISTENS_BY_MONITORING = sys.version_info >= (3, 13)
 TOOL = 4  # neither a debugger, a profiler nor coverage
@@ -100,7 +102,7 @@ class Replay:
             code = self.codes[id(frame.f_code)] = Code(frame.f_code)
         if not LISTENS_BY_MONITORING:
             frame.f_trace_opcodes = True
-        self._activations[frame] = Activation(code, code.instructions.index_at(frame.f_lasti // 2))
+        self._activations[frame] = Activation(code, index_at(code.instructions, frame.f_lasti // 2))
         return self._local
 
     def _local(self, frame, event, _argument):
@@ -125,14 +127,14 @@ class Replay:
         code = now.code
         instructions = code.instructions
         unit = frame.f_lasti // 2
-        here = instructions.index_at(unit)
+        here = index_at(instructions, unit)
         if here == now.prev and unit > instructions.starts[here]:
             return  # behind its own prefix
         if now.unplaced:
             error = sys.exception()
             assert error.__traceback__.tb_frame is frame
             raised_at = error.__traceback__.tb_lasti // 2
-            place = instructions.index_at(raised_at)
+            place = index_at(instructions, raised_at)
             lost = raised_at != instructions.units[place]
             if place in now.raised_again:
                 place, lost = now.raised_again[place], False

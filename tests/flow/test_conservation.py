@@ -9,7 +9,8 @@ from flow.walks import Moment, World, observation, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instrument.decode.instructions import CALL, SEND, Instructions
+from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import CALL, SEND
 from instrument.errors import ConservationError
 from instrument.flow.conservation import Observation, recover, recover_fast
 from instrument.flow.graph import ENTER, build

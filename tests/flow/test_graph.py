@@ -6,7 +6,8 @@ from flow.codes import MODULES, code_called, codes_of, codes_of_module
 from flow.replay import Replay
 from hypothesis import given, settings
 
-from instrument.decode.instructions import (
+from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import (
     JUMPS,
     MAY_RERAISE,
     OPCODES,
@@ -17,7 +18,6 @@ from instrument.decode.instructions import (
     RETURNS,
     SEND,
     YIELD_VALUE,
-    Instructions,
 )
 from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, build
 

@@ -5,9 +5,10 @@ import sys
 import oracle
 import pytest
 import strategies
-from flow.codes import MODULES, codes_of, codes_of_module
+from flow.codes import MODULES, codes_of, codes_of_module, index_at
 
-from instrument.decode.instructions import OPNAMES, Instructions
+from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import OPNAMES
 from instrument.flow.misattributed_raises import must_be_told_apart
 from instrument.flow.placement import LINE, MINIMAL, graph_of, plan
 from instrument.rewrite.rewriter import rewrite
@@ -61,7 +62,7 @@ def test_what_may_raise_stands_behind_nothing_that_it_is_run_with(placement):
         before, after = list(code.co_positions()), list(unlinked.code.co_positions())
         for index in apart:
             place = unlinked.units[index]
-            there = made.index_at(place)
+            there = index_at(made, place)
             assert OPNAMES[made.ops[there]] == "LOAD_FAST"
             assert OPNAMES[made.ops[there - 1]] not in FIRST_OF_PAIR
             assert after[place] == before[graph.instructions.units[index]]

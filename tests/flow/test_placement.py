@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instrument.decode.exec_calls import may_execute_code
-from instrument.decode.instructions import JUMPS, RESUME, SEND, Instructions
-from instrument.decode.line_events import INLINED_CALL_LOSES_LINE
+from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import JUMPS, RESUME, SEND
+from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.flow.graph import ENTER, FALL, RAISE, RERAISED, build
 from instrument.flow.placement import (
     BEFORE,

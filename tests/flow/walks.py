@@ -8,8 +8,8 @@ places where probes and exit stubs stand; the one of what is true knows only whi
 
 import collections
 
-from instrument.decode.instructions import CALL, MAY_RERAISE, POP_ITER, RAISES, SEND, YIELD_VALUE
-from instrument.decode.line_events import INLINED_CALL_LOSES_LINE
+from instrument.decode.opcodes import CALL, MAY_RERAISE, POP_ITER, RAISES, SEND, YIELD_VALUE
+from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.flow.conservation import Observation
 from instrument.flow.graph import ENTER, FALL, JUMP, LEAVE, RAISE, RERAISED
 from instrument.flow.placement import BEFORE, FALLING, INLINED, RAISED, RAISING, RESTORED, TAKEN

@@ -9,7 +9,8 @@ import strategies
 from flow.codes import MODULES, code_called, codes_of, codes_of_module
 from rewrite.test_rewriter import VICTIM, Rewritten
 
-from instrument.decode.instructions import BACKWARD, CACHES, JUMPS, LOAD_CONST, OPCODES, Instructions
+from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import BACKWARD, CACHES, JUMPS, LOAD_CONST, OPCODES
 from instrument.errors import RewriteError
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
 from instrument.rewrite import rewriter

@@ -11,7 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from rewrite.linking import FIRST_KEY, count_of, new_counter
 
-from instrument.decode.instructions import CACHES, CALL, CALL_KW, EXTENDED_ARG, OPCODES, OPNAMES, RESUME, Instructions
+from instrument.decode.call_sites import start_of_call
+from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import CACHES, CALL, CALL_KW, EXTENDED_ARG, OPCODES, OPNAMES, RESUME
 from instrument.guest.isolation import bytecode
 from instrument.link.counters import RANGE_OF_COUNTS, ExitRecords
 from instrument.rewrite import probes
@@ -92,7 +94,7 @@ def indices(function):
     """Return the instructions of *function* before which something may stand: all behind its RESUME."""
     instructions = Instructions(function.__code__)
     parts = instructions.ops.index(CALL) if CALL in instructions.ops else len(instructions)
-    glued = range(instructions.start_of_call(parts) + 1, parts + 1) if CALL in instructions.ops else ()
+    glued = range(start_of_call(instructions, parts) + 1, parts + 1) if CALL in instructions.ops else ()
     return [index for index in range(instructions.first + 1, len(instructions)) if index not in glued]
 
 
@@ -349,7 +351,7 @@ def test_what_is_handed_over_is_exchanged_before_the_call(function, n_arguments,
     def take(*arguments, **named):
         return arguments, named
 
-    start = assembly.before.start_of_call(call)
+    start = start_of_call(assembly.before, call)
     has_keywords = assembly.before.ops[call] == CALL_KW
     place = assembly.constant(Exchange())
     twin = assembly.made(
@@ -442,7 +444,7 @@ def test_a_return_is_counted_if_the_call_was_inlined(function, take):
     counter = new_counter()
     ask = probes.ask_whether_inlined(assembly.before.args[call], assembly.constant(WasInlined(None)))
     count = b"".join(probes.count_if_inlined(probes.probe(assembly.constant(counter))))
-    twin = assembly.made({assembly.before.start_of_call(call): ask, call + 1: count})
+    twin = assembly.made({start_of_call(assembly.before, call): ask, call + 1: count})
     arguments = [["a"], "b", "c"][: len(assembly.code.co_varnames) - 1]
     for number in range(1, 20):
         assert outcome(twin, take, *arguments) == outcome(function, take, *arguments)

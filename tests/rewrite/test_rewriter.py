@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import strategies
-from flow.codes import MODULES, code_called, codes_of, codes_of_module
+from flow.codes import MODULES, code_called, codes_of, codes_of_module, index_at
 from hypothesis import given, settings
 from rewrite.linking import Runner, link
 
-from instrument.decode.instructions import (
+from instrument.decode.instructions import Instructions, exception_table
+from instrument.decode.opcodes import (
     BACKWARD,
     CACHES,
     EXTENDED_ARG,
@@ -24,8 +25,6 @@ from instrument.decode.instructions import (
     RAISES,
     RERAISE,
     RESUME,
-    Instructions,
-    exception_table,
 )
 from instrument.decode.unrolling import takes_no_space
 from instrument.errors import RewriteError
@@ -89,7 +88,7 @@ def check_handlers(made):
     for index, place in enumerate(made.places):
         if takes_no_space(before, index):
             continue
-        led_to = after.handlers[after.index_at(place)]
+        led_to = after.handlers[index_at(after, place)]
         handler = before.table[before.handlers[index]] if before.handlers[index] >= 0 else None
         if led_to < 0:
             unrecorded = index < before.made_by or before.ops[index] in RAISES | MAY_RERAISE
@@ -130,7 +129,7 @@ def check_in_between(made):
     for index, place in enumerate(made.places):
         if takes_no_space(before, index):
             continue
-        there = after.index_at(place)
+        there = index_at(after, place)
         assert after.units[there] == place
         assert after.lines[there] == before.lines[index]
         if before.targets[index] >= 0:
