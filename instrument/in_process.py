@@ -24,7 +24,7 @@ with OwnImports():
     from instrument.scope.project import Scope
     from instrument.scope.trace_ignore import module_name
     from instrument.session.scoped import scoped_instrumenter
-    from instrument.session.session import Window
+    from instrument.session.window import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,11 @@ class counting:  # noqa: N801 - it is used as a function
             return
         counts = self._results.taken
         for file, source, seen in self._window.take():
-            if file is None or source.startswith("<") or not self._scope.selects(self._selected.name_of(file), file):
+            if (
+                file is None
+                or source.startswith("<")
+                or not self._scope.selects(self._selected.module_name_of(file), file)
+            ):
                 continue
             path = source_versions.absolute(source)
             for line, n in seen.lines.items():

@@ -168,7 +168,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
 
     def keep() -> None:
         for where in (settings.placement, NOTHING):
-            session(where).save_cache()
+            session(where).unlinked_code.save()
 
     keep()
     if is_root and (settings.scope or by_run):

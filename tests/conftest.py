@@ -36,7 +36,10 @@ for _number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
 def _functions_as_they_were():
     """Functions whose code was exchanged stay so; the next module's tests may be about the code of their own."""
     yield
-    runtime = sys.modules.get("instrument.session.session")
-    for session in list(runtime._sessions.values()) if runtime else ():
-        if session.groups:
-            session.release_functions()
+    sessions = sys.modules.get("instrument.session.session")
+    if sessions is not None:
+        from instrument.session.existing_functions import restore_all_functions
+
+        for session in sessions.sessions():
+            if session.groups:
+                restore_all_functions(session)

@@ -16,7 +16,9 @@ class Recorder:
         from instrument.flow.placement import MINIMAL
         from instrument.hooks import imports
         from instrument.scope.project import Scope
-        from instrument.session.session import Window, original_of, session
+        from instrument.session.originals import original_of
+        from instrument.session.session import session
+        from instrument.session.window import Window
 
         self.scope = Scope(settings.scope)
         self.session = session(MINIMAL)

@@ -30,13 +30,10 @@ LONG_MODULES = {
     "link/cache.py",
     "link/counters.py",
     "record/recorder.py",
-    "record/totals.py",
     "report/counts_file.py",
     "rewrite/path_check.py",
     "rewrite/probes.py",
     "rewrite/rewriter.py",
-    "session/session.py",
-    "trace.py",
 }
 
 #: Folders with more modules than the limit, "" for the top level of the package.

@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 
 import instrument
 from instrument import trace as ours
-from instrument.session.first_entered import FirstEntered
+from instrument.session import instrumenter
+from instrument.session.session import Session
+from instrument.trace_runs import run as run_of_trace
+from instrument.trace_runs.first_entered import FirstEntered
 
 STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix]
 FILE = os.sep + os.path.join("surface", "program.py")
@@ -159,11 +162,13 @@ def test_the_clock_stands_still_while_code_is_prepared(tmp_path, monkeypatch, ca
 
         return slowed
 
-    for name in ("instrument_existing_functions", "code_if_unmeasured", "bytecode_if_unmeasured"):
-        monkeypatch.setattr(ours, name, slow(getattr(ours, name)))
-    session = ours.Session
-    for name in ("instrument_exec_code", "instrument_module", "cached_module_code"):
-        monkeypatch.setattr(session, name, slow(getattr(session, name)))
+    for module, names in (
+        (run_of_trace, ("instrument_existing_functions",)),
+        (instrumenter, ("code_if_unmeasured", "bytecode_if_unmeasured")),
+        (Session, ("instrument_exec_code", "instrument_module", "instrument_cached_module")),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, slow(getattr(module, name)))
     tracer = instrument.Trace(count=0, trace=1, timing=timing, ignoredirs=STDLIB)
     now[0] += 7
     tracer.run("import first")

@@ -282,7 +282,7 @@ def _end_with(parent: BaseProcess) -> None:
 def _prepare(where: str) -> None:
     warnings.simplefilter("ignore")  # what compiling warns of it says when the program does it
     isolation.load()
-    session(where).cache()
+    session(where).unlinked_code.cache()
 
 
 def fill(path: str, where: str) -> Outcome:
@@ -317,7 +317,7 @@ class _Filler:
     """Stands where a measurement would, and keeps the code that is loaded; *outcome* says what became of it."""
 
     def __init__(self, where: str) -> None:
-        self._session = session(where)
+        self._unlinked_code = session(where).unlinked_code
         self.outcome = ""
         self.settles_for_code = False
 
@@ -332,21 +332,21 @@ class _Filler:
         ):
             # Without a file of bytecode, `code_for_cached_bytecode` cannot look it up: the cache knows it by the code
             # alone.
-            if module_import.bytecode is None and Batch(self._session.cache()).get(nested_code(code)) is not None:
+            if module_import.bytecode is None and Batch(self._unlinked_code.cache()).get(nested_code(code)) is not None:
                 self.outcome = KNOWN
                 return code
-            kept, why = self._session.cache_module(code, module_import)
+            kept, why = self._unlinked_code.cache_module(code, module_import)
             if why:
                 self.outcome = f"{REFUSED}{why}"
             elif kept:
                 self.outcome = KEPT
             else:
-                self.outcome = f"cannot be written to {self._session.cache().folder}: is there no space left?"
+                self.outcome = f"cannot be written to {self._unlinked_code.cache().folder}: is there no space left?"
         return code
 
     def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
         """Do no more if all is there."""
-        if self._session.cached_module(module_import) is not None:
+        if self._unlinked_code.cached_module(module_import) is not None:
             self.outcome = KNOWN
             return _NOTHING
         return None

@@ -43,8 +43,8 @@ _HOME = __file__.rpartition(_SEPARATOR)[0]
 _HEADER = b"instrument " + MAGIC_NUMBER
 
 #: Modules with functions that are hidden: which ones, where not all; and which ones not.
-#: Warnings are said to come from the lines of some functions of `session`, and some count the frames above them; others
-#: run rarely, and tests interrupt them line by line.
+#: Warnings are issued at lines of `Registry.refuse` and `Session._refuse_all`. `ProbeEvents` counts the frames above
+#: its functions. Those of retirement and of deltas run rarely, and tests interrupt them line by line.
 _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
     **{
         f"{_PACKAGE}.{name}": (None, frozenset())
@@ -60,37 +60,28 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
             *("flow.packing", "flow.placement", "flow.spanning", "flow.misattributed_raises", "decode.call_sites"),
             *("decode.exec_calls", "decode.opcodes"),
             *("decode.instructions", "decode.line_events", "decode.unrolling", "link.cache", "link.counters"),
-            *(
-                "link.exec_free",
-                "link.fast_linking",
-                "link.module_import",
-                "link.source_versions",
-                "hooks.bytecode_readers",
-                "scope.project",
-            ),
-            *("scope.trace_ignore", "scope.same_name", "session.scoped"),
+            *("link.exec_free", "link.fast_linking", "link.module_import", "link.source_versions"),
+            *("hooks.bytecode_readers", "scope.project"),
+            *("scope.trace_ignore", "scope.same_name", "session.existing_functions", "session.garbage_collector"),
+            *("session.instrumenter", "session.originals", "session.scoped", "session.snapshot"),
+            *("session.unlinked_code", "trace_runs.choice"),
         )
     },
     # Two stand for functions of importlib, which are seen.
     f"{_PACKAGE}.hooks.imports": (None, frozenset(("_compile_bytecode", "_exec_module"))),
-    f"{_PACKAGE}.session.session": (
+    f"{_PACKAGE}.session.registry": (None, frozenset(("Registry.refuse",))),
+    f"{_PACKAGE}.session.session": (None, frozenset(("Session._refuse_all",))),
+    f"{_PACKAGE}.session.retirement": (
         None,
         frozenset(
             (
-                *("Session._refuse_all", "Session.refuse", "Session.retire", "Session._retire", "Window.bank_counts"),
-                *("Window._seen", "Session.is_retiring", "_is_unused", "Session._on_probe", "Session._on_raise"),
+                *("Retirement.retire", "Retirement._retire", "Retirement._take_unused", "Retirement._requeue"),
+                *("Retirement.is_retiring", "_is_unused"),
             )
         ),
     ),
-    f"{_PACKAGE}.trace": (
-        frozenset(
-            (
-                *("_Measurement.instrument", "_Measurement._instrumented", "_Measurement.code_for_cached_bytecode"),
-                *("_Measurement.original_of", "_Measurement._decide", "_Measurement.note_entered", "Trace._selects"),
-            )
-        ),
-        frozenset(),
-    ),
+    f"{_PACKAGE}.session.window": (None, frozenset(("Window.bank_counts", "Window._counts_between"))),
+    f"{_PACKAGE}.trace_runs.probe_events": (None, frozenset(("ProbeEvents._on_probe", "ProbeEvents._on_raise"))),
 }
 
 #: Whether functions are hidden; tests that know our work by its frames turn that off before anything else is loaded.

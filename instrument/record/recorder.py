@@ -41,10 +41,12 @@ from instrument.guest.messages import (
 from instrument.guest.own_builtins import system as _system
 from instrument.hooks import process
 from instrument.record.background import Background
-from instrument.record.totals import Reading, Totals
+from instrument.record.reading import Reading
+from instrument.record.totals import Totals
 from instrument.scope.project import Scope
-from instrument.session.scoped import place_of, scoped_instrumenter
-from instrument.session.session import given_out, session
+from instrument.session.originals import given_out
+from instrument.session.scoped import scoped_instrumenter
+from instrument.session.session import session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class Recorder:
         self._instruments_late_functions = interpreters.is_embedded()
         self._begin()
         self._selected.on_live = self._start
-        session(placement.NOTHING).is_permanent = self._session.has_background_thread = True
+        session(placement.NOTHING).is_permanent = self._session.retirement.has_background_thread = True
         self._selected.begin(self.scope, lazily=True)
         process.watch(self, settings.signal)
         if interpreters.number() and _ENDS_WHO_LETS_GO:
@@ -231,7 +233,7 @@ class Recorder:
         self.finish("stop")
         self._background.stop()
         process.forget(self)
-        session(placement.NOTHING).is_permanent = self._session.has_background_thread = False
+        session(placement.NOTHING).is_permanent = self._session.retirement.has_background_thread = False
         self._selected.on_live = None
         self._selected.end(self.scope)
         self._reading.close()
@@ -287,7 +289,7 @@ class Recorder:
             self._flush(process.name_of(overdue))
             process.end(overdue)
             self._is_pressed = False
-        self._session.retire()
+        self._session.retirement.retire()
         if self._are_many_late():
             self._session.records.count_late()
         if self._instruments_late_functions:
@@ -304,12 +306,10 @@ class Recorder:
 
     def _checks(self) -> list[Callable[[], object]]:
         """Return functions in C that find out whether `_look` has something to do."""
-        session = repeat(self._session)
-        let_go, largest = attrgetter("_size_of_retirement_queue"), attrgetter("_longest_retirement_queue")
         return [
             map(ge, map(call, repeat(monotonic)), map(attrgetter("_next"), repeat(self))).__next__,
             partial(_system.access, self._request + requests.ASKED, 0),
-            map(ge, map(let_go, session), map(largest, session)).__next__,
+            self._session.retirement.is_due(),
             self._are_many_late,
             self._selected.n_unread,
             *([repeat(True).__next__] if self._instruments_late_functions else ()),
@@ -376,9 +376,9 @@ class Recorder:
         for group, index, name, counts in self._reading.take():
             if group.file is None or not selects(group.module, group.file):
                 continue
-            place = place_of(group)
-            if place is not None:
-                totals.add(place, (name, group.first_line(index)), counts, now)
+            source = group.source_key()
+            if source is not None:
+                totals.add(source, (name, group.first_line(index)), counts, now)
 
     def _write(self, how: str) -> None:
         """Write the totals that have changed since they were written."""
@@ -398,7 +398,11 @@ class Recorder:
                 self._changed(self._totals.functions, taken),  # type: ignore[arg-type]
                 not_measured,
                 how,
-                [(*each[:4],) for each in new_given_out if each[5] and self.scope.selects(each[4], each[5])],
+                [
+                    (each.source, each.name, each.first_line, each.receiver)
+                    for each in new_given_out
+                    if each.file and self.scope.selects(each.module, each.file)
+                ],
             )
         except BaseException:
             for series, changed in taken:

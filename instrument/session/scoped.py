@@ -1,31 +1,24 @@
-"""What is made live for readers that select code by module and file: the recorder, and `counting`.
+"""The instrumenter of all scopes: those of the recorder and of `counting`.
 
-Code comes in as it is imported, handed over, or found in functions that exist; what one of the readers selects goes out
-live in the minimal placement, with a note of the module it runs in and the text it was compiled from. Of what none
-selects, only code that may hand over code of others is rewritten, to do that.
+Code goes out live, with minimal placement, if any active scope selects its module. Its code group gets the name of the
+module, and the source that it was compiled from.
 """
 
 from __future__ import annotations
 
 import sys
 from time import time
-from types import FunctionType, NoneType
+from types import FunctionType
 
 from instrument.flow import placement
+from instrument.guest.process_state import ProcessState
 from instrument.hooks import bytecode_readers, imports
 from instrument.link import source_versions
-from instrument.session.session import (
-    RecentCode,
-    Session,
-    bytecode_if_unmeasured,
-    code_if_unmeasured,
-    give_out,
-    instrument_existing_functions,
-    is_live,
-    live_group,
-    original_of,
-    session,
-)
+from instrument.session.existing_functions import instrument_existing_functions, restore_unmeasured_functions
+from instrument.session.instrumenter import Instrumenter
+from instrument.session.originals import give_out, original_of
+from instrument.session.registry import is_live, live_place
+from instrument.session.session import session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,206 +26,195 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Protocol
 
-    from instrument.link.counters import CodeGroup
     from instrument.link.module_import import ModuleImport
     from instrument.link.source_versions import Source
+    from instrument.session.session import Session
 
-    class Selects(Protocol):
-        """Which code a reader wants."""
+    class Scope(Protocol):
+        """The modules that a measurement is about."""
 
         def selects(self, name: str | None, file: str) -> bool: ...
 
 
-class ScopedInstrumenter:
-    """Makes live what any of the *scopes* selects, in one session for all of them."""
+#: The sources of so many files of exec'd code are kept.
+_MOST_SOURCES = 1_024
+
+
+class Scopes:
+    """Selects the code that any of `scopes` selects."""
+
+    spares_live_code = True
 
     def __init__(self) -> None:
-        self.session: Session = session(placement.MINIMAL)
-        self.scopes: list[Selects] = []
-        #: Called when code was made live.
-        self.on_live: Callable[[], None] | None = None
-        #: Sources of code that was made live, whose texts are still to be read.
-        self._unread: list[Source] = []
-        #: How many sources are to be read; a function in C.
-        self.n_unread = self._unread.__len__
-        self._since = time()
-        self._handed_over: dict[str, Source] = {}
-        self._names: dict[str, str | None] = {}
-        self._recent_code = RecentCode()
-        #: Names of modules that `instrument_late_functions` has seen once, and twice, and how many there were.
-        self._young: set[str] = set()
-        self._grown: set[str] = set()
-        self._n_modules = 0
-
-    def begin(self, scope: Selects, lazily: bool) -> None:
-        """From now on, make live what *scope* selects, functions that exist already included."""
-        self.scopes.append(scope)
-        self._recent_code.clear()
-        instrument_existing_functions(self._choose, self._note, lazily)
-        if len(self.scopes) == 1:
-            imports.install(self, at_end=True)
-            bytecode_readers.install(original_of, give_out)
-
-    def end(self, scope: Selects) -> None:
-        """Undo one `begin` of *scope*. What is live stays so, and costs next to nothing."""
-        self.scopes.remove(scope)
-        self._recent_code.clear()
-        if not self.scopes:
-            imports.uninstall(self)
-            session(placement.NOTHING).restore_existing_functions()
-        self.save_cache()
-
-    def save_cache(self) -> None:
-        """Write to the cache what the next process can use."""
-        self.session.save_cache()
-        session(placement.NOTHING).save_cache()
-
-    def instrument_late_functions(self) -> None:
-        """Make functions live of modules that C has compiled and executed since this was called before.
-
-        The import system does not see those; uWSGI and mod_wsgi load their scripts so. What is in the midst of being
-        executed is looked at once more.
-        """
-        modules = sys.modules
-        if len(modules) == self._n_modules and not self._young:
-            return
-        self._n_modules = len(modules)
-        young, self._young = self._young, set()
-        found = False
-        for name, module in list(modules.items()):
-            if name in self._grown:
-                continue
-            if name in young:
-                self._grown.add(name)
-            else:
-                self._young.add(name)
-            names = getattr(module, "__dict__", None)
-            if type(names) is dict and self.selects(names.get("__name__"), names.get("__file__"), ""):
-                found = found or any(
-                    type(value) is FunctionType and value.__globals__ is names and not is_live(value.__code__)
-                    for value in list(names.values())
-                )
-        if found:
-            instrument_existing_functions(self._choose, self._note, lazily=True)
+        self.scopes: list[Scope] = []
 
     def selects(self, name: object, file: object, source: str) -> bool:
-        """Return whether code of the file *source* is selected that runs in the module *name* of *file*."""
+        """Return whether code of the source file *source* is selected, in a module with this `__name__` and `__file__`.
+
+        Code from no file is not selected.
+        """
         if type(file) is not str or source.startswith("<"):
             return False
-        name = name if type(name) is str else None
+        module_name = name if type(name) is str else None
         for scope in self.scopes:  # noqa: SIM110 - a generator would be one more frame for each module
-            if scope.selects(name, file):
+            if scope.selects(module_name, file):
                 return True
         return False
 
-    def name_of(self, file: str) -> str | None:
-        """Return the name of the module of *file*, if code of it was selected."""
-        return self._names.get(file)
+    def note_execution(self, file: str) -> None:
+        """Do nothing: scopes do not depend on what runs."""
 
-    def _choose(self, file: str | None, name: str | None) -> Session | None:
-        return self.session if self.selects(name, file, "") else None
 
-    def instrument(
-        self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
-    ) -> CodeType:
-        """Return what runs in *namespace* in place of *code*; that of a module that is imported was *module_import*."""
-        file = dict.get(namespace, "__file__")
-        name = dict.get(namespace, "__name__")
-        if module_import is None and type(file) in _PLAIN and type(name) in _PLAIN:
-            where = file, name, imports.has_one_instrumenter()
-            made = self._recent_code.get(code, where)
-            if made is None:
-                made = imports.instrument_or_none(self, self._instrumented, code, namespace, file, name, None)
-                if made is None:
-                    return code
-                self._recent_code.put(code, where, made)
-            return made
-        return self._instrumented(code, file, name, module_import)
+class ScopedInstrumenter(Instrumenter):
+    """Makes code live that any active scope selects, in one session for all scopes."""
 
-    def _instrumented(self, code: CodeType, file: object, name: object, module_import: ModuleImport | None) -> CodeType:
-        if self.selects(name, file, code.co_filename):
-            assert isinstance(file, str)
-            live = self._made(self.session, code, file, module_import)
-            self._note(live, file, name if isinstance(name, str) else None, module_import)
-            return live
-        if is_live(code) and not imports.has_one_instrumenter():
-            return code  # another measurement's
-        return code_if_unmeasured(code, file if isinstance(file, str) else None, module_import)
+    def __init__(self) -> None:
+        self._scopes = Scopes()
+        super().__init__(session(placement.MINIMAL), self._scopes, self._note_source)
+        #: Called whenever code was made live.
+        self.on_live: Callable[[], None] | None = None
+        #: Sources of live code whose texts have not been read yet.
+        self._unread: list[Source] = []
+        #: Returns how many those are; a function in C.
+        self.n_unread = self._unread.__len__
+        self._since = time()
+        #: By path.
+        self._sources_of_exec_code: dict[str, Source] = {}
+        #: By `__file__`.
+        self._module_names: dict[str, str | None] = {}
+        #: Names of modules that `instrument_late_functions` has examined once, and twice; how many modules there were.
+        self._examined_once: set[str] = set()
+        self._examined_twice: set[str] = set()
+        self._n_modules = 0
 
-    @staticmethod
-    def _made(chosen: Session, code: CodeType, file: str | None, module_import: ModuleImport | None) -> CodeType:
-        return (
-            chosen.instrument_exec_code(code, file)
-            if module_import is None
-            else chosen.instrument_module(code, file, module_import)
+    def begin(self, scope: Scope, lazily: bool) -> None:
+        """Make code live that *scope* selects, existing functions included, until `end`.
+
+        If *lazily*, load what rewriting needs only when some code must be rewritten.
+        """
+        self._scopes.scopes.append(scope)
+        self.forget_recent_code()
+        instrument_existing_functions(self._choose_session, self._note_source, lazily)
+        if len(self._scopes.scopes) == 1:
+            imports.install(self, at_end=True)
+            bytecode_readers.install(original_of, give_out)
+
+    def end(self, scope: Scope) -> None:
+        """Undo one `begin` of *scope*. Live code stays live, and costs next to nothing."""
+        self._scopes.scopes.remove(scope)
+        self.forget_recent_code()
+        if not self._scopes.scopes:
+            imports.uninstall(self)
+            restore_unmeasured_functions()
+        self.save_cache()
+
+    def save_cache(self) -> None:
+        """Save to the cache what other processes can use."""
+        self.session.unlinked_code.save()
+        session(placement.NOTHING).unlinked_code.save()
+
+    def instrument_late_functions(self) -> None:
+        """Make functions live of modules that C code has compiled and executed since the last call.
+
+        uWSGI and mod_wsgi load their scripts like that, without the import system. Each new module is examined in two
+        calls, as it may be in the middle of its execution during the first.
+        """
+        modules = sys.modules
+        if len(modules) == self._n_modules and not self._examined_once:
+            return
+        self._n_modules = len(modules)
+        examined_before, self._examined_once = self._examined_once, set()
+        has_late_functions = False
+        for name, module in list(modules.items()):
+            if name in self._examined_twice:
+                continue
+            if name in examined_before:
+                self._examined_twice.add(name)
+            else:
+                self._examined_once.add(name)
+            has_late_functions = has_late_functions or self._has_late_functions(getattr(module, "__dict__", None))
+        if has_late_functions:
+            instrument_existing_functions(self._choose_session, self._note_source, lazily=True)
+
+    def _has_late_functions(self, namespace: object) -> bool:
+        """Return whether *namespace*, of a module, is selected and has functions of its own that are not live."""
+        if type(namespace) is not dict:
+            return False
+        if not self._scopes.selects(namespace.get("__name__"), namespace.get("__file__"), ""):
+            return False
+        return any(
+            type(value) is FunctionType and value.__globals__ is namespace and not is_live(value.__code__)
+            for value in list(namespace.values())
         )
 
-    def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
-        """Return what runs in place of the bytecode that is *module_import*, if that is known without looking at it."""
-        file = dict.get(module_import.namespace, "__file__")
-        if not isinstance(file, str) or not self.selects(
-            dict.get(module_import.namespace, "__name__"), file, module_import.path
-        ):
-            return bytecode_if_unmeasured(module_import, file) if isinstance(file, str) else None
-        return self.session.cached_module_code(module_import, file)  # `instrument` comes next
+    def module_name_of(self, file: str) -> str | None:
+        """Return the name of the module with this `__file__`; None if none of its code was made live."""
+        return self._module_names.get(file)
 
-    def original_of(self, code: CodeType) -> CodeType:
-        """Return what *code*, which is about to be marshalled, was before."""
-        return give_out(code, "marshal")
+    def _choose_session(self, file: str | None, name: str | None) -> Session | None:
+        return self.session if self._scopes.selects(name, file, "") else None
 
-    def _note(
+    def _note_source(
         self, live: CodeType, file: str | None, name: str | None, module_import: ModuleImport | None = None
     ) -> None:
-        """Note where the group of *live* came from."""
-        group = live_group(live)
-        if group is None or group.source is not None:
+        """Set the module name and the source of the code group of *live*, unless that was done before."""
+        place = live_place(live)
+        if place is None or place.group.source is not None:
             return
+        group = place.group
         group.module = name
         if file is not None:
-            self._names.setdefault(file, name)
+            self._module_names.setdefault(file, name)
         path = source_versions.absolute(group.file_name)
         if module_import is not None:
-            group.source = source_versions.source_of_import(path, module_import.identity, module_import.header)
+            source = source_versions.source_of_import(path, module_import.identity, module_import.header)
             if module_import.was_compiled:
-                group.source.read()
+                source.read()
         else:
-            group.source = source_versions.source_of_exec_code(path, self._since)
-            known = self._handed_over.get(path)
-            if known is not None and known.is_like(group.source):
-                group.source = known
-            elif len(self._handed_over) < _N_KEPT:
-                self._handed_over[path] = group.source
+            source = self._source_of_exec_code(path)
+        group.source = source
         if self.on_live is not None:
-            if not group.source.is_known():
-                self._unread.append(group.source)
+            if not source.is_known():
+                self._unread.append(source)
             self.on_live()
 
-    def read_sources(self, pause: Callable[[], bool]) -> None:
-        """Read the texts of what was made live since this was done before, before they are edited.
+    def _source_of_exec_code(self, path: str) -> Source:
+        """Return the source at *path*; an earlier one if it is certain that the text is the same."""
+        source = source_versions.source_of_exec_code(path, self._since)
+        earlier = self._sources_of_exec_code.get(path)
+        if earlier is not None and earlier.is_like(source):
+            return earlier
+        if len(self._sources_of_exec_code) < _MOST_SOURCES:
+            self._sources_of_exec_code[path] = source
+        return source
 
-        *pause* is called after each, and says whether to go on.
+    def read_sources(self, pause: Callable[[], bool]) -> None:
+        """Read the texts of live code before they are edited.
+
+        *pause* is called after each text, and returns whether to go on.
         """
         while self._unread:
             self._unread[0].read()
-            del self._unread[0]  # other threads append
+            del self._unread[0]  # by index, as other threads append
             if not pause():
                 break
 
 
-_N_KEPT = 1024
-_PLAIN = (str, NoneType)
+class _State(ProcessState):
+    """The `instrumenter` of this process; None until it is needed."""
+
+    __slots__ = ("instrumenter",)
+    instrumenter: ScopedInstrumenter | None
+
+    def reset(self) -> None:
+        self.instrumenter = None
 
 
-def place_of(group: CodeGroup) -> tuple[str, str] | None:
-    """Return what the counts of *group* are booked under, path and version; None if it came from no file."""
-    return group.source_key()
-
-
-_selected: list[ScopedInstrumenter] = []
+_state = _State()
 
 
 def scoped_instrumenter() -> ScopedInstrumenter:
-    """Return the one of this process."""
-    if not _selected:
-        _selected.append(ScopedInstrumenter())
-    return _selected[0]
+    """Return this process's instrumenter of all scopes."""
+    if _state.instrumenter is None:
+        _state.instrumenter = ScopedInstrumenter()
+    return _state.instrumenter

@@ -107,8 +107,8 @@ def test_functions_are_hidden_alike_in_the_file_and_without_it(package):
     source = """
 from opcode import opmap
 from instrument.hooks import imports
-from instrument.session import session
-functions = session.is_live, session.Session.refuse, imports._compile_bytecode, imports._exec_modules[0]
+from instrument.session import registry
+functions = registry.is_live, registry.Registry.refuse, imports._compile_bytecode, imports._exec_modules[0]
 for code in [function.__code__ for function in functions]: print(opmap["RESUME"] in code.co_code[::2], code.co_flags, code.co_code.hex())
 """
     without = run(package, source, PYTHONDONTWRITEBYTECODE="1")

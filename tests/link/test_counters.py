@@ -22,7 +22,8 @@ from instrument.link.counters import (
     unlinked_values,
 )
 from instrument.rewrite import rewriter
-from instrument.session.session import Session, original_of
+from instrument.session.originals import original_of
+from instrument.session.session import Session
 
 FILE = "/somewhere/linked.py"
 SOURCE = """

@@ -18,7 +18,8 @@ from instrument.flow import placement
 from instrument.link.cache import Cache
 from instrument.link.exec_free import ExecFreeModules
 from instrument.link.module_import import ModuleImport
-from instrument.session.session import bytecode_if_unmeasured, code_if_unmeasured, session
+from instrument.session.instrumenter import bytecode_if_unmeasured, code_if_unmeasured
+from instrument.session.session import session
 
 ROOT = Path(__file__).parents[2]
 QUIET = "def run(text, names):\n    return text\n"

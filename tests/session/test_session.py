@@ -15,8 +15,15 @@ import pytest
 import instrument
 from instrument.data import sqlite
 from instrument.flow import placement
-from instrument.record.totals import Reading
-from instrument.session.session import GcDeferred, LongSwitchInterval, Session, Window, instances_of, session
+from instrument.record import reading
+from instrument.record.reading import Reading
+from instrument.session import snapshot
+from instrument.session.deltas import deltas_of, recovered
+from instrument.session.garbage_collector import GcDeferred, instances_of
+from instrument.session.retirement import Retirement
+from instrument.session.session import Session, session
+from instrument.session.snapshot import LongSwitchInterval
+from instrument.session.window import Window
 
 FILE = "/somewhere/session_program.py"
 IGNORED = [sys.prefix, sys.base_prefix]
@@ -347,23 +354,24 @@ def test_a_frame_that_raises_while_frames_are_looked_at_is_read_once(kind, monke
 
     thread = threading.Thread(target=run)
     thread.start()
-    in_flight = where.in_flight
+    in_flight = snapshot.frames_in_flight
     for _ in range(1000):
-        if in_flight():
+        if in_flight(where.records):
             break
         time.sleep(0.01)
 
     calls = []
 
-    def in_flight_before_it_raises():
-        found = in_flight()
+    def in_flight_before_it_raises(records):
+        found = in_flight(records)
         calls.append(None)
         if len(calls) == (1 if kind == "window" else 2):  # a Reading first looks what has changed
             lock.release()
             thread.join()
         return found
 
-    monkeypatch.setattr(where, "in_flight", in_flight_before_it_raises)
+    for module in (snapshot, reading):
+        monkeypatch.setattr(module, "frames_in_flight", in_flight_before_it_raises)
     lines = {}
     for *_, counts in reader.take():
         for line, n in counts.lines.items():
@@ -428,10 +436,10 @@ where = session(placement.MINIMAL)
 held, done = threading.Event(), threading.Event()
 
 def hold():
-    where._gate.acquire()
+    where.retirement._gate.acquire()
     held.set()
     done.wait()
-    where._gate.release_to(0)
+    where.retirement._gate.release_to(0)
 
 thread = threading.Thread(target=hold)
 thread.start()
@@ -480,16 +488,16 @@ f()
 
 def test_room_is_made_while_others_hand_code_over(monkeypatch):
     """The oldest code is found although another thread adds code; threads switch after each microsecond."""
-    one = Session(placement.MINIMAL)
+    one = Session(placement.MINIMAL).retirement
     group = type("CodeGroup", (), {"packed": (), "originals": ()})()
-    monkeypatch.setattr("instrument.session.session._size_of", lambda group: 1)
-    monkeypatch.setattr(one, "_queue_retirement", lambda group: None)
+    monkeypatch.setattr("instrument.session.retirement._size_of", lambda group: 1)
+    monkeypatch.setattr(one, "queue", lambda group: None)
     is_over = threading.Event()
 
     def hand_over():
         while not is_over.is_set():
             for n in range(50):
-                one._recent[n, None] = group
+                one.recent[n, None] = group
 
     other = threading.Thread(target=hand_over)
     interval = sys.getswitchinterval()
@@ -574,11 +582,12 @@ def test_what_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
     """A handler may read, or raise, at any line of retiring, or both: in the end all was counted, once."""
     expected, _ = exit_counts(trace.Trace, EVER_NEW_AND_RAISING)
     # Little is kept, so that what is retired has counted something since the reading before.
-    monkeypatch.setattr("instrument.session.session._EXEC_CODE_KEPT", 2_000)
-    monkeypatch.setattr("instrument.session.session._N_KEPT", 20)
-    own = session(placement.MINIMAL)
-    monkeypatch.setattr(own, "_longest_retirement_queue", 250)
-    watched = {f.__code__ for f in (Session._retire, Window.bank_counts, Window._seen)}
+    monkeypatch.setattr("instrument.session.retirement._EXEC_CODE_KEPT", 2_000)
+    monkeypatch.setattr("instrument.session.instrumenter._N_RECENT", 20)
+    monkeypatch.setattr("instrument.session.window._MOST_BANKED", 20)
+    own = session(placement.MINIMAL).retirement
+    monkeypatch.setattr(own, "longest_queue", 250)
+    watched = {f.__code__ for f in (Retirement._retire, Retirement._take_unused, Retirement._requeue, Window.bank_counts, Window._counts_between, deltas_of, recovered)}
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
     namespace = {"__file__": FILE, "__name__": "program"}
     rng = random.Random(1)
@@ -591,7 +600,7 @@ def test_what_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
     def interrupted():
         """Retire, and now and then read all counts once in the middle of that."""
         nonlocal left
-        if own._size_of_retirement_queue < own._longest_retirement_queue or rng.random() < 0.8:
+        if own.size_of_queue < own.longest_queue or rng.random() < 0.8:
             return retire()
         left = rng.randrange(1, 250)
         sys.settrace(begin)
@@ -630,10 +639,10 @@ def test_what_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
 
 def test_a_fork_ends_what_other_threads_were_retiring():
     """What this thread is in the middle of goes on in the child; what others did does not."""
-    own = Session(placement.MINIMAL)
-    own._retiring = threading.get_ident()
+    own = Session(placement.MINIMAL).retirement
+    own._retiring_thread = threading.get_ident()
     own.forked()
     assert own.is_retiring()
-    own._retiring = threading.get_ident() + 1
+    own._retiring_thread = threading.get_ident() + 1
     own.forked()
-    assert own._retiring == 0
+    assert own._retiring_thread == 0

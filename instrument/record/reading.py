@@ -1,0 +1,353 @@
+"""Readings: what a session counted since the last reading, read piece by piece.
+
+The counters of a session come in. Counts go out for each code object that ran.
+
+Problem: a snapshot of all counters holds up the program for as long as it takes.
+Solution: conservation only ties together the counters, exits and frames in flight of one code object. So a reading
+searches for code groups that changed, a piece of the counters at a time, and then reads those, again in pieces. Between
+two pieces the program runs. Each code object is exact as of the moment at which it was read; what it counts later is in
+the next reading.
+"""
+
+from __future__ import annotations
+
+from itertools import islice, repeat
+
+from instrument.guest.own_imports import extension
+from instrument.link.counters import FULL, count_of_exit, group_of
+from instrument.model.counts import Counts
+from instrument.session.deltas import Delta, Span, deltas_of, recovered
+from instrument.session.snapshot import frames_in_flight, read_at_one_moment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeAlias
+
+    from instrument.link.counters import CodeGroup, PackedInfos
+    from instrument.session.session import Session
+    from instrument.session.snapshot import FramesInFlight
+
+    #: A code group, the number of a code object in it, its qualified name, and its counts.
+    CodeCounts: TypeAlias = tuple[CodeGroup, int, str, Counts]
+    #: Keys of exits and how often each was taken, by the number of their group.
+    ExitsByGroup: TypeAlias = dict[int, list[tuple[int, int]]]
+else:
+    array = extension("array").array
+
+_remaining_of = repeat.__length_hint__
+#: So many counters are searched for changes in one call, and so many are read at one moment: each takes a fraction of a
+#: millisecond.
+_N_SEARCHED = 2048
+_N_READ = 512
+#: So often the counts of one code object are to be recovered, if an exception interrupts it each time.
+_MOST_TRIES = 3
+
+
+def _remaining(counters: Iterable[repeat[None]]) -> array[int]:
+    """Return the remaining length of each of *counters*, in one call that no other thread interrupts."""
+    return array("q", map(_remaining_of, counters))
+
+
+def _full(n: int) -> array[int]:
+    """Return the remaining lengths of *n* new counters."""
+    return array("q", [FULL]) * n
+
+
+class Reading:
+    """What *session* counts from now on, to be taken again and again, piece by piece.
+
+    *pause* is called between pieces. It lets other threads run if that is due, and returns whether to go on; what was
+    not read by then is part of the next `take`.
+    """
+
+    def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
+        self._session = session
+        self._pause = pause
+        #: Counts of retired code: name and counts by group and number of the code object.
+        self._banked: dict[tuple[CodeGroup, int], tuple[str, Counts]] = {}
+        self._stand_ins: dict[tuple[str | None, str, str | None], CodeGroup] = {}
+        self._baseline = _Baseline(session)
+        #: Deltas that were not turned into counts yet, because an exception came in between.
+        self._unrecovered: list[Delta] = []
+        session.readers.append(self)
+
+    def close(self) -> None:
+        """Bank no more counts of retired code."""
+        self._session.readers.remove(self)
+
+    def take(self) -> Iterator[CodeCounts]:
+        """Yield the counts of each code object since it was read before. The caller must exhaust the iterator."""
+        self._session.retirement.begin_reading()
+        try:
+            self._stand_ins.clear()
+            while self._banked:
+                (group, index), (name, counts) = self._banked.popitem()
+                yield group, index, name, counts
+            packed: dict[CodeGroup, PackedInfos] = {}
+            unrecovered, self._unrecovered = self._unrecovered, []
+            yield from self._counts_of(unrecovered, packed)
+            for spans in _pieces(self._changed_groups()):
+                if not self._pause():
+                    break
+                yield from self._counts_of(self._baseline.read(spans), packed)
+        finally:
+            self._session.retirement.end_reading()
+
+    def bank_counts(self, groups: list[CodeGroup]) -> None:
+        """Keep the counts of *groups*, which are about to be retired."""
+        baseline = self._baseline
+        baseline.note_exit_keys()
+        for group in groups:
+            deltas = baseline.read_last(group)
+            stand_in = self._stand_in_for(group)
+            for _, index, name, counts in self._counts_of(deltas, {}, pausing=False):
+                _, before = self._banked.get((stand_in, index), (name, None))
+                self._banked[stand_in, index] = name, counts if before is None else before + counts
+            # Not before the counts are kept: if a handler raises, the next call must find them read.
+            baseline.forget(group)
+
+    def _stand_in_for(self, group: CodeGroup) -> CodeGroup:
+        """Return the retired group whose banked counts those of *group* are added to: of the same text, or itself.
+
+        So text that is loaded or executed again and again takes no more memory each time.
+        """
+        key = group.file, group.file_name, group.module
+        stand_in = self._stand_ins.get(key)
+        if stand_in is None or not stand_in.is_like(group):
+            stand_in = self._stand_ins[key] = group
+        return stand_in
+
+    def _changed_groups(self) -> list[CodeGroup]:
+        """Return the groups that may have counted something since they were read."""
+        counters = self._session.counters
+        now: array[int] = array("q")
+        while len(now) < len(counters):
+            now.extend(_remaining(counters[len(now) : len(now) + _N_SEARCHED]))
+            self._pause()
+        in_flight = {group_of(key) for key, _ in frames_in_flight(self._session.records)}
+        return self._baseline.changed_groups(now, in_flight, self._pause)
+
+    def _counts_of(
+        self, deltas: list[Delta], packed: dict[CodeGroup, PackedInfos], pausing: bool = True
+    ) -> Iterator[CodeCounts]:
+        """Yield the counts of *deltas*, which are removed from the list.
+
+        *packed* holds the infos of the last group only. Unpacked infos of all groups would be many times as large as
+        the counters, and the garbage collector would traverse them while the program waits.
+        """
+        deltas.reverse()
+        try:
+            while deltas:
+                delta = deltas[-1]
+                group = delta.group
+                if pausing:
+                    self._pause()
+                delta.n_tried += 1
+                if delta.n_tried > _MOST_TRIES:
+                    # No warning: the exception was reported each time.
+                    reason = "the counts of some code cannot be recovered"
+                    self._session.not_measured.setdefault(group.file_name, reason)
+                    deltas.pop()
+                    continue
+                if group not in packed:
+                    packed.clear()
+                    packed[group] = group.packed()
+                counted = recovered(delta, packed[group], self._session)
+                deltas.pop()
+                if counted is not None:
+                    yield group, delta.index, counted.name, counted.counts
+        finally:
+            self._unrecovered.extend(deltas)
+
+
+class _Baseline:
+    """The counters, exits and frames in flight of *session*, each as of the moment at which it was last read."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        #: The remaining lengths of the counters of permanent groups, and of each short-lived group by number.
+        self._permanent = _remaining(session.counters)
+        self._short_lived = {number: _remaining(group.counters) for number, group in list(session.short_lived.items())}
+        #: Keys of exits by the number of their group, and how many of the session's records are in there.
+        self._exit_keys: dict[int, list[int]] = {}
+        self._n_exit_keys = 0
+        self.note_exit_keys()
+        #: How often each exit was taken, by key.
+        self._exits: dict[int, int] = {}
+        for key, counter in list(session.records.items()):
+            self._exits[key] = count_of_exit(counter)
+        #: Frames at each place, by the number of the group.
+        self._in_flight = _by_group(frames_in_flight(session.records))
+
+    def changed_groups(self, now: array[int], in_flight: set[int], pause: Callable[[], bool]) -> list[CodeGroup]:
+        """Return the groups that may have counted something since they were read.
+
+        *now* are the remaining lengths of the counters of permanent groups, *in_flight* the numbers of groups with
+        frames in flight. Call *pause* for each group.
+        """
+        permanent, short_lived = self._permanent, self._short_lived
+        if len(now) > len(permanent):
+            permanent.extend(_full(len(now) - len(permanent)))
+        self.note_exit_keys()
+        moved = in_flight.union(self._in_flight)
+        changed = []
+        for group in list(self._session.groups.values()):
+            pause()
+            number, n = group.number, group.starts[-1]
+            if group.counters:
+                if number in moved or _remaining(group.counters) != short_lived.get(number, _full(n)):
+                    changed.append(group)
+                    continue
+            elif number in moved or now[group.first : group.first + n] != permanent[group.first : group.first + n]:
+                if group.first + n <= len(now):  # else it was linked after the counters were read
+                    changed.append(group)
+                continue
+            if number in self._exit_keys and self._has_new_exits(group):
+                changed.append(group)
+        return changed
+
+    def _has_new_exits(self, group: CodeGroup) -> bool:
+        """Return whether an exit of *group* was taken since it was read."""
+        return any(n != self._exits.get(key, 0) for key, n in self._exits_of(group))
+
+    def read(self, spans: list[Span]) -> list[Delta]:
+        """Return what the code of *spans* did since it was read before, as of one moment; that is the baseline then."""
+
+        def read() -> tuple[list[array[int]], ExitsByGroup]:
+            remaining = [self._remaining_of(span) for span in spans]
+            self.note_exit_keys()
+            exits = {span.group.number: self._exits_of(span.group) for span in spans}
+            return remaining, {number: taken for number, taken in exits.items() if taken}
+
+        (remaining, exits), in_flight = read_at_one_moment(read, self._session.records)
+        return self._commit(spans, remaining, exits, _by_group(in_flight))
+
+    def read_last(self, group: CodeGroup) -> list[Delta]:
+        """Return what the short-lived *group*, which no frame runs, did since it was read before."""
+        span = Span(group, 0, len(group))
+        return self._commit([span], [_remaining(group.counters)], {group.number: self._exits_of(group)}, {})
+
+    def forget(self, group: CodeGroup) -> None:
+        """Forget *group*, which is about to be retired."""
+        self._short_lived.pop(group.number, None)
+        for key in self._exit_keys.pop(group.number, ()):
+            self._exits.pop(key, None)
+        self._in_flight.pop(group.number, None)
+        self._n_exit_keys = -1  # the session's records are about to lose some keys, so note all anew
+
+    def _remaining_of(self, span: Span) -> array[int]:
+        """Return the remaining lengths of the counters of *span*."""
+        group, starts = span.group, span.group.starts
+        if group.counters:
+            return _remaining(group.counters[starts[span.first] : starts[span.last]])
+        first = group.first
+        return _remaining(self._session.counters[first + starts[span.first] : first + starts[span.last]])
+
+    def _exits_of(self, group: CodeGroup) -> list[tuple[int, int]]:
+        """Return the key of each exit of *group* with how often it was taken until now."""
+        records = self._session.records
+        keys = self._exit_keys.get(group.number, ())
+        return [(key, count_of_exit(records[key])) for key in keys if key in records]
+
+    def note_exit_keys(self) -> None:
+        """Note the keys of exits that were taken for the first time."""
+        records = self._session.records
+        records.count_late()
+        if self._n_exit_keys < 0:
+            self._exit_keys, self._n_exit_keys = {}, 0
+        new_keys = list(islice(records, self._n_exit_keys, None))
+        for key in new_keys:
+            self._exit_keys.setdefault(group_of(key), []).append(key)
+        self._n_exit_keys += len(new_keys)
+
+    def _commit(
+        self,
+        spans: list[Span],
+        remaining: list[array[int]],
+        exits: ExitsByGroup,
+        in_flight: dict[int, FramesInFlight],
+    ) -> list[Delta]:
+        """Make what was read the new baseline, and return the deltas."""
+        deltas: list[Delta] = []
+        for span, now in zip(spans, remaining):
+            group, number = span.group, span.group.number
+            before = self._exchange_counters(span, now)
+            exit_changes = [
+                (key, n - self._exits.get(key, 0))
+                for key, n in exits.get(number, ())
+                if n != self._exits.get(key, 0) and span.first <= group.code_at(key) < span.last
+            ]
+            self._exits.update((key, self._exits.get(key, 0) + n) for key, n in exit_changes)
+            frame_changes = self._exchange_frames(span, in_flight.get(number, {}))
+            deltas.extend(deltas_of(span, before, now, exit_changes, frame_changes))
+        return deltas
+
+    def _exchange_counters(self, span: Span, now: array[int]) -> array[int]:
+        """Make *now* the remaining lengths of the counters of *span*, and return those of the baseline before."""
+        group, starts = span.group, span.group.starts
+        if group.counters:
+            store, base = self._short_lived.setdefault(group.number, _full(starts[-1])), 0
+        else:
+            store, base = self._permanent, group.first
+        part = slice(base + starts[span.first], base + starts[span.last])
+        before = store[part]
+        if now != before:
+            store[part] = now
+        return before
+
+    def _exchange_frames(self, span: Span, now: FramesInFlight) -> list[tuple[tuple[int, int], int]]:
+        """Make *now* the frames in flight of *span*; return the places where the number changed, with the difference.
+
+        *now* are the frames of the whole group; those outside of *span* are left alone.
+        """
+        group, number = span.group, span.group.number
+        before = self._in_flight.get(number, {})
+        changes = []
+        for place in now.keys() | before.keys():
+            n = now.get(place, 0) - before.get(place, 0)
+            if n and span.first <= group.code_at(place[0]) < span.last:
+                changes.append((place, n))
+        for place, _ in changes:
+            self._set_frames(number, place, now.get(place, 0))
+        return changes
+
+    def _set_frames(self, number: int, place: tuple[int, int], n: int) -> None:
+        """Note that *n* frames of the group with this *number* are at *place*."""
+        places = self._in_flight.setdefault(number, {})
+        if n:
+            places[place] = n
+        else:
+            places.pop(place, None)
+            if not places:
+                del self._in_flight[number]
+
+
+def _by_group(in_flight: FramesInFlight) -> dict[int, FramesInFlight]:
+    """Return the frames *in_flight* by the number of their group."""
+    by_group: dict[int, FramesInFlight] = {}
+    for place, n in in_flight.items():
+        by_group.setdefault(group_of(place[0]), {})[place] = n
+    return by_group
+
+
+def _pieces(groups: list[CodeGroup]) -> Iterator[list[Span]]:
+    """Yield the code of *groups* in pieces of about `_N_READ` counters, each small enough to be read at one moment."""
+    piece: list[Span] = []
+    n = 0
+    for group in groups:
+        starts, first = group.starts, 0
+        while first < len(group):
+            last = first + 1
+            while last < len(group) and n + starts[last + 1] - starts[first] <= _N_READ:
+                last += 1
+            if piece and n + starts[last] - starts[first] > _N_READ:
+                yield piece
+                piece, n = [], 0
+                continue
+            piece.append(Span(group, first, last))
+            n += starts[last] - starts[first]
+            first = last
+    if piece:
+        yield piece

@@ -1,0 +1,140 @@
+"""Unlinked code for originals: from the cache, or rewritten and put there.
+
+An original comes in, with all code that is nested in it (`nested_code`). Unlinked code goes out, with the packed infos
+that recovery needs. Code that cannot be rewritten goes out as a refusal (`is_refused`).
+"""
+
+from __future__ import annotations
+
+from instrument.decode.exec_calls import executor_aliases_in, uses_any_name
+from instrument.flow import placement
+from instrument.guest.messages import belongs_to_program, comes_from_program, say_once, text_of
+from instrument.link.cache import FROM_EXEC, Batch, open_cache
+from instrument.link.counters import is_refused, nested_code, unlinked_values
+from instrument.link.exec_free import ExecFreeModules
+from instrument.rewrite import probes, rewriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from instrument.link.cache import Cache, CachedCode, Module
+    from instrument.link.module_import import ModuleImport
+    from instrument.rewrite.rewriter import Unlinked
+
+
+class UnlinkedCode:
+    """Unlinked code of one *placement*.
+
+    *not_measured* gets the reason, by file name, if code of the program forbids the work.
+    """
+
+    def __init__(self, placement: str, not_measured: dict[str, str]) -> None:
+        self._placement = placement
+        self._not_measured = not_measured
+        self._cache: Cache | None = None
+        self._exec_code: Batch | None = None
+        self._exec_free_modules: ExecFreeModules | None = None
+
+    def of_exec_code(self, tree: list[CodeType], file: str | None) -> CachedCode:
+        """Return unlinked code for *tree*, exec'd code that runs in a module with this `__file__`."""
+        if self._exec_code is None:
+            self._exec_code = Batch(self.cache())
+        return self._cached_or_rewritten(tree, self._exec_code, f"{FROM_EXEC}{file}")
+
+    def of_existing_code(self, tree: list[CodeType], batch: Batch, aliases: frozenset[str]) -> CachedCode:
+        """Return unlinked code for *tree*, the code of an existing function.
+
+        *aliases* are the module's names for executors. The cache, by way of *batch*, serves code that uses none of
+        them: other processes are likely to have it, too.
+        """
+        original = tree[-1]
+        if aliases and uses_any_name(original, aliases):
+            return self._rewrite(tree, aliases)
+        return self._cached_or_rewritten(tree, batch, original.co_filename)
+
+    def of_module(self, tree: list[CodeType], module_import: ModuleImport) -> CachedCode:
+        """Return unlinked code for *tree*, the code of the module of *module_import*."""
+        batch = Batch(self.cache())
+        bytecode = module_import.bytecode if self._placement not in placement.CALLING else None
+        unlinked = batch.get(tree)
+        if unlinked is None:
+            unlinked = self._rewrite(tree)
+            if bytecode is None:
+                batch.put(tree, unlinked)
+                batch.flush()
+        if bytecode is not None:
+            self.cache().cache_module(module_import.path, bytecode, module_import.stamp, unlinked, tree[-1].co_filename)
+        return unlinked
+
+    def cached_module(self, module_import: ModuleImport) -> Module | None:
+        """Return what the cache has for the bytecode of *module_import*; None if it has nothing.
+
+        The bytecode is looked up by content hash if it was read, otherwise by the file's stamp.
+        """
+        if self._placement in placement.CALLING:
+            return None
+        if module_import.bytecode is None and module_import.stamp is None:
+            module_import.predict_bytecode()
+            if module_import.stamp is None:
+                return None
+        return self.cache().module(module_import.path, module_import.bytecode, module_import.stamp)
+
+    def cache_module(self, code: CodeType, module_import: ModuleImport) -> tuple[bool, str]:
+        """Put unlinked code for *code*, of the module of *module_import*, into the cache.
+
+        It is what `Session.instrument_module` looks up when a process imports the module. Return whether the cache has
+        it now, and the reason why a part of *code* cannot be rewritten, or "".
+        """
+        if not probes.SUPPORTED:
+            return False, "this release does not know this Python"
+        tree = nested_code(code)
+        for unlinked in filter(is_refused, self.of_module(tree, module_import)[0]):
+            return False, f"{unlinked[0].co_qualname}: {unlinked[1]}"
+        if module_import.bytecode is None:
+            return Batch(self.cache()).get(tree) is not None, ""
+        return self.cached_module(module_import) is not None, ""
+
+    def exec_free_modules(self) -> ExecFreeModules:
+        """Return the record of exec-free modules."""
+        if self._exec_free_modules is None:
+            self._exec_free_modules = ExecFreeModules(self.cache())
+        return self._exec_free_modules
+
+    def cache(self) -> Cache:
+        """Return the cache for this placement."""
+        if self._cache is None:
+            self._cache = open_cache(self._placement)
+        return self._cache
+
+    def save(self) -> None:
+        """Save rewritten exec'd code and the record of exec-free modules to the cache."""
+        if self._exec_code is not None:
+            self._exec_code.flush()
+            self._exec_code = None
+        if self._exec_free_modules is not None:
+            self._exec_free_modules.save_cache()
+
+    def _cached_or_rewritten(self, tree: list[CodeType], batch: Batch, shelf: str) -> CachedCode:
+        unlinked = batch.get(tree, shelf)
+        if unlinked is None:
+            unlinked = self._rewrite(tree)
+            batch.put(tree, unlinked, shelf)
+        return unlinked
+
+    def _rewrite(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> CachedCode:
+        """Return unlinked code for *tree*; *aliases* are the module's names for executors."""
+        aliases |= executor_aliases_in(tree)
+        rewritten: list[tuple[CodeType, Unlinked | str]] = []
+        for code in tree:
+            try:
+                flow = placement.graph_of(code, self._placement)
+                rewritten.append((code, rewriter.rewrite(flow, placement.plan(flow, self._placement, aliases))))
+            except BaseException as error:
+                if belongs_to_program(error):
+                    raise
+                if not isinstance(error, Exception) or comes_from_program(error):  # say it once, not for each file
+                    self._not_measured.setdefault(code.co_filename, f"{code.co_qualname}: {text_of(error)}")
+                    say_once(f"not all is counted in this process: {text_of(error)}")
+                rewritten.append((code, str(error)))
+        return unlinked_values(rewritten)

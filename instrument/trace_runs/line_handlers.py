@@ -1,0 +1,80 @@
+"""Calls the handlers of a `Trace` as the interpreter calls a trace function: at each call, and before each line.
+
+Probe events come in (`trace_runs.probe_events`). They go out as calls of `Trace.globaltrace`, and of the handler of
+lines that it returns.
+"""
+
+from __future__ import annotations
+
+from instrument.flow import placement as placements
+from instrument.rewrite.probes import TracebackOf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+    from typing import Any, Protocol
+
+    from instrument.link.counters import RecoveryInfo
+
+    class Tracer(Protocol):
+        """Has the handler of calls; it returns the handler of lines, or None."""
+
+        globaltrace: Callable[[FrameType, str, object], Callable[..., object] | None]
+
+
+_traceback_of = TracebackOf()
+
+
+class _LineFrame:
+    """A frame of the program at the moment of a line event. Its line is that of the event."""
+
+    __slots__ = ("f_back", "f_code", "f_globals", "f_lineno")
+
+    def __init__(self, frame: FrameType, line: int) -> None:
+        self.f_back: FrameType | None = frame.f_back
+        self.f_code: CodeType = frame.f_code
+        self.f_globals: dict[str, Any] = frame.f_globals
+        self.f_lineno = line
+
+
+class LineHandlers:
+    """Calls the handlers of *tracer*; a listener of `ProbeEvents`."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        #: The handler of lines for each code object that was called; None if its lines are not to be handled.
+        self._handlers: dict[RecoveryInfo, Callable[..., object] | None] = {}
+
+    def on_probe(self, code: RecoveryInfo, probe: int, frame: FrameType) -> None:
+        """Handle the call, the line events, or both, that *probe* stands for."""
+        is_entry, lines = code.plan.measured_by_probe[probe]  # type: ignore[misc]
+        self._handle(code, frame, is_entry, lines)
+
+    def on_raise(self, code: RecoveryInfo, record: int, exception: BaseException, frame: FrameType) -> None:
+        """Handle the line event at which *exception* left a block.
+
+        If a generator is entered by an exception that is thrown into it, handle the call, too.
+        """
+        plan = code.plan
+        entry, kind = plan.exits[record]
+        index, lost_line = code.place_at(_traceback_of[exception].tb_lasti >> 1)
+        is_call = kind == placements.RAISED and index in plan.resumed
+        lines: tuple[int, ...] = ()
+        if entry >= 0 and plan.placement == placements.EVENTS:
+            _, line, eventless_sources = plan.entries[entry]
+            if kind == placements.RESTORED:
+                lost_line = lost_line and index not in plan.raised_again[entry]
+                eventless_sources = plan.eventless_sources[entry]
+            if line is not None and (lost_line or index not in eventless_sources):
+                lines = (line,)
+        if is_call or lines:
+            self._handle(code, frame, is_call, lines)
+
+    def _handle(self, code: RecoveryInfo, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
+        if is_call:
+            self._handlers[code] = self._tracer.globaltrace(frame, "call", None)
+        handler = self._handlers.get(code)
+        if handler is not None:
+            for line in lines:
+                handler(_LineFrame(frame, line), "line", None)
