@@ -1,4 +1,4 @@
-"""Run by `python -m instrument`: nothing comes in but the arguments, which `instrument.cli` reads."""
+"""Lets `python -m instrument` take the place of `python -m trace`."""
 
 from instrument.cli import main
 

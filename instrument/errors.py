@@ -1,35 +1,74 @@
-"""Every exception and warning of this package, one sentence each."""
+"""All exceptions and warnings that this package raises and that its users or other modules handle.
+
+A message names the file, process or setting concerned and, where there is one, the way out.
+"""
 
 
 class InstrumentError(Exception):
-    """Something this package was asked to do cannot be done; the message names what, and the way out."""
-
-
-class RewriteError(InstrumentError):
-    """A code object cannot be rewritten safely; the original runs in its place and its file is reported as not
-    measured.
-    """
-
-
-class ConservationError(InstrumentError):
-    """Counts contradict each other. This should never happen: please report the message, it names the block and both
-    sums.
-    """
-
-
-class CountsFileError(InstrumentError, ValueError):
-    """A counts file is truncated, foreign or hostile; it is left as it is, and nothing in it was executed."""
+    """The base class: this package cannot do what it was asked to do."""
 
 
 class InstrumentWarning(UserWarning):
-    """Some code runs uncounted; the message names it, and the program itself is unharmed."""
+    """Some code runs uncounted; the message names the code and the reason. The program itself runs as ever."""
+
+
+# Rewriting and counting
+
+
+class RewriteError(InstrumentError):
+    """A code object cannot be rewritten safely. The original runs, and its file is reported as not measured."""
+
+
+class ConservationError(InstrumentError):
+    """Counts of one code object contradict each other: a defect of this package.
+
+    The message names the file, the function, the block and both sums. Please report it.
+    """
+
+
+class NotRecordedError(InstrumentError):
+    """Counts of this process were asked for, but no recorder runs in it.
+
+    `INSTRUMENT=1` and `instrument run` start the recorder; `instrument.counting` needs none.
+    """
+
+
+# Settings and command lines
+
+
+class ConfigError(InstrumentError):
+    """A setting has an invalid value; the message names the setting's place and the valid values."""
+
+
+class NotPythonError(InstrumentError):
+    """A command line starts no Python program that is counted; the message says what it starts."""
+
+
+class UnknownCommandError(InstrumentError):
+    """A command line starts a program of which nobody knows what it starts in its turn; the message gives advice."""
+
+
+class RequestError(InstrumentError):
+    """A measured process was asked for its counts and does not answer; the message gives the likely reason."""
+
+
+# Files
+
+
+class CountsFileError(InstrumentError, ValueError):
+    """A counts file is truncated, of another program, or hostile. Nothing in it was executed; it is unchanged."""
 
 
 class DataError(InstrumentError):
-    """A data file, or a folder of them, cannot be read or written; the message names it, and it is left as it is."""
+    """A data file or a data folder cannot be read or written; it is unchanged."""
+
+
+class BusyError(DataError):
+    """A data file was changed during each attempt to copy it."""
 
 
 class DataGoneError(DataError):
-    """The data file of this process was removed by somebody else; the next write makes a new one and needs all counts,
-    not only those that have changed.
+    """Another process removed the data file of this process.
+
+    The next write makes a new file. It needs all counts, not only those that changed since the last write.
     """

@@ -14,7 +14,7 @@ from types import ModuleType
 from instrument.guest.own_imports import OwnImports
 
 with OwnImports():
-    from instrument.config import ITEMS, OWN, instead_of_pattern
+    from instrument.config.values import ITEMS, OWN, alternative_to_pattern
     from instrument.errors import InstrumentError
     from instrument.guest.messages import say
     from instrument.hooks import process_end
@@ -182,9 +182,9 @@ def _item(one: str | os.PathLike[str] | ModuleType) -> str:
     """Return *one* as an item of a Scope: a dotted name, or an absolute path."""
     if isinstance(one, ModuleType):
         return one.__name__ if one.__name__ != "__main__" else os.path.abspath(str(one.__file__))
-    better = instead_of_pattern(one) if isinstance(one, str) else ""
+    better = alternative_to_pattern(one) if isinstance(one, str) else ""
     if better:
-        raise InstrumentError(f"{one!r} is a pattern, which a scope cannot have; name {better}")
+        raise InstrumentError(f"{one!r} is a pattern, and a scope takes no patterns; name {better}")
     if not isinstance(one, str) or os.sep in one or one.endswith(".py"):
         return os.path.abspath(os.fspath(one))
     if one == OWN:

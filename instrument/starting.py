@@ -8,7 +8,9 @@ this process is recorded as by INSTRUMENT=1.
 import os
 
 from instrument import startup
-from instrument.config import CALL, OFF, VARIABLE, read_settings
+from instrument.config import START_ARGUMENTS, read_settings
+from instrument.config.project_file import VARIABLE
+from instrument.config.values import OFF
 
 
 def start(
@@ -28,7 +30,7 @@ def start(
     why. Raises ConfigError if an argument cannot be what it is.
     """
     options: dict[str, object] = {"scope": list(scope), "dir": directory, "flush": flush, "signal": signal}
-    read_settings(options, {VARIABLE: "1"}, called=CALL)
+    read_settings(options, {VARIABLE: "1"}, labels=START_ARGUMENTS)
     if os.environ.get(VARIABLE, "1").strip().lower() in OFF:
         return False
     return startup.start_now(options)

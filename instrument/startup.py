@@ -18,7 +18,10 @@ import os
 from _frozen_importlib import ModuleSpec
 from time import time
 
-from instrument.config import CALL, ITEMS, VARIABLE, ConfigError, Settings, is_on, passed_over, publish, read_settings
+from instrument.config import START_ARGUMENTS, Settings, is_on, publish, read_settings
+from instrument.config.project_file import ignored_files
+from instrument.config.values import ENVIRONMENT, ITEMS
+from instrument.errors import ConfigError
 from instrument.guest import isolation
 from instrument.guest.messages import belongs_to_program, say, text_of
 from instrument.guest.own_builtins import system
@@ -66,7 +69,7 @@ def start_now(options: "dict[str, object]") -> bool:
         def run() -> None:
             from instrument.hooks import main_program
 
-            settings = read_settings(options, called=CALL)
+            settings = read_settings(options, labels=START_ARGUMENTS)
             if _may_count():
                 main_program.arrange_runpy(_record(settings))
                 _started[0].note_running_script()
@@ -152,8 +155,8 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     started, pid = time(), system.getpid()
     by_run = os.environ.get(ROOT) == str(pid)  # `instrument run` becomes the process that it starts
     is_root = is_main() and os.environ.setdefault(ROOT, str(pid)) == str(pid)
-    for what in passed_over:
-        _say(what)
+    for message in ignored_files:
+        _say(message)
     publish(settings)
     recorder = _recorder(settings)
     _started[:] = [recorder]
@@ -174,7 +177,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     if is_root and (settings.scope or by_run):
         from instrument.hooks import process_end
 
-        process_end.at_last(lambda: _say_what_matched_nothing(recorder, settings, pid, started, by_run))
+        process_end.at_last(lambda: _say_what_matched_nothing(recorder, settings, pid, started))
     return instrument
 
 
@@ -230,13 +233,10 @@ def _say(what: str) -> None:
     say(what)
 
 
-def _say_what_matched_nothing(
-    recorder: "Any", settings: Settings, pid: int, started: float, by_run: bool = False
-) -> None:
+def _say_what_matched_nothing(recorder: "Any", settings: Settings, pid: int, started: float) -> None:
     """Say which parts of the scope matched no code, unless another process has data: it may have run that code.
 
-    *pid* and *started* are of the process that was to say it: one that was forked is another. *by_run* says that
-    `instrument run` started it.
+    *pid* and *started* are of the process that was to say it: one that was forked is another.
     """
     unmatched = recorder.scope.unmatched()
     if not settings.scope:
@@ -250,9 +250,8 @@ def _say_what_matched_nothing(
     if not unmatched or system.getpid() != pid or _have_others_written(settings.directory, pid, started):
         return
     origin = settings.origins["scope"]
-    if origin == VARIABLE and by_run:
-        origin = ""  # an option of `run`, or the variable: both come this way
-    words = "" if origin in ("", VARIABLE) else f" ({origin})"
+    # A variable is not named: options of `instrument run` also arrive as variables.
+    words = "" if origin.kind == ENVIRONMENT else f" ({origin})"
     if len(unmatched) < len(settings.scope) or any(item in _modules for item in unmatched):
         for item in unmatched:
             if item in _modules:

@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-from instrument.config import ConfigError, Settings, is_on, publish, read_directory, read_patterns, read_settings
+from instrument.config import Settings, is_on, project_file, publish, read_directory, read_settings
+from instrument.config.reports import read_patterns
+from instrument.config.values import ARGUMENT, ENVIRONMENT, FILE
+from instrument.errors import ConfigError
 
 
 def settings(tmp_path, options=None, toml=None, **environment):
@@ -33,7 +36,7 @@ def test_defaults(tmp_path):
 
     assert (found.scope, found.flush, found.signal, found.placement) == ((), 10.0, None, "minimal")
     assert found.directory == str(tmp_path / ".instrument")
-    assert set(found.origins.values()) == {"default"}
+    assert set(map(str, found.origins.values())) == {"default"}
 
 
 def test_dotted_names_and_paths_are_told_apart(tmp_path):
@@ -45,7 +48,7 @@ def test_dotted_names_and_paths_are_told_apart(tmp_path):
 
     paths = [str(tmp_path / name) for name in ("src", "one.py", "my-app")]
     assert found.scope == ("pkg", "other.pkg", *paths, "both", str(tmp_path))
-    assert found.origins["scope"] == "INSTRUMENT"
+    assert str(found.origins["scope"]) == "INSTRUMENT"
 
 
 def test_options_outrank_the_environment_and_that_the_file(tmp_path):
@@ -59,9 +62,10 @@ def test_options_outrank_the_environment_and_that_the_file(tmp_path):
     assert found.directory == str(tmp_path / "environ")
     assert found.flush == 0
     assert found.signal == signal.SIGUSR2
-    assert found.origins["scope"] == "--scope"
-    assert found.origins["flush"] == "INSTRUMENT_FLUSH"
-    assert str(tmp_path / "pyproject.toml") in found.origins["signal"]
+    assert (found.origins["scope"].kind, str(found.origins["scope"])) == (ARGUMENT, "--scope")
+    assert (found.origins["flush"].kind, str(found.origins["flush"])) == (ENVIRONMENT, "INSTRUMENT_FLUSH")
+    assert found.origins["signal"].kind == FILE
+    assert str(tmp_path / "pyproject.toml") in str(found.origins["signal"])
 
 
 def test_being_on_leaves_the_scope_to_the_file(tmp_path):
@@ -94,7 +98,7 @@ def test_patterns_are_refused(tmp_path, pattern, better):
     for options, environment in ({"scope": [pattern]}, {}), ({}, {"INSTRUMENT": pattern}):
         with pytest.raises(ConfigError) as error:
             settings(tmp_path, options, **environment)
-        assert f"{pattern!r} is a pattern, which a scope cannot have; name {better}" in str(error.value)
+        assert f"{pattern!r} is a pattern, and a scope takes no patterns; name {better}" in str(error.value)
 
     (tmp_path / "[ab].py").touch()
     assert settings(tmp_path, INSTRUMENT="[ab].py").scope == (str(tmp_path / "[ab].py"),)
@@ -112,7 +116,7 @@ def test_data_is_kept_beside_the_file_with_our_table(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nflush = 3\n", encoding="utf-8")
     found = read_settings({}, {"INSTRUMENT": "1"}, str(inner))
     assert found.directory == read_directory(str(inner)) == str(tmp_path / ".instrument")
-    assert found.origins["dir"] == f"default, beside {tmp_path / 'pyproject.toml'}"
+    assert str(found.origins["dir"]) == f"default, beside {tmp_path / 'pyproject.toml'}"
     assert read_directory(str(tmp_path)) == ".instrument"
     assert read_settings({}, {"INSTRUMENT": "1", "INSTRUMENT_DIR": ""}, str(inner)).directory == found.directory
 
@@ -134,7 +138,7 @@ def test_a_file_says_which_sources_to_report(tmp_path):
     assert read_settings({}, {"INSTRUMENT": "1"}, str(inner)).scope == ()
 
     (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nomit = 3\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="key 'omit' is a number; it is to be a list of patterns"):
+    with pytest.raises(ConfigError, match="key 'omit' is a number; it must be a list of patterns"):
         read_patterns("omit", str(inner))
     assert read_patterns("include", str(inner)) == []
 
@@ -157,19 +161,19 @@ def test_paths_in_a_file_start_from_its_folder(tmp_path):
     [
         (
             '[tool.instrument]\nscop = "x"',
-            "unknown key 'scop' in [tool.instrument]; there are scope, dir, flush, signal, shared, include, omit",
+            "unknown key 'scop' in [tool.instrument]; the keys are scope, dir, flush, signal, shared, include, omit",
         ),
-        ("[tool.instrument]\nscope = 1", "[tool.instrument], key 'scope' is a number; it is to be a list"),
-        ("[tool.instrument]\nscope = [1]", "key 'scope' is a list; it is to be a list of dotted names and paths"),
+        ("[tool.instrument]\nscope = 1", "[tool.instrument], key 'scope' is a number; it must be a list"),
+        ("[tool.instrument]\nscope = [1]", "key 'scope' is a list; it must be a list of dotted names and paths"),
         ('[tool.instrument]\nscope = ["a b"]', "'a b' is neither a dotted name nor a path that exists"),
-        ("[tool.instrument]\ndir = true", "key 'dir' is a truth value; it is to be the path of a folder"),
-        ("[tool.instrument]\nshared = 2", "key 'shared' is 2; it is to be 1 or 0: do you trust all who can write"),
-        ('[tool.instrument]\nflush = "soon"', "key 'flush' is 'soon'; it is to be a number of seconds"),
+        ("[tool.instrument]\ndir = true", "key 'dir' is a boolean; it must be the path of a folder"),
+        ("[tool.instrument]\nshared = 2", "key 'shared' is 2; it must be 1 or 0, and 1 trusts all users who can write"),
+        ('[tool.instrument]\nflush = "soon"', "key 'flush' is 'soon'; it must be a number of seconds"),
         ("[tool.instrument]\nflush = nan", "key 'flush' is nan"),
         ("[tool.instrument]\nflush = true", "key 'flush' is True"),
-        ('[tool.instrument]\nsignal = "USR9"', "key 'signal' is 'USR9'; it is to be the name or number of a signal"),
-        ('[tool.instrument]\nsignal = "KILL"', "key 'signal' is 'KILL', a signal with a meaning of its own"),
-        ("[tool]\ninstrument = 3", "[tool.instrument] is a number; it is to be a table"),
+        ('[tool.instrument]\nsignal = "USR9"', "key 'signal' is 'USR9'; it must be the name or number of a signal"),
+        ('[tool.instrument]\nsignal = "KILL"', "key 'signal' is 'KILL', a signal with another use"),
+        ("[tool]\ninstrument = 3", "[tool.instrument] is a number; it must be a table"),
         ("[tool.instrument]\nscope = ", "cannot be read as TOML"),
         ("[tool.instrument]\nscope = " + "[" * 5000 + "]" * 5000, "cannot be read as TOML"),
     ],
@@ -183,7 +187,7 @@ def test_mistakes_in_a_file_are_named(tmp_path, toml, words):
     assert str(tmp_path / "pyproject.toml") in str(error.value)
 
 
-def test_a_file_of_others_that_cannot_be_read_is_passed_over(tmp_path):
+def test_a_file_of_others_that_cannot_be_read_is_ignored_files(tmp_path):
     """Lists that are nested too deep for the reader are no reason to count nothing, if the file has no table of ours."""
     found = settings(tmp_path, toml="[tool.other]\nscope = " + "[" * 5000 + "]" * 5000, INSTRUMENT="1")
 
@@ -193,8 +197,8 @@ def test_a_file_of_others_that_cannot_be_read_is_passed_over(tmp_path):
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("INSTRUMENT_FLUSH", "-1", "INSTRUMENT_FLUSH is '-1'; it is to be a number of seconds"),
-        ("INSTRUMENT_SIGNAL", "99", "INSTRUMENT_SIGNAL is '99'; it is to be the name or number"),
+        ("INSTRUMENT_FLUSH", "-1", "INSTRUMENT_FLUSH is '-1'; it must be a number of seconds"),
+        ("INSTRUMENT_SIGNAL", "99", "INSTRUMENT_SIGNAL is '99'; it must be the name or number"),
         ("INSTRUMENT", "a-b", "INSTRUMENT: 'a-b' is neither a dotted name nor a path that exists"),
     ],
 )
@@ -226,7 +230,7 @@ def test_no_signal_with_a_meaning_is_taken(tmp_path, how, name):
         options = {"signal": value} if how == "option" else None
         toml = f'[tool.instrument]\nsignal = "{value}"' if how == "file" else None
         environment = {"INSTRUMENT_SIGNAL": value} if how == "environment" else {}
-        with pytest.raises(ConfigError, match=r"a signal with a meaning of its own.*USR1, USR2"):
+        with pytest.raises(ConfigError, match=r"a signal with another use.*USR1, USR2"):
             settings(tmp_path, options, toml, INSTRUMENT="1", **environment)
 
 
@@ -239,7 +243,7 @@ def test_free_signals_are_taken(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
 @pytest.mark.parametrize("kind", ["pipe", "zero", "folder", "large"])
-def test_what_is_no_settings_file_is_passed_over(tmp_path, kind):
+def test_what_is_no_settings_file_is_ignored_files(tmp_path, kind):
     """Neither is a pipe waited for, nor memory filled; the file above is found."""
     (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nflush = 3\n")
     inner = tmp_path / "inner"
@@ -259,9 +263,10 @@ def test_what_is_no_settings_file_is_passed_over(tmp_path, kind):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make others' files")
 @pytest.mark.parametrize("what", ["file", "link", "link to a file"])
-def test_the_file_of_another_user_is_passed_over(tmp_path, monkeypatch, what):
+def test_the_file_of_another_user_is_ignored_files(tmp_path, monkeypatch, what):
     """It is named once: a child process, whose settings were published, says nothing more."""
-    monkeypatch.setattr("instrument.config.passed_over", passed_over := [])
+    ignored_files = project_file.ignored_files
+    ignored_files.clear()
     text = '[tool.instrument]\ndir = "/elsewhere/.ssh"\n'
     path, other = tmp_path / "pyproject.toml", tmp_path / "other.toml"
     (path if what == "file" else other).write_text(text)
@@ -276,13 +281,13 @@ def test_the_file_of_another_user_is_passed_over(tmp_path, monkeypatch, what):
     found = read_settings({}, environment, str(tmp_path))
 
     assert found.directory == str(tmp_path / ".instrument")
-    [words] = passed_over
-    assert words.startswith(f"{path} is passed over, for it belongs to another user: change its owner, or")
+    [words] = ignored_files
+    assert words.startswith(f"{path} is ignored because it belongs to another user; change its owner, or")
     assert "INSTRUMENT_DIR" in words
     publish(found, environment)
-    passed_over.clear()
+    ignored_files.clear()
     read_settings({}, environment, str(tmp_path))
-    assert passed_over == []
+    assert ignored_files == []
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make others' files")
@@ -301,7 +306,7 @@ def test_a_measured_process_names_the_file_of_another_user(tmp_path):
         timeout=100,
     )
 
-    assert done.stderr.startswith(f"instrument: {tmp_path}/pyproject.toml is passed over")
+    assert done.stderr.startswith(f"instrument: {tmp_path}/pyproject.toml is ignored")
     assert done.stderr.count("\n") == 1
     assert len(list((tmp_path / ".instrument").glob("*.sqlite"))) == 2
 

@@ -11,7 +11,7 @@ from recorded import ROOT, Tree
 
 import instrument
 from instrument import in_process
-from instrument.config import ITEMS
+from instrument.config.values import ITEMS
 from instrument.errors import InstrumentError
 
 INSTALLED = [sys.prefix, sys.base_prefix]
@@ -145,7 +145,7 @@ def test_a_scope_that_matches_nothing_is_named_when_the_process_ends(tmp_path):
 @pytest.mark.parametrize(("scope", "better"), [("*.py", "the folder './'"), ("shop.*", "the package 'shop'")])
 def test_patterns_are_refused(scope, better):
     """With what to name instead."""
-    with pytest.raises(InstrumentError, match=f"is a pattern, which a scope cannot have; name {re.escape(better)}"):
+    with pytest.raises(InstrumentError, match=f"is a pattern, and a scope takes no patterns; name {re.escape(better)}"):
         in_process.counting(scope)
 
 

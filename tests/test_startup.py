@@ -385,7 +385,7 @@ def test_off_is_off(folder, scope):
 @pytest.mark.parametrize(
     ("environment", "toml", "words"),
     [
-        ({"INSTRUMENT_FLUSH": "soon"}, "", "INSTRUMENT_FLUSH is 'soon'; it is to be a number of seconds"),
+        ({"INSTRUMENT_FLUSH": "soon"}, "", "INSTRUMENT_FLUSH is 'soon'; it must be a number of seconds"),
         ({}, "[tool.instrument]\nscop = 1\n", "unknown key 'scop' in [tool.instrument]"),
         ({}, "[tool.instrument\n", "cannot be read as TOML"),
     ],
@@ -582,7 +582,7 @@ def test_start_says_why_it_cannot(started):
     output, errors, counts = started(INSTRUMENT_FLUSH="soon")
 
     assert (output, counts) == ("False False\n[]\n", {})
-    reason = "INSTRUMENT_FLUSH is 'soon'; it is to be a number of seconds, 0 for only at the end"
+    reason = "INSTRUMENT_FLUSH is 'soon'; it must be a number of seconds, or 0 to save only at the end"
     assert set(errors.splitlines()) == {f"instrument: nothing is counted in this process: {reason}"}
 
 

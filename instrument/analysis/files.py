@@ -11,7 +11,7 @@ import sys
 from fnmatch import fnmatchcase
 
 from instrument.analysis.sources import holds
-from instrument.config import read_paths
+from instrument.config.reports import read_paths
 from instrument.report.tables import number_of
 from instrument.scope.project import INSTALLED, Scope
 
@@ -46,7 +46,7 @@ def local_paths(files: Iterable[MeasuredFile]) -> dict[tuple[str, str], str]:
     A file that is not here was measured elsewhere, in a container for instance. It is taken for a file that is here if
     that holds the same bytes, and if both paths end alike: in all folders of the package that the file is in, at least.
     So an empty `__init__.py` is never taken for that of another package. Where two files fit equally well, neither is
-    taken. What the user calls the same (`config.read_paths`) is taken for it in any case.
+    taken. What the user calls the same (`config.reports.read_paths`) is taken for it in any case.
     """
     by_version: dict[str, list[str]] = {}
     found: dict[tuple[str, str], str] = {}

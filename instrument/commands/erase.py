@@ -1,8 +1,7 @@
-"""Remove the data files in a folder.
+"""Removes data files.
 
-Folders, and data files, come in. Only files that begin as ours do are removed, and of these not what may still be
-written: a running process counts on, and would bring back with its next flush all that it has counted so far. With
-`--force` they are removed all the same.
+Input: data folders and data files. Output: the files are removed, except files of other formats and, without `--force`,
+data files of processes that may still run. A running process would write all its counts again with its next flush.
 """
 
 from __future__ import annotations
@@ -25,66 +24,66 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
     add_paths(parser)
-    parser.add_argument("--force", action="store_true", help="also remove data of processes that may be running")
+    parser.add_argument("--force", action="store_true", help="also remove the data of processes that may still run")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Do what *options* ask for; return the exit status."""
-    named = paths_of(options)
-    return _erase(named or [default_directory()], is_named=bool(named), force=options.force)
+    """Remove the data files that *options* name; return 1 if one cannot be removed, else 0."""
+    paths = paths_of(options)
+    return _erase(paths or [default_directory()], is_named=bool(paths), force=options.force)
 
 
 def begin_anew(directory: str) -> None:
-    """Remove the data in *directory*, if there is any, but for that of processes that may still be running."""
+    """Remove the data files in *directory*, except those of processes that may still run."""
     if os.path.isdir(directory):
-        how = "reports still add them; `instrument erase --force` removes them, too"
-        _erase([directory], is_named=True, force=False, how_to_force=how)
+        hint = "reports include them; `instrument erase --force` also removes them"
+        _erase([directory], is_named=True, force=False, hint=hint)
 
 
-def _erase(paths: list[str], *, is_named: bool, force: bool, how_to_force: str = "--force removes them, too") -> int:
-    """Remove the data files that *paths* name; return the exit status.
+def _erase(paths: list[str], *, is_named: bool, force: bool, hint: str = "--force also removes them") -> int:
+    """Remove the data files at *paths*; return 1 if one cannot be removed, else 0.
 
-    *how_to_force* says how to remove also what is kept, of processes that may still be running.
+    *is_named* says that the user named the paths. *hint* says how to remove files of processes that may still run.
     """
     files, missing = data_files(paths)
-    removed = running = failed = 0
+    n_removed = n_running = n_failed = 0
     for path, reason in missing:
-        # Without the usual folder there is nothing to remove.
+        # If the default folder does not exist, there is nothing to remove.
         if is_named or os.path.lexists(path):
-            failed += 1
+            n_failed += 1
             say([f"{path!r} cannot be read: {reason}"], sys.stderr)
     with Scratch() as scratch, Combination(os.path.join(scratch, "sum.sqlite"), scratch) as combination:
         for path in files:
             try:
-                if not _is_ours(path):
-                    failed += path in paths  # the user named it
+                if not _is_data_file(path):
+                    n_failed += path in paths  # the user named this file
                     say([f"{path!r} is left as it is: it is no data file of instrument"], sys.stderr)
                 elif not force and combination.may_be_written(path):
-                    running += 1
+                    n_running += 1
                 else:
                     os.unlink(path)
-                    removed += 1
+                    n_removed += 1
                     with contextlib.suppress(OSError):
                         os.unlink(path + "-journal")
             except FileNotFoundError:
-                pass  # somebody else removed it
+                pass  # another process removed it
             except _UnreadableError as error:
-                failed += 1
+                n_failed += 1
                 say([f"{path!r} is left as it is: it cannot be read: {error}"], sys.stderr)
             except OSError as error:
-                failed += 1
+                n_failed += 1
                 say([f"{path!r} cannot be removed: {error.strerror or error}"], sys.stderr)
-    kept = f"; {running} of processes that may still be running are kept ({how_to_force})" if running else ""
-    say([f"{number_of(removed, 'data file')} removed from {', '.join(map(shown, paths))}{kept}"], sys.stderr)
-    return 1 if failed else 0
+    note = f"; {n_running} of processes that may still be running are kept ({hint})" if n_running else ""
+    say([f"{number_of(n_removed, 'data file')} removed from {', '.join(map(shown, paths))}{note}"], sys.stderr)
+    return 1 if n_failed else 0
 
 
 class _UnreadableError(Exception):
-    """A file cannot be read, so nobody knows whether it is a data file."""
+    """A file cannot be read, so it may or may not be a data file."""
 
 
-def _is_ours(path: str) -> bool:
-    """Return whether the file at *path* is a data file; raise _UnreadableError if it cannot be read."""
+def _is_data_file(path: str) -> bool:
+    """Return whether the file at *path* is a data file. Raise _UnreadableError if it cannot be read."""
     try:
         return is_ours(path)
     except FileNotFoundError:

@@ -25,7 +25,7 @@ from instrument.analysis.sources import (
     Source,
     kind_by_name,
 )
-from instrument.config import PATTERNS, TABLE
+from instrument.config.project_file import PATTERNS, TABLE
 from instrument.data import schema
 from instrument.data.querying import Totals, count_runs
 from instrument.data.store import version_of

@@ -1,7 +1,7 @@
-"""Ask a running process to write what it has counted so far, and print the path of its data.
+"""Requests a flush of a running process, and prints the path of its data file.
 
-The number of a process comes in; it is asked without a signal and goes on undisturbed. With `--copy` a copy of the data
-is kept: two of them, from two moments, are what `instrument diff` compares.
+Input: the number of a process. The request is a file, not a signal, so the process is not interrupted. Output: a path.
+`--copy` makes a copy of the data file; `instrument diff` compares two copies from two moments.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 from time import monotonic, sleep
 
 from instrument import config
+from instrument.config.project_file import VARIABLE
 from instrument.data import requests, sqlite
 from instrument.data.reading import Copy, Scratch, is_ours
 from instrument.data.requests import ANSWERING, FAILED, RequestError, Running
@@ -23,29 +24,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-
-# A process looks once a second whether it was asked. It has a data file a second after its code began to run.
-_SHORT = 3.0
+#: Seconds in which a measured process answers, even if nothing shows that it is measured: it checks for requests once
+#: a second, and writes its first data file a second after its code began to run.
+_SHORT_WAIT = 3.0
+#: Seconds for which a process is young: it may still turn the measurement on by itself.
 _YOUNG = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pid", type=int, metavar="PID", help="the process to ask")
-    parser.add_argument("--copy", metavar="FILE", help="keep a copy of the data in FILE")
-    parser.add_argument("--dir", metavar="DIR", help="directory of the data (default: INSTRUMENT_DIR, or .instrument)")
+    """Add the options of this command to *parser*."""
+    parser.add_argument("pid", type=int, metavar="PID", help="the number of the process")
+    parser.add_argument("--copy", metavar="FILE", help="also copy the data file to FILE")
+    parser.add_argument("--dir", metavar="DIR", help="the data folder (default: INSTRUMENT_DIR, or .instrument)")
     parser.add_argument(
-        "--timeout", type=float, default=20.0, metavar="SECONDS", help="give up after so long (default: %(default)g)"
+        "--timeout", type=float, default=20.0, metavar="SECONDS", help="give up after this time (default: %(default)g)"
     )
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print the path of the data when it is there."""
+    """Print the path of the data file once the process has written it. Raise RequestError if it does not."""
     directory = config.read_settings({"dir": options.dir}).directory
     if options.copy is not None:
         check_target(options.copy)
     process = process_of(directory, options.pid)
     if not process.is_alive():
-        raise RequestError(f"there is no process {options.pid}; what it counted is in {directory!r} if it was recorded")
+        raise RequestError(f"there is no process {options.pid}; if it was counted, its data is in {directory!r}")
     seconds = patience(process, directory, options.timeout)
     process.ask()
     wait([process], seconds)
@@ -59,16 +62,16 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def patience(process: Running, directory: str, seconds: float) -> float:
-    """Return for how many of *seconds* an answer of *process* is worth waiting for.
+    """Return how many of *seconds* to wait for an answer of *process*.
 
-    Raise RequestError if it will not answer: it is not measured, or writes to another folder than *directory*. A
-    process that has data answers, and so does one that was started to be measured, as soon as its code runs.
+    That is all of them if the process has data, or was started to be measured. Raise RequestError if it is certainly
+    not measured, or writes to another folder than *directory*.
     """
     if has_data(process):
         return seconds
     system = ProcessOfSystem(process.pid)
-    if system.environment is None:  # it is another user's, or this system does not show it
-        return min(seconds, _SHORT)
+    if system.environment is None:  # another user's process, or a system that shows no environments
+        return min(seconds, _SHORT_WAIT)
     settings = system.settings
     if settings is not None and os.path.realpath(settings.directory) != os.path.realpath(directory):
         raise RequestError(
@@ -76,21 +79,21 @@ def patience(process: Running, directory: str, seconds: float) -> float:
             f"{settings.directory!r}; name that with --dir"
         )
     if system.is_on:
-        return seconds if system.is_python() else min(seconds, _SHORT)
+        return seconds if system.is_python() else min(seconds, _SHORT_WAIT)
     age = system.age()
     if age is None or (age < _YOUNG and system.is_python()):
-        return min(seconds, _SHORT)  # it may have turned the measurement on by itself
+        return min(seconds, _SHORT_WAIT)  # the process may have called `instrument.start`
     raise RequestError(
-        f"process {process.pid} is not measured: it was started without {config.VARIABLE} in its environment, "
-        f"and has no data in {directory!r}"
+        f"process {process.pid} is not measured: it was started without {VARIABLE} in its environment, "
+        f"and has no data in {directory!r}; start it with {VARIABLE}=1, or name its data folder with --dir"
     )
 
 
 def has_data(process: Running) -> bool:
-    """Return whether there is data of *process*, and not only of an earlier one of the same number."""
+    """Return whether there is data of *process*; data of an earlier process with the same number does not count."""
     try:
         path = process.data_file()
-    except RequestError:  # there is no such folder
+    except RequestError:  # the data folder does not exist
         return False
     if path is None:
         return False
@@ -103,27 +106,27 @@ def has_data(process: Running) -> bool:
             finally:
                 connection.close()
     except (DataError, sqlite.load().Error):
-        return True  # what keeps it from being read will be said when that matters
-    now = place_of(process.pid)[1]
-    return not now or not ticks or bool(ticks & {0, now})
+        return True  # the file is damaged or cannot be read; its reader will give the reason
+    current_ticks = place_of(process.pid)[1]
+    return not current_ticks or not ticks or bool(ticks & {0, current_ticks})
 
 
 def process_of(directory: str, pid: int) -> Running:
-    """Return the process *pid* of this machine, which writes to *directory*."""
+    """Return the process *pid* of this machine as a writer to the data folder *directory*."""
     info = ProcessInfo.current()
     info.pid = pid
     return Running(requests.place_of(Writer(directory, info).path), pid)
 
 
 def wait(processes: list[Running], seconds: float) -> None:
-    """Wait until all *processes* have answered, or are gone; raise RequestError if one does not, or cannot."""
+    """Wait until all *processes* have answered or ended. Raise RequestError if one fails, or needs over *seconds*."""
     end = monotonic() + seconds
     for process in processes:
         while True:
             state = process.state()
             if state == FAILED:
                 process.give_up()
-                raise RequestError(f"process {process.pid} could not write what it has counted; its stderr says why")
+                raise RequestError(f"process {process.pid} could not write its counts; its standard error says why")
             if not state:
                 break
             if not process.is_alive():
@@ -131,46 +134,46 @@ def wait(processes: list[Running], seconds: float) -> None:
                 break
             if monotonic() > end:
                 process.give_up()
-                doing = "is still writing" if state == ANSWERING else "does not answer"
+                activity = "is still writing" if state == ANSWERING else "does not answer"
                 raise RequestError(
-                    f"process {process.pid} {doing} after {seconds:g} s: is it measured, and is "
-                    f"{os.path.dirname(process.place)!r} where it writes to?"
+                    f"process {process.pid} {activity} after {seconds:g} s: is it measured, and does it write to "
+                    f"{os.path.dirname(process.place)!r}? A longer --timeout may help"
                 )
             sleep(0.02)
 
 
 def check_target(target: str) -> None:
-    """Raise DataError if *target* is there and a copy would replace something that is no data file."""
+    """Raise DataError if *target* exists and is neither a data file nor empty."""
     if not os.path.lexists(target):
         return
     try:
-        # `mktemp` makes an empty file to be written.
+        # `mktemp` creates an empty file.
         is_empty = os.path.isfile(target) and not os.path.getsize(target)
         reason = "" if is_empty or is_ours(target) else "it is no data file of instrument"
     except OSError as error:
         reason = f"{error.strerror or error}"
     if reason:
-        raise DataError(f"{target!r} is there, and is left as it is: {reason}; name another file with --copy")
+        raise DataError(f"{target!r} exists and is left as it is: {reason}; name another file with --copy")
 
 
 def copy(path: str, target: str) -> None:
-    """Make *target* a copy of the data file at *path*, whole or not at all.
+    """Copy the data file at *path* to *target*, completely or not at all.
 
-    Raise DataError if *target* is there and is no data file: it may be a source of the user.
+    Raise DataError if *target* exists and is no data file, because it may be a source of the user.
     """
     check_target(target)
-    temporary = f"{target}.{os.urandom(8).hex()}.tmp"  # nobody can guess it, and have a link there
+    temporary = f"{target}.{os.urandom(8).hex()}.tmp"  # random, so that nobody can put a link there
     with Scratch() as folder:
         try:
-            made = Copy(path, folder)
-            connection = sqlite.load().connect(made.uri(), uri=True)
+            data_copy = Copy(path, folder)
+            connection = sqlite.load().connect(data_copy.uri(), uri=True)
             try:
-                connection.execute("SELECT count(*) FROM process").fetchone()  # takes back what was not finished
+                connection.execute("SELECT count(*) FROM process").fetchone()  # SQLite rolls back an unfinished write
             finally:
                 connection.close()
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-            with open(descriptor, "wb") as new, open(made.copy, "rb") as file:
-                shutil.copyfileobj(file, new, 1 << 20)
+            with open(descriptor, "wb") as target_file, open(data_copy.copy, "rb") as file:
+                shutil.copyfileobj(file, target_file, 1 << 20)
             os.replace(temporary, target)
         except DataError as error:
             raise DataError(f"{path!r} cannot be copied: {error}") from error

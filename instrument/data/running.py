@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from instrument import config
-from instrument.config import ConfigError
+from instrument.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -36,11 +36,11 @@ def trusted_users() -> tuple[int, int]:
     return 0, _system.geteuid()
 
 
-def objection_to_folder(folder: str, *, lenient: bool = False) -> str:
+def objection_to_folder(folder: str, *, lenient: bool = False, parents_only: bool = False) -> str:
     """Return why another user could make files in *folder*, or put another in its place; "" if none could.
 
     If *lenient*, those above may be of another user, or of a group: who works in such a folder runs the others' code.
-    Raise OSError if there is no such folder.
+    With *parents_only* the folder itself is not judged, only those above it. Raise OSError if there is no such folder.
     """
     if not _HAS_OWNERS:
         return ""
@@ -79,6 +79,8 @@ def objection_to_folder(folder: str, *, lenient: bool = False) -> str:
             return f"{path!r}, which it is in, belongs to another user"
         if not is_sticky and status.st_mode & (_OTHERS_WRITE if lenient else _OTHERS_WRITE | _GROUP_WRITES):
             return f"others can write to {path!r}, which it is in"
+    if parents_only:
+        return ""
     if last.st_uid not in trusted:
         return f"it belongs to another user ({last.st_uid}; this process is of user {trusted[1]})"
     if last.st_mode & (_OTHERS_WRITE | _GROUP_WRITES):

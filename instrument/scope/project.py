@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument.config import OWN
+from instrument.config.values import OWN
 from instrument.guest.own_builtins import system as _system
 
 TYPE_CHECKING = False

@@ -85,12 +85,12 @@ def test_a_copy_replaces_nothing_of_the_user(content, tmp_path):
     target = tmp_path / "shop.py"
     target.write_text(content)
     if content:
-        with pytest.raises(DataError, match=r"shop\.py' is there, and is left as it is: it is no data file .* --copy"):
+        with pytest.raises(DataError, match=r"shop\.py' exists and is left as it is: it is no data file .* --copy"):
             snapshot.copy(made, str(target))
         assert target.read_text() == content
-        with pytest.raises(DataError, match="is there"):  # without a process to ask, too
+        with pytest.raises(DataError, match="exists"):  # without a process to ask, too
             run(snapshot, Tree(tmp_path), 1, "--copy", target)
-        with pytest.raises(DataError, match="is there"):
+        with pytest.raises(DataError, match="exists"):
             snapshot.copy(made, str(tmp_path))
     else:
         for _ in range(2):  # a data file is replaced

@@ -725,7 +725,7 @@ def test_a_fresh_run_says_how_to_remove_data_of_running_processes(capsys):
     with Running() as pid:
         write(".instrument", "one", {A: {1: 1}}, pid=pid, ended="")
         begin_anew(".instrument")
-    words = "(reports still add them; `instrument erase --force` removes them, too)"
+    words = "(reports include them; `instrument erase --force` also removes them)"
     assert words in capsys.readouterr().err
 
 

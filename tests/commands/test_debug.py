@@ -10,8 +10,8 @@ import zipfile
 
 import pytest
 
-from instrument.commands import _launching
-from instrument.commands.run import interpreter_of
+from instrument.diagnosis.interpreters import python_of_script, shebang_of
+from instrument.diagnosis.wrappers import strip_wrappers
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -71,7 +71,7 @@ def test_settings_are_shown_with_where_they_come_from(folder):
     assert lines["flush"] == f"only at the end  [{folder}/pyproject.toml, [tool.instrument], key 'flush']"
     assert lines["signal"] == "none  [default]"
     assert lines["counting"].startswith("off in processes with this environment (INSTRUMENT is unset)")
-    assert lines["python"].endswith("known")
+    assert lines["python"].endswith("supported")
     assert lines["cache"].startswith(str(folder / "cache"))
 
 
@@ -100,7 +100,7 @@ def test_each_target_is_measured_or_not_and_why(folder):
         "site-packages/other.py": "not measured: it is installed in a site-packages folder",
         "broken.py": "not measured: it cannot be compiled: invalid syntax",
         "package.inner": "not measured: it is a namespace package",
-        "package.nothing": "not found: no module of this name can be found from here, in sys.path",
+        "package.nothing": "not found: sys.path of a program in this folder has no module of this name",
         "nothing.py": f"not found: there is no file {folder}/nothing.py",
     }
 
@@ -123,7 +123,7 @@ def test_a_scope_that_matches_nothing_is_named(folder):
     assert status == 0
     assert lines["package"].startswith("measured: it is package (")
     assert err.splitlines() == [
-        "instrument: 'packag' in the scope (INSTRUMENT) matches nothing: no module of this name can be found from here",
+        "instrument: 'packag' in the scope (INSTRUMENT) matches nothing: no module of this name is in the program's sys.path",
         f"instrument: '{folder}/no/such/folder' in the scope (INSTRUMENT) matches nothing: there is no such file or folder",
     ]
 
@@ -160,11 +160,11 @@ def test_a_cache_that_cannot_be_used_is_named(folder):
     (folder / "cache").chmod(0o777)
     cache = debug(folder)[1]["cache"]
     assert cache.startswith(f"{folder}/cache CANNOT BE USED: others can write to it")
-    assert cache.endswith("each start rewrites all code anew; INSTRUMENT_CACHE can name another folder")
+    assert cache.endswith("each start rewrites all code again; name another folder with INSTRUMENT_CACHE")
     (folder / "file").touch()
     cache = debug(folder, INSTRUMENT_CACHE=str(folder / "file" / "cache"))[1]["cache"]
-    assert cache.startswith(f"{folder}/file/cache CANNOT BE MADE, for {folder}/file cannot be written")
-    assert debug(folder, INSTRUMENT_CACHE="")[1]["cache"] == "turned off: each start rewrites all code anew"
+    assert cache.startswith(f"{folder}/file/cache CANNOT BE MADE: {folder}/file cannot be written")
+    assert debug(folder, INSTRUMENT_CACHE="")[1]["cache"] == "turned off: each start rewrites all code again"
 
 
 # Command lines ########################################################################################################
@@ -257,26 +257,26 @@ def test_commands_that_are_counted(programs, command, process, main):
         (["PYTHON", "-S", "prog.py"], "-S leaves out the site module"),
         (["PYTHON", "-Bc", "pass"], ""),
         (["PYTHON", "-uS", "-c", "pass"], "-S leaves out the site module"),
-        (["PYTHON", "-I", "prog.py"], "-I has the interpreter ignore environment variables"),
-        (["PYTHON", "-E", "-m", "package"], "-E has the interpreter ignore environment variables"),
-        (["./isolated"], "-I has the interpreter ignore environment variables"),
+        (["PYTHON", "-I", "prog.py"], "with -I the interpreter ignores environment variables"),
+        (["PYTHON", "-E", "-m", "package"], "with -E the interpreter ignores environment variables"),
+        (["./isolated"], "with -I the interpreter ignores environment variables"),
         (
             ["INSTRUMENT=0", "PYTHON", "prog.py"],
-            "INSTRUMENT is '0', which turns counting off; nothing else is in the way",
+            "INSTRUMENT is '0', which turns counting off; set INSTRUMENT=1, because everything else is ready",
         ),
-        (["env", "-u", "INSTRUMENT", "PYTHON", "prog.py"], "INSTRUMENT is not set; nothing else is in the way"),
+        (["env", "-u", "INSTRUMENT", "PYTHON", "prog.py"], "INSTRUMENT is not set; set INSTRUMENT=1, because everything else is ready"),
         (["./off"], "INSTRUMENT is '0', which turns counting off"),
-        (["./wrapped"], "-I has the interpreter ignore environment variables"),
+        (["./wrapped"], "with -I the interpreter ignores environment variables"),
         (["PYTHON", "app.pex"], "is a pex, which starts its interpreter without the environment's variables"),
         (["PYTHON", "-V"], "prints a text and runs no program"),
         (["PYTHON", "--help"], "prints a text and runs no program"),
         (["PYTHON", "-Z", "prog.py"], "has no option -Z, and runs no program"),
         (["PYTHON", "--check-hash-based-pycs=always", "prog.py"], "has no option --check-hash-based-pycs=always"),
         (["PYTHON", "-m", "instrument", "run", "sh", "x"], "`instrument run` does not start"),
-        (["./no_interpreter"], "is to be started by '/no/python', and there is no such program"),
+        (["./no_interpreter"], "names '/no/python', and there is no such program"),
         (["./app.pex"], "is a pex, which starts its interpreter without the environment's variables"),
         (["./frozen"], "/frozen is frozen by PyInstaller, and executes no start-up file"),
-        (["PYTHON", "-m", "instrument", "report"], "a command of instrument is no program of yours"),
+        (["PYTHON", "-m", "instrument", "report"], "a command of instrument is never counted"),
     ],
 )
 def test_commands_that_are_not_counted(programs, command, words):
@@ -300,15 +300,15 @@ def test_commands_that_are_not_counted(programs, command, words):
             ["./compiled"],
             "./compiled is a compiled program; each process of Python that it starts is counted or not by",
         ),
-        (["./embedding"], "./embedding is a compiled program with an interpreter inside it, which is counted if it"),
+        (["./embedding"], "./embedding is a compiled program with an interpreter inside it. It is counted if it"),
         (
             ["./shell"],
             "./shell is a script of another language; each process of Python that it starts is counted or not",
         ),
         (["sh", "-c", "cd / && PYTHON x.py"], "sh is a shell; each process of Python that it starts is counted or not"),
-        (["./compiled", "-x", "PYTHON", "x y.py"], "for what it starts, ask: instrument debug -- PYTHON 'x y.py'"),
-        (["env", "-C", "src", "PYTHON", "x.py"], "`env -C` goes to another folder; ask there for what it starts"),
-        (["env", "-0", "PYTHON", "x.py"], "what `env -0` does is not known here; for what it starts, ask:"),
+        (["./compiled", "-x", "PYTHON", "x y.py"], "ask about the Python that it starts: instrument debug -- PYTHON 'x y.py'"),
+        (["env", "-C", "src", "PYTHON", "x.py"], "`env -C` changes to another folder; run `instrument debug` in that folder"),
+        (["env", "-0", "PYTHON", "x.py"], "the option in `env -0` is not known to instrument; ask about the Python that it starts:"),
     ],
 )
 def test_commands_of_which_it_is_not_known_are_not_said_to_be_uncounted(programs, command, words):
@@ -332,10 +332,10 @@ def test_settings_that_a_command_does_not_get_are_refused(programs):
     ):
         status, process, _, err = explained(programs, sys.executable, "prog.py", options=options, **ON)
         assert (status, process) == (2, None)
-        assert f"the command does not get {options[0]}: say `instrument debug -- {setting} COMMAND …`" in err
+        assert f"the command does not get {options[0]}; say `instrument debug -- {setting} COMMAND …`" in err
     status, _, _, err = explained(programs, sys.executable, "prog.py", options=["x.py"], **ON)
     assert status == 2
-    assert "ask for x.py, and for the command after --, one after the other" in err
+    assert "x.py and the command after -- are two questions; ask them one by one" in err
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_settings_that_a_command_does_not_get_are_refused(programs):
 def test_what_sets_a_process_up_is_looked_through(words, left):
     """The environment that is left is shown before the command."""
     environment = {"P": "1"}
-    command = _launching._without_wrappers(words, environment)
+    command = strip_wrappers(words, environment)
     assert f"{' '.join(sorted(map('='.join, environment.items())))}: {' '.join(command)}" == left
 
 
@@ -384,8 +384,8 @@ def test_interpreters_in_scripts_for_a_shell_are_found(tmp_path):
         ("'", ["/bin/sh"]),
     ):
         script.write_text(f"#!/bin/sh\n{line}\n' '''\n")
-        assert _launching._shebang_of(str(script)) == words
-        assert interpreter_of(str(script)) == (None if words == ["/bin/sh"] else words)
+        assert shebang_of(str(script)) == words
+        assert python_of_script(str(script)) == (None if words == ["/bin/sh"] else words)
 
 
 def test_bytecode_is_judged_by_its_source(programs):
@@ -405,7 +405,7 @@ def test_where_there_is_no_start_up_file_that_is_said(programs, tmp_path_factory
     venv.create(python.parents[1], with_pip=False, symlinks=True)
 
     assert explained(programs, str(python), "prog.py", INSTRUMENT="1")[1].endswith(
-        f"there is no start-up file for {python}: install the package, or use `instrument run`"
+        f"there is no start-up file for {python}; install the package, or use `instrument run`"
     )
     assert explained(programs, str(python), "-m", "instrument", "run", "prog.py")[1] == "counted"
     assert (
@@ -459,7 +459,7 @@ def test_mistakes_are_named(folder):
     """As everywhere: one line, status 1."""
     assert debug(folder, INSTRUMENT_FLUSH="x")[0::2] == (
         1,
-        "instrument: INSTRUMENT_FLUSH is 'x'; it is to be a number of seconds, 0 for only at the end\n",
+        "instrument: INSTRUMENT_FLUSH is 'x'; it must be a number of seconds, or 0 to save only at the end\n",
     )
 
 
@@ -476,7 +476,7 @@ def test_counts_that_would_not_be_saved_are_not_promised(programs):
         status, process, _, _ = explained(programs, sys.executable, "prog.py", INSTRUMENT_DIR=name, **ON)
         assert (status, process) == (
             1,
-            f"counted, but COUNTS ARE NOT SAVED: {words}; --dir or INSTRUMENT_DIR can name another folder",
+            f"counted, but COUNTS ARE NOT SAVED: {words}; name another folder with --dir or INSTRUMENT_DIR",
         )
         state = debug(programs, INSTRUMENT_DIR=name)[1]["state"]
         assert state.startswith(f"CANNOT BE USED, counts are not saved: {words}")

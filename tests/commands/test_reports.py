@@ -16,10 +16,9 @@ from processes import A, Running, files, process, write
 from recorded import Tree
 
 from instrument.analysis.sources import Source
-from instrument.config import ConfigError
 from instrument.data import schema
 from instrument.data.store import Writer, place_of, version_of
-from instrument.errors import DataError
+from instrument.errors import ConfigError, DataError
 from instrument.report.tables import columns, percentage
 
 ROOT = Path(__file__).parents[2]
@@ -784,9 +783,9 @@ def test_the_user_can_say_which_folders_are_the_same(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("paths = 3", "is a number; it is to be a table"),
-        ('[tool.instrument.paths]\nx = ["a"]', "'x' is to be a list of two or more folders"),
-        ('[tool.instrument.paths]\nx = ["*/a", "b"]', "is to begin with the folder that is here"),
+        ("paths = 3", "is a number; it must be a table"),
+        ('[tool.instrument.paths]\nx = ["a"]', "'x' must be a list of two or more folders"),
+        ('[tool.instrument.paths]\nx = ["*/a", "b"]', "must begin with the local folder"),
     ],
 )
 def test_folders_that_make_no_sense_are_refused(words, message):

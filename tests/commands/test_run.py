@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from instrument.config import ITEMS
+from instrument.config.values import ITEMS
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -159,7 +159,7 @@ def test_a_command_of_another_python_is_refused(folder, monkeypatch):
     status, out, err, _ = run(folder, ["sell"])
 
     assert (status, out) == (1, "")
-    assert f"{folder}/bin/sell runs with {folder}/bin/python3.9, another Python than {sys.executable}: install" in err
+    assert f"{folder}/bin/sell runs with {folder}/bin/python3.9, another Python than {sys.executable}; install" in err
 
 
 def test_options_are_settings(folder):
@@ -202,9 +202,9 @@ def test_run_says_it_below_a_measured_process_too(folder):
         (["-c"], 2, "instrument run: error: -c needs code after it"),
         (["no_such_command"], 1, "instrument: there is no file 'no_such_command' here, and no command of that name"),
         (["ls"], 1, "/ls is no Python program; if it starts one, set INSTRUMENT=1"),
-        (["python3", "program.py"], 1, "/python3 is an interpreter: leave 'python3' out, as in `instrument run shop.py`"),
+        (["python3", "program.py"], 1, "/python3 is an interpreter; leave 'python3' out, as in `instrument run shop.py`"),
         (["--scope", "a-b", "program.py"], 1, "instrument: --scope: 'a-b' is neither a dotted name nor a path"),
-        (["--flush", "x", "program.py"], 1, "instrument: --flush is 'x'; it is to be a number of seconds"),
+        (["--flush", "x", "program.py"], 1, "instrument: --flush is 'x'; it must be a number of seconds"),
         (["no_such_program.py"], 2, "can't open file"),
         (["-m", "no_such_program"], 1, "No module named no_such_program"),
     ],

@@ -138,8 +138,8 @@ def test_an_import_finds_all_that_it_looks_for(tmp_path, change, flags, variable
 
     assert (status, said.count("\n")) == (0, 1)
     assert "3 files" in said
-    assert "3 kept, 0 known before" in said
-    assert "0 kept, 3 known before" in warmed(tmp_path, what, flags=flags, **variables)[1]
+    assert "3 prepared, 0 ready before" in said
+    assert "0 prepared, 3 ready before" in warmed(tmp_path, what, flags=flags, **variables)[1]
     assert imported(tmp_path, flags, **variables) == (0, imported(tmp_path, flags, INSTRUMENT_CACHE="")[1])
 
 
@@ -165,10 +165,10 @@ def test_what_is_there_is_not_made_again(tmp_path):
     """A second run keeps nothing; after a change, the file that changed alone."""
     package = make_package(tmp_path)
     warmed(tmp_path, "package")
-    assert "0 kept, 3 known before" in warmed(tmp_path, "package")[1]
+    assert "0 prepared, 3 ready before" in warmed(tmp_path, "package")[1]
 
     (package / "inner.py").write_text(FILES["inner.py"].replace("range(n)", "range(n + 1)"))
-    assert "1 kept, 2 known before" in warmed(tmp_path, "package", "--jobs", "1")[1]
+    assert "1 prepared, 2 ready before" in warmed(tmp_path, "package", "--jobs", "1")[1]
 
 
 def test_a_file_below_a_link_is_kept_as_an_import_spells_it(tmp_path):
@@ -186,7 +186,7 @@ def test_nothing_is_executed(tmp_path):
     make_package(tmp_path, {**FILES, "__init__.py": "raise SystemExit('executed')\n"})
 
     status, said = warmed(tmp_path, "package.inner", "package.other")
-    assert (status, "executed" in said, "2 kept" in said) == (0, False, True)
+    assert (status, "executed" in said, "2 prepared" in said) == (0, False, True)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -218,7 +218,7 @@ def test_what_goes_wrong_is_named(tmp_path, jobs):
         assert part in line
     assert status == 1
     assert len(lines) == len(wrong) + 1
-    assert f"3 kept, 0 known before, {len(wrong)} failed" in lines[-1]
+    assert f"3 prepared, 0 ready before, {len(wrong)} failed" in lines[-1]
 
 
 def test_quietly_only_what_goes_wrong_is_printed(tmp_path):
@@ -238,7 +238,7 @@ def test_without_a_cache_there_is_nothing_to_fill(tmp_path, monkeypatch):
     for folder, why in ((None, "turned off"), (str(tmp_path), "others can write to it")):
         tmp_path.chmod(0o777)
         monkeypatch.setattr("instrument.link.cache._folder", folder)
-        with pytest.raises(InstrumentError, match=f"(?s){why}.*INSTRUMENT_CACHE can name"):
+        with pytest.raises(InstrumentError, match=f"(?s){why}.*with INSTRUMENT_CACHE"):
             warm.execute(options)
 
 
@@ -260,7 +260,7 @@ def test_a_disk_that_is_full_is_noticed(tmp_path):
     _, said = process.communicate(timeout=120)
 
     assert process.returncode == 1
-    assert said.count("is there no space left?") == 3
+    assert said.count("is the disk full?") == 3
     assert cached(tmp_path) == []
 
 

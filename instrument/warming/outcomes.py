@@ -1,0 +1,23 @@
+"""Defines the outcome of preparing one file."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Result(Enum):
+    """The possible results."""
+
+    PREPARED = "prepared"
+    READY = "ready"  # the cache had everything before
+    REFUSED = "refused"  # the code is sound and cannot be rewritten: it will run uncounted
+    FAILED = "failed"
+
+
+class Outcome(NamedTuple):
+    """The result for the file at `path`; `reason` is "" for PREPARED and READY."""
+
+    path: str
+    result: Result
+    reason: str = ""
