@@ -52,6 +52,7 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
             *(
                 "guest.isolation",
                 "model.counts",
+                "rewrite.constant_layout",
                 "rewrite.probes",
                 "rewrite.rewriter",
                 "rewrite.path_check",

@@ -30,6 +30,7 @@ from instrument.flow import conservation
 from instrument.flow.conservation import Observation
 from instrument.flow.packing import pack_numbers, unpack_numbers
 from instrument.flow.placement import Plan
+from instrument.rewrite.constant_layout import EXIT_RECORDS, FIRST_KEY, in_order, shared_constants
 from instrument.rewrite.probes import COLLECTS_ANYWHERE, UNITS_TO_KEYS, TracebackOf, WasInlined
 
 try:
@@ -549,6 +550,7 @@ def link(
     made: list[CodeType] = []
     start = n_exits_before = 0
     base = first_key_of(group.number)
+    shared = shared_constants(traceback_of, records.late, RANGE_OF_COUNTS, exchange_code)
     for unlinked in unlinked_codes:
         if len(unlinked) == 2:
             made.append(unlinked[0])
@@ -564,18 +566,7 @@ def link(
         made.append(
             CodeType(  # type: ignore[call-arg]
                 *head,
-                (
-                    *(
-                        *constants,
-                        *probes[start:stop],
-                        *stubs,
-                        traceback_of,
-                        records.late,
-                        RANGE_OF_COUNTS,
-                        exchange_code,
-                    ),
-                    *(*map(WasInlined, inlinable), records, base),
-                ),
+                in_order(constants, probes[start:stop], stubs, shared, map(WasInlined, inlinable), records, base),
                 names,
                 variables,
                 group.file_name if source is None else source,
@@ -591,8 +582,10 @@ def link(
 def appended_constants(code: CodeType) -> tuple[ExitRecords, int] | None:
     """Return the records and the first key of *code* if it is live, else None."""
     constants = code.co_consts
-    if len(constants) > 3 and type(constants[-2]) is ExitRecords and constants[-2].session is not None:
-        return constants[-2], constants[-1]
+    if len(constants) > 3 and type(constants[EXIT_RECORDS]) is ExitRecords:
+        records = constants[EXIT_RECORDS]
+        if records.session is not None:
+            return records, constants[FIRST_KEY]
     return None
 
 

@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import sys
 from _struct import pack
-from itertools import chain
+from itertools import chain, repeat
 from types import CodeType
 
 from instrument.guest.own_imports import extension
 from instrument.link.counters import RANGE_OF_COUNTS, numbers_in
+from instrument.rewrite.constant_layout import in_order, shared_constants
 from instrument.rewrite.probes import WasInlined
 
 _before = set(sys.modules)
@@ -37,7 +38,6 @@ del _before
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from itertools import repeat
     from typing import Any
 
     from instrument.link.counters import ExitRecords, UnlinkedValues
@@ -105,7 +105,7 @@ class _PickleCompiler:
         return program, places, tuple(self._inlinable), tuple(self._constants)
 
     def _get(self, number: int) -> None:
-        self._out.append(b"h" + bytes((number,)) if number < 256 else b"j" + pack("<I", number))
+        self._out.append(_get(number))
 
     def _code(self, number: int) -> None:
         if number in self._remembered:
@@ -128,18 +128,18 @@ class _PickleCompiler:
         if number != self._n_made:
             raise ValueError("the code is not in the order of `nested_code`")
         self._n_made += 1
-        out.append(_NEXT_BUFFER * n_probes)
         base = self._bases[number]
-        for place in range(base, base + n_exits * size, size):
-            self._get(self._first_key + self._places[place])
-        self._get(_TRACEBACK_OF)
-        self._get(_LATE)
-        self._get(_RANGE_OF_COUNTS)
-        self._get(_PREPARE)
-        for name in range(self._first_name[number], self._first_name[number] + len(inlinable)):
-            self._get(name)
-        self._get(_RECORDS)
-        self._get(self._first_key + self._places[base])
+        keys = [self._first_key + self._places[place] for place in range(base, base + n_exits * size, size)]
+        first_name = self._first_name[number]
+        out += in_order(
+            originals=(),
+            counters=repeat(_NEXT_BUFFER, n_probes),
+            first_keys=map(_get, keys),
+            shared=_SHARED,
+            was_inlined=map(_get, range(first_name, first_name + len(inlinable))),
+            exit_records=_get(_RECORDS),
+            first_key=_get(self._first_key + self._places[base]),
+        )
         out.append(b"t")
         for value in (names, variables, *rest):
             self._value(value)
@@ -156,6 +156,14 @@ class _PickleCompiler:
             self._out.append(b"K" + bytes((value,)) if 0 <= value < 256 else b"J" + pack("<i", value))
         else:
             self._out.append(_EMPTY_TUPLE if type(value) is tuple else _SINGLE[value])
+
+
+def _get(number: int) -> bytes:
+    """Return the instruction that pushes what is remembered by *number*."""
+    return b"h" + bytes((number,)) if number < 256 else b"j" + pack("<I", number)
+
+
+_SHARED = shared_constants(*map(_get, (_TRACEBACK_OF, _LATE, _RANGE_OF_COUNTS, _PREPARE)))
 
 
 def _is_short(value: object) -> bool:

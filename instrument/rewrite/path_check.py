@@ -48,6 +48,7 @@ from instrument.flow.placement import (
     is_left_above,
 )
 from instrument.rewrite import probes
+from instrument.rewrite.constant_layout import layout_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,9 +92,7 @@ class _Ways:
         self.instructions = instructions = graph.instructions
         self.raw = raw = code.co_code
         self.places = places = places[: len(instructions)]
-        self.first_probe = len(instructions.code.co_consts)
-        self.first_exit = self.first_probe + len(plan.probes)
-        self.after_exits = self.first_exit + len(plan.exits)
+        self.layout = layout_of(instructions.code, plan)
         self.no_space = {
             index
             for index, target in enumerate(instructions.targets)
@@ -141,14 +140,14 @@ class _Ways:
             if op == EXTENDED_ARG:
                 unit += 1
                 continue
-            if op == LOAD_CONST and self.first_probe <= argument < self.after_exits:
-                if argument < self.first_exit:
+            if op == LOAD_CONST and self.layout.first_counter <= argument < self.layout.traceback_of:
+                if argument < self.layout.first_exit:
                     if not raw.startswith(self.advance, 2 * after):
-                        raise WrongWay(f"probe {argument - self.first_probe} does not count")
+                        raise WrongWay(f"probe {argument - self.layout.first_counter} does not count")
                     after += len(self.advance) // 2
-                    passed.append(argument - self.first_probe)
+                    passed.append(argument - self.layout.first_counter)
                 elif exits is not None:
-                    exits.append(argument - self.first_exit)
+                    exits.append(argument - self.layout.first_exit)
                 else:
                     break
             elif op in PLAIN_JUMPS:
@@ -172,7 +171,7 @@ class _Ways:
         while self.raw[2 * unit] == EXTENDED_ARG and unit < end:
             argument = argument << 8 | self.raw[2 * unit + 1]
             unit += 1
-        number = (argument << 8 | self.raw[2 * unit + 1]) - self.first_probe
+        number = (argument << 8 | self.raw[2 * unit + 1]) - self.layout.first_counter
         is_probe = self.raw[2 * unit] == LOAD_CONST and 0 <= number < len(self.plan.probes)
         if not is_probe or self.plan.probes[number].where != INLINED:
             raise WrongWay("a condition that asks about no inlined call")

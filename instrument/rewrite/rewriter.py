@@ -64,6 +64,7 @@ from instrument.flow.placement import (
 )
 from instrument.guest.isolation import bytecode
 from instrument.rewrite import probes
+from instrument.rewrite.constant_layout import layout_of
 from instrument.rewrite.path_check import wrong_way
 
 TYPE_CHECKING = False
@@ -180,9 +181,7 @@ class _Rewriting:
         self.stub_of: dict[tuple[str, int], int] = {}  # label of each stub
         self.fallbacks: list[tuple[int, int, int, int]] = []  # (start, stop, label, depth)
         self.rethrown: list[tuple[int, int]] = []  # (place of a RERAISE that ends a stub, handler)
-        self.n_constants = len(code.co_consts)
-        self.first_exit = self.n_constants + len(plan.probes)
-        self.traceback_of = self.first_exit + len(plan.exits)
+        self.layout = layout_of(code, plan)
         self.exits = {key: number for number, key in enumerate(plan.exits)}
         self.names = list(code.co_names)
         if probes.LASTI_IS_AN_INT:
@@ -214,23 +213,21 @@ class _Rewriting:
         self.inlined = {index: numbers[0] for index, numbers in by_place[INLINED].items()}
         #: Instructions that must not stand right behind the one above.
         self.apart = must_be_told_apart(graph) if PY311 and plan.placement != NOTHING else frozenset()
-        self.late = self.traceback_of + 1
-        self.range_of_counts = self.late + 1
-        self.exchange_code = self.range_of_counts + 1
-        self.records = self.exchange_code + 1 + len(self.inlined)
         self.prepared: dict[int, bytes] = {}
         for number, call in enumerate(self.inlined):
             start = start_of_call(instructions, call)
-            ask = probes.ask_whether_inlined(instructions.args[call], self.exchange_code + 1 + number)
+            ask = probes.ask_whether_inlined(instructions.args[call], self.layout.first_was_inlined + number)
             self.prepared[start] = self.prepared.get(start, b"") + ask
         for call, namespace in plan.exec_calls:
             has_keywords = instructions.ops[call] == CALL_KW
             start = start_of_call(instructions, call)
             if instructions.ops[call] == CALL_FUNCTION_EX:
-                exchange_code = probes.exchange_exec_arguments(passes_keywords(instructions, call), self.exchange_code)
+                exchange_code = probes.exchange_exec_arguments(
+                    passes_keywords(instructions, call), self.layout.exchange
+                )
             else:
                 exchange_code = probes.exchange_exec_argument(
-                    instructions.args[call], namespace, has_keywords, self.exchange_code
+                    instructions.args[call], namespace, has_keywords, self.layout.exchange
                 )
             self.prepared[start] = self.prepared.get(start, b"") + exchange_code
 
@@ -447,7 +444,7 @@ class _Rewriting:
         self._emit(probes.encode(op), location)
 
     def _probe(self, number: int) -> bytes:
-        constant = self.n_constants + number
+        constant = self.layout.first_counter + number
         return probes.call(constant) if self.plan.placement in CALLING else probes.probe(constant)
 
     def _emit_probes(self, numbers: Sequence[int], location: Location) -> None:
@@ -601,10 +598,13 @@ class _Rewriting:
         elif kind == EXITING:
             self._emit(self._probe(number), _NOWHERE)
         elif self.plan.placement in CALLING:
-            self._emit(probes.call(self.first_exit + self.exits[number, kind], exception=True), _NOWHERE)
+            self._emit(probes.call(self.layout.first_exit + self.exits[number, kind], exception=True), _NOWHERE)
         else:
-            base = self.first_exit + self.exits[number, kind]
-            record = probes.record_exit(self.records, base, self.traceback_of, self.tb_lasti, self.range_of_counts)
+            layout = self.layout
+            base = layout.first_exit + self.exits[number, kind]
+            record = probes.record_exit(
+                layout.exit_records, base, layout.traceback_of, self.tb_lasti, layout.range_of_counts
+            )
             self._emit(record, _NOWHERE)
         stop = len(self.out)
         done = self._label()
@@ -625,7 +625,7 @@ class _Rewriting:
             self._set(late)
             self.fallbacks.append((start, stop, late, depth))
             start = len(self.out)
-            self._emit(probes.record_exit_late(self.late, base, self.traceback, self.tb_lasti), _NOWHERE)
+            self._emit(probes.record_exit_late(self.layout.late_exits, base, self.traceback, self.tb_lasti), _NOWHERE)
             self._set(dropped)
             self.fallbacks.append((start, len(self.out), dropped, depth))
             self._emit(probes.pop(), _NOWHERE)
@@ -728,7 +728,7 @@ class _Rewriting:
         stacksize = max(code.co_stacksize, deepest + 2) + probes.STACK_OF_PROBE
         return code.replace(
             co_code=b"".join(self.out),
-            co_consts=(*code.co_consts, *[None] * (self.records + 2 - self.n_constants)),
+            co_consts=(*code.co_consts, *[None] * (self.layout.n_constants - len(code.co_consts))),
             co_names=tuple(self.names),
             co_stacksize=stacksize,
             co_linetable=tables._assemble_locations(code.co_firstlineno, pieces),

@@ -22,6 +22,7 @@ from types import CodeType, FunctionType
 
 from instrument.guest.messages import belongs_to_program
 from instrument.link.counters import appended_constants, group_of
+from instrument.rewrite.constant_layout import FIRST_KEY
 from instrument.scope.trace_ignore import module_name
 
 TYPE_CHECKING = False
@@ -158,7 +159,7 @@ def _notifying_code(code: CodeType, group: int, on_entry: Callable[[FrameType | 
     A probe calls it the first time only.
     """
     constants: list[object] = []
-    for constant in code.co_consts[:-1]:
+    for constant in code.co_consts[:FIRST_KEY]:
         if type(constant) in _COUNTER_TYPES:
             constants.append(chain(map(on_entry, islice(constant, 1)), constant))
         elif type(constant) is int and group_of(constant) == group:
@@ -167,7 +168,7 @@ def _notifying_code(code: CodeType, group: int, on_entry: Callable[[FrameType | 
             constants.append(key)
         else:
             constants.append(constant)
-    return code.replace(co_consts=(*constants, code.co_consts[-1]))
+    return code.replace(co_consts=(*constants, code.co_consts[FIRST_KEY]))
 
 
 def _frames_from(frame: FrameType | None) -> list[FrameType]:

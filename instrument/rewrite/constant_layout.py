@@ -1,0 +1,87 @@
+"""The order of the constants that linking appends to those of the original code object.
+
+The numbers of probes, exit records and inlinable calls of a Plan come in; the index of each appended constant in
+`co_consts` goes out (`ConstantLayout`). Linking passes the constants themselves and gets them in that order
+(`in_order`). The order is:
+
+    counters           one for each probe of the Plan; functions to call, if the placement calls
+    first keys         one for each exit record of the Plan: the number that is added to the place of an exit; functions
+                       to call, if the placement calls
+    TracebackOf        gets the traceback of an exception
+    late exits         a list: keys of exits that could not be counted when they were taken
+    range of counts    the range whose iterators count exits on Python 3.11
+    exchange           exchanges code that is passed to an executor
+    WasInlined         one for each inlinable call of the Plan
+    exit records       the counters of all exits of the session, by key
+    first key          the first key of the code object
+
+The last two have a fixed distance from the end. Live code is recognised by them (`link.counters.appended_constants`).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import CodeType
+    from typing import TypeVar
+
+    from instrument.flow.placement import Plan
+
+    T = TypeVar("T")
+
+#: Indices in the constants of live code, counted from the end.
+EXIT_RECORDS = -2
+FIRST_KEY = -1
+
+#: TracebackOf, late exits, range of counts and exchange.
+_N_SHARED = 4
+
+
+class ConstantLayout:
+    """The index of each appended constant in `co_consts`; of those that there are several of, the index of the first.
+
+    `n_constants` is the number of all constants, those of the original included.
+    """
+
+    __slots__ = (
+        *("exchange", "exit_records", "first_counter", "first_exit", "first_was_inlined", "late_exits", "n_constants"),
+        *("range_of_counts", "traceback_of"),
+    )
+
+    def __init__(self, n_originals: int, n_probes: int, n_exits: int, n_inlinable: int) -> None:
+        self.first_counter = n_originals
+        self.first_exit = self.first_counter + n_probes
+        self.traceback_of = self.first_exit + n_exits
+        self.late_exits = self.traceback_of + 1
+        self.range_of_counts = self.traceback_of + 2
+        self.exchange = self.traceback_of + 3
+        self.first_was_inlined = self.traceback_of + _N_SHARED
+        self.exit_records = self.first_was_inlined + n_inlinable
+        self.n_constants = self.exit_records - EXIT_RECORDS
+
+
+def layout_of(code: CodeType, plan: Plan) -> ConstantLayout:
+    """Return the layout of the constants of live code that *code* and *plan* are rewritten and linked to."""
+    return ConstantLayout(len(code.co_consts), len(plan.probes), len(plan.exits), len(plan.inlinable))
+
+
+def in_order(
+    originals: Iterable[T],
+    counters: Iterable[T],
+    first_keys: Iterable[T],
+    shared: tuple[T, T, T, T],
+    was_inlined: Iterable[T],
+    exit_records: T,
+    first_key: T,
+) -> tuple[T, ...]:
+    """Return all constants of live code in their order; *shared* is what `shared_constants` returns.
+
+    The elements may be the constants themselves, or something that stands for them.
+    """
+    return *originals, *counters, *first_keys, *shared, *was_inlined, exit_records, first_key
+
+
+def shared_constants(traceback_of: T, late_exits: T, range_of_counts: T, exchange: T) -> tuple[T, T, T, T]:
+    """Return the constants that all code of one call of `link` shares, in their order."""
+    return traceback_of, late_exits, range_of_counts, exchange
