@@ -15,6 +15,7 @@ from instrument import config
 from instrument.config import read_settings
 from instrument.config.project_file import PREFIX, VARIABLE, ignored_files, variable_of
 from instrument.config.values import OWN
+from instrument.decode.versions import SUPPORTED
 from instrument.diagnosis.interpreter_facts import ask_interpreter
 from instrument.diagnosis.interpreters import BOOTSTRAP, start_files
 from instrument.diagnosis.launch import launch_of
@@ -25,7 +26,6 @@ from instrument.diagnosis.verdicts import verdict_on_main_program, verdict_on_ta
 from instrument.errors import NotPythonError, UnknownCommandError
 from instrument.link import cache
 from instrument.report.tables import say
-from instrument.rewrite import probes
 from instrument.scope.project import Scope
 from instrument.version import __version__
 
@@ -118,7 +118,7 @@ def _why_no_match(item: str, search_path: list[str]) -> str:
 
 def _rows_of_installation() -> list[Row]:
     version = ".".join(map(str, sys.version_info[:3]))
-    state = "supported" if probes.SUPPORTED else "NOT SUPPORTED by this release: no code is rewritten or counted"
+    state = "supported" if SUPPORTED else "NOT SUPPORTED by this release: no code is rewritten or counted"
     files = start_files()
     if sys.flags.ignore_environment:
         start = "not heeded: with -E or -I the interpreter ignores environment variables"

@@ -25,13 +25,13 @@ from marshal import dumps, loads
 from os import urandom
 from types import CodeType
 
-from instrument.decode.versions import INLINED_CALL_LOSES_LINE
+from instrument.decode.versions import COLLECTS_ANYWHERE, INLINED_CALL_LOSES_LINE
 from instrument.flow import conservation
 from instrument.flow.conservation import Observation
 from instrument.flow.packing import pack_numbers, unpack_numbers
 from instrument.flow.placement import Plan
 from instrument.rewrite.constant_layout import EXIT_RECORDS, FIRST_KEY, in_order, shared_constants
-from instrument.rewrite.probes import COLLECTS_ANYWHERE, UNITS_TO_KEYS, TracebackOf, WasInlined
+from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf, WasInlined
 
 try:
     from zlib import compress, decompress
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from instrument.link.module_import import Origin
     from instrument.link.source_versions import Source
     from instrument.model.counts import Counts
-    from instrument.rewrite.rewriter import Unlinked
+    from instrument.rewrite.unlinked import Unlinked
 
     #: What CodeType takes before the constants, constants, names, names of variables, name of the source (None if that
     #: is the source of the outermost code), what CodeType takes behind that; (place, flat) of the code among the

@@ -1,13 +1,13 @@
-"""Whether rewritten code passes each probe where its count says, and nowhere else.
+"""Follows every path through rewritten code, and checks that each probe stands on the path that it counts.
 
-A graph, its Plan and the rewritten code come in; the first thing that is wrong goes out. `rewriter.verify` compares
-where instructions, jumps and handlers go. It cannot see what they pass on their way: a jump that arrives right above
-the probe of another way counts for that one, too.
+A graph, its Plan and the rewritten code come in; the first mistake goes out as a text. `verifier` compares the places
+to which instructions, jumps and handlers lead. It cannot see what they pass: a jump that arrives right above the probe
+of another edge counts for that edge, too.
 
-Each *way* of the graph is followed through the rewritten code, from the end of one original instruction to the next
-one: edges, steps within blocks, and the ways of exceptions to their handlers. So each probe gets the set of the ways
-that pass it, which must be the one way that it counts. Where a block has a single way out, all ways into the block may
-stand for that; where it has a single way in, so may the step behind its first instruction.
+A *path* leads through the rewritten code from the end of one original instruction to the next one. There are paths of
+four kinds: along an edge, along a step that is no edge, from an exit to its handler, and behind an inlined call. All
+paths are followed, so the paths that pass each probe are known. They must be the one path that the probe counts, or
+paths that are taken exactly as often (`_are_equivalent`).
 """
 
 from __future__ import annotations
@@ -55,345 +55,402 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType
 
-    #: "edge" and its number, "step" and the instruction it leads to, "handler" and its number, "call" and the CALL
-    Way = tuple[str, int]
+    #: "edge" and its number; "step" and the instruction that it leads to; "handler" and its number, -1 for outside;
+    #: "call" and the CALL.
+    Path = tuple[str, int]
+    #: The path that a probe counts, None for exits; and the item of `Plan.measured_by_probe` that it must have.
+    Expected = tuple[Path | None, object]
 
-#: An exit passes a probe, or one of these: the record of exits, nothing, or something that another check covers.
-_RECORD, _NONE, _SKIPPED = -1, -2, -3
+#: What counts the exits of an instruction, if not the probe with that number: the exit record, nothing, or a path that
+#: is checked elsewhere.
+_RECORD, _NONE, _ELSEWHERE = -1, -2, -3
 _POP_JUMP_IF_FALSE = OPCODES.get("POP_JUMP_IF_FALSE", -1)
 
 
-class WrongWay(Exception):
-    """Says what is wrong with a way."""
+class WrongPath(Exception):
+    """A path passes a probe that does not count it, or does not arrive."""
 
 
-def wrong_way(graph: ControlFlowGraph, plan: Plan, code: CodeType, places: Sequence[int]) -> str:
-    """Return which way of *graph* passes other probes of *plan* in *code* than it should, or an empty string.
+def wrong_path(graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Sequence[int]) -> str:
+    """Return which path of *graph* in *code* passes other probes than *plan* says, or an empty string.
 
-    *places* says where each instruction of *graph* is in *code*, in code units; what it has behind those is of no use.
+    *units* are the code units of the instructions of *graph* in *code*; further items are ignored.
     """
     try:
-        ways = _Ways(graph, plan, code, places)
-        ways.follow_edges()
-        ways.follow_steps()
-        ways.follow_exceptions()
-        ways.compare()
-    except WrongWay as error:
+        paths = _Paths(graph, plan, code, units)
+        paths.follow_edges()
+        paths.follow_steps()
+        paths.follow_exceptions()
+        paths.compare()
+    except WrongPath as error:
         return str(error)
     return ""
 
 
-class _Ways:
-    """Which ways pass which probes."""
+class _Code:
+    """The rewritten code: where original instructions stand in it, and where exceptions lead.
 
-    def __init__(self, graph: ControlFlowGraph, plan: Plan, code: CodeType, places: Sequence[int]) -> None:
-        self.graph = graph
-        self.plan = plan
-        self.instructions = instructions = graph.instructions
+    units        code unit of each original instruction
+    ends         the code unit behind each original instruction
+    no_space     original instructions that became a step to the next one, and take no space
+    originals    code units at which an original instruction stands
+    handler_at   for each code unit, that to which its exceptions lead, -1 for outside
+    """
+
+    __slots__ = ("ends", "handler_at", "layout", "no_space", "opcodes", "originals", "raw", "units")
+
+    def __init__(self, graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Sequence[int]) -> None:
+        instructions = graph.instructions
         self.raw = raw = code.co_code
-        self.places = places = places[: len(instructions)]
+        self.opcodes = opcodes = raw[::2]
         self.layout = layout_of(instructions.code, plan)
+        self.units = units = units[: len(instructions)]
         self.no_space = {
             index
             for index, target in enumerate(instructions.targets)
             if target == index + 1 and takes_no_space(instructions, index)
         }
-        self.units = units = raw[::2]
-        self.ends = [place + 1 + CACHES[units[place]] for place in places]
+        self.ends = [unit + 1 + CACHES[opcodes[unit]] for unit in units]
         for index in self.no_space:
-            self.ends[index] = places[index]
-        self.others = set(places)
+            self.ends[index] = units[index]
+        self.originals = set(units)
         if self.no_space:
-            self.others = {place for index, place in enumerate(places) if index not in self.no_space}
-        self.advance = b"" if plan.placement in CALLING else probes.ADVANCE
-        self.passed: list[set[Way]] = [set() for _ in plan.probes]
-        self.led_to = [-1] * len(units)  # the handler of each code unit
+            self.originals = {unit for index, unit in enumerate(units) if index not in self.no_space}
+        self.handler_at = [-1] * len(opcodes)
         for start, stop, target, _ in exception_table(code.co_exceptiontable):
-            self.led_to[start:stop] = [target] * (stop - start)
-        self.into: list[list[int]] = [[] for _ in range(graph.outside + 1)]  # edges into each block, and out of it
-        self.out_of: list[list[int]] = [[] for _ in range(graph.outside + 1)]
+            self.handler_at[start:stop] = [target] * (stop - start)
+
+    def target_of_jump(self, index: int) -> int:
+        """Return the code unit at which the jump *index* arrives if it is taken."""
+        raw = self.raw
+        unit = self.units[index]
+        argument, shift, op = raw[2 * unit + 1], 8, raw[2 * unit]
+        prefix = unit - 1
+        above = index - 1
+        while above >= 0 and above in self.no_space:
+            above -= 1
+        while prefix >= self.ends[above] and raw[2 * prefix] == EXTENDED_ARG:
+            argument |= raw[2 * prefix + 1] << shift
+            shift += 8
+            prefix -= 1
+        after = self.ends[index]
+        target = after - argument if op in BACKWARD else after + argument
+        if op == FOR_ITER:
+            for name in SKIPPED_AT_EXHAUSTION:
+                if target >= len(raw) // 2 or OPNAMES[raw[2 * target]] != name:
+                    break
+                target += 1
+        return target
+
+
+class _Paths:
+    """The paths that pass each probe of a Plan.
+
+    by_probe    for each probe, the paths that pass it
+    """
+
+    def __init__(self, graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Sequence[int]) -> None:
+        self.by_probe: list[set[Path]] = [set() for _ in plan.probes]
+        self._graph = graph
+        self._plan = plan
+        self._instructions = graph.instructions
+        self._code = _Code(graph, plan, code, units)
+        self._advance = b"" if plan.placement in CALLING else probes.ADVANCE
+        self._edges_into: list[list[int]] = [[] for _ in range(graph.outside + 1)]
+        self._edges_out_of: list[list[int]] = [[] for _ in range(graph.outside + 1)]
         for number, edge in enumerate(graph.edges):
-            self.into[edge.target].append(number)
-            self.out_of[edge.source].append(number)
-        self.entries: dict[int, list[int]] = {}  # handlers that begin with each block
+            self._edges_into[edge.target].append(number)
+            self._edges_out_of[edge.source].append(number)
+        self._handlers_at: dict[int, list[int]] = {}  # handlers that begin with each block
         for number, entry in enumerate(graph.entries):
-            self.entries.setdefault(entry.block, []).append(number)
+            self._handlers_at.setdefault(entry.block, []).append(number)
 
     # Following
     # ##########################################################################################################
 
-    def walk(self, unit: int, goal: int, exits: list[int] | None = None) -> list[int]:
-        """Return the probes that are passed from *unit* on to the instruction *goal*, -1 for outside; add to *exits*
-        the records of exits. Raise WrongWay if control goes elsewhere.
+    def _walk(self, unit: int, goal: int, records: list[int] | None = None) -> list[int]:
+        """Return the probes on the path from *unit* to the instruction *goal*, -1 for outside.
+
+        Append the numbers of the exit records on this path to *records*. Raise WrongPath if it does not arrive.
         """
-        raw, others = self.raw, self.others
-        end = self.places[goal] if goal >= 0 else -1
+        raw, originals = self._code.raw, self._code.originals
+        first_probe, first_exit = self._code.layout.first_counter, self._code.layout.first_exit
+        first_other = self._code.layout.traceback_of
+        end = self._code.units[goal] if goal >= 0 else -1
         passed: list[int] = []
         argument = 0
         for _ in range(len(raw)):
             if unit == end:
                 return passed
-            if unit in others or unit >= len(raw) // 2:
+            if unit in originals or unit >= len(raw) // 2:
                 break
             op, argument = raw[2 * unit], argument << 8 | raw[2 * unit + 1]
             after = unit + 1 + CACHES[op]
             if op == EXTENDED_ARG:
                 unit += 1
                 continue
-            if op == LOAD_CONST and self.layout.first_counter <= argument < self.layout.traceback_of:
-                if argument < self.layout.first_exit:
-                    if not raw.startswith(self.advance, 2 * after):
-                        raise WrongWay(f"probe {argument - self.layout.first_counter} does not count")
-                    after += len(self.advance) // 2
-                    passed.append(argument - self.layout.first_counter)
-                elif exits is not None:
-                    exits.append(argument - self.layout.first_exit)
-                else:
+            if op == LOAD_CONST and first_probe <= argument < first_exit:
+                self._check_probe(argument - first_probe, after)
+                after += len(self._advance) // 2
+                passed.append(argument - first_probe)
+            elif op == LOAD_CONST and first_exit <= argument < first_other:
+                if records is None:
                     break
+                records.append(argument - first_exit)
             elif op in PLAIN_JUMPS:
                 after += -argument if op in BACKWARD else argument
-            elif op == _POP_JUMP_IF_FALSE:  # over the probe of a call that may have been inlined
-                passed += self.walk_over(after, after + argument)
+            elif op == _POP_JUMP_IF_FALSE:
+                passed.append(self._probe_of_inlined_call(after, after + argument))
                 after += argument
             elif op == RERAISE:
-                after = self.led_to[unit]
+                after = self._code.handler_at[unit]
                 if after < 0 and end < 0:
                     return passed
             unit = after
             argument = 0
-        raise WrongWay(f"control does not arrive at instruction {goal}")
+        raise WrongPath(f"control does not arrive at instruction {goal}")
 
-    def walk_over(self, unit: int, end: int) -> list[int]:
-        """Return the probe that stands from *unit* to *end*, and is passed by inlined calls only."""
+    def _check_probe(self, number: int, unit: int) -> None:
+        """Raise WrongPath if the probe *number*, whose counter is loaded right above *unit*, is incomplete."""
+        if not self._code.raw.startswith(self._advance, 2 * unit):
+            raise WrongPath(f"probe {number} does not count")
+
+    def _probe_of_inlined_call(self, unit: int, end: int) -> int:
+        """Return the probe from *unit* to *end*, which control passes if a call was inlined; raise WrongPath if the
+        code there is something else.
+        """
+        raw = self._code.raw
         argument = 0
-        if self.raw[2 * unit] == PUSH_NULL:  # of a call
+        if raw[2 * unit] == PUSH_NULL:  # of a probe that calls
             unit += 1
-        while self.raw[2 * unit] == EXTENDED_ARG and unit < end:
-            argument = argument << 8 | self.raw[2 * unit + 1]
+        while raw[2 * unit] == EXTENDED_ARG and unit < end:
+            argument = argument << 8 | raw[2 * unit + 1]
             unit += 1
-        number = (argument << 8 | self.raw[2 * unit + 1]) - self.layout.first_counter
-        is_probe = self.raw[2 * unit] == LOAD_CONST and 0 <= number < len(self.plan.probes)
-        if not is_probe or self.plan.probes[number].where != INLINED:
-            raise WrongWay("a condition that asks about no inlined call")
-        return [number]
+        number = (argument << 8 | raw[2 * unit + 1]) - self._code.layout.first_counter
+        is_probe = raw[2 * unit] == LOAD_CONST and 0 <= number < len(self._plan.probes)
+        if not is_probe or self._plan.probes[number].where != INLINED:
+            raise WrongPath("a condition that asks about no inlined call")
+        return number
 
-    def note(self, way: Way, passed: list[int]) -> None:
-        """Add *way* to those that pass each of the probes *passed*."""
+    def _add(self, path: Path, passed: list[int]) -> None:
+        """Add *path* to those of each of the probes *passed*; raise WrongPath if it passes one twice."""
         for number in passed:
-            probe = self.plan.probes[number]
+            probe = self._plan.probes[number]
+            counted = path
             if probe.where == INLINED:
-                kind, at = way
-                index = self.graph.edges[at].at if kind == "edge" else at - 1
-                this = "call", index
-            else:
-                this = way
-            if probe.where == EXITING or this in self.passed[number]:
-                raise WrongWay(f"{self.name(way)} passes probe {number} ({probe}) twice, or as an exit")
-            self.passed[number].add(this)
-
-    def lands(self, index: int) -> int:
-        """Return where the jump at *index* lands if it is taken."""
-        raw = self.raw
-        unit = self.places[index]
-        argument, shift, op = raw[2 * unit + 1], 8, raw[2 * unit]
-        above = unit - 1
-        before = index - 1
-        while before >= 0 and before in self.no_space:
-            before -= 1
-        while above >= self.ends[before] and raw[2 * above] == EXTENDED_ARG:
-            argument |= raw[2 * above + 1] << shift
-            shift += 8
-            above -= 1
-        after = self.ends[index]
-        landed = after - argument if op in BACKWARD else after + argument
-        if op == FOR_ITER:
-            for name in SKIPPED_AT_EXHAUSTION:
-                if landed >= len(raw) // 2 or OPNAMES[raw[2 * landed]] != name:
-                    break
-                landed += 1
-        return landed
+                kind, at = path
+                counted = "call", self._graph.edges[at].at if kind == "edge" else at - 1
+            if probe.where == EXITING or counted in self.by_probe[number]:
+                raise WrongPath(f"{self._name(path)} passes probe {number} ({probe}) twice, or as an exit")
+            self.by_probe[number].add(counted)
 
     def follow_edges(self) -> None:
-        """Follow each edge from the instruction that leads over it to the next one."""
-        graph, ends = self.graph, self.ends
-        ops = self.instructions.ops
+        """Follow each edge from the instruction that leads over it to the next one, those of exceptions excepted."""
+        graph, code = self._graph, self._code
+        ops = self._instructions.ops
         for number, edge in enumerate(graph.edges):
-            if edge.kind == LEAVE or self.is_empty(edge.source):
-                continue
-            if edge.kind in (RAISE, RERAISED):
+            if edge.kind in (LEAVE, RAISE, RERAISED) or self._is_skipped(edge.source):
                 continue
             at = edge.at
-            takes_jump = edge.kind == JUMP or (ops[at] in JUMPS and edge.kind != FALL and at not in self.no_space)
-            unit = self.lands(at) if takes_jump else ends[at]
-            if unit != self.places[edge.target_instruction]:
-                self.note(("edge", number), self.walk(unit, edge.target_instruction))
+            takes_jump = edge.kind == JUMP or (ops[at] in JUMPS and edge.kind != FALL and at not in code.no_space)
+            unit = code.target_of_jump(at) if takes_jump else code.ends[at]
+            if unit != code.units[edge.target_instruction]:
+                self._add(("edge", number), self._walk(unit, edge.target_instruction))
 
     def follow_steps(self) -> None:
-        """Follow each step that is no edge: within blocks, before the code is measured, and in loops that wait."""
-        graph, ends, places = self.graph, self.ends, self.places
-        instructions = self.instructions
+        """Follow each step that is no edge: within blocks, above the first block, and in await loops."""
+        graph, ends, units = self._graph, self._code.ends, self._code.units
+        instructions = self._instructions
         ops, firsts, blocks, loops = instructions.ops, graph.firsts, graph.blocks, graph.loops
         for index in range(1, len(ops)):
-            if ends[index - 1] == places[index]:
+            if ends[index - 1] == units[index]:
                 continue
             number = bisect_right(firsts, index) - 1
             is_within = number >= 0 and blocks[number].head < index <= blocks[number].last
             if is_within or index <= instructions.first or index in loops or ops[index] == RESUME:
-                self.note(("step", index), self.walk(ends[index - 1], index))
+                self._add(("step", index), self._walk(ends[index - 1], index))
         for index in loops:
             if ops[index] in PLAIN_JUMPS:
-                self.note(("step", index + 1), self.walk(self.lands(index), instructions.targets[index]))
+                target = self._code.target_of_jump(index)
+                self._add(("step", index + 1), self._walk(target, instructions.targets[index]))
 
     def follow_exceptions(self) -> None:
-        """Follow exceptions from each instruction to its handler, and see that they are recorded, once."""
-        graph, plan, instructions, led_to = self.graph, self.plan, self.instructions, self.led_to
-        handlers, places = instructions.handlers, self.places
-        n = len(places)
-        # For each instruction: the probe that counts its exits, or one of these.
-        expected = [_NONE if plan.placement == NOTHING else _RECORD] * n
-        for index, number in plan.stubs.items():
-            expected[index] = number
-        expected[: instructions.made_by] = [_NONE] * instructions.made_by
-        for index in self.no_space:
-            expected[index] = _SKIPPED
-        for number, edge in enumerate(graph.edges):
+        """Follow exceptions from each instruction to its handler, and check that each is recorded once."""
+        for number, edge in enumerate(self._graph.edges):
             if edge.kind == RAISE or edge.kind == RERAISED:
-                expected[edge.at] = _SKIPPED
-                self.follow_raised(number)
-        led = [led_to[place] for place in places]
-        ways = dict(zip(zip(handlers, led, expected, [True] * n), range(n)))
-        for index in [index for index in range(1, n) if led_to[places[index] - 1] != led[index]]:
-            if is_left_above(instructions.ops[index]) and self.units[places[index] - 1] != EXTENDED_ARG:
-                above = instructions.above(index)
-                if expected[above] >= _RECORD and expected[index] >= _RECORD:  # else: of no record
-                    ways[handlers[above], led_to[places[index] - 1], expected[index], False] = index
-        passed_by: dict[int, list[int]] = {}
-        for (handler, unit, counter, is_own), index in ways.items():
-            if counter == _SKIPPED:
+                self._follow_raise(number)
+        probes_of_handler: dict[int, list[int]] = {}
+        for (handler, unit, counter, is_own), index in self._exits(self._exit_counters()).items():
+            if counter == _ELSEWHERE:
                 continue
             if unit >= 0:
-                others = self.follow_exit(handler, unit, counter, is_own, index)
-                if passed_by.setdefault(handler, others) is others:
-                    self.note(("handler", handler), others)
-                elif passed_by[handler] != others:
-                    raise WrongWay(f"exceptions of instruction {index} pass {others}")
+                others = self._follow_exit(handler, unit, counter, is_own, index)
+                if probes_of_handler.setdefault(handler, others) is others:
+                    self._add(("handler", handler), others)
+                elif probes_of_handler[handler] != others:
+                    raise WrongPath(f"exceptions of instruction {index} pass {others}")
             elif handler >= 0 or counter != _NONE:
-                raise WrongWay(f"exceptions of instruction {index} are not recorded")
+                raise WrongPath(f"exceptions of instruction {index} are not recorded")
 
-    def follow_exit(self, handler: int, unit: int, counter: int, is_own: bool, index: int) -> list[int]:
-        """Return which probes an exception of instruction *index* passes on its way from *unit* to *handler*, beside
-        the one that counts exits.
+    def _exit_counters(self) -> list[int]:
+        """Return what must count the exits of each instruction: the number of a probe, or a constant of this module."""
+        plan, instructions = self._plan, self._instructions
+        counters = [_NONE if plan.placement == NOTHING else _RECORD] * len(instructions)
+        for index, number in plan.stubs.items():
+            counters[index] = number
+        counters[: instructions.made_by] = [_NONE] * instructions.made_by
+        for index in self._code.no_space:
+            counters[index] = _ELSEWHERE
+        for edge in self._graph.edges:
+            if edge.kind == RAISE or edge.kind == RERAISED:
+                counters[edge.at] = _ELSEWHERE
+        return counters
+
+    def _exits(self, counters: list[int]) -> dict[tuple[int, int, int, bool], int]:
+        """Return the distinct exits: (handler, unit that the exception table leads to, counter, is own) and an
+        instruction.
+
+        An exit is not its instruction's own if the handler is looked up one code unit above (`is_left_above`).
         """
-        plan = self.plan
-        found: list[int] = []
-        passed = self.walk(unit, self.target_of(handler), found)
-        counted = [number for number in passed if plan.probes[number].where == EXITING]
-        if found and not is_own and counter >= 0:  # led to the handler above: a record knows the two apart
+        instructions, code = self._instructions, self._code
+        handlers, units, handler_at = instructions.handlers, code.units, code.handler_at
+        n = len(units)
+        landings = [handler_at[unit] for unit in units]
+        exits = dict(zip(zip(handlers, landings, counters, [True] * n), range(n)))
+        for index in [index for index in range(1, n) if handler_at[units[index] - 1] != landings[index]]:
+            if is_left_above(instructions.ops[index]) and code.opcodes[units[index] - 1] != EXTENDED_ARG:
+                above = instructions.above(index)
+                if counters[above] >= _RECORD and counters[index] >= _RECORD:
+                    exits[handlers[above], handler_at[units[index] - 1], counters[index], False] = index
+        return exits
+
+    def _follow_exit(self, handler: int, unit: int, counter: int, is_own: bool, index: int) -> list[int]:
+        """Return the probes that an exception of instruction *index* passes from *unit* to *handler*, without the probe
+        that counts exits; raise WrongPath if the exit is not counted by *counter*.
+        """
+        plan = self._plan
+        records: list[int] = []
+        passed = self._walk(unit, self._target_of(handler), records)
+        counting = [number for number in passed if plan.probes[number].where == EXITING]
+        if records and not is_own and counter >= 0:  # led to the handler above: the record tells the two apart
             counter = _RECORD
-        records = [plan.exits.index((handler, RAISED))] if counter == _RECORD else []
-        if found != records or counted != ([counter] if counter >= 0 else []):
-            raise WrongWay(f"exceptions of instruction {index} are recorded by {found} and counted by {counted}")
+        expected = [plan.exits.index((handler, RAISED))] if counter == _RECORD else []
+        if records != expected or counting != ([counter] if counter >= 0 else []):
+            raise WrongPath(f"exceptions of instruction {index} are recorded by {records} and counted by {counting}")
         return [number for number in passed if plan.probes[number].where != EXITING]
 
-    def target_of(self, handler: int) -> int:
-        """Return the instruction that *handler* begins with, -1 for outside."""
-        return self.instructions.table[handler].target if handler >= 0 else -1
+    def _target_of(self, handler: int) -> int:
+        """Return the first instruction of *handler*, -1 for outside."""
+        return self._instructions.table[handler].target if handler >= 0 else -1
 
-    def follow_raised(self, number: int) -> None:
-        """Follow the edge *number* of an exception that is raised anew, or again."""
-        graph = self.graph
+    def _follow_raise(self, number: int) -> None:
+        """Follow the edge *number* of an instruction that raises, or raises again."""
+        graph = self._graph
         at = graph.edges[number].at
-        handler = self.instructions.handlers[at]
-        unit = self.led_to[self.places[at]]
+        handler = self._instructions.handlers[at]
+        unit = self._code.handler_at[self._code.units[at]]
         if handler < 0 and unit < 0:
             return
-        is_recorded = graph.restores_place(at) and (handler, RESTORED) in self.plan.exits
-        found: list[int] = []
-        self.note(("edge", number), self.walk(unit, self.target_of(handler), found))
-        if found != ([self.plan.exits.index((handler, RESTORED))] if is_recorded else []):
-            raise WrongWay(f"the exception that instruction {at} raises again is recorded by {found}")
+        is_recorded = graph.restores_place(at) and (handler, RESTORED) in self._plan.exits
+        records: list[int] = []
+        self._add(("edge", number), self._walk(unit, self._target_of(handler), records))
+        if records != ([self._plan.exits.index((handler, RESTORED))] if is_recorded else []):
+            raise WrongPath(f"the exception that instruction {at} raises again is recorded by {records}")
 
     # Comparing
     # ##########################################################################################################
 
-    def is_empty(self, number: int) -> bool:
-        """Return whether all of the block *number* is skipped: an exhausted FOR_ITER goes past it."""
-        return number != self.graph.outside and self.graph.blocks[number].head > self.graph.blocks[number].last
-
     def compare(self) -> None:
-        """Raise WrongWay if a probe is not passed by the way that it counts alone."""
-        for number, (way, measure) in enumerate(self.counted()):
-            if measure != self.plan.measured_by_probe[number]:
-                raise WrongWay(f"probe {number} measures {self.plan.measured_by_probe[number]}, not {measure}")
-            passed = self.passed[number]
-            if way is not None and passed != {way} and not self.stand_for(passed, way):
-                names = ", ".join(sorted(map(self.name, passed))) or "nothing"
-                raise WrongWay(f"probe {number} of {self.name(way)} is passed by {names}")
+        """Raise WrongPath if a probe stands on another path than the one that it counts."""
+        for number, (path, measure) in enumerate(self._expected()):
+            if measure != self._plan.measured_by_probe[number]:
+                raise WrongPath(f"probe {number} measures {self._plan.measured_by_probe[number]}, not {measure}")
+            passed_by = self.by_probe[number]
+            if path is not None and passed_by != {path} and not self._are_equivalent(passed_by, path):
+                names = ", ".join(sorted(map(self._name, passed_by))) or "nothing"
+                raise WrongPath(f"probe {number} of {self._name(path)} is passed by {names}")
 
-    def counted(self) -> list[tuple[Way | None, object]]:
-        """Return, for each probe of the Plan, which way it counts, None for exits, and what it must measure."""
-        graph, plan = self.graph, self.plan
-        ops = self.instructions.ops
-        ways: list[tuple[Way | None, object]] = []
-        if plan.placement == MINIMAL:
-            for measure, probe in zip(plan.measured_by_probe, plan.probes):
-                if isinstance(measure, int):
-                    ways.append((("edge", measure), measure))
-                elif probe.where == EXITING:
-                    ways.append((None, None))
-        else:
-            if plan.placement in (LINE, EVENTS):
-                ways += [(("step", index), (False, (line,))) for index, line in graph.events]
-            for number, edge in enumerate(graph.edges):
-                is_entry = edge.kind == ENTER and ops[edge.at] != SEND
-                if plan.placement in (LINE, EVENTS):
-                    if edge.lines or is_entry:
-                        ways.append((("edge", number), (is_entry, edge.lines)))
-                elif is_entry and plan.placement != NOTHING:
-                    ways.append((("edge", number), (True, ())))
-            if plan.placement not in (LINE, NOTHING):
-                ways += [(("step", index + 1), (True, ())) for index in graph.loops if ops[index] == RESUME]
-        if plan.inlinable:
-            ways += [(("call", call), (False, (line,))) for call, line, _ in graph.inlinable_calls]
-        if len(ways) != len(plan.probes):
-            raise WrongWay(f"{len(plan.probes)} probes for {len(ways)} ways")
-        return ways
+    def _expected(self) -> list[Expected]:
+        """Return what each probe of the Plan must count; raise WrongPath if the Plan has more or fewer probes."""
+        expected = self._expected_on_chords() if self._plan.placement == MINIMAL else self._expected_on_lines()
+        if self._plan.inlinable:
+            expected += [(("call", call), (False, (line,))) for call, line, _ in self._graph.inlinable_calls]
+        if len(expected) != len(self._plan.probes):
+            raise WrongPath(f"{len(self._plan.probes)} probes for {len(expected)} paths")
+        return expected
 
-    def stand_for(self, passed: set[Way], way: Way) -> bool:
-        """Return whether the ways *passed* are taken together as often as *way*."""
-        kind, number = way
+    def _expected_on_chords(self) -> list[Expected]:
+        """Return what the probes of the placement `minimal` must count, those of inlined calls excepted."""
+        expected: list[Expected] = []
+        for measure, probe in zip(self._plan.measured_by_probe, self._plan.probes):
+            if isinstance(measure, int):
+                expected.append((("edge", measure), measure))
+            elif probe.where == EXITING:
+                expected.append((None, None))
+        return expected
+
+    def _expected_on_lines(self) -> list[Expected]:
+        """Return what the probes of the other placements must count, those of inlined calls excepted."""
+        graph, placement = self._graph, self._plan.placement
+        ops = self._instructions.ops
+        expected: list[Expected] = []
+        if placement in (LINE, EVENTS):
+            expected += [(("step", index), (False, (line,))) for index, line in graph.events]
+        for number, edge in enumerate(graph.edges):
+            is_entry = edge.kind == ENTER and ops[edge.at] != SEND
+            if placement in (LINE, EVENTS):
+                if edge.lines or is_entry:
+                    expected.append((("edge", number), (is_entry, edge.lines)))
+            elif is_entry and placement != NOTHING:
+                expected.append((("edge", number), (True, ())))
+        if placement not in (LINE, NOTHING):
+            expected += [(("step", index + 1), (True, ())) for index in graph.loops if ops[index] == RESUME]
+        return expected
+
+    def _is_skipped(self, number: int) -> bool:
+        """Return whether an exhausted FOR_ITER skips all of the block *number*."""
+        return number != self._graph.outside and self._graph.blocks[number].head > self._graph.blocks[number].last
+
+    def _are_equivalent(self, paths: set[Path], path: Path) -> bool:
+        """Return whether control takes *paths* together exactly as often as *path*.
+
+        So it is if *path* is the only edge out of a block, and *paths* are all paths into it or the last step in it. So
+        it is, too, if *path* is the only way into a block that begins with POP_ITER, and *paths* follow that
+        instruction, which cannot raise.
+        """
+        kind, number = path
         if kind != "edge":
             return False
-        graph = self.graph
+        graph = self._graph
         edge = graph.edges[number]
-        if edge.source != graph.outside and len(self.out_of[edge.source]) == 1:
+        if edge.source != graph.outside and len(self._edges_out_of[edge.source]) == 1:
             block = graph.blocks[edge.source]
             if block.head < block.last:
-                if passed == {("step", block.last)}:
+                if paths == {("step", block.last)}:
                     return True
-            elif passed == self.ways_into(edge.source):
+            elif paths == self._paths_into(edge.source):
                 return True
         if edge.target != graph.outside and graph.n_ways_into[edge.target] == 1:
             block = graph.blocks[edge.target]
-            if self.instructions.ops[block.head] == POP_ITER:  # which cannot raise
+            if self._instructions.ops[block.head] == POP_ITER:
                 if block.head < block.last:
-                    return passed == {("step", block.head + 1)}
-                return passed == {("edge", n) for n in self.out_of[edge.target]}
+                    return paths == {("step", block.head + 1)}
+                return paths == {("edge", number) for number in self._edges_out_of[edge.target]}
         return False
 
-    def ways_into(self, block: int) -> set[Way]:
-        """Return all ways into *block*."""
-        ways: set[Way] = set()
-        for number in self.into[block]:
-            source = self.graph.edges[number].source
-            ways |= self.ways_into(source) if self.is_empty(source) else {("edge", number)}
-        ways.update(("handler", number) for number in self.entries.get(block, ()))
-        return ways
+    def _paths_into(self, block: int) -> set[Path]:
+        """Return all paths into *block*."""
+        paths: set[Path] = set()
+        for number in self._edges_into[block]:
+            source = self._graph.edges[number].source
+            paths |= self._paths_into(source) if self._is_skipped(source) else {("edge", number)}
+        paths.update(("handler", number) for number in self._handlers_at.get(block, ()))
+        return paths
 
-    def name(self, way: Way) -> str:
-        """Return what *way* is called in messages."""
-        kind, number = way
+    def _name(self, path: Path) -> str:
+        """Return the name of *path* for messages."""
+        kind, number = path
         if kind != "edge":
             return f"the {kind} {'to' if kind == 'step' else 'at'} instruction {number}"
-        edge = self.graph.edges[number]
-        return f"the {edge.kind} from {self.graph.name(edge.source)} to {self.graph.name(edge.target)}"
+        edge = self._graph.edges[number]
+        return f"the {edge.kind} from {self._graph.name(edge.source)} to {self._graph.name(edge.target)}"

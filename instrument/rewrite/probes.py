@@ -1,39 +1,52 @@
-"""Every instruction that we ever add.
+"""The instructions that rewriting adds: probes, the bodies of exit stubs, and the code around calls.
 
-What goes in are the places of counters in `co_consts`; what comes out are code units, as they stand in `co_code`. This
-is one of the two rooms that compare version numbers (the other is `flow.lines`).
+Indices in `co_consts` and `co_names` come in; code units go out, as they stand in `co_code`.
 
-A counter is an `itertools.repeat` that never ends; FOR_ITER over it is one C decrement: no call, no allocation, no
-lock. It never raises, never looks for interrupts, and never takes its jump. Where an exhausted FOR_ITER would go
-differs by version, and the cheapest shape is the one in which the instruction that must stand there also does our
-popping.
+A counter is an `itertools.repeat` that never ends in practice. FOR_ITER over it is one decrement in C: no call, no
+allocation, no lock. It never raises, never checks for interrupts, and never takes its jump. The instruction that must
+stand at the target of an exhausted FOR_ITER differs by version; where possible it also pops the counter.
 
-Tried, and slower: an iterator that counts and ends each time, so that FOR_ITER pops it and nothing else has to. The
-best there is, `compress(counter, exhausted)`, is two calls more: per probe 9.3 ns instead of 9.6 on 3.11, but 9.8
-instead of 7.7 on 3.12, 11.3 instead of 10.3 on 3.13, and it is a second object for each counter. `zip` and `map` cost
-more still.
+Decision: a counter that is loaded and popped for each count.
+    Problem: a probe stands on the hot path, so each of its instructions costs time in each turn.
+    Solution: LOAD_CONST, FOR_ITER, and whatever pops counter and None on the version.
+    Alternatives, all measured:
+    - An iterator that is exhausted by each step, so that FOR_ITER pops it. The best one is `compress(counter,
+      exhausted)`, with two calls more: 9.3 ns instead of 9.6 on 3.11, but 9.8 instead of 7.7 on 3.12 and 11.3 instead
+      of 10.3 on 3.13. It is a second object for each counter. `zip` and `map` cost more still.
+    - Counter and None stay on the stack until the frame ends, in code that runs once a call. The frame has to drop them
+      then. An empty function takes 5.8 ns instead of 6.4 on 3.11, 6.9 instead of 5.0 on 3.12, 5.5 instead of 6.3 on
+      3.13, and 7.5 instead of 7.9 on 3.14.
+    - SEND in place of FOR_ITER: 11.1 ns instead of 4.6 on 3.12, 8.3 instead of 6.4 on 3.14, and 12.2 instead of 7.8 on
+      3.15.
+    - CONTAINS_OP, which looks for None in the counter and so takes one step: 14 to 21 ns.
+    - A counter that stays on the stack while a `while` loop turns: 3.3 ns a turn instead of 6.2 on 3.11, and 5.3
+      instead of 8.0 on 3.15. It is not built, because all depths, exits and stubs within the loop would change for a
+      small part of all probes.
 
-Tried, and not worth it: to leave counter and None on the stack for the frame to drop when it ends, in code that is
-executed once in each call. It saves the popping, but for the frame it is no less work: per call of an empty function
-5.8 ns instead of 6.4 on 3.11, 6.9 instead of 5.0 on 3.12, 5.5 instead of 6.3 on 3.13, 7.5 instead of 7.9 on 3.14. Each
-NOP takes 0.9 to 1 ns there, so what is left is four of these and one call in C.
-
-Tried, and slower: SEND instead of FOR_ITER, 11.1 ns instead of 4.6 on 3.12, 8.3 instead of 6.4 on 3.14, 12.2 instead of
-7.8 on 3.15; and to look for None in the counter, which takes one step, by CONTAINS_OP: 14 to 21 ns.
-
-Not built: a counter that stays on the stack while a `while` loop turns. Per turn 3.3 ns instead of 6.2 on 3.11,
-3.5 instead of 4.8 on 3.12, 3.9 instead of 6.1 on 3.13, 3.6 instead of 6.4 on 3.14, 5.3 instead of 8.0 on 3.15, where
-nothing else is on the stack at that point; but within the loop all depths of the exception table, all ways out and all
-stubs would be others, for what is a small part of all probes that are passed.
+Decision: exits are recorded by a subscript of one dictionary for each session.
+    Problem: an exception must be counted by the instruction that raised it, and few exceptions are ever raised.
+    Solution: `records[place + first key]` makes the counter on its first use (`record_exit`). A loop that raises and
+    catches in each turn takes 1.32 times as long on 3.11, and 1.78 times on 3.14.
+    Alternatives: a dictionary for each exit takes 1.19 and 1.55 times as long, but more memory. A plain probe takes
+    1.08 and 1.10 times as long; it is used where exceptions are likely (flow.placement: EXITING). To check first
+    whether there is a counter takes 200 machine instructions more for each exit.
 """
 
 from __future__ import annotations
 
-import sys
 from types import FunctionType, MethodDescriptorType, MethodType
 
-from instrument.decode.opcodes import CACHES, EXTENDED_ARG, OPCODES
-from instrument.decode.versions import PLACES_ARE_OF_TRACEBACK
+from instrument.decode.opcodes import CACHES, EXTENDED_ARG, LOAD_CONST, OPCODES
+from instrument.decode.versions import (
+    ADVANCE_AND_DROP,
+    CALL_NEEDS_PRECALL,
+    CALLABLE_IS_BELOW_NULL,
+    COLLECTS_ANYWHERE,
+    LASTI_IS_AN_INT,
+    RESUME_OUTSIDE_TRY,
+    STAR_CALL_PUSHES_KEYWORDS,
+    SUBSCRIPT_BINARY_OP,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,38 +54,31 @@ if TYPE_CHECKING:
 
     Row = tuple[str, int]
 
-VERSION = sys.version_info[:2]
-#: How many stack entries a probe, or the body of an exit stub, needs above those of the code around it.
+#: The number of stack entries that a probe, or the body of an exit stub, needs above those of the code around it.
 STACK_OF_PROBE = 6
-#: Up to 3.13 the interpreter pushes lasti as an int. From 3.14 on it is a tagged integer, which must not be copied into
-#: Python objects; the traceback's newest entry, which is this frame's, says the same.
-LASTI_IS_AN_INT = not PLACES_ARE_OF_TRACEBACK
-#: Whether what a dictionary makes for a missing key may start a garbage collection (`record_exit`).
-COLLECTS_ANYWHERE = VERSION == (3, 11)
-#: What the records of exits are keyed by is this many times the place in code units: tb_lasti counts bytes.
+#: Keys of exits count places in code units times this number: lasti counts code units, `tb_lasti` counts bytes.
 UNITS_TO_KEYS = 1 if LASTI_IS_AN_INT else 2
-SUPPORTED = (3, 11) <= VERSION <= (3, 15)
 
-_LOAD_CONST = OPCODES["LOAD_CONST"]
 _ADD = 0  # NB_ADD
-_SUBSCRIPT = ("BINARY_SUBSCR", 0) if VERSION <= (3, 13) else ("BINARY_OP", 26)  # 26: NB_SUBSCR
+_SUBSCRIPT = ("BINARY_SUBSCR", 0) if SUBSCRIPT_BINARY_OP < 0 else ("BINARY_OP", SUBSCRIPT_BINARY_OP)
 
 
 class TracebackOf:
-    """`TracebackOf()[exception]` is `exception.__traceback__`, whatever its class has made of that name.
+    """`TracebackOf()[exception]` is the traceback of *exception*, even if its class redefines `__traceback__`.
 
-    The slot is C to C: no Python frame runs, and unlike CALL a subscript does not look for interrupts.
+    The subscript is C from end to end: no Python frame runs. Unlike CALL, a subscript does not check for interrupts.
     """
 
     __slots__ = ()
     __getitem__ = BaseException.__dict__["__traceback__"].__get__
 
-    def __reduce__(self) -> tuple[type[TracebackOf], tuple[()]]:  # not by way of copyreg, which the program may use too
+    def __reduce__(self) -> tuple[type[TracebackOf], tuple[()]]:
+        # The default would call functions of copyreg, which the program may count.
         return TracebackOf, ()
 
 
 def encode(op: int, arg: int = 0, n_prefixes: int = 0) -> bytes:
-    """Return the units of an instruction: EXTENDED_ARGs, as many as *arg* takes, or *n_prefixes*; *op*; caches."""
+    """Return the code units of *op* with *arg*: prefixes, as many as *arg* needs and at least *n_prefixes*; caches."""
     units = bytes((op, arg & 0xFF)) + bytes(2 * CACHES[op])
     while (arg := arg >> 8) or n_prefixes > 0:
         units = bytes((EXTENDED_ARG, arg & 0xFF)) + units
@@ -81,7 +87,7 @@ def encode(op: int, arg: int = 0, n_prefixes: int = 0) -> bytes:
 
 
 def instruction(name: str, arg: int = 0) -> bytes:
-    """Return the code units of the instruction *name*."""
+    """Return the code units of the instruction *name* with *arg*."""
     return encode(OPCODES[name], arg)
 
 
@@ -89,50 +95,21 @@ def _assemble(rows: Iterable[Row]) -> bytes:
     return b"".join(instruction(name, arg) for name, arg in rows)
 
 
-def _advance() -> list[Row]:
-    """Return the rows that move the counter on top of the stack on by one, and drop it."""
-    if VERSION == (3, 11):
-        #                                                       stack: … counter
-        return [
-            ("FOR_ITER", 0),  #                                 stack: … counter None   the counter has moved on by one
-            ("POP_TOP", 0),  #                                  stack: … counter
-            ("POP_TOP", 0),  #                                  stack: …
-        ]
-    if VERSION == (3, 12):
-        return [("FOR_ITER", 0), ("END_FOR", 0)]  #             END_FOR pops both
-    if VERSION == (3, 13):
-        return [("FOR_ITER", 0), ("END_FOR", 0), ("POP_TOP", 0)]
-    if VERSION == (3, 14):
-        return [("FOR_ITER", 0), ("END_FOR", 0), ("POP_ITER", 0)]
-    return [
-        ("PUSH_NULL", 0),  #                                    stack: … counter NULL   3.15 iterates over two entries
-        ("FOR_ITER", 0),  #                                     stack: … counter NULL None
-        ("END_FOR", 0),  #                                      stack: … counter NULL
-        ("POP_ITER", 0),  #                                     stack: …
-    ]
-
-
-#: The code units of a probe behind the LOAD_CONST of its counter.
-ADVANCE = _assemble(_advance())
+#: The code units of a probe, without the LOAD_CONST of its counter at the beginning.
+ADVANCE = _assemble((name, 0) for name in ADVANCE_AND_DROP)
 
 
 def probe(counter: int) -> bytes:
-    """Return the instructions that count one: *counter* is the place of the counter in `co_consts`."""
-    return encode(_LOAD_CONST, counter) + ADVANCE
+    """Return the instructions that move on the counter at the index *counter* of `co_consts`."""
+    return encode(LOAD_CONST, counter) + ADVANCE
 
 
 def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int, range_of_counts: int) -> bytes:
-    """Return the instructions that count one exit in the records at *exits*, under the place that it was raised at,
-    added to the number at *base*.
+    """Return the instructions that count an exit in the records at *exits*, by the place that raised plus *base*.
 
-    The stack is that of a handler that lasti is pushed for: … lasti exception. *exits*, *base*, *traceback_of* and
-    *range_of_counts* are places in `co_consts`, *tb_lasti* that of the name in `co_names`. *traceback_of* and
-    *tb_lasti* matter from 3.14 on only, *range_of_counts* on 3.11 only.
-
-    A loop that raises and catches each turn, to the plain one, on 3.11 and 3.14: 1.32 and 1.78 with this; 1.19 and 1.55
-    with a dictionary for each exit and no *base*, which is not worth its memory; 1.08 and 1.10 with a plain probe,
-    which is why few exits are recorded where exceptions are likely (flow.placement: EXITING). To ask first whether
-    there is a counter takes 200 machine instructions more for each exit.
+    The stack is that of a handler that lasti is pushed for: … lasti exception. All parameters are indices: *tb_lasti*
+    in `co_names`, the others in `co_consts`. *traceback_of* and *tb_lasti* are used from 3.14 on only,
+    *range_of_counts* on 3.11 only.
     """
     rows: list[Row]
     if COLLECTS_ANYWHERE:
@@ -160,13 +137,13 @@ def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int, range_o
 
 
 def _record_exit_untracked(exits: int, base: int, range_of_counts: int) -> bytes:
-    """Return `record_exit` for 3.11, where objects that the garbage collector tracks may start a collection when they
-    are made, in the middle of an instruction.
+    """Return the instructions of `record_exit` for 3.11, which make no object that the garbage collector tracks.
 
-    What is finalized then, or another thread meanwhile, may exit at the same place for the first time. If the
-    dictionary made the counter, that one's counter would be replaced. So what is made here is not tracked: for a key
-    that is missing the records return `range(key)`, which is empty, for keys are below zero. Of the range at
-    *range_of_counts* a counter is made then, and nothing comes between that and the look before.
+    Problem: on 3.11 a collection may start in the middle of an instruction, when a tracked object is made. A finalizer,
+    or another thread, may then exit at the same place for the first time. If the dictionary makes the counter, it
+    replaces the counter of that exit.
+    Solution: for a missing key the records return `range(key)`, which is empty, since keys are below zero. The counter
+    is then made from the range at *range_of_counts*. Nothing else runs between the lookup and the store.
     """
     count: list[Row] = [
         ("LOAD_CONST", exits),  #                               stack: … key exits
@@ -211,15 +188,14 @@ def _record_exit_untracked(exits: int, base: int, range_of_counts: int) -> bytes
 
 
 def record_exit_late(late: int, base: int, traceback: int, tb_lasti: int) -> bytes:
-    """Return the instructions that follow when `record_exit` has failed: the key goes into the list at *late*, which
-    those who read take as exits.
+    """Return the instructions that append the key of an exit to the list at *late*, if `record_exit` has failed.
 
-    At the recursion limit, all of `record_exit` that calls in C fails: to make a counter, to compare a key with an
-    equal one, and to read the traceback from 3.14 on. LIST_APPEND does not call. From 3.14 on *traceback* is the place
-    of the name `__traceback__` in `co_names`: an exception of a class that redefines it may be lost here.
+    At the recursion limit every call in C fails: making a counter, comparing a key with an equal one, and from 3.14 on
+    reading the traceback. LIST_APPEND makes no call. From 3.14 on, *traceback* is the index of `__traceback__` in
+    `co_names`; an exception whose class redefines that name may be lost here.
 
-    The stack is … lasti exception error, and … lasti exception something at the end: what a handler drops if this
-    fails, too, for want of memory.
+    The stack is … lasti exception error at the beginning, and one entry above the exception at the end. If these
+    instructions fail, too, for want of memory, the stack is the same.
     """
     rows: list[Row] = [
         ("POP_TOP", 0),  #                                      stack: … lasti exception
@@ -242,43 +218,38 @@ def record_exit_late(late: int, base: int, traceback: int, tb_lasti: int) -> byt
 
 
 def call(function: int, exception: bool = False) -> bytes:
-    """Return the instructions that call the constant at *function*, with the *exception* on top of the stack if so
-    asked.
+    """Return the instructions that call the constant at *function*, without arguments, and drop the result.
+
+    With *exception*, the argument is the exception on top of the stack, which stays there.
     """
     push = [("PUSH_NULL", 0), ("LOAD_CONST", function)]
-    if VERSION >= (3, 13):
+    if CALLABLE_IS_BELOW_NULL:
         push.reverse()
     rows: list[Row] = [*push]  #                                stack: … exception NULL function
     if exception:
         rows.append(("COPY", 3))  #                             stack: … exception NULL function exception
-    if VERSION == (3, 11):
+    if CALL_NEEDS_PRECALL:
         rows.append(("PRECALL", int(exception)))
     return _assemble([*rows, ("CALL", int(exception)), ("POP_TOP", 0)])
 
 
-#: The bit of RESUME's argument that says that the yield above it is in no `try` block: closing the generator then does
-#: not raise in it. While somebody traces it does (gh-140373; genobject.c: gen_close), so code in which calls are
-#: listened to goes without.
-_ENDS_UNSEEN = 0
-if sys.version_info[:3] >= (3, 13, 10) and sys.version_info[:3] != (3, 14, 0):
-    _ENDS_UNSEEN = 8 if VERSION >= (3, 15) else 4
-
-
 def argument_of_resume(argument: int) -> int:
-    """Return the *argument* of a RESUME that lets no generator end unseen."""
-    return argument & ~_ENDS_UNSEEN
+    """Return *argument*, that of a RESUME, without the bit that lets generators end without an exception.
+
+    Placements that call must see generators end.
+    """
+    return argument & ~RESUME_OUTSIDE_TRY
 
 
 def resume(argument: int) -> bytes:
-    """Return a RESUME for code in which calls are listened to."""
+    """Return a RESUME for placements that call."""
     return instruction("RESUME", argument_of_resume(argument))
 
 
-def ask_whether_inlined(n_arguments: int, was_inlined: int) -> bytes:
-    """Return what stands before a call of 3.12: keep, below the call's operands, whether the interpreter will inline
-    it.
+def ask_if_inlined(n_arguments: int, was_inlined: int) -> bytes:
+    """Return the instructions that ask, before a call on 3.12, whether the interpreter will inline it.
 
-    *was_inlined* is the place of a WasInlined in `co_consts`.
+    The answer of the WasInlined at the index *was_inlined* of `co_consts` stays below the operands of the call.
     """
     #                                                           stack: … method callable arguments
     rows: list[Row] = [
@@ -292,24 +263,23 @@ def ask_whether_inlined(n_arguments: int, was_inlined: int) -> bytes:
 
 
 def count_if_inlined(counter: bytes) -> tuple[bytes, bytes]:
-    """Return what stands behind such a call, in two parts: *counter*, the probe, is passed only if it was inlined."""
+    """Return the instructions behind such a call: a condition, and the probe *counter* that is passed if inlined."""
     #                                                           stack: … answer result
     return _assemble([("SWAP", 2), ("POP_JUMP_IF_FALSE", len(counter) // 2)]), counter
 
 
 def exchange_exec_argument(n_arguments: int, namespace: int, has_keywords: bool, exchange_code: int) -> bytes:
-    """Return what stands before a call that takes code: let the constant at *exchange_code* exchange its first
-    argument.
+    """Return the instructions that exchange, before a call of an executor, its first argument for live code.
 
-    It is given the callable, the argument, and the argument numbered *namespace* (the callable again if that is 0), and
-    is done before the call: no frame of ours is on the stack while the program's code is executed. It is asked by a
-    subscript, which raises no event of a call.
+    The constant at *exchange_code* gets the callable, the argument, and the argument numbered *namespace*; if that is
+    0, the callable again. It is called by a subscript, which raises no event of a call, and has returned before the
+    call: no frame of this package is on the stack while the program's code runs.
     """
     above = n_arguments + has_keywords
     rows: list[Row] = [
-        ("LOAD_CONST", exchange_code),  #                             stack: … callable first … names prepare
-        ("COPY", above + (3 if VERSION >= (3, 13) else 2)),  #  stack: … prepare callable
-        ("COPY", above + 2),  #                                 stack: … prepare callable first
+        ("LOAD_CONST", exchange_code),  #                       stack: … callable first … names exchange
+        ("COPY", above + (3 if CALLABLE_IS_BELOW_NULL else 2)),  #  stack: … exchange callable
+        ("COPY", above + 2),  #                                 stack: … exchange callable first
         ("COPY", above + 4 - namespace if namespace else 2),  # without a namespace, the callable stands in for it
         ("BUILD_TUPLE", 3),
         _SUBSCRIPT,  #                                          stack: … callable first … names new
@@ -320,16 +290,15 @@ def exchange_exec_argument(n_arguments: int, namespace: int, has_keywords: bool,
 
 
 def exchange_exec_arguments(has_keywords: bool, exchange_code: int) -> bytes:
-    """Return what stands before `f(*arguments)`: let the constant at *exchange_code* exchange the first of the
-    arguments.
+    """Return the instructions that exchange the first argument of `executor(*arguments)` for live code.
 
-    It is given the callable and the arguments, and gives new arguments.
+    The constant at *exchange_code* gets the callable and the tuple of arguments, and returns a new tuple.
     """
-    above = int(has_keywords or VERSION >= (3, 14))  #          3.14 pushes NULL for want of keywords
+    above = int(has_keywords or STAR_CALL_PUSHES_KEYWORDS)
     rows: list[Row] = [
-        ("LOAD_CONST", exchange_code),  #                             stack: … callable arguments names prepare
-        ("COPY", above + (4 if VERSION >= (3, 13) else 3)),  #  stack: … prepare callable
-        ("COPY", above + 3),  #                                 stack: … prepare callable arguments
+        ("LOAD_CONST", exchange_code),  #                       stack: … callable arguments names exchange
+        ("COPY", above + (4 if CALLABLE_IS_BELOW_NULL else 3)),  #  stack: … exchange callable
+        ("COPY", above + 3),  #                                 stack: … exchange callable arguments
         ("BUILD_TUPLE", 2),
         _SUBSCRIPT,  #                                          stack: … callable arguments names new
         ("SWAP", above + 2),
@@ -339,10 +308,11 @@ def exchange_exec_arguments(has_keywords: bool, exchange_code: int) -> bytes:
 
 
 class WasInlined:
-    """Answers whether 3.12 inlines a call: that of a Python function, plain or bound.
+    """Returns, given the callable of a call, whether 3.12 inlines the call: that of a Python function, plain or bound.
 
-    Of a call by a method's name the interpreter keeps either the method and the object or no method and what it found,
-    and which of the two cannot be asked, so the object is looked at as the interpreter does.
+    For a call by a method's name the interpreter keeps the method and its object, or NULL and the callable. The code
+    cannot tell the two apart. So this class gets the object, or the callable, and looks up *method* in its classes, as
+    the interpreter does.
     """
 
     __slots__ = ("method",)
@@ -371,7 +341,7 @@ _namespace_of = type.__dict__["__dict__"].__get__
 
 
 def drop_lasti() -> bytes:
-    """Return the instructions that take lasti from below the exception, for a handler that does not want it."""
+    """Return the instructions that remove lasti from below the exception, for a handler that does not want it."""
     return _assemble([("SWAP", 2), ("POP_TOP", 0)])
 
 
@@ -385,13 +355,11 @@ def nop() -> bytes:
     return instruction("NOP")
 
 
-def go_on(n_units: int = 0) -> bytes:
-    """Return a jump over the next *n_units* code units, which `sys.monitoring` reports as a jump."""
+def jump_over(n_units: int) -> bytes:
+    """Return a jump over the next *n_units* code units."""
     return instruction("JUMP_FORWARD", n_units)
 
 
-def raise_on() -> bytes:
-    """Return the instruction that lets the exception leave as it came: same place, same line, no second traceback
-    entry.
-    """
+def reraise() -> bytes:
+    """Return the instruction that raises the exception again with its place and line, without a traceback entry."""
     return instruction("RERAISE", 1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from itertools import accumulate
 
+from instrument.decode.versions import SUPPORTED
 from instrument.flow import placement as placements
 from instrument.guest.own_builtins import note_modules
 from instrument.guest.process_state import ProcessState
@@ -29,7 +30,6 @@ from instrument.link.counters import (
     traceback_of,
 )
 from instrument.link.fast_linking import load_live_code
-from instrument.rewrite import probes
 from instrument.session.garbage_collector import GcDeferred
 from instrument.session.originals import note_pickled, original_at
 from instrument.session.registry import Registry, is_live, live_place, warn_of
@@ -153,9 +153,9 @@ class Session(Registry):
 
     def _is_unknown_python(self) -> bool:
         """Return whether this release cannot rewrite code for this Python; if so, warn once."""
-        if not probes.SUPPORTED:
+        if not SUPPORTED:
             self._refuse_all()
-        return not probes.SUPPORTED
+        return not SUPPORTED
 
     def _refuse_all(self) -> None:
         if not self.not_measured:

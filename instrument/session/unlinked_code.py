@@ -7,12 +7,13 @@ that recovery needs. Code that cannot be rewritten goes out as a refusal (`is_re
 from __future__ import annotations
 
 from instrument.decode.exec_calls import executor_aliases_in, uses_any_name
+from instrument.decode.versions import SUPPORTED
 from instrument.flow import placement
 from instrument.guest.messages import belongs_to_program, comes_from_program, say_once, text_of
 from instrument.link.cache import FROM_EXEC, Batch, open_cache
 from instrument.link.counters import is_refused, nested_code, unlinked_values
 from instrument.link.exec_free import ExecFreeModules
-from instrument.rewrite import probes, rewriter
+from instrument.rewrite import rewriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from instrument.link.cache import Cache, CachedCode, Module
     from instrument.link.module_import import ModuleImport
-    from instrument.rewrite.rewriter import Unlinked
+    from instrument.rewrite.unlinked import Unlinked
 
 
 class UnlinkedCode:
@@ -86,7 +87,7 @@ class UnlinkedCode:
         It is what `Session.instrument_module` looks up when a process imports the module. Return whether the cache has
         it now, and the reason why a part of *code* cannot be rewritten, or "".
         """
-        if not probes.SUPPORTED:
+        if not SUPPORTED:
             return False, "this release does not know this Python"
         tree = nested_code(code)
         for unlinked in filter(is_refused, self.of_module(tree, module_import)[0]):

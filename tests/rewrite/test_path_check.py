@@ -13,8 +13,10 @@ from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import BACKWARD, CACHES, JUMPS, LOAD_CONST, OPCODES
 from instrument.errors import RewriteError
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
-from instrument.rewrite import rewriter
-from instrument.rewrite.path_check import wrong_way
+from instrument.rewrite.jumps import JumpEmitter
+from instrument.rewrite.output import NO_LOCATION
+from instrument.rewrite.path_check import wrong_path
+from instrument.rewrite.probes import nop
 from instrument.rewrite.rewriter import rewrite
 
 ALL = [MINIMAL, LINE, EVENTS, CALLS, NOTHING]
@@ -48,11 +50,11 @@ class Followed:
         self.plan = plan(self.graph, placement)
         self.unlinked = rewrite(self.graph, self.plan)
 
-    def wrong_way(self, raw=None):
+    def wrong_path(self, raw=None):
         """Return what is wrong, or what would be if the code were *raw*."""
         code = self.unlinked.code
         code = code if raw is None else code.replace(co_code=bytes(raw))
-        return wrong_way(self.graph, self.plan, code, self.unlinked.units)
+        return wrong_path(self.graph, self.plan, code, self.unlinked.units)
 
     def loads(self):
         """Return, for each constant, the units of the LOAD_CONSTs that load it."""
@@ -69,7 +71,7 @@ def victim(request):
     """A rewritten function whose code can be changed."""
     source, placement = request.param
     made = Followed(code_called("f", source), placement)
-    assert made.wrong_way() == ""
+    assert made.wrong_path() == ""
     return made
 
 
@@ -91,13 +93,13 @@ def test_every_way_is_right(placement):
 def test_a_jump_that_passes_the_probe_of_a_step_is_noticed(monkeypatch):
     """This was wrong once: the jump back of one loop and the step to a copy of it shared the probe of the step."""
 
-    def pad(self, index, location):
-        if index + 1 in self.pads or self._turns_on_line(index, index + 1):
-            if index + 1 in self.pads:
-                self._set(self.pads[index + 1])
-            self._emit(rewriter.probes.nop(), rewriter._NOWHERE)
+    def emit_pad(self, index, location):
+        if index + 1 in self._pads or self._turns_on_line(index, index + 1):
+            if index + 1 in self._pads:
+                self._output.set_label(self._pads[index + 1])
+            self._output.emit(nop(), NO_LOCATION)
 
-    monkeypatch.setattr(rewriter._Rewriting, "_pad", pad)
+    monkeypatch.setattr(JumpEmitter, "_emit_pad", emit_pad)
     with pytest.raises(RewriteError, match=r"cannot be rewritten: probe 1 of the fall from .* is passed by"):
         Rewritten(code_called("f", TURNING), MINIMAL)
 
@@ -123,7 +125,7 @@ def test_a_jump_that_lands_above_or_below_a_probe_is_noticed(victim):
             loads = [units for constant, units in victim.loads().items() if constant >= first_probe(victim)]
             lower, upper = sorted((lands, after + raw[2 * place + 1] * (-1 if op in BACKWARD else 1)))
             if lower < upper and any(lower <= unit < upper for units in loads for unit in units):
-                assert victim.wrong_way(other) != "", (index, lands)
+                assert victim.wrong_path(other) != "", (index, lands)
                 changed += 1
     assert changed or victim.plan.placement == LINE
 
@@ -150,7 +152,7 @@ def test_counters_that_were_exchanged_are_noticed(victim):
             for unit in loads[other]:
                 raw[2 * unit + 1] = one
             if victim.plan.placement == MINIMAL or one in exits or measure(victim, one) != measure(victim, other):
-                assert victim.wrong_way(raw) != ""
+                assert victim.wrong_path(raw) != ""
                 exchanged += 1
     assert exchanged > 2
 
@@ -165,7 +167,7 @@ def test_a_probe_that_does_not_count_is_noticed(victim):
         if first_probe(victim) <= constant < first_probe(victim) + len(victim.plan.probes):
             raw = bytearray(victim.unlinked.code.co_code)
             raw[2 * units[0]] = OPCODES["NOP"]
-            assert victim.wrong_way(raw) != ""
+            assert victim.wrong_path(raw) != ""
 
 
 @pytest.mark.parametrize("placement", COUNTING)
@@ -194,6 +196,6 @@ def test_exits_that_no_stub_or_another_counts_are_noticed():
     assert made.plan.stubs
     for index, number in list(made.plan.stubs.items()):
         del made.plan.stubs[index]
-        assert "are recorded by" in made.wrong_way()
+        assert "are recorded by" in made.wrong_path()
         made.plan.stubs[index] = number
-        assert made.wrong_way() == ""
+        assert made.wrong_path() == ""

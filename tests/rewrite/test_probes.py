@@ -14,10 +14,11 @@ from rewrite.linking import FIRST_KEY, count_of, new_counter
 from instrument.decode.call_sites import start_of_call
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import CACHES, CALL, CALL_KW, EXTENDED_ARG, OPCODES, OPNAMES, RESUME
+from instrument.decode.versions import LASTI_IS_AN_INT
 from instrument.guest.isolation import bytecode
 from instrument.link.counters import RANGE_OF_COUNTS, ExitRecords
 from instrument.rewrite import probes
-from instrument.rewrite.probes import LASTI_IS_AN_INT, STACK_OF_PROBE, UNITS_TO_KEYS, TracebackOf, WasInlined
+from instrument.rewrite.probes import STACK_OF_PROBE, UNITS_TO_KEYS, TracebackOf, WasInlined
 
 ON_3_12 = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="only 3.12 is asked whether it inlines a call")
 NOWHERE = bytecode.instr.InstrLocation(None, None, None, None)
@@ -224,7 +225,7 @@ def test_an_exit_is_recorded_under_its_place_and_goes_on(kind):
     assembly = Assembly(failing)
     call = assembly.before.ops.index(CALL)
     records = ExitRecords("a session")
-    twin = assembly.made({}, record(assembly, records) + probes.raise_on(), covered=call)
+    twin = assembly.made({}, record(assembly, records) + probes.reraise(), covered=call)
     unit = assembly.before.units[call]
     place_of = BaseException.__dict__["__traceback__"].__get__
     for number in range(1, 4):
@@ -303,7 +304,7 @@ def test_a_call_with_the_exception_leaves_it_where_it_is():
     """A stub that calls passes the exception, and raises it on."""
     assembly = Assembly(failing)
     caught = []
-    stub = probes.call(assembly.constant(caught.append), exception=True) + probes.raise_on()
+    stub = probes.call(assembly.constant(caught.append), exception=True) + probes.reraise()
     twin = assembly.made({}, stub, covered=assembly.before.ops.index(CALL))
     error = KeyError("this one")
     with pytest.raises(KeyError) as raised:
@@ -442,7 +443,7 @@ def test_a_return_is_counted_if_the_call_was_inlined(function, take):
     assembly = Assembly(function)
     call = assembly.before.ops.index(CALL)
     counter = new_counter()
-    ask = probes.ask_whether_inlined(assembly.before.args[call], assembly.constant(WasInlined(None)))
+    ask = probes.ask_if_inlined(assembly.before.args[call], assembly.constant(WasInlined(None)))
     count = b"".join(probes.count_if_inlined(probes.probe(assembly.constant(counter))))
     twin = assembly.made({start_of_call(assembly.before, call): ask, call + 1: count})
     arguments = [["a"], "b", "c"][: len(assembly.code.co_varnames) - 1]

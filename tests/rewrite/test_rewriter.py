@@ -31,7 +31,8 @@ from instrument.errors import RewriteError
 from instrument.flow.graph import build
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
 from instrument.rewrite import rewriter
-from instrument.rewrite.rewriter import rewrite, verify
+from instrument.rewrite.rewriter import rewrite
+from instrument.rewrite.verifier import difference
 
 ALL = [MINIMAL, LINE, EVENTS, CALLS]
 COUNTING = [MINIMAL, LINE]
@@ -61,7 +62,7 @@ class Rewritten:
         kept = self.unlinked.code
         self.unlinked.code = kept.replace(**changes)
         try:
-            return verify(self.before.code, self.before, self.unlinked)
+            return difference(self.before, self.unlinked)
         finally:
             self.unlinked.code = kept
 
@@ -352,7 +353,7 @@ def test_a_field_that_was_changed_is_noticed(victim, name, value):
     fields = {field: getattr(kept, field) for field in dir(kept) if field.startswith("co_") and field != "co_lnotab"}
     victim.unlinked.code = types.SimpleNamespace(**{**fields, name: value})
     try:
-        assert verify(victim.before.code, victim.before, victim.unlinked) == f"{name} differs"
+        assert difference(victim.before, victim.unlinked) == f"{name} differs"
     finally:
         victim.unlinked.code = kept
 
@@ -425,7 +426,7 @@ def test_an_exception_that_would_go_elsewhere_is_noticed(victim):
 def test_code_that_does_not_verify_is_never_returned(monkeypatch):
     """A RewriteError names the place of the code and what is wrong with it."""
     graph = build(Instructions(code_called("f", VICTIM)))
-    monkeypatch.setattr(rewriter, "verify", lambda *_: "something differs")
+    monkeypatch.setattr(rewriter, "difference", lambda *_: "something differs")
     with pytest.raises(RewriteError, match=r"^program:2: f cannot be rewritten: something differs$"):
         rewrite(graph, plan(graph))
 

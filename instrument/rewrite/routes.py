@@ -1,0 +1,104 @@
+"""Where exceptions go: straight to their handler, or to an exit stub first.
+
+A graph and its Plan come in. For each instruction the *route* of its exceptions goes out, a pair of a kind and a
+number, or None if they leave the code without being counted. The kinds are:
+
+    DIRECT, handler      straight to the handler
+    RAISED, handler      to the stub that records the instruction that raised
+    RESTORED, handler    to the stub that records the place that a RERAISE restored
+    RAISING, index       to the stub that counts the exceptions which the RERAISE or RAISE_VARARGS at *index* raises
+    EXITING, probe       to the stub with the probe that counts exits of this and equivalent instructions
+
+A handler is a number in `Instructions.table`; -1 is outside of the code.
+"""
+
+from __future__ import annotations
+
+from instrument.decode.opcodes import END_ASYNC_FOR, MAY_RERAISE, RAISES, RERAISE
+from instrument.flow.placement import EXITING, RAISED, RAISING, RESTORED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from instrument.flow.graph import ControlFlowGraph
+    from instrument.flow.placement import Plan
+
+    Route = tuple[str, int]
+
+DIRECT = "direct"
+
+
+class ExceptionRoutes:
+    """The routes of the exceptions of one code object, as its Plan wants them counted."""
+
+    __slots__ = ("_exits", "_graph", "_instructions", "_plan", "_raising")
+
+    def __init__(self, graph: ControlFlowGraph, plan: Plan) -> None:
+        self._graph = graph
+        self._instructions = graph.instructions
+        self._plan = plan
+        self._exits = {key: number for number, key in enumerate(plan.exits)}
+        self._raising = frozenset(probe.index for probe in plan.probes if probe.where == RAISING)
+
+    def of_instruction(self, index: int) -> Route | None:
+        """Return the route of exceptions that the instruction *index* raises."""
+        instructions = self._instructions
+        op = instructions.ops[index]
+        handler = instructions.handlers[index]
+        if index < instructions.made_by:  # no exception can be thrown into the code before that
+            return _direct(handler)
+        if op in RAISES or op in MAY_RERAISE:
+            if index in self._raising:
+                return RAISING, index
+            if op == RERAISE and instructions.args[index] and (handler, RESTORED) in self._exits:
+                return RESTORED, handler
+            return _direct(handler)
+        if index in self._plan.stubs:
+            return EXITING, self._plan.stubs[index]
+        return self.to_record(handler)
+
+    def of_trace_function(self, index: int) -> Route | None:
+        """Return the route of exceptions that a trace function raises at the line event of the instruction *index*."""
+        if index < self._instructions.made_by:
+            return self.of_instruction(index)
+        return self.to_record(self._instructions.handlers[index])
+
+    def to_record(self, handler: int) -> Route | None:
+        """Return the route to *handler* by its exit record, or straight to it if the Plan has no such record."""
+        return (RAISED, handler) if (handler, RAISED) in self._exits else _direct(handler)
+
+    def handler_of(self, route: Route) -> int:
+        """Return the handler that *route* ends at, -1 if the exception leaves the code."""
+        kind, number = route
+        if kind == EXITING:
+            number = self._plan.probes[number].index
+        return self._instructions.handlers[number] if kind in (EXITING, RAISING) else number
+
+    def exit_record(self, route: Route) -> int:
+        """Return the number of the exit record of *route*, which must be of the kind RAISED or RESTORED."""
+        kind, handler = route
+        return self._exits[handler, kind]
+
+    def must_reraise(self, route: Route) -> bool:
+        """Return whether the stub of *route* must reach its handler by a RERAISE, and not by a jump.
+
+        RERAISE restores the place that raised. The interpreter decides by this place whether the handler raises a line
+        event, so the handler raises none where it would raise none without the stub.
+        """
+        handler = self.handler_of(route)
+        if handler < 0:
+            return False
+        kind, number = route
+        instructions, entry = self._instructions, self._graph.entries[handler]
+        if instructions.ops[instructions.table[handler].target] == END_ASYNC_FOR:
+            return True
+        if kind == EXITING:
+            return self._plan.probes[number].index in entry.eventless_sources
+        if kind == RESTORED or (kind == RAISING and self._graph.restores_place(number)):
+            return bool(entry.eventless_sources)
+        if kind == RAISING:
+            return number in entry.eventless_sources
+        return any(instructions.handlers[index] == handler for index in entry.eventless_sources)
+
+
+def _direct(handler: int) -> Route | None:
+    return (DIRECT, handler) if handler >= 0 else None
