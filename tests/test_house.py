@@ -25,7 +25,6 @@ LONG_MODULES = {
     "data/combining.py",
     "data/store.py",
     "flow/placement.py",
-    "hooks/imports.py",
     "hooks/process.py",
     "link/cache.py",
     "link/counters.py",

@@ -61,7 +61,7 @@ _HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
             *("decode.exec_calls", "decode.opcodes"),
             *("decode.instructions", "decode.line_events", "decode.unrolling", "link.cache", "link.counters"),
             *("link.exec_free", "link.fast_linking", "link.module_import", "link.source_versions"),
-            *("hooks.bytecode_readers", "scope.project"),
+            *("hooks.bytecode_readers", "hooks.exec_calls", "scope.project"),
             *("scope.trace_ignore", "scope.same_name", "session.existing_functions", "session.garbage_collector"),
             *("session.instrumenter", "session.originals", "session.scoped", "session.snapshot"),
             *("session.unlinked_code", "trace_runs.choice"),

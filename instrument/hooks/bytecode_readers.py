@@ -71,8 +71,7 @@ def install(original_of: OriginalOf, give_out: GiveOut) -> None:
     *give_out* return. This is never undone: live code outlives a measurement, and readers keep what they were given.
     """
     _state.original_of, _state.give_out = original_of, give_out
-    if adapt not in imports.after_execution:
-        imports.after_execution.append(adapt)
+    imports.call_after_execution(adapt)
     for name, module in list(sys.modules.items()):
         if (_entrances(name) or name == "copyreg") and isinstance(module, ModuleType):
             adapt(module)

@@ -13,7 +13,7 @@ from types import FunctionType
 from instrument.decode.exec_calls import may_execute_code
 from instrument.flow import placement
 from instrument.guest import isolation
-from instrument.hooks import imports
+from instrument.hooks import exec_calls
 from instrument.link.cache import Batch
 from instrument.link.counters import appended_constants
 from instrument.session.garbage_collector import instances_of
@@ -86,7 +86,7 @@ def instrument_existing_functions(
         if chosen not in batches:
             batches[chosen] = Batch(chosen.unlinked_code.cache())
         codes = list(source.by_code.values())
-        aliases = imports.executor_names_in_namespace(codes[0][1][0].__globals__)
+        aliases = exec_calls.executor_names_in_namespace(codes[0][1][0].__globals__)
         twins = chosen.instrument_existing_code([code for code, _ in codes], source.file, batches[chosen], aliases)
         if on_twin is not None and chosen is not nothing:
             for twin in twins:

@@ -17,7 +17,7 @@ from instrument.decode.versions import SUPPORTED
 from instrument.flow import placement as placements
 from instrument.guest.own_builtins import note_modules
 from instrument.guest.process_state import ProcessState
-from instrument.hooks import imports
+from instrument.hooks import exec_calls
 from instrument.link.counters import (
     CodeGroup,
     first_key_of,
@@ -216,15 +216,15 @@ class Session(Registry):
         group.origin = origin
         if self.callbacks is not None:
             on_probes, on_exits = self.callbacks.of_group(group, unlinked_codes)
-            codes = link(unlinked_codes, group, on_probes, on_exits, imports.exchange_code, self.records)
+            codes = link(unlinked_codes, group, on_probes, on_exits, exec_calls.exchange_code, self.records)
         elif not is_permanent:
             group.counters = make_counters(group.starts[-1])
-            codes = link(unlinked_codes, group, group.counters, None, imports.exchange_code, self.records)
+            codes = link(unlinked_codes, group, group.counters, None, exec_calls.exchange_code, self.records)
         else:
             with GcDeferred(group.starts[-1]):
                 counters = make_counters(group.starts[-1])
                 self.add_counters(group, counters)
-                codes = link(unlinked_codes, group, counters, None, imports.exchange_code, self.records)
+                codes = link(unlinked_codes, group, counters, None, exec_calls.exchange_code, self.records)
         self.add(group)
         return group, codes
 
@@ -237,7 +237,7 @@ class Session(Registry):
         group.originals = originals
         group.origin = origin
         first_key = first_key_of(group.number)
-        shared = traceback_of, imports.exchange_code, self.records
+        shared = traceback_of, exec_calls.exchange_code, self.records
         if self._is_first_load(group.file_name):
             with GcDeferred(group.starts[-1]):
                 counters = make_counters(group.starts[-1])
