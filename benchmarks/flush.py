@@ -116,7 +116,7 @@ def main() -> None:
         data = str(folder / "data")
         os.environ.setdefault("INSTRUMENT_CACHE", str(folder / "cache"))
         from instrument.config import Settings
-        from instrument.record import recorder
+        from instrument.record import flushing, recorder
 
         # A function of this shape has so many counters, about; the first module tells how many exactly.
         sys.path.insert(0, name)
@@ -142,7 +142,7 @@ def main() -> None:
 
         recording._flush = timed  # type: ignore[method-assign]
         stretches: list[float] = []
-        rest, woke = recorder.sleep, [0.0, 0.0]
+        rest, woke = flushing.sleep, [0.0, 0.0]
 
         def timed_rest(seconds: float) -> None:
             if get_ident() == woke[0]:
@@ -150,7 +150,7 @@ def main() -> None:
             rest(seconds)
             woke[:] = get_ident(), thread_time()
 
-        recorder.sleep = timed_rest
+        flushing.sleep = timed_rest
         clock = Clock()
         rounds = max(1, int(options.minutes * 60 / (3 * 4)))
         began = monotonic()

@@ -25,10 +25,8 @@ LONG_MODULES = {
     "data/combining.py",
     "data/store.py",
     "flow/placement.py",
-    "hooks/process.py",
     "link/cache.py",
     "link/counters.py",
-    "record/recorder.py",
     "report/counts_file.py",
 }
 

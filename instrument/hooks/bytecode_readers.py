@@ -1,25 +1,24 @@
-"""Libraries that read the bytecode of the program's functions: they get what it was before it was made live.
+"""Hooks libraries that read the bytecode of the program's functions: they get the original, as without this package.
 
-A module that was just imported comes in; if it is one that reads bytecode, it goes on getting code as the program wrote
-it, for as long as the process runs. Some translate it, and know no probes; some send it to processes that may be
-without this package; some compare it with what they have compiled themselves.
+Some libraries translate bytecode, and know no probes. Some send it to processes that may be without this package. Some
+compare it with bytecode that they have compiled themselves. A module that was just imported comes in (`adapt`). If it
+is such a library, the functions by which it gets code are wrapped, until the process ends.
 
 - numba translates a function to machine code (numba/core/bytecode.py: FunctionIdentity.from_function), if it is called
   (ByteCode.__init__);
 - pony translates a generator expression or a lambda to SQL (pony/orm/decompiling.py: decompile);
-- cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code): so
-  what they write is what they would write without us, and its hash is the same each time. Up to version 2 of
-  cloudpickle that is done by its module cloudpickle_fast;
+- cloudpickle, which numba and others have copies of, and dill pickle functions by value (_code_reduce, save_code).
+  Their output, and its hash, must be the same each time. Up to version 2, cloudpickle has a module cloudpickle_fast;
 - so do ipyparallel, and other modules that register a function to pickle code (`copyreg.pickle`);
 - hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key);
 - torch.compile translates the code of frames (torch/_dynamo/convert_frame.py: _compile), and of the functions that such
-  code calls (torch/_dynamo/variables/functions.py: get_code), to graphs; our own frames are not to be translated;
-- from 3.13 on, C marshals the code of functions that the program hands to another interpreter (_interpretersmodule.c:
-  exec, call, run_func; crossinterp_data_lookup.h: _PyCode_GetXIData), by `concurrent.interpreters` or otherwise. Live
-  counters cannot be marshalled.
+  code calls (torch/_dynamo/variables/functions.py: get_code), to graphs. It must not translate frames of this package;
+- from 3.13 on, C code marshals the code of functions that the program sends to another interpreter
+  (_interpretersmodule.c: exec, call, run_func; crossinterp_data_lookup.h: _PyCode_GetXIData), by
+  `concurrent.interpreters` or otherwise. Live counters cannot be marshalled.
 
-Except for those that only compare code, they may run it where it is not counted: which functions they got is noted
-(`give_out`), and no report calls lines of these missing.
+Except for libraries that only compare code, they may run the original where nothing counts. So each function that they
+got is noted as given out (`give_out`), and no report calls its lines missing.
 """
 
 from __future__ import annotations
@@ -41,21 +40,33 @@ from instrument.link.counters import appended_constants, reduce_counter
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeAlias
 
-    #: What wraps a function by which a reader gets code.
-    Change = Callable[[Callable[..., Any]], Callable[..., Any]]
-    OriginalOf = Callable[[CodeType], CodeType]
-    GiveOut = Callable[[CodeType, str], CodeType]
+    #: Wraps a function by which a reader gets code.
+    Wrap: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+    #: How a reader gets code: the path of a function in its module, what wraps that function, and the path of a
+    #: dictionary in which the function is also registered for code, or "".
+    Entrance: TypeAlias = tuple[str, Wrap, str]
+    OriginalOf: TypeAlias = Callable[[CodeType], CodeType]
+    GiveOut: TypeAlias = Callable[[CodeType, str], CodeType]
 
 
 class _State(ProcessState):
-    """`original_of(code)` returns the original; `give_out(code, taker)` also notes that *taker* got it."""
+    """The wrappers cannot be taken off again (`install`), so `wrappers` and `dispatch_table` survive a reset."""
 
-    __slots__ = ("give_out", "original_of")
+    __slots__ = ("dispatch_table", "give_out", "original_of", "wrappers")
+
+    def __init__(self) -> None:
+        #: Functions of ours that stand in for functions of readers.
+        self.wrappers: list[object] = []
+        #: The table of the program's `copyreg`: from types to the functions that reduce them.
+        self.dispatch_table: dict[type, Any] = register.__globals__["dispatch_table"]
+        super().__init__()
 
     def reset(self) -> None:
+        #: Returns the original of a code object.
         self.original_of: OriginalOf = _unchanged
+        #: Does so, too, and notes that the taker with the given name got it.
         self.give_out: GiveOut = _unchanged
 
 
@@ -67,140 +78,75 @@ _state = _State()
 
 
 def install(original_of: OriginalOf, give_out: GiveOut) -> None:
-    """Adapt the readers that have been imported, and from now on those that will be. They get what *original_of* and
-    *give_out* return. This is never undone: live code outlives a measurement, and readers keep what they were given.
+    """Wrap the functions of readers that are imported, and of those that will be, by *original_of* and *give_out*.
+
+    This is never undone: live code outlives a measurement, and readers keep the functions that they have got.
     """
     _state.original_of, _state.give_out = original_of, give_out
     imports.call_after_execution(adapt)
     for name, module in list(sys.modules.items()):
         if (_entrances(name) or name == "copyreg") and isinstance(module, ModuleType):
             adapt(module)
-    _watch_extensions()
+    _adapt_extensions()
 
 
-def _watch_extensions() -> None:
-    """From now on, adapt the modules written in C that send functions to other interpreters, when they are imported."""
-    if not _SENDERS or _imp.exec_dynamic in _adapted:
+def adapt(module: ModuleType) -> None:
+    """Wrap the functions by which *module* gets code, if it is a reader, unless that was done."""
+    _adapt_registered_reducer(module)
+    for path, wrap, registry_path in _entrances(module.__dict__.get("__name__")):
+        *outer, name = path.split(".")
+        owner = _attribute(module, outer)
+        function: Any = getattr(owner, name, None)
+        if type(function) not in (FunctionType, BuiltinFunctionType) or function in _state.wrappers:
+            continue
+        wrapper = _named_like(function, wrap(function))
+        _state.wrappers.append(wrapper)
+        setattr(owner, name, wrapper)
+        registry = _attribute(module, registry_path.split(".")) if registry_path else None
+        if isinstance(registry, dict) and registry.get(CodeType) is function:
+            registry[CodeType] = wrapper
+
+
+def _adapt_extensions() -> None:
+    """Adapt modules in C that send functions to other interpreters, when they are imported from now on."""
+    if not _SENDERS or _imp.exec_dynamic in _state.wrappers:
         return
     for name in ("exec_dynamic", "exec_builtin"):  # how they are imported depends on how the interpreter was built
         original = getattr(_imp, name)
-        ours = _pass_for(original, _executing(original))
-        _adapted.append(ours)
-        setattr(_imp, name, ours)
+        wrapper = _named_like(original, _adapting_senders(original))
+        _state.wrappers.append(wrapper)
+        setattr(_imp, name, wrapper)
 
 
-def _executing(original: Callable[[ModuleType], object]) -> Callable[[ModuleType], object]:
+def _adapting_senders(exec_extension: Callable[[ModuleType], object]) -> Callable[[ModuleType], object]:
     def execute(module: ModuleType, /) -> object:
-        done = original(module)
+        status = exec_extension(module)
         if module.__dict__.get("__name__") in _SENDERS:
             adapt(module)
-        return done
+        return status
 
     return unseen(execute)
 
 
-def adapt(module: ModuleType) -> None:
-    """Let *module* get code as it was before it was made live, if it reads bytecode and has not been adapted."""
-    _adapt_reducer(module)
-    for path, change, registry in _entrances(module.__dict__.get("__name__")):
-        *outer, name = path.split(".")
-        owner = _found(module, outer)
-        function: Any = getattr(owner, name, None)
-        if type(function) not in (FunctionType, BuiltinFunctionType) or function in _adapted:
-            continue
-        ours = _pass_for(function, change(function))
-        _adapted.append(ours)
-        setattr(owner, name, ours)
-        registered = _found(module, registry.split(".")) if registry else None
-        if isinstance(registered, dict) and registered.get(CodeType) is function:
-            registered[CodeType] = ours
-
-
-def _adapt_reducer(module: ModuleType) -> None:
-    """Let what *module*, which was just imported, or another has registered to pickle code get originals."""
+def _adapt_registered_reducer(module: ModuleType) -> None:
+    """Wrap the function that *module*, which was just imported, or another one has registered to pickle code."""
     names = module.__dict__
     if names.get("__name__") == "copyreg" and type(names.get("dispatch_table")) is dict:
         if names is not register.__globals__:
             _share_registry(names)
-        _reducers[:] = [names["dispatch_table"]]
-    for reducers in _reducers:
-        theirs = reducers.get(CodeType)
-        if type(theirs) is FunctionType and theirs not in _adapted:
-            ours = _pass_for(theirs, _giving_originals("pickle")(theirs))
-            _adapted.append(ours)
-            reducers[CodeType] = ours
-
-
-#: The table of the program's `copyreg`.
-_reducers: list[dict[type, Any]] = [register.__globals__["dispatch_table"]]
-
-
-def _pass_for(theirs: Any, ours: Any) -> Any:
-    """Return *ours*, which is called what *theirs* is."""
-    ours.__name__, ours.__qualname__, ours.__doc__ = theirs.__name__, theirs.__qualname__, theirs.__doc__
-    ours.__module__ = theirs.__module__
-    return ours
-
-
-def _found(owner: Any, path: list[str]) -> Any:
-    for name in path:
-        owner = getattr(owner, name, None)
-    return owner
-
-
-def _original(thing: Any, taker: str = "") -> Any:
-    """Return what code or a function would be without us; *thing* itself if it is neither.
-
-    *taker* is what may have it run elsewhere, where it is not counted, if anything is.
-    """
-    if type(thing) is CodeType:
-        return _state.give_out(thing, taker) if taker else _state.original_of(thing)
-    if type(thing) is FunctionType and (code := _original(thing.__code__, taker)) is not thing.__code__:
-        made = FunctionType(code, thing.__globals__, thing.__name__, thing.__defaults__, thing.__closure__)
-        made.__kwdefaults__ = thing.__kwdefaults__
-        return made
-    return thing
-
-
-def _returning_originals(taker: str = "") -> Change:
-    """Return what wraps a function that returns code: the original goes out. *taker* compiles it, if that is given."""
-
-    def change(function: Callable[..., Any]) -> Callable[..., Any]:
-        def adapted(*args: Any, **kwargs: Any) -> Any:
-            return _original(function(*args, **kwargs), taker)
-
-        return adapted
-
-    return change
-
-
-def _compiling_identity(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap *function*, which is given a function to be compiled by numba, as `func` of its argument."""
-
-    def adapted(self: Any, func_id: Any) -> Any:
-        _original(getattr(func_id, "func", None), "numba")
-        return function(self, func_id)
-
-    return adapted
-
-
-def _giving_originals(taker: str) -> Change:
-    """Return what wraps a function that is given code which *taker* translates, or writes: the original goes out."""
-
-    def change(function: Callable[..., Any]) -> Callable[..., Any]:
-        def adapted(*args: Any, **kwargs: Any) -> Any:
-            return function(*[_original(thing, taker) for thing in args], **kwargs)
-
-        return adapted
-
-    return change
+        _state.dispatch_table = names["dispatch_table"]
+    reducer = _state.dispatch_table.get(CodeType)
+    if type(reducer) is FunctionType and reducer not in _state.wrappers:
+        wrapper = _named_like(reducer, _giving_originals("pickle")(reducer))
+        _state.wrappers.append(wrapper)
+        _state.dispatch_table[CodeType] = wrapper
 
 
 def _share_registry(names: dict[str, Any]) -> None:
-    """Make the registry of the program's `copyreg`, which has these *names*, that of `_pickle`, and register counters.
+    """Make *names*, the globals of the program's `copyreg`, share their tables with `_pickle`; register counters there.
 
-    Our own imports left `sys.modules`. On 3.11, `_pickle` is initialised once in a process and keeps the registry it
-    found first (_pickle.c: PyInit__pickle): what the program registered with its own `copyreg` had no effect.
+    Our own imports have left `sys.modules`. On 3.11, `_pickle` is initialised once in a process and keeps the tables
+    that it found first (_pickle.c: PyInit__pickle): without this, the program's own registrations had no effect.
     """
     ours = register.__globals__
     if sys.version_info < (3, 12):
@@ -213,120 +159,172 @@ def _share_registry(names: dict[str, Any]) -> None:
         names["dispatch_table"].setdefault(repeat, reduce_counter)
 
 
-def _taking_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    def adapted(*args: Any, **kwargs: Any) -> Any:
+def _named_like(original: Any, wrapper: Any) -> Any:
+    """Return *wrapper* with name, docstring and module of *original*."""
+    wrapper.__name__, wrapper.__qualname__, wrapper.__doc__ = original.__name__, original.__qualname__, original.__doc__
+    wrapper.__module__ = original.__module__
+    return wrapper
+
+
+def _attribute(owner: Any, path: list[str]) -> Any:
+    """Return the attribute of *owner* at *path*; None if there is none."""
+    for name in path:
+        owner = getattr(owner, name, None)
+    return owner
+
+
+def _original(argument: Any, taker: str = "") -> Any:
+    """Return the original of *argument*, if it is code or a function with live code; else *argument* itself.
+
+    *taker* is the name of the library if it may run the original where nothing counts, else "".
+    """
+    if type(argument) is CodeType:
+        return _state.give_out(argument, taker) if taker else _state.original_of(argument)
+    if type(argument) is FunctionType and (code := _original(argument.__code__, taker)) is not argument.__code__:
+        function = FunctionType(
+            code, argument.__globals__, argument.__name__, argument.__defaults__, argument.__closure__
+        )
+        function.__kwdefaults__ = argument.__kwdefaults__
+        return function
+    return argument
+
+
+# Wrappers. Each function here is a `Wrap`, or returns one. ############################################################
+
+
+def _returning_originals(taker: str = "") -> Wrap:
+    """Return what wraps a function that returns code: the wrapper returns the original."""
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return _original(function(*args, **kwargs), taker)
+
+        return wrapper
+
+    return wrap
+
+
+def _giving_originals(taker: str) -> Wrap:
+    """Return what wraps a function whose arguments are code to be translated or written: it gets originals."""
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function(*[_original(argument, taker) for argument in args], **kwargs)
+
+        return wrapper
+
+    return wrap
+
+
+def _comparing_originals(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function that compares code: it gets originals, which are not given out."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         return function(*map(_original, args), **kwargs)
 
-    return adapted
+    return wrapper
 
 
-def _registering_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `copyreg.pickle`: functions that are registered for code get the original."""
-    names = function.__globals__
-    if names is not register.__globals__:
-        _share_registry(names)
-    dispatch_table = names["dispatch_table"]
+def _noting_compiled_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the constructor of numba's `ByteCode`: the function that is to be compiled is noted as given out."""
 
-    def reducing(theirs: Any) -> Any:
-        return _pass_for(theirs, _giving_originals("pickle")(theirs)) if type(theirs) is FunctionType else theirs
+    def wrapper(self: Any, func_id: Any) -> Any:
+        _original(getattr(func_id, "func", None), "numba")
+        return function(self, func_id)
 
-    def adapted(ob_type: Any, pickle_function: Any, constructor_ob: Any = None) -> Any:
-        return function(ob_type, reducing(pickle_function) if ob_type is CodeType else pickle_function, constructor_ob)
-
-    if CodeType in dispatch_table:
-        dispatch_table[CodeType] = reducing(dispatch_table[CodeType])
-    return adapted
+    return wrapper
 
 
 def _compiling_original_code(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap *function*, which gets the originals of code objects among its arguments. Functions stay as they are."""
+    """Wrap torch's compiler: it gets the originals of code objects. Functions among its arguments stay live."""
 
-    def adapted(*args: Any, **kwargs: Any) -> Any:
-        return function(*(_original(thing, _TORCH) if type(thing) is CodeType else thing for thing in args), **kwargs)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        originals = (_original(argument, _TORCH) if type(argument) is CodeType else argument for argument in args)
+        return function(*originals, **kwargs)
 
-    return adapted
-
-
-def _skipping_ours(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Call *function*, which adds a package to those whose code is left alone, with the name of this package."""
-    function(__name__.partition(".")[0])
-    return function
+    return wrapper
 
 
-def _saving_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    def adapted(pickler: Any, code: Any) -> Any:
+def _skipping_this_package(add: Callable[..., Any]) -> Callable[..., Any]:
+    """Return torch's function *add* unchanged, after adding this package to the packages that torch leaves alone."""
+    add(__name__.partition(".")[0])
+    return add
+
+
+def _saving_originals(save_code: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap dill's function that pickles a code object: it gets the original."""
+
+    def wrapper(pickler: Any, code: Any) -> Any:
         original = _original(code, "dill")
-        if id(original) in pickler.memo:  # it was written before, under its own name
+        if id(original) in pickler.memo:  # the original was pickled before
             return pickler.save(original)
-        return function(pickler, original)
+        return save_code(pickler, original)
 
-    return adapted
+    return wrapper
 
 
-# Other interpreters
+# Functions that are sent to other interpreters
 
 
 def _running_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return *function*, which sends the code of a function and never the function itself."""
+    """Wrap a function that sends the code of a function, and never the function's name."""
 
-    def adapted(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         return function(*map(_sent_code, args), **dict(zip(kwargs, map(_sent_code, kwargs.values()))))
 
-    return unseen(adapted)
+    return unseen(wrapper)
 
 
 def _sending_originals(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return *function*, which sends code where it can, and else what `pickle` makes of a function: its name."""
+    """Wrap a function that sends the code of a function if that is possible, else its name, as `pickle` does."""
 
-    def adapted(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         return function(*map(_sent, args), **dict(zip(kwargs, map(_sent, kwargs.values()))))
 
-    return unseen(adapted)
+    return unseen(wrapper)
 
 
 @unseen
-def _sent_code(thing: Any) -> Any:
-    return _original(thing, _ANOTHER)
+def _sent_code(argument: Any) -> Any:
+    return _original(argument, _ANOTHER_INTERPRETER)
 
 
 @unseen
-def _sent(thing: Any) -> Any:
-    """Return what is to be sent in place of *thing*."""
-    kind = type(thing)
+def _sent(argument: Any) -> Any:
+    """Return the object to send in place of *argument*, which may be a tuple of arguments."""
+    kind = type(argument)
     if kind is FunctionType:
-        return (
-            _sent_code(thing) if appended_constants(thing.__code__) is not None and _is_sent_as_code(thing) else thing
-        )
+        is_live = appended_constants(argument.__code__) is not None
+        return _sent_code(argument) if is_live and _is_sent_as_code(argument) else argument
     if kind is tuple:
-        return tuple(map(_sent, thing))
-    return _sent_code(thing) if kind is CodeType else thing
-
-
-_ANOTHER = "another interpreter"
-_TORCH = "torch.compile"
+        return tuple(map(_sent, argument))
+    return _sent_code(argument) if kind is CodeType else argument
 
 
 def _is_sent_as_code(function: FunctionType) -> bool:
-    """Return whether the interpreter would send the code of *function*, were it not live, or nothing else can be sent.
+    """Return whether the interpreter would send the code of *function* if it were not live, or can send nothing else.
 
     The rules are those of codeobject.c, _PyCode_VerifyStateless, and funcobject.c, _PyFunction_VerifyStateless.
     """
-    if _found(sys.modules.get(function.__module__), function.__qualname__.split(".")) is not function:
+    if _attribute(sys.modules.get(function.__module__), function.__qualname__.split(".")) is not function:
         return True
     code = _state.original_of(function.__code__)
     if function.__closure__ or function.__defaults__ or function.__kwdefaults__ or code.co_flags & _SUSPENDED:
         return False
-    made = Instructions(code)
-    names = {code.co_names[arg >> 1] for op, arg in zip(made.ops, made.args) if op == LOAD_GLOBAL}
-    known = {name for name in names if hasattr(builtins, name)}
-    return names.isdisjoint(function.__globals__) and (not known or known == names)
+    instructions = Instructions(code)
+    loads = zip(instructions.ops, instructions.args)
+    global_names = {code.co_names[arg >> 1] for op, arg in loads if op == LOAD_GLOBAL}
+    builtin_names = {name for name in global_names if hasattr(builtins, name)}
+    return global_names.isdisjoint(function.__globals__) and (not builtin_names or builtin_names == global_names)
 
 
 #: CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR.
 _SUSPENDED = 0x20 | 0x80 | 0x200
+_ANOTHER_INTERPRETER = "another interpreter"
+_TORCH = "torch.compile"
 
-#: By name of the module: the functions that send other functions to another interpreter.
-_SENDERS: dict[str, tuple[tuple[str, Change, str], ...]] = {}
+#: From names of modules in C to their entrances: the functions that send functions to another interpreter.
+_SENDERS: dict[str, tuple[Entrance, ...]] = {}
 if sys.version_info >= (3, 13):
     _SENDERS = {
         "_interpreters": (
@@ -338,39 +336,40 @@ if sys.version_info >= (3, 13):
         "_interpchannels": (("send", _sending_originals, ""),),
     }
 
-#: By name of the module: by what it gets code, how that is changed, and where that is also registered.
-_READERS: dict[str, tuple[tuple[str, Change, str], ...]] = {
+#: From names of modules to their entrances.
+_READERS: dict[str, tuple[Entrance, ...]] = {
     "numba.core.bytecode": (
         ("get_code_object", _returning_originals(), ""),
-        ("ByteCode.__init__", _compiling_identity, ""),
+        ("ByteCode.__init__", _noting_compiled_function, ""),
     ),
     "pony.orm.decompiling": (("Decompiler.__init__", _giving_originals("pony"), ""),),
     "dill._dill": (("save_code", _saving_originals, "Pickler.dispatch"),),
     "hypothesis.internal.lambda_sources": (
-        ("_function_key", _taking_originals, ""),
-        ("_normalize_code", _taking_originals, ""),
+        ("_function_key", _comparing_originals, ""),
+        ("_normalize_code", _comparing_originals, ""),
     ),
     "torch._dynamo.convert_frame": (("_compile", _compiling_original_code, ""),),
     "torch._dynamo.variables.functions": (
         ("UserFunctionVariable.get_code", _returning_originals(_TORCH), ""),
         ("WrapperUserFunctionVariable.get_code", _returning_originals(_TORCH), ""),
     ),
-    "torch._dynamo.trace_rules": (("add", _skipping_ours, ""),),
-    "hypothesis.internal.reflection": (("is_identity_function", _taking_originals, ""),),
+    "torch._dynamo.trace_rules": (("add", _skipping_this_package, ""),),
+    "hypothesis.internal.reflection": (("is_identity_function", _comparing_originals, ""),),
 }
-_CLOUDPICKLE: tuple[tuple[str, Change, str], ...] = (
+#: The entrances of each copy of cloudpickle, and those of its module cloudpickle_fast.
+_CLOUDPICKLE: tuple[Entrance, ...] = (
     ("_code_reduce", _giving_originals("cloudpickle"), "Pickler._dispatch_table"),
-    ("_extract_code_globals", _taking_originals, ""),
+    ("_extract_code_globals", _comparing_originals, ""),
 )
-_CLOUDPICKLE_FAST: tuple[tuple[str, Change, str], ...] = (
+_CLOUDPICKLE_FAST: tuple[Entrance, ...] = (
     ("_code_reduce", _giving_originals("cloudpickle"), "CloudPickler._dispatch_table"),
-    ("_extract_code_globals", _taking_originals, ""),
+    ("_extract_code_globals", _comparing_originals, ""),
 )
-_adapted: list[object] = []
 
 
-def _entrances(name: object) -> tuple[tuple[str, Change, str], ...]:
-    if type(name) is not str:  # whatever the program has put there
+def _entrances(name: object) -> tuple[Entrance, ...]:
+    """Return the entrances of the module called *name*; () if it is no reader, or if *name* is no text."""
+    if type(name) is not str:
         return ()
     if name.endswith(".cloudpickle_fast"):
         return _CLOUDPICKLE_FAST

@@ -1,35 +1,188 @@
-"""Forks of a program in C that embeds Python, of which Python is not told.
+"""Hooks forks: listeners prepare before each fork, and begin anew in each child process.
 
-uWSGI is such a program: its master process loads the application and calls `fork()` for each worker. So the C library
-is asked to call us. Before each fork our thread ends: it may hold the interpreter's lock, which would stay locked in
-the child. After it the thread begins again in the parent. In the child nothing is called at once, for its only thread
-may not be able to have the interpreter's lock. There a pending call precedes the first code of Python in the main
-thread.
+A `ForkListener` comes in. Forks by `os.fork` are announced by `os.register_at_fork`, those by C code as follows.
 
-The C library must not call us when Python is no more. It forgets us at exit: we are known to it by a handle of our own,
-as libraries are that can be unloaded. That is glibc's way, and other C libraries are left alone.
+Problem: a C program that embeds Python may call `fork()` without telling Python. uWSGI's master process loads the
+application and then forks each worker.
+Solution: ask the C library to call us (`__register_atfork`), in processes that embed Python. The background thread ends
+before each fork: it may hold the interpreter's lock, which would stay locked in the child. In the child nothing is
+called at once, as its only thread may be unable to take that lock. A pending call precedes the first Python code there.
+The C library must not call us when the interpreter is gone. It knows us by a handle of our own, as it knows libraries
+that can be unloaded, and forgets us at exit. That is glibc's interface; with other C libraries nothing is registered.
+Alternatives: none is complete. `check_for_fork` compares process numbers, in case nothing has announced the fork.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from _functools import partial  # type: ignore[import-not-found]
 
+from instrument.guest import interpreters, process_state
 from instrument.guest.isolation import import_isolated
+from instrument.guest.messages import say
+from instrument.guest.own_builtins import system
+from instrument.guest.process_state import ProcessState
+from instrument.hooks import process_end, signals
+from instrument.hooks.process_end import call_contained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
-#: What the C library calls, the handle that it knows us by, and its function to forget us. It is never freed.
-_kept: list[Any] = []
+    class ForkListener(Protocol):
+        """Is called around forks."""
+
+        def before_fork(self) -> None:
+            """End all threads of ours: Python knows of the fork that comes."""
+
+        def before_c_fork(self) -> None:
+            """End all threads of ours, and write the counts: C code is about to fork."""
+
+        def after_fork_in_parent(self) -> None:
+            """Note that one fork is over."""
+
+        def after_fork_in_child(self, is_prepared: bool = ...) -> None:
+            """Begin anew in the child. *is_prepared* says that `before_c_fork` was called in the parent."""
+
+        def resume(self) -> None:
+            """Start the threads again, in the parent or in the child."""
 
 
-def watch(before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> bool:
-    """Call *before* and *in_parent* at each `fork()`, and *in_child* before code of Python runs in the main thread of
-    either process. Return whether the C library lets us.
+_getpid = os.getpid
+#: The module that the program has as `posix`, where some functions of ours stand in for the originals.
+_system: Any = sys.modules[system.__name__]
+#: 3.13.0 warns of a fork with several threads only after it has called the functions that are registered for forks. So
+#: the threads begin again in a function that stands in for `os.fork`.
+_WARNS_LATE = sys.version_info[:3] == (3, 13, 0)
+#: What the C library calls, the handle that it knows us by, and its function to forget us. These must never be freed.
+_held_for_c_library: list[Any] = []
+
+
+class _State(ProcessState):
+    __slots__ = ("is_registered", "listeners", "n_known_forks", "noticed_pid", "pid", "prepared_pid")
+
+    def __init__(self) -> None:
+        #: Whether `os.register_at_fork` was called for this module, which cannot be undone.
+        self.is_registered = False
+        super().__init__()
+
+    def reset(self) -> None:
+        self.listeners: list[ForkListener] = []
+        #: The number of this process, as far as this module has noticed.
+        self.pid = _getpid()
+        #: How many forks go on that Python knows of.
+        self.n_known_forks = 0
+        #: The process that was about to fork by C when the listeners prepared for that; 0 if none is.
+        self.prepared_pid = 0
+        #: The child that `check_for_fork` has noticed, if no fork was prepared since; else 0.
+        self.noticed_pid = 0
+
+
+_state = _State()
+
+
+def install(listener: ForkListener) -> None:
+    """Call *listener* around forks from now on."""
+    _state.listeners.append(listener)
+    if not _state.is_registered and hasattr(os, "register_at_fork"):
+        _state.is_registered = True
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+        )
+        if interpreters.is_embedded() and interpreters.number() == 0:
+            register_with_c_library(_before_c_fork, _after_c_fork_in_parent, _notice_c_fork)
+            process_end.at_last(forget_c_library)
+    if _WARNS_LATE:
+        _system.fork = os.fork = fork
+
+
+def uninstall(listener: ForkListener) -> None:
+    """Undo `install`. The functions that are registered stay so, and do nothing without a listener."""
+    _state.listeners.remove(listener)
+    if not _state.listeners and _WARNS_LATE and os.fork is fork:
+        _system.fork = os.fork = _original_fork
+
+
+def check_for_fork() -> bool:
+    """Return whether this process was forked by C since the last call, and have the listeners begin anew if so.
+
+    Each function that is about to do something for the process calls this first: the fork may not be announced yet.
     """
-    if _kept:
+    pid = _getpid()
+    if pid == _state.pid:
+        return False
+    is_prepared = _state.prepared_pid == _state.pid
+    _state.pid = _state.noticed_pid = pid
+    _state.prepared_pid = 0
+    _state.n_known_forks = 0
+    process_state.note_fork()
+    signals.begin_in_child()
+    for listener in _state.listeners:
+        call_contained(listener.after_fork_in_child, is_prepared)
+        call_contained(listener.resume)
+    if not is_prepared and _state.listeners:
+        say(f"process {pid} was forked without Python's knowledge: it is counted from now on")
+    return True
+
+
+# Forks that Python knows of ###########################################################################################
+
+
+def _before_fork() -> None:
+    _state.n_known_forks += 1
+    _state.noticed_pid = 0
+    for listener in _state.listeners:
+        call_contained(listener.before_fork)
+
+
+def _after_fork_in_parent() -> None:
+    _state.n_known_forks -= 1
+    for listener in _state.listeners:
+        call_contained(listener.after_fork_in_parent)
+        if not _WARNS_LATE:
+            call_contained(listener.resume)
+
+
+def _after_fork_in_child() -> None:
+    if _state.noticed_pid:  # C code has forked, then `check_for_fork` has noticed that, and now C code tells Python
+        _state.noticed_pid = 0
+        return
+    _state.n_known_forks = 0
+    _state.prepared_pid = 0
+    _state.pid = _getpid()
+    signals.begin_in_child()
+    for listener in _state.listeners:
+        call_contained(listener.after_fork_in_child)
+        call_contained(listener.resume)
+
+
+if _WARNS_LATE:
+    _original_fork = os.fork
+
+    def fork() -> int:
+        pid = _original_fork()
+        for listener in _state.listeners:
+            call_contained(listener.resume)
+        return pid
+
+    fork.__doc__, fork.__name__, fork.__qualname__ = _original_fork.__doc__, "fork", "fork"
+    fork.__module__ = _original_fork.__module__
+
+
+# Forks by C ###########################################################################################################
+
+
+def register_with_c_library(
+    before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]
+) -> bool:
+    """Have the C library call *before* and *in_parent* around each `fork()`; return whether it can.
+
+    *in_child* is called in both processes, before the next Python code in the main thread. If something was registered
+    before, do nothing and return True.
+    """
+    if _held_for_c_library:
         return True
     try:
         ctypes: Any = import_isolated("ctypes")
@@ -38,29 +191,54 @@ def watch(before: Callable[[], None], in_parent: Callable[[], None], in_child: C
     except (ImportError, AttributeError, OSError):
         return False
 
-    def pending(_: object) -> int:
+    def pending_call(_: object) -> int:
         in_child()
         return 0
 
     handler = ctypes.CFUNCTYPE(None)
-    call = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(pending)
+    call = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(pending_call)
     add = python["Py_AddPendingCall"]
     add.argtypes = ctypes.c_void_p, ctypes.c_void_p
-    # No bytecode runs behind this, which would be preceded by the pending call.
-    add_pending = handler(partial(add, ctypes.cast(call, ctypes.c_void_p), None))
+    # The handler runs no bytecode: the pending call would precede it.
+    add_pending_call = handler(partial(add, ctypes.cast(call, ctypes.c_void_p), None))
     handle = ctypes.create_string_buffer(8)
     register.argtypes = handler, handler, handler, ctypes.c_void_p
-    # What is called before the fork is called in reverse order.
-    handlers = [add_pending, handler(before), handler(in_parent)]
-    _kept[:] = [forget, handle, call, handlers]
+    # The C library calls the functions to call before a fork in reverse order.
+    handlers = [add_pending_call, handler(before), handler(in_parent)]
+    _held_for_c_library[:] = [forget, handle, call, handlers]
     none = handler()
-    register(add_pending, none, none, handle)
+    register(add_pending_call, none, none, handle)
     register(handlers[1], handlers[2], none, handle)
     return True
 
 
-def watch_no_more() -> None:
-    """Undo `watch`, for good: what the C library called is never called again."""
-    if _kept:
-        forget, handle = _kept[:2]
+def forget_c_library() -> None:
+    """Undo `register_with_c_library` for good: the C library calls nothing of ours again."""
+    if _held_for_c_library:
+        forget, handle = _held_for_c_library[:2]
         forget(handle)
+
+
+def _before_c_fork() -> None:
+    call_contained(check_for_fork)
+    if _state.n_known_forks or _state.prepared_pid:
+        return
+    _state.prepared_pid = _state.pid
+    _state.noticed_pid = 0
+    for listener in _state.listeners:
+        call_contained(listener.before_c_fork)
+
+
+def _after_c_fork_in_parent() -> None:
+    if not _state.prepared_pid:
+        return
+    _state.prepared_pid = 0
+    for listener in _state.listeners:
+        call_contained(listener.after_fork_in_parent)
+        call_contained(listener.resume)
+
+
+def _notice_c_fork() -> None:
+    """Call `check_for_fork`, unless Python knows of a fork: then Python's own callbacks come next."""
+    if not _state.n_known_forks:
+        call_contained(check_for_fork)

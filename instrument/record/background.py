@@ -222,7 +222,7 @@ class Background:
         try:
             while not self._is_over:
                 self._work()
-                self._idle(process_end.SOON if process_end.missing else seconds)
+                self._idle(process_end.SOON if process_end.is_missing() else seconds)
                 if not process_end.restore():
                     continue
                 if not self._is_over:
@@ -244,7 +244,7 @@ class Background:
         """Return when there is something to do, or may be; look for that every so many *seconds*."""
         wait = starmap(self._wake.acquire, repeat((True, seconds))).__next__
         try:
-            any(chain(_forgetting(), map(call, cycle([wait, process_end.missing.__len__, *self._checks()]))))
+            any(chain(_forgetting(), map(call, cycle([wait, process_end.is_missing, *self._checks()]))))
         except BaseException:  # the program has closed a file of ours, or a hook forbids to look
             if not self._is_over:
                 self._wake.acquire(True, seconds)
@@ -254,7 +254,7 @@ class Background:
         self.is_broken_off = self._is_busy
         self._reset()  # the thread may hold a lock of these
         self._may_begin = False
-        process_end.finalizing()
+        process_end.call_remaining()
 
     def _work(self) -> None:
         """Carry out the orders that there are."""

@@ -11,9 +11,9 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 #: What a process does at its start that is another program than Python.
 EMBEDDED = """
 import ctypes, os, sys, time
-from instrument.hooks import forks, process
+from instrument.hooks import forks
 fork = ctypes.CDLL(None).fork
-if not forks.watch(process._before_unknown_fork, process._after_unknown_fork_in_parent, process._notice_unknown_fork):
+if not forks.register_with_c_library(forks._before_c_fork, forks._after_c_fork_in_parent, forks._notice_c_fork):
     sys.exit(77)
 """
 WORK = """
@@ -134,10 +134,10 @@ def test_the_c_library_forgets_us():
 import ctypes
 from instrument.hooks import forks
 called = []
-forks.watch(lambda: called.append(1), lambda: called.append(2), lambda: None)
+forks.register_with_c_library(lambda: called.append(1), lambda: called.append(2), lambda: None)
 if not ctypes.CDLL(None).fork():
     ctypes.CDLL(None)._exit(0)
-forks.watch_no_more()
+forks.forget_c_library()
 if not ctypes.CDLL(None).fork():
     ctypes.CDLL(None)._exit(0)
 assert called in ([], [1, 2]), called

@@ -1,6 +1,7 @@
 """Counts are saved when a process ends, also if the program removes exit handlers."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -84,3 +85,71 @@ def test_scope_that_matches_nothing_is_said_after_handlers_are_removed(tree):
     _, errors = tree.run("import atexit\natexit._clear()\n", INSTRUMENT="no_such_module")
 
     assert "no module or file that was loaded is in the scope 'no_such_module'" in errors
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has other functions")
+def test_functions_of_os_look_the_same(tree):
+    """`os._exit` and `os.execv` print, pickle and are called like the originals, and no frame of ours is seen."""
+    output, _ = tree.run(
+        """
+        import copy, os, pickle, traceback
+        print(os._exit, os._exit.__name__, os.execv.__qualname__, callable(os._exit), bool(os.execv.__doc__))
+        print(pickle.loads(pickle.dumps(os._exit)) is os._exit, copy.copy(os.execv) is os.execv)
+        try:
+            os.execv("/no/such/program", ["x"])
+        except OSError as error:
+            print(len(traceback.extract_tb(error.__traceback__)))
+        try:
+            os._exit("x")
+        except TypeError as error:
+            print(error, len(traceback.extract_tb(error.__traceback__)))
+        """
+    )
+
+    assert output == (
+        "<built-in function _exit> _exit execv True True\nTrue True\n1\n"
+        "'str' object cannot be interpreted as an integer 1\n"
+    )
+
+
+ALONE = """
+import os, sys, time, traceback
+def work(n):
+    total = 0
+    for i in range(n):
+        total += 1
+    return total
+work(10)
+time.sleep(0.3)
+for flags in ((), (1 << 60,), (os.CLONE_NEWUSER,), (os.CLONE_NEWNS,)):
+    try:
+        print(os.unshare(*flags))
+    except (OSError, TypeError, OverflowError) as error:
+        print(error, len(traceback.extract_tb(error.__traceback__)))
+try:
+    os.setns(os.open("/proc/self/ns/mnt", os.O_RDONLY), os.CLONE_NEWNS)
+except OSError as error:
+    print(error)
+print(os.unshare, os.unshare.__name__)
+sys.stdout.flush()  # what is in its buffer would be lost
+work(100)
+time.sleep(0.5)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "unshare"), reason="this Python or system has no os.unshare")
+def test_functions_that_the_system_refuses_to_several_threads(tree):
+    """While they are called there is no thread of ours. After them the counts are saved now and then as before."""
+    tree.write(ALONE)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
+    plain = subprocess.run(
+        [sys.executable, tree.path], env=environment, capture_output=True, text=True, timeout=50, check=False
+    )
+    if plain.stdout.count("None\n") < 2:
+        pytest.skip(f"user namespaces cannot be had here: {plain.stdout}")
+
+    output, errors = tree.run(ALONE, flush=0.1, status=-signal.SIGKILL)
+
+    assert (output, errors) == (plain.stdout, plain.stderr)
+    assert tree.lines()[6] == 110

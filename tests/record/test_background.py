@@ -105,3 +105,13 @@ def test_no_library_finds_a_lock_of_ours(tree):
 
     assert recorded == plain
     assert tree.run(source, "trace", INSTRUMENT="")[0] == "0\n"
+
+
+def test_no_thread_is_seen(tree):
+    """The thread in the background is none of `threading`."""
+    output, _ = tree.run(
+        "import threading, time\ntime.sleep(0.1)\nprint(threading.active_count(), len(threading.enumerate()))\n",
+        flush=0.05,
+    )
+
+    assert output == "1 1\n"

@@ -100,7 +100,7 @@ def test_file_edited_after_its_bytecode_was_read(tree, n_looks):
         module.f()
         for _ in range({n_looks}):
             time.sleep(0.1)
-            if not recorder.current()._selected._unread:
+            if not recorder.current()._instrumenter._unread:
                 time.sleep(0.2)
                 break
         open("module.py", "w").write({EDITED!r})

@@ -10,7 +10,8 @@ import time
 import pytest
 from recorded import Tree
 
-from instrument.hooks import process
+from instrument.guest import process_state
+from instrument.hooks import signals
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such hooks")
 
@@ -18,30 +19,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no su
 @pytest.fixture
 def tree(tmp_path):
     return Tree(tmp_path)
-
-
-def test_functions_of_os_look_the_same(tree):
-    """`os._exit` and `os.execv` print, pickle and are called like the originals, and no frame of ours is seen."""
-    output, _ = tree.run(
-        """
-        import copy, os, pickle, traceback
-        print(os._exit, os._exit.__name__, os.execv.__qualname__, callable(os._exit), bool(os.execv.__doc__))
-        print(pickle.loads(pickle.dumps(os._exit)) is os._exit, copy.copy(os.execv) is os.execv)
-        try:
-            os.execv("/no/such/program", ["x"])
-        except OSError as error:
-            print(len(traceback.extract_tb(error.__traceback__)))
-        try:
-            os._exit("x")
-        except TypeError as error:
-            print(error, len(traceback.extract_tb(error.__traceback__)))
-        """
-    )
-
-    assert output == (
-        "<built-in function _exit> _exit execv True True\nTrue True\n1\n"
-        "'str' object cannot be interpreted as an integer 1\n"
-    )
 
 
 def test_signals_look_the_same(tree):
@@ -179,16 +156,6 @@ os.kill(os.getpid(), signal.SIGTERM)
     assert tree.lines("counted.py")[2] == 1
 
 
-def test_no_thread_is_seen(tree):
-    """The thread in the background is none of `threading`."""
-    output, _ = tree.run(
-        "import threading, time\ntime.sleep(0.1)\nprint(threading.active_count(), len(threading.enumerate()))\n",
-        flush=0.05,
-    )
-
-    assert output == "1 1\n"
-
-
 def test_wakeup_descriptor_of_the_program(tree):
     """A program that has signals written to a file of its own gets them there."""
     output, _ = tree.run(
@@ -282,17 +249,24 @@ def test_other_signals_are_not_forgotten_as_a_default_is_set(monkeypatch):
     try:
         os.set_blocking(reading, False)
         os.write(writing, bytes([signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]))
-        handlers = {signal.SIGTERM: process._Default(), signal.SIGHUP: process._Default(is_settled=True)}
-        monkeypatch.setattr(process, "_get", handlers.get)
-        monkeypatch.setattr(process, "_pipe", [reading, writing, os.fstat(reading).st_ino])
-        monkeypatch.setattr(process, "_reader", [io.FileIO(reading, closefd=False)])
-        monkeypatch.setattr(process, "_read", bytearray([signal.SIGHUP, signal.SIGTERM, 0]))
-        monkeypatch.setattr(process, "_due", {signal.SIGTERM: 1.0})
+        handlers = {
+            signal.SIGTERM: signals._DefaultHandler(),
+            signal.SIGHUP: signals._DefaultHandler(is_settled=True),
+        }
+        monkeypatch.setattr(signals, "_getsignal_original", handlers.get)
+        monkeypatch.setattr(process_state, "_states", [])
+        state = signals._State()
+        monkeypatch.setattr(signals, "_state", state)
+        state.pipe = object.__new__(signals._Pipe)
+        state.pipe.reading, state.pipe.writing = reading, writing
+        state.pipe.inode, state.pipe.file = os.fstat(reading).st_ino, io.FileIO(reading, closefd=False)
+        state.unread[:] = [signal.SIGHUP, signal.SIGTERM, 0]
+        state.due_since[signal.SIGTERM] = 1.0
 
-        process._take(signal.SIGTERM)
+        signals._forget_handled(signal.SIGTERM)
 
-        assert list(process._due) == [signal.SIGHUP]
-        assert process._read == bytes([signal.SIGHUP, 0, 0])
+        assert list(state.due_since) == [signal.SIGHUP]
+        assert state.unread == bytes([signal.SIGHUP, 0, 0])
     finally:
         os.close(reading)
         os.close(writing)
@@ -337,46 +311,3 @@ def test_signal_that_another_thread_receives(tree, flush):
 
     assert tree.ends() == ["SIGTERM"]
     assert tree.lines()[5] == 1
-
-
-ALONE = """
-import os, sys, time, traceback
-def work(n):
-    total = 0
-    for i in range(n):
-        total += 1
-    return total
-work(10)
-time.sleep(0.3)
-for flags in ((), (1 << 60,), (os.CLONE_NEWUSER,), (os.CLONE_NEWNS,)):
-    try:
-        print(os.unshare(*flags))
-    except (OSError, TypeError, OverflowError) as error:
-        print(error, len(traceback.extract_tb(error.__traceback__)))
-try:
-    os.setns(os.open("/proc/self/ns/mnt", os.O_RDONLY), os.CLONE_NEWNS)
-except OSError as error:
-    print(error)
-print(os.unshare, os.unshare.__name__)
-sys.stdout.flush()  # what is in its buffer would be lost
-work(100)
-time.sleep(0.5)
-os.kill(os.getpid(), 9)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "unshare"), reason="this Python or system has no os.unshare")
-def test_functions_that_the_system_refuses_to_several_threads(tree):
-    """While they are called there is no thread of ours. After them the counts are saved now and then as before."""
-    tree.write(ALONE)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
-    plain = subprocess.run(
-        [sys.executable, tree.path], env=environment, capture_output=True, text=True, timeout=50, check=False
-    )
-    if plain.stdout.count("None\n") < 2:
-        pytest.skip(f"user namespaces cannot be had here: {plain.stdout}")
-
-    output, errors = tree.run(ALONE, flush=0.1, status=-signal.SIGKILL)
-
-    assert (output, errors) == (plain.stdout, plain.stderr)
-    assert tree.lines()[6] == 110
