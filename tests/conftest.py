@@ -1,6 +1,10 @@
-"""Hypothesis profiles, and what keeps the tests of one module from what those of another have left behind.
+"""Options, markers and Hypothesis profiles of the tests, and fixtures that all of them use.
 
-The profile "ci" is small and the same every time; HYPOTHESIS_PROFILE=long looks for something new.
+`pytest --quick` runs the tests that start no process and are not slow, with few Hypothesis examples: some ten seconds.
+The marker `process` is set by rule (process_use.py), the marker `slow` by hand.
+
+Hypothesis profiles: "ci", the default, is small and the same every time; "quick" is smaller; HYPOTHESIS_PROFILE=long
+looks for new failures.
 """
 
 import os
@@ -8,10 +12,11 @@ import signal
 import sys
 import threading
 
+import process_use
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-# The phase that explains a failure would set a trace function of its own, in the middle of programs that are traced.
+# Hypothesis explains a failure with a trace function, which would replace the one that a test sets.
 PHASES = [phase for phase in Phase if phase is not Phase.explain]
 
 settings.register_profile(
@@ -22,19 +27,58 @@ settings.register_profile(
     phases=PHASES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=10)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-# A shell that starts the tests in the background lets them ignore SIGINT, and nohup SIGHUP, and with them what they
-# start. A handler that does nothing is not handed on.
+# A shell that starts the tests in the background has them ignore SIGINT, nohup has them ignore SIGHUP, and child
+# processes inherit that. Child processes do not inherit a handler, so set one that does nothing.
 for _number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
     if signal.getsignal(_number) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
         signal.signal(_number, lambda *_: None)
 
 
+def pytest_addoption(parser):
+    """Add the option --quick."""
+    parser.addoption("--quick", action="store_true", help="run the tests that start no process and are not slow")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Return 0 workers for the tests of one file, which mostly end before workers have started; None for xdist's choice."""
+    if len(config.args) == 1 and os.path.isfile(config.args[0].partition("::")[0]):
+        return 0
+    return None
+
+
+def pytest_configure(config):
+    """Load a Hypothesis profile before any test module is imported, for some compute with its numbers."""
+    default = "quick" if config.getoption("--quick") else "ci"
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", default))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Mark the tests that start processes; with --quick, deselect these and the slow ones."""
+    for item in items:
+        if _starts_processes(item):
+            item.add_marker("process")
+    if config.getoption("--quick"):
+        deselected = [item for item in items if item.get_closest_marker("process") or item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in set(deselected)]
+
+
+def _starts_processes(item):
+    """Return whether the test *item*, or a fixture of its, starts processes."""
+    test = item.function
+    if hasattr(test, "hypothesis"):
+        test = test.hypothesis.inner_test
+    fixtures = [definition.func for name in item._fixtureinfo.name2fixturedefs.values() for definition in name]
+    examined = set()
+    return any(process_use.starts_processes(function, examined) for function in [test, *fixtures])
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _functions_as_they_were():
-    """Functions whose code was exchanged stay so; the next module's tests may be about the code of their own."""
+def _restore_instrumented_functions():
+    """Give existing functions their original code back after each test module: the next one may test that code."""
     yield
     sessions = sys.modules.get("instrument.session.session")
     if sessions is not None:

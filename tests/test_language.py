@@ -1,0 +1,203 @@
+"""The prose and the names of the package and of its tests: those of the ten rules that a machine can check.
+
+Checked are docstrings, comments, names that are bound, and README. The lists say how many violations a file still has:
+the numbers only shrink. `python tests/test_language.py` prints the lists as they are now, `-v` each violation.
+"""
+
+import ast
+import functools
+import io
+import re
+import sys
+import tokenize
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+#: The rule is 20 words. A machine also counts enumerations, quotations and numbers, so it allows some more.
+MOST_WORDS_OF_A_SENTENCE = 25
+
+#: Turns of phrase that hide the subject, or that make a person of code.
+PHRASES = re.compile(
+    r"\bwhat\b|\bthat which\b|\bthose (?:that|which)\b|\bis told\b|\bare told\b|\blets? go\b|\bhand(?:s|ed)? over\b|"
+    r"\bbe told\b|\bof ours\b",
+    re.IGNORECASE,
+)
+
+
+def python_files():
+    """Return the paths of all modules of the package and of its tests, without the programs that tests run."""
+    files = [*(ROOT / "instrument").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
+    files += (ROOT / "benchmarks" / "peers").glob("*.py")
+    return sorted(file for file in files if not {"programs", "golden"} & set(file.parts))
+
+
+def relative(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+@functools.cache
+def parsed(file):
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+# -- prose -----------------------------------------------------------------------------------------------------------
+
+
+def docstrings(tree):
+    """Yield (line, text) for each docstring of *tree*."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield node.body[0].lineno, text
+
+
+def comments(text):
+    """Yield (line, text) for each comment of *text*; comments on lines that follow each other are one."""
+    block, start, last = [], 0, None
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        said = token.string.lstrip("#: ").rstrip("#-= ")
+        stands_alone = not token.line[: token.start[1]].strip()
+        if block and (last != token.start[0] - 1 or not stands_alone):
+            yield start, "\n".join(block)
+            block = []
+        if not block:
+            start = token.start[0]
+        block.append(said)
+        last = token.start[0]
+    if block:
+        yield start, "\n".join(block)
+
+
+def sentences(text):
+    """Yield the sentences of *text*. Code, and each item of a list or table, is a sentence of its own.
+
+    A quotation or code in backticks is one word.
+    """
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    text = re.sub(r"`[^`]*`|\"[^\"]{0,80}\"|\[[^]]{0,200}\](\([^)]*\))?", "CODE", text)
+    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*|#>]|\d+\.|\w+ +- |    ))", text):
+        yield from re.split(r"(?<=[.?!])[)\"']*\s+(?=[^a-z])", " ".join(paragraph.split()))
+
+
+def n_words(sentence):
+    if sentence.lstrip().startswith(("|", "#")):
+        return 0
+    return sum(any(map(str.isalnum, word)) for word in sentence.split())
+
+
+def texts(file):
+    """Yield (line, text) for all prose in *file*."""
+    if file.suffix == ".md":
+        yield 1, file.read_text(encoding="utf-8")
+        return
+    yield from docstrings(parsed(file))
+    yield from comments(file.read_text(encoding="utf-8"))
+
+
+def long_sentences(file):
+    """Yield (line, sentence) for each sentence of *file* that is too long."""
+    for line, text in texts(file):
+        for sentence in sentences(text):
+            if n_words(sentence) > MOST_WORDS_OF_A_SENTENCE:
+                yield line, sentence
+
+
+def phrases(file):
+    """Yield (line, sentence) for each sentence of *file* with one of the PHRASES."""
+    for line, text in texts(file):
+        for sentence in sentences(text):
+            if PHRASES.search(sentence):
+                yield line, sentence
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+def words_not_to_use():
+    """Return a dict from each word that the glossary replaces, as the parts of a name, to the word that it prefers."""
+    words = {}
+    for row in (ROOT / ".github" / "GLOSSARY.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in row.split("|")[1:-1]]
+        if len(cells) == 3 and cells[2] not in ("", "not", "---"):
+            for word in cells[2].split(","):
+                if re.fullmatch(r'"?\w+( \w+)?"?', word.strip()):
+                    words[tuple(word.strip(' "').split())] = cells[0]
+    return words
+
+
+def bound_names(tree):
+    """Yield (line, name) for each name that *tree* binds: of functions, classes, parameters, variables, attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+
+
+def parts_of(name):
+    """Return the words that *name* is made of, in lower case."""
+    return tuple(part.lower() for part in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", name))
+
+
+def replaced_names(file):
+    """Yield (line, name and better word) for each name in *file* that has a word which the glossary replaces."""
+    if file.suffix == ".md":
+        return
+    replaced = words_not_to_use()
+    for line, name in bound_names(parsed(file)):
+        parts = parts_of(name)
+        for word, better in replaced.items():
+            if any(parts[at : at + len(word)] == word for at in range(len(parts))):
+                yield line, f"{name}: {better}"
+
+
+# -- the lists -------------------------------------------------------------------------------------------------------
+
+#: Violations that a file still has: sentences too long, phrases, names.
+KNOWN = {}
+
+
+CHECKS = (long_sentences, phrases, replaced_names)
+
+
+def violations():
+    """Return a dict from paths to the numbers of violations that each of CHECKS finds there, without zeros only."""
+    numbers = {}
+    for file in [*python_files(), ROOT / "README.md"]:
+        counts = tuple(len(list(check(file))) for check in CHECKS)
+        if any(counts):
+            numbers[relative(file)] = counts
+    return numbers
+
+
+def test_prose_and_names_get_no_worse():
+    """No file has more violations than the list says, nor fewer: then the list is to be shortened."""
+    found = violations()
+    none = (0,) * len(CHECKS)
+    changed = {path: (KNOWN.get(path, none), found.get(path, none)) for path in KNOWN.keys() | found.keys()}
+
+    assert not {path: both for path, both in changed.items() if both[0] != both[1]}, "path: (known, found)"
+
+
+def test_each_module_has_a_header():
+    """Each module of the package and of its tests begins with a docstring."""
+    lacking = [relative(file) for file in python_files() if not ast.get_docstring(parsed(file))]
+
+    assert lacking == []
+
+
+if __name__ == "__main__":
+    for path, numbers in violations().items():
+        print(f'    "{path}": {numbers},')
+        if "-v" in sys.argv:
+            for check in CHECKS:
+                for line, text in check(ROOT / path):
+                    print(f"        {line}: {check.__name__}: {text}")
