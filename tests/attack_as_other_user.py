@@ -1,10 +1,10 @@
-"""Attack a measured process as another user, with what that user can do: plant journals, links, pipes and settings.
+"""Attack a measured process as another user, who can plant journals, links, pipes and settings.
 
     sudo python tests/attack_as_other_user.py
 
-Needs root, to become two users (the victim 65531, the attacker 65532), and a Python with this project on its path.
-Each attack prints one line; the exit status is 1 if one of them succeeded. Everything happens below a new folder in
-the temporary folder, which is removed.
+Needs root, to become two users (victim 65531, attacker 65532), and a Python that has this project on its path. Each
+attack prints one line. The exit status is 1 if an attack succeeded. The files are in a temporary folder, removed at the
+end.
 """
 
 import os
@@ -34,7 +34,7 @@ for _ in range({turns}):
 
 
 def as_user(user, action):
-    """Do *action* as *user*, in a process of its own; return whether that raised nothing."""
+    """Call *action* as *user*, in a process of its own; return whether it raised no exception."""
     pid = os.fork()
     if not pid:
         try:
@@ -52,7 +52,7 @@ def as_user(user, action):
 
 
 def victim(folder, *arguments, turns=150, **environment):
-    """Start the victim's program in *folder*, measured; return the process."""
+    """Start the victim's program in *folder*, measured, and return the process."""
     (folder / "program.py").write_text(PROGRAM.format(turns=turns))
     os.chmod(folder / "program.py", 0o644)
     return subprocess.Popen(
@@ -65,7 +65,7 @@ def victim(folder, *arguments, turns=150, **environment):
     )  # fmt: skip
 
 
-def new(base, name, owner=VICTIM, mode=0o755):
+def new_folder(base, name, owner=VICTIM, mode=0o755):
     folder = base / name
     folder.mkdir()
     os.chown(folder, owner, owner)
@@ -74,10 +74,10 @@ def new(base, name, owner=VICTIM, mode=0o755):
 
 
 def precious(base):
-    """Return a file that only the victim can remove."""
+    """Return the path of a file that only the victim can remove."""
     home = base / "home"
     if not home.exists():
-        new(base, "home", mode=0o700)
+        new_folder(base, "home", mode=0o700)
     path = home / "precious"
     path.write_text("precious")
     os.chown(path, VICTIM, VICTIM)
@@ -85,56 +85,60 @@ def precious(base):
 
 
 def wait_for(condition, seconds=20.0):
+    """Return the first true result of *condition*, None if there is none within so many *seconds*."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
+        result = condition()
+        if result:
+            return result
         time.sleep(0.01)
     return None
 
 
 def journal_in(base, name, mode, **environment):
-    """Plant a journal in a data folder with *mode*, of the victim; return whether the victim's file survived."""
-    folder = new(base, name)
-    data = new(folder, "data", mode=mode)
+    """Plant a journal in the victim's data folder, which has *mode*.
+
+    Return whether the victim's file survived, and the messages of the victim's process.
+    """
+    folder = new_folder(base, name)
+    data = new_folder(folder, "data", mode=mode)
     file = precious(base)
     process = victim(folder, INSTRUMENT_DIR=str(data), **environment)
-    found = wait_for(lambda: list(data.glob("*.sqlite")), 3)
-    if found:
-        as_user(ATTACKER, lambda: plant_journal(found[0], file))
+    files = wait_for(lambda: list(data.glob("*.sqlite")), 3)
+    if files:
+        as_user(ATTACKER, lambda: plant_journal(files[0], file))
     errors = process.communicate(timeout=60)[1].strip()
     return file.exists(), errors or f"{len(list(data.glob('*.sqlite')))} data files"
 
 
 def attacks(base):
-    """Yield the name of each attack, whether it failed, and what was said."""
+    """Yield (name, whether the attack failed, messages) for each attack, in folders below *base*."""
     yield "journal in a folder of mode 0777", *journal_in(base, "a", 0o777)
     yield "journal in a sticky folder, 1777", *journal_in(base, "b", 0o1777)
     yield "journal in a shared folder that was asked for", *journal_in(base, "c", 0o777, INSTRUMENT_SHARED="1")
 
-    folder = new(base, "d")
+    folder = new_folder(base, "d")
     file = precious(base)
     process = victim(folder)
-    found = wait_for(lambda: list((folder / ".instrument").glob("*.sqlite")))
-    planted = as_user(ATTACKER, lambda: plant_journal(found[0], file))
+    files = wait_for(lambda: list((folder / ".instrument").glob("*.sqlite")))
+    planted = as_user(ATTACKER, lambda: plant_journal(files[0], file))
     process.communicate(timeout=60)
     yield "journal in the folder that is made", file.exists() and not planted, "the attacker cannot write to it"
 
-    folder = new(base, "e")
-    data = new(folder, "data", owner=ATTACKER, mode=0o777)
+    folder = new_folder(base, "e")
+    data = new_folder(folder, "data", owner=ATTACKER, mode=0o777)
     process = victim(folder, INSTRUMENT_DIR=str(data))
     errors = process.communicate(timeout=60)[1].strip()
     yield "a data folder of the attacker", not list(data.glob("*.sqlite")), errors
 
-    folder = new(base, "f", mode=0o1777)
+    folder = new_folder(base, "f", mode=0o1777)
     file = precious(base)
     as_user(ATTACKER, lambda: os.symlink(file.parent, folder / ".instrument"))
     errors = victim(folder).communicate(timeout=60)[1].strip()
     yield "a link to the victim's home", os.listdir(file.parent) == ["precious"], errors
 
-    folder = new(base, "g", mode=0o700)
-    data = new(folder, "data", mode=0o700)
+    folder = new_folder(base, "g", mode=0o700)
+    data = new_folder(folder, "data", mode=0o700)
     victim(folder, INSTRUMENT_DIR=str(data), turns=5).communicate(timeout=60)
     data.chmod(0o777)
     folder.chmod(0o755)
@@ -149,8 +153,8 @@ def attacks(base):
     yield "a journal for combine", file.exists(), done.stderr.strip()
 
     for kind in ("pipe", "zero", "TERM"):
-        above = new(base, f"h{kind}", mode=0o1777)
-        folder = new(above, "work")
+        above = new_folder(base, f"h{kind}", mode=0o1777)
+        folder = new_folder(above, "work")
         path = above / "pyproject.toml"
 
         def plant(path=path, kind=kind):
@@ -177,18 +181,18 @@ def main():
     if os.geteuid() != 0:
         sys.exit("this must be run as root")
     base = Path(tempfile.mkdtemp())
-    failed = 0
+    n_succeeded = 0
     try:
         base.chmod(0o755)
         (base / "tmp").mkdir()
         (base / "tmp").chmod(0o1777)
         print(f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
-        for name, held, said in attacks(base):
-            failed += not held
-            print(f"{'held' if held else 'SUCCEEDED':9}  {name}: {said.replace(str(base), '…')}", flush=True)
+        for name, has_failed, messages in attacks(base):
+            n_succeeded += not has_failed
+            print(f"{'failed' if has_failed else 'SUCCEEDED':9}  {name}: {messages.replace(str(base), '…')}", flush=True)
     finally:
         shutil.rmtree(base, ignore_errors=True)
-    return 1 if failed else 0
+    return 1 if n_succeeded else 0
 
 
 if __name__ == "__main__":

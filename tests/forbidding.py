@@ -1,9 +1,9 @@
-"""Run work under an audit hook that forbids what is done in our frames, at one place after the other.
+"""Do some work under an audit hook that raises an exception for events in frames of the package.
 
-    forbidding.py trace CLASS           `Trace.runfunc`, in this process, for each place where an event is raised
-    forbidding.py EVENT CLASS           some work, in a process that is recorded; EVENT may end with a dot: all such
+    forbidding.py trace CLASS     call `Trace.runfunc` once for each place in the package that raises an audit event
+    forbidding.py EVENT CLASS     work in a recorded process, raise at each EVENT; "os." stands for all events of `os`
 
-CLASS is that of the exception: Exception or BaseException. The output is the same without us.
+CLASS is the base of the exception: Exception or BaseException. The output is the same in a process that is not measured.
 """
 
 import os
@@ -11,15 +11,15 @@ import sys
 import threading
 
 KIND = {"Exception": Exception, "BaseException": BaseException}[sys.argv[2]]
-OURS = os.sep + "instrument" + os.sep
+PACKAGE = os.sep + "instrument" + os.sep
 
 
 class Forbidden(KIND):
-    """What the hook raises."""
+    """The exception that the hook raises."""
 
 
 class Hook:
-    """Notes the places of events in our frames, and raises at the one that is *forbidden*."""
+    """Notes where frames of the package raise audit events, and raises an exception at places that are *forbidden*."""
 
     def __init__(self):
         self.places = {}
@@ -36,12 +36,11 @@ class Hook:
         try:
             frame = sys._getframe(1)
             name = frame.f_code.co_filename
-            place = event, name.rpartition(OURS)[2], frame.f_code.co_name, frame.f_lineno
+            place = event, name.rpartition(PACKAGE)[2], frame.f_code.co_name, frame.f_lineno
         finally:
             self._in_it.discard(thread)
-        if (
-            OURS not in name or name == __file__ or event == "os.fork"
-        ):  # the program's: on 3.13.0 it has a frame of ours
+        # The program raises "os.fork", also where the frame is the package's, as on 3.13.0.
+        if PACKAGE not in name or name == __file__ or event == "os.fork":
             return
         self.places[place] = self.places.get(place, 0) + 1
         if self.forbidden is not None and self.forbidden(place):
@@ -53,7 +52,7 @@ hook = Hook()
 
 
 def work(number):
-    """Return what has to be the same, of code that nobody has seen before."""
+    """Run code objects that are new in each call, and return a number that depends on *number* alone."""
     text = f"def f(n):\n    total = {number}\n    for i in range(n):\n        total += i\n    return total\n"
     space = {"__file__": __file__, "__name__": "made"}
     exec(compile(text, __file__ + "x", "exec"), space)
@@ -66,10 +65,10 @@ def work(number):
 
 
 def trace():
-    """Run `Trace.runfunc` once for each place, and let the hook raise there."""
+    """Call `Trace.runfunc` with the hook raising at each place, always and once; print failures and a summary."""
     from instrument.guest import own_loader
 
-    own_loader.hides = False  # the hook knows our work by its frames
+    own_loader.hides = False  # the hook identifies the package's functions by their frames
     from instrument.trace import Trace
 
     def once(number):

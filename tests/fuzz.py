@@ -1,12 +1,12 @@
-"""Look for programs that `trace` and `instrument` count differently, and show the first one as small as it gets.
+"""Search for programs that `trace` and `instrument` count differently, and print the first one, minimised.
 
     python tests/fuzz.py --examples 10000 --seed 1
     python tests/fuzz.py --compare countcallers --placement line
     python tests/fuzz.py --program failing.py
 
-Programs come from strategies.random_program, one per seed, so a seed printed here finds its program again. They run
-in forked workers: an interpreter that crashes is a finding like any other. A program that differs is made smaller,
-statement by statement and expression by expression, for as long as it still differs in the same way.
+`strategies.random_program` makes one program for each seed, so a printed seed reproduces its program. Programs run in
+forked workers, so a crash of the interpreter is reported like any other difference. A program that differs is reduced
+by statements and by expressions, as long as it still differs in the same way.
 """
 
 import argparse
@@ -30,71 +30,72 @@ import warnings
 
 from strategies import FILE_NAME, Program, random_program, run
 
-# Started as a script, this file finds its neighbours but not the package.
+# A script's own folder is on the path, the folder of the package is not.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 PLACEMENTS = "line", "minimal"
 COMPARED = "count", "countfuncs", "countcallers"
 
-#: A program that takes longer than this many seconds is a finding, too.
+#: A program that takes longer than this many seconds is reported as a difference.
 TIME_LIMIT = 20
 
-#: A worker that takes more bytes than this meets MemoryError: a loop without end is no reason to swap.
+#: A worker that takes more bytes than this gets a MemoryError, so that an endless loop does not make the machine swap.
 MEMORY_LIMIT = 3 << 30
 
-#: How many programs one fork judges: enough to hide the fork's cost, few enough to lose little to a crash.
+#: How many programs one fork compares: enough to hide the fork's cost, few enough to lose little to a crash.
 BATCH = 50
 
 
-# -- judging ---------------------------------------------------------------------------------------------------------
+# -- comparing -------------------------------------------------------------------------------------------------------
 
 
 def judge(program, placements=PLACEMENTS, compare=COMPARED[:1]):
     """Return "" if both tools agree on *program*, else a text whose first line names the kind of difference."""
     from instrument.trace import Trace
 
-    for what in compare:
-        arguments = {what: 1, "count": what == "count"}
+    for option in compare:
+        arguments = {option: 1, "count": option == "count"}
         expected = run(program, trace.Trace, **arguments)
         for placement in placements:
             try:
-                found = run(program, lambda **more: Trace(**more, placement=placement), **arguments)
+                actual = run(program, lambda **more: Trace(**more, placement=placement), **arguments)
             except Exception as error:
                 kind = f"{type(error).__name__} in instrument, placement {placement}"
                 return f"{kind}\n{''.join(traceback.format_exception(error)[-6:])}"
-            difference = describe_difference(program, expected, found)
+            difference = describe_difference(program, expected, actual)
             if difference:
-                return f"{difference[0]}, placement {placement}, {what}\n{difference[1]}"
+                return f"{difference[0]}, placement {placement}, {option}\n{difference[1]}"
     return ""
 
 
-def describe_difference(program, expected, found):
-    """Return what kind of difference there is between two Runs and a text that shows it, or None if there is none."""
-    if expected.log != found.log or expected.n_decisions != found.n_decisions:
-        at = next((i for i, (a, b) in enumerate(zip(expected.log, found.log)) if a != b), None)
-        at = min(len(expected.log), len(found.log)) if at is None else at
-        text = f"step {at}\n  trace       {expected.log[at : at + 3]}\n  instrument  {found.log[at : at + 3]}"
+def describe_difference(program, expected, actual):
+    """Return (kind, text) of the difference between two Runs of *program*, or None if there is none."""
+    if expected.log != actual.log or expected.n_decisions != actual.n_decisions:
+        at = next((i for i, (a, b) in enumerate(zip(expected.log, actual.log)) if a != b), None)
+        at = min(len(expected.log), len(actual.log)) if at is None else at
+        text = f"step {at}\n  trace       {expected.log[at : at + 3]}\n  instrument  {actual.log[at : at + 3]}"
         return "another outcome", text
-    if expected.counts != found.counts:
+    if expected.counts != actual.counts:
         rows = ["  line  trace  instrument"]
         source = [*program.source.splitlines(), ""]
-        for name, line in sorted({*expected.counts, *found.counts}, key=lambda key: (key[0], key[1] or 0)):
-            before, after = expected.counts.get((name, line), 0), found.counts.get((name, line), 0)
+        for name, line in sorted({*expected.counts, *actual.counts}, key=lambda key: (key[0], key[1] or 0)):
+            before, after = expected.counts.get((name, line), 0), actual.counts.get((name, line), 0)
             if before != after:
                 text = source[line - 1] if name == FILE_NAME and line and line <= len(source) else name
                 rows.append(f"{line!s:>6} {before:6} {after:11}  {text}")
         return "other counts", "\n".join(rows)
-    if plain(expected.calledfuncs) != plain(found.calledfuncs):
-        return "other functions", show_sets(plain(expected.calledfuncs), plain(found.calledfuncs))
-    if plain(expected.callers) != plain(found.callers):
-        return "other callers", show_sets(plain(expected.callers), plain(found.callers))
+    if comparable(expected.calledfuncs) != comparable(actual.calledfuncs):
+        return "other functions", show_sets(comparable(expected.calledfuncs), comparable(actual.calledfuncs))
+    if comparable(expected.callers) != comparable(actual.callers):
+        return "other callers", show_sets(comparable(expected.callers), comparable(actual.callers))
     return None
 
 
-def plain(keys):
-    """Return those *keys* of calledfuncs or callers that the tools must agree on, with a tool's files under one name.
+def comparable(keys):
+    """Return the *keys* of `calledfuncs` or `callers` that both tools must have, as a set of (caller, callee).
 
-    Functions that are neither the program's nor its helpers' are frozen and go unseen, as their classes do.
+    A caller in a tool's own file gets the same name for both tools. Left out are callees that belong neither to the
+    program nor to its helpers.
     """
 
     def rename(function):
@@ -105,8 +106,8 @@ def plain(keys):
     return {(rename(caller), callee) for caller, callee in pairs if callee[0] in (FILE_NAME, "<helpers>")}
 
 
-def show_sets(expected, found):
-    return f"  only trace       {sorted(expected - found)}\n  only instrument  {sorted(found - expected)}"
+def show_sets(expected, actual):
+    return f"  only trace       {sorted(expected - actual)}\n  only instrument  {sorted(actual - expected)}"
 
 
 def in_fork(function, *arguments):
@@ -132,40 +133,43 @@ def in_fork(function, *arguments):
 
 
 def judge_apart(program, *how):
-    """Judge *program* in a process of its own, which survives a crash."""
+    """Return the answer of `judge` from a forked process, so that a crash ends that process only."""
     return in_fork(judge, program, *how)
 
 
 def failing(seeds, size, how, all_of_them=False):
-    """Return (seed, verdict) for the first program among *seeds* that the tools disagree on, or for *all_of_them*."""
+    """Return a list of (seed, verdict) for the first program that differs, or for each one with *all_of_them*."""
 
     def judge_all():
-        found = []
+        differing = []
         for seed in seeds:
             signal.alarm(TIME_LIMIT)
             verdict = judge(random_program(seed, size), *how)
             if verdict:
-                found.append((seed, verdict))
+                differing.append((seed, verdict))
                 if not all_of_them:
                     break
-        return found
+        return differing
 
-    found = in_fork(judge_all)
-    if isinstance(found, list):
-        return found
-    # The worker died; which program killed it, one fork for each will tell.
+    differing = in_fork(judge_all)
+    if isinstance(differing, list):
+        return differing
+    # The worker died. Run each program in a fork of its own to find the one that killed it.
     verdicts = ((seed, judge_apart(random_program(seed, size), *how)) for seed in seeds)
     if all_of_them:
         return [(seed, verdict) for seed, verdict in verdicts if verdict]
     one = next(((seed, verdict) for seed, verdict in verdicts if verdict), None)
-    return [one or (seeds[0], f"{found}but only when these run in one process: seeds {seeds[0]} to {seeds[-1]}")]
+    return [one or (seeds[0], f"{differing}but only when these run in one process: seeds {seeds[0]} to {seeds[-1]}")]
 
 
 # -- making smaller --------------------------------------------------------------------------------------------------
 
 
 def minimise(program, verdict_of, seconds=60):
-    """Return a smaller Program of which *verdict_of* still says the same kind of thing, and what it says."""
+    """Return (program, verdict) of the smallest Program found with a verdict of the same kind as that of *program*.
+
+    *verdict_of* is called with a Program and returns its verdict, "" if the program does not differ.
+    """
     verdict = verdict_of(program)
     kind = kind_of(verdict)
     deadline = time.monotonic() + seconds
@@ -179,9 +183,9 @@ def minimise(program, verdict_of, seconds=60):
             if candidate in tried or not compiles(candidate.source):
                 continue
             tried.add(candidate)
-            found = verdict_of(candidate)
-            if found and kind_of(found) == kind:
-                program, verdict, improved = candidate, found, True
+            smaller_verdict = verdict_of(candidate)
+            if smaller_verdict and kind_of(smaller_verdict) == kind:
+                program, verdict, improved = candidate, smaller_verdict, True
                 break
     return program, verdict
 
@@ -199,7 +203,7 @@ def compiles(source):
 
 
 def smaller_programs(program):
-    """Yield Programs with less in them, those that lose most first."""
+    """Yield copies of *program* with a part removed, in the order of the size of that part, the largest first."""
     lines = program.source.splitlines()
     units = sorted(set(_units(lines)), key=lambda unit: unit[0] - unit[1])
     for start, end in units:
@@ -230,7 +234,7 @@ def smaller_programs(program):
 
 
 def redecided_programs(program):
-    """Yield Programs with lines less and other decisions: what goes away leaves its decisions to those after it."""
+    """Yield copies of *program* without some lines and with other decisions, since removed lines shift the decisions."""
     generator = random.Random(1)
     lines = program.source.splitlines()
     for start, end in sorted(set(_units(lines)), key=lambda unit: unit[0] - unit[1]):
@@ -249,7 +253,7 @@ def _with_lines(program, lines):
 
 
 def _units(lines):
-    """Yield the ranges of lines that a line and all that is indented under it take, and runs of such neighbours."""
+    """Yield ranges of lines: each line with all lines indented below it, and runs of 2 to 32 lines."""
     for start, line in enumerate(lines):
         if not line.strip():
             continue
@@ -264,7 +268,7 @@ def _units(lines):
 
 
 def _with_simpler_expressions(program):
-    """Yield Programs in which one expression is 0 or one of its own parts."""
+    """Yield copies of *program* in which 0, or a part of the expression, replaces one expression."""
     source = program.source
     starts = [0]
     for line in source.splitlines(keepends=True):
@@ -292,18 +296,18 @@ def _with_simpler_expressions(program):
 
 
 def read_program(path):
-    """Return the Program that was written to *path* as `report` writes it."""
+    """Return the Program that `report` has written to *path*."""
     source = pathlib.Path(path).read_text(encoding="utf-8")
-    found = re.search(r"^# decisions = \[(.*)\]$", source, re.MULTILINE)
-    decisions = tuple(int(value) for value in found[1].split(",")) if found and found[1] else (0,)
+    match = re.search(r"^# decisions = \[(.*)\]$", source, re.MULTILINE)
+    decisions = tuple(int(value) for value in match[1].split(",")) if match and match[1] else (0,)
     return Program(source, decisions)
 
 
 def report(program, how, directory):
-    """Print *program* as small as it gets with its verdict, and keep it in *directory*."""
+    """Minimise *program*, print it with its verdict, and write it to a file in *directory*."""
     placements, compare = how
     verdict = judge_apart(program, *how)
-    # One way of running it that differs is enough, and the quicker for being one.
+    # Minimising with one placement and one option is enough, and faster.
     placements = [name for name in placements if f"placement {name}" in verdict] or placements
     compare = [name for name in compare if verdict.split("\n", 1)[0].endswith(name)] or compare
     small, verdict = minimise(program, lambda candidate: judge_apart(candidate, placements, compare))
@@ -319,7 +323,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="begin with this program (default: 1)")
     parser.add_argument("--size", type=int, default=60, metavar="N", help="up to N statements in each (default: 60)")
     parser.add_argument("--placement", choices=PLACEMENTS, help="judge one placement only")
-    parser.add_argument("--compare", choices=COMPARED, action="append", help="what to compare (default: count)")
+    parser.add_argument("--compare", choices=COMPARED, action="append", help="compare results of this option of Trace")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="work in N processes (default: 1)")
     parser.add_argument("--whole", action="store_true", help="print a program that differs as it is")
     parser.add_argument("--all", action="store_true", help="go on after a difference, and list the seeds that differ")
@@ -329,9 +333,9 @@ def main():
     faulthandler.enable()
     warnings.simplefilter("ignore")
     how = ((options.placement,) if options.placement else PLACEMENTS, options.compare or COMPARED[:1])
-    import instrument.trace  # noqa: F401 - so that no fork has to
+    import instrument.trace  # noqa: F401 - imported once here, not in each fork
 
-    # A run looks through all objects for functions to instrument; those that exist by now are none of the programs'.
+    # `gc.get_objects`, which finds existing functions, leaves out frozen objects. None of these is a program's.
     gc.collect()
     gc.freeze()
 
@@ -350,13 +354,13 @@ def main():
     batches = [range(start, min(start + BATCH, last)) for start in range(options.seed, last, BATCH)]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = pool.map(lambda batch: failing(batch, options.size, how, options.all), batches)
-        for batch, found in zip(batches, results):
+        for batch, differing in zip(batches, results):
             judged += len(batch)
             if sys.stderr.isatty():
                 print(
                     f"\r{judged} programs, {judged / (time.monotonic() - began):.0f} a second ", end="", file=sys.stderr
                 )
-            for seed, verdict in found:
+            for seed, verdict in differing:
                 failures += 1
                 print(f"\nseed {seed}: {verdict}")
                 if options.whole:

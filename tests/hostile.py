@@ -1,4 +1,4 @@
-"""What another user can plant beside a data file: a rollback journal that has SQLite delete a file, for one."""
+"""Plants a rollback journal beside a data file, as another user could, so that SQLite deletes a file."""
 
 import os
 import struct
@@ -7,9 +7,9 @@ MAGIC = bytes.fromhex("d9d505f920a163d7")
 
 
 def plant_journal(data_file, victim):
-    """Plant a journal beside *data_file* that is hot, and names *victim* as the journal above it.
+    """Write a hot journal for *data_file* that names *victim* as its super-journal.
 
-    SQLite plays such a journal back when the database is opened next, and then deletes the file that it names.
+    When the database is opened next, SQLite plays such a journal back and deletes its super-journal.
     """
     size, page = os.path.getsize(data_file), 4096
     header = MAGIC + struct.pack(">IIIII", 0, 0, size // page, 512, page)

@@ -1,6 +1,6 @@
-"""The oracle: run a program under the standard library's `trace` and under `instrument`, and say where they differ.
+"""The oracle: runs programs under the standard library's `trace` and under `instrument`, and compares the outcomes.
 
-Paths of programs come in, one Outcome for each goes out. The programs run in processes of their own, see oracle_driver.
+Paths of programs come in, one Outcome for each goes out. Each program runs in a process of its own (oracle_driver.py).
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ ROOT = TESTS.parent
 
 @dataclasses.dataclass
 class Outcome:
-    """All that one run of one program shows to the outside."""
+    """The observable results of one run of one program."""
 
     counts: dict = dataclasses.field(default_factory=dict)
     calledfuncs: dict = dataclasses.field(default_factory=dict)
@@ -30,7 +30,7 @@ class Outcome:
     stdout: str = ""
     stderr: str = ""
     status: object = None
-    #: Which of the interpreter's means of watching a program were set, by whomever.
+    #: The audit events of `sys.settrace`, `sys.setprofile` and `sys.monitoring` that the run raised.
     tracers: tuple = ()
 
 
@@ -44,31 +44,31 @@ def programs():
 
 
 def program_name(path):
-    """Return the shape that the program at *path* is named for."""
+    """Return the name of the program at *path*: of its file, or of its folder if the file is main.py."""
     path = pathlib.Path(path)
     return path.parent.name if path.name == "main.py" else path.stem
 
 
 def required_version(path):
-    """Return the oldest Python that can run the program at *path*: its first line may say `# requires: 3.12`."""
+    """Return the oldest version that can run the program at *path*, as its first line says: `# requires: 3.12`."""
     first_line = pathlib.Path(path).read_bytes().split(b"\n", 1)[0]
     found = re.match(rb"# requires: (\d+)\.(\d+)", first_line)
     return (int(found[1]), int(found[2])) if found else (3, 11)
 
 
 def expected_counts(path):
-    """Return line → count as the trailing comments of the program at *path* state it, or {} if it states none.
+    """Return a dict from line to count that the comments of the program at *path* state; {} if there are none.
 
-    A comment is `# 4`, or `# 1, from 3.12: 2` where versions differ; the last version not newer than the running one
-    holds, and a count of 0 means that the line is not in the counts. A program with such comments states all its lines.
+    A comment is `# 4`, or `# 1, from 3.12: 2` if versions differ: then the last version up to the running one holds.
+    A count of 0 means that the line is not in the counts. A program with such comments has one on each counted line.
     """
     expected = {}
     lines = pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
-        found = re.search(r"# (\d+)((?:, from 3\.\d+: \d+)*)$", line)
-        if found:
-            count = int(found[1])
-            for minor, later in re.findall(r", from 3\.(\d+): (\d+)", found[2]):
+        comment = re.search(r"# (\d+)((?:, from 3\.\d+: \d+)*)$", line)
+        if comment:
+            count = int(comment[1])
+            for minor, later in re.findall(r", from 3\.(\d+): (\d+)", comment[2]):
                 if sys.version_info >= (3, int(minor)):
                     count = int(later)
             expected[number] = count
@@ -91,7 +91,7 @@ def counts_by_instrument(path, placement="minimal", **arguments):
 def run_programs(paths, placement=None, **arguments):
     """Return an Outcome for each of *paths*, in their order: under `trace` if *placement* is None, else `instrument`.
 
-    *arguments* go to `Trace`; those left out count lines and print nothing.
+    *arguments* go to `Trace`. By default it counts lines and prints nothing. RuntimeError is raised if the driver fails.
     """
     arguments = {"count": 1, "trace": 0, **arguments}
     request = pickle.dumps(([str(path) for path in paths], placement, arguments))
@@ -112,7 +112,7 @@ def run_programs(paths, placement=None, **arguments):
 
 
 def is_own(name, path):
-    """Tell whether the file called *name* is one of the program at *path*, or code of it that has no file."""
+    """Return whether *name* is a file of the program at *path*, or a made-up name such as "<string>"."""
     path = pathlib.Path(path)
     own = str(path.parent) + os.sep if path.name == "main.py" else str(path)
     return name.startswith(own) or not (is_tool(name) or os.path.isabs(name))
@@ -124,17 +124,17 @@ def own_counts(outcome, path):
 
 
 def all_counts(outcome):
-    """Return the counts of *outcome* in every file but the tools' own, the standard library included."""
+    """Return the counts of *outcome* in all files but those of the tools."""
     return {key: count for key, count in outcome.counts.items() if not is_tool(key[0])}
 
 
 def called_functions(outcome):
-    """Return the functions called in *outcome*, the tools' own left out."""
+    """Return the functions called in *outcome*, but those of the tools."""
     return {function for function in outcome.calledfuncs if not is_tool(function[0])}
 
 
 def calling_relationships(outcome):
-    """Return the calls of *outcome*; a caller that is part of a tool has the same name for both tools."""
+    """Return the set of (caller, callee) of *outcome*. A caller in a tool gets the same name for both tools."""
 
     def plain(function):
         return ("<tool>", "", function[2]) if is_tool(function[0]) else function
@@ -149,9 +149,9 @@ def printed(outcome):
 
 
 def difference(expected, found, path=None):
-    """Return a text that shows how *found* differs from *expected*, or "" if it does not.
+    """Return a text that shows how *found* differs from *expected*, "" if they are equal.
 
-    Dictionaries of counts are shown beside the source lines where the two differ; everything else as a diff.
+    Counts are shown beside the source lines that they differ at, everything else as a unified diff.
     """
     if expected == found:
         return ""

@@ -1,9 +1,8 @@
-"""Runs programs for tests/oracle.py, started as a script: a request comes in on stdin, the outcomes go out on stdout.
+"""Runs programs for tests/oracle.py, as a script: a request comes in on stdin, the outcomes go out on stdout.
 
-Both tools are imported once, and each program runs in a fork: so both tools find the same modules already imported, and
-no program sees what another left behind. Automatic garbage collection is off: it would let a program take another
-path in the second run. Little else is imported here, for `instrument` prepares every function that exists when a
-measurement starts; it does so once, before the first fork.
+Both tools are imported once, and each program runs in a fork of its own. So the same modules are imported under both
+tools, and no program changes the state of another. Automatic garbage collection is off, because it would come at
+another moment in each run. The script imports little, because a measurement instruments all existing functions.
 """
 
 import faulthandler
@@ -21,26 +20,26 @@ import types
 #: A program that runs longer than this many seconds is killed, and its outcome says so.
 TIME_LIMIT = 60
 
-#: A program that takes more memory than this many bytes meets MemoryError; a loop without end is no reason to swap.
+#: A program that takes more bytes than this gets a MemoryError, so that an endless loop does not make the machine swap.
 MEMORY_LIMIT = 2 << 30
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# What is never compared: the tools and this driver, what they need, and importlib, whose loaders differ.
+# Counts of these files are never compared: the tools, this driver, their imports, and importlib, whose loaders differ.
 TOOL_FILES = {os.path.abspath(__file__), trace.__file__}
 TOOL_FOLDERS = (os.path.join(ROOT, "instrument", ""),)
 
-#: Audit events of the interpreter's own means of watching a program.
+#: Audit events of the interpreter's tracing facilities.
 TRACING_EVENTS = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"}
 
 
 def is_tool(name):
-    """Tell whether the file called *name* belongs to one of the two tools, to this driver or to what they need."""
+    """Return whether the file called *name* belongs to a tool, to this driver, or to a module that they import."""
     return name in TOOL_FILES or name.startswith(("<frozen", *TOOL_FOLDERS)) or f"{os.sep}bytecode{os.sep}" in name
 
 
 def drive():
-    """Read a request, run its programs, write their outcomes."""
+    """Read a request, run its programs, and write their outcomes."""
     paths, placement, arguments = pickle.loads(sys.stdin.buffer.read())
     try:
         from instrument.trace import Trace
@@ -52,7 +51,7 @@ def drive():
     else:
         make_tracer = Trace
         arguments = {**arguments, "placement": placement}
-    # Formatting a traceback imports modules at its first use; both tools shall find them imported.
+    # The first traceback that is formatted imports modules. Import them here, before both tools begin.
     try:
         raise ValueError
     except ValueError:
@@ -65,7 +64,7 @@ def drive():
 
 
 def _in_child(function, *arguments):
-    """Return what *function* returns in a forked child, or the fields of an Outcome that says how the child died."""
+    """Return the result of *function* in a forked child, or Outcome fields that say how the child died."""
     reader, writer = os.pipe()
     stack_reader, stack_writer = os.pipe()
     pid = os.fork()
@@ -105,7 +104,7 @@ def _outcome(path, make_tracer, arguments):
     sys.path[0] = os.path.dirname(path)
     sys.stdin = open(os.devnull)
     sys.stdout, sys.stderr = stdout, stderr = io.StringIO(), io.StringIO()
-    # A hook written in Python would itself be measured, and one that keeps what it gets would keep frames alive.
+    # A hook written in Python would be measured, and one that keeps its arguments would keep frames alive.
     unset = dict.fromkeys(TRACING_EVENTS)
     sys.addaudithook(unset.pop)
     tracer = make_tracer(**arguments)
@@ -134,7 +133,7 @@ def _outcome(path, make_tracer, arguments):
 
 
 def _without_tools(chain):
-    """Return the traceback *chain* from its first entry on that belongs to the program."""
+    """Return the traceback *chain* without its leading entries in files of the tools; None if no entry remains."""
     while chain is not None and is_tool(chain.tb_frame.f_code.co_filename):
         chain = chain.tb_next
     return chain

@@ -1,5 +1,7 @@
-"""Run a program under trace functions, for tests/test_raising_tracers.py: `raising_driver.py raise KIND PLACEMENT` or
-`raising_driver.py read PLACEMENT`. It prints the counts that are not as expected.
+"""Runs a counted program under trace functions, for tests/test_raising_tracers.py, and prints each difference.
+
+    raising_driver.py raise KIND PLACEMENT     the trace function raises an exception of KIND, at each event in turn
+    raising_driver.py read PLACEMENT           the trace function reads counts at each line
 """
 
 import itertools
@@ -63,7 +65,10 @@ FILE = os.path.abspath("raising.py")
 
 
 def attempts(function, kind):
-    """Yield what *function* does under a trace function that raises *kind* at its first event, its second, and so on."""
+    """Run *function* under a trace function that raises *kind* at its first event, at its second, and so on.
+
+    Yield for each run (result or name of the exception, lines of the traceback, event at which it was raised).
+    """
     for most in itertools.count(1):
         events = []
 
@@ -94,7 +99,7 @@ def attempts(function, kind):
 
 
 def counted(placement):
-    """Return a Trace with *placement*, and the program's variables after it ran under that."""
+    """Run the program under a Trace with *placement*; return that Trace and the program's variables."""
     names = {"__name__": "raising", "__file__": FILE}
     tracer = instrument.Trace(count=1, trace=0, placement=placement)
     tracer.runctx(compile(RAISING, FILE, "exec"), names, names)
@@ -106,9 +111,9 @@ def raise_at_each_event(kind, placement):
     exec(compile(RAISING, FILE, "exec"), plain)
     tracer, names = counted(placement)
     expected = list(attempts(plain["outer"], kind))
-    found = tracer.runfunc(lambda: list(attempts(names["outer"], kind)))
-    assert len(expected) == len(found) > 50
-    for one, other in zip(expected, found):
+    actual = tracer.runfunc(lambda: list(attempts(names["outer"], kind)))
+    assert len(expected) == len(actual) > 50
+    for one, other in zip(expected, actual):
         if one != other:
             print(one, other)
     counts = tracer.results().counts
@@ -127,7 +132,8 @@ def read_at_each_line(placement):
         if event == "line":
             place = FILE, frame.f_lineno
             seen[place] += 1
-            if seen[place] - tracer.results().counts.get(place, 0) not in (0, 1):  # the step may be counted just after
+            # The probe of a line may stand behind the start of the line.
+            if seen[place] - tracer.results().counts.get(place, 0) not in (0, 1):
                 print(place, tracer.results().counts.get(place), seen[place])
         return trace
 

@@ -1,9 +1,9 @@
-"""What becomes of counts when a process loses rights, or sees other files. To be run as root, on Linux:
+"""Show how many counts are kept if a process loses rights, or changes its root folder.
 
     python tests/rights.py
 
-For each case a program makes 6,000 calls, 1,000 of them before the change. Printed is how many were counted, and what
-the program said. Folders are made below the one for temporary files.
+Needs root, on Linux. For each case a program makes 6,000 calls, 1,000 of them before the change. The script prints how
+many of them were counted, and the messages of the program. Its files are in temporary folders.
 """
 
 import os

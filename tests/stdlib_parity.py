@@ -1,16 +1,15 @@
-"""Does the standard library, as it runs under its own tests, get the same counts from `instrument` as from `trace`?
+"""Compare the counts of `instrument` and `trace` for the standard library, as it runs under its own tests.
 
-Names of modules come in (all of SUITES if none), a table goes out, and below it each line that differs, with both counts
-and its source. A module's own tests run in a fresh process each time: once plain, at least twice under `trace`, once
-under `instrument`. Nothing is ignored; what is compared are the counts of the module and of its tests ("own"), those of
-all other files that run with them ("elsewhere"), and the verdict on each test. Only the tools are left out, and
-importlib's frozen code, as in tests/oracle.py.
+Names of modules come in, by default all of SUITES. A table goes out, with each line that differs, its counts and its
+source. The tests of a module run in fresh processes: once without a tool, at least twice under `trace`, and once under
+`instrument`. No file is ignored. Compared are the counts of the module and its tests ("own"), the counts of all other
+files ("elsewhere"), and the verdict on each test. The files of the tools and frozen importlib are left out, as in
+tests/oracle.py.
 
-Whether a line or a test can be compared at all is decided by `trace` alone, before `instrument` has a say:
+`trace` alone decides which lines and tests can be compared:
 
-- a test that sets a trace function, or gets another verdict because there is one, ends or avoids what `trace` counts: it
-  is left out of all runs ("left out");
-- a line that two runs of `trace` count differently has no count to agree with ("noise").
+- A test that sets a trace function, or gets another verdict because one is set, is left out of all runs ("left out").
+- A line that two runs of `trace` count differently is not compared ("noise").
 
     python tests/stdlib_parity.py                          all modules
     python tests/stdlib_parity.py textwrap json --placement line
@@ -28,7 +27,7 @@ import trace
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 
-# Module → its tests in the package `test`. All of it is Python, and takes some seconds under `trace`.
+# Module: its tests in the package `test`. These modules are written in Python, and take some seconds under `trace`.
 SUITES = {
     "abc": "test_abc",
     "argparse": "test_argparse",
@@ -99,21 +98,21 @@ SUITES = {
     "zipapp": "test_zipapp",
 }
 
-#: Files elsewhere that wait for other processes: how often they go round, the scheduler says.
+#: Files with loops that wait for other processes: the number of their rounds depends on the scheduler.
 TIMED = ("subprocess.py", "selectors.py")
 
-#: How often `trace` may run, in all, until it leaves out no more tests, and until lines that differ count as stable.
+#: How often `trace` runs at the most, first to find tests to leave out, then to find lines that are noise.
 ROUNDS = 5
 
 
-# In the process whose tests are run ------------------------------------------------------------------------------
-# Little is imported above: what is not yet imported when the measurement begins has its module's lines counted too.
+# In the process that runs the tests ----------------------------------------------------------------------------
+# This part imports little: the lines of a module are counted only if it is imported after the measurement has begun.
 
 
 def run_tests(name, left_out, armed):
-    """Run the tests *name* but those *left_out*; return {id: verdict} and the ids of those that set a trace function.
+    """Run the tests *name* but those *left_out*; return {id: verdict} and the set of ids that set a trace function.
 
-    *armed* is emptied by an audit hook when a trace function is set.
+    An audit hook empties *armed* when a trace function is set.
     """
     import random
     import unittest
@@ -121,7 +120,7 @@ def run_tests(name, left_out, armed):
     from test import support as test_support
 
     class Verdicts(unittest.TestResult):
-        """Remembers one verdict for each test; a failed subtest fails its test."""
+        """Collects one verdict for each test; a failed subtest fails its test."""
 
         def __init__(self):
             super().__init__()
@@ -171,7 +170,7 @@ def run_tests(name, left_out, armed):
         tests = [test if not isinstance(test, unittest.TestSuite) else without_left_out(test) for test in suite]
         return type(suite)(test for test in tests if isinstance(test, unittest.TestSuite) or test.id() not in left_out)
 
-    # What takes long, or a network, is left out as in a plain `python -m test`; a seed makes samples the same.
+    # As with `python -m test`, tests that are slow or need a network are left out. The seed makes samples the same.
     test_support.use_resources = []
     random.seed(0)
     result = Verdicts()
@@ -184,7 +183,7 @@ def run_tests(name, left_out, armed):
 
 
 def files_of(names):
-    """Return the files of the modules *names*, and the folders of those that are packages."""
+    """Return the paths of the modules *names*, and the folders, with a separator at the end, of those that are packages."""
     from importlib.util import find_spec
 
     specs = [find_spec(name) for name in names]
@@ -194,10 +193,10 @@ def files_of(names):
 
 
 def stirred(number):
-    """Return objects that are to be kept, with gaps between them in an order that depends on *number*.
+    """Return objects for the caller to keep, with gaps of memory between them in an order that depends on *number*.
 
-    What is made later fills the gaps. So whatever depends on the order of addresses, as sets and sorting by `id` do,
-    goes another way in another run of `trace`, and is known for noise.
+    New objects fill the gaps. So code that depends on the order of addresses, as that of sets and of sorting by `id`,
+    takes another path in another run of `trace`, and its lines are recognised as noise.
     """
     n_gaps, stride = 2003, 97 + number
     kept = []
@@ -210,16 +209,16 @@ def stirred(number):
 
 
 def work(tool, placement, module, number, request, answer):
-    """Run the tests of *module* under *tool* and write what came of it to the file *answer*.
+    """Run the tests of *module* under *tool* and write a pickled dict with the results to the file *answer*.
 
-    This is the run with the *number*; the file *request* says which tests are left out.
+    The file *request* holds the set of ids of tests to leave out. *number* varies the order of addresses.
     """
     from instrument import trace as instrument_trace
     from instrument.guest import isolation
 
-    # Whoever asks a class for its subclasses shall find the same ones under both.
+    # Code that looks through the subclasses of a class finds the same ones under both tools.
     isolation.load()
-    # The tests shall not find what stands beside this file; the package comes last, as an installed one would.
+    # The tests must not find the modules beside this file. The package comes last, like an installed one.
     sys.path[:] = [entry for entry in sys.path if entry not in (HERE, ROOT)] + [ROOT]
     sys.argv[1:] = []
     with open(request, "rb") as stream:
@@ -229,7 +228,7 @@ def work(tool, placement, module, number, request, answer):
         "trace": (lambda: trace.Trace(count=1, trace=0), instrument_trace.Trace),
         "instrument": (lambda: instrument_trace.Trace(count=1, trace=0, placement=placement), trace.Trace),
     }[tool]
-    # A hook written in Python could be seen by the tests; this one is a method in C.
+    # The hook is a method in C, because tests could notice one that is written in Python.
     armed = {}
     sys.addaudithook(armed.pop)
     namespace = {"run": run_tests, "arguments": (SUITES[module], left_out, armed)}
@@ -239,23 +238,23 @@ def work(tool, placement, module, number, request, answer):
     kept = stirred(int(number))
     if make_tracer is None:
         begin = time.monotonic()
-        exec("told = run(*arguments)", namespace)
+        exec("results = run(*arguments)", namespace)
         seconds = time.monotonic() - begin
     else:
-        # What a tool prepares at its first use takes place before the measurement.
+        # The first use of a tool prepares it, before the measurement.
         make_tracer().runctx("", {}, {})
         gc.collect()
         begin = time.monotonic()
         tracer = make_tracer()
-        namespace["measure"] = lambda: tracer.runctx("told = run(*arguments)", namespace, namespace)
-        # Some tests read the source of each frame of the stack. So both tools are on it, one of them idle.
+        namespace["measure"] = lambda: tracer.runctx("results = run(*arguments)", namespace, namespace)
+        # Some tests read the source of each frame of the stack. So both tools have a frame there, one of them idle.
         make_idle(count=0, trace=0).runctx("measure()", namespace, namespace)
         results = tracer.results()
         seconds = time.monotonic() - begin
         counts, not_measured = dict(results.counts), getattr(results, "not_measured", ())
     del kept
-    verdicts, setters = namespace["told"]
-    told = {
+    verdicts, setters = namespace["results"]
+    report = {
         "verdicts": verdicts,
         "setters": setters,
         "counts": counts,
@@ -265,18 +264,18 @@ def work(tool, placement, module, number, request, answer):
         "library": os.path.dirname(os.__file__) + os.sep,
     }
     with open(answer, "wb") as stream:
-        pickle.dump(told, stream)
+        pickle.dump(report, stream)
 
 
 # In the process that compares ------------------------------------------------------------------------------------
 
 
 class Stopped(Exception):
-    """A run did not come to its end."""
+    """A run took too long, or ended without an answer."""
 
 
 class Runner:
-    """Runs tests in fresh processes, one at a time, always in the same *folder*, which is empty at each start."""
+    """Runs tests in fresh processes, one after the other, with working folders in *folder* that are empty at each start."""
 
     def __init__(self, folder, placement, timeout):
         self.folder = folder
@@ -284,7 +283,7 @@ class Runner:
         self.timeout = timeout
 
     def run(self, tool, module, left_out=(), number=0):
-        """Return what `work` tells of the tests of *module* under *tool*, without those *left_out*, in run *number*."""
+        """Return the results that `work` writes for *module* under *tool*, without the tests *left_out*; raise Stopped."""
         import shutil
         import subprocess
 
@@ -342,18 +341,18 @@ def different(one, other):
     return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
 
 
-def compared(told):
-    """Return the counts of *told* that can be compared: in files of the library, and in code that has no file.
+def compared(answer):
+    """Return those counts of the results *answer* that are in files of the library or in code without a file.
 
-    Files that tests write have names of their own in each run.
+    The names of files that tests write differ from run to run.
     """
     from oracle_driver import is_tool
 
-    timed = tuple(told["library"] + name for name in TIMED)
+    timed = tuple(answer["library"] + name for name in TIMED)
     return {
         key: count
-        for key, count in told["counts"].items()
-        if not is_tool(key[0]) and key[0] not in timed and key[0].startswith((told["library"], "<"))
+        for key, count in answer["counts"].items()
+        if not is_tool(key[0]) and key[0] not in timed and key[0].startswith((answer["library"], "<"))
     }
 
 
@@ -372,7 +371,7 @@ def compare(runner, module):
     expected, found = compared(traced), compared(counted)
     noise, noisy_verdicts = set(), set()
     for again in range(1, ROUNDS):
-        # Once in any case; more often only as long as there is something left that may be noise.
+        # Repeat once, and then only as long as there are differences that may be noise.
         if again > 1 and not different(expected, found) - noise:
             break
         traced_again = runner.run("trace", module, left_out, again)

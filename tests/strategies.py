@@ -1,12 +1,12 @@
-"""Random whole programs: nested control flow, every construct in several layouts, and decisions that steer it.
+"""Random whole programs: nested control flow, each construct in several layouts, and decisions that steer it.
 
-A source of choices comes in (Hypothesis, or `random.Random` for speed), a Program goes out. Its text is written
-directly rather than unparsed from a tree, because where the lines break is half of what a line event depends on. The
-choice 0 is always the simplest, so that Hypothesis shrinks towards `note(0)`.
+A source of choices comes in (Hypothesis, or `random.Random` for speed), a Program goes out. The writer produces text
+and no syntax tree, because line events depend on the places of line breaks. The choice 0 is always the simplest, so that
+Hypothesis shrinks towards `note(0)`.
 
-A program ends: its loops ask `more()` or draw on `items()`, both of which run dry after FUEL decisions, and a function
-only calls functions that were defined before it. A program repeats itself: whatever it does depends on its decisions
-alone. The helpers that it calls live in a namespace without `__file__`, so neither tool counts them.
+A program ends: its loops call `more()` or `items()`, both of which return nothing more after FUEL decisions, and a
+function calls only functions that were defined before it. A program repeats itself: its outcome depends on its decisions
+alone. The helpers that it calls are in a namespace without `__file__`, so neither tool counts them.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ FILE_NAME = os.sep + os.path.join("generated", "program.py")
 #: How many decisions a run may take before every further one is 0.
 FUEL = 300
 
-#: How many decisions a program carries; a run goes round them.
+#: The number of decisions of a program; a run repeats them.
 N_DECISIONS = 24
 
 
@@ -54,7 +54,7 @@ def programs(draw, size=60):
 
 
 def random_program(seed, size=60):
-    """Return the Program that belongs to *seed*, of up to about *size* statements, without Hypothesis' engine."""
+    """Return the Program for *seed*, of up to about *size* statements, without Hypothesis."""
     generator = random.Random(seed)
     choose = generator.randrange
     source = ProgramWriter(choose, choose(size) + 1).program()
@@ -65,7 +65,7 @@ def random_program(seed, size=60):
 
 HELPERS = '''
 class OutOfFuel(BaseException):
-    """Ends a program that has run far too long, which is a mistake in its writer."""
+    """Ends a program that has run far too long, which is a mistake in ProgramWriter."""
 
 class Halt(BaseException):
     """An exception that `except Exception` lets pass."""
@@ -126,7 +126,7 @@ def describe(error):
     return type(error).__name__, lines(error), context and type(context).__name__
 
 def attempt(act, *arguments):
-    """Tell how *act* went, and whether it ended normally."""
+    """Log the result or the exception of *act*; return whether it ended normally."""
     try:
         log.append(("gave", shape(act(*arguments))))
         return True
@@ -135,11 +135,11 @@ def attempt(act, *arguments):
         return False
 
 def call(function, *arguments):
-    """Call a plain function and log what came of it."""
+    """Call a plain function and log its result or exception."""
     attempt(function, *arguments)
 
 def walk(generator):
-    """Resume a generator in as many ways as there are, until it ends or is left to itself."""
+    """Resume a generator in all possible ways, until it ends or is abandoned."""
     for step in range(8):
         way = decide(7)
         if way < 3:
@@ -157,7 +157,7 @@ def walk(generator):
             return
 
 def spin(coroutine):
-    """Run a coroutine by hand, and sometimes throw into it, close it or leave it to itself."""
+    """Run a coroutine by hand, and sometimes throw into it, close it or abandon it."""
     for step in range(12):
         way = decide(12)
         if way < 9:
@@ -173,7 +173,7 @@ def spin(coroutine):
             return
 
 def tour(generator):
-    """Resume an asynchronous generator in as many ways as there are."""
+    """Resume an asynchronous generator in all possible ways."""
     for step in range(6):
         way = decide(6)
         if way < 3:
@@ -220,15 +220,15 @@ class AsyncGuard(Guard):
 
 class Ticks:
     def __init__(self):
-        self.left = decide(4)
+        self.remaining = decide(4)
     def __aiter__(self):
         return self
     async def __anext__(self):
         await pause()
-        if not self.left:
+        if not self.remaining:
             raise StopAsyncIteration
-        self.left -= 1
-        return self.left
+        self.remaining -= 1
+        return self.remaining
 
 class Point:
     __match_args__ = "x", "y"
@@ -246,7 +246,7 @@ def decorator(*values):
 
 _HELPERS_CODE = compile(HELPERS, "<helpers>", "exec")
 
-#: Everything that is installed: what is measured is the program alone.
+#: The folders of all installed modules, so that only the program is counted.
 IGNORED_FOLDERS = sorted(
     {
         os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
@@ -258,7 +258,7 @@ IGNORED_FOLDERS = sorted(
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What one run of a Program counted, and all that it let the outside see."""
+    """The counts and the observable outcome of one run of a Program."""
 
     counts: dict
     calledfuncs: dict
@@ -270,7 +270,7 @@ class Run:
 def run(program, make_tracer, **arguments):
     """Return the Run of *program* under `make_tracer(**arguments)`, in this process.
 
-    Automatic garbage collection is off meanwhile: it would close abandoned generators at another place in each run.
+    Automatic garbage collection is off during the run: it would close abandoned generators at another place each time.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -296,20 +296,20 @@ def run(program, make_tracer, **arguments):
                 log.append(helpers["describe"](error))
                 error = None
             results = tracer.results()
-            # What happens after the run is not its business: abandoned generators are closed only now.
-            seen = list(log)
+            # Take the log before abandoned generators are closed, which is not part of the run.
+            log_of_run = list(log)
             answer = Run(
                 {key: count for key, count in results.counts.items() if not key[0].startswith("<frozen")},
                 dict(results.calledfuncs),
                 dict(results.callers),
-                seen,
+                log_of_run,
                 helpers["taken"],
             )
             names.clear()
             helpers["kept"].clear()
             del tracer, results, names, helpers, log
     finally:
-        # Cycles die here, while the hook listens; everything of this run is still young.
+        # Collect cycles while the unraisable hook is set. All objects of this run are still in the youngest generation.
         gc.collect(0)
         sys.unraisablehook = unraisablehook
         if collecting:
@@ -342,15 +342,15 @@ class Simple(Text):
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """What the grammar allows at this point of the program."""
+    """A point of the program, with the constructs that the grammar allows there."""
 
     kind: str = PLAIN
     in_function: bool = False
     in_loop: bool = False
     in_handler: bool = False
-    #: In the body of an `except*`, which return may not leave (nor break and continue, so it ends the loop around it).
+    #: In the body of an `except*`, which `return`, `break` and `continue` may not leave.
     in_star: bool = False
-    #: In a lambda, a comprehension or a default: no yield, no await, no name bound.
+    #: In a lambda, a comprehension or a default, where the writer puts no `yield`, no `await` and no binding.
     in_scope: bool = False
     in_class: bool = False
     depth: int = 0
@@ -364,7 +364,7 @@ class ProgramWriter:
 
     def __init__(self, choose, size):
         self.choose = choose
-        self.left = size
+        self.remaining = size
         self.functions = []
         self.n_names = 0
 
@@ -374,7 +374,7 @@ class ProgramWriter:
         return options[self.choose(len(options))]
 
     def chance(self, n):
-        """Tell "yes" once in *n* times; "no" is the simpler answer."""
+        """Return True once in *n* times; False is the simplest choice."""
         return self.choose(n) == n - 1
 
     def name(self, stem):
@@ -384,7 +384,8 @@ class ProgramWriter:
     def variable(self):
         return self.pick(*VARIABLES)
 
-    def known(self, *kinds):
+    def names_of(self, *kinds):
+        """Return the names of the functions of *kinds* that may be called here."""
         return [name for name, kind in self.functions if kind in kinds]
 
     # The whole.
@@ -417,18 +418,18 @@ class ProgramWriter:
         return "\n".join(self.statements(place))
 
     def statements(self, place):
-        known = len(self.functions)
-        found = [self.statement(place)]
-        while len(found) < 4 and self.left > 0 and self.choose(3):
-            found.append(self.statement(place))
-        # A function defined here may not have been defined elsewhere.
-        del self.functions[known:]
-        return found
+        n_functions = len(self.functions)
+        statements = [self.statement(place)]
+        while len(statements) < 4 and self.remaining > 0 and self.choose(3):
+            statements.append(self.statement(place))
+        # Statements elsewhere must not call the functions that these may define.
+        del self.functions[n_functions:]
+        return statements
 
     def suite(self, header, place, lead=(), tail=()):
-        """Return *header* with a block of statements after it, on its line if they are simple and chance wills it.
+        """Return *header* with a block of statements, sometimes on one line if all of them are simple.
 
-        *lead* is what the block begins with, *tail* what it ends with.
+        The block begins with the texts *lead* and ends with the texts *tail*.
         """
         statements = [*map(Simple, lead), *self.statements(place), *tail]
         if all(statement.simple for statement in statements) and self.chance(4):
@@ -436,8 +437,8 @@ class ProgramWriter:
         return header + "\n" + "\n".join(map(indent, statements))
 
     def statement(self, place):
-        self.left -= 1
-        if self.left <= 0 or place.depth >= DEEPEST:
+        self.remaining -= 1
+        if self.remaining <= 0 or place.depth >= DEEPEST:
             return self.simple(place)
         if self.choose(2):
             return self.compound(place)
@@ -483,7 +484,7 @@ class ProgramWriter:
         return self.pick("fail()", "a = fail(1)", "fail(\n    fail())", "note(1,\n    fail())")
 
     def calling(self, place):
-        known = self.known(PLAIN)
+        known = self.names_of(PLAIN)
         if not known:
             return self.driving(place)
         return f"{self.pick(*known)}({self.arguments(place)})"
@@ -500,7 +501,7 @@ class ProgramWriter:
         return self.pick(*options)
 
     def may_raise(self, place):
-        """Return a statement that raises by a decision: an unconditional raise leaves too much behind it unreached."""
+        """Return a statement that raises by a decision: after an unconditional raise too many lines would not run."""
         return self.suite(f"if decide({self.choose(4) + 2}) == 1:", place.inside(), lead=[self.raising(place)])
 
     def asserting(self, place):
@@ -530,7 +531,7 @@ class ProgramWriter:
         )
 
     def annotating(self, place):
-        # A function that calls a variable global may not annotate it; the names here are never global.
+        # A function may not annotate a variable that it declares global. These names are never declared global.
         return f"{self.name('n')}: int = {self.value(place)}"
 
     def returning(self, place):
@@ -554,8 +555,8 @@ class ProgramWriter:
 
     def awaiting(self, place):
         options = ["await pause(1)", "a = await pause(2)", "note(await pause(),\n    await pause(1))"]
-        options += [f"await {name}(1)" for name in self.known(COROUTINE)]
-        options += [f"await {name}().asend(None)" for name in self.known(ASYNC_GENERATOR)]
+        options += [f"await {name}(1)" for name in self.names_of(COROUTINE)]
+        options += [f"await {name}().asend(None)" for name in self.names_of(ASYNC_GENERATOR)]
         return self.pick(*options)
 
     def driving(self, place):
@@ -624,7 +625,7 @@ class ProgramWriter:
         return text
 
     def async_for(self, place):
-        sources = ["Ticks()"] + [f"{name}()" for name in self.known(ASYNC_GENERATOR)]
+        sources = ["Ticks()"] + [f"{name}()" for name in self.names_of(ASYNC_GENERATOR)]
         return self.loop(f"async for {self.variable()} in {self.pick(*sources)}:", place)
 
     def try_(self, place):
@@ -659,7 +660,7 @@ class ProgramWriter:
     def guarded(self, word, guard, place):
         managers = [f"{guard}({self.choose(3)})"]
         if word == "with":
-            managers += [f"{name}()" for name in self.known("manager")]
+            managers += [f"{name}()" for name in self.names_of("manager")]
         first, second = self.pick(*managers), self.pick(*managers)
         header = self.pick(
             f"{word} {first}:",
@@ -695,7 +696,7 @@ class ProgramWriter:
         return "\n".join(parts)
 
     def defining(self, place):
-        """Return a function and what drives it."""
+        """Return the text of a function and of a statement that drives it."""
         if place.kind == PLAIN and not place.in_class and self.chance(5):
             return self.manager(place)
         kind = self.pick(*KINDS, PLAIN)
@@ -716,9 +717,9 @@ class ProgramWriter:
         return f"@contextmanager\ndef {name}(a=0, b=0, c=0):\n{indent(body)}\nwith {name}(): note(1)"
 
     def function(self, kind, place):
-        """Return the text of a function of *kind*, and add it to those known."""
-        known = self.functions
-        self.functions = list(known)
+        """Return the text of a function of *kind*, and add its name to those that may be called."""
+        functions = self.functions
+        self.functions = list(functions)
         name = self.name("f")
         inner = Place(kind=kind, in_function=True, depth=place.depth + 1)
         word = "async def" if kind in (COROUTINE, ASYNC_GENERATOR) else "def"
@@ -736,8 +737,8 @@ class ProgramWriter:
             text = f"{header}\n    {lead[0]}\n{indent(self.block(inner))}"
         else:
             text = self.suite(header, inner, lead)
-        self.functions = known
-        known.append((name, kind))
+        self.functions = functions
+        functions.append((name, kind))
         for _ in range(self.pick(0, 0, 0, 1, 2)):
             text = self.pick("@decorate", "@decorator(1)", "@decorator(note(1),\n    note(2))") + "\n" + text
         return text
@@ -755,7 +756,7 @@ class ProgramWriter:
         instance = f"{name}(1)" if bases else f"{name}()"
         return f"{self.suite(header, inner, tail=[Text(method)])}\ncall({instance}.m, 1)"
 
-    # Expressions. Whatever spans lines stands in brackets, so any of them may stand anywhere.
+    # Expressions. Those that span lines are in brackets, so each is allowed everywhere.
 
     def atom(self):
         return self.pick(
@@ -773,9 +774,9 @@ class ProgramWriter:
         )()
 
     def value(self, place):
-        if place.depth >= DEEPEST or self.left <= 0 or not self.choose(2):
+        if place.depth >= DEEPEST or self.remaining <= 0 or not self.choose(2):
             return self.atom()
-        self.left -= 1
+        self.remaining -= 1
         options = [
             self.sum_,
             self.sum_,
@@ -791,7 +792,7 @@ class ProgramWriter:
             lambda place: f"({self.condition(place)})",
             self.text,
         ]
-        if self.known(PLAIN):
+        if self.names_of(PLAIN):
             options += [self.plain_call] * 3
         if not place.in_scope and not place.in_class:
             options += [self.walrus]
@@ -824,7 +825,7 @@ class ProgramWriter:
         )()
 
     def plain_call(self, place):
-        return f"{self.pick(*self.known(PLAIN))}({self.arguments(place)})"
+        return f"{self.pick(*self.names_of(PLAIN))}({self.arguments(place)})"
 
     def comprehension(self, place):
         inner = dataclasses.replace(place, in_scope=True)
@@ -861,12 +862,12 @@ class ProgramWriter:
 
     def display(self, place):
         gap = self.pick(" ", "\n    ")
-        left, right = self.value(place), self.value(place)
+        first, second = self.value(place), self.value(place)
         return self.pick(
-            f"[{left},{gap}{right}]",
-            f"({left},{gap}{right})",
-            f"{{1: {left},{gap}2: {right}}}",
-            f"[*items(),{gap}{left}]",
+            f"[{first},{gap}{second}]",
+            f"({first},{gap}{second})",
+            f"{{1: {first},{gap}2: {second}}}",
+            f"[*items(),{gap}{first}]",
         )
 
     def broken(self, place):
@@ -884,7 +885,7 @@ class ProgramWriter:
         return f"({self.variable()} := {self.value(place)})"
 
     def condition(self, place):
-        if place.depth >= DEEPEST or self.left <= 0 or self.choose(2):
+        if place.depth >= DEEPEST or self.remaining <= 0 or self.choose(2):
             return self.pick("decide()", "not decide()", "a", "decide(3) > 1", "True", "0", "more()")
         inner = place.inside()
         gap = self.pick(" ", "\n    ")
@@ -907,7 +908,7 @@ class ProgramWriter:
             lambda: "[decide(), a,\n    decide()]",
         ]
         options += [lambda: "(x for x in items())", lambda: "map(fail, items())"]
-        options += [lambda name=name: f"{name}({self.pick('', '1')})" for name in self.known(GENERATOR)] * 2
+        options += [lambda name=name: f"{name}({self.pick('', '1')})" for name in self.names_of(GENERATOR)] * 2
         return self.pick(*options)()
 
 

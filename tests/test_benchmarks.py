@@ -1,4 +1,4 @@
-"""The benchmark against other tools works: a smoke run of it, and its arithmetic. How fast anything is, is not tested."""
+"""Tests of the benchmark against other tools: a short run, and its arithmetic. No test depends on how fast a tool is."""
 
 import importlib
 import json
@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 @pytest.fixture
 def peers(monkeypatch):
-    """The benchmark's parts, imported as its command imports them."""
+    """The modules of the benchmark, imported as its command imports them."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     names = ("measure", "report", "stand_in", "tools", "workloads")
     return SimpleNamespace(**{name: importlib.import_module(f"peers.{name}") for name in names})
@@ -51,17 +51,17 @@ def measurement(python, *workloads, **missing):
     }
 
 
-def test_smoke_run(tmp_path):
-    """The smoke run measures and checks two programs under four tools, shows them, and writes what it measured."""
-    status, shown, said = command("--smoke", "--json", "smoke.json", folder=tmp_path)
-    assert status == 0, said
-    assert "geometric mean" in shown
-    assert "Worst workloads" in shown
-    assert "calibrate" in said
-    (told,) = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
+def test_the_smoke_run_measures_two_programs_under_all_tools_at_hand(tmp_path):
+    """It checks the counts of the tools, prints tables, and writes the measurements to a file."""
+    status, output, errors = command("--smoke", "--json", "smoke.json", folder=tmp_path)
+    assert status == 0, errors
+    assert "geometric mean" in output
+    assert "Worst workloads" in output
+    assert "calibrate" in errors
+    (smoke,) = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
     expected = {"minimal", "line", "trace"} | ({"monitoring"} if sys.version_info >= (3, 12) else set())
-    assert [one["name"] for one in told["workloads"]] == ["exceptions_rare", "parser"]
-    for one in told["workloads"]:
+    assert [one["name"] for one in smoke["workloads"]] == ["exceptions_rare", "parser"]
+    for one in smoke["workloads"]:
         assert one["errors"] == {}
         assert one["notes"] == {}
         assert one["unsteady"] == 0
@@ -69,21 +69,21 @@ def test_smoke_run(tmp_path):
         assert set(one["seen"].values()) == {one["lines of trace"]}
 
 
-def test_what_was_measured_before_is_shown_without_measuring(tmp_path):
+def test_the_option_merge_prints_earlier_measurements_and_measures_nothing(tmp_path):
     for python, ratio in (("3.13.0", 1.5), ("3.9.1", 1.25)):
-        told = measurement(python, record("micro", "calls", minimal=[ratio]))
-        (tmp_path / f"{python}.json").write_text(json.dumps([told]), encoding="utf-8")
-    status, shown, said = command("--merge", "3.13.0.json", "3.9.1.json", folder=tmp_path)
-    assert status == 0, said
-    means, _ = shown.split("Worst workloads")
+        earlier = measurement(python, record("micro", "calls", minimal=[ratio]))
+        (tmp_path / f"{python}.json").write_text(json.dumps([earlier]), encoding="utf-8")
+    status, output, errors = command("--merge", "3.13.0.json", "3.9.1.json", folder=tmp_path)
+    assert status == 0, errors
+    means, _ = output.split("Worst workloads")
     assert ["instrument", "counts", "1.25", "1.50"] in [line.split() for line in means.splitlines()]
 
 
 @pytest.mark.parametrize("words", [("--workloads", "micro/none"), ("--tools", "none"), ("--instrument", "/nowhere")])
 def test_unknown_names_are_refused(tmp_path, words):
-    status, _, said = command(*words, folder=tmp_path)
+    status, _, errors = command(*words, folder=tmp_path)
     assert status == 2
-    assert words[1] in said
+    assert words[1] in errors
 
 
 def test_geometric_mean_and_spread(peers):
@@ -92,9 +92,9 @@ def test_geometric_mean_and_spread(peers):
     assert peers.report.spread([1, 2, 3, 4, 5]) == (2, 4)
 
 
-def test_table_of_a_group(peers):
-    """A failure and a note are shown in their cell and explained; tools that were not tried have no column."""
-    told = measurement(
+def test_a_table_shows_and_explains_failures_and_notes(peers):
+    """A failure and a note are in their cells, with a text below; tools without measurements have no column."""
+    measured = measurement(
         "3.13.0",
         record("micro", "calls", minimal=[1.0, 1.1, 1.3], trace=[20.0]),
         record(
@@ -107,17 +107,17 @@ def test_table_of_a_group(peers):
         ),
         slipcover="no wheel",
     )
-    shown = peers.report.text([told])
-    table = peers.report.group_table(told, "micro")
+    text = peers.report.text([measured])
+    table = peers.report.group_table(measured, "micro")
     assert "slipcover" not in table[2]
     calls, loops, mean, worst = table[3:]
     assert calls.split() == ["calls", "0.500", "1.10", "1.00-1.30", "20.0"]
     assert loops.split() == ["loops", "0.500", "1.20*", "failed"]
     assert mean.split() == ["geometric", "mean", "1.15", "20.0"]
     assert worst.split() == ["worst", "1.20", "20.0"]
-    assert "failed: micro/loops under trace: Boom: no" in shown
-    assert "*: micro/loops under instrument: 2 of 3 counts differ" in shown
-    assert "left out: slipcover: no wheel" in shown
+    assert "failed: micro/loops under trace: Boom: no" in text
+    assert "*: micro/loops under instrument: 2 of 3 counts differ" in text
+    assert "left out: slipcover: no wheel" in text
 
 
 def test_merge_puts_workloads_of_one_python_together(peers):
@@ -146,8 +146,8 @@ def test_lines_are_compared_with_those_of_trace(peers):
     assert "missed 1" in compare("slipcover", {"lines": {"a.py": {1: 1}}}, truth, steady)
 
 
-def test_stand_in_runs_each_kind_of_benchmark(peers):
-    """A benchmark is warmed up once, then run as many times as asked for; arguments come from the command line."""
+def test_the_stand_in_for_pyperf_runs_each_kind_of_benchmark(peers):
+    """It runs a benchmark once to warm up, then as many times as the caller says, with arguments of the command line."""
     calls, ready = [], []
     runs = peers.stand_in.Runs(3, lambda: ready.append(True))
     runner = peers.stand_in.make(runs).Runner()

@@ -1,4 +1,4 @@
-"""Programs that forbid what we do: whatever is raised in the midst of our work, they run and end as without us."""
+"""Programs with an audit hook that raises exceptions in the package's frames run and end as without measurement."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ EVENTS = ["open", "os.", "sqlite3.", "marshal.", "object.", "sys.", "_thread.", 
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_a_hook_that_raises_anywhere_in_trace(kind, tmp_path):
-    """At whatever place of ours an audit hook raises, always or once, `runfunc` returns what its function does."""
+def test_runfunc_returns_its_result_wherever_an_audit_hook_raises(kind, tmp_path):
+    """The hook raises at each place of the package that raises an audit event, always and once."""
     run = subprocess.run(
         [sys.executable, DRIVER, "trace", kind],
         env=os.environ | {"INSTRUMENT_CACHE": str(tmp_path / "cache")},
@@ -36,8 +36,8 @@ def test_a_hook_that_raises_anywhere_in_trace(kind, tmp_path):
 @pytest.mark.parametrize(
     ("event", "kind"), [(event, "BaseException") for event in EVENTS] + [("open", "Exception"), ("os.", "Exception")]
 )
-def test_a_hook_that_raises_in_a_recorded_process(event, kind, tmp_path):
-    """A program with a hook that forbids an event in our frames ends as ever, and each process says one line of it."""
+def test_a_recorded_process_ends_the_same_if_an_audit_hook_raises(event, kind, tmp_path):
+    """The hook raises at each event in the package's frames. Each process writes at most one line about that."""
     environment = Tree(tmp_path).environment(0.01, INSTRUMENT_CACHE=str(tmp_path / "cache"))
     environment["INSTRUMENT"] = str(DRIVER.parent)
     run = subprocess.run(
@@ -52,17 +52,17 @@ def test_a_hook_that_raises_in_a_recorded_process(event, kind, tmp_path):
 
 
 class Late(Exception):
-    """What a handler of the program raises."""
+    """The exception that a signal handler of the program raises."""
 
 
-def late(number, frame):
+def raise_late(number, frame):
     raise Late
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal")
-@pytest.mark.parametrize("handler", [late, partial(late), signal.default_int_handler])
-def test_what_handlers_of_signals_raise_is_the_programs(handler):
-    """Interrupts and exceptions of handlers reach the program, wherever they come; those of others do not."""
+@pytest.mark.parametrize("handler", [raise_late, partial(raise_late), signal.default_int_handler])
+def test_exceptions_of_signal_handlers_belong_to_the_program(handler):
+    """While its handler is installed, an exception belongs to the program; afterwards, only a KeyboardInterrupt does."""
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         with pytest.raises((Late, KeyboardInterrupt)) as caught:
@@ -76,8 +76,8 @@ def test_what_handlers_of_signals_raise_is_the_programs(handler):
     assert messages.belongs_to_program(error) == isinstance(error, KeyboardInterrupt)
 
 
-def test_what_is_sent_to_a_thread_is_the_programs():
-    """An exception that has no frame of the program, and is none that we could have caused, was sent to the thread."""
+def test_an_exception_that_is_sent_to_a_thread_belongs_to_the_program():
+    """An exception without a frame of the program belongs to it, unless the package's own code could have raised it."""
     code = compile("raise error", messages.__file__, "exec")
     for error, belongs in ((Late(), True), (SystemExit(), True), (ValueError(), False), (OSError(), False)):
         with pytest.raises(type(error)):

@@ -1,4 +1,4 @@
-"""Both tools agree on programs that nobody wrote: the same counts, the same outcome."""
+"""Generated programs have the same counts and the same outcome under both tools."""
 
 import gc
 import random
@@ -13,8 +13,8 @@ from strategies import FILE_NAME, Program, programs, random_program, run
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _only_new_functions():
-    """Hide what exists from the search for functions to instrument: a run would look at all of pytest each time."""
+def _freeze_existing_objects():
+    """Freeze all objects: each run would look for existing functions among them, those of pytest included."""
     gc.collect()
     gc.freeze()
     yield
@@ -22,25 +22,25 @@ def _only_new_functions():
 
 
 @given(programs())
-def test_counts_are_the_same(program):
-    """Every line of a generated program has the count that `trace` finds, in both placements."""
+def test_generated_programs_have_the_counts_of_trace(program):
+    """Each line of a generated program has the count that `trace` finds, in both placements."""
     verdict = judge(program)
 
     assert not verdict, f"{verdict}\n{program}"
 
 
-@settings(max_examples=settings().max_examples // 10)  # each is run four times, with all that is loaded listened to
+@settings(max_examples=max(settings().max_examples // 10, 1))  # each runs four times, with all loaded code instrumented
 @given(programs(size=25))
-def test_functions_and_callers_are_the_same(program):
-    """A generated program calls the functions that `trace` sees, from where `trace` sees them called."""
+def test_generated_programs_have_the_functions_and_callers_of_trace(program):
+    """The results of `countfuncs` and `countcallers` equal those of `trace`."""
     verdict = judge(program, placements=("minimal",), compare=("countfuncs", "countcallers"))
 
     assert not verdict, f"{verdict}\n{program}"
 
 
 @pytest.mark.parametrize("start", range(0, 90, 30))
-def test_random_programs_are_the_same(start):
-    """Programs written without Hypothesis agree as well: the two writers share all but their source of choices."""
+def test_random_programs_have_the_counts_of_trace(start):
+    """Programs for the seeds of tests/fuzz.py have the counts of `trace`: its source of choices is not Hypothesis."""
     for seed in range(start, start + 30):
         program = random_program(seed)
         verdict = judge(program)
@@ -48,16 +48,16 @@ def test_random_programs_are_the_same(start):
         assert not verdict, f"seed {seed}: {verdict}\n{program}"
 
 
-def test_random_programs_compile_and_end():
-    """Whatever is chosen, a program is one that Python accepts, ends, and does the same the next time."""
+def test_random_programs_compile_end_and_repeat_themselves():
+    """Each program compiles, ends, and has the same outcome in a second run."""
     for seed in range(200):
         program = random_program(seed)
 
         assert run(program, trace.Trace) == run(program, trace.Trace)
 
 
-def test_most_lines_are_reached():
-    """The programs are worth running: half of their executable lines are counted, at the least."""
+def test_random_programs_run_half_of_their_lines():
+    """At least half of the executable lines of the programs are counted."""
     n_reached = n_executable = 0
     for seed in range(100):
         program = random_program(seed)
@@ -76,8 +76,8 @@ def executable_lines(code):
     return {line for _, _, line in code.co_lines() if line}.union(*nested)
 
 
-def test_minimise_keeps_what_differs():
-    """A program is made as small as the difference allows, and no smaller."""
+def test_minimise_keeps_the_lines_that_the_difference_needs():
+    """A program of 24 lines is reduced to at most three, which still differ."""
     lines = [f"x{n} = note({n})" for n in range(20)]
     random.Random(1).shuffle(lines)
     program = Program("if decide():\n    pass\nfor a in items():\n    b = a\n" + "\n".join(lines) + "\n", (3, 4, 5))

@@ -1,7 +1,7 @@
-"""Several runs in one process, of several modules, some of them ignored: counted as by the standard library's trace.
+"""Several runs in one process, of several modules, some of them ignored, have the counts of the standard library's trace.
 
-Programs of one module are in test_generated_programs.py. Here it is about what lives longer than one module or one run:
-which files are ignored, code that runs in another module than it comes from, functions and closures that stay.
+test_generated_programs.py has programs of one module. These runs share state: ignored files, code that runs in another
+module than its own, and functions, closures and generators that live from run to run.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import instrument
 
 STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix, sys.base_prefix]
 PLACES = ("measured_too", "measured", "ignored")
-#: Not the name of any module of the standard library, whose functions would decide about it (README, Limits).
+#: No module of the standard library has such a name: its functions would decide whether these are ignored (README, Limits).
 NAMES = ("common_name", "other_name", "__init__")
 TEXT = """\
 import contextlib, dataclasses, functools
@@ -90,7 +90,8 @@ modules = st.tuples(st.sampled_from(PLACES), st.sampled_from(("", "sub")), st.sa
 steps = st.lists(
     st.tuples(st.sampled_from(ACTIONS), modules, modules, st.sampled_from(FUNCTIONS), st.integers(0, 3)), max_size=12
 )
-#: Whether a folder is ignored, names of modules that are, which Trace goes on if any does, and what is run.
+#: Of each run: whether a folder is ignored; ignored names; the index of the Trace that runs again, negative for a new
+#: one; the steps.
 runs = st.lists(
     st.tuples(st.booleans(), st.sets(st.sampled_from(NAMES[:2]), max_size=1), st.integers(-2, 2), steps),
     min_size=1,
@@ -100,7 +101,7 @@ loaded_before = st.lists(st.tuples(modules, st.booleans()), max_size=6)
 
 
 class Process:
-    """What is done in a process, with modules below *folder*; the same under either kind of Trace."""
+    """Executes steps with modules below *folder*, in the same way under either kind of Trace."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -169,7 +170,7 @@ class Process:
                 self.step(*step)
 
     def counts(self, kind, before, runs):
-        """Return what each of *runs* counted."""
+        """Return a list with the counts of each of *runs*, after the modules *before* were loaded."""
         counts = []
         tracers = []
         for module, is_imported in before:
@@ -182,7 +183,7 @@ class Process:
                 self.tracer = kind(count=1, trace=0, ignoremods=names, ignoredirs=folders)
                 tracers.append(self.tracer)
             self.tracer.runctx("run(steps)", {"run": self.run, "steps": steps}, {})
-            for generator in self.generators:  # those that are suspended when a run begins do not count in it
+            for generator in self.generators:  # a generator that was suspended when a run began is not counted in it
                 with contextlib.suppress(ValueError):
                     generator.close()
             results = self.tracer.results().counts
@@ -193,7 +194,7 @@ class Process:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Return a folder that modules can be imported from."""
+    """A folder that modules can be imported from."""
     folder = tmp_path_factory.mktemp("runs")
     for place in PLACES:
         for inner in ("", "sub"):
@@ -201,15 +202,15 @@ def folder(tmp_path_factory):
             for name in NAMES:
                 (folder / place / inner / f"{name}.py").write_text(TEXT)
     sys.path.insert(0, str(folder))
-    runpy.run_path(str(folder / PLACES[0] / f"{NAMES[0]}.py"))  # what that imports the first time enters packages
+    runpy.run_path(str(folder / PLACES[0] / f"{NAMES[0]}.py"))  # its imports run once here, before all counted runs
     yield folder
     sys.path.remove(str(folder))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=max(settings().max_examples * 2 // 5, 1), deadline=None)
 @given(before=loaded_before, runs=runs)
-def test_runs_count_as_under_trace(folder, before, runs):
-    """Each line of each module is counted in each run as often as the standard library's trace counts it."""
+def test_runs_of_several_modules_have_the_counts_of_trace(folder, before, runs):
+    """Each line of each module has, in each run, the count that the standard library's trace finds."""
     counts = []
     for kind in (trace.Trace, instrument.Trace):
         for name in [name for name in sys.modules if name.partition(".")[0] in PLACES]:

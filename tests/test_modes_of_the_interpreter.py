@@ -1,4 +1,4 @@
-"""Lazy imports for everything, and the JIT: counts are those of `trace`, and the program keeps its own modes."""
+"""Counts equal those of `trace` if all imports are lazy, and under the JIT; the program keeps these modes."""
 
 import json
 import os
@@ -17,21 +17,21 @@ NAMES = [
 COUNT = """
 import json, sys
 Trace = getattr(__import__(sys.argv[1]), "Trace")
-found = {}
+counts_of_turns = {}
 for path in sys.argv[2:]:
     with open(path, encoding="utf-8") as file:
         code = compile(file.read(), path, "exec")
-    for turn in range(20):  # some are hot by then
+    for turn in range(20):  # the JIT compiles code that has become hot
         tracer = Trace(count=1, trace=0)
         names = {"__name__": "__main__", "__file__": path}
         tracer.runctx(code, names, names)
         counts = tracer.results().counts
-        found[f"{path} {turn}"] = sorted((line, n) for (name, line), n in counts.items() if name == path)
-print("\\n" + json.dumps(found), file=sys.__stdout__)
+        counts_of_turns[f"{path} {turn}"] = sorted((line, n) for (name, line), n in counts.items() if name == path)
+print("\\n" + json.dumps(counts_of_turns), file=sys.__stdout__)
 """
 LAZY = pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
-#: Under the JIT of 3.14 rewriting may fail with "No type watcher set for ID 0", an error of the JIT (PyType_Watch); what
-#: is rewritten then is not measured, which is said.
+#: Under the JIT of 3.14 rewriting may fail with "No type watcher set for ID 0", an error of the JIT (PyType_Watch). Code
+#: objects that are rewritten at that moment are not measured, and a warning says so.
 JIT = pytest.mark.skipif(
     sys.version_info < (3, 15) or not sys._jit.is_available(), reason="there is no JIT, or that of 3.14, which raises"
 )
@@ -42,7 +42,7 @@ MODES = [
 
 
 def counts_of(package, mode):
-    """Return what the Trace of *package* counts of each program in *mode*, by the number of the turn."""
+    """Return a dict from "path turn" to the sorted (line, count) that the Trace of *package* counts in *mode*."""
     arguments = [sys.executable, "-c", COUNT, package, *(str(PROGRAMS / f"{name}.py") for name in NAMES)]
     done = subprocess.run(arguments, env=os.environ | mode, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
@@ -50,12 +50,12 @@ def counts_of(package, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_counts_are_those_of_trace(mode):
-    """Each of some programs, again and again in one process."""
+def test_counts_equal_those_of_trace_in_each_mode(mode):
+    """Ten programs, each counted twenty times in one process, have the counts of `trace` each time."""
     assert counts_of("instrument", mode) == counts_of("trace", mode)
 
 
-ASKING = """
+LOOKING_AT_LAZY_MODULES = """
     import json
     import decimal
     import sys
@@ -71,11 +71,11 @@ ASKING = """
 
 @LAZY
 @pytest.mark.parametrize("is_measured", [False, True])
-def test_the_program_keeps_its_lazy_imports(tmp_path, is_measured):
-    """What the program imports lazily stays lazy; what we import is not among it; all is counted."""
+def test_lazy_imports_of_the_program_stay_lazy(tmp_path, is_measured):
+    """Modules that the program imports lazily stay lazy, the package's modules are not among them, and all is counted."""
     tree = Tree(tmp_path)
     more = {} if is_measured else {"INSTRUMENT": "0"}
-    output, errors = tree.run(ASKING, options=["-X", "lazy_imports=all"], **more)
+    output, errors = tree.run(LOOKING_AT_LAZY_MODULES, options=["-X", "lazy_imports=all"], **more)
     assert output.splitlines() == ["all None", "False True True", "[]"]
     assert not errors
     if is_measured:
@@ -84,14 +84,14 @@ def test_the_program_keeps_its_lazy_imports(tmp_path, is_measured):
 
 @LAZY
 @pytest.mark.parametrize(
-    "how",
+    "import_statement",
     ["from instrument import Trace", "from instrument.trace import Trace", "import instrument.trace as t; Trace = t.Trace"],
 )
-def test_trace_and_counting_start_among_lazy_imports(how):
-    """However they are imported."""
+def test_trace_and_counting_work_if_all_imports_are_lazy(import_statement):
+    """`Trace` and `counting` count, by whichever import statement the program gets them."""
     source = f"""
 import json
-{how}
+{import_statement}
 from instrument import counting
 import sys
 with counting("json") as counted:
@@ -106,8 +106,8 @@ print(sum(counted.counts.values()) > 0, sum(tracer.results().counts.values()) > 
 
 
 @LAZY
-def test_the_command_line_counts_among_lazy_imports(tmp_path):
-    """`python -m instrument` reports what it reports otherwise."""
+def test_the_command_line_counts_if_all_imports_are_lazy(tmp_path):
+    """`python -m instrument` writes a report with the counts of a program that imports lazily."""
     path = tmp_path / "program.py"
     path.write_text("import json\nimport decimal\nfor n in range(3):\n    json.dumps(n)\n")
     arguments = ["-m", "instrument", "--count", "--summary", "--coverdir", str(tmp_path / "cover"), str(path)]

@@ -1,6 +1,6 @@
-"""Counting needs none of the interpreter's tracing facilities, and leaves all of them to the program.
+"""The package uses none of the interpreter's tracing facilities.
 
-Said twice: no source file of the package names one, and none is active while a measured program looks for them.
+Two tests show that: no source file of the package names one, and a measured program finds none active.
 """
 
 import ast
@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HOUSE = ROOT / "instrument"
+PACKAGE = ROOT / "instrument"
 
-# Attributes of sys, threading or a frame, and functions of C, by which code is told of other code's steps.
+# Attributes of `sys`, `threading` and frames, and functions of C, that report the steps of other code.
 FACILITIES = {
     "_setprofileallthreads",
     "_settraceallthreads",
@@ -32,13 +32,13 @@ FACILITIES = {
     "call_tracing",
 }
 
-# Prints what it finds active: in its module, a function, a generator, a handler, a thread, and at exit.
+# Prints the facilities that are active in its module, a function, a generator, a handler and a thread.
 PROGRAM = """
 import atexit, json, sys, threading
 
 found = []
 
-def look(where):
+def look(place):
     frame = sys._getframe(1)
     active = {
         "settrace": sys.gettrace(), "setprofile": sys.getprofile(),
@@ -49,7 +49,7 @@ def look(where):
     if hasattr(sys, "monitoring"):
         for tool in range(6):
             active[f"monitoring {tool}"] = sys.monitoring.get_tool(tool)
-    found.append([where, {name: repr(value) for name, value in active.items() if value is not None}])
+    found.append([place, {name: repr(value) for name, value in active.items() if value is not None}])
 
 def generator():
     look("generator")
@@ -72,7 +72,7 @@ atexit.register(lambda: print(json.dumps(found)))
 """
 PLACES = ["module", "function", "generator", "handler", "thread"]
 
-ASK = {
+MEASURING = {
     "run": """
 import sys, instrument.trace
 source = open(sys.argv[1]).read()
@@ -111,9 +111,9 @@ for options in ({"countfuncs": 1}, {"countcallers": 1}):
 }
 
 
-@pytest.mark.parametrize("path", sorted(HOUSE.rglob("*.py")), ids=lambda path: str(path.relative_to(HOUSE)))
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_source_file_names_a_tracing_facility(path):
-    """Neither as a name, nor as an attribute, nor in a string by which it could be looked up."""
+    """No name, attribute or string of a source file is the name of a facility; docstrings are not looked at."""
     named = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -127,8 +127,8 @@ def test_no_source_file_names_a_tracing_facility(path):
     assert not named & FACILITIES
 
 
-def what_is_active(arguments, folder):
-    """Run Python with *arguments*; return what the measured program found active, by place."""
+def active_facilities(arguments, folder):
+    """Run Python with *arguments*; return the list of [place, {facility: its value}] that the program printed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
@@ -144,26 +144,26 @@ def program(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("how", ASK)
-def test_nothing_is_active_in_a_measured_program(how, program, tmp_path):
-    """Whatever is counted or printed, the program sees neither tracer, nor profiler, nor monitoring tool."""
-    found = what_is_active(["-c", ASK[how], str(program)], tmp_path)
+@pytest.mark.parametrize("way", MEASURING)
+def test_a_measured_program_finds_no_active_facility(way, program, tmp_path):
+    """With each option of `Trace`, the program finds neither tracer, nor profiler, nor monitoring tool."""
+    found = active_facilities(["-c", MEASURING[way], str(program)], tmp_path)
 
     assert {place for place, _ in found} == set(PLACES)
     assert all(active == {} for _, active in found), found
 
 
 @pytest.mark.parametrize("options", [["--count"], ["--trace"], ["--listfuncs"], ["--trackcalls"]], ids=" ".join)
-def test_nothing_is_active_under_the_command_line(options, program, tmp_path):
-    """`python -m instrument` keeps the same promise for each of its main options."""
-    found = what_is_active(["-m", "instrument", *options, "--coverdir", str(tmp_path), str(program)], tmp_path)
+def test_a_program_under_the_command_line_finds_no_active_facility(options, program, tmp_path):
+    """With each main option of `python -m instrument`, the program finds no active facility."""
+    found = active_facilities(["-m", "instrument", *options, "--coverdir", str(tmp_path), str(program)], tmp_path)
 
     assert {place for place, _ in found} == set(PLACES)
     assert all(active == {} for _, active in found), found
 
 
-def test_the_program_would_notice(program, tmp_path):
-    """Under the standard library's `trace` the same program does find a tracer, so that its silence means something."""
-    found = what_is_active(["-m", "trace", "--count", "--coverdir", str(tmp_path), str(program)], tmp_path)
+def test_the_program_finds_the_tracer_of_trace(program, tmp_path):
+    """Under the standard library's `trace` the program finds a tracer everywhere: it does detect active facilities."""
+    found = active_facilities(["-m", "trace", "--count", "--coverdir", str(tmp_path), str(program)], tmp_path)
 
     assert all("settrace" in active for _, active in found), found

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing doubled, whatever ends a process: exact sums of a known number of calls."""
+"""However processes end, fork or are killed, the counts of a known number of calls are exact."""
 
 import os
 import random
@@ -9,9 +9,9 @@ import time
 import pytest
 from recorded import Tree
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes end in other ways here")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the programs fork")
 
-# Line 4 runs once a call.
+# Line 4 runs once for each call.
 WORK = """\
 import os, signal, sys, threading, time
 def work(n):
@@ -28,11 +28,11 @@ def tree(tmp_path):
 
 
 def program(text):
-    """Return WORK, with *text* behind it."""
+    """Return a program that defines `work` and `call`, and then runs *text*."""
     return WORK + text
 
 
-# Each way to end, the exit status, and how the process says that it ended. All work is 1,000 calls.
+# Name: (text, exit status, the end that the data file states). Each text makes 1,000 calls.
 ENDS = {
     "normal": ("work(1000)", 0, "exit"),
     "exception": ("work(1000)\nraise ValueError(1)", 1, "exit"),
@@ -192,8 +192,8 @@ ENDS = {
     ("end", "flush"), [(end, 0.05) for end in ENDS] + [(end, 0) for end in list(ENDS)[:4] + ["SIGTERM", "thread"]]
     + [(end, 0) for end in ENDS if end.startswith("exit handlers that")],
 )
-def test_every_end(tree, end, flush):
-    """However a process ends, all of its calls are counted, its exit status is its own, and so is what it says."""
+def test_all_calls_are_counted_however_a_process_ends(tree, end, flush):
+    """All 1,000 calls are counted, the exit status is the program's own, and the data file states how it ended."""
     text, status, ended = ENDS[end]
     tree.run(program(text), status=status, flush=flush)
 
@@ -202,7 +202,7 @@ def test_every_end(tree, end, flush):
     assert tree.ends()[-1] == ended
 
 
-# Ways in which a tree of processes does the work together: 1,000 calls.
+# Name: text of a program whose processes make 1,000 calls together.
 TREES = {
     "exec": "if len(sys.argv) > 1:\n    work(600)\nelse:\n    work(400)\n"
     "    os.execv(sys.executable, [sys.executable, __file__, 'again'])",
@@ -228,8 +228,8 @@ TREES = {
 
 
 @pytest.mark.parametrize(("kind", "flush"), [(kind, 0.05) for kind in TREES] + [(kind, 0) for kind in list(TREES)[:6]])
-def test_every_tree(tree, kind, flush):
-    """However processes become others, or make them, all calls are counted, once."""
+def test_all_calls_of_forked_and_executed_processes_are_counted_once(tree, kind, flush):
+    """All 1,000 calls are counted once, however processes fork, start others, or execute another program."""
     tree.run(program("r, w = os.pipe()\n" + TREES[kind]), flush=flush)
 
     assert tree.lines()[4] == 1000
@@ -253,15 +253,15 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_multiprocessing(tree, method):
-    """Processes of multiprocessing, pools that are terminated, and those of concurrent.futures lose nothing."""
+def test_all_calls_in_processes_of_multiprocessing_are_counted(tree, method):
+    """Processes, terminated pools, and executors of `concurrent.futures` lose no call."""
     tree.run(program(POOLS), method, flush=0.2)
 
     assert tree.lines()[4] == 1000
 
 
-def test_many_short_processes_at_once(tree):
-    """Processes that all end at the same time write one file each, and nothing gets lost."""
+def test_a_hundred_processes_that_end_at_once_write_one_file_each(tree):
+    """All calls are counted, and each process has a data file."""
     tree.run(
         program(
             """
@@ -283,8 +283,8 @@ for _ in range(100):
     assert len(tree.files()) == 101
 
 
-def test_killed_at_random(tree):
-    """A process that is killed loses no more than it did since its last flush, and what is there is consistent."""
+def test_a_killed_process_loses_only_counts_since_its_last_flush(tree):
+    """The counts in the data file are consistent, and include all calls up to a second before the kill."""
     source = program(
         """
 file = os.open("calls", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -308,15 +308,15 @@ while True:
         after = int((tree.folder / "calls").read_text())
         lines = tree.lines()
 
-        # A flush each 0.05 s or as fast as this machine can: within that second there was one.
+        # Flushes come every 0.05 s, or as fast as this machine can: at least one came within that second.
         assert before <= lines[4] <= after + 1
         assert 0 <= lines[10] - lines[4] <= 1
         assert tree.calls("call") == lines[6] or abs(tree.calls("call") - lines[4]) <= 1
         (tree.folder / "calls").unlink()
 
 
-def test_terminated_while_it_flushes(tree):
-    """A signal that comes in the middle of a flush ends the process when that is done, and nothing is lost."""
+def test_a_signal_during_a_flush_ends_the_process_after_the_flush(tree):
+    """A process that gets SIGTERM at any moment of a flush loses no count."""
     for moment in range(5):
         for file in tree.files():
             file.unlink()
@@ -326,17 +326,17 @@ def test_terminated_while_it_flushes(tree):
         process.stdout.readline()
         time.sleep(0.05 + 0.013 * moment)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=30)
 
-        assert process.returncode == -signal.SIGTERM, said
+        assert process.returncode == -signal.SIGTERM, errors
         assert tree.ends() == ["SIGTERM"]
         lines = tree.lines()
         assert 0 <= lines[8] - lines[10] <= 1
         assert 0 <= lines[4] - lines[10] <= 1
 
 
-def test_forks_while_it_flushes(tree):
-    """Forks that come in the middle of flushes, in several threads, count everything once."""
+def test_forks_during_flushes_count_each_call_once(tree):
+    """Two threads fork forty times, while the process flushes all the time."""
     source = program(
         """
 def forks():
@@ -356,9 +356,9 @@ for _ in range(40): os.wait()
     assert tree.lines()[4] == 2 * 20 * 15
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="nobody warns")
-def test_forks_warn_of_nothing(tree):
-    """The thread in the background is no reason to warn of a fork."""
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 does not warn of threads in a process that forks")
+def test_the_background_thread_causes_no_warning_of_a_fork(tree):
+    """A program without threads of its own forks without a DeprecationWarning."""
     _, errors = tree.run(
         program(
             """
@@ -381,8 +381,8 @@ for _ in range(5):
     assert tree.lines()[4] == 1000
 
 
-def test_status_of_a_child_is_its_own(tree):
-    """A parent sees in its children what it would see without us."""
+def test_a_parent_gets_the_exit_status_of_its_child(tree):
+    """A child that a signal ends has that signal as its exit status."""
     tree.run(
         program(
             """
@@ -394,25 +394,25 @@ assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGTER
     )
 
 
-def test_preexec_function(tree):
-    """Code that subprocess runs in the child before it turns into another program does no harm, but is not counted."""
+def test_a_preexec_function_does_no_harm_and_is_not_counted(tree):
+    """`subprocess` calls that function in the child, before the child executes another program."""
     source = program(
         "import subprocess\nsubprocess.run(['true'], check=True, preexec_fn=lambda: (work(400), None)[1])\nwork(600)"
     )
     tree.run(source, flush=0.05)
 
-    # The child becomes a program that is no Python, by a call in C that nobody is told of.
+    # The child executes a program that is not Python, by a call in C that no hook intercepts.
     assert tree.lines()[4] == 600
 
 
-def test_file_descriptors_closed(tree):
-    """A daemon that closes all files it has inherited is recorded none the less."""
+def test_a_process_that_closes_all_file_descriptors_is_recorded(tree):
+    """A daemon that closes all inherited files loses no count."""
     tree.run(program("work(500)\nos.closerange(0, 256)\nwork(500)\nos._exit(0)"), flush=0.01)
 
     assert tree.lines()[4] == 1000
 
 
-# 20 greenlets that take turns in the middle of a loop; and one that is left there, in its seventh turn.
+# 20 greenlets switch in the middle of a loop. One more is suspended for ever in its seventh turn.
 GREENLETS = """\
 import {package}
 {patch}
@@ -459,15 +459,15 @@ KINDS_OF_GREENLETS = {
 
 @pytest.mark.parametrize("flush", [0, 0.02])
 @pytest.mark.parametrize("kind", KINDS_OF_GREENLETS)
-def test_greenlets(tree, kind, flush):
-    """Whichever greenlet is switched to, and however many are in the middle of something when counts are written."""
+def test_counts_of_greenlets_are_exact(tree, kind, flush):
+    """Counts are exact although greenlets switch inside a loop, and one is suspended when counts are written."""
     package = kind.partition(",")[0]
     pytest.importorskip(package)
     path = os.path.dirname(os.path.dirname(sys.modules[package].__file__))
     search = os.pathsep.join([tree.environment()["PYTHONPATH"], path])
     tree.run(KINDS_OF_GREENLETS[kind], flush=flush, PYTHONPATH=search)
 
-    # 20 times ten turns, and once seven, of which the last one does not get to its end.
+    # 20 greenlets make ten turns each. One makes seven, of which the last does not end.
     expected = {4: 20 * 11 + 7, 5: 207, 6: 20 * 6 + 4, 7: 20 * 4 + 3, 8: 1, 10: 20 * 4 + 2, 11: 206, 13: 206 + 124}
     lines = tree.lines()
     assert {line: lines[line] for line in expected} == expected

@@ -1,6 +1,6 @@
-"""Other tools see the same of counted code as of plain code.
+"""Debuggers and other tracing tools get the same events from counted code as from original code.
 
-A trace function sees the same calls, lines, exceptions and returns in the same order. `sys.monitoring` reports the same
+A trace function gets the same calls, lines, exceptions and returns in the same order. `sys.monitoring` reports the same
 lines and branches. Its jumps are not compared: unrolled loops lack some, and probes and stubs add some.
 """
 
@@ -18,17 +18,17 @@ from hypothesis import given
 from rewrite.linking import link
 
 SIZE_OF_BATCH = 40
-#: These marshal their own code. `instrument` gives `marshal` the original; `linking.link` does not.
+#: Programs that marshal their own code. `instrument` gives `marshal` the original, `linking.link` does not.
 LEFT_OUT = {"code_pickled_by_value", "marshal_own_code"}
 PROGRAMS = [path for path in oracle.programs() if oracle.program_name(path) not in LEFT_OUT]
 BATCHES = [PROGRAMS[start : start + SIZE_OF_BATCH] for start in range(0, len(PROGRAMS), SIZE_OF_BATCH)]
-#: All programs run with the default placement. Of the batches, every third runs with one more.
+#: All programs run with the default placement. Every third batch runs with one of these, too.
 OTHERS = "line", "events", "calls"
 
 
 @pytest.mark.parametrize("batch", range(len(BATCHES)))
-def test_tracers_of_programs_see_the_same(batch):
-    """A trace function and `sys.monitoring` record the same of each program, counted or not."""
+def test_tracing_tools_record_the_same_events_of_counted_programs(batch):
+    """A trace function and `sys.monitoring` record the same events of each program, counted or not."""
     turn, rest = divmod(batch + sys.version_info[1], 3)
     others = () if rest else (OTHERS[turn % len(OTHERS)],)
     request = pickle.dumps((BATCHES[batch], ("minimal", *others)))
@@ -40,13 +40,13 @@ def test_tracers_of_programs_see_the_same(batch):
     }
     done = subprocess.run([sys.executable, tracer_driver.__file__], input=request, capture_output=True, env=environment)
     assert not done.returncode, done.stderr.decode(errors="replace")
-    found = pickle.loads(done.stdout)
+    differences = pickle.loads(done.stdout)
 
-    assert not found, "\n\n".join("\n".join(each) for each in found)
+    assert not differences, "\n\n".join("\n".join(each) for each in differences)
 
 
-class Traced:
-    """Runs a program in place of a Trace, its code linked for *placement* unless that is None, and records events."""
+class RecordingTracer:
+    """Stands for a Trace in `strategies.run`: records events of a program, linked for *placement* unless that is None."""
 
     def __init__(self, placement):
         self.placement = placement
@@ -68,22 +68,22 @@ class Traced:
         return Nothing
 
 
-def seen_of(program, placement):
-    """Return what tracers see of *program*, and what it did."""
-    traced = Traced(placement)
-    run = strategies.run(program, traced)
-    return traced.recorder.seen(), run.log
+def events_of(program, placement):
+    """Return the events that are recorded of *program*, and its log."""
+    tracer = RecordingTracer(placement)
+    run = strategies.run(program, tracer)
+    return tracer.recorder.seen(), run.log
 
 
-@pytest.mark.skipif(hasattr(sys, "monitoring") and sys.monitoring.get_tool(tracer_driver.TOOL) is not None, reason="somebody monitors")
+@pytest.mark.skipif(hasattr(sys, "monitoring") and sys.monitoring.get_tool(tracer_driver.TOOL) is not None, reason="another tool has that number")
 @given(program=strategies.programs(size=30))
-def test_tracers_of_generated_programs_see_the_same(program):
-    """A trace function and `sys.monitoring` record the same of a generated program, counted or not."""
-    expected, log = seen_of(program, None)
-    found, found_log = seen_of(program, "minimal")
+def test_tracing_tools_record_the_same_events_of_generated_programs(program):
+    """A trace function and `sys.monitoring` record the same events of a generated program, counted or not."""
+    expected, expected_log = events_of(program, None)
+    actual, actual_log = events_of(program, "minimal")
 
-    assert not tracer_driver.difference(expected, found), program
-    assert log == found_log
+    assert not tracer_driver.difference(expected, actual), program
+    assert actual_log == expected_log
 
 
 SHORT = '''
@@ -105,8 +105,8 @@ f(5)
 
 @pytest.mark.parametrize("placement", ["minimal", "line"])
 @pytest.mark.parametrize(("line", "hits"), [(4, 5), (7, 3), (8, 3), (10, 2), (11, 2)])
-def test_breakpoints_hold(placement, line, hits):
-    """A debugger stops at a breakpoint as often as the line runs, even on a line that only says `pass`."""
+def test_a_debugger_stops_at_a_breakpoint_as_often_as_the_line_runs(placement, line, hits):
+    """That holds on a line with a `pass`, too."""
     file = os.path.abspath("short.py")
 
     class Debugger(bdb.Bdb):
@@ -134,8 +134,8 @@ def test_breakpoints_hold(placement, line, hits):
 
 @pytest.mark.parametrize("placement", ["minimal", "line"])
 @pytest.mark.parametrize("line", range(2, 13))
-def test_opcodes_can_be_traced(placement, line):
-    """A trace function may ask for each instruction; lines are as without."""
+def test_line_events_stay_the_same_if_opcodes_are_traced(placement, line):
+    """A trace function that sets `f_trace_opcodes` on one line gets the line events of the original code."""
     sequences = []
     for code in (compile(SHORT, "short.py", "exec"), link(compile(SHORT, "short.py", "exec"), placement)):
         lines = []

@@ -1,4 +1,4 @@
-"""Trace functions of a counted program that raise exceptions, and counts that are read while one is called."""
+"""Trace functions that raise exceptions in a counted program, and trace functions that read counts."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ DRIVER = Path(__file__).with_name("raising_driver.py")
 
 
 def printed_by(*arguments):
-    """Return what the driver prints, in a process of its own: few functions are loaded there."""
+    """Return the output of the driver, which runs in a process of its own, where few functions are loaded."""
     command = [sys.executable, str(DRIVER), *arguments]
     done = subprocess.run(command, cwd=DRIVER.parent, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
@@ -19,12 +19,12 @@ def printed_by(*arguments):
 
 @pytest.mark.parametrize("placement", ["minimal", "line"])
 @pytest.mark.parametrize("kind", ["KeyError", "Stop"])
-def test_what_they_raise_goes_where_it_goes_in_plain_code(kind, placement):
-    """From each event; and the counts do not contradict each other, which would be a warning."""
+def test_an_exception_of_a_trace_function_goes_the_same_way_in_counted_code(kind, placement):
+    """From each event on, outcome and traceback equal those of original code, and no count contradicts another."""
     assert printed_by("raise", kind, placement) == ""
 
 
 @pytest.mark.parametrize("placement", ["minimal", "line"])
-def test_counts_can_be_read_at_each_line(placement):
-    """A debugger stops at a line, and counts are read meanwhile: they contradict each other at no line."""
+def test_counts_that_a_trace_function_reads_are_consistent(placement):
+    """A trace function reads the counts at each line: they are exact up to the line that begins."""
     assert printed_by("read", placement) == ""

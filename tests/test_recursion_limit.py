@@ -1,7 +1,7 @@
-"""At the recursion limit, where nothing can be called any more, every line and every exit is still counted.
+"""At the recursion limit, where no function can be called any more, each line and each exit is still counted.
 
-`trace` is no oracle here: its own function cannot be called either, and tracing ends. So the program keeps the counts:
-each line that is compared adds to a number of its own, which takes no call.
+`trace` is no oracle here: its own function cannot be called either, and tracing ends. So the program counts itself:
+each line that is compared adds one to a number of its own, without a call.
 """
 
 import re
@@ -182,8 +182,8 @@ LINE_OF = {
 }
 
 
-def test_the_recursion_limit_loses_no_count():
-    """However near the limit a generator, a coroutine or a function ends, its counts are those that it keeps itself."""
+def test_no_count_is_lost_at_the_recursion_limit():
+    """However near the limit a generator, a coroutine or a function ends, its counts equal those of the program."""
     namespace = {"__file__": "recursion.py", "__name__": "recursion"}
     tracer = instrument.Trace(count=1, trace=0)
     tracer.runctx(compile(PROGRAM, "recursion.py", "exec"), namespace, namespace)
@@ -239,8 +239,8 @@ STRESS = """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a timer")
-def test_what_the_collector_closes_in_deep_recursion_is_counted(tmp_path):
-    """Threads, signals, and a collection at every other moment: no count contradicts another, and none is lost."""
+def test_generators_that_the_collector_closes_in_deep_recursion_are_counted(tmp_path):
+    """Among threads, signals and frequent collections, counts are exact, and no count contradicts another."""
     tree = Tree(tmp_path)
     output, errors = tree.run(STRESS)
     assert "measured" not in errors
@@ -252,5 +252,5 @@ def test_what_the_collector_closes_in_deep_recursion_is_counted(tmp_path):
     assert min(map(int, output.split())) >= 400
 
 
-#: What the program counts itself, and how far the lines are indented.
+#: The counts that the program keeps itself, and the indentation of their lines.
 SEEN_BY_STRESS = {"begun": 4, "closed": 8, "ended": 12}

@@ -1,4 +1,4 @@
-"""A program that replaces builtins gets no calls of ours."""
+"""The package does not call the builtins that a program has replaced."""
 
 import os
 import subprocess
@@ -63,8 +63,8 @@ MODULE = "def many():\n    total = 0\n    for n in (1, 2, 3):\n        total += 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the program forks")
-def test_no_call_of_ours(tmp_path):
-    """Imports, texts, forks, flushes and the end call what was there before; nothing in the cache, and all but one."""
+def test_replaced_builtins_get_the_same_calls_as_without_measurement(tmp_path):
+    """That holds for imports, exec'd texts, forks, flushes and the exit, with an empty cache and with a filled one."""
     tree = Tree(tmp_path / "program")
     tree.folder.mkdir()
     tree.data = tmp_path / "data"
@@ -73,18 +73,18 @@ def test_no_call_of_ours(tmp_path):
         (tree.folder / f"{name}.py").write_text(MODULE, encoding="utf-8")
     for n in range(2):
         plain, counted = tmp_path / f"plain{n}", tmp_path / f"counted{n}"
-        (tree.folder / "late.py").write_text(f"{MODULE}x = {n}\n", encoding="utf-8")  # it must be rewritten anew
+        (tree.folder / "late.py").write_text(f"{MODULE}x = {n}\n", encoding="utf-8")  # a new text, which is not in the cache
         assert tree.run(PROGRAM, str(counted), flush=0.5, **options) == ("", "")
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         subprocess.run([sys.executable, tree.path, plain], env=environment, cwd=tree.folder, timeout=50, check=True)
-        expected, found = (Counter(path.read_text().splitlines()) for path in (plain, counted))
-        assert (found - expected, expected - found) == (Counter(), Counter())
+        expected, actual = (Counter(path.read_text().splitlines()) for path in (plain, counted))
+        assert (actual - expected, expected - actual) == (Counter(), Counter())
         assert counted.read_text().count("\n") > 100
     assert tree.lines("late.py")[4] == 12
 
 
-def test_all_modules_have_our_builtins():
-    """Those of the package in a measured process, and functions in them."""
+def test_all_modules_of_the_package_have_builtins_of_their_own():
+    """The modules that a measured process imports, and the functions in them, use the package's own builtins."""
     source = """if True:
         import sys, instrument, instrument.startup, instrument.trace, instrument.record.recorder
         from instrument.guest.own_builtins import importlib, ours

@@ -1,4 +1,4 @@
-"""A program that replaces functions of the standard library gets no calls of ours, and loses no counts."""
+"""The package does not call functions of the standard library that a program has replaced, and loses no counts."""
 
 import os
 import subprocess
@@ -8,8 +8,9 @@ from collections import Counter
 import pytest
 from recorded import ROOT, Tree
 
-#: Replaces functions by some that note each call. Those that nothing has called in a plain run raise an exception.
-#: Arguments: the file for the notes; that of a plain run; `trace` if a Trace is to count, `plain` or `tree` if not.
+#: Replaces functions by wrappers that note each call. A wrapper raises if its function was not called without measurement.
+#: Arguments: the file for the notes; the file of a run without measurement; "trace" if a Trace is to count, else "plain"
+#: or "tree".
 PROGRAM = """
     import _imp, _opcode, _signal, _thread, _weakrefset, array, atexit, collections, errno, functools, gc, genericpath
     import io, itertools, json, linecache, marshal, operator, os, pathlib, posix, posixpath, queue, random, select
@@ -77,8 +78,8 @@ MODULE = "def many():\n    total = 0\n    for n in (1, 2, 3):\n        total += 
 
 @pytest.mark.skipif(os.name != "posix", reason="the program forks")
 @pytest.mark.parametrize("way", ["tree", "trace"])
-def test_no_call_of_ours(tmp_path, way):
-    """Imports, texts, forks, flushes and the end call what was there before, whether much has to be rewritten or not."""
+def test_replaced_functions_get_the_same_calls_as_without_measurement(tmp_path, way):
+    """That holds for imports, exec'd texts, forks, flushes and the exit, with an empty cache and with a filled one."""
     tree = Tree(tmp_path / "program")
     tree.folder.mkdir()
     tree.data = tmp_path / "data"
@@ -107,11 +108,11 @@ def test_no_call_of_ours(tmp_path, way):
     assert run(plain, nothing, "plain") == ""
     for n in range(2):
         counted = tmp_path / f"counted{n}"
-        (tree.folder / "late.py").write_text(f"{MODULE}x = {n}\n", encoding="utf-8")  # it must be rewritten anew
+        (tree.folder / "late.py").write_text(f"{MODULE}x = {n}\n", encoding="utf-8")  # a new text, which is not in the cache
         more = tree.environment(flush=0.5, **environment) if way == "tree" else {}
         assert run(counted, plain, way, **more) == ("6\n" if way == "trace" else "")
-        expected, found = (Counter(path.read_text().splitlines()) for path in (plain, counted))
-        assert (found - expected, expected - found) == (Counter(), Counter())
-        assert sum(found.values()) > 10
+        expected, actual = (Counter(path.read_text().splitlines()) for path in (plain, counted))
+        assert (actual - expected, expected - actual) == (Counter(), Counter())
+        assert sum(actual.values()) > 10
     if way == "tree":
         assert tree.lines("late.py")[4] == 12

@@ -1,4 +1,4 @@
-"""Hostile code objects, interrupts, deep recursion and threads: the program is unharmed, and what is counted is exact."""
+"""Hostile code objects, interrupts, memory errors, recursion and threads do no harm, and counts stay exact."""
 
 import _thread
 import contextlib
@@ -29,7 +29,7 @@ from instrument.session.session import Session
 STDLIB = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sys.prefix]
 FILE = os.sep + os.path.join("robust", "program.py")
 N_MUTATIONS = int(os.environ.get("INSTRUMENT_MUTATIONS", "300"))
-# What no compiler emits stands for state that such code has not: to read `co_code` with an ENTER_EXECUTOR crashes CPython.
+# No compiler emits these, and they refer to state that mutated code lacks: reading `co_code` with ENTER_EXECUTOR crashes.
 INTERNAL = ("INSTRUMENTED", "ENTER_EXECUTOR", "RESERVED", "TRACE_RECORD")
 KNOWN = {op for name, op in OPCODES.items() if not name.startswith(INTERNAL) and op < 256}
 CACHE = OPCODES["CACHE"]
@@ -54,31 +54,31 @@ async def g(a):
 
 def all_code(source):
     """Return the code objects of *source*, outermost first."""
-    found = [compile(source, FILE, "exec")]
-    for code in found:
-        found.extend(constant for constant in code.co_consts if isinstance(constant, type(code)))
-    return found
+    codes = [compile(source, FILE, "exec")]
+    for code in codes:
+        codes.extend(constant for constant in code.co_consts if isinstance(constant, type(code)))
+    return codes
 
 
 def mutated(code, generator):
-    """Return *code* with one of its tables changed in some bytes, cut short or repeated."""
+    """Return *code* with one of its tables changed, cut short or repeated; raise ValueError if CPython could not read it."""
     name = generator.choice(("co_code", "co_code", "co_exceptiontable", "co_linetable"))
     table = bytearray(getattr(code, name))
     for _ in range(generator.randint(1, 3)):
-        way = generator.randrange(4)
-        if way == 0:
+        mutation = generator.randrange(4)
+        if mutation == 0:
             del table[generator.randint(0, len(table)) & (~1 if name == "co_code" else ~0) :]
-        elif way == 1 and name != "co_code":
+        elif mutation == 1 and name != "co_code":
             table += table[: generator.randint(0, 8)]
         elif table:
             table[generator.randrange(len(table))] = generator.randrange(256)
     if name == "co_code" and not is_whole(table):
-        raise ValueError("the interpreter itself would read and write past the end of this code")
+        raise ValueError("CPython would read and write past the end of this code")
     return code.replace(**{name: bytes(table)})
 
 
 def is_whole(raw):
-    """Return whether *raw* is known instructions, each with all its caches: CPython makes and reads other code unsafely."""
+    """Return whether *raw* consists of known instructions with all their caches: CPython reads other code unsafely."""
     unit = 0
     while unit < len(raw) // 2:
         op = raw[2 * unit]
@@ -89,28 +89,28 @@ def is_whole(raw):
 
 
 def rewrite_mutations(seeds, progress):
-    """Rewrite one mutation for each of *seeds*, noting in *progress* the seed and whether its code object was made."""
+    """Rewrite one mutation for each of *seeds*; write to *progress* the seed, and whether its code object was created."""
     codes = all_code(SOURCE)
     for seed in seeds:
         generator = random.Random(seed)
         progress[:] = struct.pack("qq", seed, False)
-        with contextlib.suppress(ValueError):  # the interpreter itself refuses some
+        with contextlib.suppress(ValueError):  # CPython refuses some
             code = mutated(generator.choice(codes), generator)
             progress[:] = struct.pack("qq", seed, True)
             with contextlib.suppress(Exception):
-                for where in placement.PLACEMENTS:
-                    flow = placement.graph_of(code, where)
-                    rewriter.rewrite(flow, placement.plan(flow, where))
+                for name in placement.PLACEMENTS:
+                    flow = placement.graph_of(code, name)
+                    rewriter.rewrite(flow, placement.plan(flow, name))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that may crash")
-def test_mutated_code_never_crashes_nor_hangs_the_rewriter():
-    """Whatever bytes stand in a code object, the rewriter returns or raises an Exception, in time.
+def test_mutated_code_neither_crashes_nor_hangs_the_rewriter():
+    """Whatever the bytes of a code object, the rewriter returns or raises an Exception, in time.
 
-    Some the interpreter cannot even make without crashing (`code.replace`); those are no input of ours.
+    CPython crashes when it creates some of these code objects (`code.replace`). They are skipped.
     """
     progress = mmap.mmap(-1, 16)
-    start = n_unmade = 0
+    start = n_skipped = 0
     while start < N_MUTATIONS:
         stop = min(start + 100, N_MUTATIONS)
         with warnings.catch_warnings():
@@ -126,21 +126,21 @@ def test_mutated_code_never_crashes_nor_hangs_the_rewriter():
             finally:
                 os._exit(1)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        seed, made = struct.unpack("qq", progress[:])
-        if status and not made:
-            n_unmade += 1
+        seed, is_created = struct.unpack("qq", progress[:])
+        if status and not is_created:
+            n_skipped += 1
             start = seed + 1
             continue
         assert status == 0, f"mutation {seed} ended with {status}"
         start = stop
-    assert n_unmade < N_MUTATIONS // 4
+    assert n_skipped < N_MUTATIONS // 4
 
 
-def test_code_that_cannot_be_rewritten_is_returned_as_it_was():
-    """A session returns the original, says once why, and reports the file as not measured."""
+def test_code_that_cannot_be_rewritten_stays_the_same():
+    """A session returns the original, warns once, and reports the file as not measured."""
     session = Session(placement.MINIMAL)
     code = compile("x = 1", FILE, "exec")
-    broken = code.replace(co_code=code.co_code[:-2])  # control runs off the end: no instruction here has caches
+    broken = code.replace(co_code=code.co_code[:-2])  # control leaves the code at its end: no instruction here has caches
     with pytest.warns(InstrumentWarning, match="not measured") as warned:
         assert session.instrument_exec_code(broken, FILE) is broken
         assert session.instrument_exec_code(broken, FILE) is broken
@@ -150,8 +150,8 @@ def test_code_that_cannot_be_rewritten_is_returned_as_it_was():
     assert list(session.not_measured) == [FILE]
 
 
-def test_a_program_that_makes_errors_of_warnings_makes_none_of_ours(capfd, monkeypatch):
-    """It is said all the same."""
+def test_the_packages_warnings_are_no_errors_in_a_program_that_raises_warnings(capfd, monkeypatch):
+    """The warning is written to standard error."""
     monkeypatch.setattr(sys, "__stderr__", sys.stderr)
     code = compile("x = 1", FILE, "exec")
     broken = code.replace(co_code=code.co_code[:-2])
@@ -162,7 +162,7 @@ def test_a_program_that_makes_errors_of_warnings_makes_none_of_ours(capfd, monke
 
 
 def measure(source, **names):
-    """Run *source* as FILE; return the counts by line and its namespace."""
+    """Run *source* as FILE under a Trace; return a dict from line to count, and the namespace of the program."""
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=STDLIB)
     namespace = {"__file__": FILE, "__name__": "program", **names}
     tracer.runctx(compile(source, FILE, "exec"), namespace, namespace)
@@ -196,8 +196,8 @@ while interrupts[0] < 40:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
-def test_interrupts_at_any_instant_leave_exact_counts():
-    """Interrupted forty times, counts differ from those that the program keeps by no more than the interrupts."""
+def test_counts_are_exact_after_interrupts_at_any_instant():
+    """After forty interrupts, counts differ from those that the program keeps by forty at the most."""
     names = {name: [0] for name in ("turns", "ends", "closed", "interrupts")}
     names |= {"setitimer": signal.setitimer, "ITIMER_REAL": signal.ITIMER_REAL, "random": random.Random(1).random}
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
@@ -245,18 +245,18 @@ for start, seen in enumerate(runs):
         seen[8] += 1
     remove_mem_hooks()
 """
-#: Lines that stand right behind a `seen[n] += 1`, which takes no memory, in the order of n; and those of these.
+#: SEEN: the line of each `seen[n] += 1`, which allocates no memory, to n. BEHIND: the line that follows one, to n.
 BEHIND = {6: 0, 8: 1, 10: 2, 11: 3}
 SEEN = dict(zip((5, 7, 9, 12, 14, 16, 20, 27, 29), range(9)))
 
 
-def test_a_memory_error_at_any_allocation_leaves_exact_counts():
-    """Whichever allocation of the program fails, counts are those that the program keeps without allocating."""
+def test_counts_are_exact_after_a_memory_error_at_any_allocation():
+    """Whichever allocation of the program fails, counts equal those that the program keeps without allocating."""
     testcapi = pytest.importorskip("_testcapi")
     runs = [bytearray(9) for _ in range(200)]
     names = {"set_nomemory": testcapi.set_nomemory, "remove_mem_hooks": testcapi.remove_mem_hooks}
     gc.collect()
-    gc.disable()  # others' callbacks of it would fail as well, and be heard
+    gc.disable()  # callbacks of the collector, those of Hypothesis for instance, would fail as well, and print that
     try:
         counts, _ = measure(OUT_OF_MEMORY, runs=runs, **names)
     finally:
@@ -268,8 +268,8 @@ def test_a_memory_error_at_any_allocation_leaves_exact_counts():
     assert seen[3] + seen[8] > 20
 
 
-def test_a_recursion_error_is_raised_and_caught_as_without_us():
-    """Recursion to the limit reaches the same depth, and each level is counted."""
+def test_recursion_reaches_the_same_depth_as_without_measurement():
+    """A RecursionError is raised at the same depth, and each level is counted."""
     source = (
         "n = 0\ndef f():\n    global n\n    n += 1\n    f()\ntry:\n    f()\nexcept RecursionError:\n    caught = n\n"
     )
@@ -295,8 +295,8 @@ start(work)
 
 
 @pytest.mark.parametrize("kind", ["threading", "_thread"])
-def test_threads_lose_no_count(kind):
-    """Four threads of ten thousand calls are counted to the last one."""
+def test_all_calls_of_four_threads_are_counted(kind):
+    """Each thread makes ten thousand calls, and threads switch as often as possible."""
     done = []
 
     def start(work):
@@ -322,8 +322,8 @@ def test_threads_lose_no_count(kind):
     assert counts == {2: 1, 3: 40_000, 4: 26_664, 5: 13_336, 6: 1, 7: 40_004, 8: 40_000, 9: 4, 10: 1}
 
 
-def test_live_code_is_hashed_compared_and_copied():
-    """Live code has a hash and equals itself; its function can be copied; marshal refuses it with ValueError."""
+def test_live_code_can_be_hashed_compared_and_copied():
+    """Live code has a hash and equals itself, its function can be copied, and marshal raises ValueError for it."""
     _, namespace = measure("def f(x):\n    return [y for y in x]\n")
     function = namespace["f"]
     code = function.__code__

@@ -1,7 +1,7 @@
-"""The oracle's verdict: the standard library's `trace` and `instrument` agree on every program of tests/programs.
+"""The standard library's `trace` and `instrument` agree on each program of tests/programs.
 
-A test runs a batch of programs in one way under both tools and compares all there is to compare, because a process
-costs far more than a program: each program is a fork of a process that has imported everything once.
+A test runs a batch of programs with one set of options under both tools, and compares their outcomes. A batch shares
+one process, because starting a process takes far longer than running a program.
 """
 
 import os
@@ -12,7 +12,7 @@ import sysconfig
 import oracle
 import pytest
 
-#: What `Trace` is asked for, and where the probes are. Where to count is a question for counts alone: all else calls.
+#: Name: (placement, arguments of Trace). Only counts depend on the placement: with other options, probes call.
 WAYS = {
     "line": ("line", {}),
     "minimal": ("minimal", {}),
@@ -25,10 +25,10 @@ WAYS = {
 }
 
 EVERY_VERSION = (3, 11), (3, 12), (3, 13), (3, 14), (3, 15)
-AUDIT_HOOK = "the interpreter calls audit hooks with tracing off; a probe counts whoever calls"
-THREAD_START = "trace is set only when a thread has half started; the probes count all of threading's code"
+AUDIT_HOOK = "CPython calls audit hooks with tracing off; probes count them"
+THREAD_START = "threading sets the trace function when a thread has half started; probes count all of threading's code"
 
-#: Program → what may differ (a pattern of ways and parts), on which versions, and why. Anything else is a bug.
+#: Program: (pattern of the "way: part" that may differ, versions, reason). Any other difference is a bug.
 KNOWN_DIFFERENCES = {
     "audit_hook": (": (counts|functions|callers)|trace: printed", EVERY_VERSION, AUDIT_HOOK),
     "thread_generator_handed_over": ("elsewhere", EVERY_VERSION, THREAD_START),
@@ -45,14 +45,14 @@ BATCHES = [PROGRAMS[start : start + SIZE_OF_BATCH] for start in range(0, len(PRO
 
 
 def starts_threads(path):
-    """Return whether the program at *path* may start threads: `trace` sees these from their `run` on, not what starts it."""
+    """Return whether the program at *path* may start threads, of which `trace` counts `run` but not the start."""
     with open(path, encoding="latin-1") as stream:
         source = stream.read()
     return any(word in source for word in ("thread", "concurrent", "asyncio", "multiprocessing"))
 
 
 def compared(path, way, outcome):
-    """Yield (name, part) of the *outcome* of the program at *path* for all that is to be the same under both tools."""
+    """Yield (name, value) for each part of *outcome* that must be equal under both tools."""
     if way in ("line", "minimal", "trace"):
         yield "counts", oracle.own_counts(outcome, path)
     if way in ("line", "minimal"):
@@ -63,17 +63,17 @@ def compared(path, way, outcome):
     yield "callers", {(caller, callee) for caller, callee in calls if oracle.is_own(callee[0], path)}
     yield "callers elsewhere", calls
     printed = oracle.printed(outcome)
-    # Which thread goes first is nobody's promise.
+    # The order of threads is not defined.
     yield "printed", sorted(printed) if way == "trace" and starts_threads(path) else printed
     yield "stderr", outcome.stderr.splitlines()
     yield "status", [str(outcome.status)]
 
 
 def differences(path, way, expected, found):
-    """Yield what differs between the outcomes *expected* and *found*, save for what is known to."""
-    what, versions, _ = KNOWN_DIFFERENCES.get(oracle.program_name(path), ("", (), ""))
+    """Yield a text for each difference between the outcomes *expected* and *found* that KNOWN_DIFFERENCES lacks."""
+    pattern, versions, _ = KNOWN_DIFFERENCES.get(oracle.program_name(path), ("", (), ""))
     for (name, one), (_, other) in zip(compared(path, way, expected), compared(path, way, found), strict=True):
-        if sys.version_info[:2] in versions and re.search(what, f"{way}: {name}"):
+        if sys.version_info[:2] in versions and re.search(pattern, f"{way}: {name}"):
             continue
         shown = oracle.difference(one, other)
         if shown:
@@ -83,14 +83,14 @@ def differences(path, way, expected, found):
 
 
 def misstated(path, expected):
-    """Yield what the program at *path* says of its own counts, if `trace` finds others."""
+    """Yield a text if the program at *path* states other counts than those of `trace`."""
     stated = oracle.expected_counts(path)
     counts = {line: count for (name, line), count in oracle.own_counts(expected, path).items() if name == path}
     if stated and stated != counts:
         yield f"{path}: states other counts than those of trace\n{stated}\n{counts}"
 
 
-#: Every program is run with the default placement on every version; the other ways take turns, each on one of the five.
+#: All programs run with the default placement on each version. Of the other ways, a batch runs one on each version.
 EVERY_WAY = bool(os.environ.get("INSTRUMENT_EVERY_WAY"))
 RUNS = [
     (batch, way)
@@ -101,10 +101,10 @@ RUNS = [
 
 
 @pytest.mark.parametrize(("batch", "way"), RUNS)
-def test_same_as_trace(batch, way):
-    """Counts, calls, what is printed, tracebacks and statuses are those under `trace`, and no trace function is set.
+def test_outcomes_equal_those_under_trace(batch, way):
+    """Counts, calls, output, tracebacks and statuses equal those under `trace`, and no trace function is set.
 
-    The counts that a program states in its comments are those that `trace` finds, on every version.
+    Programs that state counts in their comments state those of `trace`.
     """
     paths = BATCHES[batch]
     placement, arguments = WAYS[way]
@@ -121,7 +121,7 @@ def test_same_as_trace(batch, way):
     assert not shown, "\n\n".join(shown)
 
 
-def test_there_are_many_programs():
-    """The collection is large, and much of it states its truth."""
+def test_there_are_many_programs_that_state_their_counts():
+    """There are at least 300 programs, and at least 100 of them state their counts."""
     assert len(PROGRAMS) >= 300
     assert sum(1 for path in PROGRAMS if oracle.expected_counts(path)) >= 100

@@ -1,4 +1,4 @@
-"""Ends of processes on a disk that is slow, and of processes whose counts cannot be written for another reason."""
+"""Processes lose no counts on a slow disk, and say so if they cannot write their counts."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ from recorded import Tree
 from test_nothing_lost import WORK
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("gcc") is None, reason="no C compiler to slow the disk down with"
+    sys.platform != "linux" or shutil.which("gcc") is None, reason="the libraries that are preloaded need Linux and a C compiler"
 )
 
-# Each fsync says that it has begun, and then takes as long as it is told to.
+# Each fsync creates the file FSYNC_BEGAN, and then takes FSYNC_TAKES microseconds.
 SLOW = r"""
 #include <fcntl.h>
 #include <stdlib.h>
@@ -27,22 +27,22 @@ static int slow(int descriptor) {
 int fsync(int descriptor) { return slow(descriptor); }
 int fdatasync(int descriptor) { return slow(descriptor); }
 """
-#: Makes the waiting short that is otherwise ten seconds.
+#: Shortens the time that a process waits for its flush at exit, which is ten seconds by default.
 IMPATIENT = "from instrument.record import background, recorder\nbackground._PATIENCE = 0.3\n"
 BEGUN = "def has_begun():\n    while not os.path.exists(os.environ['FSYNC_BEGAN']):\n        time.sleep(0.01)\n"
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
-    """Return the path of the library that makes the disk slow."""
+    """The path of the library that makes the disk slow."""
     folder = tmp_path_factory.mktemp("slow")
     (folder / "slow.c").write_text(SLOW)
-    made = folder / "slow.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(made), str(folder / "slow.c")], check=True)
-    return made
+    path = folder / "slow.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(path), str(folder / "slow.c")], check=True)
+    return path
 
 
-#: No file can be locked, as on some network file systems.
+#: Makes each lock of a file fail, as on some network file systems.
 WITHOUT_LOCKS = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -63,12 +63,12 @@ CONTROL(fcntl64)
 
 @pytest.fixture(scope="module")
 def without_locks(tmp_path_factory):
-    """Return the path of the library that lets no file be locked."""
+    """The path of the library that makes locks fail."""
     folder = tmp_path_factory.mktemp("locks")
     (folder / "locks.c").write_text(WITHOUT_LOCKS)
-    made = folder / "locks.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(made), str(folder / "locks.c"), "-ldl"], check=True)
-    return made
+    path = folder / "locks.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(path), str(folder / "locks.c"), "-ldl"], check=True)
+    return path
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def tree(tmp_path):
 
 
 def run(tree, library, text, takes, **more):
-    """Run *text* on a disk where each synchronisation *takes* so many seconds."""
+    """Run a program that executes *text*, on a disk where each `fsync` *takes* so many seconds."""
     began = str(tree.folder / "began")
     return tree.run(
         WORK + IMPATIENT + BEGUN + text,
@@ -96,8 +96,8 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_the_last_write_does_not_wait_for_the_disk(tree, library, end):
-    """What a process writes as it ends need not be on the disk to be kept: the end is as quick as ever."""
+def test_the_last_flush_does_not_synchronise_the_disk(tree, library, end):
+    """A process ends without an `fsync`, and its counts are in the data file."""
     text, status = ENDS[end]
     _, errors = run(tree, library, f"work(1000)\n{text}", 40, status=status)
 
@@ -108,8 +108,8 @@ def test_the_last_write_does_not_wait_for_the_disk(tree, library, end):
 
 @pytest.mark.parametrize("end", ["sys.exit()", "os._exit(0)", "recorder.current().flush()\n    os.kill(os.getpid(), 9)"])
 @pytest.mark.parametrize("is_first", [True, False])
-def test_fork_during_a_write(tree, library, is_first, end):
-    """A fork comes to pass while the disk takes its time. Parent and child lose nothing, and count nothing twice."""
+def test_a_fork_during_a_flush_loses_and_doubles_no_count(tree, library, is_first, end):
+    """A process forks while a flush is in `fsync`. Each call of parent and child is counted once."""
     write = "recorder.current().ask()\nhas_begun()\n"
     if not is_first:
         write = f"{write}recorder.current().flush()\nos.unlink(os.environ['FSYNC_BEGAN'])\nwork(10)\n{write}"
@@ -124,8 +124,8 @@ def test_fork_during_a_write(tree, library, is_first, end):
     assert len(tree.files()) == 2
 
 
-def test_a_write_that_the_interpreter_ends_is_said(tree, library):
-    """If a process ends before our exit handler is back, a thread that is writing then never goes on."""
+def test_lost_counts_are_reported_if_the_interpreter_ends_a_thread_that_flushes(tree, library):
+    """The program has removed the exit handler, so the process ends during a flush, and says what is lost."""
     _, errors = run(
         tree,
         library,
@@ -140,8 +140,8 @@ def test_a_write_that_the_interpreter_ends_is_said(tree, library):
 
 
 @pytest.mark.parametrize(("end", "flush"), [*((end, 0) for end in ENDS), ("_exit", 0.01)])
-def test_a_write_under_way_is_awaited(tree, library, end, flush):
-    """However long the disk takes for a write before, the last one comes after it, and nothing is lost."""
+def test_the_last_flush_waits_for_a_flush_that_has_begun(tree, library, end, flush):
+    """A process that ends during a flush loses no count."""
     text, status = ENDS[end]
     _, errors = run(
         tree,
@@ -157,8 +157,8 @@ def test_a_write_under_way_is_awaited(tree, library, end, flush):
     assert [name for name in os.listdir(tree.data) if not name.endswith(".sqlite")] == []
 
 
-def test_killed_while_the_disk_is_slow(tree, library):
-    """A write is there for readers before it is on the disk: a kill meanwhile loses nothing of it."""
+def test_a_kill_during_an_fsync_loses_no_flushed_count(tree, library):
+    """A reader finds the counts of a flush before they are on the disk."""
     run(
         tree,
         library,
@@ -171,8 +171,8 @@ def test_killed_while_the_disk_is_slow(tree, library):
     assert [name for name in os.listdir(tree.data) if not name.endswith(".sqlite")] == []
 
 
-def test_a_fork_while_the_disk_is_slow(tree, library):
-    """A fork does not wait for ever, and parent and child count everything once, and write on."""
+def test_processes_flush_again_after_a_fork_during_an_fsync(tree, library):
+    """The fork ends its wait, each call of parent and child is counted once, and the background thread is alive."""
     run(
         tree,
         library,
@@ -185,8 +185,8 @@ def test_a_fork_while_the_disk_is_slow(tree, library):
     assert tree.lines()[4] == 1000
 
 
-def test_giving_up_is_said(tree):
-    """If code of the program holds up what writes, the end does not wait for it, and says what is lost."""
+def test_lost_counts_are_reported_if_the_program_blocks_the_flush(tree):
+    """A lock of the program blocks the background thread: the process ends all the same, and says what is lost."""
     _, errors = tree.run(
         WORK
         + IMPATIENT

@@ -1,6 +1,6 @@
-"""The standard library, run under its own tests, gets the same counts from both tools: a small part of stdlib_parity.py.
+"""Modules of the standard library, run under their own tests, get the same counts from both tools.
 
-`python tests/stdlib_parity.py` compares all of its modules; these are among the quickest.
+`python tests/stdlib_parity.py` compares all modules. This test compares three of the fastest.
 """
 
 import importlib.util
@@ -16,13 +16,13 @@ MODULES = ["textwrap", "graphlib", "colorsys"]
 
 
 def has_tests(module):
-    """Return whether this interpreter comes with the tests of *module*."""
+    """Return whether this interpreter has the standard library's tests of *module*."""
     return importlib.util.find_spec("test") and importlib.util.find_spec(f"test.{stdlib_parity.SUITES[module]}")
 
 
 @pytest.mark.skipif(not all(map(has_tests, MODULES)), reason="this Python comes without its test package")
-def test_the_standard_library_is_counted_as_by_trace():
-    """Modules run under their own tests are counted line for line as `trace` counts them, and behave the same."""
+def test_modules_under_their_own_tests_have_the_counts_of_trace():
+    """Each line has the count that `trace` finds, and each test has the same verdict."""
     script = Path(stdlib_parity.__file__)
     environment = {**os.environ}
     environment.pop("PYTHONWARNINGS", None)

@@ -1,8 +1,7 @@
-"""CPython's own test of `trace`, run on `instrument`.
+"""CPython's own tests of `trace`, run on `instrument`: a drop-in passes them.
 
-`test.test_trace` of the running interpreter is loaded in a process of its own in which `trace` is `instrument.trace`
-and `-m trace` is `-m instrument`; the verdict on each of its tests comes back. The tests are others' and older than
-this package: what they ask for is what a drop-in owes.
+`test.test_trace` of the running interpreter is loaded in a process of its own. There, `trace` is `instrument.trace`, and
+`-m trace` is `-m instrument`. The process prints a verdict for each test.
 """
 
 import importlib.util
@@ -16,10 +15,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Name of a test → why it cannot hold.
-CANNOT_HOLD = {}
+# Name of a test: why it cannot pass.
+EXPECTED_FAILURES = {}
 
-# Runs test.test_trace with the module named in argv[1] in the place of `trace`, and prints a verdict for each test.
+# Runs test.test_trace with the module named in argv[1] in place of `trace`, and prints a verdict for each test.
 DRIVER = """
 import importlib, json, os, sys, unittest
 substitute, command, root = sys.argv[1:]
@@ -32,7 +31,7 @@ def on_our_command(run):
     def run_it(*arguments, **environment):
         arguments = [command if argument == "trace" and before == "-m" else argument
                      for before, argument in zip([None, *arguments], arguments)]
-        # Their subprocesses are isolated, so that a package which is not installed would not be found.
+        # By default their subprocesses are isolated, and find only installed packages.
         environment = {"PYTHONPATH": root, **environment}
         return run(*arguments, __isolated=False, **environment)
     return run_it
@@ -75,8 +74,8 @@ print(json.dumps(result.verdicts))
 
 
 def verdicts_of(substitute, command, folder):
-    """Return {name of test: [verdict, detail]} of CPython's tests of `trace` on *substitute* and ``-m`` *command*."""
-    # The tests' subprocesses must find the package also where it is not installed, and must not warn where we do not.
+    """Return {test: [verdict, detail]} of CPython's tests of `trace` on the module *substitute* and `-m` *command*."""
+    # The subprocesses of the tests find the package by this, if it is not installed. Warnings would fail the tests.
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("PYTHONWARNINGS", None)
     done = subprocess.run(
@@ -99,24 +98,24 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """Return the verdicts on the standard library's own `trace`."""
+    """The verdicts on the standard library's own `trace`."""
     return verdicts_of("trace", "trace", tmp_path_factory.mktemp("reference"))
 
 
-def test_the_driver_is_sound(reference):
-    """On the standard library's own `trace` the suite passes as we run it: what fails below is our doing."""
+def test_the_standard_library_passes_its_own_tests_of_trace(reference):
+    """All tests pass on the standard library's `trace` in the driver, so the driver causes no failure."""
     assert len(reference) >= 26
     assert {name: verdict for name, verdict in reference.items() if verdict[0] not in ("ok", "skipped")} == {}
 
 
-def test_cpython_tests_of_trace_pass(reference, tmp_path):
-    """Every test that CPython has for `trace` passes on `instrument`, save for those listed with a reason."""
-    found = verdicts_of("instrument.trace", "instrument", tmp_path)
+def test_instrument_passes_cpythons_tests_of_trace(reference, tmp_path):
+    """Each test of `test.test_trace` has the same verdict on `instrument`, except those listed with a reason."""
+    verdicts = verdicts_of("instrument.trace", "instrument", tmp_path)
 
-    assert found.keys() == reference.keys()
+    assert verdicts.keys() == reference.keys()
     broken = {
         name: detail
-        for name, (verdict, detail) in found.items()
-        if verdict != reference[name][0] and name not in CANNOT_HOLD
+        for name, (verdict, detail) in verdicts.items()
+        if verdict != reference[name][0] and name not in EXPECTED_FAILURES
     }
     assert not broken, "\n\n".join(f"{name}:\n{detail}" for name, detail in broken.items())

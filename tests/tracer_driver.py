@@ -1,8 +1,7 @@
-"""Run programs for tests/test_other_tracers.py. Started as a script, it reads paths and placements from stdin, and
-writes what differs to stdout.
+"""Runs programs for tests/test_other_tracers.py, as a script: reads paths and placements from stdin, writes differences.
 
-Each program runs in a fork once as it is, and once for each placement with its code rewritten and linked. Each time a
-trace function, and from 3.12 on `sys.monitoring`, record the events of the program's own code.
+Each program runs in forks: once with its original code, and once for each placement with its code rewritten and linked.
+Each time a trace function, and from 3.12 on `sys.monitoring`, record the events of the program's own code.
 """
 
 import contextlib
@@ -20,19 +19,19 @@ import types
 
 import oracle_driver
 
-#: The number of the recorder among the tools of `sys.monitoring`.
+#: The recorder's tool number in `sys.monitoring`.
 TOOL = 3
 
-#: A program that raises more events than this is compared by the first of them.
+#: How many events of a program are compared at the most: the first ones.
 MOST_EVENTS = 200_000
 
 
-#: The branch of the probe behind a call that 3.12 may have inlined.
+#: The branch in the probe behind a call that 3.12 may have inlined.
 ASK = "SWAP", "POP_JUMP_IF_FALSE"
 
 
 class Recorder:
-    """Records the events of code whose file *is_own*, of a trace function and of `sys.monitoring`, for each thread."""
+    """Records events in files that *is_own* selects, for each thread, from a trace function and `sys.monitoring`."""
 
     def __init__(self, is_own):
         self.is_own = is_own
@@ -41,7 +40,7 @@ class Recorder:
         self.lines = {}
 
     def seen(self):
-        """Return the sequences of events, those of `sys.monitoring` by its kinds of events; threads in any order."""
+        """Return a dict from kind of event to the sorted list of sequences of events, one for each thread."""
         return {kind: sorted(found) for kind, found in self.sequences.items()}
 
     def sequence(self, kind):
@@ -54,7 +53,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def recording(self):
-        """Record what happens meanwhile."""
+        """Record events until the `with` statement ends."""
         before = sys.gettrace()
         if hasattr(sys, "monitoring"):
             self.monitor()
@@ -91,7 +90,7 @@ class Recorder:
         sys.monitoring.register_callback(tool, events.LINE, self.line)
         mask = events.LINE
         for name in ("BRANCH", "BRANCH_LEFT", "BRANCH_RIGHT"):
-            # From 3.14 on BRANCH is both of the two.
+            # From 3.14 on, BRANCH stands for BRANCH_LEFT and BRANCH_RIGHT.
             if hasattr(events, name) and not (name == "BRANCH" and hasattr(events, "BRANCH_LEFT")):
                 mask |= getattr(events, name)
                 sys.monitoring.register_callback(tool, getattr(events, name), self.step(name))
@@ -120,7 +119,7 @@ class Recorder:
 
 
 def lines_of(code):
-    """Return the line of each offset of *code*, and the offsets of branches that are part of probes."""
+    """Return a dict from each offset of *code* to its line, and the set of offsets of branches in probes."""
     lines = {offset: line for start, end, line in code.co_lines() for offset in range(start, end, 2)}
     probes = set()
     counting = False
@@ -137,7 +136,7 @@ def lines_of(code):
 
 
 def run(path, placement):
-    """Return what is seen of the program at *path*, with its code rewritten for *placement* unless that is None."""
+    """Return the events of the program at *path*. Its code is rewritten for *placement*, unless that is None."""
     from linking import link
 
     with open(path, "rb") as stream:
@@ -164,9 +163,9 @@ def run(path, placement):
 
 
 def difference(expected, found):
-    """Return a text that shows how what is *found* differs from what is *expected*, or ""."""
+    """Return a text that shows how the events *found* differ from those *expected*, "" if they are equal."""
     for outcome in (expected, found):
-        if "status" in outcome:  # it is that of a process that died
+        if "status" in outcome:  # the process died
             return f"{outcome['status']}\n{outcome.get('stderr')}"
     for kind in dict.fromkeys(["settrace", "LINE", *expected, *found]):
         one, other = expected.get(kind, []), found.get(kind, [])
@@ -178,9 +177,9 @@ def difference(expected, found):
 
 
 def drive():
-    """Read a request, run its programs, write what differs: (path, placement, text)."""
+    """Read a request, run its programs, and write a list of (path, placement, text) for those that differ."""
     paths, placements = pickle.loads(sys.stdin.buffer.read())
-    import linking  # noqa: F401 - so that no fork has to
+    import linking  # noqa: F401 - imported once here, not in each fork
 
     try:
         raise ValueError

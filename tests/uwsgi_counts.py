@@ -1,8 +1,8 @@
-"""Are requests to uWSGI counted exactly, however it forks, recycles, reloads and ends its workers?
+"""Check that requests to uWSGI are counted exactly, however uWSGI forks, recycles, reloads and ends its workers.
 
-Needs uWSGI, which pip builds with a C compiler, and this package in the environment whose folder is given. uWSGI forks in
-C, and Python is not told. Prints a line for each way of running it, and
-ends with 1 if a line of the handler was counted more or less often than requests were answered.
+Needs uWSGI and this package in the environment whose folder is given; pip builds uWSGI with a C compiler. uWSGI forks in
+C, without Python's fork hooks. The script prints a line for each case. The exit status is 1 if a line of the handler
+was counted more or less often than requests were answered.
 
     python tests/uwsgi_counts.py /tmp/environment [WORDS OF A CASE]
 """
@@ -34,7 +34,7 @@ def application(environ, start_response):
 '''
 MODULE = ["--module", "served", "--master", "--processes", "2"]
 THREADS = "--enable-threads"
-#: Name, arguments, number of requests, and what is done to it: "reload" halfway, "group": all processes get SIGTERM.
+#: Name, arguments, number of requests, and an action. "reload": reload halfway. "group": send SIGTERM to all processes.
 CASES = [
     ("module", [*MODULE, THREADS], 100, ""),
     ("module, each process gets SIGTERM", [*MODULE, THREADS], 100, "group"),
@@ -50,7 +50,8 @@ CASES = [
 ]
 
 
-def ask(port):
+def request(port):
+    """Send a request to *port*; return whether it was answered."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
             return answer.status == 200
@@ -58,8 +59,8 @@ def ask(port):
         return False
 
 
-def serve(uwsgi, folder, arguments, n, doing):
-    """Return how many requests were answered, how many got no answer, and what was said."""
+def serve(uwsgi, folder, arguments, n, action):
+    """Run uWSGI for *n* requests; return the number of answers, of requests without, and the package's messages."""
     (folder / "served.py").write_text(APPLICATION, encoding="utf-8")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -73,27 +74,27 @@ def serve(uwsgi, folder, arguments, n, doing):
         )
     answers = []
     try:
-        while not ask(port):
+        while not request(port):
             if process.poll() is not None:
                 sys.exit(log.read_text(encoding="utf-8"))
             time.sleep(0.1)
         answers.append(True)
 
         def client():
-            answers.extend(ask(port) for _ in range(n // 4))
+            answers.extend(request(port) for _ in range(n // 4))
 
         clients = [threading.Thread(target=client) for _ in range(4)]
         for one in clients:
             one.start()
-        if doing == "reload":
+        if action == "reload":
             while len(answers) < n // 2:
                 time.sleep(0.01)
             process.send_signal(signal.SIGHUP)
         for one in clients:
             one.join()
-        time.sleep(3)  # a worker that is being recycled while uWSGI ends is begun again, and never ended
+        time.sleep(3)  # uWSGI starts a worker again that is being recycled while uWSGI ends, and never ends it
     finally:
-        if doing == "group":
+        if action == "group":
             os.killpg(process.pid, signal.SIGTERM)
         else:
             process.send_signal(signal.SIGTERM)
@@ -105,11 +106,12 @@ def serve(uwsgi, folder, arguments, n, doing):
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-    said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if "instrument:" in line]
-    return answers.count(True), answers.count(False), said
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return answers.count(True), answers.count(False), [line for line in lines if "instrument:" in line]
 
 
 def counts(folder):
+    """Return the sum of the counts in the data files of *folder*, by line, and the number of files."""
     total, files = {}, sorted((folder / ".instrument").glob("*.sqlite"))
     for file in files:
         query = "SELECT line, count FROM line JOIN file ON file.id = line.file"
@@ -122,17 +124,17 @@ def counts(folder):
 
 def main(environment, *words):
     wrong = 0
-    for name, arguments, n, doing in CASES:
+    for name, arguments, n, action in CASES:
         if not all(word in name for word in words):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            answered, lost, said = serve(f"{environment}/bin/uwsgi", Path(folder), arguments, n, doing)
-            found, n_files = counts(Path(folder))
-        handler = {found.get(line, 0) for line in (2, 5, 9, 10, 11)}
-        exact = len(handler) == 1 and answered <= max(handler) <= answered + lost and found.get(4) == 200 * found[2]
-        wrong += not exact or bool(said)
-        print(f"{name}: {answered} answered, {lost} of unknown fate, counted {sorted(handler)}, {n_files} processes:",
-              "exact" if exact else "WRONG", *said, flush=True)
+            n_answered, n_lost, messages = serve(f"{environment}/bin/uwsgi", Path(folder), arguments, n, action)
+            lines, n_files = counts(Path(folder))
+        handler = {lines.get(line, 0) for line in (2, 5, 9, 10, 11)}
+        exact = len(handler) == 1 and n_answered <= max(handler) <= n_answered + n_lost and lines.get(4) == 200 * lines[2]
+        wrong += not exact or bool(messages)
+        print(f"{name}: {n_answered} answered, {n_lost} without answer, counted {sorted(handler)}, {n_files} processes:",
+              "exact" if exact else "WRONG", *messages, flush=True)
     return 1 if wrong else 0
 
 
