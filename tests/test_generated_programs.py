@@ -12,19 +12,27 @@ from hypothesis import given, settings
 from strategies import FILE_NAME, Program, programs, random_program, run
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _freeze_existing_objects():
-    """Freeze all objects: each run would look for existing functions among them, those of pytest included."""
-    gc.collect()
-    gc.freeze()
+@pytest.fixture(autouse=True)
+def _unfreeze():
+    """Let the collector see the objects again that `judge_alone` froze."""
     yield
     gc.unfreeze()
+
+
+def judge_alone(program, **how):
+    """Return `judge(program, **how)`, with all existing objects frozen.
+
+    Each run looks for existing functions, and `trace` for the class of each function, among all objects that are not
+    frozen. Without this, that takes most of the time, and the more the more programs have run before.
+    """
+    gc.freeze()
+    return judge(program, **how)
 
 
 @given(programs())
 def test_generated_programs_have_the_counts_of_trace(program):
     """Each line of a generated program has the count that `trace` finds, in both placements."""
-    verdict = judge(program)
+    verdict = judge_alone(program)
 
     assert not verdict, f"{verdict}\n{program}"
 
@@ -33,7 +41,7 @@ def test_generated_programs_have_the_counts_of_trace(program):
 @given(programs(size=25))
 def test_generated_programs_have_the_functions_and_callers_of_trace(program):
     """The results of `countfuncs` and `countcallers` equal those of `trace`."""
-    verdict = judge(program, placements=("minimal",), compare=("countfuncs", "countcallers"))
+    verdict = judge_alone(program, placements=("minimal",), compare=("countfuncs", "countcallers"))
 
     assert not verdict, f"{verdict}\n{program}"
 
@@ -43,7 +51,7 @@ def test_random_programs_have_the_counts_of_trace(start):
     """Programs for the seeds of tests/fuzz.py have the counts of `trace`: its source of choices is not Hypothesis."""
     for seed in range(start, start + 30):
         program = random_program(seed)
-        verdict = judge(program)
+        verdict = judge_alone(program)
 
         assert not verdict, f"seed {seed}: {verdict}\n{program}"
 
