@@ -335,6 +335,24 @@ def test_a_signal_during_a_flush_ends_the_process_after_the_flush(tree):
         assert 0 <= lines[4] - lines[10] <= 1
 
 
+def test_a_signal_while_the_background_thread_ends_loses_no_count(tree):
+    """A process ends its background thread at exit. SIGTERM comes before that thread has gone."""
+    text = """
+from instrument.record import background, recorder
+pause = background.sleep
+def interrupt(seconds):
+    background.sleep = pause
+    while recorder.current()._background._is_alive:
+        pause(seconds)
+    os.kill(os.getpid(), signal.SIGTERM)
+background.sleep = interrupt
+work(1000)
+"""
+    tree.run(program(text), flush=0.05, status=-signal.SIGTERM)
+
+    assert tree.lines()[4] == 1000
+
+
 def test_forks_during_flushes_count_each_call_once(tree):
     """Two threads fork forty times, while the process flushes all the time."""
     source = program(

@@ -135,6 +135,9 @@ class Background:
         while not order.is_over:
             try:
                 if not self._is_alive:
+                    # `_end` hurried a thread that is gone, and a signal handler has interrupted `_end`. An order that
+                    # is carried out in a hurry is never complete: the process would hang.
+                    self.is_hurried = False
                     if self._forker == get_ident() or not self._ensure():
                         self._wait_until_gone()
                         self._work()
@@ -189,7 +192,7 @@ class Background:
             return not self._n_forks
         try:
             if not self._is_alive:
-                self._is_over = False
+                self._is_over = self.is_hurried = False
                 self._is_alive = True
                 try:
                     last: list[Iterator[object]] = []
@@ -283,10 +286,10 @@ class Background:
             self._working.release()
 
     def _end(self) -> None:
-        self._is_over = True
-        self.is_hurried = True
         since, beat = monotonic(), self.beat
         while self._is_alive:
+            self._is_over = True  # each time: a handler of a signal may have begun another thread meanwhile
+            self.is_hurried = True
             self._call()
             sleep(_SHORT)
             if beat != self.beat:
