@@ -54,7 +54,11 @@ class Tree:
     def run(self, source, *arguments, flush=0, options=(), status=0, **more):
         """Run *source*, and return what it wrote to standard output and standard error."""
         with self.start(source, *arguments, flush=flush, options=options, **more) as process:
-            output, errors = process.communicate(timeout=50)
+            try:
+                output, errors = process.communicate(timeout=50)
+            except subprocess.TimeoutExpired:
+                process.kill()  # the end of the `with` statement waits for the process
+                raise
         assert process.returncode == status, errors
         return output, errors
 
