@@ -1,1 +1,1 @@
-"""Which modules are measured: by the recorder's scope, or by the rules of the standard library's trace."""
+"""Decides which modules are measured: by scopes of names and paths, or by the rules of the standard `trace`."""

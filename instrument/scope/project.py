@@ -1,11 +1,11 @@
-"""Which modules and files the recorder measures.
+"""Scopes: the modules that the recorder, or a `counting`, measures.
 
-The items of a scope come in, dotted names and absolute paths; yes or no goes out for each module, remembered. Without
-items, and by the item OWN, the project's own code is measured: what is neither the standard library's, nor installed in
-a site-packages, nor one of the scripts that are installed with packages.
+The items of a scope come in: dotted names and absolute paths. The decision for each module goes out, and is remembered.
+Without items, and for the item OWN, the project's own code is selected. Modules of the standard library are not own
+code, nor are packages in a site-packages folder, nor the scripts that are installed with packages.
 
-While the program runs nothing of the standard library that may be measured itself is called: paths are taken apart by
-methods of strings, links are resolved by the system.
+The standard library may be measured itself, so no function in Python of it is called while the program runs. Strings
+take paths apart, and system calls resolve links.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Folders of these names hold what was installed.
+#: Folders with these names hold installed packages.
 INSTALLED = ("site-packages", "dist-packages")
 
 _SEP = os.sep
@@ -33,10 +33,10 @@ _MAX_LINKS = 40
 
 
 class Scope:
-    """What the *items* select: dotted names of modules and packages, absolute paths of files and folders, or own code.
+    """The modules that *items* select: dotted names of modules and packages, absolute paths of files and folders, OWN.
 
-    Relative file names start from the folder that is the working directory now. *main* is the name that the main
-    program would be imported by, if not this process runs it.
+    Relative file names start from the present working directory. *main* is the name that the main program would be
+    imported by; it is only needed if another process runs the main program.
     """
 
     def __init__(self, items: Iterable[str] = (), main: str | None = None) -> None:
@@ -52,34 +52,38 @@ class Scope:
         self._library = _library_folders()
         self._scripts = _scripts_folders()
         self._ours = _spellings(_OURS)
-        self._folders: dict[str, str] = {}  # without links
-        self._known: dict[tuple[str | None, str], tuple[bool, str]] = {}
+        #: Folders with their links resolved, by the path as it is.
+        self._folders: dict[str, str] = {}
+        #: Whether a module is selected, and why, by its name and file.
+        self._decisions: dict[tuple[str | None, str], tuple[bool, str]] = {}
+        #: The items that have selected a module.
         self._matched: set[str] = set()
 
     def selects(self, name: str | None, file: str) -> bool:
         """Return whether the module *name*, of the source *file*, is measured."""
-        known = self._known.get((name, file))
-        return (self._judge(name, file) if known is None else known)[0]
+        decision = self._decisions.get((name, file))
+        return (self._decide(name, file) if decision is None else decision)[0]
 
     def explain(self, name: str | None, file: str) -> str:
-        """Return why the module *name*, of the source *file*, is measured or is not, in words."""
-        known = self._known.get((name, file))
-        return (self._judge(name, file) if known is None else known)[1]
+        """Return the reason why the module *name*, of the source *file*, is measured, or why it is not."""
+        decision = self._decisions.get((name, file))
+        return (self._decide(name, file) if decision is None else decision)[1]
 
     def unmatched(self) -> tuple[str, ...]:
-        """Return the items that have selected nothing so far; OWN is none of them."""
+        """Return the items, without OWN, that have selected no module so far."""
         return tuple(item for item in self.items if item not in self._matched and item != OWN)
 
     def has_matched_own(self) -> bool:
-        """Return whether any of the project's own code was selected."""
+        """Return whether the item OWN, or the absence of items, has selected a module so far."""
         return OWN in self._matched
 
-    def _judge(self, name: str | None, file: str) -> tuple[bool, str]:
-        answer = self._decide(name, file)
-        self._known[name, file] = answer
-        return answer
-
     def _decide(self, name: str | None, file: str) -> tuple[bool, str]:
+        """Return whether the module is measured, and the reason; remember both."""
+        decision = self._decisions[name, file] = self._by_items(name, file)
+        return decision
+
+    def _by_items(self, name: str | None, file: str) -> tuple[bool, str]:
+        """Return whether an item selects the module, and the reason."""
         if not file or (file[0] == "<" and file[-1] == ">"):
             return False, "it comes from no file"
         path = self._absolute(file)
@@ -92,18 +96,24 @@ class Scope:
             if _is_below(spellings, roots):
                 self._matched.add(item)
                 return True, f"it is in {item}" if path != item else f"the scope names {item}"
-        called = self._main or _name_of_main(path) if name == "__main__" else name
-        if called is not None:
+        dotted_name = self._main or _name_of_main(path) if name == "__main__" else name
+        if dotted_name is not None:
             for item in self._names:
-                if called == item or called[: len(item) + 1] == item + ".":
+                if dotted_name == item or dotted_name[: len(item) + 1] == item + ".":
                     self._matched.add(item)
-                    return True, f"it is {item}" if called == item else f"it is in the package {item}"
+                    return True, f"it is {item}" if dotted_name == item else f"it is in the package {item}"
         if self._has_own:
-            is_own, why = self._is_own(name, spellings)
-            return is_own, why if is_own or len(self.items) == 1 else f"{why}; nor is it in another part of the scope"
+            is_own, reason = self._is_own(name, spellings)
+            if is_own or len(self.items) == 1:
+                return is_own, reason
+            return False, f"{reason}; nor is it in another part of the scope"
         return False, f"it is in none of {', '.join(self.items)}"
 
     def _is_own(self, name: str | None, spellings: tuple[str, str]) -> tuple[bool, str]:
+        """Return whether the module is the project's own code, and the reason.
+
+        *spellings* are the path of its file as it is, and with its links resolved.
+        """
         for path in spellings:
             for folder in INSTALLED:
                 if f"{_SEP}{folder}{_SEP}" in path:
@@ -115,27 +125,28 @@ class Scope:
             for folder in self._scripts:
                 if _is_below((path,), (folder,)) and _SEP not in path[len(folder) + 1 :]:
                     return False, f"it is in the folder of installed scripts ({folder}), and no scope names it"
-        if name in _MAIN and _starts_a_package(spellings[1]):
+        if name in _MAIN_NAMES and _starts_a_package(spellings[1]):
             return False, "it is the script that starts an installed package, and no scope names it"
         self._matched.add(OWN)
         return True, "it is the project's own code"
 
     def _without_links(self, path: str) -> str:
-        """Return the absolute *path* of a file without links; those of its folder are resolved for all files in it."""
+        """Return the absolute *path* of a file with its links resolved; those of its folder are resolved once."""
         if _readlink is None or _SEP != "/":
             return path
         end = path.rfind(_SEP)
         folder = path[:end]
         if folder not in self._folders:
             self._folders[folder] = _resolved(folder)
-        found = f"{self._folders[folder].rstrip(_SEP)}{path[end:]}"
+        resolved = f"{self._folders[folder].rstrip(_SEP)}{path[end:]}"
         try:
-            _readlink(found)
-        except (OSError, ValueError):
-            return found
+            _readlink(resolved)
+        except (OSError, ValueError):  # the file itself is no link
+            return resolved
         return _resolved(path)
 
     def _absolute(self, file: str) -> str:
+        """Return the absolute path of *file*, without empty parts, `.` and `..`."""
         if _ALTSEP:
             file = file.replace(_ALTSEP, _SEP)
         if not _is_absolute(file):
@@ -144,7 +155,7 @@ class Scope:
 
 
 def _name_of_main(path: str) -> str | None:
-    """Return the name by which the main program, of the file *path*, would be imported."""
+    """Return the dotted name that the main program, of the file *path*, would be imported by."""
     spec = getattr(_modules.get("__main__"), "__spec__", None)
     name = getattr(spec, "name", None)
     if isinstance(name, str) and name != "__main__":
@@ -154,9 +165,9 @@ def _name_of_main(path: str) -> str | None:
 
 
 def _library_folders() -> list[str]:
-    """Return the folders of the standard library, and the archive that may stand for it, in all spellings.
+    """Return the folders of the standard library, and the archive that may replace them, in all spellings.
 
-    Those of `sysconfig`, which takes long to import.
+    They are the folders that `sysconfig` returns. It is not imported, as that takes long.
     """
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}{getattr(sys, 'abiflags', '')}"
     plain = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -169,31 +180,38 @@ def _library_folders() -> list[str]:
             for lib in ("lib", getattr(sys, "platlibdir", "lib")):
                 folders += [f"{prefix}/{lib}/{version}", f"{prefix}/{lib}/{plain}"]
                 folders.append(f"{prefix}/{lib}/python{sys.version_info[0]}{sys.version_info[1]}.zip")
-    found: dict[str, None] = {}
+    spellings: dict[str, None] = {}  # ordered, without duplicates
     for folder in folders:
         if folder:
-            found.update(dict.fromkeys(_spellings(folder)))
-    return list(found)
+            spellings.update(dict.fromkeys(_spellings(folder)))
+    return list(spellings)
 
 
-#: What the main program is called, in its own process and in those that multiprocessing starts.
-_MAIN = ("__main__", "__mp_main__")
-#: What pip, uv and setuptools write into the scripts that they make for the entry points of a package.
-_MARKS = (b"-script.pyw", rb"-script\.pyw", b"removesuffix('.exe')", b"load_entry_point(", b"EASY-INSTALL-")
+#: Names of the main module: in the main process, and in processes that `multiprocessing` starts.
+_MAIN_NAMES = ("__main__", "__mp_main__")
+#: Texts in the scripts that pip, uv and setuptools create for the entry points of a package.
+_TEXTS_OF_INSTALLERS = (
+    b"-script.pyw",
+    rb"-script\.pyw",
+    b"removesuffix('.exe')",
+    b"load_entry_point(",
+    b"EASY-INSTALL-",
+)
+#: So many bytes of a script are searched for them.
 _HEAD = 2048
 
 
 def _scripts_folders() -> list[str]:
-    """Return the folders that scripts are installed in, in all spellings: those of `sysconfig`."""
+    """Return the folders that `sysconfig` returns for installed scripts, in all spellings."""
     scripts = "Scripts" if _SEP == "\\" else "bin"
-    found: dict[str, None] = {}
+    spellings: dict[str, None] = {}  # ordered, without duplicates
     for prefix in {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}:
-        found.update(dict.fromkeys(_spellings(f"{prefix}{_SEP}{scripts}")))
-    return list(found)
+        spellings.update(dict.fromkeys(_spellings(f"{prefix}{_SEP}{scripts}")))
+    return list(spellings)
 
 
 def _starts_a_package(path: str) -> bool:
-    """Return whether the script *path* was made by an installer, to start a package: it can be in any folder."""
+    """Return whether an installer created the script at *path* to start a package; it can be in any folder."""
     if path[-3:] == ".py":
         return False
     try:
@@ -206,10 +224,11 @@ def _starts_a_package(path: str) -> bool:
         return False
     finally:
         _system.close(descriptor)
-    return head[:2] == b"#!" and any(map(head.__contains__, _MARKS))
+    return head[:2] == b"#!" and any(map(head.__contains__, _TEXTS_OF_INSTALLERS))
 
 
 def _folder_of(path: str | None) -> str | None:
+    """Return the folder of *path*; None if *path* names none."""
     return path[: path.rfind(_SEP)] if path and _SEP in path else None
 
 
@@ -233,7 +252,7 @@ else:
 
 
 def _is_below(spellings: Iterable[str], roots: Iterable[str]) -> bool:
-    """Return whether one of the *spellings* of a path is one of the *roots*, or in it."""
+    """Return whether one of the *spellings* of a path is one of the *roots*, or is below one."""
     for path in spellings:
         path = _same_case(path)
         for root in roots:
@@ -244,7 +263,7 @@ def _is_below(spellings: Iterable[str], roots: Iterable[str]) -> bool:
 
 
 def _spellings(path: str) -> tuple[str, ...]:
-    """Return *path* as it is, and with its links resolved."""
+    """Return *path* as it is and, if that differs, with its links resolved."""
     path = _normal(path)
     return tuple(dict.fromkeys((path, _resolved(path))))
 
@@ -266,30 +285,30 @@ def _normal(path: str) -> str:
 
 
 def _resolved(path: str) -> str:
-    """Return the absolute *path* with all links resolved that can be."""
+    """Return the absolute *path* with its links resolved; *path* itself if they form a circle."""
     if _readlink is None or _SEP != "/":
         return path
-    done: list[str] = []
-    waiting = path.split("/")[::-1]
+    resolved: list[str] = []
+    remaining = path.split("/")[::-1]  # parts in reverse order
     n_links = 0
-    while waiting:
-        part = waiting.pop()
+    while remaining:
+        part = remaining.pop()
         if part in ("", "."):
             continue
         if part == "..":
-            del done[-1:]
+            del resolved[-1:]
             continue
-        done.append(part)
+        resolved.append(part)
         try:
-            target = _readlink("/" + "/".join(done))
+            target = _readlink("/" + "/".join(resolved))
         except (OSError, ValueError):
             continue
         n_links += 1
         if n_links > _MAX_LINKS:
             return path
         if target[:1] == "/":
-            done.clear()
+            resolved.clear()
         else:
-            done.pop()
-        waiting.extend(target.split("/")[::-1])
-    return "/" + "/".join(done)
+            resolved.pop()
+        remaining.extend(target.split("/")[::-1])
+    return "/" + "/".join(resolved)

@@ -1,8 +1,11 @@
-"""Which names modules on both sides may have: of those that are ignored, and of those that are not.
+"""Finds bare module names that ignored and measured files share.
 
-Files of modules that are loaded, and what is ignored, go in; names come out. Nobody knows what the program is going to
-import, so all that it could is looked at: source files below the folders that modules come from, those next to the
-roots first, and no more than a start can afford. Nothing is asked of files; what a folder holds is, in C.
+The files of all loaded modules come in, with trace's rules; bare names go out.
+
+Problem: nobody knows what the program is going to import.
+Solution: list the folders that modules may come from, and search them for source files of these names. Folders next to
+the roots come first. The search ends after about as many names as can be listed in 20 ms. It lists folders by one
+system call each, and does not access files.
 """
 
 from __future__ import annotations
@@ -20,16 +23,17 @@ if TYPE_CHECKING:
 
     from instrument.scope.trace_ignore import Ignore
 
-#: So many names are looked at, in 10 to 20 ms; to ask for those in a folder takes as long as `_A_FOLDER` names.
-_MOST = 100_000
-_A_FOLDER = 100
+#: So many names are listed at most, in 10 to 20 ms. To list a folder takes as long as `_NAMES_PER_FOLDER` names.
+_MOST_NAMES = 100_000
+_NAMES_PER_FOLDER = 100
 _SUFFIXES = (*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
-#: Not by way of `os`, whose functions the program may replace.
 
 
 def names_ignored_and_measured(ignore: Ignore, files: Iterable[str]) -> set[str]:
-    """Return the names of those of *files* that are ignored by their directory, for which it depends on order, and that
-    a file has that is not: one of *files*, or one that may be imported.
+    """Return the bare names that ignored and measured files share, as far as the order of entry decides about them.
+
+    Ignored files are among *files*, which are those of all loaded modules. Measured files are among *files*, or may be
+    imported later.
     """
     ignored: set[str] = set()
     measured: set[str] = set()
@@ -42,32 +46,31 @@ def names_ignored_and_measured(ignore: Ignore, files: Iterable[str]) -> set[str]
         else:
             measured.add(module_name(file))
             folders.append(file[: max(file.rfind(os.sep), 0)])
-    found = ignored & measured
-    rest = ignored - measured
-    return found | _names_below(folders, rest, ignore) if rest else found
+    shared = ignored & measured
+    only_ignored = ignored - measured
+    return shared | _names_below(folders, only_ignored, ignore) if only_ignored else shared
 
 
 def _names_below(folders: Iterable[str], names: set[str], ignore: Ignore) -> set[str]:
-    """Return those of *names* that source files have below *folders*, but for directories that *ignore* ignores."""
-    wanted = {name + suffix for name in names for suffix in _SUFFIXES}
-    found: set[str] = set()
-    left = _MOST
-    # A list that grows while it is gone through, so that folders come in the order of their depth.
-    waiting = list(folders)
-    seen: set[str] = set()
-    for path in waiting:
-        if left <= 0:
+    """Return those of *names* that source files below *folders* have, outside of directories that *ignore* ignores."""
+    file_names = {name + suffix for name in names for suffix in _SUFFIXES}
+    matches: set[str] = set()
+    n_remaining = _MOST_NAMES
+    queue = list(folders)  # subfolders are appended, so that folders come in the order of their depth
+    visited: set[str] = set()
+    for path in queue:
+        if n_remaining <= 0:
             break
-        if path in seen:
+        if path in visited:
             continue
-        seen.add(path)
-        left -= _A_FOLDER
+        visited.add(path)
+        n_remaining -= _NAMES_PER_FOLDER
         try:
             path = path or _system.getcwd()
             listed: list[str] = [] if ignore.is_inside(path + os.sep) else _system.listdir(path)
-        except (OSError, ValueError):  # most are files
+        except (OSError, ValueError):  # most paths are those of files
             continue
-        left -= len(listed)
-        found |= wanted.intersection(listed)
-        waiting += [f"{path}{os.sep}{name}" for name in filter(str.isidentifier, listed) if name != "__pycache__"]
-    return set(map(module_name, found))
+        n_remaining -= len(listed)
+        matches |= file_names.intersection(listed)
+        queue += [f"{path}{os.sep}{name}" for name in filter(str.isidentifier, listed) if name != "__pycache__"]
+    return set(map(module_name, matches))

@@ -1,9 +1,10 @@
-"""Which modules and files are measured.
+"""The rules by which the standard library's `trace` ignores modules, to the letter.
 
-File and module names come in, yes or no goes out. The rules are those of the standard library's `trace`, to the letter:
-its decisions are remembered by bare module name, first come first served, so with `ignoredirs` the first `__init__`
-that is asked about decides for all of them. Which was first can only be told of code that is live: so code of names
-that may be *ambiguous*, on both sides, is made live even where it is likely to be ignored.
+The file and the bare name of a module come in; whether it is ignored goes out. `trace` remembers its decisions by bare
+name. So with `ignoredirs`, the first `__init__` module that is entered decides for all `__init__` modules.
+
+Only live code tells which module was entered first. So code is made live if its name is *ambiguous*, that is, if
+ignored and measured files share it, even if the code is likely to be ignored.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-#: Files of this name are on both sides of most `ignoredirs`; of other names few are.
+#: Most `ignoredirs` have files with this name inside and outside; few other names are shared.
 _PACKAGE = "__init__"
 
 
 def module_name(path: str) -> str:
-    """Return the bare module name of *path*: its last part, without the extension.
+    """Return the bare module name of *path*: its last part, without the extension, as `os.path` has it.
 
-    As `os.path` would, but without calling it: the measured program may use that too, and then we would be counted.
+    `os.path` is not called, as it may be measured itself: the counts would include these calls.
     """
     name = path.replace(os.altsep, os.sep) if os.altsep else path
     name = name[name.rfind(os.sep) + 1 :]
@@ -31,10 +32,10 @@ def module_name(path: str) -> str:
 
 
 class Ignore:
-    """The modules and directories that `trace` is told to ignore.
+    """The modules and directories that a `Trace` ignores.
 
-    *modules*: bare module names. *dirs*: directories whose files, at any depth, are ignored. `ambiguous`: names that
-    files of both kinds are known to have, ignored and not.
+    *modules* are bare names, *dirs* directories whose files are ignored at any depth. `ambiguous` has the bare names
+    that ignored and measured files are known to share.
     """
 
     def __init__(self, modules: Iterable[str] | None = None, dirs: Iterable[str] | None = None) -> None:
@@ -45,16 +46,16 @@ class Ignore:
         self.ambiguous = {_PACKAGE}
 
     def names(self, filename: str | None, modulename: str) -> int:
-        """Return 1 if the module is ignored, else 0, and remember the answer by *modulename*."""
+        """Return 1 if the module is ignored, else 0; remember the answer for all modules called *modulename*."""
         if modulename not in self._ignore:
             self._ignore[modulename] = self.judge(filename, modulename)
         return self._ignore[modulename]
 
     def judge(self, filename: str | None, modulename: str) -> int:
-        """Return what `names` would answer for this file if it were the first of its module name; remember nothing."""
+        """Return what `names` would return if the file were the first one called *modulename*; remember nothing."""
         if self._is_named(modulename):
             return 1
-        if filename is None:  # built in
+        if filename is None:  # a built-in module
             return 1
         return int(self.is_inside(filename))
 
@@ -62,11 +63,11 @@ class Ignore:
         return modulename in self._mods or modulename.startswith(self._inside_mods)
 
     def is_inside(self, path: str) -> bool:
-        """Return whether *path* is below a directory that is ignored."""
+        """Return whether *path* is below an ignored directory."""
         return path.startswith(self._inside_dirs)
 
     def may_count(self, filename: str) -> bool:
-        """Return whether code of *filename* may turn out to be counted, whoever is asked about first."""
+        """Return whether code of *filename* may turn out to be measured, whichever module is entered first."""
         modulename = module_name(filename)
         if modulename in self._ignore:
             return not self._ignore[modulename]
@@ -74,7 +75,8 @@ class Ignore:
         return may_turn_out or not self.judge(filename, modulename)
 
     def depends_on_order(self, modulename: str) -> bool:
-        """Return whether files called *modulename* are ignored or not by which of them is called first, and none was
-        yet.
+        """Return whether the first module that is entered will decide for all files called *modulename*.
+
+        Return False if one has decided already.
         """
         return bool(self._inside_dirs) and modulename not in self._ignore and not self._is_named(modulename)

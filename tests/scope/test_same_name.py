@@ -78,6 +78,6 @@ def test_a_tree_without_end_is_left(tmp_path, tree, monkeypatch):
     os.symlink(tmp_path / "path", tmp_path / "path" / "one" / "again")
     assert names(tmp_path, ignore, "ignored/a.py", "ignored/b.py", "ignored/c.py") == {"a", "b"}
     for most, a_folder in ((1, 1), (1_000, 1_000), (2, 0)):  # both folders and the names in them are limited
-        monkeypatch.setattr(same_name, "_MOST", most)
-        monkeypatch.setattr(same_name, "_A_FOLDER", a_folder)
+        monkeypatch.setattr(same_name, "_MOST_NAMES", most)
+        monkeypatch.setattr(same_name, "_NAMES_PER_FOLDER", a_folder)
         assert names(tmp_path, ignore, "ignored/a.py", "ignored/b.py") == {"a"}
