@@ -1,8 +1,7 @@
 """Counts of this process while it runs: `snapshot`, `reset`, and `counting`.
 
-Names of modules, paths, or modules themselves come in; `CoverageResults` go out, of the counts until now. The first two
-are about a process that is recorded (INSTRUMENT=1, or `instrument run`); `counting` measures in any process, whatever
-the environment says, and has its own counts.
+Scopes come in; `CoverageResults` go out, with the counts until now. `snapshot` and `reset` need a process that is
+recorded (INSTRUMENT=1, or `instrument run`). `counting` measures in any process, and has counts of its own.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from instrument.guest.own_imports import OwnImports
 
 with OwnImports():
     from instrument.config.values import ITEMS, OWN, alternative_to_pattern
-    from instrument.errors import InstrumentError
+    from instrument.errors import InstrumentError, NotRecordedError
     from instrument.guest.messages import say
+    from instrument.guest.process_state import ProcessState
     from instrument.hooks import process_end
     from instrument.link import source_versions
     from instrument.record import recorder
@@ -32,16 +32,10 @@ if TYPE_CHECKING:
     from instrument.report.counts_file import CalledFunctions, LineCounts
 
 
-class NotRecordedError(InstrumentError):
-    """Counts of this process were asked for, but it is not recorded: set INSTRUMENT=1, or start it by `instrument run`;
-    `instrument.counting` measures without either.
-    """
-
-
 def snapshot() -> CoverageResults:
-    """Return what this process, which is recorded, has counted so far, or since `reset`: files by absolute path.
+    """Return the counts of this recorded process so far, or since `reset`; files are absolute paths.
 
-    Nothing is written: the data that the process keeps goes its own way.
+    The data file is not written. Raise NotRecordedError if the process is not recorded.
     """
     lines, functions = _recorder("snapshot").counts()
     called: CalledFunctions = {(path, module_name(path), name): 1 for path, name, _ in functions}
@@ -51,27 +45,32 @@ def snapshot() -> CoverageResults:
 
 
 def reset() -> None:
-    """Let `snapshot` begin at zero. The data that the process keeps is not touched: there, nothing is ever lost."""
+    """Have `snapshot` count from zero. The data file keeps all counts.
+
+    Raise NotRecordedError if the process is not recorded.
+    """
     _recorder("reset").reset()
 
 
-def _recorder(name: str) -> Recorder:
-    found = recorder.current()
-    if found is None:
+def _recorder(function_name: str) -> Recorder:
+    """Return the recorder of this process, for the function *function_name* of the package."""
+    current = recorder.current()
+    if current is None:
         raise NotRecordedError(
-            f"instrument.{name}() needs a process that is recorded: set INSTRUMENT=1 or use `instrument run`; "
+            f"instrument.{function_name}() needs a process that is recorded: set INSTRUMENT=1 or use `instrument run`; "
             "instrument.counting() measures without"
         )
-    return found
+    return current
 
 
-class counting:  # noqa: N801 - it is used as a function
-    """Count what runs while this is entered: code of the modules and paths in *scope*.
+class counting:  # noqa: N801 - programs use it like a function
+    """Count what runs in a `with` block: code of the modules and paths in *scope*, in all threads.
 
-    Without a scope that is the project's own code: neither the standard library nor what was installed. Modules may
-    be given themselves, or by name, with all that is in them if they are packages; files and folders by their path. All
-    threads are counted. What matched no code in any measurement of the process is said on standard error when the
-    process ends. What `with` gives are the results, at any moment those until then:
+    A module is given as itself, or by its name. The name of a package stands for all modules in it. Files and folders
+    are given by their paths. Without a scope, the project's own code is counted: neither the standard library nor
+    installed packages. When the process ends, standard error names what matched no code in any measurement.
+
+    The `with` statement gives the results, which always have the counts until now:
 
         with instrument.counting("shop") as results:
             shop.sell()
@@ -79,17 +78,17 @@ class counting:  # noqa: N801 - it is used as a function
     """
 
     def __init__(self, *scope: str | os.PathLike[str] | ModuleType) -> None:
-        self._scope = Scope(_item(one) for one in scope)
-        self._selected = scoped_instrumenter()
+        self._scope = Scope(_scope_item(item) for item in scope)
+        self._instrumenter = scoped_instrumenter()
         self._window: Window | None = None
-        self._results = _Live(self)
+        self._results = _LiveResults(self)
 
     def __enter__(self) -> CoverageResults:
         if self._window is not None:
             raise InstrumentError("instrument.counting(…) is entered already; make another one")
-        _expect(self._scope)
-        self._selected.begin(self._scope, lazily=False)
-        self._window = Window(self._selected.session)
+        _unmatched.begin(self._scope)
+        self._instrumenter.begin(self._scope, lazily=False)
+        self._window = Window(self._instrumenter.session)
         return self._results
 
     def __exit__(self, *exception: object) -> None:
@@ -97,39 +96,39 @@ class counting:  # noqa: N801 - it is used as a function
         assert self._window is not None
         self._window.close()
         self._window = None
-        self._selected.end(self._scope)
-        _note_matches(self._scope)
-        _open.remove(self._scope)
+        self._instrumenter.end(self._scope)
+        _unmatched.end(self._scope)
 
     def take(self) -> None:
-        """Add what was counted since this was done before to the results."""
+        """Add to the results what was counted since the last call."""
         if self._window is None:
             return
         counts = self._results.taken
-        for file, source, seen in self._window.take():
-            if (
-                file is None
-                or source.startswith("<")
-                or not self._scope.selects(self._selected.module_name_of(file), file)
-            ):
+        module_name_of = self._instrumenter.module_name_of
+        for file, source, counted in self._window.take():
+            if file is None or source.startswith("<") or not self._scope.selects(module_name_of(file), file):
                 continue
             path = source_versions.absolute(source)
-            for line, n in seen.lines.items():
+            for line, n in counted.lines.items():
                 counts[path, line] = counts.get((path, line), 0) + n
 
+    def not_measured(self) -> tuple[tuple[str, str], ...]:
+        """Return the files that are not fully measured, each with the reason."""
+        return tuple(self._instrumenter.session.not_measured.items())
 
-class _Live(CoverageResults):
-    """Results that are up to date whenever they are asked for."""
+
+class _LiveResults(CoverageResults):
+    """Results that have the counts until the moment at which they are read."""
 
     def __init__(self, source: counting) -> None:
         self.taken: LineCounts = {}
         self._source = source
         super().__init__(self.taken)
-        self.not_measured = tuple(source._selected.session.not_measured.items())
+        self.not_measured = source.not_measured()
 
     @property
     def counts(self) -> LineCounts:
-        """How often each line ran, by absolute path and number."""
+        """How often each line ran, by absolute path and line number."""
         self._source.take()
         return self.taken
 
@@ -138,57 +137,77 @@ class _Live(CoverageResults):
         self.taken = value
 
 
-#: Items of scopes of `counting` by whether they matched code yet, and the process that says which did not.
-_expected: dict[str, bool] = {}
-_speaker: list[int] = []
+class _UnmatchedItems(ProcessState):
+    """Names on standard error, when the process ends, the items of scopes that matched no code."""
+
+    __slots__ = ("_has_matched", "_open_scopes", "_process")
+    #: Whether an item has matched code in any measurement.
+    _has_matched: dict[str, bool]
+    #: The scopes of measurements that have not ended.
+    _open_scopes: list[Scope]
+    #: The process that has an exit handler for this; a forked child says nothing.
+    _process: int | None
+
+    def reset(self) -> None:
+        """Forget all items."""
+        self._has_matched = {}
+        self._open_scopes = []
+        self._process = None
+
+    def begin(self, scope: Scope) -> None:
+        """Note the items of *scope*."""
+        for item in scope.unmatched():
+            self._has_matched.setdefault(item, False)
+        if self._has_matched and self._process is None:
+            self._process = os.getpid()
+            process_end.at_last(self._say)
+        self._open_scopes.append(scope)
+
+    def end(self, scope: Scope) -> None:
+        """Note which items of *scope* have matched: its measurement has ended."""
+        self._note_matches(scope)
+        self._open_scopes.remove(scope)
+
+    def _note_matches(self, scope: Scope) -> None:
+        unmatched = scope.unmatched()
+        self._has_matched.update(
+            (item, True) for item in scope.items if item in self._has_matched and item not in unmatched
+        )
+
+    def _say(self) -> None:
+        if self._process != os.getpid():  # a forked child
+            return
+        for scope in self._open_scopes:
+            self._note_matches(scope)
+        unmatched = [item for item, has_matched in self._has_matched.items() if not has_matched]
+        absent = [item for item in unmatched if item not in sys.modules]
+        lines = []
+        if absent:
+            lines = [f"no module or file that was loaded is in the scope {','.join(absent)!r}; name {ITEMS}"]
+        lines += [
+            f"{item!r} was loaded, but has no code that could be counted" for item in unmatched if item not in absent
+        ]
+        for line in lines:
+            say(f"counting: {line}")
 
 
-def _expect(scope: Scope) -> None:
-    """Say when this process ends which items of *scope* matched no code, in no measurement."""
-    for item in scope.unmatched():
-        _expected.setdefault(item, False)
-    if _expected and not _speaker:
-        _speaker.append(os.getpid())
-        process_end.at_last(_say_what_matched_nothing)
-    _open.append(scope)
+_unmatched = _UnmatchedItems()
 
 
-def _note_matches(scope: Scope) -> None:
-    """Note what *scope* has matched."""
-    unmatched = scope.unmatched()
-    _expected.update((item, True) for item in scope.items if item in _expected and item not in unmatched)
+def _scope_item(item: str | os.PathLike[str] | ModuleType) -> str:
+    """Return *item* as a `Scope` takes it: a dotted name, an absolute path, or OWN.
 
-
-#: The scopes of measurements that have not ended.
-_open: list[Scope] = []
-
-
-def _say_what_matched_nothing() -> None:
-    if _speaker != [os.getpid()]:  # forked
-        return
-    for scope in _open:
-        _note_matches(scope)
-    unmatched = [item for item, has_matched in _expected.items() if not has_matched]
-    absent = [item for item in unmatched if item not in sys.modules]
-    lines = []
-    if absent:
-        lines = [f"no module or file that was loaded is in the scope {','.join(absent)!r}; name {ITEMS}"]
-    lines += [f"{item!r} was loaded, but has no code that could be counted" for item in unmatched if item not in absent]
-    for line in lines:
-        say(f"counting: {line}")
-
-
-def _item(one: str | os.PathLike[str] | ModuleType) -> str:
-    """Return *one* as an item of a Scope: a dotted name, or an absolute path."""
-    if isinstance(one, ModuleType):
-        return one.__name__ if one.__name__ != "__main__" else os.path.abspath(str(one.__file__))
-    better = alternative_to_pattern(one) if isinstance(one, str) else ""
+    Raise InstrumentError if it is none of these.
+    """
+    if isinstance(item, ModuleType):
+        return item.__name__ if item.__name__ != "__main__" else os.path.abspath(str(item.__file__))
+    better = alternative_to_pattern(item) if isinstance(item, str) else ""
     if better:
-        raise InstrumentError(f"{one!r} is a pattern, and a scope takes no patterns; name {better}")
-    if not isinstance(one, str) or os.sep in one or one.endswith(".py"):
-        return os.path.abspath(os.fspath(one))
-    if one == OWN:
-        return one
-    if not all(map(str.isidentifier, one.split("."))):
-        raise InstrumentError(f"{one!r} is neither the name of a module nor a path: write './{one}' for a path")
-    return one
+        raise InstrumentError(f"{item!r} is a pattern, which a scope cannot have; name {better}")
+    if not isinstance(item, str) or os.sep in item or item.endswith(".py"):
+        return os.path.abspath(os.fspath(item))
+    if item == OWN:
+        return item
+    if not all(map(str.isidentifier, item.split("."))):
+        raise InstrumentError(f"{item!r} is neither the name of a module nor a path: write './{item}' for a path")
+    return item

@@ -1,8 +1,8 @@
-"""Measurement that begins by a call: `instrument.start()`.
+"""`instrument.start()`: the program itself begins the measurement of its process.
 
-For programs that no start-up file reaches: archives that bring their own packages (pex), frozen ones (PyInstaller),
-interpreters with `-S` or `-I`, and programs in C that embed Python. Arguments and the environment come in; from then on
-this process is recorded as by INSTRUMENT=1.
+This is for programs that no start-up file reaches: archives that bring their own packages (pex), frozen programs
+(PyInstaller), interpreters with `-S` or `-I`, and C programs that embed Python. Arguments and environment variables
+come in. From then on the process is recorded, as with INSTRUMENT=1.
 """
 
 import os
@@ -16,18 +16,20 @@ from instrument.config.values import OFF
 def start(
     *scope: str, directory: str | None = None, flush: float | None = None, signal: str | int | None = None
 ) -> bool:
-    """Count in this process from now on, until it ends, and return whether it is counted.
+    """Count in this process from now on, until it ends; return whether it is counted.
 
-    *scope* names what: modules and packages by dotted names, files and folders by paths; the project's own code if
-    nothing is given here, by INSTRUMENT, or in pyproject.toml. *directory*, *flush* and *signal* are what
-    INSTRUMENT_DIR, INSTRUMENT_FLUSH and INSTRUMENT_SIGNAL are, and outrank them. Functions that exist are counted from
-    their next call on, and modules that are imported from now on. Code that is running is not, nor are functions that
-    it defines later: call this first in the main program, and import the rest of the program after it. The settings
-    are put into the environment, so that child processes which a start-up file reaches agree.
+    *scope* are modules and packages by their dotted names, files and folders by their paths. Without it, the scope is
+    that of INSTRUMENT or of pyproject.toml, or else the project's own code. *directory*, *flush* and *signal* outrank
+    INSTRUMENT_DIR, INSTRUMENT_FLUSH and INSTRUMENT_SIGNAL.
 
-    If the process is counted already, it goes on as it is. It is not counted, and nothing happens, if INSTRUMENT says
-    so: `0`, `off`, `false` or nothing at all after the `=`. If it cannot be counted, one line on standard error says
-    why. Raises ConfigError if an argument cannot be what it is.
+    Existing functions are counted from their next call on, and modules that are imported from now on. Code that is
+    running is not counted, nor are functions that it defines later. So call this first in the main program, and import
+    the rest of the program after it. The settings are put into the environment, for child processes that a start-up
+    file reaches.
+
+    If the process is counted already, it goes on with its settings. If INSTRUMENT is `0`, `off`, `false` or empty, the
+    process is not counted. If it cannot be counted, standard error gives the reason. Raise ConfigError if an argument
+    is invalid.
     """
     options: dict[str, object] = {"scope": list(scope), "dir": directory, "flush": flush, "signal": signal}
     read_settings(options, {VARIABLE: "1"}, labels=START_ARGUMENTS)
