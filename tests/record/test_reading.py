@@ -1,0 +1,35 @@
+"""A reading takes the counts of a session piece by piece, and adds up those of retired code."""
+
+from small_runs import FILE
+
+from instrument.flow import placement
+from instrument.record.reading import Reading
+from instrument.session.session import Session
+
+
+def test_counts_of_retired_code_are_kept_once_for_each_text():
+    """Equal texts take no more memory each time, and the counts of different texts are not mixed up."""
+    own_session = Session(placement.MINIMAL)
+    reading = Reading(own_session, lambda: True)
+    for number in range(3000):
+        source = "x = 1\n" if number % 2 else "x = 1\ny = 2\n"
+        exec(own_session.instrument_exec_code(compile(source, FILE, "exec"), FILE))
+    assert len(own_session.short_lived) < 1500
+    # The group that was retired last of each file stands for later groups of equal text.
+    texts = {}
+    for group, _, _, counts in reading.take():
+        lines = texts.setdefault(group.rewritten(), {})
+        for line, n in counts.lines.items():
+            lines[line] = lines.get(line, 0) + n
+    assert sorted(texts.values(), key=len) == [{1: 1500}, {1: 1500, 2: 1500}]
+
+
+def test_counts_of_equal_texts_are_added_up_when_they_are_banked():
+    """All of them have one entry among the banked counts."""
+    own_session = Session(placement.MINIMAL)
+    reading = Reading(own_session, lambda: True)
+    for _ in range(2000):
+        exec(own_session.instrument_exec_code(compile("x = 1\n", FILE, "exec"), FILE))
+    assert len(own_session.short_lived) < 1500
+    assert len(reading._banked) == 1
+    assert sum(counts.lines[1] for *_, counts in reading.take()) == 2000
