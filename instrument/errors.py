@@ -20,10 +20,26 @@ class RewriteError(InstrumentError):
 
 
 class ConservationError(InstrumentError):
-    """Counts of one code object contradict each other: a defect of this package.
+    """Counts of one code object contradict each other: a defect of this package. Please report the message.
 
-    The message names the file, the function, the block and both sums. Please report it.
+    The message says how often *node*, a block of the code or its outside, was entered and left. *function* and
+    *file_name* name the code object, and are empty until `name_code` was called. A warning that shows the message puts
+    these names in front of it.
     """
+
+    def __init__(self, node: str, entered: int, left: int, where: str = "") -> None:
+        times = f"{node} was entered {entered} times and left {left} times{where}"
+        super().__init__(f"its counts contradict each other: {times}")
+        self.node = node
+        self.entered = entered
+        self.left = left
+        self.function = ""
+        self.file_name = ""
+
+    def name_code(self, function: str, file_name: str) -> None:
+        """Set the names of the code object that the counts are of."""
+        self.function = function
+        self.file_name = file_name
 
 
 class NotRecordedError(InstrumentError):

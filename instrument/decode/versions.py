@@ -113,6 +113,3 @@ ADVANCE_AND_DROP = {
     (3, 13): ("FOR_ITER", "END_FOR", "POP_TOP"),
     (3, 14): ("FOR_ITER", "END_FOR", "POP_ITER"),
 }.get(VERSION, ("PUSH_NULL", "FOR_ITER", "END_FOR", "POP_ITER"))
-
-#: For modules that have not moved their version facts here yet.
-PY311 = VERSION == (3, 11)

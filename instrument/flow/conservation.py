@@ -1,16 +1,15 @@
-"""From what was counted to how often each line ran.
+"""Recovers counts of lines and entries from the counters of probes.
 
-A Plan and what its counters, its records of exceptional exits and its frames in flight say come in; Counts go out. For
-every block, what flows in flows out: along edges, or by exceptional exits. With the chords and the exits known, the
-tree edges follow one after the other, each from the one node at which it is the last unknown. Linear in the size of the
-graph.
+A Plan and an Observation (counters, records of exits, frames in flight) come in; Counts go out. The flow into each
+block equals the flow out of it, along edges or by exits. The chords and the exits are known, so the tree edges follow
+one after the other, each at a node where it is the last unknown edge. The time is linear in the size of the graph.
 
-All of it is linear in what was counted, so what each probe adds to every line is known beforehand (`Plan.effects`); of
-code that nothing left in its middle, as most is, that is all that has to be added up (`recover_fast`).
+Counts are linear in the counters, so the contribution of each probe to each line is known beforehand
+(`Plan.line_effects`). `recover_fast` only adds these up. That is enough for code without exits and frames in flight,
+which most code is.
 
-A frame in flight, one that runs while counters are read, has entered a block that it has not remaining: conservation
-owes
-that block a term, exactly as if the frame left at its current instruction.
+A frame in flight has entered a block and not left it yet. Conservation accounts for it as if it left the block at its
+current instruction.
 
 Counts that contradict each other are reported, never repaired.
 """
@@ -21,22 +20,32 @@ import sys
 from _bisect import bisect_right
 
 from instrument.errors import ConservationError
-from instrument.flow.placement import MINIMAL, RAISED, RESTORED, Plan
+from instrument.flow.placement import MINIMAL
+from instrument.flow.plan import ExitKind
 from instrument.model.counts import Counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from instrument.flow.plan import LineEffect, Plan
+
+    #: (instruction, whether the frame is at a code unit that has lost its line: versions.INLINED_CALL_LOSES_LINE). For
+    #: the meaning of greater numbers of instructions see Observation.
+    Place = tuple[int, bool]
 
 
 class Observation:
-    """What was seen of one code object between two moments.
+    """Differences between two readings of one code object.
 
-    *counters*: how often each probe fired. *exits*: for each of the Plan's records, how often it was made at each
-    place. *in_flight*: places of frames that run now, less those of frames that ran at the start. A place is
-    (instruction, whether the frame stood where the instruction's line is lost: lines.INLINED_CALL_LOSES_LINE), or
-    (number of instructions + k, …) for a frame found on the second jump that belongs to probe k. It is (number of
-    instructions + number of probes + k, …) if a trace function was called for the line of probe k, before that fires.
+    counters        for each probe, how often it fired
+    exits           for each record of the Plan, how often an exit was recorded at each place
+    in_flight       for each place, the number of frames there; negative for frames that were there at the first reading
+    n_instructions  the number of instructions of the code
+
+    The instruction of a place is n_instructions + k for a frame on the second jump that belongs to probe k. It is
+    n_instructions + number of probes + k if a trace function was called for the line of probe k, before the probe
+    fired.
     """
 
     __slots__ = ("counters", "exits", "in_flight", "n_instructions")
@@ -44,8 +53,8 @@ class Observation:
     def __init__(
         self,
         counters: Sequence[int],
-        exits: Sequence[Mapping[tuple[int, bool], int]],
-        in_flight: Mapping[tuple[int, bool], int],
+        exits: Sequence[Mapping[Place, int]],
+        in_flight: Mapping[Place, int],
         n_instructions: int,
     ) -> None:
         self.counters = counters
@@ -55,53 +64,35 @@ class Observation:
 
 
 def recover(plan: Plan, seen: Observation) -> Counts:
-    """Return the Counts that *plan* and *seen* imply; raise ConservationError if these contradict each other."""
-    counts = Counts()
+    """Return the Counts that follow from *plan* and *seen*; raise ConservationError if they contradict each other."""
     if not any(seen.counters) and not any(seen.exits) and not any(seen.in_flight.values()):
-        return counts
-    undone, remaining, exits = _unify(plan, seen)
-    probed = [
-        count - undone.get(number, 0) - (remaining.get(probe.rollback_at, 0) if probe.rollback_at >= 0 else 0)
-        for number, (count, probe) in enumerate(zip(seen.counters, plan.probes))
-    ]
-    _count_exits(plan, exits, counts)
-    chords = {}
-    for count, measure in zip(probed, plan.measured_by_probe):
-        if isinstance(measure, int):
-            chords[measure] = count
+        return Counts()
+    departures = _Departures(plan, seen)
+    counts = Counts(departures.lines, departures.entered)
+    chord_flows: dict[int, int] = {}
+    for number, (count, probe, measure) in enumerate(zip(seen.counters, plan.probes, plan.measured_by_probe)):
+        if measure is None:  # exits: among the departures
             continue
-        if measure is None:  # among the exits already
+        count -= departures.not_passed.get(number, 0)
+        if probe.rollback_at >= 0:
+            count -= departures.left_at.get(probe.rollback_at, 0)
+        if isinstance(measure, int):
+            chord_flows[measure] = count
             continue
         is_entry, lines = measure
         if is_entry:
             counts.entered += count
         for line in lines:
             counts.add(line, count)
-    if plan.placement != MINIMAL:
-        return counts
-    flows = _settle(plan, chords, remaining, exits)
-    inflow = [0] * (len(plan.blocks) + 1)
-    for (_, target, lines, is_entry), flow in zip(plan.edges, flows):
-        if flow:
-            inflow[target] += flow
-            if is_entry:
-                counts.entered += flow
-            for line in lines:
-                counts.add(line, flow)
-    for record, _, count, _ in exits:
-        entry, kind = plan.exits[record]
-        if kind == RAISED and entry >= 0:
-            inflow[plan.entries[entry][0]] += count
-    _count_within_blocks(plan, inflow, remaining, counts)
-    if plan.undetermined_edges:
-        counts.lines = {line: count for line, count in counts.lines.items() if count}
+    if plan.placement == MINIMAL:
+        _count_flows(plan, _settle(plan, chord_flows, departures), departures, counts)
     return counts
 
 
-def recover_fast(line_effects: Sequence[tuple[int, ...] | None] | None, counters: Sequence[int]) -> Counts | None:
-    """Return what *counters* imply by their *line_effects* alone, those of a Plan; None if that is not all that there
-    is to
-    be known. So it is faster than `recover`, where no exit was recorded and no frame is in flight.
+def recover_fast(line_effects: Sequence[LineEffect | None] | None, counters: Sequence[int]) -> Counts | None:
+    """Return the Counts that *counters* imply by *line_effects* of a Plan alone, or None if `recover` is needed.
+
+    The caller has checked that no exit was recorded and no frame is in flight.
     """
     if line_effects is None:
         return None
@@ -120,95 +111,104 @@ def recover_fast(line_effects: Sequence[tuple[int, ...] | None] | None, counters
     return Counts({line: count for line, count in lines.items() if count}, entered)
 
 
-def _count_exits(plan: Plan, exits: Sequence[tuple[int, int, int, bool]], counts: Counts) -> None:
-    """Add the line events of handlers to *counts*, and the calls that throw an exception into a generator."""
-    for record, index, count, event in exits:
-        entry, kind = plan.exits[record]
-        if event:
-            line = plan.entries[entry][1]
-            assert line is not None
-            counts.add(line, count)
-        if kind == RAISED and index in plan.resumed:
-            counts.entered += count
+class _Departures:
+    """The exits and frames in flight of an Observation, in terms of the Plan.
 
-
-def _unify(plan: Plan, seen: Observation) -> tuple[dict[int, int], dict[int, int], list[tuple[int, int, int, bool]]]:
-    """Return what to take back from each probe, how often blocks were left at each instruction, and the exits.
-
-    Exits are (record, instruction, how often, whether entering the handler raised its line event).
+    left_at      for each instruction, how often control left its block there: by an exit, or in flight
+    not_passed   for each probe, how often it fired without that its edge was passed; negative if it did not fire yet
+    raised_into  for each entry, or -1 for outside, how often an exit led there
+    lines        for each line, the line events of handlers that recorded exits raised
+    entered      the number of exceptions that were thrown into generators, which are calls
     """
-    n_probes = len(plan.probes)
-    undone: dict[int, int] = {}
-    remaining: dict[int, int] = {}
-    exits = []
 
-    def at(index: int, count: int) -> int:
-        if index >= seen.n_instructions:
-            number = index - seen.n_instructions
-            if number >= n_probes:  # the event was raised, so the step was made: the block that it goes to is left
-                number -= n_probes
-                undone[number] = undone.get(number, 0) - count
-                measure = plan.measured_by_probe[number]
-                if isinstance(measure, int) and plan.edges[measure][1] < len(plan.blocks):
-                    return plan.blocks[plan.edges[measure][1]][0]
-            else:
-                undone[number] = undone.get(number, 0) + count
-            index = plan.probes[number].index
+    def __init__(self, plan: Plan, seen: Observation) -> None:
+        self._plan = plan
+        self._n_instructions = seen.n_instructions
+        self.left_at: dict[int, int] = {}
+        self.not_passed: dict[int, int] = {}
+        self.raised_into: dict[int, int] = {}
+        self.lines: dict[int, int] = {}
+        self.entered = 0
+        for (index, _), count in seen.in_flight.items():
+            self._leave(index, count)
+        for record, (index, has_lost_line), count in _recorded_exits(plan, seen):
+            entry, kind = plan.exits[record]
+            if kind == ExitKind.RAISED:
+                index = self._leave(index, count)
+                self.raised_into[entry] = self.raised_into.get(entry, 0) + count
+                if index in plan.resumed:
+                    self.entered += count
+            if entry >= 0:
+                self._enter_handler(entry, kind, index, has_lost_line, count)
+
+    def _leave(self, index: int, count: int) -> int:
+        """Let control leave *count* times at *index*, as it is in a place; return the instruction that this is."""
+        if index >= self._n_instructions:
+            index = self._instruction_of_probe(index - self._n_instructions, count)
+        index = self._plan.raise_reported_at.get(index, index)
+        self.left_at[index] = self.left_at.get(index, 0) + count
         return index
 
-    for (index, _), count in seen.in_flight.items():
-        index = at(index, count)
-        index = plan.raise_reported_at.get(index, index)
-        remaining[index] = remaining.get(index, 0) + count
-    recorded = [(record, place, count) for record, places in enumerate(seen.exits) for place, count in places.items()]
-    recorded += [(record, (plan.probes[probe].index, False), seen.counters[probe]) for probe, record in plan.exiting]
-    for record, (index, lost_line), count in recorded:
-        entry, kind = plan.exits[record]
-        if not count:
-            continue
-        if kind == RAISED:
-            index = at(index, count)
-            index = plan.raise_reported_at.get(index, index)
-            remaining[index] = remaining.get(index, 0) + count
-        event = False
-        if entry >= 0:
-            _, line, eventless_sources = plan.entries[entry]
-            if kind == RESTORED:
-                eventless_sources = plan.eventless_sources[entry]
-            event = line is not None and (lost_line or index not in eventless_sources)
-        exits.append((record, index, count, event))
-    return undone, remaining, exits
+    def _instruction_of_probe(self, number: int, count: int) -> int:
+        """Return the instruction for a place at probe *number*, or above probe *number* - number of probes."""
+        plan = self._plan
+        n_probes = len(plan.probes)
+        if number < n_probes:  # the frame is on the second jump: the probe fired, and the first jump is not taken yet
+            self.not_passed[number] = self.not_passed.get(number, 0) + count
+            return plan.probes[number].index
+        # The line event was raised, so the step was made: control leaves the block that it leads to.
+        number -= n_probes
+        self.not_passed[number] = self.not_passed.get(number, 0) - count
+        measure = plan.measured_by_probe[number]
+        if isinstance(measure, int):
+            _, target, _, _ = plan.edges[measure]
+            if target < len(plan.blocks):
+                first, _ = plan.blocks[target]
+                return first
+        return plan.probes[number].index
+
+    def _enter_handler(self, entry: int, kind: str, index: int, has_lost_line: bool, count: int) -> None:
+        """Count the line event of *entry* for exceptions from the instruction *index*, if they raise it."""
+        plan = self._plan
+        _, line, eventless_sources = plan.entries[entry]
+        if kind == ExitKind.RESTORED:
+            eventless_sources = plan.eventless_sources[entry]
+        if line is not None and (has_lost_line or index not in eventless_sources):
+            self.lines[line] = self.lines.get(line, 0) + count
+
+
+def _recorded_exits(plan: Plan, seen: Observation) -> Iterator[tuple[int, Place, int]]:
+    """Yield (record, place, how often) for the exits of *seen*, those that EXITING probes counted included."""
+    for record, places in enumerate(seen.exits):
+        for place, count in places.items():
+            if count:
+                yield record, place, count
+    for probe, record in plan.exiting:
+        if seen.counters[probe]:
+            yield record, (plan.probes[probe].index, False), seen.counters[probe]
 
 
 def _block_of(plan: Plan, index: int) -> int:
-    """Return the block that is left when control leaves at *index*, -1 if none is."""
+    """Return the block that is left if control leaves at the instruction *index*; -1 if control is in no block."""
     number = bisect_right(plan.blocks, (index, sys.maxsize)) - 1
-    if number < 0 or index > plan.blocks[number][1] or index in plan.outside_block:
+    if number < 0 or index in plan.outside_block:
         return -1
-    return number
+    _, last = plan.blocks[number]
+    return number if index <= last else -1
 
 
-def _settle(
-    plan: Plan, chords: Mapping[int, int], remaining: Mapping[int, int], exits: Sequence[tuple[int, int, int, bool]]
-) -> list[int]:
-    """Return the count of every edge of *plan*."""
-    outside = len(plan.blocks)
-    surplus = [0] * (outside + 1)  # what is known to flow in, less what is known to flow out
-    for index, count in remaining.items():
-        surplus[_block_of(plan, index)] -= count  # -1 is outside
-    arrived = 0
-    for record, _, count, _ in exits:
-        entry, kind = plan.exits[record]
-        if kind == RAISED:
-            arrived += count
-            surplus[plan.entries[entry][0] if entry >= 0 else outside] += count
-    surplus[outside] += sum(remaining.values()) - arrived  # frames in flight are owed to the outside
+def _settle(plan: Plan, chord_flows: Mapping[int, int], departures: _Departures) -> list[int]:
+    """Return the flow of every edge of *plan*; raise ConservationError if there is none."""
+    # For each node: the known flow into it less the known flow out of it. The last one is the outside.
+    surplus = [0] * (len(plan.blocks) + 1)
+    for node, count in _known_inflow(plan, departures):
+        surplus[node] += count
     flows = [0] * len(plan.edges)
-    for number, count in chords.items():
-        flows[number] = count
+    for number, flow in chord_flows.items():
+        flows[number] = flow
         source, target, _, _ = plan.edges[number]
-        surplus[target] += count
-        surplus[source] -= count
+        surplus[target] += flow
+        surplus[source] -= flow
     for number, leaf in plan.settling_order:
         source, target, _, _ = plan.edges[number]
         flow = surplus[leaf] if leaf == source else -surplus[leaf]
@@ -218,35 +218,107 @@ def _settle(
     undetermined_edges = frozenset(plan.undetermined_edges)
     for number, flow in enumerate(flows):
         if flow < 0 and number not in undetermined_edges:
-            source, target, _, _ = plan.edges[number]
-            raise ConservationError(_contradiction(f"edge {number} from block {source} to block {target}"))
+            raise _contradiction_at_edge(plan, flows, departures, number)
     for node, rest in enumerate(surplus):
         if rest:
-            raise ConservationError(_contradiction(f"block {node}"))
+            raise _contradiction(plan, node, *_sums_at(plan, flows, departures, node))
     return flows
 
 
-def _count_within_blocks(plan: Plan, inflow: Sequence[int], remaining: Mapping[int, int], counts: Counts) -> None:
-    """Add the line events within blocks to *counts*: a block's inflow, less what left it above the event."""
-    leaving: dict[int, list[tuple[int, int]]] = {}
-    for index, count in remaining.items():
-        leaving.setdefault(_block_of(plan, index), []).append((index, count))
+def _known_inflow(plan: Plan, departures: _Departures) -> Iterator[tuple[int, int]]:
+    """Yield (node, flow into it) for departures: negative at the blocks that control left.
+
+    A frame in flight leaves its block for the outside.
+    """
+    outside = len(plan.blocks)
+    n_left = n_raised = 0
+    for index, count in departures.left_at.items():
+        n_left += count
+        yield _block_of(plan, index), -count  # -1 is the outside, too
+    for entry, count in departures.raised_into.items():
+        n_raised += count
+        yield _block_of_entry(plan, entry), count
+    yield outside, n_left - n_raised
+
+
+def _block_of_entry(plan: Plan, entry: int) -> int:
+    """Return the block of *entry*; the outside if it is -1."""
+    if entry < 0:
+        return len(plan.blocks)
+    block, _, _ = plan.entries[entry]
+    return block
+
+
+def _count_flows(plan: Plan, flows: Sequence[int], departures: _Departures, counts: Counts) -> None:
+    """Add the entries and line events that *flows* of all edges imply to *counts*."""
+    inflow = [0] * (len(plan.blocks) + 1)
+    for (_, target, lines, is_entry), flow in zip(plan.edges, flows):
+        if flow:
+            inflow[target] += flow
+            if is_entry:
+                counts.entered += flow
+            for line in lines:
+                counts.add(line, flow)
+    for entry, count in departures.raised_into.items():
+        inflow[_block_of_entry(plan, entry)] += count
+    _count_events_within_blocks(plan, inflow, departures.left_at, counts)
+    if plan.undetermined_edges:
+        counts.lines = {line: count for line, count in counts.lines.items() if count}
+
+
+def _count_events_within_blocks(plan: Plan, inflow: Sequence[int], left_at: Mapping[int, int], counts: Counts) -> None:
+    """Add the line events within blocks to *counts*: a block's inflow, less the departures above the event."""
+    left_in: dict[int, list[tuple[int, int]]] = {}  # by block: (instruction, how often)
+    for index, count in left_at.items():
+        left_in.setdefault(_block_of(plan, index), []).append((index, count))
     number = -1
     last = -1
     for index, line in plan.events:
-        if index > last:
-            while last < index:
-                number += 1
-                last = plan.blocks[number][1]
+        while last < index:
+            number += 1
+            _, last = plan.blocks[number]
         flow = inflow[number]
-        if not flow and number not in leaving:
+        if not flow and number not in left_in:
             continue
-        if number in leaving:
-            flow -= sum(count for place, count in leaving[number] if place < index)
-            if flow < 0:
-                raise ConservationError(_contradiction(f"instruction {index} of block {number}"))
+        if number in left_in:
+            n_left = sum(count for place, count in left_in[number] if place < index)
+            if flow < n_left:
+                raise _contradiction(plan, number, flow, n_left, f" above its instruction {index}")
+            flow -= n_left
         counts.add(line, flow)
 
 
-def _contradiction(where: str) -> str:
-    return f"its counts contradict each other at {where}"
+# Contradictions #######################################################################################################
+
+
+def _sums_at(
+    plan: Plan, flows: Sequence[int], departures: _Departures, node: int, without: int = -1
+) -> tuple[int, int]:
+    """Return the flow into *node* and the flow out of it, not counting the edge *without*."""
+    entered = left = 0
+    for number, ((source, target, _, _), flow) in enumerate(zip(plan.edges, flows)):
+        if number != without:
+            entered += flow * (target == node)
+            left += flow * (source == node)
+    for other, count in _known_inflow(plan, departures):
+        if other in (node, node - len(plan.blocks) - 1):
+            entered += max(count, 0)
+            left += max(-count, 0)
+    return entered, left
+
+
+def _contradiction_at_edge(plan: Plan, flows: Sequence[int], departures: _Departures, number: int) -> ConservationError:
+    """Return the error for the edge *number*, which would have been taken less than never."""
+    source, target, _, _ = plan.edges[number]
+    node = target if source == len(plan.blocks) else source
+    entered, left = _sums_at(plan, flows, departures, node, without=number)
+    edge = f", not counting the edge from {_name(plan, source)} to {_name(plan, target)}"
+    return _contradiction(plan, node, entered, left, edge)
+
+
+def _contradiction(plan: Plan, node: int, entered: int, left: int, where: str = "") -> ConservationError:
+    return ConservationError(_name(plan, node), entered, left, where)
+
+
+def _name(plan: Plan, node: int) -> str:
+    return "the outside" if node == len(plan.blocks) else f"block {node}"

@@ -1,11 +1,13 @@
-"""Where 3.11 would say that the instruction above raised.
+"""Finds instructions that 3.11 must not run together with the instruction above them.
 
-A `ControlFlowGraph` comes in; the instructions go out that must not stand right behind the one above. In warm code 3.11
-runs pairs of instructions as one. If the second is a LOAD_FAST that finds no value, the place of the exception is that
-of the first (ceval.c: LOAD_FAST_LOAD_FAST and the like), and so are its line in tracebacks and its record here. When
-code gets warm depends on how often it jumps back, which unrolled loops do less often: so such pairs are kept apart.
-Variables that certainly have a value, as in definite assignment, are left alone. Later versions have no such pairs:
-their compiler does this analysis, and marks what may be without a value.
+A `ControlFlowGraph` comes in; the indices of such instructions go out. In warm code 3.11 runs some pairs of
+instructions as one (versions.PAIRS_MISATTRIBUTE_RAISES). If the second is a LOAD_FAST without a value, the exception is
+attributed to the first: its line is in the traceback, and its place in the record of the exit. Code gets warm by
+jumping back, which unrolled loops do less often, so rewriting would change the traceback. A NOP between the two
+prevents the pair.
+
+A LOAD_FAST whose variable certainly has a value cannot raise and may stay in its pair. Definite assignment analysis
+tells which those are.
 """
 
 from __future__ import annotations
@@ -14,104 +16,111 @@ from _bisect import bisect_right
 
 from instrument.decode.opcodes import DELETE_FAST, LOAD_CONST, LOAD_FAST, STORE_FAST, YIELD_VALUE
 from instrument.decode.unrolling import takes_no_space
-from instrument.flow.graph import ENTER, LEAVE, ControlFlowGraph
+from instrument.flow.graph import ControlFlowGraph, EdgeKind
 
 _FIRST_OF_PAIR = frozenset((LOAD_CONST, LOAD_FAST, STORE_FAST))
+_CO_VARARGS, _CO_VARKEYWORDS = 4, 8
+
+# A set of local variables is an int: bit n stands for the variable number n.
 
 
-def must_be_told_apart(graph: ControlFlowGraph) -> frozenset[int]:
-    """Return each LOAD_FAST that may find no value, and that the interpreter may run as one with what stands above."""
+def loads_to_separate(graph: ControlFlowGraph) -> frozenset[int]:
+    """Return each LOAD_FAST that may find no value, and that may run as one with the instruction above it."""
     instructions = graph.instructions
     ops, args = instructions.ops, instructions.args
-    pairs = set()
+    loads = set()
     for index in [index for index, op in enumerate(ops) if op == LOAD_FAST]:
         above = index - 1
         while above > 0 and takes_no_space(instructions, above):
             above -= 1
         if ops[above] in _FIRST_OF_PAIR:
-            pairs.add(index)
-    if not pairs:
+            loads.add(index)
+    if not loads:
         return frozenset()
     deleted = 0
     for index, op in enumerate(ops):
         if op == DELETE_FAST:
             deleted |= 1 << args[index]
-    kept = ((1 << _n_arguments(graph)) - 1) & ~deleted
-    waiting = _without_value(graph, pairs, [kept] * graph.outside)
-    # What a block needs to know of others is asked only if it needs to know anything.
-    return frozenset(_without_value(graph, waiting, _assigned(graph)) if waiting else ())
+    # Arguments that are never deleted have a value everywhere. The analysis of all blocks is for the other loads only.
+    arguments = ((1 << _n_arguments(graph)) - 1) & ~deleted
+    unclear = _may_find_no_value(graph, loads, [arguments] * graph.outside)
+    return frozenset(_may_find_no_value(graph, unclear, _assigned_variables(graph)) if unclear else ())
 
 
-def _without_value(graph: ControlFlowGraph, loads: set[int], assigned: list[int]) -> set[int]:
-    """Return those of *loads* that may find no value if *assigned* variables have one where each block begins."""
+def _may_find_no_value(graph: ControlFlowGraph, loads: set[int], assigned: list[int]) -> set[int]:
+    """Return those of *loads* that may find no value, if the variables *assigned* have a value as each block begins."""
     ops, args = graph.instructions.ops, graph.instructions.args
-    found = set()
+    unbound = set()
     blocks = sorted({bisect_right(graph.firsts, index) - 1 for index in loads})
     for number in blocks:
-        values = assigned[number]
+        variables = assigned[number]
         for index in range(graph.blocks[number].first, graph.blocks[number].last + 1):
-            if index in loads and not values >> args[index] & 1:
-                found.add(index)
-            values = _after(values, ops[index], args[index])
-    return found
+            if index in loads and not variables >> args[index] & 1:
+                unbound.add(index)
+            variables = _assigned_after(variables, ops[index], args[index])
+    return unbound
 
 
 def _n_arguments(graph: ControlFlowGraph) -> int:
     code = graph.instructions.code
-    return code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    n_packed = bool(code.co_flags & _CO_VARARGS) + bool(code.co_flags & _CO_VARKEYWORDS)
+    return code.co_argcount + code.co_kwonlyargcount + n_packed
 
 
-def _after(values: int, op: int, variable: int) -> int:
-    """Return which variables have a value, as bits, behind an instruction that did not raise."""
+def _assigned_after(variables: int, op: int, variable: int) -> int:
+    """Return the variables that have a value after an instruction, if *variables* had one before and it did not
+    raise.
+    """
     if op in (LOAD_FAST, STORE_FAST):
-        return values | 1 << variable
-    return values & ~(1 << variable) if op == DELETE_FAST else values
+        return variables | 1 << variable
+    return variables & ~(1 << variable) if op == DELETE_FAST else variables
 
 
-def _assigned(graph: ControlFlowGraph) -> list[int]:
-    """Return which variables certainly have a value where each block begins, as bits."""
+def _assigned_variables(graph: ControlFlowGraph) -> list[int]:
+    """Return the variables that certainly have a value as each block begins."""
     instructions = graph.instructions
     ops, args = instructions.ops, instructions.args
     assigned = [(1 << instructions.code.co_nlocals) - 1] * (graph.outside + 1)
-    ways, raising, start = _ways(graph)
+    successors, handlers, start = _successors(graph)
     assigned[start] = (1 << _n_arguments(graph)) - 1
-    waiting = {start}
-    seen = {graph.outside}
-    while waiting:
-        number = waiting.pop()
-        seen.add(number)
-        values = always = assigned[number]
+    pending = {start}
+    visited = {graph.outside}
+    while pending:
+        number = pending.pop()
+        visited.add(number)
+        at_end = throughout = assigned[number]
         for index in range(graph.blocks[number].first, graph.blocks[number].last + 1):
-            values = _after(values, ops[index], args[index])
-            always &= values | ~assigned[number]
-        for targets, left in ((ways[number], values), (raising[number], always)):
+            at_end = _assigned_after(at_end, ops[index], args[index])
+            throughout &= at_end | ~assigned[number]
+        for targets, variables in ((successors[number], at_end), (handlers[number], throughout)):
             for target in targets:
-                if assigned[target] & ~left or target not in seen:
-                    assigned[target] &= left
+                if assigned[target] & ~variables or target not in visited:
+                    assigned[target] &= variables
                     if target != graph.outside:
-                        waiting.add(target)
+                        pending.add(target)
     return assigned
 
 
-def _ways(graph: ControlFlowGraph) -> tuple[list[set[int]], list[set[int]], int]:
-    """Return, for each block, those that go on with what it leaves behind, those that may go on with what there is at
-    any point of it, and the first block.
+def _successors(graph: ControlFlowGraph) -> tuple[list[set[int]], list[set[int]], int]:
+    """Return, for each block, the blocks that follow it and the handlers of its exceptions; and the first block.
+
+    A block that yields is followed by the block at which the frame is resumed.
     """
     ops, handlers = graph.instructions.ops, graph.instructions.handlers
-    ways: list[set[int]] = [set() for _ in graph.blocks]
-    raising: list[set[int]] = [set() for _ in graph.blocks]
-    entering = {edge.at: edge.target for edge in graph.edges if edge.kind == ENTER}
-    waiting_at: dict[int, int] = {}
+    successors: list[set[int]] = [set() for _ in graph.blocks]
+    handler_blocks: list[set[int]] = [set() for _ in graph.blocks]
+    entered_at = {edge.at: edge.target for edge in graph.edges if edge.kind == EdgeKind.ENTER}
+    suspended_at: dict[int, int] = {}  # by instruction: the block that leaves there
     for edge in graph.edges:
-        if edge.kind == LEAVE:
-            ways[edge.source].add(entering.get(edge.at + (ops[edge.at] == YIELD_VALUE), graph.outside))
-            waiting_at[edge.at] = edge.source
-        elif edge.kind != ENTER:
-            ways[edge.source].add(edge.target)
+        if edge.kind == EdgeKind.LEAVE:
+            successors[edge.source].add(entered_at.get(edge.at + (ops[edge.at] == YIELD_VALUE), graph.outside))
+            suspended_at[edge.at] = edge.source
+        elif edge.kind != EdgeKind.ENTER:
+            successors[edge.source].add(edge.target)
     number = 0
     for index, handler in enumerate(handlers):
-        # What is thrown into a generator is raised outside of the blocks, behind the one that has left.
-        number = waiting_at[index] if index in waiting_at else max(graph.block_of(index), number)
+        # An exception that is thrown into a generator is raised in no block, but behind the block that has left.
+        number = suspended_at[index] if index in suspended_at else max(graph.block_of(index), number)
         if handler >= 0:
-            raising[number].add(graph.entries[handler].block)
-    return ways, raising, entering[graph.instructions.first]
+            handler_blocks[number].add(graph.entries[handler].block)
+    return successors, handler_blocks, entered_at[graph.instructions.first]

@@ -1,9 +1,9 @@
-"""Numbers as bytes, few of them.
+"""Packs numbers into few bytes, and unpacks them.
 
-Numbers go in and bytes come out, and the other way round. Most of what is known of code is never read, but all of it is
-kept: in the cache, and in memory as long as the program runs. It is numbers of instructions, blocks and lines, each
-close to the one before it, so that the differences take a byte each. [3.12, all that reading may need to know of sympy,
-compressed: 5.3 MB as tuples of numbers, 2.0 as columns of differences]
+Most data that recovery may need is never read, but all of it is stored: in the cache, and in memory as long as the
+program runs. It consists of numbers of instructions, blocks and lines, each close to the one before it. So the
+differences are stored, and most take one byte. [3.12, recovery data of sympy, compressed: 5.3 MB as tuples of numbers,
+2.0 MB as columns of differences]
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
 
 def pack_numbers(numbers: Iterable[int]) -> bytes:
-    """Return *numbers* as the differences from each to the next, behind the name of the narrowest format for them all.
+    """Return *numbers* packed: a letter for the narrowest `struct` format that fits, then their differences.
 
-    Raise `struct.error` if one does not fit in 64 bits.
+    Raise `struct.error` if a difference does not fit in 64 bits.
     """
     values = tuple(numbers)
     if not values:
         return b""
     differences = tuple(map(sub, values, (0, *values)))
-    for kind in "bhi":
+    for letter in "bhi":
         try:
-            return pack(f"=c{len(values)}{kind}", kind.encode(), *differences)
+            return pack(f"=c{len(values)}{letter}", letter.encode(), *differences)
         except error:
             continue
     return pack(f"=c{len(values)}q", b"q", *differences)
 
 
 def unpack_numbers(packed: bytes) -> list[int]:
-    """Return what `pack_numbers` was given."""
+    """Return the numbers that `pack_numbers` has *packed*."""
     return list(accumulate(memoryview(packed)[1:].cast(chr(packed[0])))) if packed else []  # type: ignore[call-overload]
 
 
 def pack_rows(rows: Sequence[tuple[int, ...]]) -> tuple[bytes, ...]:
-    """Return *rows* of equally many numbers by columns."""
+    """Return *rows* of equally many numbers packed by columns, an entry for each column."""
     return tuple(map(pack_numbers, zip(*rows)))
 
 
 def unpack_rows(columns: Iterable[bytes]) -> list[tuple[int, ...]]:
-    """Return what `pack_rows` was given."""
+    """Return the rows that `pack_rows` has packed as *columns*."""
     return list(zip(*map(unpack_numbers, columns)))

@@ -26,10 +26,11 @@ from os import urandom
 from types import CodeType
 
 from instrument.decode.versions import COLLECTS_ANYWHERE, INLINED_CALL_LOSES_LINE
+from instrument.errors import ConservationError
 from instrument.flow import conservation
 from instrument.flow.conservation import Observation
 from instrument.flow.packing import pack_numbers, unpack_numbers
-from instrument.flow.placement import Plan
+from instrument.flow.plan import Plan
 from instrument.rewrite.constant_layout import EXIT_RECORDS, FIRST_KEY, in_order, shared_constants
 from instrument.rewrite.probes import UNITS_TO_KEYS, TracebackOf, WasInlined
 
@@ -318,7 +319,11 @@ class PackedInfos:
         by_place: dict[tuple[int, int], int] = {}
         for key, n in exits:
             by_place[self._group.exit_at(key, recovery_info)] = n
-        return conservation.recover(recovery_info.plan, recovery_info.observe(fired, by_place, in_flight))
+        try:
+            return conservation.recover(recovery_info.plan, recovery_info.observe(fired, by_place, in_flight))
+        except ConservationError as error:
+            error.name_code(fast_path_info.name, fast_path_info.file_name)
+            raise
 
 
 class CodeGroup:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import TypeVar
 
-    from instrument.flow.placement import Plan
+    from instrument.flow.plan import Plan
 
     T = TypeVar("T")
 

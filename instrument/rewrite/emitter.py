@@ -4,7 +4,7 @@ A graph, its Plan, the layout of the constants and the routes of exceptions come
 probes and jumps, code is added at three places:
 
 - A NOP, where an exception would otherwise be led to a handler without being counted. The interpreter looks up the
-  handler of some exceptions one code unit above the instruction that raised (`flow.placement.is_left_above`).
+  handler of some exceptions one code unit above the instruction that raised (`flow.exits.is_left_above`).
 - A NOP, where Python 3.11 would blame a wrong instruction for an exception (flow.misattributed_raises).
 - The exchange of exec'd code before a call, and the question whether a call will be inlined (rewrite.probes).
 """
@@ -18,8 +18,9 @@ from instrument.decode.versions import (
     INTERRUPTS_ARE_RAISED_ABOVE_TARGET,
     PAIRS_MISATTRIBUTE_RAISES,
 )
-from instrument.flow.misattributed_raises import must_be_told_apart
-from instrument.flow.placement import CALLING, NOTHING, is_left_above
+from instrument.flow.exits import is_left_above
+from instrument.flow.misattributed_raises import loads_to_separate
+from instrument.flow.placement import CALLING, NOTHING
 from instrument.rewrite import probes
 from instrument.rewrite.jumps import JumpEmitter, ProbePlaces
 from instrument.rewrite.output import NO_LOCATION
@@ -28,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.decode.instructions import Instructions
     from instrument.flow.graph import ControlFlowGraph
-    from instrument.flow.placement import Plan
+    from instrument.flow.plan import Plan
     from instrument.rewrite.constant_layout import ConstantLayout
     from instrument.rewrite.output import Location, Output
     from instrument.rewrite.routes import ExceptionRoutes
@@ -62,7 +63,7 @@ class InstructionEmitter:
         self._before_calls = _code_before_calls(instructions, plan, layout, probe_places)
         #: Instructions that must not stand right behind the one above.
         self._separated = (
-            must_be_told_apart(graph) if PAIRS_MISATTRIBUTE_RAISES and plan.placement != NOTHING else frozenset()
+            loads_to_separate(graph) if PAIRS_MISATTRIBUTE_RAISES and plan.placement != NOTHING else frozenset()
         )
 
     def emit_instructions(self) -> None:

@@ -35,14 +35,14 @@ from instrument.decode.versions import (
     SEND_IS_SHORT,
 )
 from instrument.errors import RewriteError
-from instrument.flow.placement import BEFORE, FALLING, INLINED, RAISING, TAKEN, WHERE
+from instrument.flow.plan import ProbePosition
 from instrument.rewrite import probes
 from instrument.rewrite.output import NO_LOCATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.flow.graph import ControlFlowGraph
-    from instrument.flow.placement import Plan
+    from instrument.flow.plan import Plan
     from instrument.rewrite.output import Location, Output
     from instrument.rewrite.routes import ExceptionRoutes
 
@@ -59,12 +59,12 @@ class ProbePlaces:
     __slots__ = ("above_target", "before", "before_target", "falling", "inlined", "raising", "taken")
 
     def __init__(self, graph: ControlFlowGraph, plan: Plan) -> None:
-        by_position: dict[str, dict[int, list[int]]] = {position: {} for position in WHERE}
+        by_position: dict[str, dict[int, list[int]]] = {position: {} for position in ProbePosition.ALL}
         for number, probe in enumerate(plan.probes):
-            by_position[probe.where].setdefault(probe.index, []).append(number)
-        self.before, self.falling = by_position[BEFORE], by_position[FALLING]
-        self.taken, self.raising = by_position[TAKEN], by_position[RAISING]
-        self.inlined = {index: numbers[0] for index, numbers in by_position[INLINED].items()}
+            by_position[probe.position].setdefault(probe.index, []).append(number)
+        self.before, self.falling = by_position[ProbePosition.BEFORE], by_position[ProbePosition.FALLING]
+        self.taken, self.raising = by_position[ProbePosition.TAKEN], by_position[ProbePosition.RAISING]
+        self.inlined = {index: numbers[0] for index, numbers in by_position[ProbePosition.INLINED].items()}
         instructions = graph.instructions
         targets = instructions.targets
         self.before_target: dict[int, int] = {}

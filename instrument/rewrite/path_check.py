@@ -33,20 +33,10 @@ from instrument.decode.opcodes import (
 )
 from instrument.decode.unrolling import takes_no_space
 from instrument.decode.versions import SKIPPED_AT_EXHAUSTION
-from instrument.flow.graph import ENTER, FALL, JUMP, LEAVE, RAISE, RERAISED, ControlFlowGraph
-from instrument.flow.placement import (
-    CALLING,
-    EVENTS,
-    EXITING,
-    INLINED,
-    LINE,
-    MINIMAL,
-    NOTHING,
-    RAISED,
-    RESTORED,
-    Plan,
-    is_left_above,
-)
+from instrument.flow.exits import is_left_above
+from instrument.flow.graph import ControlFlowGraph, EdgeKind
+from instrument.flow.placement import CALLING, EVENTS, LINE, MINIMAL, NOTHING
+from instrument.flow.plan import ExitKind, Plan, ProbePosition
 from instrument.rewrite import probes
 from instrument.rewrite.constant_layout import layout_of
 
@@ -228,7 +218,7 @@ class _Paths:
             unit += 1
         number = (argument << 8 | raw[2 * unit + 1]) - self._code.layout.first_counter
         is_probe = raw[2 * unit] == LOAD_CONST and 0 <= number < len(self._plan.probes)
-        if not is_probe or self._plan.probes[number].where != INLINED:
+        if not is_probe or self._plan.probes[number].position != ProbePosition.INLINED:
             raise WrongPath("a condition that asks about no inlined call")
         return number
 
@@ -237,10 +227,10 @@ class _Paths:
         for number in passed:
             probe = self._plan.probes[number]
             counted = path
-            if probe.where == INLINED:
+            if probe.position == ProbePosition.INLINED:
                 kind, at = path
                 counted = "call", self._graph.edges[at].at if kind == "edge" else at - 1
-            if probe.where == EXITING or counted in self.by_probe[number]:
+            if probe.position == ProbePosition.EXITING or counted in self.by_probe[number]:
                 raise WrongPath(f"{self._name(path)} passes probe {number} ({probe}) twice, or as an exit")
             self.by_probe[number].add(counted)
 
@@ -249,10 +239,12 @@ class _Paths:
         graph, code = self._graph, self._code
         ops = self._instructions.ops
         for number, edge in enumerate(graph.edges):
-            if edge.kind in (LEAVE, RAISE, RERAISED) or self._is_skipped(edge.source):
+            if edge.kind in (EdgeKind.LEAVE, EdgeKind.RAISE, EdgeKind.RERAISED) or self._is_skipped(edge.source):
                 continue
             at = edge.at
-            takes_jump = edge.kind == JUMP or (ops[at] in JUMPS and edge.kind != FALL and at not in code.no_space)
+            takes_jump = edge.kind == EdgeKind.JUMP or (
+                ops[at] in JUMPS and edge.kind != EdgeKind.FALL and at not in code.no_space
+            )
             unit = code.target_of_jump(at) if takes_jump else code.ends[at]
             if unit != code.units[edge.target_instruction]:
                 self._add(("edge", number), self._walk(unit, edge.target_instruction))
@@ -261,7 +253,7 @@ class _Paths:
         """Follow each step that is no edge: within blocks, above the first block, and in await loops."""
         graph, ends, units = self._graph, self._code.ends, self._code.units
         instructions = self._instructions
-        ops, firsts, blocks, loops = instructions.ops, graph.firsts, graph.blocks, graph.loops
+        ops, firsts, blocks, loops = instructions.ops, graph.firsts, graph.blocks, graph.await_loops
         for index in range(1, len(ops)):
             if ends[index - 1] == units[index]:
                 continue
@@ -277,7 +269,7 @@ class _Paths:
     def follow_exceptions(self) -> None:
         """Follow exceptions from each instruction to its handler, and check that each is recorded once."""
         for number, edge in enumerate(self._graph.edges):
-            if edge.kind == RAISE or edge.kind == RERAISED:
+            if edge.kind == EdgeKind.RAISE or edge.kind == EdgeKind.RERAISED:
                 self._follow_raise(number)
         probes_of_handler: dict[int, list[int]] = {}
         for (handler, unit, counter, is_own), index in self._exits(self._exit_counters()).items():
@@ -302,7 +294,7 @@ class _Paths:
         for index in self._code.no_space:
             counters[index] = _ELSEWHERE
         for edge in self._graph.edges:
-            if edge.kind == RAISE or edge.kind == RERAISED:
+            if edge.kind == EdgeKind.RAISE or edge.kind == EdgeKind.RERAISED:
                 counters[edge.at] = _ELSEWHERE
         return counters
 
@@ -331,13 +323,13 @@ class _Paths:
         plan = self._plan
         records: list[int] = []
         passed = self._walk(unit, self._target_of(handler), records)
-        counting = [number for number in passed if plan.probes[number].where == EXITING]
+        counting = [number for number in passed if plan.probes[number].position == ProbePosition.EXITING]
         if records and not is_own and counter >= 0:  # led to the handler above: the record tells the two apart
             counter = _RECORD
-        expected = [plan.exits.index((handler, RAISED))] if counter == _RECORD else []
+        expected = [plan.exits.index((handler, ExitKind.RAISED))] if counter == _RECORD else []
         if records != expected or counting != ([counter] if counter >= 0 else []):
             raise WrongPath(f"exceptions of instruction {index} are recorded by {records} and counted by {counting}")
-        return [number for number in passed if plan.probes[number].where != EXITING]
+        return [number for number in passed if plan.probes[number].position != ProbePosition.EXITING]
 
     def _target_of(self, handler: int) -> int:
         """Return the first instruction of *handler*, -1 for outside."""
@@ -351,10 +343,10 @@ class _Paths:
         unit = self._code.handler_at[self._code.units[at]]
         if handler < 0 and unit < 0:
             return
-        is_recorded = graph.restores_place(at) and (handler, RESTORED) in self._plan.exits
+        is_recorded = graph.restores_place(at) and (handler, ExitKind.RESTORED) in self._plan.exits
         records: list[int] = []
         self._add(("edge", number), self._walk(unit, self._target_of(handler), records))
-        if records != ([self._plan.exits.index((handler, RESTORED))] if is_recorded else []):
+        if records != ([self._plan.exits.index((handler, ExitKind.RESTORED))] if is_recorded else []):
             raise WrongPath(f"the exception that instruction {at} raises again is recorded by {records}")
 
     # Comparing
@@ -385,7 +377,7 @@ class _Paths:
         for measure, probe in zip(self._plan.measured_by_probe, self._plan.probes):
             if isinstance(measure, int):
                 expected.append((("edge", measure), measure))
-            elif probe.where == EXITING:
+            elif probe.position == ProbePosition.EXITING:
                 expected.append((None, None))
         return expected
 
@@ -397,14 +389,14 @@ class _Paths:
         if placement in (LINE, EVENTS):
             expected += [(("step", index), (False, (line,))) for index, line in graph.events]
         for number, edge in enumerate(graph.edges):
-            is_entry = edge.kind == ENTER and ops[edge.at] != SEND
+            is_entry = edge.kind == EdgeKind.ENTER and ops[edge.at] != SEND
             if placement in (LINE, EVENTS):
                 if edge.lines or is_entry:
                     expected.append((("edge", number), (is_entry, edge.lines)))
             elif is_entry and placement != NOTHING:
                 expected.append((("edge", number), (True, ())))
         if placement not in (LINE, NOTHING):
-            expected += [(("step", index + 1), (True, ())) for index in graph.loops if ops[index] == RESUME]
+            expected += [(("step", index + 1), (True, ())) for index in graph.await_loops if ops[index] == RESUME]
         return expected
 
     def _is_skipped(self, number: int) -> bool:

@@ -27,7 +27,7 @@ from instrument.rewrite.verifier import difference
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.flow.graph import ControlFlowGraph
-    from instrument.flow.placement import Plan
+    from instrument.flow.plan import Plan
 
 
 def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:

@@ -4,10 +4,10 @@ A graph and its Plan come in. For each instruction the *route* of its exceptions
 number, or None if they leave the code without being counted. The kinds are:
 
     DIRECT, handler      straight to the handler
-    RAISED, handler      to the stub that records the instruction that raised
-    RESTORED, handler    to the stub that records the place that a RERAISE restored
-    RAISING, index       to the stub that counts the exceptions which the RERAISE or RAISE_VARARGS at *index* raises
-    EXITING, probe       to the stub with the probe that counts exits of this and equivalent instructions
+    ExitKind.RAISED, handler        to the stub that records the instruction that raised
+    ExitKind.RESTORED, handler      to the stub that records the place that a RERAISE restored
+    ProbePosition.RAISING, index    to the stub that counts the exceptions that the instruction at *index* raises
+    ProbePosition.EXITING, probe    to the stub with the probe that counts exits of this and equivalent instructions
 
 A handler is a number in `Instructions.table`; -1 is outside of the code.
 """
@@ -15,12 +15,12 @@ A handler is a number in `Instructions.table`; -1 is outside of the code.
 from __future__ import annotations
 
 from instrument.decode.opcodes import END_ASYNC_FOR, MAY_RERAISE, RAISES, RERAISE
-from instrument.flow.placement import EXITING, RAISED, RAISING, RESTORED
+from instrument.flow.plan import ExitKind, ProbePosition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.flow.graph import ControlFlowGraph
-    from instrument.flow.placement import Plan
+    from instrument.flow.plan import Plan
 
     Route = tuple[str, int]
 
@@ -37,7 +37,7 @@ class ExceptionRoutes:
         self._instructions = graph.instructions
         self._plan = plan
         self._exits = {key: number for number, key in enumerate(plan.exits)}
-        self._raising = frozenset(probe.index for probe in plan.probes if probe.where == RAISING)
+        self._raising = frozenset(probe.index for probe in plan.probes if probe.position == ProbePosition.RAISING)
 
     def of_instruction(self, index: int) -> Route | None:
         """Return the route of exceptions that the instruction *index* raises."""
@@ -48,12 +48,12 @@ class ExceptionRoutes:
             return _direct(handler)
         if op in RAISES or op in MAY_RERAISE:
             if index in self._raising:
-                return RAISING, index
-            if op == RERAISE and instructions.args[index] and (handler, RESTORED) in self._exits:
-                return RESTORED, handler
+                return ProbePosition.RAISING, index
+            if op == RERAISE and instructions.args[index] and (handler, ExitKind.RESTORED) in self._exits:
+                return ExitKind.RESTORED, handler
             return _direct(handler)
         if index in self._plan.stubs:
-            return EXITING, self._plan.stubs[index]
+            return ProbePosition.EXITING, self._plan.stubs[index]
         return self.to_record(handler)
 
     def of_trace_function(self, index: int) -> Route | None:
@@ -64,14 +64,14 @@ class ExceptionRoutes:
 
     def to_record(self, handler: int) -> Route | None:
         """Return the route to *handler* by its exit record, or straight to it if the Plan has no such record."""
-        return (RAISED, handler) if (handler, RAISED) in self._exits else _direct(handler)
+        return (ExitKind.RAISED, handler) if (handler, ExitKind.RAISED) in self._exits else _direct(handler)
 
     def handler_of(self, route: Route) -> int:
         """Return the handler that *route* ends at, -1 if the exception leaves the code."""
         kind, number = route
-        if kind == EXITING:
+        if kind == ProbePosition.EXITING:
             number = self._plan.probes[number].index
-        return self._instructions.handlers[number] if kind in (EXITING, RAISING) else number
+        return self._instructions.handlers[number] if kind in (ProbePosition.EXITING, ProbePosition.RAISING) else number
 
     def exit_record(self, route: Route) -> int:
         """Return the number of the exit record of *route*, which must be of the kind RAISED or RESTORED."""
@@ -91,11 +91,11 @@ class ExceptionRoutes:
         instructions, entry = self._instructions, self._graph.entries[handler]
         if instructions.ops[instructions.table[handler].target] == END_ASYNC_FOR:
             return True
-        if kind == EXITING:
+        if kind == ProbePosition.EXITING:
             return self._plan.probes[number].index in entry.eventless_sources
-        if kind == RESTORED or (kind == RAISING and self._graph.restores_place(number)):
+        if kind == ExitKind.RESTORED or (kind == ProbePosition.RAISING and self._graph.restores_place(number)):
             return bool(entry.eventless_sources)
-        if kind == RAISING:
+        if kind == ProbePosition.RAISING:
             return number in entry.eventless_sources
         return any(instructions.handlers[index] == handler for index in entry.eventless_sources)
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from instrument.decode.opcodes import JUMP_BACKWARD_NO_INTERRUPT
 from instrument.decode.versions import LASTI_IS_AN_INT
-from instrument.flow.placement import CALLING, EXITING, RAISING
+from instrument.flow.placement import CALLING
+from instrument.flow.plan import ProbePosition
 from instrument.rewrite import probes
 from instrument.rewrite.output import NO_LOCATION
 from instrument.rewrite.routes import DIRECT
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from instrument.decode.instructions import Instructions
-    from instrument.flow.placement import Plan
+    from instrument.flow.plan import Plan
     from instrument.rewrite.constant_layout import ConstantLayout
     from instrument.rewrite.output import Output
     from instrument.rewrite.routes import ExceptionRoutes, Route
@@ -90,17 +91,17 @@ class ExitStubs:
         counted = output.new_label()
         output.set_label(counted)
         self._emit_way_on(route)
-        if route[0] not in (RAISING, EXITING) and not self._calls:
+        if route[0] not in (ProbePosition.RAISING, ProbePosition.EXITING) and not self._calls:
             self._emit_fallback(route, start, stop, counted)
 
     def _emit_counting(self, route: Route) -> None:
         """Emit the instructions that count an exception on *route*."""
         kind, number = route
         output, layout = self._output, self._layout
-        if kind == RAISING:
+        if kind == ProbePosition.RAISING:
             for probe in self._raising[number]:
                 output.emit(output.probe(probe), NO_LOCATION)
-        elif kind == EXITING:
+        elif kind == ProbePosition.EXITING:
             output.emit(output.probe(number), NO_LOCATION)
         elif self._calls:
             function = layout.first_exit + self._routes.exit_record(route)
@@ -123,7 +124,7 @@ class ExitStubs:
             output.emit(probes.reraise(), NO_LOCATION)
         else:
             entry = self._instructions.table[handler]
-            if not entry.push_lasti and route[0] != EXITING:
+            if not entry.push_lasti and route[0] != ProbePosition.EXITING:
                 output.emit(probes.drop_lasti(), NO_LOCATION)
             output.jump(JUMP_BACKWARD_NO_INTERRUPT, entry.target, True, NO_LOCATION)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from _functools import partial  # type: ignore[import-not-found]
 from _operator import attrgetter
 
-from instrument.flow.placement import EXITING
+from instrument.flow.plan import ProbePosition
 from instrument.guest.isolation import bytecode
 from instrument.rewrite.routes import DIRECT
 
@@ -69,7 +69,9 @@ class ExceptionTable:
             assert handler is not None
             return self._offset_of[handler.target], depth, handler.push_lasti
         # A record needs lasti on versions that push an int, and so does a RERAISE.
-        push_lasti = kind != EXITING or handler is None or handler.push_lasti or self._routes.must_reraise(route)
+        push_lasti = (
+            kind != ProbePosition.EXITING or handler is None or handler.push_lasti or self._routes.must_reraise(route)
+        )
         return self._offset_of[self._stubs.labels[route]], depth, push_lasti
 
     def _add(self, start: int, end: int, target: int, depth: int, push_lasti: bool) -> None:

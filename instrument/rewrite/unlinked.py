@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType
 
-    from instrument.flow.placement import Plan
+    from instrument.flow.plan import Plan
 
 
 class Unlinked:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from instrument.decode.instructions import Instructions, exception_table
 from instrument.decode.opcodes import BACKWARD, CACHES, EXTENDED_ARG, JUMPS, RERAISE, RESUME, SWAP
 from instrument.decode.unrolling import is_faithful, takes_no_space
-from instrument.flow.placement import is_left_above
+from instrument.flow.exits import is_left_above
 from instrument.rewrite import probes
 from instrument.rewrite.jumps import forward
 

@@ -7,6 +7,7 @@ lines that it returns.
 from __future__ import annotations
 
 from instrument.flow import placement as placements
+from instrument.flow.plan import ExitKind
 from instrument.rewrite.probes import TracebackOf
 
 TYPE_CHECKING = False
@@ -59,11 +60,11 @@ class LineHandlers:
         plan = code.plan
         entry, kind = plan.exits[record]
         index, lost_line = code.place_at(_traceback_of[exception].tb_lasti >> 1)
-        is_call = kind == placements.RAISED and index in plan.resumed
+        is_call = kind == ExitKind.RAISED and index in plan.resumed
         lines: tuple[int, ...] = ()
         if entry >= 0 and plan.placement == placements.EVENTS:
             _, line, eventless_sources = plan.entries[entry]
-            if kind == placements.RESTORED:
+            if kind == ExitKind.RESTORED:
                 lost_line = lost_line and index not in plan.raised_again[entry]
                 eventless_sources = plan.eventless_sources[entry]
             if line is not None and (lost_line or index not in eventless_sources):

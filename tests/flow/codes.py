@@ -6,6 +6,8 @@ import importlib.util
 import types
 import warnings
 
+from instrument.flow.plan import Plan
+
 #: Modules with every construct there is, and few enough instructions to look at each.
 MODULES = ["ast", "asyncio.base_events", "asyncio.tasks", "bdb", "contextlib", "dataclasses", "difflib", "enum"]
 MODULES += ["multiprocessing.pool", "pickle", "re._parser", "tarfile", "typing", "unittest.mock"]
@@ -37,3 +39,8 @@ def code_called(name, source):
 def index_at(instructions, unit):
     """Return the index of the instruction that the code unit *unit* belongs to, as a prefix, an opcode or a cache."""
     return bisect.bisect_right(instructions.starts, unit) - 1
+
+
+def changed(plan, **fields):
+    """Return a Plan like *plan*, but with other *fields*."""
+    return Plan(**{name: getattr(plan, name) for name in Plan.__slots__} | fields)

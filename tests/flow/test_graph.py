@@ -19,7 +19,7 @@ from instrument.decode.opcodes import (
     SEND,
     YIELD_VALUE,
 )
-from instrument.flow.graph import ENTER, FALL, GOTO, JUMP, LEAVE, RAISE, RERAISED, build
+from instrument.flow.graph import EdgeKind, build
 
 ENDS = JUMPS | RETURNS | RAISES | MAY_RERAISE | {YIELD_VALUE}
 
@@ -33,7 +33,7 @@ def check_blocks(graph):
     """Check what is in the blocks of *graph*."""
     ops, first = graph.instructions.ops, graph.instructions.first
     members = [index for block in graph.blocks for index in range(block.first, block.last + 1)]
-    left_out = {index for index in range(first + 1, len(ops)) if ops[index] == RESUME} | graph.loops
+    left_out = {index for index in range(first + 1, len(ops)) if ops[index] == RESUME} | graph.await_loops
     assert members == [index for index in range(first + 1, len(ops)) if index not in left_out]
     for number, block in enumerate(graph.blocks):
         assert block.first <= block.head <= block.last + 1
@@ -60,7 +60,7 @@ def check_edges(graph):
     for edge in graph.edges:
         assert 0 <= edge.source <= graph.outside
         assert 0 <= edge.target <= graph.outside
-        if edge.kind == ENTER:
+        if edge.kind == EdgeKind.ENTER:
             assert edge.source == graph.outside
             assert ops[edge.at] in (RESUME, SEND)
         else:
@@ -69,17 +69,17 @@ def check_edges(graph):
         if edge.target == graph.outside:
             assert edge.target_instruction == -1
             assert not edge.lines
-        elif edge.kind == RAISE or edge.kind == RERAISED:
+        elif edge.kind == EdgeKind.RAISE or edge.kind == EdgeKind.RERAISED:
             assert edge.target_instruction == instructions.table[instructions.handlers[edge.at]].target
         else:
             assert edge.target_instruction == graph.blocks[edge.target].head
-            came = {ENTER: targets[edge.at] if ops[edge.at] == SEND else edge.at + 1, FALL: edge.at + 1}
+            came = {EdgeKind.ENTER: targets[edge.at] if ops[edge.at] == SEND else edge.at + 1, EdgeKind.FALL: edge.at + 1}
             assert graph.blocks[edge.target].first == came.get(edge.kind, targets[edge.at])
     for number, block in enumerate(graph.blocks):
         assert leaving[number] == ways_out(ops[block.last])
-    entered = [edge.at for edge in graph.edges if edge.kind == ENTER]
+    entered = [edge.at for edge in graph.edges if edge.kind == EdgeKind.ENTER]
     resumed = {index for index, op in enumerate(ops) if op in (RESUME, SEND) and index >= instructions.first}
-    assert sorted(entered) == sorted(resumed - graph.loops)
+    assert sorted(entered) == sorted(resumed - graph.await_loops)
     for handler, entry in zip(instructions.table, graph.entries, strict=True):
         assert graph.blocks[entry.block].first == handler.target
 
@@ -87,14 +87,14 @@ def check_edges(graph):
 def ways_out(op):
     """Return the kinds of the edges that leave a block whose last instruction is *op*."""
     if op in RETURNS or op in (YIELD_VALUE, SEND):
-        return {LEAVE}
+        return {EdgeKind.LEAVE}
     if op in RAISES:
-        return {RAISE}
+        return {EdgeKind.RAISE}
     if op in PLAIN_JUMPS:
-        return {GOTO}
+        return {EdgeKind.GOTO}
     if op in MAY_RERAISE:
-        return {FALL, RERAISED}
-    return {FALL, JUMP} if op in JUMPS else {FALL}
+        return {EdgeKind.FALL, EdgeKind.RERAISED}
+    return {EdgeKind.FALL, EdgeKind.JUMP} if op in JUMPS else {EdgeKind.FALL}
 
 
 def unreachable(graph):
@@ -107,7 +107,7 @@ def unreachable(graph):
         raising = {handlers[index] for index in range(block.first, block.last + 1)}
         targets[number].update(graph.entries[handler].block for handler in raising if handler >= 0)
     made_by = graph.instructions.made_by
-    thrown = {handlers[index] for index in (*range(made_by, graph.instructions.first + 1), *graph.loops)}
+    thrown = {handlers[index] for index in (*range(made_by, graph.instructions.first + 1), *graph.await_loops)}
     seen, waiting = set(), [graph.outside, *(graph.entries[handler].block for handler in thrown if handler >= 0)]
     while waiting:
         node = waiting.pop()
@@ -166,10 +166,10 @@ def follow(graph, code, step):
     prev, here = step.prev, step.here
     if any(here == handler.target for handler in code.instructions.table) and not goes_on(code, prev, here):
         return enter_handler(graph, step)
-    if here in graph.loops or (ops[here] == SEND and prev in graph.loops):
+    if here in graph.await_loops or (ops[here] == SEND and prev in graph.await_loops):
         return ()
-    at = prev if prev not in graph.loops else -1
-    edges = [edge for edge in graph.edges if edge.at == at and edge.kind not in (RAISE, RERAISED, LEAVE)]
+    at = prev if prev not in graph.await_loops else -1
+    edges = [edge for edge in graph.edges if edge.at == at and edge.kind not in (EdgeKind.RAISE, EdgeKind.RERAISED, EdgeKind.LEAVE)]
     if edges:
         (edge,) = [edge for edge in edges if edge.target_instruction == here]
         return edge.lines + skipped(graph, edge)
@@ -202,7 +202,7 @@ def enter_handler(graph, step):
     entry = graph.entries[number]
     event = () if entry.line is None or step.place in entry.eventless_sources else (entry.line,)
     if instructions.ops[step.prev] in RAISES | MAY_RERAISE:
-        (edge,) = [edge for edge in graph.edges if edge.at == step.prev and edge.kind in (RAISE, RERAISED)]
+        (edge,) = [edge for edge in graph.edges if edge.at == step.prev and edge.kind in (EdgeKind.RAISE, EdgeKind.RERAISED)]
         assert edge.source == graph.block_of(step.prev)
         assert edge.target == entry.block
         if not graph.restores_place(step.prev):
@@ -248,7 +248,7 @@ def test_the_steps_of_many_programs_take_edges_of_every_kind():
         seen = Replay()
         strategies.run(strategies.random_program(seed), lambda **_: seen)
         kinds |= check_steps(seen)
-    assert kinds == {FALL, JUMP, GOTO, ENTER, RAISE, RERAISED}
+    assert kinds == {EdgeKind.FALL, EdgeKind.JUMP, EdgeKind.GOTO, EdgeKind.ENTER, EdgeKind.RAISE, EdgeKind.RERAISED}
 
 
 # Shapes that no compiler makes ########################################################################################
@@ -318,5 +318,5 @@ def test_a_graph_draws_itself():
     drawn = str(graph)
     for number in range(graph.outside):
         assert f"block {number}\n" in drawn
-    assert drawn.count("  -> ") == sum(edge.kind != ENTER for edge in graph.edges)
+    assert drawn.count("  -> ") == sum(edge.kind != EdgeKind.ENTER for edge in graph.edges)
     assert "-> outside leave" in drawn

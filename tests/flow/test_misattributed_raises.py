@@ -9,7 +9,7 @@ from flow.codes import MODULES, codes_of, codes_of_module, index_at
 
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import OPNAMES
-from instrument.flow.misattributed_raises import must_be_told_apart
+from instrument.flow.misattributed_raises import loads_to_separate
 from instrument.flow.placement import LINE, MINIMAL, graph_of, plan
 from instrument.rewrite.rewriter import rewrite
 
@@ -23,7 +23,7 @@ def kept_apart(source):
     found = []
     for code in codes_of(source)[1:]:
         graph = graph_of(code, LINE)
-        found += [code.co_varnames[graph.instructions.args[index]] for index in sorted(must_be_told_apart(graph))]
+        found += [code.co_varnames[graph.instructions.args[index]] for index in sorted(loads_to_separate(graph))]
     return found
 
 
@@ -56,7 +56,7 @@ def test_what_may_raise_stands_behind_nothing_that_it_is_run_with(placement):
     n_apart = 0
     for code in codes:
         graph = graph_of(code, placement)
-        apart = must_be_told_apart(graph)
+        apart = loads_to_separate(graph)
         unlinked = rewrite(graph, plan(graph, placement))
         made = Instructions(unlinked.code)
         before, after = list(code.co_positions()), list(unlinked.code.co_positions())

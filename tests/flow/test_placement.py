@@ -12,26 +12,9 @@ from instrument.decode.exec_calls import may_execute_code
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import JUMPS, RESUME, SEND
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
-from instrument.flow.graph import ENTER, FALL, RAISE, RERAISED, build
-from instrument.flow.placement import (
-    BEFORE,
-    CALLS,
-    EVENTS,
-    EXITING,
-    FALLING,
-    INLINED,
-    LINE,
-    MINIMAL,
-    NOTHING,
-    PLACEMENTS,
-    RAISED,
-    RAISING,
-    RESTORED,
-    TAKEN,
-    Plan,
-    graph_of,
-    plan,
-)
+from instrument.flow.graph import EdgeKind, build
+from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, PLACEMENTS, graph_of, plan
+from instrument.flow.plan import ExitKind, Plan, ProbePosition
 
 ALL = [MINIMAL, LINE, EVENTS, CALLS, NOTHING]
 
@@ -70,7 +53,7 @@ def check_minimal(graph):
     assert len(chords) + len(tree) + len(left_out) == len(graph.edges)
     for number in left_out:
         assert not effects_of_turning_round(graph, tree, number)
-    counted = [(probe.where, probe.index) for probe in made.probes if probe.where not in (INLINED, EXITING)]
+    counted = [(probe.position, probe.index) for probe in made.probes if probe.position not in (ProbePosition.INLINED, ProbePosition.EXITING)]
     assert len(counted) == len(chords)
     check_exiting(graph, made)
     assert len(set(counted)) == len(counted)
@@ -80,7 +63,7 @@ def check_minimal(graph):
         assert [other for other in unknown if leaf in made.edges[other][:2]] == [number]
         unknown.remove(number)
     for number in chords:
-        assert graph.edges[number].kind != RERAISED, "a probe there would stand in a handler's way"
+        assert graph.edges[number].kind != EdgeKind.RERAISED, "a probe there would stand in a handler's way"
 
 
 def check_exiting(graph, made):
@@ -90,7 +73,7 @@ def check_exiting(graph, made):
     assert set(made.stubs.values()) == {number for number, _ in made.exiting}
     for number, record in made.exiting:
         alike = [index for index, probe in made.stubs.items() if probe == number]
-        assert made.probes[number].where == EXITING
+        assert made.probes[number].position == ProbePosition.EXITING
         assert made.probes[number].index in alike
         assert not made.outside_block.union(undone) & set(alike)
         assert {handlers[index] for index in alike} == {record - 1}
@@ -122,7 +105,7 @@ def effects_of_turning_round(graph, tree, chord):
     with_lines = {graph.block_of(index) for index, _ in graph.events}
     for number, sign in taken:
         edge = graph.edges[number]
-        line_effects["entered"] += sign * (edge.kind == ENTER)
+        line_effects["entered"] += sign * (edge.kind == EdgeKind.ENTER)
         for line in edge.lines:
             line_effects[graph.instructions.lines[edge.at], line] += sign
         if edge.target in with_lines:
@@ -137,7 +120,7 @@ def check_lines(graph):
     n_entries = 0
     for edge in graph.edges:
         lines.update(edge.lines)
-        n_entries += edge.kind == ENTER and graph.instructions.ops[edge.at] == RESUME
+        n_entries += edge.kind == EdgeKind.ENTER and graph.instructions.ops[edge.at] == RESUME
     lines.update(line for _, line, _ in graph.inlinable_calls)
     assert collections.Counter(line for _, measured in made.measured_by_probe for line in measured) == lines
     assert sum(is_entry for is_entry, _ in made.measured_by_probe) == n_entries
@@ -148,29 +131,29 @@ def check_places(graph, placement):
     """Check that each probe of *graph* stands where its place makes sense."""
     ops = graph.instructions.ops
     made = plan(graph, placement)
-    taken = {edge.at: edge for edge in graph.edges if edge.kind not in (FALL, ENTER) or ops[edge.at] == SEND}
+    taken = {edge.at: edge for edge in graph.edges if edge.kind not in (EdgeKind.FALL, EdgeKind.ENTER) or ops[edge.at] == SEND}
     for probe, measure in zip(made.probes, made.measured_by_probe, strict=True):
         assert graph.instructions.first < probe.index < len(ops)
-        if probe.where == TAKEN:
+        if probe.position == ProbePosition.TAKEN:
             assert ops[probe.index] in JUMPS
             assert probe.index in taken
-        elif probe.where == RAISING:
-            assert taken[probe.index].kind in (RAISE, RERAISED)
-        elif probe.where == FALLING:
+        elif probe.position == ProbePosition.RAISING:
+            assert taken[probe.index].kind in (EdgeKind.RAISE, EdgeKind.RERAISED)
+        elif probe.position == ProbePosition.FALLING:
             assert ops[probe.index - 1] == RESUME or graph.instructions.falls_into(probe.index)
-        elif probe.where == INLINED:
+        elif probe.position == ProbePosition.INLINED:
             assert INLINED_CALL_LOSES_LINE
-        elif probe.where == EXITING:
+        elif probe.position == ProbePosition.EXITING:
             assert measure is None
             assert placement == MINIMAL
         else:
-            assert probe.where == BEFORE
+            assert probe.position == ProbePosition.BEFORE
         assert probe.rollback_at in (-1, probe.index)
-        if isinstance(measure, int) and probe.where == BEFORE:
+        if isinstance(measure, int) and probe.position == ProbePosition.BEFORE:
             # What is counted happens behind this instruction, or before it.
             assert probe.rollback_at == -1 or graph.edges[measure].at == probe.index
     for probe in made.probes[len(made.probes) - len(made.inlinable) :]:
-        assert probe.where == INLINED
+        assert probe.position == ProbePosition.INLINED
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -228,8 +211,8 @@ def test_a_plan_that_was_packed_is_the_same(placement, module):
             if name not in ("probes", "stubs", "line_effects"):
                 assert getattr(again, name) == getattr(made, name), name
         assert (again.stubs, again.line_effects) == ({}, None)
-        assert [(probe.where, probe.index, probe.rollback_at) for probe in again.probes] == [
-            (probe.where, probe.index, probe.rollback_at) for probe in made.probes
+        assert [(probe.position, probe.index, probe.rollback_at) for probe in again.probes] == [
+            (probe.position, probe.index, probe.rollback_at) for probe in made.probes
         ]
         assert again.pack() == Plan.unpack(again.pack()).pack()
 
@@ -239,13 +222,13 @@ def test_every_handler_and_what_none_covers_has_its_record(module):
     """There is one record for each handler and one for what leaves the code; those of RERAISE come on top."""
     for graph in graphs_of_module(module):
         records = plan(graph, MINIMAL).exits
-        assert [entry for entry, kind in records if kind == RAISED] == list(range(-1, len(graph.entries)))
-        restored = [entry for entry, kind in records if kind == RESTORED]
+        assert [entry for entry, kind in records if kind == ExitKind.RAISED] == list(range(-1, len(graph.entries)))
+        restored = [entry for entry, kind in records if kind == ExitKind.RESTORED]
         assert len(set(restored)) == len(restored)
         needed = {
             graph.instructions.handlers[edge.at]
             for edge in graph.edges
-            if edge.kind == RAISE and graph.restores_place(edge.at)
+            if edge.kind == EdgeKind.RAISE and graph.restores_place(edge.at)
         }
         assert set(restored) == {entry for entry in needed if graph.entries[entry].line is not None}
 
@@ -271,7 +254,7 @@ def probes_passed(graph, node):
 
 
 def heads_of_loops(graph):
-    return {edge.target for edge in graph.edges if edge.target <= edge.source and edge.kind not in (ENTER, RAISE)}
+    return {edge.target for edge in graph.edges if edge.target <= edge.source and edge.kind not in (EdgeKind.ENTER, EdgeKind.RAISE)}
 
 
 def test_a_straight_function_takes_one_probe():
@@ -299,13 +282,13 @@ def test_what_is_rare_carries_the_probe():
     source = "def f(x):\n    for y in x:\n        if y:\n            raise ValueError\n        a(y)\n"
     graph = graph_called("f", source)
     chords = chords_of(plan(graph, MINIMAL))
-    assert any(graph.edges[number].kind == RAISE or graph.edges[number].target in raising(graph) for number in chords)
+    assert any(graph.edges[number].kind == EdgeKind.RAISE or graph.edges[number].target in raising(graph) for number in chords)
     heads = heads_of_loops(graph)
     assert [probes_passed(graph, head) for head in heads] == [[1]] * len(heads) != []
 
 
 def raising(graph):
-    return {edge.source for edge in graph.edges if edge.kind == RAISE}
+    return {edge.source for edge in graph.edges if edge.kind == EdgeKind.RAISE}
 
 
 def test_calls_alone_have_one_probe_for_each_entry():
@@ -314,8 +297,8 @@ def test_calls_alone_have_one_probe_for_each_entry():
     resumed = [index for index, op in enumerate(graph.instructions.ops) if op == RESUME]
     made = plan(graph, CALLS)
     assert len(made.probes) == len([index for index in resumed if index >= graph.instructions.first])
-    assert made.measured_by_probe == [(True, ())] * len(made.probes)
-    assert plan(graph, NOTHING).probes == plan(graph, NOTHING).exits == []
+    assert made.measured_by_probe == ((True, ()),) * len(made.probes)
+    assert plan(graph, NOTHING).probes == plan(graph, NOTHING).exits == ()
 
 
 def test_a_placement_that_is_none_is_refused():

@@ -11,8 +11,8 @@ import collections
 from instrument.decode.opcodes import CALL, MAY_RERAISE, POP_ITER, RAISES, SEND, YIELD_VALUE
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.flow.conservation import Observation
-from instrument.flow.graph import ENTER, FALL, JUMP, LEAVE, RAISE, RERAISED
-from instrument.flow.placement import BEFORE, FALLING, INLINED, RAISED, RAISING, RESTORED, TAKEN
+from instrument.flow.graph import EdgeKind
+from instrument.flow.plan import ExitKind, ProbePosition
 from instrument.model.counts import Counts
 
 
@@ -64,13 +64,13 @@ class World:
         self.n_edges_passed = 0
         self.probes = collections.defaultdict(list)
         for number, probe in enumerate(plan.probes):
-            self.probes[probe.where, probe.index].append(number)
+            self.probes[probe.position, probe.index].append(number)
         self.events = dict(graph.events)
         self.inlinable = {call: line for call, line, _ in graph.inlinable_calls}
-        self.entries = {edge.at: edge for edge in graph.edges if edge.kind == ENTER}
+        self.entries = {edge.at: edge for edge in graph.edges if edge.kind == EdgeKind.ENTER}
         self.ways = collections.defaultdict(list)
         for edge in graph.edges:
-            if edge.kind != ENTER:
+            if edge.kind != EdgeKind.ENTER:
                 self.ways[edge.source].append(edge)
 
     def run(self, n_steps):
@@ -140,8 +140,8 @@ class Frame:
             if index in world.events:
                 world.lines[world.events[index]] += 1
             if index > block.head and ops[index - 1] == POP_ITER:
-                world.fire(FALLING, index)
-            world.fire(BEFORE, index)
+                world.fire(ProbePosition.FALLING, index)
+            world.fire(ProbePosition.BEFORE, index)
             if op in (SEND, YIELD_VALUE):
                 break
             self.place = (index, self.loses_its_line(op))
@@ -149,14 +149,14 @@ class Frame:
             if op not in RAISES | MAY_RERAISE and index not in world.plan.raise_reported_at and self.raises(0.03):
                 return self.leave_by_exception(index)
         way = world.chance.choice(world.ways[number])
-        if way.kind == LEAVE and ops[way.at] == SEND:
+        if way.kind == EdgeKind.LEAVE and ops[way.at] == SEND:
             return (yield from self.wait(way))
-        if way.kind == LEAVE and ops[way.at] == YIELD_VALUE:
+        if way.kind == EdgeKind.LEAVE and ops[way.at] == YIELD_VALUE:
             return (yield from self.suspend(way))
         if way.at in world.inlinable and self.happens(0.5):
             world.lines[world.inlinable[way.at]] += 1
-            world.fire(INLINED, way.at)
-        taken = world.probes[TAKEN, way.at] if way.kind == JUMP else []
+            world.fire(ProbePosition.INLINED, way.at)
+        taken = world.probes[ProbePosition.TAKEN, way.at] if way.kind == EdgeKind.JUMP else []
         for probe in taken:
             world.counters[probe] += 1
             self.place = (len(ops) + probe, False)  # on the second jump: the first is still to be taken
@@ -168,22 +168,22 @@ class Frame:
         world = self.world
         world.n_edges_passed += 1
         world.lines.update(edge.lines)
-        if edge.kind in (RAISE, RERAISED):
-            world.fire(RAISING, edge.at)
+        if edge.kind in (EdgeKind.RAISE, EdgeKind.RERAISED):
+            world.fire(ProbePosition.RAISING, edge.at)
             if world.graph.restores_place(edge.at):
-                self.record(RESTORED, edge.at, world.chance.choice(self.raised_at))
+                self.record(ExitKind.RESTORED, edge.at, world.chance.choice(self.raised_at))
         if edge.target == world.graph.outside:
             return None
         block = world.graph.blocks[edge.target]
-        falls = edge.kind == FALL or (edge.kind == ENTER and world.graph.instructions.ops[edge.at] != SEND)
+        falls = edge.kind == EdgeKind.FALL or (edge.kind == EdgeKind.ENTER and world.graph.instructions.ops[edge.at] != SEND)
         if falls or block.first < block.head <= block.last:  # an exhausted FOR_ITER comes behind what it skips
-            world.fire(FALLING, block.head)
+            world.fire(ProbePosition.FALLING, block.head)
         return edge.target, block.head
 
     def enter(self, at):
         """Come from outside at the RESUME or the SEND at *at*."""
         if self.world.graph.instructions.ops[at] == SEND:
-            self.world.fire(TAKEN, at)
+            self.world.fire(ProbePosition.TAKEN, at)
         else:
             self.world.entered += 1
         return self.take(self.world.entries[at])
@@ -200,7 +200,7 @@ class Frame:
         if self.world.plan.raise_reported_at.get(index - 1) == index and self.happens(0.5):
             place = index - 1, False  # the two were run as one
         self.raised_at.append(place)
-        self.record(RAISED, index, place)
+        self.record(ExitKind.RAISED, index, place)
         handler = instructions.handlers[index]
         if handler < 0:
             return None
@@ -210,7 +210,7 @@ class Frame:
         """Let the exit stub of *index* record an exception from *place*, and the handler's line event be raised."""
         world = self.world
         handler = world.graph.instructions.handlers[index]
-        if kind == RAISED and index in world.plan.stubs:
+        if kind == ExitKind.RAISED and index in world.plan.stubs:
             world.counters[world.plan.stubs[index]] += 1
         elif (handler, kind) in world.plan.exits:
             world.exits[world.plan.exits.index((handler, kind))][place] += 1

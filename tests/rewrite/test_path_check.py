@@ -6,12 +6,13 @@ import sys
 import oracle
 import pytest
 import strategies
-from flow.codes import MODULES, code_called, codes_of, codes_of_module
+from flow.codes import MODULES, changed, code_called, codes_of, codes_of_module
 from rewrite.test_rewriter import VICTIM, Rewritten
 
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import BACKWARD, CACHES, JUMPS, LOAD_CONST, OPCODES
 from instrument.errors import RewriteError
+from instrument.flow.plan import ProbePosition
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
 from instrument.rewrite.jumps import JumpEmitter
 from instrument.rewrite.output import NO_LOCATION
@@ -179,9 +180,9 @@ def test_probes_at_the_places_of_others_are_noticed(placement):
     for number in range(len(plan(graph, placement).probes) - 1):
         made = plan(graph, placement)
         one, other = made.probes[number : number + 2]
-        if "exiting" in (one.where, other.where):
+        if ProbePosition.EXITING in (one.position, other.position):
             continue
-        made.probes[number : number + 2] = other, one
+        made = changed(made, probes=(*made.probes[:number], other, one, *made.probes[number + 2 :]))
         if made.measured_by_probe[number] != made.measured_by_probe[number + 1]:
             with pytest.raises(RewriteError):
                 rewrite(graph, made)

@@ -1,0 +1,195 @@
+"""The plan of a code object: its probes, and how all counts follow from them.
+
+`flow.placement` builds Plans; `rewrite` puts their probes into code, and `flow.conservation` recovers counts with them.
+A Plan is a value: nothing changes it. It can be packed into plain values that `marshal` stores, and unpacked.
+
+Indices of instructions are those of the `Instructions` that the graph was built from.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from instrument.flow.packing import pack_numbers, pack_rows, unpack_numbers, unpack_rows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    #: What a probe counts: the flow of the edge with this number; or each time (is a function entry, lines of the
+    #: events); or, if None, exits.
+    Measure = int | tuple[bool, tuple[int, ...]] | None
+    #: The counts that one more count of a probe implies: function entries, then line and times, line and times, …
+    LineEffect = tuple[int, ...]
+
+
+class ProbePosition:
+    """Where a probe stands in relation to an instruction."""
+
+    BEFORE = "before"  # passed whenever control arrives at the instruction
+    FALLING = "falling"  # passed if control falls into the instruction from the one above, not if it jumps there
+    #: Passed if the jump is taken: above its target if nothing else arrives there, else behind a second jump.
+    TAKEN = "taken"
+    INLINED = "inlined"  # passed when the call returns, if the interpreter inlined it
+    RAISING = "raising"  # passed if the instruction raises again what was caught: on the way to the handler
+    EXITING = "exiting"  # passed if the instruction, or another one with the same number in `stubs`, raises
+
+    #: The index of a position stands for it in packed Plans.
+    ALL = (BEFORE, FALLING, TAKEN, INLINED, RAISING, EXITING)
+
+
+class ExitKind:
+    """Which place a record of exits has for an exception."""
+
+    RAISED = "raised"  # the place where an instruction raised
+    RESTORED = "restored"  # the place that a RERAISE restores: where the exception was raised first
+
+
+class Probe:
+    """A probe at *position*, one of ProbePosition, of the instruction *index*.
+
+    *rollback_at* is an instruction below the probe at which a frame may be interrupted or wait. Such a frame has passed
+    the probe, but has not done what the probe counts. It is -1 if there is no such instruction.
+    """
+
+    __slots__ = ("index", "position", "rollback_at")
+
+    def __init__(self, position: str, index: int, rollback_at: int = -1) -> None:
+        self.position = position
+        self.index = index
+        self.rollback_at = rollback_at
+
+    def __repr__(self) -> str:
+        return f"<probe {self.position} {self.index}>"
+
+
+class Plan:
+    """The probes of one code object, and the facts from which its counts are recovered. Immutable.
+
+    Probes
+
+    placement           the placement, see flow.placement
+    probes              one Probe for each counter, in the order of the counters
+    measured_by_probe   the Measure of each probe
+    inlinable           for each INLINED probe the name of the method that is called, or None
+    exiting             the EXITING probes: (number of the probe, record that it replaces)
+    stubs               for each instruction whose exits an EXITING probe counts: the number of the probe. Only
+    rewriting
+                        needs it; not packed
+    line_effects        the LineEffect of each probe, valid while there are no exits; None for EXITING probes. None for
+                        all if they are not known. Only fast reading needs them; not packed
+
+    Exits
+
+    exits               the records of exits: (number of the entry or -1 for outside, ExitKind)
+    entries             the blocks that exceptions enter: (block, line of the event or None, instructions that enter
+                        without the event)
+    eventless_sources   for each entry with a RESTORED record: the instructions whose exceptions enter without the event
+    raised_again        for each entry with a RESTORED record: the instructions whose exceptions were raised again
+                        elsewhere before they enter, if the record does not tell that place
+    raise_reported_at   instructions that cannot raise, but at which exits of another instruction are recorded, or at
+                        which a frame has not passed the probe of its block yet: that other instruction
+    outside_block       instructions at which a frame is in no block: it was left before, or is not entered yet
+    resumed             those of `outside_block` at which an exception that is thrown in arrives
+
+    Flow
+
+    blocks              first and last instruction of each block
+    edges               (source, target, lines of the events, is a function entry), by number
+    events              the line events within blocks: (instruction, line)
+    settling_order      the edges of the spanning tree in the order in which conservation settles them: (edge, node)
+    undetermined_edges  edges whose flow is not determined; only sums are known in which it cancels out
+
+    Exec'd code
+
+    exec_calls          calls that may be calls of an executor: (instruction, number of the namespace argument or 0)
+    """
+
+    __slots__ = (
+        *("placement", "probes", "measured_by_probe", "inlinable", "exiting", "stubs", "line_effects"),
+        *("exits", "entries", "eventless_sources", "raised_again", "raise_reported_at", "outside_block", "resumed"),
+        *("blocks", "edges", "events", "settling_order", "undetermined_edges", "exec_calls"),
+    )
+
+    placement: str
+    probes: tuple[Probe, ...]
+    measured_by_probe: tuple[Measure, ...]
+    inlinable: tuple[str | None, ...]
+    exiting: tuple[tuple[int, int], ...]
+    stubs: Mapping[int, int]
+    line_effects: tuple[LineEffect | None, ...] | None
+    exits: tuple[tuple[int, str], ...]
+    entries: tuple[tuple[int, int | None, frozenset[int]], ...]
+    eventless_sources: Mapping[int, frozenset[int]]
+    raised_again: Mapping[int, frozenset[int]]
+    raise_reported_at: Mapping[int, int]
+    outside_block: frozenset[int]
+    resumed: frozenset[int]
+    blocks: tuple[tuple[int, int], ...]
+    edges: tuple[tuple[int, int, tuple[int, ...], bool], ...]
+    events: tuple[tuple[int, int], ...]
+    settling_order: tuple[tuple[int, int], ...]
+    undetermined_edges: tuple[int, ...]
+    exec_calls: tuple[tuple[int, int], ...]
+
+    def __init__(self, **fields: Any) -> None:
+        if fields.keys() != _FIELDS:
+            raise TypeError(f"a Plan has other fields than {', '.join(fields)}")
+        for name, value in fields.items():
+            _set_field(self, name, tuple(value) if type(value) is list else value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} of a Plan cannot be changed")
+
+    def pack(self) -> tuple[object, ...]:
+        """Return this Plan as plain values, numbers packed by columns. `stubs` and `line_effects` are left out."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        index_of = ProbePosition.ALL.index
+        values.update(
+            stubs={},
+            line_effects=None,
+            probes=pack_rows([(index_of(probe.position), probe.index, probe.rollback_at) for probe in self.probes]),
+            blocks=pack_rows(self.blocks),
+            events=pack_rows(self.events),
+            settling_order=pack_rows(self.settling_order),
+            outside_block=pack_numbers(sorted(self.outside_block)),
+            resumed=pack_numbers(sorted(self.resumed)),
+            edges=(
+                *pack_rows([(source, target, is_entry, len(lines)) for source, target, lines, is_entry in self.edges]),
+                pack_numbers(line for _, _, lines, _ in self.edges for line in lines),
+            ),
+        )
+        if all(isinstance(measure, int) for measure in self.measured_by_probe):
+            values["measured_by_probe"] = pack_numbers(self.measured_by_probe)  # type: ignore[arg-type]
+        return tuple(values.values())
+
+    @classmethod
+    def unpack(cls, packed: tuple[object, ...]) -> Plan:
+        """Return the Plan that `pack` has *packed*."""
+        values: dict[str, Any] = dict(zip(cls.__slots__, packed))
+        positions = ProbePosition.ALL
+        *columns, all_lines = values["edges"]
+        lines = iter(unpack_numbers(all_lines))
+        values.update(
+            probes=[
+                Probe(positions[position], index, rollback_at)
+                for position, index, rollback_at in unpack_rows(values["probes"])
+            ],
+            blocks=unpack_rows(values["blocks"]),
+            events=unpack_rows(values["events"]),
+            settling_order=unpack_rows(values["settling_order"]),
+            outside_block=frozenset(unpack_numbers(values["outside_block"])),
+            resumed=frozenset(unpack_numbers(values["resumed"])),
+            edges=[
+                (source, target, tuple(islice(lines, n_lines)), bool(is_entry))
+                for source, target, is_entry, n_lines in unpack_rows(columns)
+            ],
+        )
+        if isinstance(values["measured_by_probe"], bytes):
+            values["measured_by_probe"] = unpack_numbers(values["measured_by_probe"])
+        return cls(**values)
+
+
+_FIELDS = frozenset(Plan.__slots__)
+_set_field = object.__setattr__
