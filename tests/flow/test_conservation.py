@@ -1,5 +1,6 @@
 """From what probes, exit stubs and frames in flight say, the truth is recovered; contradictions are reported."""
 
+import itertools
 import random
 import re
 
@@ -10,6 +11,7 @@ from flow.walks import Moment, World, observation, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import instrument
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import CALL, SEND
 from instrument.errors import ConservationError
@@ -17,7 +19,9 @@ from instrument.flow.conservation import Observation, recover, recover_fast
 from instrument.flow.graph import EdgeKind, build
 from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, graph_of, plan
 from instrument.flow.plan import ExitKind
+from instrument.link.counters import CodeGroup, index_of_group, unlinked_values
 from instrument.model.counts import Counts
+from instrument.rewrite.rewriter import rewrite
 
 N_STEPS = 150
 
@@ -265,3 +269,48 @@ def test_a_plan_that_was_stored_recovers_the_same():
     made, (start, _, end) = walk(graph, MINIMAL, random.Random(3), 2000)
     seen = observation(start, end)
     assert recover(type(made).unpack(made.pack()), seen) == recover(made, seen) == truth(start, end)
+
+
+CONTRADICTING = """\
+def f(x):
+    a(x)
+    return x
+f(1)
+for constant in f.__code__.co_consts:
+    if type(constant) is repeat:
+        last = constant
+for _ in range(7):
+    next(last)
+"""
+
+
+def test_the_warning_about_a_contradiction_names_function_file_block_and_both_sums(capfd):
+    """A program that moves the counter of an exit on by itself is warned about, and the rest is counted."""
+    names = {"a": int, "repeat": itertools.repeat, "__file__": "contradicting.py"}
+    tracer = instrument.Trace(count=1, trace=0)
+    tracer.runctx(compile(CONTRADICTING, "contradicting.py", "exec"), names, names)
+    message = (
+        "f in contradicting.py is not measured: its counts contradict each other: "
+        "block 0 was entered 1 times and left 7 times, not counting the edge from block 0 to the outside"
+    )
+    counts = tracer.results().counts
+    assert capfd.readouterr().err == f"InstrumentWarning: {message}\n"
+    assert counts["contradicting.py", 4] == 1
+    assert ("contradicting.py", 2) not in counts
+
+
+def test_an_error_of_recovery_names_the_code():
+    """Whoever reads the counts of a code object, and not of a program, gets the names with the error."""
+    code = code_called("f", "def f(x):\n    a(x)\n    return x\n")
+    graph = graph_of(code, MINIMAL)
+    rewritten = rewrite(graph, plan(graph, MINIMAL))
+    unlinked, packed = unlinked_values([(code, rewritten)])
+    group = CodeGroup(1, None, index_of_group(unlinked, "program"), packed)
+    infos = group.packed()
+    (call,) = calls(graph)
+    with pytest.raises(ConservationError) as caught:
+        infos.recover(0, infos.fast_path_info(0), [0] * group.starts[1], (), {rewritten.units[call]: 3})
+    error = caught.value
+    assert (error.function, error.file_name) == ("f", "program")
+    assert error.entered < error.left
+    assert f"{error.node} was entered {error.entered} times and left {error.left} times" in str(error)
