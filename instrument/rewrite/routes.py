@@ -3,7 +3,7 @@
 A graph and its Plan come in. For each instruction the *route* of its exceptions goes out, a pair of a kind and a
 number, or None if they leave the code without being counted. The kinds are:
 
-    DIRECT, handler      straight to the handler
+    DIRECT, handler                 straight to the handler
     ExitKind.RAISED, handler        to the stub that records the instruction that raised
     ExitKind.RESTORED, handler      to the stub that records the place that a RERAISE restored
     ProbePosition.RAISING, index    to the stub that counts the exceptions that the instruction at *index* raises

@@ -12,8 +12,8 @@ from rewrite.test_rewriter import VICTIM, Rewritten
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import BACKWARD, CACHES, JUMPS, LOAD_CONST, OPCODES
 from instrument.errors import RewriteError
-from instrument.flow.plan import ProbePosition
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
+from instrument.flow.plan import ProbePosition
 from instrument.rewrite.jumps import JumpEmitter
 from instrument.rewrite.output import NO_LOCATION
 from instrument.rewrite.path_check import wrong_path
