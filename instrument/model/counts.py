@@ -1,4 +1,7 @@
-"""Counts: exact execution counts of lines, and of calls. They add."""
+"""Counts of one code object between two readings: `Counts`, which add.
+
+`flow.conservation` computes them from counters. `FileCounts.add_code` adds them to the counts of a source file.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """How often each line of one code object raised a line event, and how often control entered it.
+    """How often each line of one code object raised a line event, and how often control entered the code object.
 
-    `lines` maps line to count, without zeros; `entered` counts calls, resumptions and exceptions thrown in.
+    `lines` maps each line that ran to its count. `entered` counts calls, resumptions, and exceptions thrown in.
     """
 
     __slots__ = ("entered", "lines")
