@@ -159,7 +159,7 @@ def _execute(name: str, arguments: list[str]) -> int:
         _add_patterns_of_file(options)
         return int(command.execute(options))
     except InstrumentError as error:
-        from instrument.report.tables import say
+        from instrument.report.text import say
 
         say([f"instrument: {error}"], sys.stderr)
         return 1

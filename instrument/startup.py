@@ -273,7 +273,7 @@ def _have_others_written(directory: str, pid: int, started: float) -> bool:
     except OSError:
         return False
     for name in names:
-        parts = name.rsplit("-", 3)  # host, number, start, and a random word: `instrument.data.store.Writer`
+        parts = name.rsplit("-", 3)  # host, number, start, and a random word: `instrument.data.writer.Writer`
         if len(parts) == 4 and name.endswith(".sqlite") and parts[1] != str(pid):
             try:
                 if int(parts[2], 16) >= started * 1e9:

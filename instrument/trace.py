@@ -28,9 +28,9 @@ from instrument.guest.own_builtins import system
 from instrument.guest.own_imports import OwnImports
 
 with OwnImports():
+    from instrument.analysis import exclusions, trace_lines
     from instrument.flow import placement as placements
     from instrument.guest.gate import Gate
-    from instrument.report import cover_listing
     from instrument.report.trace_results import CoverageResults
     from instrument.scope.trace_ignore import Ignore, module_name
     from instrument.trace_runs.line_handlers import LineHandlers
@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 __all__ = ["CoverageResults", "Trace"]
 
 # Names that programs import from the standard library's module beside the two classes.
-PRAGMA_NOCOVER = cover_listing.PRAGMA_NOCOVER
+PRAGMA_NOCOVER = exclusions.PRAGMA_NOCOVER
 _Ignore = Ignore
-_modname = cover_listing.module_name
-_fullmodname = cover_listing.full_module_name
-_find_lines = cover_listing.find_lines
-_find_lines_from_code = cover_listing.find_lines_from_code
-_find_strings = cover_listing.find_strings
-_find_executable_linenos = cover_listing.find_executable_lines
+_modname = trace_lines.module_name
+_fullmodname = trace_lines.full_module_name
+_find_lines = trace_lines.find_lines
+_find_lines_from_code = trace_lines.find_lines_from_code
+_find_strings = trace_lines.find_strings
+_find_executable_linenos = trace_lines.find_executable_lines
 
 
 class Trace:

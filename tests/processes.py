@@ -5,7 +5,8 @@ import sqlite3
 import subprocess
 import sys
 
-from instrument.data.store import ProcessInfo, Writer
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.writer import Writer
 
 A = ("/src/a.py", "sha256:" + "a" * 64)
 B = ("/src/b.py", "sha256:" + "b" * 64)

@@ -1,1 +1,1 @@
-"""Counts and source files go in; what could run, what is missing and what is stale comes out."""
+"""Measurements and source files: what could have run, what ran, what is missing. Nothing is printed here."""

@@ -1,8 +1,10 @@
-"""Which lines of a source file can run, and for what: statements, annotations, or docstrings.
+"""Lines of a source file that can run, told apart: statements, annotations, docstrings.
 
-The syntax tree of a source and its compiled code come in; sets of line numbers go out. Where annotations run differs:
-up to 3.13 with the statement that they are in, from 3.14 on when a program asks for them. So the code does not say
-which lines are never missing. The syntax tree does, and it says the same for all Pythons.
+The syntax tree of a source, and its compiled code, come in; sets of line numbers go out.
+
+Problem: annotations run with the statement that they are in up to 3.13, and only on request from 3.14 on. So the lines
+of compiled code would make annotations missing on some versions of Python.
+Solution: the syntax tree tells which lines are statements, in the same way for all versions.
 """
 
 from __future__ import annotations
@@ -16,39 +18,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-# The compiler gives instructions the lines of these.
+# Nodes whose lines the compiler gives to instructions.
 _WITH_CODE = (ast.stmt, ast.expr, ast.excepthandler, ast.pattern, ast.alias, ast.keyword)
 
 
 def code_lines(code: types.CodeType) -> set[int]:
-    """Return the lines in the line table of *code*, without those of code nested in it."""
+    """Return the lines in the line table of *code*, without those of nested code."""
     return {line for _start, line in dis.findlinestarts(code) if line}
 
 
 def statement_lines(tree: ast.AST) -> set[int]:
-    """Return the lines of *tree* on which a statement or an expression begins that is not part of an annotation.
+    """Return the lines of *tree* on which a statement or an expression begins, outside of annotations.
 
-    Left out are docstrings; annotations of parameters, results and variables; variables that are only annotated
-    (`x: int`); type parameters; and the values of type aliases. `x: int = 3` is a statement, and so is `type X = int`.
-    Left out too are defaults of parameters that are all constants: Python makes one constant of them, on the line of
-    the `def`. Of an `assert` only the condition is there: the rest runs if it fails.
+    These are left out: docstrings; annotations of parameters, results and variables; variables with nothing but an
+    annotation (`x: int`); type parameters; and the values of type aliases. `x: int = 3` is a statement, and so is
+    `type X = int`. Defaults of parameters are left out if all are constants, because Python makes one constant of them,
+    on the line of the `def`. Of an `assert` only the condition counts: the message runs if the condition is false.
     """
-    found: set[int] = set()
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
+    lines: set[int] = set()
+    remaining = [tree]
+    while remaining:
+        node = remaining.pop()
         if isinstance(node, ast.AnnAssign) and node.value is None:
             continue
         if isinstance(node, ast.Assert):
-            waiting.append(node.test)
+            remaining.append(node.test)
             continue
         if isinstance(node, _WITH_CODE):
-            found.add(node.lineno)
+            lines.add(node.lineno)
             if isinstance(node, ast.Attribute) and node.end_lineno is not None:
-                found.add(node.end_lineno)  # calls of methods have the line of the method's name
-        left_out = {id(each) for each in _not_run(node)}
-        waiting.extend(each for each in ast.iter_child_nodes(node) if id(each) not in left_out)
-    return found
+                lines.add(node.end_lineno)  # calls of methods have the line of the method's name
+        skipped = {id(each) for each in _children_that_do_not_run(node)}
+        remaining.extend(each for each in ast.iter_child_nodes(node) if id(each) not in skipped)
+    return lines
 
 
 def docstring_lines(tree: ast.AST) -> set[int]:
@@ -57,8 +59,8 @@ def docstring_lines(tree: ast.AST) -> set[int]:
     return {line for each in docstrings if each for line in range(each.lineno, (each.end_lineno or each.lineno) + 1)}
 
 
-def _not_run(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the children of *node* that are annotations, or are treated as such, and its docstring."""
+def _children_that_do_not_run(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the docstring of *node*, its annotations, and other children that `statement_lines` leaves out."""
     docstring = _docstring(node)
     if docstring:
         yield docstring
@@ -74,7 +76,7 @@ def _not_run(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_constant(node: ast.AST) -> bool:
-    """Return whether the compiler makes a constant of the expression *node*."""
+    """Return whether the compiler turns the expression *node* into a constant."""
     if isinstance(node, (ast.UnaryOp, ast.BinOp, ast.Tuple)):
         operands = [each for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)]
         return all(map(_is_constant, operands))
@@ -82,7 +84,7 @@ def _is_constant(node: ast.AST) -> bool:
 
 
 def _docstring(node: ast.AST) -> ast.Expr | None:
-    """Return the statement that is the docstring of *node*, if there is one."""
+    """Return the statement that is the docstring of *node*, None if there is none."""
     if isinstance(node, _WITH_DOCSTRING) and node.body:
         first = node.body[0]
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):

@@ -1,9 +1,10 @@
-"""Add up the data of many processes in one file.
+"""Adds up the data of many processes in one file.
 
-Data files, and folders of them, come in; one data file goes out, and the files of processes that have ended are
-removed once it is safely in place. Those of running processes stay, and what is added of them is replaced by newer data
-the next time (`instrument.data.combining`). So this can be run at any time and any number of times, and killed at any
-moment: the new file is renamed over the old one, and a source that was not removed yet is known to be in it.
+Data files and folders of them come in; one data file goes out. Then the files of processes that have ended are removed.
+The files of running processes stay: next time their newer data replaces what was added (`instrument.data.merge`).
+
+So the command can run at any time and any number of times, and can be killed at any moment. The new file is renamed
+over the old one, and the sum knows the source files that were not removed yet.
 """
 
 from __future__ import annotations
@@ -15,23 +16,26 @@ import shutil
 import sys
 import time
 
-from instrument.commands.report import add_paths, name_refused, paths_of, unwritten_in_words
+from instrument.commands._data_options import add_paths, paths_of
 from instrument.data import schema
-from instrument.data.combining import Combination, data_files
-from instrument.data.querying import default_directory, nothing_in, process_rows, unwritten
-from instrument.data.reading import Scratch
+from instrument.data.merge import Merge, data_files
+from instrument.data.no_data import no_data_message, processes_without_counts
+from instrument.data.query import default_directory, read_processes
+from instrument.data.scratch import Scratch
 from instrument.errors import DataError
-from instrument.report.tables import Progress, number_of, say, shown
+from instrument.report import remarks
+from instrument.report.text import ProgressBar, number_of, say, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from instrument.data.running import ProcessRow
+    from instrument.model.measured_process import MeasuredProcess
 
+# Names of the temporary files of this command, and of `data.writer`.
 _TEMPORARY = re.compile(r"\.(combined-[0-9a-f]+\.tmp(-journal)?|[A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+\.tmp)")
-# Nothing takes that long to write; what is older was left behind by a process that was killed.
+# Seconds. No write takes that long, so an older temporary file belongs to a process that was killed.
 _ABANDONED = 3600.0
 
 
@@ -43,77 +47,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Do what *options* ask for; return the exit status."""
+    """Combine the data that *options* name, and return the exit status."""
     paths = paths_of(options) or [default_directory()]
     output = options.output or _default_output(paths)
     folder = os.path.dirname(os.path.abspath(output))
     if not options.output and not os.path.isdir(folder):
-        raise DataError(nothing_in(paths, data_files(paths)[1]))
+        _files, missing = data_files(paths)
+        raise DataError(no_data_message(paths, missing))
     with contextlib.ExitStack() as stack:
         try:
             os.makedirs(folder, exist_ok=True)
             stack.enter_context(_locked(folder, output))
             _remove_abandoned(folder)
-            n_processes, n_running, settled, refused, processes = _combine(paths, output)
+            result = _combine(paths, output)
         except OSError as error:
             raise DataError(f"{output!r} cannot be written: {error.strerror or error}") from error
-        name_refused(refused)
-        say(unwritten_in_words(unwritten(paths, processes)), sys.stderr)
-        removed = 0 if options.keep else sum(_remove(path) for path in settled if not _is_same(path, output))
-    running = f" ({n_running} may still be running)" if n_running else ""
-    gone = f"; {number_of(removed, 'file')} removed" if removed else ""
-    say([f"Combined {number_of(n_processes, 'process')}{running} in {shown(output)}{gone}"], sys.stderr)
+        say(remarks.refused(result.refused), sys.stderr)
+        say(remarks.unwritten(processes_without_counts(paths, result.processes)), sys.stderr)
+        obsolete = [] if options.keep else [path for path in result.settled if not _is_same(path, output)]
+        n_removed = sum(map(_remove, obsolete))
+    running = f" ({result.n_running} may still be running)" if result.n_running else ""
+    removed = f"; {number_of(n_removed, 'file')} removed" if n_removed else ""
+    say([f"Combined {number_of(result.n_processes, 'process')}{running} in {shown(output)}{removed}"], sys.stderr)
     return 0
 
 
 def _default_output(paths: list[str]) -> str:
-    """Return the file to write if none is named: in the first folder there is."""
+    """Return the file to write if the user names none: in the first folder of *paths*, or in the default folder."""
     folder = next((path for path in paths if os.path.isdir(path)), default_directory())
     return os.path.join(folder, f"combined{schema.SUFFIX}")
 
 
-def _combine(paths: list[str], output: str) -> tuple[int, int, list[str], list[tuple[str, str]], list[ProcessRow]]:
-    """Write the sum of all data that *paths* and *output* hold to *output*.
+class _Result:
+    """What a merge has written: numbers of processes, and the lists `settled` and `refused` of `Merge`."""
 
-    Return of how many processes it is, how many of them may be running, the files that are in it for good, and those
-    that are not in it, and why, and the processes.
-    """
+    def __init__(self, merge: Merge, missing: list[tuple[str, str]]) -> None:
+        """*missing* has the paths that could not be read, with the reason."""
+        self.n_processes, self.n_running = merge.n_processes, merge.n_running
+        self.settled = merge.settled
+        self.refused = missing + merge.refused
+        self.processes: list[MeasuredProcess] = read_processes(merge.connection.execute)
+
+
+def _combine(paths: list[str], output: str) -> _Result:
+    """Write the sum of all data at *paths* and in *output* to *output*; raise DataError if that is impossible."""
     files, missing = data_files(paths)
     if os.path.lexists(output):
         files = [output, *(path for path in files if not _is_same(path, output))]
     with Scratch() as scratch:
-        whole = os.path.join(scratch, "sum.sqlite")
-        with Combination(whole, scratch) as combination:
-            combination.add_all(files, Progress("Combining"))
-            kept = [reason for path, reason in combination.refused if path == output]
-            if kept:
-                raise DataError(f"{output!r} is there, and is left as it is: {kept[0]}; name another file with -o")
-            if not combination.n_processes:
-                raise DataError(nothing_in(paths, missing + combination.refused))
-            result = (
-                combination.n_processes,
-                combination.n_running,
-                combination.settled,
-                missing + combination.refused,
-                process_rows(combination.connection.execute),
-            )
-        _put(whole, os.path.abspath(output))
+        database = os.path.join(scratch, "sum.sqlite")
+        with Merge(database, scratch) as merge:
+            merge.add_all(files, ProgressBar("Combining"))
+            reasons = [reason for path, reason in merge.refused if path == output]
+            if reasons:
+                raise DataError(f"{output!r} is there, and is left as it is: {reasons[0]}; name another file with -o")
+            if not merge.n_processes:
+                raise DataError(no_data_message(paths, missing + merge.refused))
+            result = _Result(merge, missing)
+        _copy_to(database, os.path.abspath(output))
     return result
 
 
-def _put(whole: str, output: str) -> None:
-    """Make *output* a copy of the file *whole*, or leave it as it is.
+def _copy_to(database: str, output: str) -> None:
+    """Make *output* a copy of *database*; raise OSError, and leave *output* unchanged, if that fails.
 
-    SQLite never opens a file in the folder of *output*: others may be able to write there, and have it obey a journal.
+    SQLite never opens a file in the folder of *output*: other users may write there, and SQLite obeys journals.
     """
     temporary = os.path.join(os.path.dirname(output), f".combined-{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
-        with open(descriptor, "wb") as copy, open(whole, "rb") as file:
+        with open(descriptor, "wb") as copy, open(database, "rb") as file:
             shutil.copyfileobj(file, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())
-        # Complete or absent: until here *output* is what it was, from here on it is the whole sum.
+        # Until here *output* has its old content, and from here on the whole sum.
         os.replace(temporary, output)
     finally:
         with contextlib.suppress(OSError):
@@ -128,10 +135,13 @@ def _put(whole: str, output: str) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: str, output: str) -> Iterator[None]:
-    """Keep others from combining in *folder* meanwhile: they would each leave out what the other removes."""
+    """Lock *folder* against other `combine` commands, which could remove files before this one has read them.
+
+    Raise DataError, which names *output*, if another process has the lock.
+    """
     try:
         import fcntl
-    except ImportError:  # Windows: an open file cannot be replaced there
+    except ImportError:  # Windows, where an open file cannot be replaced
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -141,14 +151,14 @@ def _locked(folder: str, output: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise DataError(f"{output!r} is being combined by another process; wait until it is done") from error
         except OSError:
-            pass  # a file system without locks
+            pass  # the file system has no locks
         yield
     finally:
         os.close(descriptor)
 
 
 def _remove_abandoned(folder: str) -> None:
-    """Remove what processes that were killed while writing have left in *folder*."""
+    """Remove the temporary files in *folder* of processes that were killed."""
     for name in os.listdir(folder):
         if _TEMPORARY.fullmatch(name):
             path = os.path.join(folder, name)
@@ -158,7 +168,7 @@ def _remove_abandoned(folder: str) -> None:
 
 
 def _remove(path: str) -> bool:
-    """Remove the data file at *path*, and its journal; return whether that was possible."""
+    """Remove the data file at *path*, and its journal; return whether it was removed."""
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -172,6 +182,7 @@ def _remove(path: str) -> bool:
 
 
 def _is_same(one: str, other: str) -> bool:
+    """Return whether both paths lead to the same existing file."""
     try:
         return os.path.samefile(one, other)
     except OSError:

@@ -25,7 +25,7 @@ from instrument.diagnosis.run_arguments import add_settings, settings_of
 from instrument.diagnosis.verdicts import verdict_on_main_program, verdict_on_target
 from instrument.errors import NotPythonError, UnknownCommandError
 from instrument.link import cache
-from instrument.report.tables import say
+from instrument.report.text import say
 from instrument.scope.project import Scope
 from instrument.version import __version__
 

@@ -10,11 +10,12 @@ import contextlib
 import os
 import sys
 
-from instrument.commands.report import add_paths, paths_of
-from instrument.data.combining import Combination, data_files
-from instrument.data.querying import default_directory
-from instrument.data.reading import Scratch, is_ours
-from instrument.report.tables import number_of, say, shown
+from instrument.commands._data_options import add_paths, paths_of
+from instrument.data.merge import Merge, data_files
+from instrument.data.query import default_directory
+from instrument.data.reader import is_ours
+from instrument.data.scratch import Scratch
+from instrument.report.text import number_of, say, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,13 +53,13 @@ def _erase(paths: list[str], *, is_named: bool, force: bool, hint: str = "--forc
         if is_named or os.path.lexists(path):
             n_failed += 1
             say([f"{path!r} cannot be read: {reason}"], sys.stderr)
-    with Scratch() as scratch, Combination(os.path.join(scratch, "sum.sqlite"), scratch) as combination:
+    with Scratch() as scratch, Merge(os.path.join(scratch, "sum.sqlite"), scratch) as merge:
         for path in files:
             try:
                 if not _is_data_file(path):
                     n_failed += path in paths  # the user named this file
                     say([f"{path!r} is left as it is: it is no data file of instrument"], sys.stderr)
-                elif not force and combination.may_be_written(path):
+                elif not force and merge.may_be_written(path):
                     n_running += 1
                 else:
                     os.unlink(path)

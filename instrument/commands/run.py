@@ -23,7 +23,7 @@ from instrument.diagnosis.interpreters import (
 )
 from instrument.diagnosis.run_arguments import add_settings, settings_of, split_run_arguments
 from instrument.errors import InstrumentError
-from instrument.report.tables import say
+from instrument.report.text import say
 from instrument.startup import ROOT
 
 TYPE_CHECKING = False

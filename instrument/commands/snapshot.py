@@ -12,13 +12,15 @@ from time import monotonic, sleep
 
 from instrument import config
 from instrument.config.project_file import VARIABLE
-from instrument.data import requests, sqlite
-from instrument.data.reading import Copy, Scratch, is_ours
-from instrument.data.requests import ANSWERING, FAILED, RequestError, Running
-from instrument.data.running import Process as ProcessOfSystem
-from instrument.data.store import ProcessInfo, Writer, place_of
+from instrument.data import sqlite
+from instrument.data.flush_requests import ANSWERING, FAILED, FlushRequest, RequestError, request_path
+from instrument.data.process_identity import KernelIdentity, ProcessInfo
+from instrument.data.reader import Copy, is_ours
+from instrument.data.running_processes import RunningProcess
+from instrument.data.scratch import Scratch
+from instrument.data.writer import Writer
 from instrument.errors import DataError
-from instrument.report.tables import say
+from instrument.report.text import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def execute(options: argparse.Namespace) -> int:
     if not process.is_alive():
         raise RequestError(f"there is no process {options.pid}; if it was counted, its data is in {directory!r}")
     seconds = patience(process, directory, options.timeout)
-    process.ask()
+    process.send()
     wait([process], seconds)
     path = process.data_file()
     if path is None:
@@ -61,7 +63,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def patience(process: Running, directory: str, seconds: float) -> float:
+def patience(process: FlushRequest, directory: str, seconds: float) -> float:
     """Return how many of *seconds* to wait for an answer of *process*.
 
     That is all of them if the process has data, or was started to be measured. Raise RequestError if it is certainly
@@ -69,7 +71,7 @@ def patience(process: Running, directory: str, seconds: float) -> float:
     """
     if has_data(process):
         return seconds
-    system = ProcessOfSystem(process.pid)
+    system = RunningProcess(process.pid)
     if system.environment is None:  # another user's process, or a system that shows no environments
         return min(seconds, _SHORT_WAIT)
     settings = system.settings
@@ -89,7 +91,7 @@ def patience(process: Running, directory: str, seconds: float) -> float:
     )
 
 
-def has_data(process: Running) -> bool:
+def has_data(process: FlushRequest) -> bool:
     """Return whether there is data of *process*; data of an earlier process with the same number does not count."""
     try:
         path = process.data_file()
@@ -107,37 +109,37 @@ def has_data(process: Running) -> bool:
                 connection.close()
     except (DataError, sqlite.load().Error):
         return True  # the file is damaged or cannot be read; its reader will give the reason
-    current_ticks = place_of(process.pid)[1]
+    current_ticks = KernelIdentity(process.pid).ticks
     return not current_ticks or not ticks or bool(ticks & {0, current_ticks})
 
 
-def process_of(directory: str, pid: int) -> Running:
+def process_of(directory: str, pid: int) -> FlushRequest:
     """Return the process *pid* of this machine as a writer to the data folder *directory*."""
     info = ProcessInfo.current()
     info.pid = pid
-    return Running(requests.place_of(Writer(directory, info).path), pid)
+    return FlushRequest(request_path(Writer(directory, info).path), pid)
 
 
-def wait(processes: list[Running], seconds: float) -> None:
+def wait(processes: list[FlushRequest], seconds: float) -> None:
     """Wait until all *processes* have answered or ended. Raise RequestError if one fails, or needs over *seconds*."""
     end = monotonic() + seconds
     for process in processes:
         while True:
             state = process.state()
             if state == FAILED:
-                process.give_up()
+                process.withdraw_without_trace()
                 raise RequestError(f"process {process.pid} could not write its counts; its standard error says why")
             if not state:
                 break
             if not process.is_alive():
-                process.give_up()
+                process.withdraw_without_trace()
                 break
             if monotonic() > end:
-                process.give_up()
+                process.withdraw_without_trace()
                 activity = "is still writing" if state == ANSWERING else "does not answer"
                 raise RequestError(
                     f"process {process.pid} {activity} after {seconds:g} s: is it measured, and does it write to "
-                    f"{os.path.dirname(process.place)!r}? A longer --timeout may help"
+                    f"{os.path.dirname(process.path)!r}? A longer --timeout may help"
                 )
             sleep(0.02)
 

@@ -1,8 +1,8 @@
-"""Show the hottest lines and functions of the running processes, refreshed live, with rates.
+"""Shows the hottest lines and functions of the running processes, with how often they run a second.
 
-A directory of data comes in; a table goes out, of what ran most often since the table before: all processes on this
-machine that write there are asked to do so, without a signal, and their counts are added up. On a terminal the table is
-renewed until `q` or Ctrl-C; elsewhere, or with `--once`, there is one.
+A data folder comes in. Each process on this machine that writes there is requested to flush, without a signal, and the
+counts are added up. A table shows what ran most often since the table before. On a terminal it is renewed until `q` or
+Ctrl-C; elsewhere, or with `--once`, there is one table.
 """
 
 from __future__ import annotations
@@ -13,32 +13,35 @@ import sys
 from time import monotonic, sleep, time
 
 from instrument import config
-from instrument.analysis.sources import read_source
+from instrument.analysis.source_file import read_source, version_of
 from instrument.commands.snapshot import has_data, patience, process_of, wait
-from instrument.data import requests, sqlite
-from instrument.data.reading import Copy, Scratch, check, harden
-from instrument.data.requests import RequestError, Running
-from instrument.data.running import about_to_write
+from instrument.data import sqlite
+from instrument.data.flush_requests import FlushRequest, RequestError, first_name, running_with_data
+from instrument.data.reader import Copy, check, harden
+from instrument.data.running_processes import about_to_write
 from instrument.data.schema import from_text
-from instrument.data.store import version_of
+from instrument.data.scratch import Scratch
 from instrument.errors import DataError
-from instrument.report.tables import say, shortened
+from instrument.report.text import say, shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
+    from typing import TypeAlias
 
-    #: Path, version, line; and the name if it is that of a function.
-    Place = tuple[str, str, int, str]
+    #: Path, version, line, and the qualified name of a function that begins there, '' for the line itself.
+    CodeKey: TypeAlias = tuple[str, str, int, str]
 
+# Seconds.
 _TIMEOUT = 20.0
 _POLL = 0.1
-# What rates and totals take in a row.
+# The width of rate and total in a row of the table.
 _BEFORE_NAMES = 29
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command to *parser*."""
     parser.add_argument("--dir", metavar="DIR", help="directory of the data (default: INSTRUMENT_DIR, or .instrument)")
     parser.add_argument("--interval", type=float, default=2.0, metavar="SECONDS", help="(default: %(default)g)")
     parser.add_argument("--once", action="store_true", help="print one table and end")
@@ -49,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print tables."""
+    """Print tables, and return the exit status."""
     directory = config.read_settings({"dir": options.dir}).directory
     if options.interval <= 0:
         raise RequestError(f"--interval is {options.interval:g}; it must be more than 0 seconds")
@@ -68,161 +71,203 @@ def execute(options: argparse.Namespace) -> int:
             print("\n".join(table(samples, options.n or 10)))
             return 0
         with _Keys() as keys:
-            while True:  # until Ctrl-C, which `keys` takes for a q
-                size = shutil.get_terminal_size()
-                n = options.n or max(1, (size.lines - 6) // 2)
-                rows = [_cut(row, size.columns - 1) for row in table(samples, n, size.columns - 1)]
-                rows[0] = f"{_cut(rows[0], size.columns - 11)}  q quits"
-                sys.stdout.write("\x1b[H" + "".join(f"{row}\x1b[K\n" for row in rows[: size.lines - 1]) + "\x1b[J")
-                sys.stdout.flush()
+            while True:  # until `q`, or Ctrl-C, which leaves the `with` statement
+                _draw(samples, options.n)
                 if keys.wait(options.interval) == "q":
                     return 0
                 samples.next()
     return 0
 
 
+def _draw(samples: Samples, n: int | None) -> None:
+    """Draw the table on the terminal, with *n* lines and functions, or as many as fit if that is None."""
+    size = shutil.get_terminal_size()
+    n = n or max(1, (size.lines - 6) // 2)
+    rows = [_cut(row, size.columns - 1) for row in table(samples, n, size.columns - 1)]
+    rows[0] = f"{_cut(rows[0], size.columns - 11)}  q quits"
+    sys.stdout.write("\x1b[H" + "".join(f"{row}\x1b[K\n" for row in rows[: size.lines - 1]) + "\x1b[J")
+    sys.stdout.flush()
+
+
+class Rate:
+    """How often a line or function ran: a second in the last interval, and in total."""
+
+    __slots__ = ("per_second", "total")
+
+    def __init__(self, per_second: float = 0.0, total: int = 0) -> None:
+        self.per_second = per_second
+        self.total = total
+
+
 class Samples:
-    """What the processes that write to *directory* have counted, at the last two moments they were asked."""
+    """The rates in the last interval of the processes that write to *directory*, or of *pids* among them.
+
+    *folder* is for private copies of data files.
+    """
 
     def __init__(self, directory: str, pids: list[int], folder: str) -> None:
         self.directory = directory
         self.pids = pids
         self.n_processes = 0
-        self.lines: dict[Place, tuple[float, int]] = {}
-        self.functions: dict[Place, tuple[float, int]] = {}
+        self.lines: dict[CodeKey, Rate] = {}
+        self.functions: dict[CodeKey, Rate] = {}
         self._folder = folder
-        self._host = os.path.basename(process_of(directory, 0).place).rpartition("-")[0]
-        self._data: dict[str, _Data] = {}
+        self._host = os.path.basename(process_of(directory, 0).path).rpartition("-")[0]
+        #: By the first data file of a process.
+        self._data: dict[str, _ProcessData] = {}
+        #: By the number of a process: whether the data of that number is its own.
         self._has_data: dict[int, bool] = {}
-        self._has_said = False
-        self._asked: list[Running] = []
-        self._n = 0  # how often the processes were asked
+        self._has_named_waiting = False
+        self._open_requests: list[FlushRequest] = []
+        self._n_samples = 0
 
     def next(self) -> None:
-        """Ask all processes again; `lines` and `functions` are then how often each ran a second, and in all."""
-        processes = self._running()
-        end = monotonic() + _TIMEOUT
-        # A process that has only begun is asked to write, and is shown as soon as it has.
-        while not processes and (waiting := self._begun()) and monotonic() < end:
-            if not self._has_said:
-                self._has_said = True
-                say([f"{name}; the first counts are shown when it has written" for name in waiting], sys.stderr)
-            sleep(_POLL)
-            processes = self._running()
+        """Take a sample: have all processes flush, and compute `lines` and `functions`.
+
+        Raise RequestError if no process writes to the folder, or one does not answer.
+        """
+        processes = self._processes_with_data() or self._wait_for_first_data()
         if not processes:
-            which = f"of the processes {', '.join(map(str, self.pids))} none runs and" if self.pids else "no process"
-            raise RequestError(f"{which} writes to {self.directory!r}")
+            subject = f"of the processes {', '.join(map(str, self.pids))} none runs and" if self.pids else "no process"
+            raise RequestError(f"{subject} writes to {self.directory!r}")
         seconds = _TIMEOUT
-        if self.pids and not self._n:
+        if self.pids and not self._n_samples:
             seconds = min(patience(process, self.directory, _TIMEOUT) for process in processes)
-        asked = time()
+        requested = time()
         for process in processes:
-            process.ask()
+            process.send()
         wait(processes, seconds)
-        now = time()
+        answered = time()
         self.n_processes = len(processes)
         for path in [file for process in processes if (file := process.data_file()) is not None]:
-            self._data.setdefault(requests.first_name(path), _Data(path)).follow(path)
-        self.lines, self.functions = {}, {}
+            self._data.setdefault(first_name(path), _ProcessData(path)).follow(path)
         for data in self._data.values():
-            data.read(self._folder, asked, now)
-            for counts, before, total in (
-                (data.lines, data.lines_before, self.lines),
-                (data.functions, data.functions_before, self.functions),
-            ):
-                for place, n in counts.items():
-                    grown = 0 if not self._n else n - before.get(place, 0)
-                    rate, all_of_it = total.get(place, (0.0, 0))
-                    total[place] = rate + grown / data.seconds, all_of_it + n
-        self._n += 1
+            data.read(self._folder, requested, answered)
+        self.lines = self._rates([(data.lines, data.lines_before, data.seconds) for data in self._data.values()])
+        self.functions = self._rates(
+            [(data.functions, data.functions_before, data.seconds) for data in self._data.values()]
+        )
+        self._n_samples += 1
 
-    def _begun(self) -> list[str]:
-        """Ask the processes that have no data yet, and return which they are, in words."""
-        found: list[str] = []
+    def _rates(self, samples: list[tuple[dict[CodeKey, int], dict[CodeKey, int], float]]) -> dict[CodeKey, Rate]:
+        """Return the rates of all processes together.
+
+        *samples* has for each process its counts, those of the sample before, and the seconds in between. In the first
+        sample all rates are 0.
+        """
+        rates: dict[CodeKey, Rate] = {}
+        for counts, counts_before, seconds in samples:
+            for key, count in counts.items():
+                growth = count - counts_before.get(key, 0) if self._n_samples else 0
+                rate = rates.setdefault(key, Rate())
+                rate.per_second += growth / seconds
+                rate.total += count
+        return rates
+
+    def _wait_for_first_data(self) -> list[FlushRequest]:
+        """Request a flush of the processes without data; return the processes with data as soon as there are any."""
+        end = monotonic() + _TIMEOUT
+        processes: list[FlushRequest] = []
+        while not processes and (waiting := self._request_first_data()) and monotonic() < end:
+            if not self._has_named_waiting:
+                self._has_named_waiting = True
+                say([f"{name}; the first counts are shown when it has written" for name in waiting], sys.stderr)
+            sleep(_POLL)
+            processes = self._processes_with_data()
+        return processes
+
+    def _request_first_data(self) -> list[str]:
+        """Request a flush of the running processes that have no data yet, and return a text about each of them."""
+        descriptions: list[str] = []
         for process in about_to_write(self.directory):
             if not self.pids or process.pid in self.pids:
-                found.append(f"process {process.pid} ({process.command()!r}) is running")
-                asked = process_of(self.directory, process.pid)
-                if not asked.state():
-                    asked.ask()
-                    self._asked.append(asked)
-        return found
+                descriptions.append(f"process {process.pid} ({process.command()!r}) is running")
+                request = process_of(self.directory, process.pid)
+                if not request.state():
+                    request.send()
+                    self._open_requests.append(request)
+        return descriptions
 
     def withdraw(self) -> None:
-        """Take back what processes were asked that have not answered."""
-        for process in self._asked:
-            process.give_up()
+        """Withdraw the requests to processes without data that were not answered."""
+        for request in self._open_requests:
+            request.withdraw_without_trace()
 
     def refused(self) -> list[tuple[str, str]]:
-        """Return the data files that cannot be read, and why."""
+        """Return the data files that cannot be read, each with the reason."""
         return [(data.path, data.reason) for data in self._data.values() if data.reason]
 
-    def why_nothing(self) -> str:
-        """Return why there is nothing to show, in words."""
-        return "the first rates are shown after one interval" if self._n == 1 else "nothing ran in this interval"
+    def reason_for_no_rates(self) -> str:
+        """Return why there are no rates to show."""
+        return (
+            "the first rates are shown after one interval" if self._n_samples == 1 else "nothing ran in this interval"
+        )
 
-    def _running(self) -> list[Running]:
+    def _processes_with_data(self) -> list[FlushRequest]:
+        """Return the running processes that have data in the folder; of `pids` all that run."""
         if self.pids:
             return [one for one in (process_of(self.directory, pid) for pid in self.pids) if one.is_alive()]
         try:
-            found = requests.running(self.directory, self._host)
+            processes = running_with_data(self.directory, self._host)
         except RequestError:
             if not any(True for _ in about_to_write(self.directory)):
                 raise
             return []
-        for process in found:
-            if process.pid not in self._has_data:  # else the data is that of an earlier process of the same number
+        for process in processes:
+            if process.pid not in self._has_data:  # else the data is of an earlier process of the same number
                 self._has_data[process.pid] = has_data(process)
-        return [process for process in found if self._has_data[process.pid]]
+        return [process for process in processes if self._has_data[process.pid]]
 
 
-class _Data:
-    """The data of one process, at two moments."""
+class _ProcessData:
+    """The counts of one process in the last two samples, and the seconds between the samples."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.seconds = 1.0
         #: Why the data cannot be read; empty if it can.
         self.reason = ""
-        self.lines: dict[Place, int] = {}
-        self.functions: dict[Place, int] = {}
-        self.lines_before: dict[Place, int] = {}
-        self.functions_before: dict[Place, int] = {}
+        self.lines: dict[CodeKey, int] = {}
+        self.functions: dict[CodeKey, int] = {}
+        self.lines_before: dict[CodeKey, int] = {}
+        self.functions_before: dict[CodeKey, int] = {}
         self._copy: Copy | None = None
-        self._when = 0.0
+        #: When the last sample was taken.
+        self._time = 0.0
 
     def follow(self, path: str) -> None:
-        """Read from *path* from now on: the process may have given its file up, and gone on in another."""
+        """Read from *path* from now on: the process may have begun another data file."""
         if path != self.path:
             self.path, self._copy = path, None
 
-    def read(self, folder: str, asked: float, now: float) -> None:
-        """Read what the process has written; it was *asked* to, and had done so by *now*."""
+    def read(self, folder: str, requested: float, answered: float) -> None:
+        """Read the data of the process, after a flush was *requested* and *answered*, both times."""
         self.lines_before, self.functions_before = self.lines, self.functions
-        when = now
+        time_of_sample = answered
         try:
             if self._copy is None or not self._copy.is_current():
                 self._copy = Copy(self.path, folder)
                 updated = self._load(self._copy)
-                if updated >= asked:
-                    when = updated
+                if updated >= requested:
+                    time_of_sample = updated
             self.reason = ""
         except (DataError, sqlite.load().Error) as error:
             if os.path.lexists(self.path):
                 self.reason = " ".join(f"{error}".replace(self._copy.uri() if self._copy else "\0", "").split())
             self._copy = None  # if it was removed, the process goes on in a new file
             self.lines, self.functions = self.lines_before, self.functions_before
-        self.seconds = max(when - self._when, 0.001) if self._when else 1.0
-        self._when = when
+        self.seconds = max(time_of_sample - self._time, 0.001) if self._time else 1.0
+        self._time = time_of_sample
 
     def _load(self, copy: Copy) -> float:
+        """Read the counts in *copy*, and return when they were written; raise DataError, or an error of SQLite."""
         connection = sqlite.load().connect(":memory:", uri=True, isolation_level=None)
         try:
             harden(connection)
             connection.execute("ATTACH ? AS source", (copy.uri(),))
             check(connection)
-            self.lines = dict(_rows(connection.execute(_LINES)))
-            self.functions = dict(_rows(connection.execute(_FUNCTIONS)))
+            self.lines = dict(_counts(connection.execute(_LINES)))
+            self.functions = dict(_counts(connection.execute(_FUNCTIONS)))
             [updated] = connection.execute("SELECT max(updated) FROM source.process").fetchone()
             return float(updated)
         finally:
@@ -235,52 +280,59 @@ _FUNCTIONS = (
 )
 
 
-def _rows(rows: Iterable[tuple[str | bytes, str | bytes, int, str | bytes, int]]) -> Iterator[tuple[Place, int]]:
+def _counts(
+    rows: Iterable[tuple[str | bytes, str | bytes, int, str | bytes, int]],
+) -> Iterator[tuple[CodeKey, int]]:
+    """Yield the key and the count of each of *rows*."""
     for path, version, line, name, count in rows:
         yield (from_text(path), from_text(version), line, from_text(name)), count
 
 
-# The table ############################################################################################################
+# The table
 
 
 def table(samples: Samples, n: int, width: int | None = None) -> list[str]:
     """Return the rows of the table of the *n* hottest functions and lines, with paths shortened for *width* columns.
 
-    What did not run since the table before is left out.
+    Functions and lines that did not run in the last interval are left out.
     """
     texts: dict[tuple[str, str], list[str]] = {}
-    what = "process" if samples.n_processes == 1 else "processes"
-    rows = [f"{samples.n_processes} {what} writing to {samples.directory}"]
+    noun = "process" if samples.n_processes == 1 else "processes"
+    rows = [f"{samples.n_processes} {noun} writing to {samples.directory}"]
     rows += [_printable(f"Skipping data file {path!r}: {reason}") for path, reason in samples.refused()]
-    room = None if width is None else max(20, (width - _BEFORE_NAMES) * 3 // 5)
-    for title, totals in (("calls", samples.functions), ("line", samples.lines)):
+    width_of_names = None if width is None else max(20, (width - _BEFORE_NAMES) * 3 // 5)
+    for title, rates in (("calls", samples.functions), ("line", samples.lines)):
         rows += ["", f"{title + '/s':>12} {'total':>14}  {'function' if title == 'calls' else 'source'}"]
-        ran = [item for item in totals.items() if item[1][0] > 0 and item[0][2]]
-        hottest = sorted(ran, key=lambda item: (-item[1][0], -item[1][1], item[0]))[:n]
+        # Line 0 is that of the code of an empty file.
+        ran = [(key, rate) for key, rate in rates.items() if rate.per_second > 0 and key[2]]
+        hottest = sorted(ran, key=lambda item: (-item[1].per_second, -item[1].total, item[0]))[:n]
         if not hottest:
-            rows.append(f"{'':28}  ({samples.why_nothing()})")
-        for (path, version, line, name), (rate, total) in hottest:
-            place = f"{_shorter(path)}:{line}"
-            if room is not None:
-                place = shortened(place, room)
-            text = name or _source(texts, path, version, line)
-            rows.append(f"{rate:12,.0f} {total:14,}  {place}  {text}")
+            rows.append(f"{'':28}  ({samples.reason_for_no_rates()})")
+        for (path, version, line, name), rate in hottest:
+            position = f"{_relative(path)}:{line}"
+            if width_of_names is not None:
+                position = shortened(position, width_of_names)
+            text = name or _source_line(texts, path, version, line)
+            rows.append(f"{rate.per_second:12,.0f} {rate.total:14,}  {position}  {text}")
     return [_printable(row) for row in rows]
 
 
 def _cut(row: str, width: int) -> str:
-    """Return *row* in *width* columns, with a mark if not all of it fits."""
+    """Return *row* cut to *width* characters, with a mark at the cut."""
     return row if len(row) <= width else f"{row[: max(0, width - 1)]}…"
 
 
-def _shorter(path: str) -> str:
-    """Return *path* as it is from here if that is below."""
-    here = os.getcwd() + os.sep
-    return path[len(here) :] if path.startswith(here) else path
+def _relative(path: str) -> str:
+    """Return *path* relative to the working directory if it is in there."""
+    folder = os.getcwd() + os.sep
+    return path[len(folder) :] if path.startswith(folder) else path
 
 
-def _source(texts: dict[tuple[str, str], list[str]], path: str, version: str, line: int) -> str:
-    """Return what *line* of the *version* of the source at *path* is, as far as that can be known."""
+def _source_line(texts: dict[tuple[str, str], list[str]], path: str, version: str, line: int) -> str:
+    """Return the text of *line* in this *version* of the source at *path*, or that the source has changed.
+
+    *texts* caches the lines of sources, by path and version.
+    """
     if (path, version) not in texts:
         texts[path, version] = []
         try:
@@ -294,20 +346,23 @@ def _source(texts: dict[tuple[str, str], list[str]], path: str, version: str, li
 
 
 def _printable(row: str) -> str:
-    """Return *row* without what could mean something to a terminal."""
+    """Return *row* with `?` for characters that are not printable, which could control a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in row.expandtabs())
 
 
 class _Keys:
-    """The keys of the terminal one by one, while this is entered, if there is one to read from."""
+    """Reads single keys from standard input, if it is a terminal, in a `with` statement.
+
+    The terminal shows its alternate screen meanwhile. Ctrl-C ends the `with` statement without an error.
+    """
 
     def __enter__(self) -> _Keys:
-        self._before: list[object] | None = None
+        self._attributes_before: list[object] | None = None
         try:
             import termios
             import tty
 
-            self._before = termios.tcgetattr(sys.stdin.fileno())
+            self._attributes_before = termios.tcgetattr(sys.stdin.fileno())
             tty.setcbreak(sys.stdin.fileno())
         except (ImportError, OSError, ValueError):
             pass
@@ -318,24 +373,24 @@ class _Keys:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        if self._before is not None:
+        if self._attributes_before is not None:
             import termios
 
-            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._before)  # type: ignore[arg-type]
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._attributes_before)  # type: ignore[arg-type]
         sys.stdout.write("\x1b[?25h\x1b[?1049l")
         sys.stdout.flush()
         return kind is not None and issubclass(kind, KeyboardInterrupt)
 
     def wait(self, seconds: float) -> str:
-        """Return the key that is pressed within so many *seconds*, '' if none is."""
+        """Return "q" as soon as that key is pressed; '' if it is not pressed within *seconds*."""
         end = monotonic() + seconds
-        if self._before is None:
+        if self._attributes_before is None:
             sleep(seconds)
             return ""
         import select
 
-        while (rest := end - monotonic()) > 0:
-            if select.select([sys.stdin], [], [], rest)[0]:
+        while (remaining := end - monotonic()) > 0:
+            if select.select([sys.stdin], [], [], remaining)[0]:
                 key = os.read(sys.stdin.fileno(), 1).decode("latin-1")
                 if key in ("q", "Q", ""):
                     return "q"

@@ -1,1 +1,1 @@
-"""Counts of many processes go in; SQLite files come out, and sums of the files."""
+"""Data files: what measured processes write, and what reports read. No module here reads a source file."""

@@ -1,55 +1,58 @@
-"""The file format: one SQLite database, for the counts of one process and for sums of many alike.
+"""The file format: one SQLite database, for the counts of one process and for sums of many processes.
 
-Nothing comes in; the statements that make the tables go out, and `of`, which tells what a file's first bytes claim. Any
-tool that reads SQLite reads the files, also those of running processes:
+This module has the statements that create the tables, and checks of the first bytes of a file. Any tool that reads
+SQLite reads the files, also those of running processes:
 
     SELECT path, line, SUM(count) FROM line JOIN file ON file.id = line.file GROUP BY path, version, line
 
-`application_id` is "INST", `user_version` is the version of this format. In each table times are seconds since the
-epoch. A text that no UTF-8 can spell, such as a file name of other bytes, is a blob instead: its UTF-8 with surrogates.
+`application_id` is "INST", and `user_version` is the version of this format. Times are seconds since the epoch. A text
+that UTF-8 cannot encode, such as a file name of other bytes, is stored as a blob: its UTF-8 with surrogates.
 
 process     one row for each process whose counts are in the file
-    id          random, and the process' own: no two files hold the same process, unless one was made from the other
-    part        which rows of the tables below are this process' own, or 0: they are in the sum of part 0
+    id          random, one for each process: two files hold the same id only if one was made from the other
+    part        which rows of the tables below belong to this process alone; 0: they are in the sum, part 0
     pid, parent, host, started, argv (one argument a line), directory (where it was started)
     python      its version, followed by " -O" or " -OO" if assert statements were left out
     place       kernel (boot) and namespace in which `pid` means this process; '' if unknown
-    ticks       when the process was started, as this kernel counts; 0 if unknown
+    ticks       when the process was started, in the kernel's clock ticks; 0 if unknown
     flushes     how often the process has written: of two states of a process, the one with more is the newer
     updated     when it last wrote
-    ended       how the process ended, in its own words; '' if it said nothing of the sort (yet)
+    ended       how the process ended, by its own account; '' if it has not said so (yet)
     scope       what it measured: dotted names and paths, one a line; '' or 1: the project's own code; NULL: unknown
-    root        pid of the outermost measured process that it comes from, itself perhaps; 0 if unknown
+    root        pid of the outermost measured process among its ancestors and itself; 0 if unknown
 file        one row for each version of a source file: `version` is "sha256:…" of the bytes that were compiled, or
             another word if they could not be known. Counts of different versions are never added
 line        how often each line ran (`count`), and when it was first and last seen to have run
 function    the same for calls; `name` is the qualified name, `line` the first line of the function
 not_measured  files that ran uncounted, in whole or in part, and why
-given_out   functions whose original code was given to something that may have run it uncounted: `name` and `line` as in
-            `function`, and `taker`, which is the library or the way, such as "cloudpickle". Code nested in such a
-            function was given out with it
+given_out   functions that were given out: their receivers may have run the original code uncounted. `name` and `line`
+            are as in `function`, and `taker` is the receiver, such as "cloudpickle". Code nested in such a function
+            was given out with it
 
-A process' own file has one process, in part 1. Its counts are totals since the process began, replaced in place: the
-file grows with new code only. In a file of sums, part 0 is the sum over all processes whose last state is known. A
-process that may still write has a part to itself there, so that newer data can take the place of older. So the same
-data may be added any number of times, and in any order, and count once.
+The file that a process writes holds one process, in part 1. Its counts are totals since the process began, replaced in
+place, so the file grows with new code only. In a file of sums, part 0 is the sum over all processes whose last state is
+known. Each process that may still write has a part to itself, so that newer data can replace older data. So the same
+data may be added any number of times, in any order, and counts once.
 
-Files in older formats are read and combined still: format 1 had no `scope` and no `root` of a process, and formats 1
-and 2 had no table `given_out`.
+Older formats are still read and combined. Format 1 had no `scope` and no `root` of a process; formats 1 and 2 had no
+table `given_out`.
 """
 
 from __future__ import annotations
 
+from instrument.model.measurement import GREATEST_COUNT
+
 APPLICATION_ID = int.from_bytes(b"INST", "big")
 VERSION = 3
 
-#: The greatest count. Sums end there, rather than turn into floating point as SQLite's would.
-GREATEST = (1 << 63) - 1
+#: The greatest count. Sums end there: SQLite would turn a larger one into floating point.
+GREATEST = GREATEST_COUNT
 
-#: The latest time, some 3,000 years from now; the earliest is 0. A clock may say anything, and readers refuse the rest.
+#: The latest time, some 3,000 years from now; the earliest is 0. Writers clip what clocks return, and readers refuse
+#: other times.
 LATEST = 1e11
 
-#: Statements that make the tables, by name. A file is only read if it has exactly these.
+#: Statements that create the tables, by name. Readers refuse a file whose tables differ from these.
 TABLES = {
     "process": (
         "CREATE TABLE process (id TEXT PRIMARY KEY NOT NULL, part INTEGER NOT NULL, pid INTEGER NOT NULL, "
@@ -84,35 +87,36 @@ _PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT, root INTEGER NOT NULL)"
 
 
 def tables(version: int) -> dict[str, str]:
-    """Return the statements that make the tables in this *version* of the format, by name."""
+    """Return the statements that create the tables in this *version* of the format, by name."""
     if version > 2:
         return TABLES
-    found = {name: statement for name, statement in TABLES.items() if name != "given_out"}
-    return found if version > 1 else {**found, "process": _PROCESS_IN_1}
+    in_format_2 = {name: statement for name, statement in TABLES.items() if name != "given_out"}
+    return in_format_2 if version > 1 else {**in_format_2, "process": _PROCESS_IN_1}
 
 
 CREATE = (f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {VERSION}", *TABLES.values())
 
-#: Suffix of data files. Others in a folder of data are none of ours.
+#: Suffix of data files. Readers ignore other files in a data folder.
 SUFFIX = ".sqlite"
 
+#: How every SQLite database begins, and the length of its header.
 MAGIC = b"SQLite format 3\0"
 HEADER = 100
 
 
 def word(header: bytes, at: int) -> int:
-    """Return the 32-bit number at byte *at* of a database's *header*."""
+    """Return the 32-bit number at the offset *at* of a database's *header*."""
     return int.from_bytes(header[at : at + 4], "big")
 
 
 def size(header: bytes) -> int:
-    """Return the size of the file that begins with *header*."""
+    """Return the size in bytes that *header* gives for its file."""
     page = int.from_bytes(header[16:18], "big")
     return word(header, 28) * (65536 if page == 1 else page)
 
 
 def complaint(header: bytes) -> str:
-    """Return what is wrong with a file that begins with *header*, or an empty string if it is a data file of ours."""
+    """Return why a file that begins with *header* is no data file that can be read; an empty text if it is one."""
     if not header:
         return "it is empty"
     if MAGIC.startswith(header[: len(MAGIC)]) and len(header) < HEADER:
@@ -132,17 +136,17 @@ def complaint(header: bytes) -> str:
 
 
 def to_text(value: str) -> str | bytes:
-    """Return *value* as it is kept: a blob if it has surrogates, which SQLite's texts cannot have."""
+    """Return *value* as it is stored: a blob if it has surrogates, which SQLite's texts cannot have."""
     return value if value.isascii() or not _has_surrogates(value) else value.encode("utf-8", "surrogatepass")
 
 
 def from_text(value: str | bytes) -> str:
-    """Return the text that is kept as *value*."""
+    """Return the text that is stored as *value*."""
     if isinstance(value, str):
         return value
     try:
         return value.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:  # not of ours
+    except UnicodeDecodeError:  # another program wrote it
         return value.decode("utf-8", "backslashreplace")
 
 

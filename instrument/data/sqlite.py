@@ -1,11 +1,14 @@
-"""SQLite, without the package `sqlite3`.
+"""SQLite for measured processes: the C extension `_sqlite3`, without the package `sqlite3`.
 
-Nothing comes in, `connect` and `Error` go out. The package is Python around the C extension `_sqlite3`, and imports
-`datetime` and others that the measured program may be the first to import. So the extension alone is loaded, as a
-second module object that `sys.modules` never holds: a program that imports `sqlite3` loads its own, with classes,
-adapters and converters of its own. (A C extension's file cannot be copied, but one with multi-phase initialisation can
-be initialised again.) It takes one thing from Python, `functools.lru_cache`, and gets it from here, in C: neither is
-`functools` imported for it, nor are lines of it counted that the program did not run.
+`connect` returns connections, and `load` the extension, with its exceptions.
+
+Problem: the package `sqlite3` imports `datetime` and others, which the measured program may be the first to import. And
+a program that imports `sqlite3` registers adapters and converters, which would change our connections.
+Solution: load the C extension alone, as a second module object that `sys.modules` never holds. This works because an
+extension with multi-phase initialisation can be initialised again. The extension needs `functools.lru_cache`, and gets
+a stand-in for it in C.
+Alternatives: a copy of the extension's file is impossible for extensions that are built in. Importing `functools` would
+count lines of it that the program did not run.
 """
 
 from __future__ import annotations
@@ -31,8 +34,9 @@ if TYPE_CHECKING:
 
 _ENCODING, _ON_ERROR, _IS_WINDOWS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(), os.name == "nt"
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
-# Where Python's own extensions are found: the program may change the path before the first flush.
+# The folders of Python's own extensions. Copied, because the program may change `sys.path` before the first flush.
 _path = sys.path.copy()
+#: The extension, once it is loaded.
 _loaded: list[Any] = []
 
 
@@ -45,25 +49,27 @@ class _Functools:
 
 
 def load() -> Any:
-    """Return the extension, loaded when this is called first; raise DataError if this Python has none."""
+    """Return the extension, which the first call loads; raise DataError if this Python has none."""
     if not _loaded:
         _loaded.append(_load())
     return _loaded[0]
 
 
-class _Place:
-    """What the interpreter must know of an extension to load it: importlib's specs call builtins of the program."""
+class _Spec:
+    """The two attributes of a module spec that the interpreter reads. importlib's own specs call program builtins."""
 
     def __init__(self, name: str, origin: str) -> None:
         self.name, self.origin = name, origin
 
 
 def _load() -> ModuleType:
-    """Return a module object of the extension that is nobody else's."""
+    """Return a new module object of the extension, or raise DataError."""
     name = "_sqlite3"
-    spec: Any = _Place(name, "built-in") if is_builtin(name) else _found(name) or PathFinder.find_spec(name, _path)
+    spec: Any = (
+        _Spec(name, "built-in") if is_builtin(name) else _spec_on_path(name) or PathFinder.find_spec(name, _path)
+    )
     if spec is None:
-        if _path and not any(map(_is_there, _path)):
+        if _path and not any(map(_exists, _path)):
             raise DataError(
                 "SQLite, in which counts are kept, cannot be loaded: no folder of modules of this Python is in reach "
                 "any more, as after chroot"
@@ -72,49 +78,49 @@ def _load() -> ModuleType:
     try:
         module: ModuleType = create_builtin(spec) if is_builtin(name) else create_dynamic(spec)
         _initialise(module, exec_builtin if is_builtin(name) else exec_dynamic)
-    except ImportError as error:  # its shared library is gone
+    except ImportError as error:  # the shared library of SQLite was removed
         raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
     return module
 
 
-def _found(name: str) -> _Place | None:
-    """Return where the extension *name* is in a folder of the path, None if it is in none."""
+def _spec_on_path(name: str) -> _Spec | None:
+    """Return the spec of the extension *name*, None if no folder of the path has it."""
     for folder in _path:
         for suffix in extension_suffixes():
             path = f"{folder or os.curdir}{os.sep}{name}{suffix}"
-            if _is_there(path):
-                return _Place(name, path)
+            if _exists(path):
+                return _Spec(name, path)
     return None
 
 
-def _is_there(folder: str) -> bool:
+def _exists(path: str) -> bool:
     try:
-        return bool(_system.stat(folder))
+        return bool(_system.stat(path))
     except (OSError, ValueError):
         return False
 
 
 def _initialise(module: ModuleType, execute: Callable[[ModuleType], object]) -> None:
-    """Let *execute* initialise *module*, which meanwhile finds `_Functools` in place of `functools`.
+    """Initialise *module* with *execute*, while `sys.modules` has `_Functools` in place of `functools`.
 
-    Other threads may be importing `functools`, or about to: they must not get their turn meanwhile. So it is one call,
-    of `any`, in which everything happens, in C; and no garbage is collected, which may be finalized in Python.
+    No other thread may run meanwhile, because it could import `functools`. So one call of `any` does everything in C.
+    Garbage collection is off, because finalizers may run Python code.
     """
     name = ("functools",)
     modules: dict[str, Any] = sys.modules
-    theirs: list[Any] = []
-    note = map(theirs.append, map(modules.get, name))
-    put = map(modules.__setitem__, name, (_Functools,))
-    put_back = map(modules.__setitem__, name, filterfalse(_is_none, theirs))
-    forget = map(modules.pop, compress(name, map(_is_none, theirs)))
-    restore = chain(put_back, forget)
+    original: list[Any] = []  # the program's `functools`, or None
+    note = map(original.append, map(modules.get, name))
+    replace = map(modules.__setitem__, name, (_Functools,))
+    put_back = map(modules.__setitem__, name, filterfalse(_is_none, original))
+    remove = map(modules.pop, compress(name, map(_is_none, original)))
+    restore = chain(put_back, remove)
     collects = isenabled()
-    if collects:  # else another thread may turn it on meanwhile
+    if collects:
         disable()
     try:
-        any(chain(note, put, map(execute, (module,)), restore))
+        any(chain(note, replace, map(execute, (module,)), restore))
     finally:
-        any(restore)  # which is done, but for an error
+        any(restore)  # nothing remains to be done here, unless an error came in between
         if collects:
             enable()
 
@@ -128,7 +134,7 @@ def version() -> tuple[int, ...]:
 
 
 def uri(path: str, mode: str = "rw") -> str:
-    """Return what SQLite knows the file at *path* by, whatever bytes its name has; it is never created."""
+    """Return the URI by which SQLite opens the existing file at *path*, which may have any bytes, as "ro" or "rw"."""
     data = path.encode(_ENCODING, _ON_ERROR)
     if _IS_WINDOWS:
         data = b"/" + data.replace(b"\\", b"/")
@@ -136,9 +142,10 @@ def uri(path: str, mode: str = "rw") -> str:
 
 
 def connect(path: str, *, timeout: float = 5.0, is_private: bool = False) -> Connection:
-    """Return a connection to the database at *path*, which must be there; transactions are left to its user.
+    """Return a connection to the existing database at *path*, which begins no transactions by itself.
 
-    One that *is_private*, a file that nobody else opens, takes no locks: some network file systems have none.
+    *timeout* is in seconds. With *is_private*, the file is not locked, because no other process opens it: some network
+    file systems have no locks.
     """
     name = uri(path) + ("&nolock=1" if is_private else "")
     connection: Connection = load().connect(name, timeout=timeout, isolation_level=None, uri=True)

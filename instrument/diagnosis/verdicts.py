@@ -12,7 +12,7 @@ import warnings
 from importlib.util import MAGIC_NUMBER
 from typing import NamedTuple
 
-from instrument.analysis.sources import read_source
+from instrument.analysis.source_file import read_source
 from instrument.config import PLACEMENT
 from instrument.config.values import is_path
 from instrument.diagnosis.module_search import find_module, name_of_file

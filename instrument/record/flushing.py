@@ -12,7 +12,8 @@ from gc import disable, enable, isenabled
 from itertools import islice
 from time import monotonic, perf_counter, sleep, time
 
-from instrument.data.store import ProcessInfo, Writer
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.writer import Writer
 from instrument.errors import DataGoneError, InstrumentError
 from instrument.guest import interpreters
 from instrument.guest.messages import say, say_once, text_of, where_errors_go

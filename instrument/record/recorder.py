@@ -22,7 +22,7 @@ from _operator import attrgetter, call, ge
 from itertools import repeat
 from time import monotonic
 
-from instrument.data import requests, sqlite
+from instrument.data import flush_requests, sqlite
 from instrument.errors import InstrumentError
 from instrument.flow import placement
 from instrument.guest import interpreters, isolation
@@ -93,7 +93,7 @@ class Recorder:
         #: The counts at the last `reset`.
         self._counts_at_reset: tuple[LineCounts, FunctionCounts] = {}, {}
         self._is_prepared = self._has_looked = False
-        self._request = requests.place_of(self._data.writer.path)
+        self._request = flush_requests.request_path(self._data.writer.path)
 
     def _start(self) -> None:
         """Start the background thread: code was made live, so there is something to count."""
@@ -297,9 +297,9 @@ class Recorder:
             self._instrumenter.instrument_late_functions()
         self._pacing.begin_stretch()
         self._instrumenter.read_sources(self._pacing.pause)
-        if not interpreters.number() and requests.take(self._request):
+        if not interpreters.number() and flush_requests.take(self._request):
             self._flush()
-            requests.answer(self._request, self._complaints.has_failed)
+            flush_requests.answer(self._request, self._complaints.has_failed)
         elif monotonic() >= self._schedule.next:
             self._flush()
         seconds = max(0.0, self._schedule.next - monotonic())
@@ -309,7 +309,7 @@ class Recorder:
         """Return functions in C that return true, or raise, if `_look` has something to do."""
         return [
             map(ge, map(call, repeat(monotonic)), map(attrgetter("next"), repeat(self._schedule))).__next__,
-            partial(_system.access, self._request + requests.ASKED, 0),
+            partial(_system.access, self._request + flush_requests.REQUESTED, 0),
             self._session.retirement.is_due(),
             self._are_many_late,
             self._instrumenter.n_unread,

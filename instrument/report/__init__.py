@@ -1,1 +1,1 @@
-"""Plain counts go in; listings, tables and counts files come out."""
+"""Writers of reports: each has one format. They take analyses and plain counts, and open no data file."""

@@ -1,128 +1,39 @@
-"""The words of a report: which lines are executable, the annotated listing, the tables on standard output.
+"""Listings of sources with counts, and tables on standard output, exactly as the standard library's `trace` has them.
 
-Source files and plain counts come in, lines of text go out. The texts are those of the running interpreter's own
-`trace`, to the byte, because scripts read them: where Pythons differ, a constant below names the behaviour. A line is
-called executable as `trace` calls it: the compiler gave it a place in the line table of some code object, and no
-docstring covers it.
+Sources and counts come in; lines of text go out. Scripts read these texts, so every byte is that of the running
+interpreter's own `trace`. If Pythons differ, a constant below names the behaviour.
 """
 
 from __future__ import annotations
 
-import dis
+import io
 import os
 import sys
-import token
 import tokenize
-import types
+
+from instrument.analysis.exclusions import PRAGMA_NOCOVER
+from instrument.analysis.trace_lines import full_module_name, module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from typing import TextIO
 
+    from instrument.analysis.file_analysis import FileAnalysis
     from instrument.report.counts_file import Function
-
-# An executable line that holds exactly this text is never marked as missed.
-PRAGMA_NOCOVER = "#pragma NO COVER"
 
 #   3.13:  "    7    71%   sample   (sample.py)"
 #   3.14:  "    7   71.4%   sample   (sample.py)"
 PERCENTAGE_HAS_A_DECIMAL = sys.version_info >= (3, 14)
 
 
-# Names of modules
-
-
-def module_name(path: str) -> str:
-    """Return the name of the file at *path* without folders and extension: a module name, but for packages."""
-    return os.path.splitext(os.path.basename(path))[0]
-
-
-def full_module_name(path: str) -> str:
-    """Return the dotted name that the file at *path* would be imported by, given the `sys.path` of now.
-
-    The longest entry of `sys.path` above the file is taken for its root; without one, all folders become packages.
-    """
-    comparable = os.path.normcase(path)
-    root_length = 0
-    for entry in sys.path:
-        root = os.path.normcase(entry)
-        if comparable.startswith(root) and comparable[len(root) :][:1] == os.sep:
-            root_length = max(root_length, len(root))
-    inside = path[root_length + 1 :] if root_length else path
-    _drive, inside = os.path.splitdrive(inside)
-    for separator in filter(None, (os.sep, os.altsep)):
-        inside = inside.replace(separator, ".")
-    return os.path.splitext(inside)[0].lstrip(".")
-
-
-# Executable lines
-
-
-def find_lines_from_code(code: types.CodeType, strs: Container[int | None]) -> dict[int | None, int]:
-    """Return the lines in the line table of *code* alone, less those in *strs*, as the keys of a dictionary."""
-    return {line: 1 for _offset, line in dis.findlinestarts(code) if line not in strs}
-
-
-def find_lines(code: types.CodeType, strs: Container[int | None]) -> dict[int | None, int]:
-    """Return the lines in the line tables of *code* and of all code nested in it, less those in *strs*."""
-    lines: dict[int | None, int] = {}
-    waiting = [code]
-    while waiting:
-        current = waiting.pop()
-        lines.update(find_lines_from_code(current, strs))
-        waiting.extend(constant for constant in current.co_consts if isinstance(constant, types.CodeType))
-    return lines
-
-
-def find_strings(filename: str, encoding: str | None = None) -> dict[int, int]:
-    """Return the lines of *filename* that docstrings cover, as the keys of a dictionary.
-
-    A string counts as a docstring if it is the very first token, or directly follows an indent.
-    """
-    with open(filename, encoding=encoding) as source:
-        return docstring_lines(tokenize.generate_tokens(source.readline))
-
-
-def docstring_lines(tokens: Iterable[tokenize.TokenInfo]) -> dict[int, int]:
-    """Return the lines that docstrings cover among the *tokens* of a source file, as the keys of a dictionary."""
-    lines: dict[int, int] = {}
-    # The first token of the file stands as if it followed an indent: it may be the module's docstring.
-    previous = token.INDENT
-    for kind, _text, (first, _), (last, _), _line in tokens:
-        if kind == token.STRING and previous == token.INDENT:
-            lines.update(dict.fromkeys(range(first, last + 1), 1))
-        previous = kind
-    return lines
-
-
-def executable_lines(filename: str) -> dict[int | None, int]:
-    """Return the executable lines of *filename* as keys of a dictionary, or raise what kept it from being compiled."""
-    with tokenize.open(filename) as source:
-        text, encoding = source.read(), source.encoding
-    # This module's own __future__ imports must not leak into the code: they would hide the lines of annotations.
-    code = compile(text, filename, "exec", dont_inherit=True)
-    return find_lines(code, find_strings(filename, encoding))
-
-
-def find_executable_lines(filename: str) -> dict[int | None, int]:
-    """Return the executable lines of *filename*, or none, with a note on standard error, if it cannot be read."""
-    try:
-        return executable_lines(filename)
-    except OSError as error:
-        print(f"Not printing coverage data for {filename!r}: {error}", file=sys.stderr)
-        return {}
-
-
-# The listing
-
-
 def write_listing(
     out: TextIO, lines: Iterable[str], executable: Container[int | None], counts: Mapping[int, int]
 ) -> tuple[int, int]:
-    """Write the source *lines* to *out*, each after its count or a mark; return how many ran, and of how many.
+    """Write the source *lines* to *out*, each after its count or a mark.
 
-    A line that ran shows its count, even if *executable* does not know it; one that should have run shows `>>>>>>`.
+    A line that ran has its count, even if *executable* lacks the line. An executable line that did not run has
+    `>>>>>>`. Return the number of lines that ran, and the number of lines that ran or could have run.
     """
     n_hits = n_missed = 0
     for number, line in enumerate(lines, 1):
@@ -138,7 +49,41 @@ def write_listing(
     return n_hits, n_hits + n_missed
 
 
-# The tables
+def listing_of(file: FileAnalysis) -> bytes:
+    """Return the listing of *file*, in the encoding of its source; raise SyntaxError if that is unknown."""
+    encoding, _lines = tokenize.detect_encoding(io.BytesIO(file.source.data).readline)
+    # Lines as `linecache` reads them: universal newlines, and a newline at the end.
+    with io.TextIOWrapper(io.BytesIO(file.source.data), encoding) as source:
+        lines = source.readlines()
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    data = io.BytesIO()
+    with io.TextIOWrapper(data, encoding) as listing:
+        write_listing(listing, lines, file.executable, file.counts.lines.counts())
+        listing.flush()
+        return data.getvalue()
+
+
+def path_of_listing(source: str, directory: str | None, taken: set[str]) -> str:
+    """Return the path for the listing of *source*: in *directory*, or beside the source without one.
+
+    In *directory*, no path in *taken* is returned again, and none outside of it.
+    """
+    if directory is None:
+        return os.path.join(os.path.dirname(source), module_name(source) + ".cover")
+    try:
+        relative = os.path.relpath(source)
+    except (OSError, ValueError):
+        relative = os.pardir
+    # The name has no separators, so it cannot lead out of the folder.
+    name = full_module_name(source if relative.startswith(os.pardir) else relative)
+    path, n = os.path.join(directory, f"{name}.cover"), 2
+    while path in taken:
+        path, n = os.path.join(directory, f"{name}~{n}.cover"), n + 1
+    return path
+
+
+# Tables
 
 
 def called_functions(functions: Iterable[Function]) -> Iterator[str]:
@@ -150,7 +95,7 @@ def called_functions(functions: Iterable[Function]) -> Iterator[str]:
 
 
 def calling_relationships(callers: Iterable[tuple[Function, Function]]) -> Iterator[str]:
-    """Yield the lines of the table of who called whom: by file of the caller, then by file of the called."""
+    """Yield the lines of the table of calls: by the file of the caller, then by the file of the called function."""
     yield ""
     yield "calling relationships:"
     last_caller_file = last_called_file = ""
@@ -166,7 +111,10 @@ def calling_relationships(callers: Iterable[tuple[Function, Function]]) -> Itera
 
 
 def summary(rows: Mapping[str, tuple[int, int, str]]) -> Iterator[str]:
-    """Yield the lines of the summary table; *rows* maps a module to its lines that ran, its lines, and its file."""
+    """Yield the lines of the summary table.
+
+    *rows* maps each module to the number of lines that ran, the number of its lines, and its file.
+    """
     yield "lines   cov%   module   (path)"
     for module, (n_hits, n_lines, filename) in sorted(rows.items()):
         # Up to 3.13 a percentage is cut, not rounded: five lines of seven are 71%.
@@ -175,6 +123,6 @@ def summary(rows: Mapping[str, tuple[int, int, str]]) -> Iterator[str]:
 
 
 def not_measured(reasons: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Yield one line for each file that ran without being counted in full, and why."""
+    """Yield a line for each file that ran uncounted, in whole or in part: its path and the reason."""
     for filename, reason in reasons:
         yield f"Not measured: {filename!r}: {reason}"

@@ -1,12 +1,11 @@
-"""CoverageResults: what was counted, as the standard library's `trace` hands it out.
+"""CoverageResults: counts, called functions and callers, as the standard library's `trace` returns them.
 
-Counts, called functions and callers come in, together with the names of the counts files to add and to write; listings
-and a counts file go out to disk, tables to standard output, notes to standard error. It is a drop-in: names, aliasing,
-order of effects and every byte of the output are those of the running interpreter's own class.
+Counts come in, with the names of counts files to add and to write. Listings and a counts file go to disk, tables to
+standard output, remarks to standard error. This class is a drop-in: names, aliasing, order of effects and every byte of
+the output are those of the running interpreter's own class.
 
-What differs is what happens where that one fails. A source file that is gone, or is no Python, costs its own listing
-and not the whole report. A counts file that cannot be read is never overwritten. The counts are saved even if the
-report is not.
+Three things differ, where that class fails. A source file that is gone, or is no Python, costs its own listing only. A
+counts file that cannot be read is never overwritten. The counts are saved even if the report fails.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import stat
 import sys
 import tokenize
 
+from instrument.analysis.trace_lines import executable_lines, full_module_name, module_name
 from instrument.guest.trusted_files import read_regular, trusted_users
 from instrument.report import counts_file, cover_listing
 
@@ -31,12 +31,12 @@ _LARGEST_SOURCE = 1 << 26
 
 
 class CoverageResults:
-    """Counts of lines, functions called and callers, which can be merged and reported."""
+    """Counts of lines, called functions and callers, which can be added up and reported."""
 
-    #: Files that ran without being counted in full, each with the reason: a report names them, and never shows zero.
+    #: Files that ran uncounted, in whole or in part, each with the reason. Reports name them, and show no zeros.
     not_measured: tuple[tuple[str, str], ...] = ()
 
-    #: What kept *infile* from being read, if it holds, or may hold, something to lose.
+    #: Why *infile* could not be read; None if it was read, or if there is nothing in it to lose.
     infile_error: Exception | None = None
 
     def __init__(
@@ -47,7 +47,7 @@ class CoverageResults:
         callers: Callers | None = None,
         outfile: Path | None = None,
     ) -> None:
-        """Hold *counts* itself, copies of *calledfuncs* and *callers*, and add what the counts file *infile* holds."""
+        """Keep *counts* itself, copies of *calledfuncs* and *callers*, and add the counts file *infile*."""
         self.counts: LineCounts = {} if counts is None else counts
         self.counter: LineCounts = self.counts.copy()
         self.calledfuncs: CalledFunctions = {} if calledfuncs is None else calledfuncs.copy()
@@ -58,28 +58,27 @@ class CoverageResults:
             self._merge(infile)
 
     def _merge(self, infile: Path) -> None:
-        """Add what the counts file *infile* holds, or say why that cannot be."""
+        """Add the counts file *infile*, or say why that is impossible."""
         try:
             counts, calledfuncs, callers = counts_file.load(infile)
             self.update(self.__class__(counts, calledfuncs, callers=callers))
         except (OSError, EOFError, ValueError) as error:
             print(f"Skipping counts file {infile!r}: {error}", file=sys.stderr)
-            # No file, as before the first of several runs, or an empty one: there is nothing that writing could
-            # destroy.
+            # A file that does not exist yet, or is empty, may be written later: nothing in it could be lost.
             if not isinstance(error, (FileNotFoundError, EOFError)):
                 self.infile_error = error
 
     def is_ignored_filename(self, filename: str) -> bool:
-        """Return whether *filename* names no file but where code came from, as `<string>` does: nothing to report."""
+        """Return whether *filename* is no file, but an origin of code such as `<string>`: it is not reported."""
         return filename.startswith("<") and filename.endswith(">")
 
     def update(self, other: CoverageResults) -> None:
-        """Add the counts of *other* to ours, and its functions and callers."""
+        """Add the counts, functions and callers of *other*."""
         for line, count in other.counts.items():
             self.counts[line] = self.counts.get(line, 0) + count
         self.calledfuncs.update(dict.fromkeys(other.calledfuncs, 1))
         self.callers.update(dict.fromkeys(other.callers, 1))
-        # The standard library's own results may be added, too; they have no such attribute.
+        # Results of the standard library have no such attribute.
         reasons = getattr(other, "not_measured", ())
         self.not_measured += tuple(reason for reason in reasons if reason not in self.not_measured)
 
@@ -91,21 +90,21 @@ class CoverageResults:
         *,
         ignore_missing_files: bool = False,
     ) -> None:
-        """Write a listing for each file that was counted, print the tables, and save the counts to *outfile*.
+        """Write a listing for each file with counts, print the tables, and save the counts to *outfile*.
 
         With *show_missing*, lines that could have run but did not are marked. With *summary*, a table of all files is
-        printed. Listings go to the folder *coverdir*, or else each beside its source. With *ignore_missing_files*,
-        files that no longer exist are passed over in silence.
+        printed. Listings go to the folder *coverdir*, by default beside their sources. With *ignore_missing_files*,
+        files that do not exist are skipped without a message.
         """
         try:
             self._report(show_missing, summary, coverdir, ignore_missing_files)
         finally:
-            # Also after a report that failed: what took a run to count is kept, and can be reported again.
+            # Also if the report failed: the saved counts can be reported again.
             if self.outfile:
                 self._save(self.outfile)
 
     def _report(self, show_missing: bool, summary: bool, coverdir: Path | None, ignore_missing_files: bool) -> None:
-        """Write the listings, and print the tables there is something for."""
+        """Write the listings, and print the tables that are not empty."""
         if self.calledfuncs:
             _print(cover_listing.called_functions(self.calledfuncs))
         if self.callers:
@@ -117,9 +116,9 @@ class CoverageResults:
             source = filename.removesuffix("c") if filename.endswith(".pyc") else filename
             if ignore_missing_files and not os.path.isfile(source):
                 continue
-            # A file of which some code ran uncounted gets no marks and no percentage: they would call that code missed.
+            # Without marks and a percentage if some code of the file ran uncounted: they would call that code missing.
             complete = all(filename != other for other, _reason in self.not_measured)
-            module, path = _place_of_listing(source, coverdir)
+            module, path = _module_and_listing(source, coverdir)
             n_hits, n_lines = self._list(source, path, counts, mark_missing=show_missing and complete)
             if n_lines and complete:
                 rows[module] = n_hits, n_lines, source
@@ -129,11 +128,11 @@ class CoverageResults:
             print(line, file=sys.stderr)
 
     def _list(self, source: str, path: str, counts: Mapping[int, int], *, mark_missing: bool) -> tuple[int, int]:
-        """Write the listing of the file *source* to *path*, or say why not; return what `write_results_file` does."""
+        """Write the listing of the file *source* to *path*, or say why not; return as `write_results_file` does."""
         try:
-            # A counts file may name anything: a pipe is not waited for, nor a device read without an end.
+            # A counts file may name any path: a read of a pipe could block, and that of a device never end.
             encoding, _lines = tokenize.detect_encoding(io.BytesIO(read_regular(source, _LARGEST_SOURCE)).readline)
-            executable = cover_listing.executable_lines(source) if mark_missing else {}
+            executable = executable_lines(source) if mark_missing else {}
         except (OSError, SyntaxError, ValueError, tokenize.TokenError) as error:
             print(f"Not printing coverage data for {source!r}: {error}", file=sys.stderr)
             return 0, 0
@@ -147,15 +146,16 @@ class CoverageResults:
         lines_hit: Mapping[int, int],
         encoding: str | None = None,
     ) -> tuple[int, int]:
-        """Write the listing of *lines* to *path*; return how many of them ran, and how many could have.
+        """Write the listing of *lines* to *path*; return how many lines ran, and how many could have run.
 
-        *lnotab* holds the numbers of the executable lines, *lines_hit* maps those that ran to their counts.
+        *lnotab* has the numbers of the executable lines. *lines_hit* maps the lines that ran to their counts.
+        *encoding* is that of the listing. Return zeros if the listing cannot be written.
         """
         if _is_foreign_link(path):
             print(f"Not writing {path!r}: it is a link that belongs to another user; remove it", file=sys.stderr)
             return 0, 0
         try:
-            listing = open(path, "w", encoding=encoding)  # noqa: SIM115 - only opening it may fail quietly
+            listing = open(path, "w", encoding=encoding)  # noqa: SIM115 - only errors of opening are handled
         except OSError as error:
             print(f"trace: Could not open {path!r} for writing: {error} - skipping", file=sys.stderr)
             return 0, 0
@@ -163,7 +163,7 @@ class CoverageResults:
             return cover_listing.write_listing(listing, lines, lnotab, lines_hit)
 
     def _save(self, outfile: Path) -> None:
-        """Save the counts to the file *outfile*, or say why that cannot be."""
+        """Save the counts to the file *outfile*, or say why that is impossible."""
         if self.infile_error is not None and self.infile and _is_same_file_or_pipe(self.infile, outfile):
             reason = f"{outfile!r} could not be read, and is left as it is"
             print(f"Can't save counts files because {reason}", file=sys.stderr)
@@ -175,35 +175,35 @@ class CoverageResults:
 
 
 def _print(lines: Iterable[str]) -> None:
-    """Print *lines* to what is standard output now."""
+    """Print *lines* to the current standard output."""
     for line in lines:
         print(line)
 
 
 def _by_file(counts: LineCounts) -> dict[str, dict[int, int]]:
-    """Return *counts* as a dictionary of files, in the order in which they were met, and of their lines."""
+    """Return *counts* by file, in the order of the first line of each, and by line."""
     by_file: dict[str, dict[int, int]] = {}
     for (filename, line), count in counts.items():
         by_file.setdefault(filename, {})[line] = count
     return by_file
 
 
-def _place_of_listing(source: str, coverdir: Path | None) -> tuple[str, str]:
-    """Return the name of the module in the file *source*, and the path of its listing; make the folder if need be."""
+def _module_and_listing(source: str, coverdir: Path | None) -> tuple[str, str]:
+    """Return the name of the module in the file *source*, and the path of its listing; make the folder if needed."""
     if coverdir is None:
         folder = os.path.dirname(os.path.abspath(source))
-        module = cover_listing.module_name(source)
+        module = module_name(source)
     else:
         folder = os.fspath(coverdir)
-        # If a file stands in the way, each listing says so for itself.
+        # If a file has the folder's name, opening each listing fails with a message.
         if not os.path.exists(folder):
             os.makedirs(folder, exist_ok=True)
-        module = cover_listing.full_module_name(source)
+        module = full_module_name(source)
     return module, os.path.join(folder, module + ".cover")
 
 
 def _is_foreign_link(path: str) -> bool:
-    """Return whether there is a link at *path* that neither this user nor root has made."""
+    """Return whether *path* is a link that belongs neither to this user nor to root."""
     try:
         return os.path.islink(path) and os.lstat(path).st_uid not in trusted_users()
     except OSError:
@@ -211,7 +211,7 @@ def _is_foreign_link(path: str) -> bool:
 
 
 def _is_same_file_or_pipe(one: Path, other: Path) -> bool:
-    """Return whether both paths lead to the same file, one that keeps what is written to it, or to the same pipe."""
+    """Return whether both paths lead to the same regular file, or to the same pipe."""
     try:
         mode = os.stat(one).st_mode
         return os.path.samefile(one, other) and (stat.S_ISREG(mode) or stat.S_ISFIFO(mode))

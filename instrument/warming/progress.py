@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 
-from instrument.report.tables import say, shown
+from instrument.report.text import say, shown
 from instrument.warming.outcomes import Result
 
 TYPE_CHECKING = False

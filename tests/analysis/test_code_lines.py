@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from oracle import programs
 
-from instrument.commands.report import Row
+from instrument.analysis.file_analysis import FileAnalysis
+from instrument.model.measurement import FileCounts
 
 BARE = '''\
 # A comment
@@ -39,14 +40,16 @@ if x:
 '''
 
 
-def row(path, counts=None):
-    """Return what a report says of the file at *path*: never imported, or imported with these lines."""
-    never = Row(path, None, (), frozenset()).conclude()
-    if counts is None:
-        return never
-    made = Row(path, never.version, {path}, frozenset())
-    made.add(dict.fromkeys(counts, (1, 1e9, 1e9)), {("<module>", 1): (1, 1e9, 1e9)})
-    return made.conclude()
+def analysis(path, lines=None):
+    """Return the analysis of the file at *path*: never imported, or with *lines* that each ran once."""
+    never_imported = FileAnalysis(path, None)
+    if lines is None:
+        return never_imported
+    counts = FileCounts()
+    for line in lines:
+        counts.lines.add(line, 1, 1e9, 1e9)
+    counts.functions.add(("<module>", 1), 1, 1e9, 1e9)
+    return FileAnalysis(path, never_imported.version, counts, measured_at={path})
 
 
 @pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
@@ -56,20 +59,20 @@ def test_annotations_are_missing_in_no_file_that_was_never_imported(tmp_path, he
     path.write_text(BARE if not head else BARE.replace("import typing", head + "import typing"))
     shift = 1 if head else 0
     expected = [3, *(line + shift for line in (5, 6, 9, 10, 16, 17, 24, 25))]
-    assert row(str(path)).missing == sorted({*expected, 3 + shift})
+    assert analysis(str(path)).missing == sorted({*expected, 3 + shift})
 
 
 @pytest.mark.parametrize("path", programs())
 def test_a_file_has_the_same_lines_and_functions_when_it_was_imported(path):
     """Imported with nothing called, and never imported, a file has the same executable lines."""
-    never = row(path)
+    never = analysis(path)
     if never.source.reason:
         pytest.skip("it cannot be compiled")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         code = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
     ran = {line for _start, _end, line in code.co_lines() if line}
-    imported = row(path, ran)
+    imported = analysis(path, ran)
     assert imported.executable == never.executable
     assert imported.missing == sorted(never.executable - ran)
     assert imported.source.functions() == never.source.functions()
@@ -80,7 +83,7 @@ def test_type_parameters_are_never_missing(tmp_path):
     """The scope of type parameters runs with its statement, whose first line says whether it ran."""
     path = tmp_path / "m.py"
     path.write_text("class C[\n    T: int,\n    *U,\n]:\n    pass\ntype X[\n    T,\n] = tuple[\n    T\n]\n")
-    assert row(str(path)).missing == [1, 5, 6]
+    assert analysis(str(path)).missing == [1, 5, 6]
 
 
 DEFAULTS = """\
@@ -112,10 +115,10 @@ def test_a_default_on_a_line_with_an_annotation_is_not_missing(tmp_path, head):
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     ran = {line for _start, _end, line in code.co_lines() if line}
     shift = 1 if head else 0
-    assert row(str(path), ran).missing == [line + shift for line in (7, 12, 17)]
+    assert analysis(str(path), ran).missing == [line + shift for line in (7, 12, 17)]
     # 9 and 10 are evaluated one after the other; the defaults of `f` are one constant; 15 is evaluated.
     lines = [*([1] if head else []), *(line + shift for line in (1, 2, 7, 8, 9, 10, 12, 13, 15, 17))]
-    assert row(str(path)).missing == lines
+    assert analysis(str(path)).missing == lines
 
 
 def test_what_runs_only_if_an_assertion_fails_is_not_missing(tmp_path):
@@ -124,8 +127,8 @@ def test_what_runs_only_if_an_assertion_fails_is_not_missing(tmp_path):
     path.write_text(
         "a = 1\nassert (\n    a == 1\n    and a\n), (\n    f'{a}'\n)\nassert a, (\n    'message'\n)\nassert a\n"
     )
-    assert row(str(path)).missing == [1, 3, 4, 8, 11]
-    assert row(str(path), {1, 3, 4, 8, 11}).missing == []
+    assert analysis(str(path)).missing == [1, 3, 4, 8, 11]
+    assert analysis(str(path), {1, 3, 4, 8, 11}).missing == []
 
 
 def test_a_line_with_code_for_an_annotation_alone_is_not_missing(tmp_path):
@@ -134,7 +137,7 @@ def test_a_line_with_code_for_an_annotation_alone_is_not_missing(tmp_path):
     path.write_text("import typing\ndef f(\n    a: typing.Any = 'ab'[0],\n):\n    return a\n")
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     ran = {line for _start, _end, line in code.co_lines() if line}
-    assert row(str(path), ran).missing == [5]
+    assert analysis(str(path), ran).missing == [5]
 
 
 # Statements with `#!` for the comment, and the lines that it excludes. The lines that are left can be missing, and
@@ -208,7 +211,7 @@ def test_what_coverage_py_excludes_by_itself_is_excluded(tmp_path, source, exclu
     """Code for type checkers, and bodies that are no more than `...`."""
     path = tmp_path / "m.py"
     path.write_text(source)
-    found = row(str(path))
+    found = analysis(str(path))
     assert sorted(found.source.excluded) == excluded
     assert not set(found.missing) & set(excluded)
     last = source.count("\n")
@@ -220,8 +223,8 @@ def test_a_comment_excludes_what_coverage_py_excludes(tmp_path, source, excluded
     """The comment may be on any line of a statement, a decorator, or a header, also that of `else`."""
     path = tmp_path / "m.py"
     path.write_text(source.replace("#!", "# pragma: no cover"))
-    found = row(str(path))
+    found = analysis(str(path))
     assert sorted(found.source.excluded) == excluded
     assert not set(found.missing) & set(excluded)
     path.write_text(source)
-    assert set(found.missing) == set(row(str(path)).missing) - set(excluded)
+    assert set(found.missing) == set(analysis(str(path)).missing) - set(excluded)

@@ -14,9 +14,9 @@ from processes import A, Running, write
 from recorded import Tree
 
 from instrument.commands import report, snapshot, top
-from instrument.data import running
+from instrument.data import running_processes
 from instrument.errors import DataError, InstrumentError
-from instrument.report.tables import shortened
+from instrument.report.text import shortened
 
 BUSY = """\
 import os, sys, time
@@ -122,8 +122,8 @@ def test_snapshot_of_a_process_that_is_not_measured(tree, busy, tmp_path, monkey
     try:
         with pytest.raises(InstrumentError, match=rf"process {other.pid} does not answer after 0.5 s"):
             run(snapshot, tree, other.pid, "--timeout", "0.5")
-        assert running.Process(other.pid).age() < 60
-        monkeypatch.setattr(running.Process, "age", lambda process: 100.0)
+        assert running_processes.RunningProcess(other.pid).age() < 60
+        monkeypatch.setattr(running_processes.RunningProcess, "age", lambda process: 100.0)
         began = time.monotonic()
         with pytest.raises(InstrumentError, match=rf"process {other.pid} is not measured: it was started without INST"):
             run(snapshot, tree, other.pid)
@@ -147,7 +147,7 @@ def test_data_of_an_earlier_process_of_the_same_number_is_not_that_of_this_one(t
         with connection:
             connection.execute("UPDATE process SET ticks = 1")
         connection.close()
-        monkeypatch.setattr(running.Process, "age", lambda process: 100.0)
+        monkeypatch.setattr(running_processes.RunningProcess, "age", lambda process: 100.0)
         with pytest.raises(InstrumentError, match="is not measured"):
             run(snapshot, tree, other.pid)
     finally:
@@ -245,12 +245,12 @@ def test_top_shows_what_ran_and_nothing_else(tree, busy, capsys):
     os.kill(busy.pid, signal.SIGSTOP)
     try:
         samples = top.Samples(str(tree.data), [], str(tree.folder))
-        samples.n_processes = samples._n = 1
+        samples.n_processes = samples._n_samples = 1
         assert top.table(samples, 10)[3] == f"{'':28}  (the first rates are shown after one interval)"
-        samples._n = 2
+        samples._n_samples = 2
         assert top.table(samples, 10)[3] == f"{'':28}  (nothing ran in this interval)"
         [path] = tree.files()
-        data = top._Data(str(path))
+        data = top._ProcessData(str(path))
         samples._data = {str(path): data}
         path.write_bytes(path.read_bytes()[:5000])
         data.read(str(tree.folder), 0.0, 1.0)

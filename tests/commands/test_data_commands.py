@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 from processes import NO_SUCH_PID, A, B, Running, counts, files, more, process, write
 
+from instrument.analysis.patterns import FilePatterns, shown
+from instrument.analysis.source_file import version_of
 from instrument.commands import combine as combine_room
-from instrument.data.store import ProcessInfo, Writer, version_of
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.writer import Writer
 from instrument.errors import DataError
-from instrument.report.tables import Progress, matches, number_of, ranges, shown
+from instrument.report.text import ProgressBar, number_of, ranges
 
 ROOT = Path(__file__).parents[2]
 
@@ -295,7 +298,7 @@ def test_a_full_disk_leaves_the_old_sum(tmp_path):
 
 def test_the_progress_bar_is_for_terminals(capsys, monkeypatch):
     """It is drawn on a terminal, wiped at the end, and written to no file."""
-    progress = Progress("Combining")
+    progress = ProgressBar("Combining")
     progress(1, 2)
     assert capsys.readouterr().err == ""
     progress.is_on = True
@@ -833,8 +836,8 @@ def test_texts_are_shown_on_one_line():
         "2 processes",
         "0 files",
     )
-    assert matches("/a/b.py", [], [])
-    assert not matches("/a/b.py", ["/a/c*"], [])
+    assert FilePatterns().match("/a/b.py")
+    assert not FilePatterns(["/a/c*"]).match("/a/b.py")
 
 
 def test_a_large_folder_is_reported_in_time(tmp_path, capsys):

@@ -16,8 +16,9 @@ import pytest
 from processes import NO_SUCH_PID, Running, process
 
 from instrument import cli
+from instrument.analysis.source_file import version_of
 from instrument.data import schema
-from instrument.data.store import Writer, version_of
+from instrument.data.writer import Writer
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file names can hold less elsewhere")

@@ -15,11 +15,12 @@ import pytest
 from processes import A, Running, files, process, write
 from recorded import Tree
 
-from instrument.analysis.sources import Source
+from instrument.analysis.source_file import SourceFile, version_of
 from instrument.data import schema
-from instrument.data.store import Writer, place_of, version_of
+from instrument.data.process_identity import KernelIdentity
+from instrument.data.writer import Writer
 from instrument.errors import ConfigError, DataError
-from instrument.report.tables import columns, percentage
+from instrument.report.text import columns, percentage
 
 ROOT = Path(__file__).parents[2]
 
@@ -227,7 +228,7 @@ def test_annotations_that_ran_are_no_function(capsys):
 def test_a_function_of_this_name_is_a_function():
     """Only what the compiler made of annotations is code of annotations."""
     Path("m.py").write_text("x: int\ndef __annotate__(format):\n    return 1\n")
-    source = Source("m.py", None)
+    source = SourceFile("m.py", None)
     assert source.kinds["__annotate__", 2] == "function"
     assert source.functions() == {("__annotate__", 2): {3}}
     assert 3 in source.executable - source.annotations
@@ -241,7 +242,7 @@ def test_type_parameters_and_aliases_are_no_functions():
         "def f[\n    T: (\n        int,\n        str,\n    ),\n](x: T) -> T:\n    return x\n"
         "class C[T]:\n    pass\n"
     )
-    source = Source("m.py", None)
+    source = SourceFile("m.py", None)
     assert [name for name, _line in source.functions()] == ["f"]
     assert {2, 3} <= source.annotations
     assert {7, 8} <= source.annotations
@@ -305,7 +306,7 @@ def test_lines_that_a_comment_excludes_are_never_missing(capsys):
     run("report", "--missing")
     row = capsys.readouterr().out.splitlines()[2]
     assert row.endswith("  43")
-    source = Source("m.py", None)
+    source = SourceFile("m.py", None)
     excluded = {5, 6, 7, 8, 13, 14, *range(18, 24), *range(26, 30), *range(32, 35), *range(37, 41), 42}
     assert source.excluded == excluded
     run("report", "--json")
@@ -467,7 +468,7 @@ def test_where_files_were_not_looked_for_is_said(project, capsys, monkeypatch):
 def test_the_search_for_files_is_bounded(project, capsys, monkeypatch):
     """Where there are too many, that is said."""
     scoped("one", ["main.py"], "")
-    monkeypatch.setattr("instrument.analysis.files.MOST_FILES", 2)
+    monkeypatch.setattr("instrument.analysis.never_imported.MOST_FILES", 2)
     found, errors = never_imported(capsys)
     assert len(found) == 2
     assert "Not all files that were never imported are listed: the search ended after 2 files" in errors
@@ -566,7 +567,7 @@ def test_counts_that_are_not_there_yet_or_lost_are_said(capsys):
             writer = write(".instrument", f"killed{n}", {A: {1: 1}}, ended="")
             connection = sqlite3.connect(writer.path)
             with connection:  # it is known when it was started, and no such process is there
-                connection.execute("UPDATE process SET ticks = 7, place = ?", place_of(os.getpid())[:1])
+                connection.execute("UPDATE process SET ticks = 7, place = ?", (KernelIdentity(os.getpid()).place,))
             connection.close()
             run("report")
             assert capsys.readouterr().out.splitlines()[-1].startswith(f"{words} counts are missing: what ")
@@ -858,7 +859,7 @@ def test_long_paths_are_shortened_for_terminals(monkeypatch, capsys):
     measured(name, "x = 1\n", {1: 1})
     run("report")
     assert name in capsys.readouterr().out
-    monkeypatch.setattr("instrument.commands.report.terminal_width", lambda: 80)
+    monkeypatch.setattr("instrument.report.file_table.terminal_width", lambda: 80)
     run("report", "-m")
     rows = capsys.readouterr().out.splitlines()
     assert max(map(len, rows[:-1])) <= 80
@@ -872,7 +873,7 @@ def test_a_table_keeps_to_the_width_of_the_terminal(width, monkeypatch, capsys):
     """Wide characters take two columns, remarks are continued, and columns that find no room are named."""
     measured("\u6f22\u5b57" * 20 + ".py", "x = 1\n" * 2, {1: 1})
     measured("m.py", "x = 0\nif x:\n" + "    x = 1\n" * 40, {1: 10**7, 2: 1} | dict.fromkeys(range(4, 40, 2), 1))
-    monkeypatch.setattr("instrument.commands.report.terminal_width", lambda: width)
+    monkeypatch.setattr("instrument.report.file_table.terminal_width", lambda: width)
     run("report", "-m")
     rows = capsys.readouterr().out.splitlines()
     end = next(n for n, row in enumerate(rows) if row.startswith(("Counts", "(too")))

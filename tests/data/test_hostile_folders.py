@@ -9,7 +9,8 @@ import tempfile
 import pytest
 from hostile import plant_journal
 
-from instrument.data.store import ProcessInfo, Writer
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.writer import Writer
 from instrument.errors import DataError, DataGoneError
 
 A = ("/src/a.py", "sha256:" + "a" * 64)

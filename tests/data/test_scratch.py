@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from processes import A, Running, files, write
 
-from instrument.data.reading import Scratch
+from instrument.data.scratch import Scratch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks and signals are those of POSIX")
 ROOT = Path(__file__).parents[2]
 
 HOLDS = """
 import sys, time
-from instrument.data.reading import Scratch
+from instrument.data.scratch import Scratch
 with Scratch() as folder:
     try:
         print(folder, flush=True)
@@ -137,9 +137,9 @@ def test_a_command_that_is_terminated_leaves_nothing(tmp_path, command):
     before = files(tmp_path / "data")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")}
     slow = (
-        "import time\nfrom instrument.data import combining\nadd = combining.Combination.add\n"
+        "import time\nfrom instrument.data import merge\nadd = merge.Merge.add\n"
         "def slowly(*arguments):\n    print(flush=True)\n    time.sleep(0.5)\n    return add(*arguments)\n"
-        "combining.Combination.add = slowly\nfrom instrument import cli\ncli.main()\n"
+        "merge.Merge.add = slowly\nfrom instrument import cli\ncli.main()\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", slow, command, str(tmp_path / "data")],

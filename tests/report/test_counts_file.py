@@ -307,7 +307,7 @@ import os
 from instrument.report import counts_file
 os.getpid = lambda: {os.getpid()}
 os.fsync = lambda descriptor: os._exit(9)
-datafile.store({str(path)!r}, {{("a", 1): 2}}, {{}}, {{}})
+counts_file.store({str(path)!r}, {{("a", 1): 2}}, {{}}, {{}})
 """
     finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT)
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from processes import A_CHANGED, NO_SUCH_PID, A, B, Running, counts, files, more, process, write
 
-from instrument.data import reading, schema
-from instrument.data.combining import Combination, data_files
-from instrument.data.querying import Totals
-from instrument.data.reading import Copy, Scratch
-from instrument.data.store import Writer
+from instrument.data import reader, schema
+from instrument.data.merge import Merge, data_files
+from instrument.data.query import StoredMeasurement
+from instrument.data.reader import Copy
+from instrument.data.scratch import Scratch
+from instrument.data.writer import Writer
 from instrument.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 def add(paths, output=None):
     """Return the counts of the sum of *paths*, and what was refused."""
-    with Scratch() as scratch, Combination(str(output or os.path.join(scratch, "sum")), scratch) as combination:
+    with Scratch() as scratch, Merge(str(output or os.path.join(scratch, "sum")), scratch) as combination:
         combination.add_all([str(path) for path in paths])
         return counts(combination.path), [reason for _path, reason in combination.refused]
 
@@ -45,12 +46,12 @@ def test_times_and_functions_add_up(tmp_path):
         writer.write(
             [(A, {1: (1, first, last)})], [(A, {("f", 1): (2, first, last)})], {"/c.py": f"why {name}"}, "exit"
         )
-    with Totals([str(tmp_path)]) as totals:
+    with StoredMeasurement([str(tmp_path)]) as totals:
         [file] = totals.files()
 
-        assert (file.path, file.version) == A
-        assert totals.lines(file) == {1: (2, 5.0, 20.0)}
-        assert totals.functions(file) == {("f", 1): (4, 5.0, 20.0)}
+        assert file == A
+        assert dict(totals.counts(file).lines.items()) == {1: (2, 5.0, 20.0)}
+        assert dict(totals.counts(file).functions.items()) == {("f", 1): (4, 5.0, 20.0)}
         assert totals.not_measured() == [("/c.py", "why one"), ("/c.py", "why two")]
 
 
@@ -75,8 +76,8 @@ def test_functions_that_were_given_out_are_those_of_all(tmp_path):
         again = combined(tmp_path, "again.sqlite", [total, writer.path, one])
 
     assert set(given_out(again)) == {f, g, h, (B, "new", 3, "dill")}
-    with Totals([str(again)]) as totals:
-        found = {(file.path, file.version): totals.given_out(file) for file in totals.files()}
+    with StoredMeasurement([str(again)]) as totals:
+        found = {file: totals.counts(file).given_out for file in totals.files()}
     assert found == {
         A: {("f", 1): {"cloudpickle", "marshal"}},
         A_CHANGED: {("f", 1): {"cloudpickle"}},
@@ -244,17 +245,18 @@ def test_odd_names_are_told_apart(tmp_path):
     odd = (os.fsdecode(b"/src/\xff.py"), "sha256:0")
     for name in ("one", "two"):
         write(tmp_path, name, {odd: {1: 1}}, functions=[(odd, {("\ud800", 1): (1, 1.0, 1.0)})])
-    with Totals([str(tmp_path)]) as totals:
+    with StoredMeasurement([str(tmp_path)]) as totals:
         [file] = totals.files()
-        assert (file.path, totals.lines(file)[1][0]) == (odd[0], 2)
-        assert totals.functions(file) == {("\ud800", 1): (2, 1.0, 1.0)}
+        assert (file[0], totals.counts(file).lines[1].count) == (odd[0], 2)
+        assert dict(totals.counts(file).functions.items()) == {("\ud800", 1): (2, 1.0, 1.0)}
 
 
 # While processes write
 
 BUSY = """
 import itertools, sys
-from instrument.data.store import ProcessInfo, Writer
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.writer import Writer
 writer = Writer(sys.argv[1], ProcessInfo.current())
 for n in itertools.count(1):
     rows = dict.fromkeys(range(1500), (n, 1.0, 2.0))
@@ -488,8 +490,8 @@ def test_text_that_is_no_utf8_does_no_harm(good):
         "UPDATE process SET host = CAST(x'ff' AS TEXT), ended = CAST(x'fe' AS TEXT)",
         "UPDATE file SET path = CAST(x'fd' AS TEXT) WHERE id = 1",
     )
-    with Totals([str(good)]) as totals:
-        assert {file.path for file in totals.files()} == {"\N{REPLACEMENT CHARACTER}", B[0]}
+    with StoredMeasurement([str(good)]) as totals:
+        assert {path for path, _version in totals.files()} == {"\N{REPLACEMENT CHARACTER}", B[0]}
 
 
 def test_random_damage_never_crashes(good):
@@ -532,7 +534,7 @@ def test_a_journal_that_is_no_file_is_refused(good):
 
 
 def test_a_journal_without_end_is_refused(good, monkeypatch):
-    monkeypatch.setattr(reading, "LARGEST_JOURNAL", 100)
+    monkeypatch.setattr(reader, "LARGEST_JOURNAL", 100)
     (good.parent / (good.name + "-journal")).write_bytes(b"x" * 101)
     refuses(good, "larger than")
 
@@ -546,7 +548,7 @@ def test_a_link_to_nowhere_is_refused(good):
 def test_a_file_too_large_to_be_copied_is_refused(good, monkeypatch):
     """A file as large as no disk is not copied."""
     os.truncate(good, 1 << 42)
-    monkeypatch.setattr("instrument.data.reading._PACKED", 1 << 40)
+    monkeypatch.setattr("instrument.data.reader._GREATEST_COMPRESSION", 1 << 40)
     with Scratch() as scratch, pytest.raises(DataError, match="too large"):
         Copy(str(good), scratch)
 
@@ -580,7 +582,7 @@ def test_the_rest_is_added(good, tmp_path):
 def test_a_sum_that_cannot_be_written_is_named(tmp_path):
     """The message names our own file, not one of those that are added."""
     with Scratch() as scratch, pytest.raises(DataError, match=r"nowhere/sum' cannot be written: No such file"):
-        Combination(str(tmp_path / "nowhere" / "sum"), scratch).__enter__()
+        Merge(str(tmp_path / "nowhere" / "sum"), scratch).__enter__()
 
 
 def test_a_copy_that_a_write_overtook_is_made_again(tmp_path, monkeypatch):
@@ -610,10 +612,10 @@ def test_the_last_write_of_a_process_is_not_overlooked(tmp_path, monkeypatch):
     """A process that ends between the copy and the look whether it has ended is read once more."""
     writer = write(tmp_path, "one", {A: {1: 1}}, ended="")
 
-    def ends_now(process, here, host):
+    def ends_now(observer, process):
         if process.flushes == 1:
             more(writer, {A: {1: 2}}, ended="")
         return True
 
-    monkeypatch.setattr("instrument.data.combining.is_over", ends_now)
+    monkeypatch.setattr("instrument.data.merge.Observer.has_ended", ends_now)
     assert add([writer.path]) == ({A: {1: 2}}, [])

@@ -1,8 +1,8 @@
-"""What the system says of processes that may be measured: for messages, where the data itself says nothing yet.
+"""Running processes that may be measured, as the system shows them: for messages about data that is not written yet.
 
-The number of a process, or a folder of data, comes in; settings go out, as the process read them at its start. Only the
-environment that a process was started with can be seen, on Linux, and only that of the user's own processes. So what
-was turned on later, by the program itself, is not known here.
+The number of a process, or a data folder, comes in; the settings that the process was started with go out. Linux shows
+the environment at the start, of the user's own processes only. So measurements that a program begins by itself later
+are unknown here.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from instrument.config import Settings
 
-#: A process that is measured first writes after so many seconds.
+#: Seconds after which a measured process writes for the first time.
 FIRST_FLUSH = 1.0
 
 
-class Process:
+class RunningProcess:
     """The process *pid* as the system shows it.
 
-    `environment` is None if that cannot be seen. `settings` are those that it was started with, None if it was started
-    without any, or if they cannot be known.
+    `environment` is None if the system does not show it. `settings` are those at the start of the process, None if it
+    was started without any, or if they are unknown.
     """
 
     def __init__(self, pid: int) -> None:
@@ -42,7 +42,7 @@ class Process:
                 pass
 
     def age(self) -> float | None:
-        """Return for how many seconds it has been running, None if that is not known."""
+        """Return for how many seconds the process has been running, None if that is unknown."""
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:
                 ticks = int(file.read().rpartition(b")")[2].split()[19])
@@ -53,7 +53,7 @@ class Process:
             return None
 
     def when_it_writes(self) -> str:
-        """Return when the process first writes its counts, in words that follow its name."""
+        """Return when the process first writes its counts, as a text that follows the name of the process."""
         flush = self.settings.flush if self.settings else 0.0
         if not flush:
             return f"writes only at its end; `instrument snapshot {self.pid}` has it write now"
@@ -61,7 +61,7 @@ class Process:
         return f"writes {first:g} s after the first of its code that is measured was loaded, then every {flush:g} s"
 
     def is_python(self) -> bool:
-        """Return whether it is an interpreter of Python, or another program that has one in it."""
+        """Return whether the process is a Python interpreter, or another program with one in it."""
         try:
             if b"python" in os.path.basename(os.readlink(f"/proc/{self.pid}/exe".encode())):
                 return True
@@ -71,7 +71,7 @@ class Process:
             return False
 
     def command(self) -> str:
-        """Return its command, shortened."""
+        """Return the command of the process, shortened to 60 characters."""
         try:
             with open(f"/proc/{self.pid}/cmdline", "rb") as file:
                 words = os.fsdecode(file.read(4096)).split("\0")
@@ -82,6 +82,7 @@ class Process:
 
 
 def _environment(pid: int) -> dict[str, str] | None:
+    """Return the environment that the process *pid* was started with, None if the system does not show it."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             data = file.read(1 << 22)
@@ -91,59 +92,17 @@ def _environment(pid: int) -> dict[str, str] | None:
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
-def about_to_write(directory: str) -> Iterator[Process]:
-    """Yield the processes that were started to be measured, and to write to *directory*."""
+def about_to_write(directory: str) -> Iterator[RunningProcess]:
+    """Yield the running processes that were started to be measured, and to write to *directory*."""
     try:
         pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
     except OSError:
         return
-    where = os.path.realpath(directory)
+    wanted = os.path.realpath(directory)
     for pid in pids:
         if pid == os.getpid():
             continue
-        process = Process(pid)
-        there = process.settings and os.path.realpath(process.settings.directory)
-        if there == where and process.is_python():
+        process = RunningProcess(pid)
+        own_directory = process.settings and os.path.realpath(process.settings.directory)
+        if own_directory == wanted and process.is_python():
             yield process
-
-
-class ProcessRow:
-    """What is known of one process: see `process` in `instrument.data.schema`."""
-
-    __slots__ = (
-        *("directory", "ended", "flushes", "host", "is_optimized", "parent", "pid", "place", "python", "root"),
-        *("scope", "started", "ticks", "updated"),
-    )
-
-    def __init__(
-        self,
-        pid: int,
-        parent: int,
-        host: str,
-        place: str,
-        ticks: int,
-        started: float,
-        python: str,
-        directory: str,
-        scope: str | None,
-        root: int,
-        flushes: int,
-        updated: float,
-        ended: str,
-    ) -> None:
-        self.pid = pid
-        self.parent = parent
-        self.host = host
-        self.place = place
-        self.ticks = ticks
-        self.started = started
-        self.python = python
-        self.directory = directory
-        self.root = root
-        self.flushes = flushes
-        self.updated = updated
-        self.ended = ended
-        #: Whether it ran with -O, which leaves out assert statements and `if __debug__:`.
-        self.is_optimized = " -O" in python
-        #: The items of its scope, none for the project's own code; None if they are not known.
-        self.scope = None if scope is None else tuple(item for item in scope.split("\n") if item)

@@ -1,4 +1,4 @@
-"""Listings and tables are those of the running interpreter's own `trace`, whose helpers are the oracle here."""
+"""Executable lines and names of modules are those of the running interpreter's own `trace`, which is the oracle."""
 
 import importlib
 import io
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report.sources import sources
 
-from instrument.report import cover_listing
+from instrument.analysis import exclusions, trace_lines
 
 MODULES = ["argparse", "ast", "asyncio.base_events", "calendar", "dataclasses", "enum", "heapq", "inspect"]
 MODULES += ["json.decoder", "pickle", "pprint", "statistics", "textwrap", "trace", "typing", "unittest.case"]
@@ -25,7 +25,7 @@ def test_executable_lines_are_those_of_trace(tmp_path_factory, source):
     path = tmp_path_factory.mktemp("sources") / "sample.py"
     path.write_bytes(source)
 
-    assert cover_listing.executable_lines(str(path)) == trace._find_executable_linenos(str(path))
+    assert trace_lines.executable_lines(str(path)) == trace._find_executable_linenos(str(path))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -35,10 +35,10 @@ def test_executable_lines_of_the_standard_library_are_those_of_trace(name):
     with open(path, encoding="utf-8") as file:
         code = compile(file.read(), path, "exec", dont_inherit=True)
 
-    assert cover_listing.executable_lines(path) == trace._find_executable_linenos(path)
-    assert cover_listing.find_strings(path, "utf-8") == trace._find_strings(path, "utf-8")
-    assert cover_listing.find_lines(code, {}) == trace._find_lines(code, {})
-    assert cover_listing.find_lines_from_code(code, {1: 1}) == trace._find_lines_from_code(code, {1: 1})
+    assert trace_lines.executable_lines(path) == trace._find_executable_linenos(path)
+    assert trace_lines.find_strings(path, "utf-8") == trace._find_strings(path, "utf-8")
+    assert trace_lines.find_lines(code, {}) == trace._find_lines(code, {})
+    assert trace_lines.find_lines_from_code(code, {1: 1}) == trace._find_lines_from_code(code, {1: 1})
 
 
 def test_annotations_are_executable_as_in_the_file_itself(tmp_path):
@@ -46,7 +46,7 @@ def test_annotations_are_executable_as_in_the_file_itself(tmp_path):
     path = tmp_path / "sample.py"
     path.write_text("def f(\n    x: int,\n    y: (\n        int\n    ),\n): ...\nz: int = 1\n", encoding="utf-8")
 
-    assert cover_listing.executable_lines(str(path)) == trace._find_executable_linenos(str(path))
+    assert trace_lines.executable_lines(str(path)) == trace._find_executable_linenos(str(path))
 
 
 def test_code_nested_very_deeply_has_its_lines_found():
@@ -55,14 +55,14 @@ def test_code_nested_very_deeply_has_its_lines_found():
     for _ in range(10_000):
         code = code.replace(co_consts=(code,))
 
-    assert 2 in cover_listing.find_lines(code, {})
+    assert 2 in trace_lines.find_lines(code, {})
 
 
 def test_a_file_that_cannot_be_read_has_no_executable_lines(tmp_path):
     """The helper for other tools returns nothing, and says why with the words of `trace`."""
     path = str(tmp_path / "missing.py")
     with redirect_stderr(io.StringIO()) as ours:
-        found = cover_listing.find_executable_lines(path)
+        found = trace_lines.find_executable_lines(path)
     with redirect_stderr(io.StringIO()) as theirs:
         trace._find_executable_linenos(path)
 
@@ -79,16 +79,16 @@ def test_module_names_are_those_of_trace(path, entries):
     """A path has the module names that `trace` gives it, whatever is on `sys.path`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", entries)
-        assert cover_listing.module_name(path) == trace._modname(path)
+        assert trace_lines.module_name(path) == trace._modname(path)
         try:
             expected = trace._fullmodname(path)
         except IndexError:
             # `trace` stumbles over a path that stands on `sys.path` itself.
-            cover_listing.full_module_name(path)
+            trace_lines.full_module_name(path)
         else:
-            assert cover_listing.full_module_name(path) == expected
+            assert trace_lines.full_module_name(path) == expected
 
 
 def test_pragma_is_that_of_trace():
     """The words that keep a line from being marked are those of `trace`."""
-    assert cover_listing.PRAGMA_NOCOVER == trace.PRAGMA_NOCOVER
+    assert exclusions.PRAGMA_NOCOVER == trace.PRAGMA_NOCOVER

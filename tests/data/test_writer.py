@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from instrument.data import schema
-from instrument.data.combining import Combination, data_files
-from instrument.data.querying import Totals
-from instrument.data.reading import Scratch
-from instrument.data.store import ProcessInfo, Writer
+from instrument.data.merge import Merge, data_files
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.query import StoredMeasurement
+from instrument.data.scratch import Scratch
+from instrument.data.writer import Writer
 from instrument.errors import DataError, DataGoneError
 
 ROOT = Path(__file__).parents[2]
@@ -147,14 +148,15 @@ def test_names_no_utf8_can_spell_are_kept(writer):
 @pytest.mark.parametrize("now", [-1e18, -1.0, 1e11 + 1, 1e18, float("inf"), float("nan")])
 def test_any_clock_will_do(writer, monkeypatch, now):
     """What a clock says that is wrong is moved to the nearest time that readers accept."""
-    monkeypatch.setattr("instrument.data.store._clock", (lambda: now,))
+    for module in ("process_identity", "rows"):
+        monkeypatch.setattr(f"instrument.data.{module}.CLOCK", (lambda: now,))
     writer.process.started = now
     for n in (1, 2):
         writer.write([(A, {1: (n, now, now)})], [(A, {("f", 1): (n, now, now)})], {}, "exit" if n == 2 else "")
-    with Totals([writer.path]) as totals:
+    with StoredMeasurement([writer.path]) as totals:
         assert totals.refused == []
         [file] = totals.files()
-        assert totals.lines(file) == {1: (2, *[1e11 if now > 0 else 0.0] * 2)}
+        assert dict(totals.counts(file).lines.items()) == {1: (2, *[1e11 if now > 0 else 0.0] * 2)}
         assert totals.began() == (1e11 if now > 0 else 0.0)
 
 
@@ -191,7 +193,8 @@ def test_a_program_finds_no_sqlite_of_ours(tmp_path):
     """Writing imports nothing that the program could find; its own `import sqlite3` is the first, and works."""
     code = f"""
         import sys
-        from instrument.data.store import ProcessInfo, Writer
+        from instrument.data.process_identity import ProcessInfo
+        from instrument.data.writer import Writer
         before = set(sys.modules)
         writer = Writer({str(tmp_path)!r}, ProcessInfo.current())
         writer.write([(("/a", "v"), {{1: (1, 1., 1.)}})], [], {{}})
@@ -215,7 +218,8 @@ def test_functools_of_the_program_is_left_alone(tmp_path):
     code = f"""
         import sys
         import functools
-        from instrument.data.store import ProcessInfo, Writer
+        from instrument.data.process_identity import ProcessInfo
+        from instrument.data.writer import Writer
         def lru_cache(*args, **kwargs):
             raise RuntimeError("called")
         functools.lru_cache = lru_cache
@@ -364,7 +368,7 @@ def test_the_newer_of_two_files_of_a_process_counts(writer, tmp_path):
     assert len(paths) == 12
     assert [row[:3] for row in lines_of(first)] == [("/src/a.py", 1, 3)]
     for order in (paths, paths[::-1]):
-        with Scratch() as scratch, Combination(os.path.join(scratch, "all.sqlite"), scratch) as sums:
+        with Scratch() as scratch, Merge(os.path.join(scratch, "all.sqlite"), scratch) as sums:
             sums.add_all(order)
             assert sums.refused == []
             assert sums.n_processes == 1
@@ -499,7 +503,8 @@ def test_a_python_without_sqlite_is_told(monkeypatch, writer):
 
 KILLED = """
 import itertools, sys
-from instrument.data.store import ProcessInfo, Writer
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.writer import Writer
 process = ProcessInfo.current()
 process.id = "id"
 writer = Writer(sys.argv[1], process)

@@ -1,0 +1,125 @@
+"""Analysis: all source files of a measurement, and what a reader of a report has to know about them.
+
+A stored measurement and patterns of files come in. The writers of `instrument.report` take the result; they read no
+data file.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from instrument.analysis.file_analysis import FileAnalysis
+from instrument.analysis.local_paths import copy_that_ran, installed_copy, local_paths
+from instrument.analysis.never_imported import NeverImported
+from instrument.analysis.runs import count_runs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from instrument.analysis.patterns import FilePatterns
+    from instrument.data.query import StoredMeasurement
+    from instrument.model.measurement import FileKey
+
+
+class Analysis:
+    """The files of a stored measurement that *patterns* choose, with the facts about the whole.
+
+    `files` are in the order of their paths; files that were never imported follow those that ran. `paths` has the paths
+    of all files, whether *patterns* choose them or not. `not_measured` has the chosen files that ran uncounted, at
+    least in part, each with a reason. `local` maps file versions to their paths on this machine, if these differ.
+    `other_pythons` has the minor versions of Python, other than `own_python`, that ran the program. `n_optimized` is
+    the number of processes that ran with -O.
+
+    `refused`, `unwritten`, `running`, `cut_off` and `began` are those of `StoredMeasurement`.
+
+    After `add_never_imported`, `never_imported` is the result of the search. Then `not_compiled` has the files that
+    this Python cannot compile, `copies_that_ran` maps files to a copy that ran in their place, and `installed_copies`
+    maps files to a copy that is installed.
+    """
+
+    def __init__(self, stored: StoredMeasurement, patterns: FilePatterns, *, keeps_lines: bool = True) -> None:
+        """Analyse the files that ran. Without *keeps_lines*, forget single lines at once, which saves memory."""
+        self._patterns, self._keeps_lines = patterns, keeps_lines
+        self.refused, self.unwritten = stored.refused, stored.unwritten
+        self.running, self.cut_off, self.began = stored.running, stored.cut_off, stored.began()
+        self.processes = stored.processes
+        self.n_runs = count_runs(self.processes)
+        self.files: list[FileAnalysis] = []
+        self.never_imported: NeverImported | None = None
+        self.not_compiled: list[str] = []
+        self.copies_that_ran: dict[str, str] = {}
+        self.installed_copies: dict[str, str] = {}
+        self._is_optimized = any(process.is_optimized for process in self.processes)
+        file_keys, not_measured = stored.files(), stored.not_measured()
+        self.local = local_paths(file_keys)
+        self.paths = {self.local.get(key, key[0]) for key in file_keys} | {path for path, _reason in not_measured}
+        self.not_measured = [(path, reason) for path, reason in not_measured if patterns.match(path)]
+        self._add_measured(stored, file_keys, frozenset(path for path, _reason in not_measured))
+        self.own_python = ".".join(map(str, sys.version_info[:2]))
+        self.other_pythons = self._other_pythons() if self.files else []
+        self.n_optimized = sum(process.is_optimized for process in self.processes) if self.files else 0
+
+    def _add_measured(self, stored: StoredMeasurement, keys: list[FileKey], partly_measured: frozenset[str]) -> None:
+        """Add the files that ran: file versions with the same local path and the same content are one file."""
+        by_local_path: dict[FileKey, list[FileKey]] = {}
+        for path, version in keys:
+            local_key = self.local.get((path, version), path), version
+            by_local_path.setdefault(local_key, []).append((path, version))
+        for (path, version), same in by_local_path.items():
+            if self._patterns.match(path):
+                counts = stored.counts(same[0])
+                for key in same[1:]:
+                    counts += stored.counts(key)
+                file = FileAnalysis(
+                    path,
+                    version,
+                    counts,
+                    measured_at={path for path, _version in same},
+                    partly_measured=partly_measured,
+                    is_optimized=self._is_optimized,
+                )
+                self._add(file)
+
+    def add_never_imported(self) -> None:
+        """Search the scope of the measurement for files that were never imported, and add them to `files`."""
+        self.never_imported = NeverImported(self.processes, self.paths)
+        self.paths.update(self.never_imported.paths)
+        by_version: dict[str, list[str]] = {}
+        for file in self.files:
+            by_version.setdefault(file.version, []).append(file.path)
+        for path in self.never_imported.paths:
+            if self._patterns.match(path):
+                file = FileAnalysis(path, None, is_optimized=self._is_optimized)
+                if file.source.reason:
+                    self.not_compiled.append(path)
+                elif file.source.has_code:
+                    if copy := copy_that_ran(path, by_version.get(file.version, ())):
+                        self.copies_that_ran[path] = copy
+                        continue
+                    if copy := installed_copy(path):
+                        self.installed_copies[path] = copy
+                    self._add(file)
+
+    def _add(self, file: FileAnalysis) -> None:
+        self.files.append(file if self._keeps_lines else file.forget_lines())
+
+    def _other_pythons(self) -> list[str]:
+        """Return the minor versions of Python that ran the program, sorted, without the version that runs this."""
+        versions = {".".join(process.python.split(".")[:2]) for process in self.processes}
+        return sorted(versions - {self.own_python})
+
+    def sorted_files(self, sort: str) -> list[FileAnalysis]:
+        """Return `files` sorted by *sort*, one of `file_analysis.SORTS`."""
+        return sorted(self.files, key=lambda file: file.sort_key(sort))
+
+    def longest_flush_interval(self, since: float) -> float:
+        """Return the longest mean interval between flushes, in seconds, if it makes times after *since* uncertain.
+
+        A flush tells that code ran since the flush before, and not when. Return 0.0 if that makes no difference.
+        """
+        intervals = [
+            (process.updated - process.started) / process.flushes
+            for process in self.processes
+            if process.flushes > 0 and process.started < since <= process.updated
+        ]
+        return max((interval for interval in intervals if interval > time.time() - since), default=0.0)

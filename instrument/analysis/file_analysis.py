@@ -1,0 +1,205 @@
+"""FileAnalysis: one version of a source file, with what ran in it, what could have run, and what is missing.
+
+Counts and the source file come in. `UnusedCode` says what was not used since a moment.
+"""
+
+from __future__ import annotations
+
+import math
+
+from instrument.analysis.source_file import (
+    ANNOTATIONS,
+    CURRENT,
+    TYPE_PARAMETERS,
+    SourceFile,
+    kind_by_name,
+    version_of,
+)
+from instrument.model.measurement import FileCounts, Series
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Set
+    from typing import Any, TypeAlias
+
+    from instrument.model.measurement import FunctionKey
+
+    #: The first and the last line of a range.
+    LineRange: TypeAlias = tuple[int, int]
+
+#: What files can be sorted by; numbers from the top.
+SORTS = ("file", "lines", "missing", "hits", "hottest")
+
+
+class FileAnalysis:
+    """One version of a source file: what ran in it, what could have run, and what is missing.
+
+    `path` is where the file is on this machine, and `measured_at` has the paths at which it was measured, none if it
+    was never imported. `counts` has what ran, without line 0, on which the code of an empty file runs.
+
+    `is_complete` is False if lines are not known, or not all was measured: then nothing is called missing.
+    `executable` has the lines that can run and count as such; `missing` has those of them that did not run, sorted.
+    `hits` is the sum of the counts of all lines. `hottest_line` ran most often, `hottest_count` times; both are 0 if
+    nothing ran.
+
+    `uncertain` has the lines of functions that were given out, which may have run uncounted, and
+    `uncertain_functions` has these functions and those nested in them.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        version: str | None,
+        counts: FileCounts | None = None,
+        *,
+        measured_at: Iterable[str] = (),
+        partly_measured: frozenset[str] = frozenset(),
+        is_optimized: bool = False,
+    ) -> None:
+        """Analyse the file at *path*; without a *version* it was never imported, and any content is analysed.
+
+        *partly_measured* has the paths of files that ran uncounted, at least in part. With *is_optimized*, the file ran
+        with -O, which leaves out assert statements.
+        """
+        self.path, self.measured_at = path, sorted(measured_at)
+        self.counts = _without_line_0(counts or FileCounts())
+        self.source = SourceFile(path, version, is_optimized=is_optimized)
+        self.version = version or version_of(self.source.data)
+        self.is_complete = self._has_lines() and partly_measured.isdisjoint(self.measured_at)
+        self.hits = sum(self.counts.lines.counts().values())
+        self.hottest_line, self.hottest_count = _hottest(self.counts.lines)
+        self.uncertain: Set[int] = frozenset()
+        self.uncertain_functions: Set[FunctionKey] = frozenset()
+        self._find_uncertain()
+        self.executable = frozenset[int]()
+        if self.is_complete:
+            lines = self.source.executable - self.uncertain
+            self.executable = lines.union(self.counts.lines) - self.source.never_missing - {0}
+        self.missing = sorted(self.executable.difference(self.counts.lines))
+        self.n_lines, self.n_missing = len(self.executable), len(self.missing)
+        self.missing_ranges: list[LineRange] = []
+
+    def _has_lines(self) -> bool:
+        """Return whether the source is the measured version, and its lines are known."""
+        return self.source.state == CURRENT and not self.source.reason
+
+    def _find_uncertain(self) -> None:
+        """Find the lines of the functions that were given out.
+
+        The source may have no function of that name, if another Python compiled it. Then any line may be one of its
+        lines, so the file is not complete.
+        """
+        given_out = self.counts.given_out
+        if given_out and self._has_lines():
+            self.uncertain, self.uncertain_functions = self.source.lines_within(given_out)
+            if not given_out.keys() <= self.uncertain_functions:
+                self.is_complete = False
+
+    def forget_lines(self) -> FileAnalysis:
+        """Free the memory for single lines, and return this analysis. The numbers and `missing_ranges` remain."""
+        self.missing_ranges = line_ranges(self.missing, self.executable)
+        self.counts.lines, self.counts.functions = Series(), Series()
+        self.missing, self.executable = [], frozenset()
+        self.source.data, self.source.executable, self.source.kinds = b"", frozenset(), {}
+        return self
+
+    def kind(self, function: FunctionKey) -> str:
+        """Return the kind of the code object *function*: see `SourceFile.kinds`."""
+        return self.source.kinds.get(function) or kind_by_name(function[0])
+
+    def uncalled(self) -> dict[FunctionKey, int | None]:
+        """Return the functions without counts, and how often they ran: 0, or None if they may have run.
+
+        A function may have run if lines of it ran, or if it was given out.
+        """
+        if not self.is_complete:
+            return {}
+        functions, lines = self.counts.functions, self.counts.lines
+        return {
+            function: None if body & lines.keys() or function in self.uncertain_functions else 0
+            for function, body in self.source.functions().items()
+            if function not in functions and (body or functions or not self.measured_at)
+        }
+
+    def sort_key(self, sort: str) -> tuple[Any, ...]:
+        """Return the key to sort by, for *sort*, one of SORTS."""
+        numbers = {"lines": self.n_lines, "missing": self.n_missing, "hits": self.hits, "hottest": self.hottest_count}
+        return -numbers.get(sort, 0), self.path, self.version
+
+
+def _without_line_0(counts: FileCounts) -> FileCounts:
+    if 0 in counts.lines:
+        lines = Series()
+        for line, tally in counts.lines.items():
+            if line:
+                lines.add(line, *tally)
+        counts.lines = lines
+    return counts
+
+
+def _hottest(lines: Series) -> tuple[int, int]:
+    """Return the line that ran most often, the first of several, and its count; zeros if no line ran."""
+    counts = lines.counts()
+    line = min(counts, key=lambda line: (-counts[line], line), default=0)
+    return (line, counts[line]) if line else (0, 0)
+
+
+def line_ranges(lines: Iterable[int], among: Iterable[int] | None = None) -> list[LineRange]:
+    """Return *lines* as ranges of consecutive lines; with *among*, all lines there are, other lines do not separate."""
+    wanted = set(lines)
+    ranges: list[list[int]] = []
+    previous: int | None = None  # the line before, of those in *among*
+    for line in sorted(wanted if among is None else wanted.union(among)):
+        if line in wanted:
+            if ranges and previous == ranges[-1][1] and (among is not None or previous == line - 1):
+                ranges[-1][1] = line
+            else:
+                ranges.append([line, line])
+        previous = line
+    return [(first, last) for first, last in ranges]
+
+
+class UnusedFunction:
+    """A code object that was not used: its kind, qualified name, first line, and last use, -inf if never used."""
+
+    __slots__ = ("kind", "last", "line", "name")
+
+    def __init__(self, kind: str, name: str, line: int, last: float) -> None:
+        self.kind = kind
+        self.name = name
+        self.line = line
+        self.last = last
+
+
+class UnusedCode:
+    """The code of a file that was not used after *since*.
+
+    `functions` are sorted by line. `lines` maps lines to their last use, -inf if never used.
+    """
+
+    def __init__(self, file: FileAnalysis, since: float) -> None:
+        self.functions = list(_unused_functions(file, since))
+        self.lines = dict.fromkeys(file.missing, -math.inf)
+        for line, tally in file.counts.lines.items():
+            if tally.last < since and line not in file.source.never_missing and line not in file.uncertain:
+                self.lines[line] = tally.last
+
+
+def _unused_functions(file: FileAnalysis, since: float) -> Iterator[UnusedFunction]:
+    """Yield the functions and classes of *file* that were not used after *since*, sorted by line."""
+    last_uses = {function: tally.last for function, tally in file.counts.functions.items()}
+    if not file.measured_at:
+        last_uses["<module>", 1] = -math.inf
+    lines = file.counts.lines
+    for function, body in file.source.functions().items() if file.is_complete else ():
+        # The lines of a body tell about calls, too. A function on one line has no such lines: if the file has no count
+        # of any call, then nothing is known about the function.
+        if function not in last_uses and (body or last_uses):
+            last_uses[function] = max((lines[line].last for line in body & lines.keys()), default=-math.inf)
+    for function, last in sorted(last_uses.items(), key=lambda item: (item[0][1], item[0][0])):
+        name, line = function
+        kind = file.kind(function)
+        if function in file.counts.given_out or function in file.uncertain_functions:
+            continue
+        if last < since and kind not in (ANNOTATIONS, TYPE_PARAMETERS) and line not in file.source.excluded:
+            yield UnusedFunction(kind, name, line, last)

@@ -1,0 +1,118 @@
+"""Which process counts belong to: `ProcessInfo`, the row that a process writes about itself.
+
+Process numbers are used again, so a process has a random id, too. `KernelIdentity` tells, on the same machine, whether
+a number still means the same process.
+
+Every measured process loads this module at its start: functions of the system are held by name, and nothing of weight
+is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from instrument.guest.own_builtins import system as _system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: The clock. In a tuple, because test tools that stop the clock replace attributes of modules.
+CLOCK: tuple[Callable[[], float], ...] = (time.time,)
+
+
+class ProcessInfo:
+    """What a process writes about itself: the columns of the table `process`, see `instrument.data.schema`.
+
+    `scope` has one item a line. It is '' for the project's own code, and None if the scope is unknown. `root` is the
+    number of the outermost measured process among the ancestors, 0 if that is unknown.
+    """
+
+    __slots__ = ("argv", "cwd", "host", "id", "parent", "pid", "python", "root", "scope", "started")
+
+    def __init__(
+        self,
+        *,
+        pid: int,
+        parent: int,
+        host: str,
+        started: float,
+        argv: tuple[str, ...],
+        python: str,
+        cwd: str,
+        id: str,  # noqa: A002 - the column's name
+        scope: str | None = None,
+        root: int = 0,
+    ) -> None:
+        self.scope = scope
+        self.root = root
+        self.pid = pid
+        self.parent = parent
+        self.host = host
+        self.started = started
+        self.argv = argv
+        self.python = python
+        self.cwd = cwd
+        self.id = id
+
+    @classmethod
+    def current(cls, interpreter: int = 0) -> ProcessInfo:
+        """Return the row of this process, with the time of now as its start.
+
+        A subinterpreter passes its number as *interpreter*, with which the id then ends.
+        """
+        try:
+            cwd = _system.getcwd()
+        except OSError:  # the folder was removed
+            cwd = ""
+        return cls(
+            pid=_system.getpid(),
+            parent=_system.getppid(),
+            host=_host(),
+            started=CLOCK[0](),
+            argv=tuple(map(str, sys.orig_argv)),
+            python=sys.version.partition(" ")[0] + ("", " -O", " -OO")[min(sys.flags.optimize, 2)],
+            cwd=cwd,
+            id=_system.urandom(8).hex() + (f".{interpreter}" if interpreter else ""),
+        )
+
+
+def _host() -> str:
+    try:
+        return str(_system.uname().nodename)
+    except AttributeError:  # Windows
+        return os.environ.get("COMPUTERNAME", "")
+
+
+class KernelIdentity:
+    """What identifies the process *pid* to this kernel, beside its number.
+
+    `place` names the kernel's boot and the namespace of process numbers; it is '' if the system does not say. `ticks`
+    is when the process was started, in the kernel's clock ticks; it is 0 if there is no such process.
+    """
+
+    __slots__ = ("place", "ticks")
+
+    def __init__(self, pid: int) -> None:
+        self.place, self.ticks = "", 0
+        try:
+            boot = _read("/proc/sys/kernel/random/boot_id").decode().strip()
+            namespace = _system.readlink("/proc/self/ns/pid")
+            # The format is `pid (name) state parent …`, where the name may have any characters; field 22 is the start.
+            fields = _read(f"/proc/{int(pid)}/stat").rpartition(b")")[2].split()
+            ticks = 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+        except (OSError, ValueError, IndexError, AttributeError):
+            return
+        self.place, self.ticks = f"{boot} {namespace}", ticks
+
+
+def _read(path: str) -> bytes:
+    """Return the first bytes of the file at *path*, which /proc gives in one read."""
+    descriptor = _system.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        data: bytes = _system.read(descriptor, 4096)
+        return data
+    finally:
+        _system.close(descriptor)

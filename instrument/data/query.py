@@ -1,0 +1,145 @@
+"""Reads the sum of data files as a measurement, file by file.
+
+Paths of data files, and of folders of them, come in. `StoredMeasurement` adds them up (`instrument.data.merge`), in a
+private database, and returns their counts as the values of `instrument.model.measurement`.
+
+The counts of one file are read when a caller asks for them: a measurement of a large program would not fit in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from instrument.config import read_directory
+from instrument.data import schema
+from instrument.data.merge import Merge, data_files
+from instrument.data.no_data import no_data_message, processes_without_counts
+from instrument.data.scratch import Scratch
+from instrument.errors import DataError
+from instrument.model.measured_process import MeasuredProcess
+from instrument.model.measurement import FileCounts, Measurement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from instrument.data.running_processes import RunningProcess
+    from instrument.model.measurement import FileKey
+
+
+def default_directory() -> str:
+    """Return the data folder if no other is named: the one that a process which starts here writes to."""
+    return read_directory()
+
+
+class StoredMeasurement:
+    """The sum of the data files at *paths*, or in the default folder, within a `with` statement.
+
+    `refused` has the files that are not in the sum, with the reason. `unwritten` has the running processes that were
+    started to write to these paths and have no counts in the sum. `running` has the running processes whose counts
+    since their last flush are not in the sum. `cut_off` has such processes that have ended: they were killed, or their
+    data is an earlier copy.
+    """
+
+    def __init__(self, paths: Sequence[str], progress: Callable[[int, int], None] | None = None) -> None:
+        """*progress* is called with the number of data files that are added, and the number of all."""
+        self.paths = list(paths) or [default_directory()]
+        self.progress = progress
+
+    def __enter__(self) -> StoredMeasurement:
+        """Add the data files up; raise DataError if they hold no counts of any process."""
+        with contextlib.ExitStack() as stack:
+            scratch = stack.enter_context(Scratch())
+            merge = stack.enter_context(Merge(os.path.join(scratch, "sum.sqlite"), scratch))
+            files, missing = data_files(self.paths)
+            merge.add_all(files, self.progress)
+            self._query = merge.connection.execute
+            self.running: list[MeasuredProcess] = []
+            self.cut_off = read_processes(self._query, "WHERE part = 0 AND ended = ''")
+            for process in read_processes(self._query, "WHERE part <> 0 AND ended = ''"):
+                (self.cut_off if merge.has_ended(process) else self.running).append(process)
+            merge.settle_all()
+            self.refused = missing + merge.refused
+            if not merge.n_processes:
+                raise DataError(no_data_message(self.paths, self.refused))
+            #: All processes, in the order of their start.
+            self.processes = read_processes(self._query)
+            self.unwritten: list[RunningProcess] = processes_without_counts(self.paths, self.processes)
+            self._row_numbers: dict[FileKey, int] | None = None
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def files(self) -> list[FileKey]:
+        """Return the file versions that ran, or of which functions were given out, sorted."""
+        return sorted(self._files())
+
+    def _files(self) -> dict[FileKey, int]:
+        """Return the row number of each file version that has counts, or functions that were given out."""
+        if self._row_numbers is None:
+            rows = self._query(
+                "SELECT id, path, version FROM file WHERE EXISTS (SELECT 1 FROM line WHERE part = 0 AND file = id) "
+                "OR EXISTS (SELECT 1 FROM function WHERE part = 0 AND file = id) "
+                "OR EXISTS (SELECT 1 FROM given_out WHERE part = 0 AND file = id)"
+            )
+            self._row_numbers = {
+                (schema.from_text(path), schema.from_text(version)): number for number, path, version in rows
+            }
+        return self._row_numbers
+
+    def counts(self, file: FileKey) -> FileCounts:
+        """Return the counts of *file*, one of `files`."""
+        number = (self._files()[file],)
+        counts = FileCounts()
+        for line, count, first, last in self._query(
+            "SELECT line, count, first, last FROM line WHERE part = 0 AND file = ?", number
+        ):
+            counts.lines.add(line, count, first, last)
+        for name, line, count, first, last in self._query(
+            "SELECT name, line, count, first, last FROM function WHERE part = 0 AND file = ?", number
+        ):
+            counts.functions.add((schema.from_text(name), line), count, first, last)
+        for name, line, receiver in self._query(
+            "SELECT name, line, taker FROM given_out WHERE part = 0 AND file = ?", number
+        ):
+            receivers = counts.given_out.setdefault((schema.from_text(name), line), set())
+            receivers.add(schema.from_text(receiver))
+        return counts
+
+    def not_measured(self) -> list[tuple[str, str]]:
+        """Return the paths of the files that ran uncounted, in whole or in part, each with a reason, sorted."""
+        rows = self._query("SELECT path, reason FROM not_measured")
+        return sorted({(schema.from_text(path), schema.from_text(reason)) for path, reason in rows})
+
+    def began(self) -> float:
+        """Return when the first process was started."""
+        return float(self.processes[0].started)
+
+    def whole(self) -> Measurement:
+        """Return the whole measurement as one value, which takes memory for each line."""
+        measurement = Measurement()
+        measurement.files = {file: self.counts(file) for file in self.files()}
+        for path, reason in self.not_measured():
+            measurement.not_measured.setdefault(path, set()).add(reason)
+        measurement.processes = {process.id: process for process in self.processes}
+        return measurement
+
+
+_COLUMNS = (
+    *("id", "pid", "parent", "host", "place", "ticks", "started", "python", "directory", "scope", "root", "flushes"),
+    *("updated", "ended"),
+)
+
+
+def read_processes(query: Callable[..., Any], condition: str = "") -> list[MeasuredProcess]:
+    """Return the processes that meet the SQL *condition*, in the order of their start; *query* executes SQL."""
+    rows = query(f"SELECT {', '.join(_COLUMNS)} FROM process {condition} ORDER BY started, id").fetchall()
+    return [MeasuredProcess(**dict(zip(_COLUMNS, map(_plain, row), strict=True))) for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    return schema.from_text(value) if isinstance(value, bytes) else value

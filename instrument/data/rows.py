@@ -1,0 +1,164 @@
+"""The rows that one flush writes: `Flush`, and the statements that insert many rows at once.
+
+Tallies of lines and functions come in; rows of the tables of `instrument.data.schema` go to a connection.
+
+Problem: SQLite releases the interpreter's lock for each statement, and a busy program returns it only after 5 ms.
+Solution: one statement inserts up to 1,000 rows.
+Alternatives: `executemany` releases the lock for each row.
+"""
+
+from __future__ import annotations
+
+from instrument.data import schema, sqlite
+from instrument.data.process_identity import CLOCK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from sqlite3 import Connection
+    from typing import TypeAlias
+
+    from instrument.model.measurement import FileKey, FunctionKey
+
+    #: Count, first and last time, of a `Tally` or as a plain tuple.
+    Times: TypeAlias = tuple[int, float, float]
+    LineTallies: TypeAlias = Iterable[tuple[FileKey, Mapping[int, Times]]]
+    FunctionTallies: TypeAlias = Iterable[tuple[FileKey, Mapping[FunctionKey, Times]]]
+    #: A function that was given out: its file, qualified name, first line, and the receiver.
+    GivenOut: TypeAlias = tuple[FileKey, str, int, str]
+
+# Rows in one statement. SQLite admits 999 parameters before 3.32, and 32,766 since.
+_ROWS = (1000, 190, 16)
+_ROWS_BEFORE_3_32 = (190, 16)
+
+_INSERT_LINES = "INSERT OR REPLACE INTO line (part, file, line, count, first, last) VALUES "
+_INSERT_FUNCTIONS = "INSERT OR REPLACE INTO function (part, file, name, line, count, first, last) VALUES "
+_INSERT_GIVEN_OUT = "INSERT OR IGNORE INTO given_out (part, file, name, line, taker) VALUES "
+
+
+class WrittenState:
+    """What the current data file of a process holds already, so that it need not be written again.
+
+    `files` maps each file version to its row number. `reasons` maps paths to why they were not measured. `ended` is
+    how the process has ended, as written. `is_new` is True until the first flush to the file.
+    """
+
+    __slots__ = ("ended", "files", "given_out", "is_new", "reasons")
+
+    def __init__(self) -> None:
+        self.is_new = True
+        self.files: dict[FileKey, int] = {}
+        self.reasons: dict[str, str] = {}
+        self.given_out: set[GivenOut] = set()
+        self.ended = ""
+
+
+class Flush:
+    """One flush: the rows that it adds to a data file that is in the state *before*.
+
+    `commit` moves the state on. It is called once the transaction is committed.
+    """
+
+    def __init__(
+        self,
+        process_id: str,
+        before: WrittenState,
+        number: int,
+        *,
+        lines: LineTallies,
+        functions: FunctionTallies,
+        not_measured: Mapping[str, str],
+        ended: str,
+        given_out: Iterable[GivenOut],
+    ) -> None:
+        """Prepare the flush *number* of the process with this id."""
+        self.number = number
+        self._process_id = process_id
+        self._before = before
+        self._lines, self._functions = lines, functions
+        self._files: dict[FileKey, int] = {}
+        self._reasons = {path: why for path, why in not_measured.items() if before.reasons.get(path) != why}
+        self._given_out = [each for each in given_out if each not in before.given_out]
+        self._ended = ended
+
+    def write(self, connection: Connection) -> None:
+        """Write all rows to *connection*, in its open transaction."""
+        n_rows = connection.total_changes
+        _insert(connection, _INSERT_LINES, "(1, ?, ?, ?, ?, ?)", 5, self._rows_of_lines())
+        _insert(connection, _INSERT_FUNCTIONS, "(1, ?, ?, ?, ?, ?, ?)", 6, self._rows_of_functions())
+        _insert(connection, _INSERT_GIVEN_OUT, "(1, ?, ?, ?, ?)", 4, self._rows_of_given_out())
+        for (path, version), number in self._files.items():
+            row = number, schema.to_text(path), schema.to_text(version)
+            connection.execute("INSERT INTO file (id, path, version) VALUES (?, ?, ?)", row)
+        for path, why in self._reasons.items():
+            row_of_path = (schema.to_text(path),)
+            connection.execute("DELETE FROM not_measured WHERE part = 1 AND path = ?", row_of_path)
+            row_of_reason = (schema.to_text(path), schema.to_text(why))
+            connection.execute("INSERT INTO not_measured (part, path, reason) VALUES (1, ?, ?)", row_of_reason)
+        if self._before.is_new or connection.total_changes != n_rows or self._ended != self._before.ended:
+            state = (self.number, within_range(CLOCK[0]()), schema.to_text(self._ended), self._process_id)
+            update = connection.execute("UPDATE process SET flushes = ?, updated = ?, ended = ? WHERE id = ?", state)
+            if update.rowcount != 1:
+                raise sqlite.load().DatabaseError("the file holds another process now")
+
+    def commit(self) -> None:
+        """Note in the state of the file what this flush has written."""
+        state = self._before
+        state.is_new = False
+        state.files.update(self._files)
+        state.reasons.update(self._reasons)
+        state.given_out.update(self._given_out)
+        state.ended = self._ended
+
+    def _number_of(self, key: FileKey) -> int:
+        """Return the row number of the file version *key*, which is a new one if the data file has no such row."""
+        known = self._before.files
+        number = known.get(key) or self._files.get(key)
+        if number is None:
+            number = self._files[key] = len(known) + len(self._files) + 1
+        return number
+
+    def _rows_of_lines(self) -> Iterator[tuple[object, ...]]:
+        for key, tallies in self._lines:
+            if tallies:
+                number = self._number_of(key)
+                for line, (count, first, last) in tallies.items():
+                    yield number, line, count, within_range(first), within_range(last)
+
+    def _rows_of_functions(self) -> Iterator[tuple[object, ...]]:
+        for key, tallies in self._functions:
+            if tallies:
+                number = self._number_of(key)
+                for (name, line), (count, first, last) in tallies.items():
+                    yield number, schema.to_text(name), line, count, within_range(first), within_range(last)
+
+    def _rows_of_given_out(self) -> Iterator[tuple[object, ...]]:
+        for key, name, line, receiver in self._given_out:
+            yield self._number_of(key), schema.to_text(name), line, schema.to_text(receiver)
+
+
+def within_range(moment: float) -> float:
+    """Return *moment*, or the nearest time that a data file can hold: the program may have set any clock."""
+    if 0.0 <= moment <= schema.LATEST:
+        return moment
+    return schema.LATEST if moment > 0 else 0.0
+
+
+def _insert(connection: Connection, insert: str, row: str, width: int, rows: Iterator[tuple[object, ...]]) -> None:
+    """Insert *rows*, each of *width* values, with as few statements as possible: see the head of this module."""
+    sizes = _ROWS if sqlite.version() >= (3, 32) else _ROWS_BEFORE_3_32
+    statements = {size: insert + ", ".join([row] * size) for size in sizes}
+    values: list[object] = []
+    full = sizes[0] * width
+    for values_of_row in rows:
+        values += values_of_row
+        if len(values) == full:
+            connection.execute(statements[sizes[0]], values)
+            values.clear()
+    while values:
+        # The remaining rows: the largest statement that they fill. The last statement repeats its last row, which then
+        # replaces itself.
+        size = next((size for size in sizes if size * width <= len(values)), sizes[-1])
+        chunk, values = values[: size * width], values[size * width :]
+        chunk += chunk[-width:] * (size - len(chunk) // width)
+        connection.execute(statements[size], chunk)

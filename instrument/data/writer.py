@@ -1,0 +1,412 @@
+"""Writer: keeps the counts of one process in a data file of its own.
+
+Totals of lines and functions come in from time to time; a file in the format of `instrument.data.schema` goes out.
+
+The file is complete or absent. Its first state is written beside it and renamed, and each later flush is one
+transaction. So a kill at any moment leaves the state before that moment. The last flush of a process is not
+synchronised: the system keeps the data, and only a power failure within seconds would lose it.
+
+No connection outlives a call, so no connection crosses a fork. Readers copy the file (`instrument.data.reader`) and
+never lock it.
+
+SQLite obeys files beside a database: a journal can name further files for SQLite to delete. So the writer refuses a
+folder that another user could write to, unless the settings allow it. Between two flushes there is no journal. If there
+is one all the same, the writer does not open the file again, and writes to another file.
+
+This code runs inside the measured program: it calls functions of the system by `own_builtins.system`, and
+`instrument.data.sqlite` loads SQLite when it is first needed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from instrument.data import schema, sqlite
+from instrument.data.process_identity import KernelIdentity
+from instrument.data.rows import Flush, WrittenState, within_range
+from instrument.errors import DataError, DataGoneError
+from instrument.guest.own_builtins import system as _system
+from instrument.guest.trusted_files import objection_to_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from sqlite3 import Connection
+
+    from instrument.data.process_identity import ProcessInfo
+    from instrument.data.rows import FunctionTallies, GivenOut, LineTallies
+
+_SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"
+_CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_CREATE_NEW |= getattr(os, "O_NOFOLLOW", 0)
+
+#: Seconds after which a file that another program locks is replaced.
+_LOCK_TIMEOUT = 0.25
+#: The greatest number of file names that one process tries.
+_MOST_NAMES = 999
+#: Suffixes of the files that SQLite looks for beside a database.
+_SUFFIXES_BESIDE = ("-journal", "-wal", "-shm")
+_CHARACTERS_OF_NAMES = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._")
+
+
+class _HeldFolder:
+    """A folder that is kept open, so that it can be reached although its path leads elsewhere, as after `chroot`."""
+
+    __slots__ = ("descriptor", "device", "inode")
+
+    def __init__(self, path: str) -> None:
+        """Open the folder at *path*, or raise OSError."""
+        self.descriptor = _system.open(path, _system.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        status = _system.fstat(self.descriptor)
+        self.device, self.inode = status.st_dev, status.st_ino
+
+    def is_out_of_reach(self, path: str) -> bool:
+        """Return whether the folder still exists, but *path* does not lead to it any more."""
+        try:
+            status = _system.fstat(self.descriptor)
+            if not self._is_same(status):  # the program has closed our descriptor, and the number has another file
+                return False
+        except OSError:
+            return False
+        try:
+            return not self._is_same(_system.stat(path))
+        except OSError:
+            return bool(_system.fstat(self.descriptor).st_nlink)
+
+    def _is_same(self, status: os.stat_result) -> bool:
+        return (status.st_dev, status.st_ino) == (self.device, self.inode)
+
+
+class Writer:
+    """Keeps the counts of one process in the file at `path`, which the first `write` creates.
+
+    Values are totals since the process began, so writing one again does no harm. A value needs to be passed again if it
+    has changed, or if `write` raised DataGoneError.
+
+    If the file cannot be written any more, because it was removed, damaged, given to another user or locked, a new file
+    with all totals replaces it. If it cannot be replaced, the new file has another name. Then two files hold this
+    process, and readers take the one with more flushes.
+    """
+
+    def __init__(self, directory: str, process: ProcessInfo, *, shared: bool = False) -> None:
+        """Keep the counts of *process*, which is this one, in *directory*; touch nothing yet.
+
+        With *shared*, *directory* may belong to other users, or they may write there: all of them are trusted.
+        """
+        self.process = process
+        self.directory = directory
+        self.shared = shared
+        started = max(0, int(process.started * 1e9))
+        self._first_name = f"{_in_file_names(process.host)}-{process.pid}-{started:x}-{_in_file_names(process.id)}"
+        self._n_names = 0
+        self._set_name(self._first_name)
+        self._pid = _system.getpid()
+        self._had_file = False
+        #: The user that owns the file.
+        self._owner = -1
+        self._n_flushes = 0
+        self._held_folder: _HeldFolder | None = None
+        self._state = WrittenState()
+
+    def _set_name(self, name: str) -> None:
+        """Use *name* for the file from now on."""
+        self._name = name
+        self.path = f"{self.directory}{_SEPARATOR}{name}{schema.SUFFIX}"
+        self._temporary = f"{self.directory}{_SEPARATOR}.{name}.tmp"
+
+    def write(
+        self,
+        lines: LineTallies,
+        functions: FunctionTallies,
+        not_measured: Mapping[str, str],
+        ended: str = "",
+        given_out: Iterable[GivenOut] = (),
+    ) -> None:
+        """Write all that has changed, or nothing. A value of *ended* says how the process ended.
+
+        *lines* and *functions* yield a file version and its tallies, perhaps in several chunks. *not_measured* maps
+        paths to reasons. *given_out* has the functions that were given out.
+
+        Raise DataError if nothing could be written: pass the same again. Raise DataGoneError if the file is lost: pass
+        all totals since the process began.
+        """
+        if self._pid != _system.getpid():
+            raise DataError(f"counts of process {_system.getpid()} do not belong in {self.path!r}: make a new Writer")
+        error_of_sqlite = sqlite.load().Error
+        flush = Flush(
+            self.process.id,
+            self._state,
+            self._n_flushes + 1,
+            lines=lines,
+            functions=functions,
+            not_measured=not_measured,
+            ended=ended,
+            given_out=given_out,
+        )
+        try:
+            if self._held_folder is not None and self._held_folder.is_out_of_reach(self.directory):
+                self._create_in_held_folder(flush, self._held_folder)
+            elif self._state.is_new:
+                self._create(flush, synchronises=not ended)
+            else:
+                self._update(flush, synchronises=not ended)
+        except (OSError, error_of_sqlite) as error:
+            reason = _reason(error, self.directory)
+            is_full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"  # then there is no room for a new file
+            if not self._state.is_new and not is_full:
+                self._state = WrittenState()
+                raise DataGoneError(
+                    f"the data file {self.path!r} cannot be written any more: {reason}; the next write makes a new "
+                    "one, with all counts"
+                ) from error
+            raise DataError(f"counts cannot be saved to {self.path!r}: {reason}") from error
+        self._had_file = True
+        flush.commit()
+        self._n_flushes = flush.number
+
+    def _create(self, flush: Flush, synchronises: bool) -> None:
+        """Write the first state to a new file, which is complete or absent: until the rename it is no data file.
+
+        The rename comes before the synchronisation. So readers need not wait for a slow disk, and a kill loses nothing.
+        After a power failure the file may be empty or damaged, which readers report.
+        """
+        is_new = self._make_directory()
+        self._check_directory()
+        if is_new and self.directory.endswith(f"{_SEPARATOR}.instrument"):
+            self._write_gitignore()
+        while _file_beside(self.path) or _file_beside(self._temporary):
+            self._use_next_name()
+        try:
+            descriptor = _system.open(self._temporary, _CREATE_NEW, 0o600)
+        except FileExistsError:  # a leftover of this process that could not be removed
+            _system.unlink(self._temporary)
+            descriptor = _system.open(self._temporary, _CREATE_NEW, 0o600)
+        self._owner = _system.fstat(descriptor).st_uid
+        _system.close(descriptor)
+        is_renamed = False
+        try:
+            connection = sqlite.connect(self._temporary, is_private=True)
+            try:
+                # No reader sees the file before it is complete, so a journal and synchronous writes have no use.
+                connection.execute("PRAGMA journal_mode = OFF")
+                connection.execute("PRAGMA synchronous = OFF")
+                self._fill(connection, flush)
+            finally:
+                connection.close()
+            self._rename()
+            is_renamed = True
+        finally:
+            if not is_renamed:
+                try:
+                    _system.unlink(self._temporary)
+                except OSError:
+                    pass
+        if synchronises:
+            _synchronise(self.path, _system.O_RDWR)
+            if not _IS_WINDOWS:
+                _synchronise(self.directory, _system.O_RDONLY)
+
+    def _rename(self) -> None:
+        """Rename the temporary file to `path`, or to another name if the file at `path` cannot be replaced."""
+        try:
+            _system.rename(self._temporary, self.path)
+        except OSError:
+            if not self._n_flushes or self._n_names == _MOST_NAMES:
+                raise
+            temporary = self._temporary
+            self._use_next_name()
+            while _file_beside(self.path):
+                self._use_next_name()
+            _system.rename(temporary, self.path)
+
+    def _use_next_name(self) -> None:
+        """Change `path` to the next name of this process' files, or raise DataError if all names were tried."""
+        if self._n_names == _MOST_NAMES:
+            raise DataError(f"counts cannot be saved in {self.directory!r}: another process makes journals there")
+        # Readers take the files of one process in the order of their names, and need the newest first.
+        self._n_names += 1
+        self._set_name(f"{self._first_name}.{_MOST_NAMES - self._n_names:03}")
+
+    def hold_folder(self) -> None:
+        """Keep the folder open, and make it if need be: after a `chroot` its path will not lead there.
+
+        Raise OSError if the folder cannot be opened.
+        """
+        if self._held_folder is None and not _IS_WINDOWS:
+            self._make_directory()
+            self._held_folder = _HeldFolder(self.directory)
+
+    def _create_in_held_folder(self, flush: Flush, folder: _HeldFolder) -> None:
+        """Write all to a new file in *folder*. SQLite opens files by path only, so the file is made in memory."""
+        if not self._state.is_new:
+            self._state = WrittenState()
+            raise DataGoneError(f"the data file {self.path!r} is out of reach; all counts are needed for a new one")
+        connection = sqlite.load().connect(":memory:", isolation_level=None)
+        try:
+            self._fill(connection, flush)
+            data: bytes = connection.serialize()
+        except AttributeError as error:  # SQLite is older than 3.36, or built without it
+            raise DataError(f"counts cannot be saved to {self.path!r}: its path leads elsewhere now") from error
+        finally:
+            connection.close()
+        temporary = f".{self._name}.tmp"
+        descriptor = _system.open(temporary, _CREATE_NEW, 0o600, dir_fd=folder.descriptor)
+        try:
+            try:
+                remaining = memoryview(data)
+                while remaining:
+                    remaining = remaining[_system.write(descriptor, remaining) :]
+            finally:
+                _system.close(descriptor)
+            name = f"{self._name}{schema.SUFFIX}"
+            _system.rename(temporary, name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
+        except BaseException:
+            _system.unlink(temporary, dir_fd=folder.descriptor)
+            raise
+
+    def _fill(self, connection: Connection, flush: Flush) -> None:
+        """Create the tables in the empty database of *connection*, and write the first state."""
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in schema.CREATE:
+            connection.execute(statement)
+        connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 16)})", self._row_of_process())
+        flush.write(connection)
+        connection.execute("COMMIT")
+
+    def _update(self, flush: Flush, synchronises: bool) -> None:
+        """Write what has changed in one transaction. If nothing has changed, the file is not touched.
+
+        Raise DataGoneError if the file is not as this process left it.
+        """
+        path = self.path
+        try:
+            status = _system.lstat(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            self._state = WrittenState()
+            raise DataGoneError(
+                f"the data file {path!r} was removed; the next write makes a new one, with all counts"
+            ) from error
+        self._check_directory()
+        beside = _file_beside(path)
+        if beside or status.st_mode & 0o170000 != 0o100000 or status.st_uid != self._owner:
+            self._state = WrittenState()
+            reason = f"{beside!r} was not left by this process" if beside else "it was replaced"
+            raise DataGoneError(
+                f"the data file {path!r} cannot be written any more: {reason}; the next write makes a new one, with "
+                "all counts"
+            )
+        connection = sqlite.connect(path, timeout=_LOCK_TIMEOUT)
+        try:
+            connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronises else 'OFF'}")
+            connection.execute("BEGIN")
+            flush.write(connection)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # rolls an uncommitted transaction back
+
+    def _row_of_process(self) -> tuple[object, ...]:
+        """Return the row of this process in the table `process`, before its first flush."""
+        process, to_text = self.process, schema.to_text
+        scope = process.scope if process.scope is None else to_text(process.scope)
+        identity = KernelIdentity(process.pid)
+        return (
+            *(process.id, 1, process.pid, process.parent, to_text(process.host), within_range(process.started)),
+            *(to_text("\n".join(process.argv)), process.python, to_text(process.cwd)),
+            *(identity.place, identity.ticks, 0, 0.0, ""),
+            *(scope, process.root),
+        )
+
+    def _check_directory(self) -> None:
+        """Raise DataError if another user could make files in the folder, unless the folder is shared."""
+        objection = "" if self.shared else objection_to_folder(self.directory, lenient=True)
+        if objection:
+            chmod = "take that right away with chmod go-w, " if objection.startswith("others can") else ""
+            raise DataError(
+                f"nothing is written to {self.directory!r}: {objection}; who can write there could have SQLite "
+                f"delete files of this user; {chmod}name another folder with INSTRUMENT_DIR, or set "
+                "INSTRUMENT_SHARED=1 if all who can write there are trusted"
+            )
+
+    def _write_gitignore(self) -> None:
+        """Write a file by which git ignores the new folder; do without it if that fails."""
+        try:
+            descriptor = _system.open(f"{self.directory}{_SEPARATOR}.gitignore", _CREATE_NEW, 0o600)
+            try:
+                _system.write(descriptor, b"*\n")
+            finally:
+                _system.close(descriptor)
+        except OSError:
+            pass
+
+    def _make_directory(self) -> bool:
+        """Make the folder, and those above it; return whether the folder is new.
+
+        After a file was written, only the folder itself is made again: a tree that was removed stays removed.
+        """
+        missing: list[str] = []
+        is_new = False
+        folder = self.directory
+        while folder:
+            try:
+                _system.stat(folder)
+                break
+            except FileNotFoundError:
+                if missing and self._had_file:
+                    raise
+                missing.append(folder)
+                folder = folder[: max(folder.rfind(_SEPARATOR), 0)]
+        for folder in reversed(missing):
+            try:
+                _system.mkdir(folder, 0o700)
+            except FileExistsError:  # another process was faster
+                is_new = False
+            else:
+                is_new = True
+        return is_new
+
+
+def _file_beside(path: str) -> str:
+    """Return the path of a file that SQLite would obey together with the database at *path*, "" if there is none."""
+    for suffix in _SUFFIXES_BESIDE:
+        try:
+            _system.lstat(path + suffix)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return path + suffix
+    return ""
+
+
+def _in_file_names(text: str) -> str:
+    """Return *text* as part of a file name, without characters that a file system or a terminal gives a meaning."""
+    characters = (character if character in _CHARACTERS_OF_NAMES else "_" for character in text[:60])
+    return "".join(characters).lstrip(".") or "_"
+
+
+def _synchronise(path: str, flags: int) -> None:
+    """Make the system write the file or folder at *path*, opened with *flags*, to the disk.
+
+    Raise OSError if that fails for a file. Some file systems cannot synchronise folders, which is no error.
+    """
+    descriptor = _system.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _system.fsync(descriptor)
+    except OSError as error:
+        if flags != os.O_RDONLY:
+            raise error
+    finally:
+        _system.close(descriptor)
+
+
+def _reason(error: BaseException, directory: str) -> str:
+    """Return the text of *error*, with what SQLite does not say about the folder."""
+    if isinstance(error, PermissionError) and hasattr(_system, "geteuid"):
+        folder = f"user {_system.geteuid()} cannot write to its folder"
+        return f"{error.strerror or error}: {folder}; INSTRUMENT_DIR can name one that it can write to"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}"
+    try:
+        if not _system.stat(directory).st_mode & 0o40000:
+            return "its folder is no folder"
+    except OSError as other:
+        return f"its folder cannot be used: {other.strerror or other}"
+    return f"{error}"
