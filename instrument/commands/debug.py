@@ -263,7 +263,7 @@ def _state_of_process(obstacle: str, trouble: str) -> str:
 
 def _describe_interpreter(launch: Launch, facts: InterpreterFacts) -> str:
     version = ".".join(map(str, facts.version))
-    note = "" if facts.has_gil else ", free-threaded: counts may be lost (README: limit-free-threading)"
+    note = "" if facts.has_gil else ", free-threaded: counts may be lost (README, limit free-threading)"
     return f"{launch.python}, {facts.name} {version}{note}"
 
 
