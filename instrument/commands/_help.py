@@ -1,8 +1,8 @@
-"""What `instrument help COMMAND` and `instrument COMMAND --help` say: usage lines and a description, for users."""
+"""Has the texts of `instrument help COMMAND`: usage lines, descriptions and examples, for users."""
 
 from __future__ import annotations
 
-#: By command: how it is called (in place of what argparse makes of the arguments, if given), and what it does.
+#: For each command its usage (None: argparse makes it from the arguments) and its description with examples.
 TEXTS: dict[str, tuple[str | None, str]] = {
     "run": (
         """\
@@ -11,9 +11,8 @@ instrument run [OPTIONS] PROGRAM [ARGUMENTS]
        instrument run [OPTIONS] -c CODE [ARGUMENTS]""",
         """\
 Run a program and count how often each of its lines runs. The exit status, the
-output and the signals are the program's own. The counts of this run are added
-to those of earlier runs; `instrument report` shows them, `instrument erase`
-removes them.
+output and the signals are the program's own. The counts are added to those of
+earlier runs. `instrument report` shows them, `instrument erase` removes them.
 
 PROGRAM is a script, a folder or archive with a __main__.py, or the name of a
 command that is installed in this environment, such as pytest.
@@ -28,10 +27,10 @@ examples:
     "report": (
         None,
         """\
-Print a table of what was counted: for each source file the lines that can run,
-how many of them never ran, how often lines ran in all, and the hottest line.
-Programs that still run are included. Lines are only called missing if the
-source file is still the one that ran.
+Print a table with a row for each source file: the lines that can run, how many
+of them never ran, how often lines ran in all, and the hottest line. Programs
+that still run are included. Lines are called missing only if the source file
+has not changed since it ran.
 
 examples:
   instrument report --missing
@@ -43,9 +42,9 @@ examples:
         None,
         """\
 Write a listing of each source file with the count of each line beside it, as
-the standard library's trace does: shop.py becomes shop.cover, in the same
-folder or in that of --directory. Files that have changed since they ran are
-left out, and named.
+the standard library's trace does. The listing of shop.py is shop.cover, in the
+same folder or in the folder of --directory. Files that have changed since they
+ran get no listing, and are named.
 
 examples:
   instrument annotate --directory counts
@@ -55,10 +54,9 @@ examples:
     "combine": (
         None,
         """\
-Add up the data files of many processes in one file, and remove those of
-processes that have ended. This can be done at any time, while programs run,
-and any number of times: nothing is counted twice. Files of other machines can
-be given too.
+Add up the data files of many processes in one file, and remove the files of
+processes that have ended. You can do this at any time, while programs run, and
+repeatedly: nothing is counted twice. Files of other machines can be given too.
 
 examples:
   instrument combine
@@ -68,9 +66,9 @@ examples:
     "erase": (
         None,
         """\
-Remove the data, to begin anew. Data of processes that still run is kept: they
-would write it again. With --force it is removed all the same. Only data files
-of instrument are removed, whatever else is in the folder.
+Remove the data. The data of processes that still run is kept, because they
+would write it again; --force removes it nevertheless. Other files in the folder
+stay as they are.
 
 examples:
   instrument erase
@@ -80,7 +78,7 @@ examples:
     "diff": (
         None,
         """\
-Print what ran between two moments: the counts of B less those of A. Each is a
+Print what ran between two moments: the counts of B minus those of A. Each is a
 data file, such as `instrument snapshot PID --copy FILE` writes, or a folder of
 data files.
 
@@ -93,11 +91,11 @@ example:
     "debug": (
         "instrument debug [OPTIONS] [FILE|MODULE …]\n       instrument debug -- COMMAND [ARGUMENTS]",
         """\
-Show the settings and where each of them comes from, and say whether a file, a
-module, or what a command would run is counted, and if not, why. The program is
-not run. The exit status is 1 if something was not found, or if the command
-would not be counted. A command gets its settings from the environment and
-pyproject.toml, so say INSTRUMENT_DIR=… before it in place of --dir.
+Show the settings and the origin of each. Say whether a file, a module, or the
+program of a command is counted, and if not, why. The program is not run. The
+exit status is 1 if something is not found, or if the command would not be
+counted. A command takes its settings from the environment and pyproject.toml,
+so put INSTRUMENT_DIR=… before it instead of --dir.
 
 examples:
   instrument debug
@@ -109,8 +107,8 @@ examples:
     "snapshot": (
         None,
         """\
-Have a running process write what it has counted until now, and print the path
-of its data file. The process is not interrupted.
+Make a running process write its counts now, and print the path of its data
+file. The process is not interrupted.
 
 examples:
   instrument snapshot 4711
@@ -121,8 +119,8 @@ examples:
         None,
         """\
 Show the lines and functions that run most often in the processes that are
-being counted now, renewed every few seconds, with how often they run in a
-second. Press q or Ctrl-C to quit.
+counted now, and how often they run in a second. The table is renewed every few
+seconds. Press q or Ctrl-C to quit.
 
 examples:
   instrument top
