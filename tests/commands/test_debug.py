@@ -1,7 +1,6 @@
-"""`instrument debug` says what is on, where each setting comes from, and whether and why files are measured."""
+"""Tests of `instrument debug`: settings with their origins, and verdicts with reasons on files, modules and commands."""
 
 import os
-import pathlib
 import py_compile
 import subprocess
 import sys
@@ -9,16 +8,12 @@ import venv
 import zipfile
 
 import pytest
-
-from instrument.diagnosis.interpreters import python_of_script, shebang_of
-from instrument.diagnosis.wrappers import strip_wrappers
-
-ROOT = pathlib.Path(__file__).parents[2]
+from instrument_command import ROOT, run_instrument
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A project with a package, and one thing of each kind that is not measured."""
+    """A project with a package, and a file of each kind that is not measured."""
     (tmp_path / "package" / "inner").mkdir(parents=True)
     (tmp_path / "package" / "__init__.py").write_text("raise SystemExit('imported')\n", encoding="utf-8")
     (tmp_path / "package" / "module.py").write_text("def f(): return 1\n", encoding="utf-8")
@@ -28,28 +23,19 @@ def folder(tmp_path):
     return tmp_path
 
 
-def debug(folder, *arguments, **environment):
-    """Return the status of `instrument debug`, its lines as words by name, and what it says on standard error."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT", "PYTHON"))}
-    environment = {**kept, "PYTHONPATH": str(ROOT), "INSTRUMENT_CACHE": str(folder / "cache"), **environment}
-    finished = subprocess.run(
-        [sys.executable, "-m", "instrument", "debug", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    lines = {}
-    for line in finished.stdout.splitlines():
+def debug(folder, *arguments, **variables):
+    """Run `instrument debug ARGUMENTS`; return its status, a dict from names of rows to their texts, and its errors."""
+    finished = run_instrument(folder, "debug", *arguments, **{"INSTRUMENT_CACHE": str(folder / "cache"), **variables})
+    rows = {}
+    for line in finished.out.splitlines():
         if line.startswith("  "):
             name, _, text = line.strip().partition("  ")
-            lines[name.strip()] = text.strip()
-    return finished.returncode, lines, finished.stderr
+            rows[name.strip()] = text.strip()
+    return finished.status, rows, finished.err
 
 
-def test_variables_that_nothing_reads_are_named(folder):
-    """A variable with a mistake in its name, or one for an option that has another, would be ignored without a word."""
+def test_unknown_variables_are_named(folder):
+    """A misspelt variable, or a wrong name for an option, gets a line with the right names."""
     _status, _lines, err = debug(folder, INSTRUMENT_SCOPE="package", INSTRUMENT_DIRR="data", INSTRUMENT_FLUSH="1")
     scope, folder_of_data = sorted(err.splitlines(), reverse=True)
     assert scope == (
@@ -59,8 +45,8 @@ def test_variables_that_nothing_reads_are_named(folder):
     assert "INSTRUMENT_DIR, " in folder_of_data
 
 
-def test_settings_are_shown_with_where_they_come_from(folder):
-    """Option, variable, file with table and key, or default."""
+def test_each_setting_is_shown_with_its_origin(folder):
+    """The origin is an option, a variable, a file with table and key, or the default."""
     (folder / "pyproject.toml").write_text("[tool.instrument]\nflush = 0\n", encoding="utf-8")
 
     status, lines, err = debug(folder, "--scope", "package", INSTRUMENT_DIR="data")
@@ -75,8 +61,8 @@ def test_settings_are_shown_with_where_they_come_from(folder):
     assert lines["cache"].startswith(str(folder / "cache"))
 
 
-def test_the_state_of_the_data_is_shown(folder):
-    """Whether it is there, how much, and whether it can be written."""
+def test_the_state_of_the_data_folder_is_shown(folder):
+    """The report says whether the folder exists, how much it has, and whether it can be written."""
     assert debug(folder)[1]["state"] == "not there yet; it can be made"
     (folder / ".instrument").mkdir()
     (folder / ".instrument" / "host-1-2-3.sqlite").write_bytes(b"x" * 1234)
@@ -88,8 +74,8 @@ def test_the_state_of_the_data_is_shown(folder):
     assert lines["counting"].startswith("on in processes with this environment")
 
 
-def test_each_target_is_measured_or_not_and_why(folder):
-    """Nothing is imported for it: the package would end the process."""
+def test_each_target_gets_a_verdict_with_a_reason(folder):
+    """Nothing is imported for it: importing the package would end the process."""
     targets = {
         "package.module": "measured: it is the project's own code",
         "package": "measured: it is the project's own code",
@@ -116,8 +102,8 @@ def test_each_target_is_measured_or_not_and_why(folder):
     assert lines["package/module.py"] == lines["package.module"]
 
 
-def test_a_scope_that_matches_nothing_is_named(folder):
-    """On standard error, with where it was said; names are not imported to find out."""
+def test_items_of_the_scope_that_match_nothing_are_named(folder):
+    """Standard error has a line for each, with the origin of the scope. Nothing is imported for it."""
     status, lines, err = debug(folder, "package", INSTRUMENT="packag,no/such/folder,package")
 
     assert status == 0
@@ -128,8 +114,8 @@ def test_a_scope_that_matches_nothing_is_named(folder):
     ]
 
 
-def test_a_console_script_looks_where_the_program_will(folder):
-    """Not beside itself: names are found from the working directory, as a run from there finds them."""
+def test_modules_are_searched_in_the_working_directory(folder):
+    """The folder of the script `instrument` does not count, because a program does not search there."""
     (folder / "scripts").mkdir()
     script = folder / "scripts" / "instrument"
     script.write_text("import sys\nfrom instrument.cli import main\nsys.exit(main())\n", encoding="utf-8")
@@ -154,7 +140,7 @@ def test_a_console_script_looks_where_the_program_will(folder):
 
 
 def test_a_cache_that_cannot_be_used_is_named(folder):
-    """Each start is slow then."""
+    """The report names the reason, the consequence and the way out."""
     assert debug(folder)[1]["cache"] == f"{folder}/cache (not there yet)"
     (folder / "cache").mkdir(mode=0o777)
     (folder / "cache").chmod(0o777)
@@ -173,15 +159,15 @@ BOOTSTRAP = os.pathsep.join((str(ROOT / "instrument" / "bootstrap"), str(ROOT)))
 ON = {"INSTRUMENT": "1", "PYTHONPATH": BOOTSTRAP}
 
 
-def explained(folder, *command, options=(), **environment):
-    """Return the status of `instrument debug -- command` and what it says of process and main program."""
-    status, lines, err = debug(folder, *options, "--", *command, **environment)
-    return status, lines.get("process"), lines.get("main program"), err
+def explained(folder, *command, options=(), **variables):
+    """Run `instrument debug OPTIONS -- COMMAND`; return its status, the rows of process and main program, and errors."""
+    status, rows, err = debug(folder, *options, "--", *command, **variables)
+    return status, rows.get("process"), rows.get("main program"), err
 
 
 @pytest.fixture
 def programs(folder):
-    """Programs of each kind in a folder."""
+    """The same project, with programs of each kind."""
     for name in ("-dash.py", "prog.txt"):
         (folder / name).write_text("raise SystemExit('executed')\n", encoding="utf-8")
     (folder / "link").symlink_to(sys.executable)
@@ -242,7 +228,7 @@ OWN = "measured: it is the project's own code"
     ],
 )
 def test_commands_that_are_counted(programs, command, process, main):
-    """The process is, and its main program is or not, for a reason; nothing is executed."""
+    """The process is counted, and its main program gets a verdict of its own; nothing is executed."""
     command = [word.replace("PYTHON", sys.executable) for word in command]
 
     status, found, program, err = explained(programs, *command, **ON)
@@ -280,7 +266,7 @@ def test_commands_that_are_counted(programs, command, process, main):
     ],
 )
 def test_commands_that_are_not_counted(programs, command, words):
-    """The status is 1, and the reason is named."""
+    """The status is 1, and the report names the reason."""
     command = [sys.executable if word == "PYTHON" else word for word in command]
 
     status, process, main, _ = explained(programs, *command, **ON)
@@ -311,8 +297,8 @@ def test_commands_that_are_not_counted(programs, command, words):
         (["env", "-0", "PYTHON", "x.py"], "the option in `env -0` is not known to instrument; ask about the Python that it starts:"),
     ],
 )
-def test_commands_of_which_it_is_not_known_are_not_said_to_be_uncounted(programs, command, words):
-    """The status is 1; the question to ask instead is named if it can be."""
+def test_commands_that_may_start_python_are_not_known(programs, command, words):
+    """The status is 1. If a Python is among the words, the report names the question to ask instead."""
     command = [word.replace("PYTHON", sys.executable) for word in command]
 
     status, process, _, _ = explained(programs, *command, **ON)
@@ -323,8 +309,8 @@ def test_commands_of_which_it_is_not_known_are_not_said_to_be_uncounted(programs
     assert "INSTRUMENT is not set" not in process
 
 
-def test_settings_that_a_command_does_not_get_are_refused(programs):
-    """The folder that the command writes to is another; the message has the right form."""
+def test_options_that_a_command_does_not_get_are_refused(programs):
+    """The command writes to another folder than the option names; the message has the right form."""
     for options, setting in (
         (["--dir", "a b"], "'INSTRUMENT_DIR=a b'"),
         (["--scope", "x,y", "--scope", "z"], "INSTRUMENT=x,y,z"),
@@ -338,58 +324,8 @@ def test_settings_that_a_command_does_not_get_are_refused(programs):
     assert "x.py and the command after -- are two questions; ask them one by one" in err
 
 
-@pytest.mark.parametrize(
-    ("words", "left"),
-    [
-        (["A=1", "env", "B=2", "python", "C=3"], "A=1 B=2 P=1: python C=3"),
-        (["env", "-i", "A=1", "python"], "A=1: python"),
-        (["env", "-", "python"], ": python"),
-        (["/usr/bin/env", "--", "A=1", "python", "-u"], "A=1 P=1: python -u"),
-        (["env", "-uP", "--unset=Q", "--unset", "R", "python"], ": python"),
-        (["env", "-S", "A=1 python -u", "x"], "A=1 P=1: python -u x"),
-        (["env", "--split-string=-u P python 'a b'"], ": python a b"),
-        (["nohup", "nice", "-5", "python"], "P=1: python"),
-        (["timeout", "-k", "5", "--foreground", "20", "python", "x"], "P=1: python x"),
-        (["time", "-v", "taskset", "-c", "0", "stdbuf", "-oL", "-e", "0", "python"], "P=1: python"),
-        (["ionice", "-c", "3", "setsid", "-w", "chrt", "-o", "0", "python"], "P=1: python"),
-        (["exec", "-a", "x", "python"], "P=1: python"),
-        (["bash", "-ec", "A=1 exec python 'a b'"], "A=1 P=1: python a b"),
-        (["bash", "-c", "python a | cat"], "P=1: bash -c python a | cat"),
-        (["bash", "-c", "python $A"], "P=1: bash -c python $A"),
-        (["bash", "x.sh"], "P=1: bash x.sh"),
-        (["./nice", "python"], "P=1: ./nice python"),
-        (["strace", "python"], "P=1: strace python"),
-    ],
-)
-def test_what_sets_a_process_up_is_looked_through(words, left):
-    """The environment that is left is shown before the command."""
-    environment = {"P": "1"}
-    command = strip_wrappers(words, environment)
-    assert f"{' '.join(sorted(map('='.join, environment.items())))}: {' '.join(command)}" == left
-
-
-def test_interpreters_in_scripts_for_a_shell_are_found(tmp_path):
-    """What installers write if a path is long, has a space in it, or is a relative one; with options, too."""
-    script = tmp_path / "a b" / "tool"
-    script.parent.mkdir()
-    for line, words in (
-        ("'''exec' /x/python \"$0\" \"$@\"", ["/x/python"]),
-        ("'''exec' '/x y/python' -I \"$0\" \"$@\"", ["/x y/python", "-I"]),
-        ('"exec" "/x y/python" "$0" "$@"', ["/x y/python"]),
-        (
-            '\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")"/\'python3\' "$0" "$@"',
-            [f"{script.parent}/python3"],
-        ),
-        ("exec /x/python prog.py", ["/bin/sh"]),
-        ("'", ["/bin/sh"]),
-    ):
-        script.write_text(f"#!/bin/sh\n{line}\n' '''\n")
-        assert shebang_of(str(script)) == words
-        assert python_of_script(str(script)) == (None if words == ["/bin/sh"] else words)
-
-
 def test_bytecode_is_judged_by_its_source(programs):
-    """A folder or module without a source runs under the name of the source that it was compiled from."""
+    """Code without a source runs under the name of the source that it was compiled from."""
     (programs / "inner").mkdir()
     py_compile.compile(str(programs / "prog.py"), str(programs / "inner" / "__main__.pyc"))
     status, process, main, _ = explained(programs, sys.executable, "inner", **ON)
@@ -399,8 +335,8 @@ def test_bytecode_is_judged_by_its_source(programs):
     assert "it is bytecode that this Python cannot read" in explained(programs, sys.executable, "inner", **ON)[2]
 
 
-def test_where_there_is_no_start_up_file_that_is_said(programs, tmp_path_factory):
-    """By itself nothing is counted then; `instrument run` stands in for it."""
+def test_a_missing_start_up_file_is_named(programs, tmp_path_factory):
+    """INSTRUMENT has no effect then, and `instrument run` still works."""
     python = tmp_path_factory.mktemp("environment") / "bin" / "python"
     venv.create(python.parents[1], with_pip=False, symlinks=True)
 
@@ -414,8 +350,8 @@ def test_where_there_is_no_start_up_file_that_is_said(programs, tmp_path_factory
     )
 
 
-def test_the_scope_of_a_command_is_looked_up_where_the_program_does(programs):
-    """Beside the script, wherever that is."""
+def test_the_scope_of_a_command_is_searched_beside_its_script(programs):
+    """The folder of the script is the first that the program searches."""
     (programs / "src").mkdir()
     (programs / "src" / "shop.py").touch()
     (programs / "src" / "main.py").touch()
@@ -439,15 +375,15 @@ def test_the_scope_of_a_command_is_looked_up_where_the_program_does(programs):
         ([sys.executable, "-m"], "-m needs a word after it"),
     ],
 )
-def test_commands_that_are_none_are_named(programs, command, words):
-    """In one line, with status 1."""
+def test_words_that_are_no_command_are_named(programs, command, words):
+    """One line names the mistake, and the status is 1."""
     status, process, _, err = explained(programs, *command, **ON)
 
     assert (status, process) == (1, None)
     assert err.startswith(f"instrument: {words}")
 
 
-def test_a_program_that_is_not_there_is_named(programs):
+def test_a_missing_program_is_named(programs):
     """The status is 1."""
     for words in (["nothing.py"], ["-m", "nothing"]):
         status, _, main, _ = explained(programs, sys.executable, *words, **ON)
@@ -455,8 +391,8 @@ def test_a_program_that_is_not_there_is_named(programs):
         assert main.startswith("not found: there is no ")
 
 
-def test_mistakes_are_named(folder):
-    """As everywhere: one line, status 1."""
+def test_mistakes_in_settings_are_named(folder):
+    """One line names the mistake, and the status is 1."""
     assert debug(folder, INSTRUMENT_FLUSH="x")[0::2] == (
         1,
         "instrument: INSTRUMENT_FLUSH is 'x'; it must be a number of seconds, or 0 to save only at the end\n",
@@ -464,7 +400,7 @@ def test_mistakes_are_named(folder):
 
 
 def test_counts_that_would_not_be_saved_are_not_promised(programs):
-    """The folder of the data is a file, others can write to it, or it is to be made below a file."""
+    """The data folder is a file, lies below a file, or others can write to it."""
     (programs / "file").touch()
     (programs / "open").mkdir()
     (programs / "open").chmod(0o777)
@@ -487,7 +423,7 @@ def test_counts_that_would_not_be_saved_are_not_promised(programs):
 
 
 def test_folders_and_files_in_place_of_names_get_an_answer(programs):
-    """A folder is the package that it is; a file in place of a command is named with the right form."""
+    """A folder stands for its package, and for a file in place of a command the message has the right form."""
     assert debug(programs, "package/")[1]["package/"].startswith(OWN)
     status, lines, _ = debug(programs, ".")
     assert (status, lines["."]) == (1, f"not found: {programs} is a folder; name a file or a module in it")

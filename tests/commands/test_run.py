@@ -1,4 +1,4 @@
-"""`instrument run` becomes the program, with settings in its environment; it says itself only what concerns settings."""
+"""Tests of `instrument run`: the process becomes the program, with the settings in its environment."""
 
 import os
 import pathlib
@@ -6,12 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from instrument_command import ROOT, environment_without_settings, run_instrument
 
 from instrument.config.values import ITEMS
 
-ROOT = pathlib.Path(__file__).parents[2]
-
-#: In place of the recorder, if that is asked for: what is tested is what the process becomes.
+#: Replaces instrument/record/recorder.py: these tests concern the process, not the counts.
 STAND_IN = """\
 import os, sys
 class Recorder:
@@ -28,7 +27,7 @@ class Recorder:
 start = Recorder
 """
 
-SHOWS = """\
+PROGRAM = """\
 import os, sys
 print(sys.argv, [entry for entry in sys.path if "bootstrap" in entry], __name__, __spec__ and __spec__.name, os.getpid())
 print(sorted(name for name in os.environ if "INSTRUMENT" in name))
@@ -53,8 +52,8 @@ if sys.argv[1:] == ["interrupt"]:
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a program, and a copy of the package with a stand-in for its recorder."""
-    (tmp_path / "program.py").write_text(SHOWS, encoding="utf-8")
-    (tmp_path / "-odd.py").write_text(SHOWS, encoding="utf-8")
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "-odd.py").write_text(PROGRAM, encoding="utf-8")
     tree = tmp_path / "tree"
     tree.mkdir()
     for path in (ROOT / "instrument").rglob("*.py"):
@@ -65,16 +64,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(folder, arguments, *interpreter, **environment):
-    """Return the finished process of `instrument run` with these *arguments*, and its number."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT", "PYTHON"))}
-    environment = {**kept, "PYTHONPATH": str(folder / "tree"), "PYTHONDONTWRITEBYTECODE": "1", **environment}
-    command = [sys.executable, *interpreter, "-m", "instrument", "run", *arguments]
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    out, err = process.communicate(timeout=100)
-    return process.returncode, out, err, process.pid
+def run(folder, arguments, *options, **variables):
+    """Run `python OPTIONS -m instrument run ARGUMENTS` with the stand-in; return status, output, errors and number."""
+    variables = {"PYTHONPATH": str(folder / "tree"), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    return run_instrument(folder, "run", *arguments, options=options, **variables)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +84,12 @@ def run(folder, arguments, *interpreter, **environment):
     ],
 )
 def test_the_process_becomes_the_program(folder, arguments, argv, status):
-    """Same process, the program's own arguments, `__main__`, frames and exit status, and nothing else is said."""
-    found, out, err, pid = run(folder, arguments)
+    """The program has the same process, its own arguments, `__main__`, frames and exit status; nothing else is printed."""
+    actual_status, out, err, pid = run(folder, arguments)
     main, line, names, frames = out.splitlines()
 
     name = "program" if arguments[0].startswith("-m") else None
-    assert found == status
+    assert actual_status == status
     assert main.startswith("main program.py Settings(scope=(), ")
     assert line == f"{[word.format(folder=folder) for word in argv]} [] __main__ {name} {pid}"
     assert names == "['INSTRUMENT', 'INSTRUMENT_DIR', 'INSTRUMENT_FLUSH', 'INSTRUMENT_SIGNAL', '_INSTRUMENT_ROOT']"
@@ -105,8 +98,8 @@ def test_the_process_becomes_the_program(folder, arguments, argv, status):
     assert "instrument" not in err
 
 
-def test_code_is_run(folder):
-    """As by python -c, with its own arguments, whatever they look like; what it imports is counted."""
+def test_code_after_c_is_run(folder):
+    """The code gets its own arguments, also those that look like options, and its imports are counted."""
     code = "import sys, os; print(sys.argv, __name__, 'INSTRUMENT' in os.environ)"
 
     for arguments in (["-c", code, "-m", "x"], ["--flush", "0", f"-c{code}", "-m", "x"]):
@@ -115,7 +108,7 @@ def test_code_is_run(folder):
 
 
 def test_standard_input_is_run(folder):
-    """As by `python -`; a file of that name is run after `--`."""
+    """`-` is standard input, as for the interpreter; after `--` it is a file of that name."""
     (folder / "-").write_text("print('a file')\n", encoding="utf-8")
 
     assert run(folder, ["-"])[:3] == (0, "", "")
@@ -133,11 +126,11 @@ SHEBANGS = {
 
 @pytest.mark.parametrize("kind", SHEBANGS)
 def test_installed_commands_are_run(folder, kind, monkeypatch):
-    """By the name that a shell has for them; a file of that name here comes first."""
+    """A command is found by its name, whatever starts its interpreter; a file of that name in the folder precedes it."""
     python = pathlib.Path(sys.executable)
     monkeypatch.setenv("PATH", os.pathsep.join((str(folder / "bin"), str(python.parent), os.environ["PATH"])))
     (folder / "bin").mkdir()
-    (folder / "bin" / "sell").write_text(SHEBANGS[kind].format(python=python, name=python.name) + SHOWS)
+    (folder / "bin" / "sell").write_text(SHEBANGS[kind].format(python=python, name=python.name) + PROGRAM)
     (folder / "bin" / "sell").chmod(0o755)
 
     status, out, err, _ = run(folder, ["sell", "exit"])
@@ -149,7 +142,7 @@ def test_installed_commands_are_run(folder, kind, monkeypatch):
 
 
 def test_a_command_of_another_python_is_refused(folder, monkeypatch):
-    """What it needs is installed there, not here."""
+    """Its packages are installed in the other environment."""
     monkeypatch.setenv("PATH", os.pathsep.join((str(folder / "bin"), os.environ["PATH"])))
     (folder / "bin").mkdir()
     for name, text in (("python3.9", "#!/bin/sh\n"), ("sell", f"#!{folder}/bin/python3.9\n")):
@@ -162,8 +155,8 @@ def test_a_command_of_another_python_is_refused(folder, monkeypatch):
     assert f"{folder}/bin/sell runs with {folder}/bin/python3.9, another Python than {sys.executable}; install" in err
 
 
-def test_options_are_settings(folder):
-    """What is said in options outranks the environment, and is handed on to child processes."""
+def test_options_precede_the_environment(folder):
+    """The settings in options reach the program and its child processes."""
     options = ["--scope", "a,b.c", "--scope", "sub/", "--dir", "out", "--flush", "0", "--signal", "USR1", "program.py"]
     _, out, err, _ = run(folder, options, INSTRUMENT="other", INSTRUMENT_DIR="other")
 
@@ -172,21 +165,21 @@ def test_options_are_settings(folder):
     assert "signal=None" not in out
 
 
-MATCHED_NOTHING = (
+UNMATCHED_ITEM = (
     "instrument: 'no.nothing' in the scope matched nothing that was run; "
     "`instrument debug no.nothing` says whether it can be found\n"
 )
 
 
-def test_what_matched_nothing_is_said_at_the_end(folder):
-    """Once, by the program's process, after all that the program says."""
+def test_unmatched_items_are_named_at_the_end(folder):
+    """The program's process prints one line, after all output of the program."""
     status, _, err, _ = run(folder, ["--scope", "program,no.nothing", "program.py", "exit"])
 
-    assert (status, err) == (3, MATCHED_NOTHING)
+    assert (status, err) == (3, UNMATCHED_ITEM)
 
 
-def test_run_says_it_below_a_measured_process_too(folder):
-    """It was asked for: the process of `instrument run` is outermost, whoever started it."""
+def test_unmatched_items_are_named_below_a_measured_process_too(folder):
+    """The process of `instrument run` counts as the outermost one, whoever started it."""
     status, _, err, _ = run(folder, ["--scope", "no.nothing", "program.py"], _INSTRUMENT_ROOT="1")
 
     words = "nothing was counted: no module or file that was loaded is in the scope 'no.nothing'"
@@ -194,7 +187,7 @@ def test_run_says_it_below_a_measured_process_too(folder):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("arguments", "status", "message"),
     [
         ([], 2, "instrument run: error: which program? Name a script, an installed command, -m MODULE or -c CODE"),
         (["--flush", "0", "--"], 2, "instrument run: error: which program? Name a script"),
@@ -209,24 +202,24 @@ def test_run_says_it_below_a_measured_process_too(folder):
         (["-m", "no_such_program"], 1, "No module named no_such_program"),
     ],
 )
-def test_mistakes_are_named(folder, arguments, status, words):
-    """Those in options by us, those in the program by the interpreter."""
-    found, out, err, _ = run(folder, arguments)
+def test_mistakes_are_named(folder, arguments, status, message):
+    """A mistake in the options is named by `instrument`, a mistake in the program by the interpreter."""
+    finished = run(folder, arguments)
 
-    assert (found, out) == (status, "")
-    assert words in err
+    assert (finished.status, finished.out) == (status, "")
+    assert message in finished.err
 
 
 @pytest.mark.parametrize("option", ["-E", "-S"])
-def test_options_of_the_interpreter_that_shut_us_out_are_named(folder, option):
-    """Rather than to run and count nothing."""
+def test_interpreter_options_that_prevent_counting_are_refused(folder, option):
+    """The message names the option."""
     program = (
         f"import sys; sys.path.insert(0, {str(folder / 'tree')!r}); sys.argv = ['instrument', 'run', 'program.py']\n"
     )
     finished = subprocess.run(
         [sys.executable, option, "-c", f"{program}from instrument.cli import main; main()"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder / "tree")},
+        env=environment_without_settings(PYTHONPATH=str(folder / "tree")),
         capture_output=True,
         text=True,
         timeout=100,
@@ -238,8 +231,8 @@ def test_options_of_the_interpreter_that_shut_us_out_are_named(folder, option):
     assert option in finished.stderr
 
 
-def test_options_of_the_interpreter_are_kept(folder):
-    """Those that our own process was started with."""
+def test_interpreter_options_are_passed_on(folder):
+    """The program's interpreter gets the options of the interpreter of `instrument run`."""
     program = "import sys; print(sys.flags.optimize, sys.flags.dev_mode, sys.warnoptions, sys.stdout.write_through)"
     (folder / "flags.py").write_text(program, encoding="utf-8")
 
@@ -248,16 +241,16 @@ def test_options_of_the_interpreter_are_kept(folder):
     assert out.splitlines()[1] == "1 True ['default', 'ignore::UserWarning'] True"
 
 
-def test_a_program_may_have_any_name(folder):
-    """Also one that looks like an option."""
+def test_a_program_may_have_the_name_of_an_option(folder):
+    """After `--` the next word is a file."""
     status, out, err, _ = run(folder, ["--", "-odd.py"])
 
     assert (status, err) == (0, "")
     assert "['./-odd.py']" in out
 
 
-def test_the_sites_own_customization_is_executed(folder):
-    """What is found by `import sitecustomize` without us is found behind ours."""
+def test_another_sitecustomize_is_executed(folder):
+    """The stand-in for the start-up file executes the `sitecustomize` that follows in `sys.path`."""
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text("print('customized')\n", encoding="utf-8")
     paths = os.pathsep.join(map(str, (folder / "tree", folder / "site")))
@@ -268,29 +261,20 @@ def test_the_sites_own_customization_is_executed(folder):
     assert out.count("customized") == 2  # by our own process, and by that of the program
 
 
-def test_a_run_that_counts_nothing_of_the_project_says_so(folder):
-    """The scope is the default one, and only the standard library was loaded: the way out is named."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
-    environment = {**kept, "PYTHONPATH": str(ROOT), "INSTRUMENT_DIR": str(folder / "data")}
+def test_a_run_that_counts_no_own_code_says_so(folder):
+    """If only the standard library was loaded under the default scope, the message names the way out."""
     words = (
         "instrument: nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
         "--scope NAME counts an installed package\n"
     )
     (folder / "own.py").write_text("x = 1\n", encoding="utf-8")
-    for arguments, said in ((["-m", "json.tool", "--help"], words), (["own.py"], ""), (["-c", "import own"], "")):
-        finished = subprocess.run(
-            [sys.executable, "-m", "instrument", "run", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert (finished.returncode, finished.stderr) == (0, said), arguments
+    for arguments, message in ((["-m", "json.tool", "--help"], words), (["own.py"], ""), (["-c", "import own"], "")):
+        finished = run_instrument(folder, "run", *arguments, INSTRUMENT_DIR=str(folder / "data"))
+        assert (finished.status, finished.err) == (0, message), arguments
 
 
-def test_the_true_origin_of_the_scope_is_named(folder):
-    """A file that `run` has read, and not the variable by which it hands the scope on."""
+def test_the_file_of_the_scope_is_named(folder):
+    """The message names pyproject.toml, not the variable by which `run` passes the scope on."""
     (folder / "pyproject.toml").write_text('[tool.instrument]\nscope = ["no.nothing"]\n', encoding="utf-8")
 
     err = run(folder, ["program.py"])[2]
