@@ -1,15 +1,19 @@
-"""Exact execution counts for Python at close to no cost."""
+"""Exact execution counts for Python at close to no cost.
 
-# Processes that are measured import this at their start: what is not needed then is imported when it is asked for.
+Each measured process imports this module when it starts, so it imports the modules of its public names only when a name
+is used.
+"""
+
 import sys
 
 from instrument import guest
 from instrument.guest import own_builtins, own_loader
 
-__builtins__ = own_builtins.ours  # type: ignore[assignment]
-own_loader.load_together()
-own_loader.give_to_modules_in(__path__)
-own_loader.give_to_modules_in(guest.__path__)  # it was imported before there was the loader
+__builtins__ = own_builtins.ours  # type: ignore[assignment]  # this module is loaded before there is our loader
+guest.__builtins__ = own_builtins.ours  # type: ignore[attr-defined]
+own_loader.read_stored()
+own_loader.use_for_folders(__path__)
+own_loader.use_for_folders(guest.__path__)
 
 # ruff: noqa: E402
 from instrument.guest.own_imports import OwnImports
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CoverageResults", "Trace", "__version__", "counting", "reset", "snapshot", "start"]
 
-_HOMES = {
+#: The modules of the public names.
+_MODULES_OF_NAMES = {
     "CoverageResults": "instrument.trace",
     "Trace": "instrument.trace",
     "counting": "instrument.in_process",
@@ -31,28 +36,30 @@ _HOMES = {
     "snapshot": "instrument.in_process",
     "start": "instrument.starting",
 }
-_ROOMS = ("decode", "errors", "flow", "guest", "hooks", "link", "model", "report", "rewrite", "session", "trace")
+#: Modules and folders that can be used as attributes of this package without an import of their own.
+_SUBMODULES = ("decode", "errors", "flow", "guest", "hooks", "link", "model", "report", "rewrite", "session", "trace")
 
 
 def __getattr__(name: str) -> object:
-    """Return what is public, or a room of this package, once it is asked for."""
-    if name in _ROOMS:
-        home = f"instrument.{name}"
-    elif name in _HOMES:
-        home = _HOMES[name]
+    """Return the public object or the submodule *name*, imported now; raise AttributeError if there is none."""
+    if name in _SUBMODULES:
+        module_name = f"instrument.{name}"
+    elif name in _MODULES_OF_NAMES:
+        module_name = _MODULES_OF_NAMES[name]
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = "__future__" in sys.modules
+    had_future = "__future__" in sys.modules
     with OwnImports():
-        __import__(home)
-    if not found:  # the program imports its own, and has it counted
+        __import__(module_name)
+    if not had_future:  # the program's own import of it is executed, and counted
         sys.modules.pop("__future__", None)
-    module = sys.modules[home]
-    if name in _ROOMS:
+    module = sys.modules[module_name]
+    if name in _SUBMODULES:
         return module
     globals()[name] = value = getattr(module, name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_ROOMS})
+    """Return all names, those that are imported on use included."""
+    return sorted({*globals(), *_MODULES_OF_NAMES, *_SUBMODULES})

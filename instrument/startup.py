@@ -15,18 +15,17 @@ _lazy_before = set(getattr(sys, "lazy_modules", ()))
 
 # ruff: noqa: E402
 import os
-from _frozen_importlib import ModuleSpec
 from time import time
 
 from instrument.config import START_ARGUMENTS, Settings, is_on, publish, read_settings
 from instrument.config.project_file import ignored_files
 from instrument.config.values import ENVIRONMENT, ITEMS
 from instrument.errors import ConfigError
-from instrument.guest import isolation
-from instrument.guest.messages import belongs_to_program, say, text_of
+from instrument.guest.messages import say, text_of
 from instrument.guest.own_builtins import system
-from instrument.guest.own_imports import OwnImports
-from instrument.guest.own_loader import keep_together
+from instrument.guest.own_imports import OwnImports, forget_imports_since
+from instrument.guest.own_loader import write_stored
+from instrument.guest.program_errors import belongs_to_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def _start_or_say_why_not(run: "Callable[[], None]") -> None:
     finally:
         _forget_what_was_imported()
     if _forgets:
-        keep_together()
+        write_stored()
 
 
 def _is_a_command_of_ours() -> bool:
@@ -190,19 +189,9 @@ def _recorder(settings: Settings) -> "Recorder":
 
 
 def _forget_what_was_imported() -> None:
-    """Leave the program to import what only we have: then it is the program's own, and counted."""
-    if not _forgets:
-        return
-    for name in [name for name in _modules if name not in _before]:
-        if name.partition(".")[0] == "instrument":
-            continue
-        names = getattr(_modules[name], "__dict__", {})  # and nothing a module makes up when asked
-        file = names.get("__file__")
-        # Finders of the program are asked for extensions, too, unless these are there: it gets modules of its own.
-        if (isinstance(file, str) and file.endswith(".py")) or type(names.get("__spec__")) is ModuleSpec:
-            isolation.own.append(_modules.pop(name))
-    if hasattr(sys, "lazy_modules"):  # what the program has imported lazily, for diagnosis
-        sys.lazy_modules.intersection_update(_lazy_before)
+    """Have the program import modules of the standard library that only this package has imported itself."""
+    if _forgets:
+        forget_imports_since(_before, _lazy_before)
 
 
 def _say_what_is_not_counted_here() -> None:

@@ -1,3 +1,3 @@
-"""The version of this package: a room of its own, so that the command line need not import the package root."""
+"""The version of this package, in a module of its own: the command line prints it without importing the package."""
 
 __version__ = "0.1.0"

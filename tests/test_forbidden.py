@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from recorded import Tree
 
-from instrument.guest import messages
+from instrument.guest import program_errors
 
 DRIVER = Path(__file__).with_name("forbidding.py")
 CLASSES = ["Exception", "BaseException"]
@@ -69,17 +69,17 @@ def test_exceptions_of_signal_handlers_belong_to_the_program(handler):
             signal.raise_signal(signal.SIGUSR1)
     finally:
         error = caught.value
-        belongs = messages.belongs_to_program(error)
+        belongs = program_errors.belongs_to_program(error)
         signal.signal(signal.SIGUSR1, before)
 
     assert belongs
-    assert messages.belongs_to_program(error) == isinstance(error, KeyboardInterrupt)
+    assert program_errors.belongs_to_program(error) == isinstance(error, KeyboardInterrupt)
 
 
 def test_an_exception_that_is_sent_to_a_thread_belongs_to_the_program():
     """An exception without a frame of the program belongs to it, unless the package's own code could have raised it."""
-    code = compile("raise error", messages.__file__, "exec")
+    code = compile("raise error", program_errors.__file__, "exec")
     for error, belongs in ((Late(), True), (SystemExit(), True), (ValueError(), False), (OSError(), False)):
         with pytest.raises(type(error)):
             exec(code, {"error": error})
-        assert messages.belongs_to_program(error) is belongs
+        assert program_errors.belongs_to_program(error) is belongs

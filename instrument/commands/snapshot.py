@@ -13,13 +13,13 @@ from time import monotonic, sleep
 from instrument import config
 from instrument.config.project_file import VARIABLE
 from instrument.data import sqlite
-from instrument.data.flush_requests import ANSWERING, FAILED, FlushRequest, RequestError, request_path
+from instrument.data.flush_requests import ANSWERING, FAILED, FlushRequest, request_path
 from instrument.data.process_identity import KernelIdentity, ProcessInfo
 from instrument.data.reader import Copy, is_ours
 from instrument.data.running_processes import RunningProcess
 from instrument.data.scratch import Scratch
 from instrument.data.writer import Writer
-from instrument.errors import DataError
+from instrument.errors import DataError, RequestError
 from instrument.report.text import say
 
 TYPE_CHECKING = False

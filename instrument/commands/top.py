@@ -16,12 +16,12 @@ from instrument import config
 from instrument.analysis.source_file import read_source, version_of
 from instrument.commands.snapshot import has_data, patience, process_of, wait
 from instrument.data import sqlite
-from instrument.data.flush_requests import FlushRequest, RequestError, first_name, running_with_data
+from instrument.data.flush_requests import FlushRequest, first_name, running_with_data
 from instrument.data.reader import Copy, check, harden
 from instrument.data.running_processes import about_to_write
 from instrument.data.schema import from_text
 from instrument.data.scratch import Scratch
-from instrument.errors import DataError
+from instrument.errors import DataError, RequestError
 from instrument.report.text import say, shortened
 
 TYPE_CHECKING = False

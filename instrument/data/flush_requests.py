@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from instrument.data import schema
-from instrument.errors import InstrumentError
+from instrument.errors import RequestError
 from instrument.guest.own_builtins import system as _system
 
 TYPE_CHECKING = False
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 #: Suffixes of the request file: requested, being answered, and failed.
 REQUESTED, ANSWERING, FAILED = ".flush", ".flushing", ".failed"
-
-
-class RequestError(InstrumentError):
-    """A flush was requested and did not happen; the message gives possible reasons."""
 
 
 # For the recorder of the measured process

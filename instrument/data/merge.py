@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 from instrument.data import schema, sqlite
 from instrument.data.process_identity import KernelIdentity
-from instrument.data.reader import BusyError, Copy, check, harden
-from instrument.errors import DataError
+from instrument.data.reader import Copy, check, harden
+from instrument.errors import BusyError, DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import stat
 import time
 
 from instrument.data import schema, sqlite
-from instrument.errors import DataError
+from instrument.errors import BusyError, DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,10 +66,6 @@ _CHECKS_SINCE_3 = (
     ("given_out", [("file", "{0} NOT IN (SELECT id FROM source.file)")]),
     ("given_out", [("part", "{0} NOT IN (SELECT part FROM source.process)")]),
 )
-
-
-class BusyError(DataError):
-    """The file was changed during each attempt to copy it."""
 
 
 class Copy:

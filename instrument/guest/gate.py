@@ -1,10 +1,13 @@
-"""A lock that its thread can take again, and that no library takes for one of the program's.
+"""A reentrant lock that libraries for green threads do not find, and that a signal handler cannot leave half taken.
 
-Libraries for green threads look through all objects for instances of `RLock`, convert them, and count those that they
-could not convert. This one is none. It is taken and given back by one call in C each: what a handler of a signal raises
-comes before or after, never between the lock and the note of its owner.
+Problem: gevent and eventlet search all objects for instances of `RLock`, convert them, and warn of those that they
+cannot convert. And an exception of a signal handler that comes between taking an `RLock` and noting that would leave it
+locked for ever.
+Solution: a class of our own. One C call takes the lock and notes its owner; one C call undoes both. A signal handler
+runs before or after such a call, never within.
 """
 
+# No `from __future__ import annotations`: see instrument.guest.
 from _functools import partial  # type: ignore[import-not-found]
 from _operator import call
 from _thread import allocate_lock, get_ident
@@ -15,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Open, or shut by one thread, once or more often.
+    """A lock that the thread which holds it can acquire again.
 
-    To be used so that nothing raised in between leaves it shut:
+    Use it as follows, so that it is released whatever is raised in between:
 
         depth = gate.depth()
         try:
@@ -33,31 +36,32 @@ class Gate:
         self.reset()
 
     def reset(self) -> None:
-        """Be open: in a child, threads that had shut it are not there."""
+        """Release the lock, whoever holds it: in a forked child the other threads do not exist."""
         self._lock = allocate_lock()
+        #: The identifier of the thread that holds the lock, once for each time that it acquired it.
         self._owners: list[int] = []
 
     def depth(self) -> int:
-        """Return how often this thread has shut it."""
+        """Return how many times this thread holds the lock."""
         return self._owners.count(get_ident())
 
     def acquire(self, blocking: bool = True) -> bool:
-        """Shut it, and return whether that was done; if it is *blocking*, wait until it can be."""
-        me = get_ident()
+        """Acquire the lock once more; return whether this thread holds it. If *blocking*, wait for it."""
+        this_thread = get_ident()
         owners = self._owners
-        if me in owners:
-            owners.append(me)
+        if this_thread in owners:
+            owners.append(this_thread)
             return True
-        # The second returns None: `all` ends there, or before if the lock was not to be had.
-        steps: list[Any] = [partial(self._lock.acquire, blocking), partial(owners.append, me)]
+        # `all` stops at the first false result: at the lock if it cannot be had, else behind `append`.
+        steps: list[Any] = [partial(self._lock.acquire, blocking), partial(owners.append, this_thread)]
         all(map(call, steps))
-        return me in owners
+        return this_thread in owners
 
     def release_to(self, depth: int) -> None:
-        """Open it, if this thread has shut it more often than *depth* times."""
+        """Release the lock until this thread holds it *depth* times; do nothing if it holds it less often."""
         owners = self._owners
-        n = self.depth()
-        if n > depth and depth:
+        held = self.depth()
+        if held > depth and depth:
             del owners[depth:]
-        elif n > depth:
-            any(map(call, (owners.clear, self._lock.release)))  # both return None
+        elif held > depth:
+            any(map(call, (owners.clear, self._lock.release)))  # both return None, so `any` calls both

@@ -1,17 +1,17 @@
-"""Functions of ours that nobody who watches the program sees.
+"""Hide functions of this package from profilers, tracers and debuggers of the program.
 
-A function comes in, and goes out without the RESUME that its body starts with. From 3.12 on the interpreter puts events
-into code at that instruction. So this function, and what it calls in C, raises none for profilers, tracers, debuggers
-and other tools. A frame that has not come to its RESUME also is no part of tracebacks, of `f_back`, or of what
-`sys._getframe` counts. From 3.13 on a flag, with which the interpreter marks code of its own, does the same for events
-of exceptions.
+A function or code object comes in and goes out without the RESUME instruction that its body starts with. From 3.12 on
+the interpreter attaches its events to that instruction. So a hidden function, and the C functions that it calls, raise
+no event for `sys.setprofile`, `sys.settrace` and `sys.monitoring`. A frame that has not executed its RESUME is also no
+part of tracebacks, of `f_back`, and of the frames that `sys._getframe` counts (_PyFrame_IsIncomplete). From 3.13 on the
+flag CO_NO_MONITORING_EVENTS, which the interpreter sets on code of its own, suppresses events of exceptions too.
 
-On 3.15 code with exception handlers stays seen: when an exception is handled in code without a RESUME, the interpreter
-crashes (3.15.2: segmentation fault with EXCEPTION_HANDLED turned on). On 3.12 exceptions raise their events in any
-code.
-
-3.11 raises the events of calls and those of returns in different places, and only the former could be avoided; a
-profiler needs both or none. There all functions stay as they are.
+Limits by version:
+- 3.11 raises events of calls and of returns in different places, and only the former can be avoided. A profiler needs
+  both or none, so nothing is hidden there.
+- On 3.12 exceptions raise their events in any code.
+- On 3.15 code with exception handlers stays visible: the interpreter crashes if an exception is handled in code without
+  a RESUME (3.15.2: segmentation fault while EXCEPTION_HANDLED is turned on).
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function")
 
-#: Whether this interpreter lets functions be unseen, and those with exception handlers, too.
+#: Whether this interpreter can hide functions, and whether it can hide functions with exception handlers.
 CAN_HIDE = sys.version_info >= (3, 12)
 _CAN_HIDE_HANDLERS = sys.version_info < (3, 15)
 _NO_EVENTS = 0x2000000 if sys.version_info >= (3, 13) else 0  # CO_NO_MONITORING_EVENTS
 _RESUME, _NOP = opmap["RESUME"], opmap["NOP"]
-_SUSPENDED = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
+_IS_GENERATOR = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: a RESUME after each yield
+_IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module nor a class
 
-
-#: What looks for frames, and would not find that of a function that is unseen.
-_OF_FRAMES = frozenset(
+#: Names in code that uses the frame of the function it is in. A hidden function has no frame to be found.
+_USES_FRAME = frozenset(
     (
         *("__traceback__", "_current_frames", "_getframe", "_getframemodulename", "currentframe", "dir", "eval"),
         *("exec", "f_back", "globals", "locals", "super", "tb_frame", "vars", "warn"),
     )
 )
-_OF_FUNCTION = 0x1  # CO_OPTIMIZED
 
 
 def hide(code: CodeType, counts_frames: bool = False) -> CodeType:
-    """Return *code*, with all functions in it such that they raise no events. Those that cannot stay as they are, and
-    those that look for frames, unless they are said to do so knowingly (*counts_frames*).
+    """Return *code* with itself and all functions nested in it hidden.
+
+    Code that cannot be hidden stays as it is, and so does code that uses frames. With *counts_frames* the outermost
+    code object is hidden although it does, because its author has counted with one frame less.
     """
     if not CAN_HIDE:
         return code
@@ -55,42 +56,44 @@ def hide(code: CodeType, counts_frames: bool = False) -> CodeType:
     if CodeType in map(type, constants):
         constants = tuple(hide(constant) if type(constant) is CodeType else constant for constant in constants)
     if (
-        not code.co_flags & _OF_FUNCTION
+        not code.co_flags & _IS_FUNCTION
         or (code.co_exceptiontable and not _CAN_HIDE_HANDLERS)
-        or not (counts_frames or _OF_FRAMES.isdisjoint(code.co_names))
+        or not (counts_frames or _USES_FRAME.isdisjoint(code.co_names))
     ):
         return code if constants is code.co_consts else code.replace(co_consts=constants)
-    raw = bytearray(code.co_code)
-    is_resume = False
-    for place in range(0, len(raw), 2):  # caches are zeros, where no instruction is
-        if raw[place] == _RESUME or (is_resume and not raw[place]):
-            raw[place : place + 2] = _NOP, 0
-            is_resume = True
-        elif is_resume and not code.co_flags & _SUSPENDED:  # there is no other
+    instructions = bytearray(code.co_code)
+    follows_resume = False
+    for position in range(0, len(instructions), 2):
+        # Where an inline cache follows RESUME, it reads as zeros, and no instruction has the opcode zero.
+        if instructions[position] == _RESUME or (follows_resume and not instructions[position]):
+            instructions[position : position + 2] = _NOP, 0
+            follows_resume = True
+        elif follows_resume and not code.co_flags & _IS_GENERATOR:  # it has one RESUME only
             break
         else:
-            is_resume = False
-    return code.replace(co_code=bytes(raw), co_consts=constants, co_flags=code.co_flags | _NO_EVENTS)
+            follows_resume = False
+    return code.replace(co_code=bytes(instructions), co_consts=constants, co_flags=code.co_flags | _NO_EVENTS)
 
 
-def hide_in(code: CodeType, only: Container[str] | None = None, seen: Container[str] = ()) -> CodeType:
-    """Return *code*, of a module, with its functions and those of its classes hidden: all, or *only* those with these
-    qualified names, but for those whose qualified names are in *seen*.
+def hide_in(code: CodeType, visible: Container[str] = ()) -> CodeType:
+    """Return *code*, that of a module, with its functions and the methods of its classes hidden.
+
+    Those whose qualified names are in *visible* stay as they are.
     """
     constants = []
     for constant in code.co_consts:
         if type(constant) is CodeType:
             name = constant.co_qualname
-            if not constant.co_flags & _OF_FUNCTION:
-                constant = hide_in(constant, only, seen)
-            elif name not in seen and (only is None or name in only):
+            if not constant.co_flags & _IS_FUNCTION:
+                constant = hide_in(constant, visible)
+            elif name not in visible:
                 constant = hide(constant)
         constants.append(constant)
     return code.replace(co_consts=tuple(constants)) if CAN_HIDE else code
 
 
 def unseen(function: Function, counts_frames: bool = False) -> Function:
-    """Return the Python function *function*, which raises no events from now on: see `hide`."""
+    """Return the Python function *function*, hidden from now on: see `hide`."""
     assert isinstance(function, FunctionType)
     function.__code__ = hide(function.__code__, counts_frames)
     return function

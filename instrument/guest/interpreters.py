@@ -1,10 +1,10 @@
-"""Which interpreter of the process this is, and which frames its threads run.
+"""Tell the interpreters of this process apart, and return the frames that the threads of this one run.
 
-`sys._current_frames` answers for all interpreters of the process (Python/pystate.c: _PyThread_CurrentFrames). That is
-wrong in two ways. A thread that runs several interpreters is there once, with the frame of one of them. And since 3.12
-it makes frame objects for interpreters with memory of their own, in the memory of the caller: the process aborts when
-they are freed. So where there may be several interpreters, the thread states of this one are walked through the C API,
-by way of `ctypes`.
+Problem: `sys._current_frames` returns frames of all interpreters of the process (_PyThread_CurrentFrames), and is wrong
+in two ways. A thread that runs several interpreters is there once, with the frame of one of them. And since 3.12 frame
+objects for interpreters with memory of their own are made in the memory of the caller; the process aborts when they are
+freed.
+Solution: if there may be several interpreters, walk through the thread states of this one by the C API and `ctypes`.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ if TYPE_CHECKING:
     from typing import Any
 
 _modules = sys.modules
-#: Modules that create interpreters: since 3.13, and before.
+#: The modules that create interpreters: the first since 3.13, the second before.
 _CREATORS = ("_interpreters", "_xxsubinterpreters")
-#: Before 3.12 all interpreters share memory, and one lock.
+#: Before 3.12 all interpreters share their memory and one lock.
 _SHARE_ALL = sys.version_info < (3, 12)
-#: Before 3.14 interpreters that are left open are ended when no other thread can run any more.
+#: Before 3.14 an interpreter that is left open is ended when no other thread can run any more.
 _ENDS_LATE = sys.version_info < (3, 14)
 _set_handler = _signal.signal
 
 
 def is_main() -> bool:
-    """Return whether this is the main interpreter. In its main thread, that costs next to nothing."""
+    """Return whether this is the main interpreter. In the main thread the answer costs one C call."""
     try:
-        _set_handler(_signal.SIGTERM, None)  # sets nothing: this is no handler
-    except TypeError:
+        _set_handler(_signal.SIGTERM, None)  # sets nothing, because None is no handler
+    except TypeError:  # `signal` checks the handler only in the main thread of the main interpreter
         return True
-    except ValueError:  # another thread, or another interpreter: that is checked before the handler
+    except ValueError:  # another thread, or another interpreter
         pass
-    asked = getattr(_thread, "_is_main_interpreter", None)  # since 3.13
-    return bool(asked()) if asked is not None else _number() == 0
+    is_main_interpreter = getattr(_thread, "_is_main_interpreter", None)  # since 3.13
+    return bool(is_main_interpreter()) if is_main_interpreter is not None else _find_number() == 0
 
 
 def is_embedded() -> bool:
-    """Return whether this process is another program than Python: one that embeds it."""
+    """Return whether the program of this process is not Python itself but embeds it; False if that is unknown."""
     if not sys.orig_argv:
         return True
     try:
@@ -59,7 +59,8 @@ def is_embedded() -> bool:
         return False
 
 
-def _number() -> int:
+def _find_number() -> int:
+    """Return the number of this interpreter, by `ctypes` or else by a module that creates interpreters; else -1."""
     try:
         api: Any = _ctypes().pythonapi
         identify, this = api["PyInterpreterState_GetID"], api["PyInterpreterState_Get"]
@@ -83,22 +84,23 @@ def _number() -> int:
 def can_count() -> bool:
     """Return whether this interpreter, which is not the main one, can count.
 
-    3.12 shares interned strings between interpreters that do not share memory (gh-116510): the process is aborted when
-    one that has met rewritten code is ended, as it is after `import sqlite3` alone.
+    3.12 shares interned strings between interpreters that do not share memory (gh-116510). The process aborts when an
+    interpreter ends that has met rewritten code; it does after `import sqlite3` alone, too.
     """
     return sys.version_info[:2] != (3, 12) or bool(_thread.daemon_threads_allowed())
 
 
-def is_first(what: str) -> bool:
-    """Return whether this is the first time that any interpreter of the process calls this for *what*.
+def is_first(event: str) -> bool:
+    """Return whether this is the first call of this function for *event* in any interpreter of the process.
 
-    Interpreters share no objects, but they share what the C library knows: here, where messages are looked for.
+    Interpreters share no objects, but they share the C library, which keeps a folder of translations by domain. So a
+    domain is named after the event, and its folder set by the first call.
     """
     try:
         from _locale import bindtextdomain
     except ImportError:
         return True
-    domain = f"instrument-{what}"
+    domain = f"instrument-{event}"
     if bindtextdomain(domain, None) == "/":
         return False
     bindtextdomain(domain, "/")
@@ -106,56 +108,63 @@ def is_first(what: str) -> bool:
 
 
 def _ctypes() -> Any:
-    if not _loaded:
-        _loaded.append(import_isolated("ctypes"))
-    return _loaded[0]
+    """Return a copy of `ctypes` that only this package has; raise ImportError if this Python has none."""
+    if not _ctypes_copy:
+        _ctypes_copy.append(import_isolated("ctypes"))
+    return _ctypes_copy[0]
 
 
-_loaded: list[Any] = []
+_ctypes_copy: list[Any] = []
 
 
-class _Here:
-    """What is known of this interpreter."""
+class _ThisInterpreter:
+    """Properties of this interpreter that do not change; None until they are needed.
+
+    number           0 for the main interpreter, -1 if unknown
+    may_have_thread  whether this package may start a thread in it
+    frame_source     how the frames of its threads are found
+    """
 
     number: int | None = None
     may_have_thread = True
-    states: _ThreadStates | _OneThread | None = None
+    frame_source: _ThreadStates | _OnlyThread | None = None
 
 
 def number() -> int:
-    """Return the number of this interpreter, which is 0 for the main one; -1 if this Python cannot tell."""
-    if _Here.number is None:
+    """Return the number of this interpreter: 0 for the main one, -1 if this Python cannot tell."""
+    if _ThisInterpreter.number is None:
         if is_main():
-            _Here.number = 0
+            _ThisInterpreter.number = 0
         else:
-            _enter()
-            _Here.number = _number()
-    return _Here.number
+            _inspect()
+            _ThisInterpreter.number = _find_number()
+    return _ThisInterpreter.number
 
 
 def may_have_thread() -> bool:
-    """Return whether this interpreter may have a thread of ours."""
-    return number() == 0 or _Here.may_have_thread
+    """Return whether this package may start a thread in this interpreter."""
+    return number() == 0 or _ThisInterpreter.may_have_thread
 
 
-def _enter() -> None:
-    """Find out how frames are had in this interpreter, which is not the main one, and whether it may have a thread.
+def _inspect() -> None:
+    """Find how frames are read in this interpreter, not the main one, and whether it may have a thread of ours.
 
-    Without `ctypes`, which 3.12 does not admit where memory is not shared, frames are only known of the thread that
-    asks: there must be no other one. Before 3.14 an interpreter that Python code creates may be ended where a second
-    thread cannot end first: 3.11 refuses to destroy the interpreter, 3.12 and 3.13 abort the process if the program has
-    left the interpreter open (_PyInterpreterState_IDDecref, Py_FinalizeEx). C code ends its interpreters itself.
+    - 3.12 admits no `ctypes` in an interpreter with memory of its own. Then only the calling thread's frames can be
+      read, so there must be no other thread.
+    - Before 3.14 an interpreter that Python code created may be ended where a second thread cannot end first. 3.11
+      refuses to destroy the interpreter; 3.12 and 3.13 abort the process if the program left the interpreter open
+      (_PyInterpreterState_IDDecref, Py_FinalizeEx). C code ends the interpreters that it creates by itself.
     """
-    _Here.may_have_thread = not _ENDS_LATE or not any(map(_is_loaded, _CREATORS))
+    _ThisInterpreter.may_have_thread = not _ENDS_LATE or not any(map(_is_loaded, _CREATORS))
     try:
-        _Here.states = _ThreadStates()
+        _ThisInterpreter.frame_source = _ThreadStates()
     except ImportError:
-        _Here.states = _OneThread()
-        _Here.may_have_thread = False
+        _ThisInterpreter.frame_source = _OnlyThread()
+        _ThisInterpreter.may_have_thread = False
 
 
 def _is_loaded(name: str) -> bool:
-    """Return whether any interpreter of the process has loaded the extension module *name*; True if it is built in."""
+    """Return whether any interpreter of the process loaded the extension module *name*; True if it is built in."""
     if name in sys.builtin_module_names:
         return True
     try:
@@ -166,14 +175,15 @@ def _is_loaded(name: str) -> bool:
 
 
 def _may_be_several() -> bool:
-    """Return whether `sys._current_frames` may look at frames of other interpreters, and must not."""
+    """Return whether `sys._current_frames` may read frames of other interpreters, so that it must not be called."""
     return number() != 0 or (not _SHARE_ALL and (_CREATORS[0] in _modules or _CREATORS[1] in _modules))
 
 
 def run_in_measured(text: str) -> list[int]:
-    """Execute *text* in each interpreter that has called `is_measured`, was created by Python code, and is left open.
+    """Execute *text* in each open interpreter that Python code created and that called `register_as_measured`.
 
-    Return the numbers of those that refused, because a thread is in them. To be called in the main interpreter.
+    Return the numbers of the interpreters that could not execute it, because a thread runs in them. Call this in the
+    main interpreter.
     """
     refused = []
     for name in _CREATORS:
@@ -187,51 +197,51 @@ def run_in_measured(text: str) -> list[int]:
     return refused
 
 
-def is_measured() -> None:
-    """Let the main interpreter know that this one, which is another, is measured."""
+def register_as_measured() -> None:
+    """Register this interpreter, which is not the main one, for `run_in_measured`."""
     is_first(f"measured-{number()}")
 
 
 def is_single_threaded() -> bool:
-    """Return whether no other thread can run code of this interpreter; False if that is not known."""
+    """Return whether no other thread runs code of this interpreter; False if that is unknown."""
     return not _may_be_several() and len(_current_frames()) == 1
 
 
 def newest_frames(depth: int) -> list[FrameType]:
-    """Return the newest frame of each thread of this interpreter; of this thread, that which `sys._getframe(depth)`
-    would return to the caller.
+    """Return the newest frame of each thread of this interpreter, in any order.
 
-    Raise InstrumentError if they cannot be had. No frame of the caller must be among them: it would hold itself.
+    For this thread, that is the frame that `sys._getframe(depth)` returns to the caller. The caller's own frame must
+    not be among them, because it would hold itself. Raise InstrumentError if the frames cannot be read.
     """
     if not _may_be_several():
         frames: dict[int, Any] = _current_frames()
         frames[get_ident()] = _getframe(depth + 1)
         return list(frames.values())
-    return _states().newest_frames(depth + 1)
+    return _frame_source().newest_frames(depth + 1)
 
 
-def _states() -> _ThreadStates | _OneThread:
-    if _Here.states is None:
+def _frame_source() -> _ThreadStates | _OnlyThread:
+    if _ThisInterpreter.frame_source is None:
         try:
-            _Here.states = _ThreadStates()
+            _ThisInterpreter.frame_source = _ThreadStates()
         except ImportError as error:
             raise InstrumentError(
                 f"there are several interpreters in this process, and counting needs ctypes: {error}"
             ) from error
-    return _Here.states
+    return _ThisInterpreter.frame_source
 
 
 class _ThreadStates:
-    """The thread states of this interpreter."""
+    """Reads frames from the thread states of this interpreter, by `ctypes`."""
 
     def __init__(self) -> None:
         ctypes = _ctypes()
         api, address = ctypes.pythonapi, ctypes.c_void_p
 
         def function(name: str, result: Any, *arguments: Any) -> Any:
-            found = api[name]
-            found.restype, found.argtypes = result, arguments
-            return found
+            pointer = api[name]
+            pointer.restype, pointer.argtypes = result, arguments
+            return pointer
 
         self._interpreter = function("PyInterpreterState_Get", address)()
         self._first = function("PyInterpreterState_ThreadHead", address, address)
@@ -241,16 +251,18 @@ class _ThreadStates:
         self._address, self._object = address, ctypes.py_object
 
     def newest_frames(self, depth: int) -> list[FrameType]:
-        # No thread must end meanwhile. So it is one call, of `list`, in which everything happens, in C, and no garbage
-        # is collected: no other thread gets its turn. A function of C ignores arguments that it does not know.
+        """Return the newest frame of each thread: see the function of this name."""
+        # No thread may end while the list of thread states is walked. So one C call, of `list`, walks it, with the
+        # garbage collector off: no other thread gets the interpreter's lock. `accumulate` passes two arguments to
+        # `PyThreadState_Next`; a C function ignores an argument that it does not know.
         first = map(self._first, (self._interpreter,))
         states = takewhile(bool, accumulate(chain(first, repeat(0)), self._next))
-        found = filter(None, map(self._frame, states))
+        references = filter(None, map(self._frame, states))
         collects = isenabled()
         if collects:
             disable()
         try:
-            addresses = list(found)
+            addresses = list(references)
         finally:
             if collects:
                 enable()
@@ -260,10 +272,11 @@ class _ThreadStates:
         return frames
 
 
-class _OneThread:
-    """The only thread of this interpreter."""
+class _OnlyThread:
+    """Reads the frames of this interpreter if it has one thread only."""
 
     def newest_frames(self, depth: int) -> list[FrameType]:
+        """Return a list with the newest frame of this thread: see the function of this name."""
         if _count():
             raise InstrumentError("the frames of other threads in this interpreter cannot be had without ctypes")
         return [_getframe(depth + 1)]

@@ -1,13 +1,16 @@
-"""The `bytecode` package, in a copy of our own.
+"""A copy of the `bytecode` package, and of what it needs, that the measured program cannot see.
 
-Nothing comes in, the package goes out. The measured program must not notice us, and we must not count ourselves:
-`bytecode` lives in `enum`, `dis` and others of the standard library, whose functions the program may use too, and which
-are then rewritten and counted. So the package is imported with fresh copies of what it executes, and leaves no trace in
-`sys.modules`: a program that imports `typing`, or `bytecode` itself, gets its own, and has it counted. All of it is
-looked for where it belongs, whatever the search path is: the program may have modules of these names.
+`bytecode` goes out: `from instrument.guest.isolation import bytecode`. So does, by `import_isolated`, any other module.
 
-The import is put off until a measurement begins, or where all that is rewritten may be in the cache until something is
-not. Then other threads may be importing, the same modules for all we know: so it is none of the import system's.
+Problem: `bytecode` uses `enum`, `dis` and other modules of the standard library. The program may use the same
+functions, which are then rewritten and counted. The program must not find `bytecode` in `sys.modules`, and must not
+find `typing` there because of us: in a plain run its own import executes that module, and is counted.
+Solution: the package is imported with fresh copies of all modules whose Python code it executes. The copies are in a
+`sys.modules` of their own. They are looked for in the folders of the standard library and of installed packages only,
+because the program may have modules of the same names.
+
+The import is deferred until something must be rewritten: all code may be in the cache. By then other threads may hold
+the import locks of the same modules, so the copies are loaded without the import system.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from instrument.guest import own_builtins
 from instrument.guest.gate import Gate
 from instrument.guest.hiding import hide
 from instrument.guest.own_builtins import system as _system
-from instrument.guest.own_imports import OwnImports
+from instrument.guest.own_imports import OwnImports, own_modules
 from instrument.guest.process_state import ProcessState
 
 TYPE_CHECKING = False
@@ -33,36 +36,34 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-#: Modules of which the copy gets a fresh one: what it executes, and what keeps state that the program could see, such
-#: as the cache of `re`, the registry of `copyreg`, and the subclasses of abstract base classes. C extensions cannot be
-#: copied and need not be; `ast`, which `inspect` imports and we do not call, would add to the subclasses of `_ast.AST`.
+#: Modules that are copied: those whose Python code `bytecode` executes, and those with state that the program could see
+#: change: the cache of `re`, the registry of `copyreg`, the subclasses of abstract base classes. C extensions cannot be
+#: copied and need not be. `ast`, which `inspect` imports and we do not call, would add to the subclasses of `_ast.AST`.
 _FRESH = (
     *("_collections_abc", "_weakrefset", "abc", "annotationlib", "collections", "contextlib", "copy", "copyreg"),
     *("dataclasses", "dis", "enum", "functools", "inspect", "keyword", "linecache", "opcode", "operator", "re"),
     *("reprlib", "token", "tokenize", "types", "weakref"),
 )
-#: Further ones, by the name of the module that calls what they define while it is imported.
+#: Further modules that are copied, by the name of the module for which they are: it calls them when it is imported.
 _FRESH_FOR = {"ctypes": ("genericpath", "ntpath", "os", "posixpath", "stat", "sysconfig")}
-
-#: The modules of our copy, once there is one. What is in them is never measured.
-own: list[object] = []
 
 
 class _Isolated:
-    """Stands for the package until one of its attributes is asked for."""
+    """Stands for the package `bytecode`, and loads it when an attribute is used first."""
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__") or self.__dict__:
             raise AttributeError(name)
         load()
         if name not in self.__dict__:
-            raise AttributeError(f"the package `bytecode` in {_home_of_bytecode()} has no {name}")
+            raise AttributeError(f"the package `bytecode` in {_folder_of_bytecode()} has no {name}")
         return self.__dict__[name]
 
 
 class _Finder:
-    """Finds modules for us where they belong: those of the standard library in its folder, `bytecode` where it was
-    installed. For what it does not find the import system's own finders are asked.
+    """Finds modules of the standard library in its folders, and `bytecode` where it is installed.
+
+    A module that is in neither is looked for by the finders of the import system.
     """
 
     def __init__(self) -> None:
@@ -70,23 +71,23 @@ class _Finder:
         self._bootstrap, self._external = own_builtins.importlib()
 
     def find_spec(self, name: str, path: Iterable[str] | None) -> ModuleSpec | None:
-        """Return the spec of the module *name*, which is in a package if there is a *path*."""
+        """Return the spec of the module *name*, None if there is none; *path* is the `__path__` of its package."""
         for importer in (self._bootstrap.BuiltinImporter, self._bootstrap.FrozenImporter):
             spec: ModuleSpec | None = importer.find_spec(name)
             if spec is not None:
                 return spec
-        home = _home_of_bytecode() if name == "bytecode" else [*_standard, *_home_of_bytecode()]
-        for folder in home if path is None else path:
+        folders = _folder_of_bytecode() if name == "bytecode" else [*_standard_folders, *_folder_of_bytecode()]
+        for folder in folders if path is None else path:
             if folder not in self._finders:
                 loaders = self._external._get_supported_file_loaders()
                 self._finders[folder] = self._external.FileFinder(folder, *loaders)
             spec = self._finders[folder].find_spec(name)
             if spec is not None and spec.loader is not None:
                 return spec
-        if name == "org":  # Jython's, which `copy` tries up to 3.12: the program's own is none of ours
+        if name == "org":  # `copy` tries Jython's up to 3.12, and would get a module of the program of that name
             return None
-        found: ModuleSpec | None = _find_spec(name, path)
-        return found
+        other: ModuleSpec | None = _find_spec(name, path)
+        return other
 
     def module_from_spec(self, spec: ModuleSpec) -> ModuleType:
         """Return an empty module with *spec*."""
@@ -94,33 +95,35 @@ class _Finder:
         return module
 
 
-#: The search path as it was when this module was imported; of its folders, that with the standard library and that with
-#: its extensions; and the one that this package is in.
-_path = list(sys.path)
-_own = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0].rpartition(os.sep)[0]
-_standard = [os.__file__.rpartition(os.sep)[0]]
-_standard.append(f"{_standard[0]}{os.sep}lib-dynload")
-#: What the folders of installed packages are called.
+#: The search path when this module was imported.
+_search_path = list(sys.path)
+#: The folder that this package is in.
+_own_folder = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0].rpartition(os.sep)[0]
+#: The folders of the standard library: its modules in Python, its extensions.
+_standard_folders = [os.__file__.rpartition(os.sep)[0]]
+_standard_folders.append(f"{_standard_folders[0]}{os.sep}lib-dynload")
+#: The names of folders of installed packages.
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def _home_of_bytecode() -> list[str]:
-    """Return the folder that our `bytecode` is in, and not a module of the program's that happens to be called so;
-    none, if it is not in a folder.
+def _folder_of_bytecode() -> list[str]:
+    """Return a list with the folder that the package `bytecode` is in; an empty list if it is in an archive.
+
+    The program may have a module of the same name, so folders of installed packages come first.
     """
-    places = [place or os.curdir for place in (_own, *_path, *sys.path) if type(place) is str]
-    places.sort(key=lambda place: place != _own and not place.endswith(_INSTALLED))
-    for place in places:
+    folders = [folder or os.curdir for folder in (_own_folder, *_search_path, *sys.path) if type(folder) is str]
+    folders.sort(key=lambda folder: folder != _own_folder and not folder.endswith(_INSTALLED))
+    for folder in folders:
         try:
-            _system.stat(f"{place}{os.sep}bytecode{os.sep}concrete.py")
+            _system.stat(f"{folder}{os.sep}bytecode{os.sep}concrete.py")
         except (OSError, ValueError):
             continue
-        return [place]
+        return [folder]
     return []
 
 
 class _Generic:
-    """Stands for `Generic[…]` among the bases of a class."""
+    """Stands for `typing.Generic` among the bases of a class."""
 
     __slots__ = ()
 
@@ -129,7 +132,7 @@ class _Generic:
 
 
 class _Hint:
-    """Stands for anything else in `typing`."""
+    """Stands for any other object of `typing`."""
 
     def __getitem__(self, item: object) -> _Hint:
         return _Hint()
@@ -147,7 +150,7 @@ class _Hint:
 
 
 class _TupleMaker(type):
-    """The type of what stands for `NamedTuple`: makes one of a class that has it among its bases."""
+    """The type of the class that stands for `NamedTuple`: a class with that base becomes a named tuple."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
         if not bases:
@@ -156,16 +159,16 @@ class _TupleMaker(type):
 
 
 class _Threading:
-    """Stands for `threading`, of which `sysconfig` only wants a lock; a copy would add to the handlers of forks."""
+    """Stands for `threading`, of which `sysconfig` uses only a lock. A copy would register handlers of forks."""
 
     RLock = _RLock
 
 
 class _Typing:
-    """Stands for `typing`, half of which is written in C and looks the other half up among the program's modules. Hints
-    say nothing at run time.
+    """Stands for `typing`. Hints have no effect at run time, so stand-ins do.
 
-    No module: what a module has not, 3.15 looks for among the lazy imports that the program has put off.
+    A copy is impossible: the part of `typing` in C looks the rest up in the program's `sys.modules`. This is no module,
+    because 3.15 looks for missing attributes of a module among the lazy imports of the program.
     """
 
     TYPE_CHECKING = False
@@ -192,15 +195,15 @@ class _Typing:
         return hint
 
 
-#: Held: the program may replace some.
+#: The functions of `sys`, as they were before the program could replace them.
 _functions_of_sys = {name: value for name, value in vars(sys).items() if type(value) is BuiltinFunctionType}
 
 
 class _Copies:
-    """Modules that are nobody else's: those with names in *fresh*, what is in them, and what nobody has imported yet.
+    """Copies of modules: of those named in *fresh*, of their submodules, and of those that nobody has imported yet.
 
-    They are executed with an `__import__` and a `sys.modules` of their own, so that the program's never change, not for
-    a moment: its threads may be importing the same. What else they need is the program's if that is there.
+    They are executed with an `__import__` and a `sys.modules` of their own. So the program's never change, not for a
+    moment: its threads may be importing the same modules. Any other module that they import is the program's.
     """
 
     def __init__(self, fresh: Iterable[str]) -> None:
@@ -222,7 +225,7 @@ class _Copies:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        """Return what an `import` statement asks for; raise ImportError if it cannot be had."""
+        """Do what `__import__` does, with the copies; raise ImportError if there is no such module."""
         if level:
             package = (names or {})["__spec__"].parent.rsplit(".", level - 1)[0]
             name = f"{package}.{name}" if name else package
@@ -236,43 +239,43 @@ class _Copies:
         return self.module(name)
 
     def module(self, name: str) -> Any:
-        """Return the module *name*; raise ImportError if it cannot be had."""
+        """Return the copy of the module *name*, or the program's module; raise ImportError if there is none."""
         if name in self.modules:
             return self.modules[name]
         top = name.partition(".")[0]
         if top not in self._fresh:
-            found = sys.modules.get(name)
-            if found is not None and not _is_being_imported(found):
-                copy = own_builtins.as_found(found)
-                if copy is not found:
+            theirs = sys.modules.get(name)
+            if theirs is not None and not _is_being_imported(theirs):
+                copy = own_builtins.as_noted(theirs)
+                if copy is not theirs:
                     self.modules[name] = copy
                 return copy
-            self._fresh.add(top)  # with all that is in it: the program's package shall not have it either
+            self._fresh.add(top)  # its submodules are copied, too: the program's package must not get them
         package, _, child = name.rpartition(".")
         parent = self.module(package) if package else None
-        if name in self.modules:  # the package has imported it
+        if name in self.modules:  # the package imports this submodule
             return self.modules[name]
         spec = self._finder.find_spec(name, getattr(parent, "__path__", None))
         if spec is None or spec.loader is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        is_there = name in sys.modules
+        was_there = name in sys.modules
         module = self.modules[name] = self._finder.module_from_spec(spec)
-        own.append(module)
+        own_modules.append(module)
         if hasattr(spec.loader, "get_code") and (code := spec.loader.get_code(name)) is not None:
             vars(module)["__builtins__"] = self._builtins
             exec(hide(code), vars(module))
         else:
             spec.loader.exec_module(module)
-            if not is_there and sys.modules.get(name) is module:  # some extensions put themselves there
+            if not was_there and sys.modules.get(name) is module:  # some extensions put themselves there
                 del sys.modules[name]
-        module = self.modules[name]  # what it has put there
+        module = self.modules[name]  # a module may replace itself
         if parent is not None:
             setattr(parent, child, module)
         return module
 
 
 def import_isolated(name: str) -> object:
-    """Return the module *name*, imported anew with fresh copies of what it uses, which nobody else sees."""
+    """Return a copy of the module *name* that uses copies of other modules; the program has none of them."""
     global _loading
     outer, _loading = _loading, get_ident()
     try:
@@ -283,11 +286,11 @@ def import_isolated(name: str) -> object:
 
 
 def _is_being_imported(module: object) -> bool:
-    """Return whether *module* is half made: in the midst of that we may be. One that is lazy stays so."""
+    """Return whether *module* is being executed by an import right now. A lazy module stays lazy."""
     try:
         spec = object.__getattribute__(module, "__dict__").get("__spec__")
         return bool(object.__getattribute__(spec, "_initializing"))
-    except AttributeError:  # whatever the program has put there
+    except AttributeError:  # the program may put any object there
         return False
 
 
@@ -297,24 +300,26 @@ else:
     bytecode = _Isolated()
 
 
-_loading: int | None = None  # the thread that imports the copy now
+#: The thread that imports copies right now.
+_loading: int | None = None
+#: Whether `bytecode` is loaded.
 _is_loaded = False
 
 
 def is_loading() -> bool:
-    """Return whether this thread imports the copy now: nothing of that is the program's."""
+    """Return whether this thread imports copies right now: code that is executed meanwhile is not the program's."""
     return _loading is not None and _loading == get_ident()
 
 
 def load() -> None:
-    """Import the copy, unless that was done."""
+    """Import the copy of `bytecode`, unless it is there or this thread is importing it."""
     global _is_loaded
     if _is_loaded or is_loading():
         return
     depth = _lock.gate.depth()
     try:
         _lock.gate.acquire()
-        if _done():
+        if _has_another_thread_loaded():
             return
         module = import_isolated("bytecode")
         vars(bytecode).update({key: value for key, value in vars(module).items() if not key.startswith("__")})
@@ -338,5 +343,5 @@ class _Lock(ProcessState):
 _lock = _Lock()
 
 
-def _done() -> bool:
-    return _is_loaded
+def _has_another_thread_loaded() -> bool:
+    return _is_loaded  # mypy takes the variable for false behind the check above

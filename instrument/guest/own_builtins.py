@@ -1,12 +1,10 @@
-"""Builtins of our own: a program may replace those of the interpreter, and none of its functions shall be called by us.
+"""Copies of the builtins, of C modules and of importlib, as they were before the program could replace anything.
 
-A function takes its builtins from the `__builtins__` of its module when it is defined. All modules of this package
-have the same dictionary there: a copy of the builtins as they were when the package was imported. Calls cost the same.
-
-The loader of the package's modules gives it to them before it executes them: see own_loader.
+A function takes its builtins from the `__builtins__` of its module when the function is defined. All modules of this
+package have the same dictionary there, `ours`, which own_loader gives them. Calls of builtins cost as much as ever.
 """
 
-# No `from __future__ import annotations`: this is imported before the program, which may be the first to import that.
+# No `from __future__ import annotations`: see instrument.guest.
 import _frozen_importlib as _bootstrap
 import _frozen_importlib_external as _external
 import builtins
@@ -18,55 +16,60 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-#: The copy, and the name under which the interpreter looks for it.
+#: The copy of the builtins.
 ours: "dict[str, Any]" = dict(vars(builtins))
-__builtins__ = ours  # type: ignore[assignment]
+__builtins__ = ours  # type: ignore[assignment]  # this module is loaded before there is our loader
 
-#: What modules contained before the program could replace it, by their names.
-_before: "dict[str, dict[str, Any]]" = {}
-#: Those in C that are not part of every interpreter, and what imports all of one of them.
+#: The names and values in C modules as they were first seen, by the name of the module.
+_noted: "dict[str, dict[str, Any]]" = {}
+#: C modules that are not built into every interpreter, and `struct`, which only imports what is in one of them.
 _EXTENSIONS = ("_opcode", "_struct", "struct")
-_NOT_COPIED = ("builtins", "sys")  # `sys` would keep the streams alive
+#: A copy of `sys` would keep the standard streams alive.
+_NOT_COPIED = ("builtins", "sys")
 
 
 def note_modules() -> None:
-    """Note what is in modules that are written in C and loaded by now, unless that was noted before."""
+    """Note the content of all C modules that are loaded by now and were not noted before."""
     for name in (*sys.builtin_module_names, *_EXTENSIONS):
-        if name in sys.modules and name not in _before and name not in _NOT_COPIED:
-            _before[name] = dict(vars(sys.modules[name]))
+        if name in sys.modules and name not in _noted and name not in _NOT_COPIED:
+            _noted[name] = dict(vars(sys.modules[name]))
 
 
-def as_found(module: "Any") -> "Any":
-    """Return a copy of *module* as it was when `note_modules` was called; *module* itself if it was not noted."""
+def as_noted(module: "Any") -> "Any":
+    """Return a copy of *module* with the content that `note_modules` noted; *module* itself if it was not noted."""
     if type(module) is not _ModuleType:
         return module
-    name = getattr(vars(module).get("__spec__"), "name", None)  # up to 3.11 `_io` calls itself `io`
-    return _noted(name) if name in _before else module
+    name = getattr(vars(module).get("__spec__"), "name", None)  # up to 3.11 the `__name__` of `_io` is `io`
+    return _copy_of_noted(name) if name in _noted else module
 
 
-def _noted(name: str) -> "Any":
-    """Return a copy of the module *name* as it was noted."""
+def _copy_of_noted(name: str) -> "Any":
+    """Return a new module *name* with the content that was noted."""
     module = _ModuleType(name)
-    vars(module).update(_before[name])
+    vars(module).update(_noted[name])
     return module
 
 
 note_modules()
 _ModuleType, _FunctionType = type(sys), type(lambda: None)
-#: What Python has of the system's functions: the module `posix`, or `nt`.
-system: "Any" = as_found(sys.modules["nt" if "nt" in sys.builtin_module_names else "posix"])
+#: The system's functions: a copy of the module `posix`, or `nt`.
+system: "Any" = as_noted(sys.modules["nt" if "nt" in sys.builtin_module_names else "posix"])
 
 
+#: The result of `importlib`, once it was called.
 _importlib: "list[tuple[Any, Any]]" = []
 
 
 def importlib() -> "tuple[Any, Any]":
     """Return copies of importlib's two frozen modules, `_bootstrap` and `_bootstrap_external`, with our builtins.
 
-    Copies are made even if no builtin was replaced yet: the program may replace some while another thread loads.
+    They are copied even if the program has replaced no builtin yet: it may do so while another thread imports.
     """
     if not _importlib:
-        copies = _copy(_bootstrap, "_frozen_importlib"), _copy(_external, "_frozen_importlib_external")
+        copies = (
+            _copy_of_frozen(_bootstrap, "_frozen_importlib"),
+            _copy_of_frozen(_external, "_frozen_importlib_external"),
+        )
         for copy in copies:
             vars(copy)["_bootstrap"], vars(copy)["_bootstrap_external"] = copies
         _importlib.append(copies)
@@ -74,11 +77,14 @@ def importlib() -> "tuple[Any, Any]":
 
 
 def functions_of(module: "ModuleType") -> "dict[str, Any]":
-    """Return the names of *module*, with functions that have our builtins in place of its own functions."""
+    """Return the names and values of *module*, with copies of its functions that have our builtins.
+
+    The copies share one dictionary of globals, the one that is returned. C modules in it are those that were noted.
+    """
     names = {**vars(module), "__builtins__": ours}
     for name, value in names.items():
         if type(value) is _ModuleType:
-            names[name] = as_found(value)
+            names[name] = as_noted(value)
         elif type(value) is _FunctionType:
             names[name] = copy = _FunctionType(value.__code__, names, value.__name__, value.__defaults__)
             copy.__kwdefaults__ = value.__kwdefaults__
@@ -86,18 +92,18 @@ def functions_of(module: "ModuleType") -> "dict[str, Any]":
 
 
 def _import(name: str, *arguments: "Any") -> "Any":
-    """Return what `__import__` does, as it was found."""
-    return _noted(name) if name in _before else ours["__import__"](name, *arguments)
+    """Stand in for `__import__` in the copies of importlib: a C module comes as it was noted."""
+    return _copy_of_noted(name) if name in _noted else ours["__import__"](name, *arguments)
 
 
-def _copy(original: "ModuleType", name: str) -> "ModuleType":
-    """Return a copy of *original*, frozen as *name*, with builtins of our own and the modules that it has imported."""
+def _copy_of_frozen(original: "ModuleType", name: str) -> "ModuleType":
+    """Return a copy of *original*, the frozen module *name*, with our builtins and the C modules that were noted."""
     copy = _ModuleType(original.__name__, original.__doc__)
     names = vars(copy)
-    # What it imports as it is executed, and later, is as it was found.
+    # Imports that its functions execute later get noted modules, too.
     names["__builtins__"] = {**ours, "__import__": _import}
     exec(get_frozen_object(name), names)
-    names.update((key, as_found(value)) for key, value in vars(original).items() if type(value) is _ModuleType)
+    names.update((key, as_noted(value)) for key, value in vars(original).items() if type(value) is _ModuleType)
     if "_io" in names and names["_io"] is not vars(original)["_io"]:
-        names["_io"].open_code = names["_io"].FileIO  # its own one calls what `_io.open` is then
+        names["_io"].open_code = names["_io"].FileIO  # `open_code` itself calls whatever `_io.open` is by then
     return copy

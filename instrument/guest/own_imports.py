@@ -1,29 +1,38 @@
-"""How modules of this package are imported, while a program is measured or about to be."""
+"""Import modules of this package, and extension modules, so that the program does not notice.
 
-# No `from __future__ import annotations`: this is imported before the program, which may be the first to import that.
+The program's own import of a module that only this package has imported must be executed, and counted, as in a plain
+run. So such modules leave `sys.modules` again.
+"""
+
+# No `from __future__ import annotations`: see instrument.guest.
 import _collections_abc
 import sys
+from _frozen_importlib import ModuleSpec
 from _thread import _count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 _get_lazy_imports: "Any" = getattr(sys, "get_lazy_imports", str)  # from 3.15 on
 _set_lazy_imports: "Any" = getattr(sys, "set_lazy_imports", None)
-#: Extensions that modules of this package import, and the standard library's `trace` does not.
+#: Extension modules that this package imports, and the standard library's `trace` does not.
 _EXTENSIONS = ("_bisect", "_sha2", "_sha256", "array", "zlib")
+
+#: All modules that only this package has. Their code is never measured.
+own_modules: "list[object]" = []
 
 
 class OwnImports:
-    """A time in which modules of this package are imported.
+    """A context in which modules of this package are imported.
 
-    Top-level imports are not lazy then, though `-X lazy_imports=all` asks for it (PEP 810, 3.15). They run within
-    imports of the program, where a lazy import that begins then would be a cycle. The mode is that of the whole
-    interpreter, so it is changed for that long only.
+    Top-level imports are not lazy in it, even with `-X lazy_imports=all` (PEP 810, since 3.15). They run within imports
+    of the program, where a lazy import that is resolved would be a circular one. The mode belongs to the whole
+    interpreter, so it is changed for as short a time as possible.
 
-    Extensions that only this package has imported leave `sys.modules`: the program's finders are asked for them, as in
-    a plain run. They stay where other threads may be importing the same: *forget* is false then.
+    At its end, extension modules that it has imported leave `sys.modules`, so that the program's finders are asked for
+    them. With *forget* false they stay: other threads may be importing the same modules.
     """
 
     def __init__(self, forget: bool = True) -> None:
@@ -42,12 +51,30 @@ class OwnImports:
             _set_lazy_imports("all")
 
 
-def extension(name: str) -> "Any":
-    """Return the extension module *name*, imported with stand-ins for what it imports of the standard library.
+def forget_imports_since(names: "set[str]", lazy_names: "Iterable[str]") -> None:
+    """Move modules that are not in *names* from `sys.modules` to `own_modules`, except those of this package.
 
-    `_pickle` and `array` import modules in Python, of which we use nothing. [3.12, callgrind: 20 and 14 million
-    instructions, where a whole start of Python takes 33 million] Where another thread is, which may be importing the
-    same, and where a module is there already, there are no stand-ins.
+    *names* and *lazy_names* are the content of `sys.modules` and `sys.lazy_modules` at an earlier time. A module that
+    no import system would find again stays: one without a file in Python and without a spec of importlib's.
+    """
+    modules = sys.modules
+    for name in [name for name in modules if name not in names]:
+        if name.partition(".")[0] == "instrument":
+            continue
+        attributes = getattr(modules[name], "__dict__", {})  # `getattr` on the module could call its `__getattr__`
+        file = attributes.get("__file__")
+        if (isinstance(file, str) and file.endswith(".py")) or type(attributes.get("__spec__")) is ModuleSpec:
+            own_modules.append(modules.pop(name))
+    if hasattr(sys, "lazy_modules"):  # since 3.15, for diagnosis: the modules that the program imports lazily
+        sys.lazy_modules.intersection_update(lazy_names)
+
+
+def extension(name: str) -> "Any":
+    """Return the extension module *name*, imported with stand-ins for the modules in Python that it imports.
+
+    This package uses nothing of what `_pickle` and `array` import. [3.12, callgrind: 20 and 14 million instructions for
+    these imports; a whole start of Python takes 33 million] A module that is loaded already has no stand-in. If there
+    is another thread, which may be importing the same modules, no module has one.
     """
     import _functools  # type: ignore[import-not-found]
 

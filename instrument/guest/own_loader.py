@@ -1,23 +1,23 @@
 """The loader of this package's modules.
 
-A module's name comes in, and its code is executed. It gets builtins of our own (own_builtins), and its functions that
-work while the program runs are hidden from those who watch the program (instrument.guest.hiding).
+The name of a module comes in, and its code is executed. The loader gives the module the package's own builtins
+(own_builtins), and hides the functions that run in the midst of the program's code (hiding).
 
-All modules that a start needs come from one file, which holds their code as it is executed. To look for forty files,
-to read them, and to hide three hundred functions takes longer. [3.12, callgrind, a script of one line: 184 million
-instructions without the file, 150 with it, 43 unmeasured] The file is written at the end of a start that did without.
-It is the bytecode file of `instrument/guest/_together.py`: installers remove that with the package, and
-PYTHONPYCACHEPREFIX
-and PYTHONDONTWRITEBYTECODE hold for it. A module whose source has another time or size is loaded from its own file.
+Problem: a start loads some sixty modules. Finding and reading that many files, and hiding some three hundred functions,
+takes longer than anything else in a start.
+Solution: at the end of a start, the code of all modules that were loaded is written to one file, with functions hidden.
+The next start reads that file only. [3.12, callgrind, a script of one line: 184 million instructions without the file,
+150 with it, 43 unmeasured] A module whose source has another time or size is loaded from its own file. The file is the
+bytecode file of `instrument/_start_modules.py`, an empty module: so installers remove the file with the package, and
+PYTHONPYCACHEPREFIX and PYTHONDONTWRITEBYTECODE hold for it.
 """
 
-# No `from __future__ import annotations`: this is imported before the program, which may be the first to import that.
+# No `from __future__ import annotations`: see instrument.guest.
 import sys
-from _frozen_importlib_external import (  # type: ignore[attr-defined]
+from _frozen_importlib_external import (
     MAGIC_NUMBER,
     FileFinder,
     SourceFileLoader,
-    _write_atomic,
     cache_from_source,
     spec_from_file_location,
 )
@@ -25,7 +25,7 @@ from marshal import dumps, loads
 
 from instrument.guest.own_builtins import ours, system
 
-__builtins__ = ours  # type: ignore[assignment]
+__builtins__ = ours  # type: ignore[assignment]  # this module is loaded before there is the loader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,82 +33,67 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
-    #: Of a module: whether it is a package, when its source was changed, in nanoseconds, its size, and its code.
-    Kept = tuple[bool, int, int, bytes]
+    #: A module in the file: whether it is a package; time in nanoseconds and size of its source; its marshalled code.
+    StoredModule = tuple[bool, int, int, bytes]
 
 _SEPARATOR = "\\" if sys.platform == "win32" else "/"
-_PACKAGE = "instrument"
-_HOME = __file__.rpartition(_SEPARATOR)[0]
-#: Begins the file; importlib takes it for bytecode of another version.
+_FOLDER = __file__.rpartition(_SEPARATOR)[0].rpartition(_SEPARATOR)[0]
+#: The beginning of the file. Importlib takes it for bytecode of another version of Python.
 _HEADER = b"instrument " + MAGIC_NUMBER
 
-#: Modules with functions that are hidden: which ones, where not all; and which ones not.
-#: Warnings are issued at lines of `Registry.refuse` and `Session._refuse_all`. `ProbeEvents` counts the frames above
-#: its functions. Those of retirement and of deltas run rarely, and tests interrupt them line by line.
-_HIDING: "dict[str, tuple[frozenset[str] | None, frozenset[str]]]" = {
-    **{
-        f"{_PACKAGE}.{name}": (None, frozenset())
-        for name in (
-            *(
-                "guest.isolation",
-                "model.counts",
-                "flow.graph",
-            ),
-            *("rewrite.constant_layout", "rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check"),
-            *("rewrite.probes", "rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables"),
-            *("rewrite.unlinked", "rewrite.verifier"),
-            *("flow.packing", "flow.plan", "flow.placement", "flow.exits", "flow.weights", "flow.spanning"),
-            *("flow.misattributed_raises", "decode.call_sites"),
-            *("decode.exec_calls", "decode.opcodes"),
-            *("decode.instructions", "decode.line_events", "decode.unrolling", "link.cache", "link.counters"),
-            *("link.exec_free", "link.fast_linking", "link.module_import", "link.source_versions"),
-            *("hooks.bytecode_readers", "hooks.exec_calls", "scope.project"),
-            *("scope.trace_ignore", "scope.same_name", "session.existing_functions", "session.garbage_collector"),
-            *("session.instrumenter", "session.originals", "session.scoped", "session.snapshot"),
-            *("session.unlinked_code", "trace_runs.choice"),
-        )
-    },
-    # Two stand for functions of importlib, which are seen.
-    f"{_PACKAGE}.hooks.imports": (None, frozenset(("_compile_bytecode", "_exec_module"))),
-    f"{_PACKAGE}.session.registry": (None, frozenset(("Registry.refuse",))),
-    f"{_PACKAGE}.session.session": (None, frozenset(("Session._refuse_all",))),
-    f"{_PACKAGE}.session.retirement": (
-        None,
-        frozenset(
-            (
-                *("Retirement.retire", "Retirement._retire", "Retirement._take_unused", "Retirement._requeue"),
-                *("Retirement.is_retiring", "_is_unused"),
-            )
-        ),
-    ),
-    f"{_PACKAGE}.session.window": (None, frozenset(("Window.bank_counts", "Window._counts_between"))),
-    f"{_PACKAGE}.trace_runs.probe_events": (None, frozenset(("ProbeEvents._on_probe", "ProbeEvents._on_raise"))),
-}
+# All functions of these folders and modules are hidden, except those named below. The names are those within the
+# package; tests/guest/test_own_loader.py checks that each exists.
+_HIDDEN_FOLDERS = ("decode", "flow", "link", "model", "rewrite", "scope", "session")
+_HIDDEN_MODULES = frozenset(
+    (
+        *("guest.atomic_files", "guest.isolation", "hooks.bytecode_readers", "hooks.exec_calls"),
+        *("hooks.imports", "trace_runs.choice", "trace_runs.probe_events"),
+    )
+)
+#: Modules of those folders whose functions are all visible. They run rarely, and tests interrupt them line by line.
+_VISIBLE_MODULES = frozenset(("flow.conservation", "session.deltas"))
+#: Qualified names of visible functions of hidden modules.
+_VISIBLE_FUNCTIONS = frozenset(
+    (
+        # They stand for functions of importlib, which a profiler sees.
+        *("_compile_bytecode", "_exec_module"),
+        # Warnings are issued at lines of these.
+        *("Registry.refuse", "Session._refuse_all"),
+        # These count the frames above them.
+        *("ProbeEvents._on_probe", "ProbeEvents._on_raise"),
+        # These run rarely, and tests interrupt them line by line.
+        *("Retirement.retire", "Retirement._retire", "Retirement._take_unused", "Retirement._requeue"),
+        *("Retirement.is_retiring", "_is_unused", "Window.bank_counts", "Window._counts_between"),
+    )
+)
 
-#: Whether functions are hidden; tests that know our work by its frames turn that off before anything else is loaded.
+#: Whether functions are hidden. Tests that recognise functions of this package by their frames set this to False before
+#: they import anything else.
 hides = True
 
-_kept: "dict[str, Kept]" = {}
-_loaded: "dict[str, Kept]" = {}
+#: The modules in the file, by name, as far as their sources have not changed.
+_stored: "dict[str, StoredModule]" = {}
+#: The modules that this process loaded from files of their own, by name.
+_loaded: "dict[str, StoredModule]" = {}
 
 
 class _Loader(SourceFileLoader):
-    """Executes a module of this package. Nothing of it is measured, so no hook is asked."""
+    """Executes a module of this package. No code of it is measured, so no hook for imports is called."""
 
     def exec_module(self, module: "ModuleType") -> None:
         """Execute *module*."""
         vars(module)["__builtins__"] = ours
-        give_to_modules_in(getattr(module, "__path__", ()))
-        exec(_code(self, module.__name__), vars(module))
+        use_for_folders(getattr(module, "__path__", ()))
+        exec(_code_of(self, module.__name__), vars(module))
 
 
 class _Finder(FileFinder):
-    """Finds modules of this package in the file that holds those of a start, else in files of their own."""
+    """Finds a module of this package among the stored modules, or else by its file."""
 
     def find_spec(self, fullname: str, target: "ModuleType | None" = None) -> "ModuleSpec | None":
-        """Return the spec of the module *fullname*, None if there is none."""
-        if hides and fullname in _kept:
-            is_package, *stamp, _ = _kept[fullname]
+        """Return the spec of the module *fullname*, None if there is no such module."""
+        if hides and fullname in _stored:
+            is_package, *stamp, _ = _stored[fullname]
             name = fullname.rpartition(".")[2]
             end = f"{_SEPARATOR}__init__.py" if is_package else ".py"
             path = f"{self.path}{_SEPARATOR}{name}{end}"
@@ -117,11 +102,12 @@ class _Finder(FileFinder):
                 return spec_from_file_location(
                     fullname, path, loader=_Loader(fullname, path), submodule_search_locations=folders
                 )
-            del _kept[fullname]
+            del _stored[fullname]
         return super().find_spec(fullname, target)
 
 
 def _stamp_of(path: str) -> "list[int]":
+    """Return time in nanoseconds and size of the file at *path*; an empty list if there is none."""
     try:
         status = system.stat(path)
     except OSError:
@@ -129,28 +115,39 @@ def _stamp_of(path: str) -> "list[int]":
     return [status.st_mtime_ns, status.st_size]
 
 
-def _code(loader: "_Loader", name: str) -> "CodeType":
-    """Return the code of the module *name* that is executed."""
-    if hides and name in _kept:
-        code: CodeType = loads(_kept[name][3])
+def _code_of(loader: "_Loader", name: str) -> "CodeType":
+    """Return the code of the module *name* as it is executed, with functions hidden."""
+    if hides and name in _stored:
+        code: CodeType = loads(_stored[name][3])
         return code
     path = loader.get_filename(name)
     stamp = _stamp_of(path)
     code = loader.get_code(name)  # type: ignore[assignment]
-    if name in _HIDING and hides:
-        from instrument.guest.hiding import hide_in
-
-        code = hide_in(code, *_HIDING[name])
+    if hides:
+        code = _with_functions_hidden(code, name.partition(".")[2])
     if stamp:
         mtime, size = stamp
         _loaded[name] = loader.is_package(name), mtime, size, dumps(code)
     return code
 
 
-def give_to_modules_in(folders: "Iterable[str]") -> None:
-    """Let modules that are imported from *folders*, those of a package of ours, have this loader.
+def _with_functions_hidden(code: "CodeType", module: str) -> "CodeType":
+    """Return *code*, that of *module*, a name within the package, with the functions hidden that the tables name."""
+    is_in_folder = module.startswith(_FOLDER_PREFIXES) and module not in _VISIBLE_MODULES
+    if not is_in_folder and module not in _HIDDEN_MODULES:
+        return code
+    from instrument.guest.hiding import hide_in
 
-    A package that is no folder, in an archive for example, is left as it is.
+    return hide_in(code, _VISIBLE_FUNCTIONS)
+
+
+_FOLDER_PREFIXES = tuple(f"{folder}." for folder in _HIDDEN_FOLDERS)
+
+
+def use_for_folders(folders: "Iterable[str]") -> None:
+    """Have modules that are imported from *folders*, the `__path__` of a package of ours, loaded by this loader.
+
+    A package in an archive has no folder, and keeps its own loader.
     """
     for folder in folders:
         finder = _Finder.path_hook((_Loader, [".py"]))
@@ -160,36 +157,41 @@ def give_to_modules_in(folders: "Iterable[str]") -> None:
             pass
 
 
-def _together() -> str:
-    """Return the path of the file that holds the modules of a start."""
-    return cache_from_source(f"{_HOME}{_SEPARATOR}_together.py")
+def _path_of_stored() -> str:
+    """Return the path of the file with the modules of a start."""
+    return cache_from_source(f"{_FOLDER}{_SEPARATOR}_start_modules.py")
 
 
-def load_together() -> None:
-    """Have the modules that a start needs loaded from the one file, if there is one for this place and version."""
+def read_stored() -> None:
+    """Read the file with the modules of a start, if there is one for this folder and this version of Python."""
     try:
-        with open(_together(), "rb") as file:
+        with open(_path_of_stored(), "rb") as file:
             data = file.read()
         if data.startswith(_HEADER):
-            home, kept = loads(memoryview(data)[len(_HEADER) :])
-            if home == _HOME:
-                _kept.update(kept)
+            folder, modules = loads(memoryview(data)[len(_HEADER) :])
+            if folder == _FOLDER:  # code has the path in it that it was compiled from
+                _stored.update(modules)
     except Exception:
-        pass  # there is none, or it is damaged
+        pass  # there is no file, or it is damaged
 
 
-def keep_together() -> None:
-    """Write that file, if a module of this start was not in it; where bytecode is not written, do nothing."""
+def write_stored() -> None:
+    """Write the file with the modules of a start, if a module was loaded that is not in it.
+
+    Where the interpreter writes no bytecode, or the folder cannot be written to, do nothing.
+    """
     if not _loaded or sys.dont_write_bytecode or not hides:
         return
-    kept = {**_kept, **_loaded}
+    modules = {**_stored, **_loaded}
     _loaded.clear()
-    path = _together()
+    path = _path_of_stored()
     try:
+        from instrument.guest.atomic_files import write_file
+
         folder = path.rpartition(_SEPARATOR)[0]
         if not _stamp_of(folder):
             system.mkdir(folder)
         mode = system.stat(__file__).st_mode & 0o666 | 0o600
-        _write_atomic(path, _HEADER + dumps((_HOME, kept)), mode)
+        write_file(path, _HEADER + dumps((_FOLDER, modules)), mode=mode)
     except Exception:
-        pass  # the folder is read-only, say, or an audit hook forbids it
+        pass  # the folder is read-only, for example, or an audit hook forbids it

@@ -9,7 +9,7 @@ Solution: one callback of `os.register_at_fork` for the whole package. A fork by
 Alternatives: one callback for each module. That was the case before: nobody could list the state, or call them all.
 """
 
-# No `from __future__ import annotations`: this is imported before the program, which may be the first to import that.
+# No `from __future__ import annotations`: see instrument.guest.
 import os
 
 

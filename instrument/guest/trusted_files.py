@@ -1,10 +1,12 @@
-"""Whether another user could have made a folder or a file, and how to read a file that anybody may have made.
+"""Decide whether another user could have made a file or a folder, and read files that anybody may have made.
 
-Paths come in; objections in words, and contents, go out. The rules are those of ssh: root and this user are trusted,
-and so is what only they can write to. In a folder with the sticky bit, such as /tmp, others can make files of their
-own, but can neither rename nor remove ours.
+Paths come in. Objections in words, or the contents of files, go out.
 
-This runs inside of the measured program: nothing is called that the program may replace.
+The rules are those of ssh. Root and this user are trusted, and so is a file or folder that only they can write to. In a
+folder with the sticky bit, such as /tmp, other users can make files of their own, but can neither rename nor remove
+ours.
+
+This code runs inside the measured program, so it calls the system's functions by `own_builtins.system`.
 """
 
 from __future__ import annotations
@@ -20,60 +22,36 @@ if TYPE_CHECKING:
 
 _HAS_OWNERS = os.name == "posix"
 
-#: Parts of the mode of a file: its kind, and the rights of others.
+#: Parts of `st_mode`: the kind of file, and the rights of others.
 _KIND, _REGULAR, _FOLDER, _LINK = 0o170000, 0o100000, 0o040000, 0o120000
 _GROUP_WRITES, _OTHERS_WRITE, _STICKY = 0o020, 0o002, 0o1000
 _MOST_LINKS = 40
 
-#: A pipe is opened without a writer, and a terminal does not become that of this process.
+#: Opening a pipe does not wait for a writer, and a terminal does not become the one of this process.
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 READ |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 
 
 def trusted_users() -> tuple[int, int]:
-    """Return the numbers of the users whose files are trusted: root, and the one of this process."""
+    """Return the numbers of the trusted users: root, and the effective user of this process."""
     return 0, _system.geteuid()
 
 
 def objection_to_folder(folder: str, *, lenient: bool = False, parents_only: bool = False) -> str:
-    """Return why another user could make files in *folder*, or put another in its place; "" if none could.
+    """Return why another user could make files in *folder*, or replace it; "" if no other user could.
 
-    If *lenient*, those above may be of another user, or of a group: who works in such a folder runs the others' code.
-    With *parents_only* the folder itself is not judged, only those above it. Raise OSError if there is no such folder.
+    If *lenient*, folders above it may belong to another user or be writable for a group: whoever works there runs code
+    of the others anyway. With *parents_only* the folder itself is not judged. Raise OSError if there is no such folder.
     """
     if not _HAS_OWNERS:
         return ""
     trusted = trusted_users()
     here = "" if folder.startswith("/") else _system.getcwd()
-    waiting = f"{here}/{folder}".split("/")[::-1]
-    place, n_links = "", 0
-    passed: dict[str, Any] = {"": None}
-    while waiting:
-        name = waiting.pop()
-        if name == "..":
-            place = place[: place.rfind("/")] if place else ""
-        if name in ("", ".", ".."):
-            continue
-        path = f"{place}/{name}"
-        status = _system.lstat(path)
-        if status.st_mode & _KIND == _LINK:
-            n_links += 1
-            if status.st_uid not in trusted:
-                return f"{path!r} is a link that belongs to another user"
-            if n_links > _MOST_LINKS:
-                raise OSError(f"{folder!r} leads through more than {_MOST_LINKS} links")
-            target = _system.readlink(path)
-            waiting += target.split("/")[::-1]
-            if target.startswith("/"):
-                place = ""
-            continue
-        place = path
-        passed[place] = status
-    # The root itself is left out: who has that has everything, and in a sandbox it may seem to be anybody's.
-    last = passed.pop(place) or _system.lstat("/")
-    passed.pop("", None)
-    for path, status in passed.items():
+    above, last, objection = _folders_on_the_way(f"{here}/{folder}", folder, trusted)
+    if objection:
+        return objection
+    for path, status in above.items():
         is_sticky = status.st_mode & _STICKY
         if not lenient and status.st_uid not in trusted:
             return f"{path!r}, which it is in, belongs to another user"
@@ -88,9 +66,46 @@ def objection_to_folder(folder: str, *, lenient: bool = False, parents_only: boo
     return ""
 
 
+def _folders_on_the_way(path: str, folder: str, trusted: tuple[int, ...]) -> tuple[dict[str, Any], Any, str]:
+    """Follow the absolute *path*, with all symbolic links in it, from the root to the folder that it leads to.
+
+    Return the status of each folder above that one, by path, the status of that one, and an objection: the path leads
+    through a link of a user who is not *trusted*, or "". Messages name the *folder* that the caller asked for. The root
+    is left out: its owner has everything, and in a sandbox the owner may seem to be any user.
+    """
+    names = path.split("/")[::-1]
+    current, n_links = "", 0
+    statuses: dict[str, Any] = {"": None}
+    while names:
+        name = names.pop()
+        if name == "..":
+            current = current[: current.rfind("/")] if current else ""
+        if name in ("", ".", ".."):
+            continue
+        entry = f"{current}/{name}"
+        status = _system.lstat(entry)
+        if status.st_mode & _KIND == _LINK:
+            n_links += 1
+            if status.st_uid not in trusted:
+                return {}, None, f"{entry!r} is a link that belongs to another user"
+            if n_links > _MOST_LINKS:
+                raise OSError(f"{folder!r} leads through more than {_MOST_LINKS} links")
+            target = _system.readlink(entry)
+            names += target.split("/")[::-1]
+            if target.startswith("/"):
+                current = ""
+            continue
+        current = entry
+        statuses[current] = status
+    last = statuses.pop(current) or _system.lstat("/")
+    statuses.pop("", None)
+    return statuses, last, ""
+
+
 def is_of_another_user(path: str) -> bool:
-    """Return whether the file at *path*, or a link there, belongs to neither this user nor root; raise OSError if there
-    is none.
+    """Return whether the file at *path*, or a symbolic link there, belongs to neither this user nor root.
+
+    Raise OSError if there is no file.
     """
     if not _HAS_OWNERS:
         return False
@@ -102,28 +117,29 @@ def is_of_another_user(path: str) -> bool:
 
 
 def read_regular(path: str, largest: int) -> bytes:
-    """Return the content of the file at *path*; never wait for it, nor fill the memory.
+    """Return the content of the file at *path*, without waiting for a writer and without filling the memory.
 
-    Raise OSError if it cannot be read or is a folder, and ValueError if it is a device, a pipe or the like, or has more
-    than *largest* bytes.
+    Raise OSError if it cannot be read or is a folder. Raise ValueError if it is a device, a pipe or another special
+    file, or has more than *largest* bytes.
     """
-    # Looked at before it is opened: to open a device may do something.
+    # The kind is checked before the file is opened, because opening a device may have an effect.
     _check_regular(_system.stat(path).st_mode, path)
-    number = _system.open(path, READ)
+    descriptor = _system.open(path, READ)
     try:
-        _check_regular(_system.fstat(number).st_mode, path)
-        parts, rest = [], largest + 1
-        while rest > 0 and (part := _system.read(number, min(rest, _PIECE))):
-            parts.append(part)
-            rest -= len(part)
+        _check_regular(_system.fstat(descriptor).st_mode, path)
+        chunks, remaining = [], largest + 1
+        while remaining > 0 and (chunk := _system.read(descriptor, min(remaining, _CHUNK))):
+            chunks.append(chunk)
+            remaining -= len(chunk)
     finally:
-        _system.close(number)
-    if rest <= 0:
+        _system.close(descriptor)
+    if remaining <= 0:
         raise ValueError(f"it is too large, with more than {largest} bytes")
-    return b"".join(parts)
+    return b"".join(chunks)
 
 
 def _check_regular(mode: int, path: str) -> None:
+    """Raise OSError if *mode* is the mode of a folder, ValueError if it is the mode of a special file."""
     if mode & _KIND == _FOLDER:
         raise IsADirectoryError(EISDIR, "Is a directory", path)
     if mode & _KIND != _REGULAR:

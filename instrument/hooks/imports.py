@@ -23,8 +23,9 @@ from _thread import get_ident
 from types import CodeType, FunctionType
 
 from instrument.guest.isolation import is_loading
-from instrument.guest.messages import belongs_to_program, say_once, text_of
+from instrument.guest.messages import say_once, text_of
 from instrument.guest.process_state import ProcessState
+from instrument.guest.program_errors import belongs_to_program
 from instrument.link.module_import import ModuleImport
 
 TYPE_CHECKING = False

@@ -22,7 +22,8 @@ from _operator import call, is_, methodcaller
 from itertools import starmap
 
 from instrument.guest.interpreters import is_main
-from instrument.guest.messages import belongs_to_program, say_once, text_of
+from instrument.guest.messages import say_once, text_of
+from instrument.guest.program_errors import belongs_to_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

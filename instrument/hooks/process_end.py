@@ -23,9 +23,10 @@ from _functools import partial  # type: ignore[import-not-found]
 from sys import _getframe
 from time import monotonic
 
-from instrument.guest.messages import belongs_to_program, say_once, text_of
+from instrument.guest.messages import say_once, text_of
 from instrument.guest.own_builtins import system
 from instrument.guest.process_state import ProcessState
+from instrument.guest.program_errors import belongs_to_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

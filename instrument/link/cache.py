@@ -32,8 +32,10 @@ from marshal import dumps, loads
 from time import time
 from types import CodeType
 
-from instrument.guest.messages import belongs_to_program, text_of
+from instrument.guest.atomic_files import remove_file, write_file
+from instrument.guest.messages import text_of
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.program_errors import belongs_to_program
 from instrument.guest.trusted_files import objection_to_folder
 from instrument.link.counters import index_of_group, is_refused
 from instrument.link.fast_linking import compile_to_pickle
@@ -122,8 +124,8 @@ class Cache:
             return
         try:
             body = dumps((name, value))  # type: ignore[arg-type]
-            _write(self._path(name), _MAGIC + self._checksum(body) + body)
-        except BaseException as error:  # a name that cannot be encoded, or a hook that forbids it
+            write_file(self._path(name), _MAGIC + self._checksum(body) + body)
+        except BaseException as error:  # no space, a name that cannot be encoded, or an audit hook that forbids it
             if belongs_to_program(error):
                 raise
 
@@ -138,14 +140,14 @@ class Cache:
             path = f"{folder}{os.sep}{file}"
             if "." in file:
                 if _age(path) > _DAY:
-                    _remove(path)
+                    remove_file(path)
                 continue
             name = self._unpacked(_read(path) or b"")[0] or ""
             if name.startswith(_ALONE) and _age(path) > _DAYS_KEPT_ALONE * _DAY:
-                _remove(path)
+                remove_file(path)
             source = name.removeprefix(_MODULE).removeprefix(FROM_EXEC)
             if is_absolute(source) and _is_gone(source) and _is_gone(f"{source}c"):
-                _remove(path)
+                remove_file(path)
 
     def keep_longer(self, name: str) -> None:
         """Note that what is kept under *name* is in use, if that was not noted lately."""
@@ -315,7 +317,10 @@ def _prepare_folder(folder: str, where: str) -> tuple[str, bytes]:
     key = _read(f"{folder}{os.sep}key")
     if key is None or len(key) != _KEY:
         # Of writers that meet the first one wins; what is no key is replaced.
-        _write(f"{folder}{os.sep}key", _system.urandom(_KEY), keep=key is None)
+        try:
+            write_file(f"{folder}{os.sep}key", _system.urandom(_KEY), keep_existing=key is None)
+        except OSError:
+            pass
         key = _read(f"{folder}{os.sep}key")
         if key is None or len(key) != _KEY:
             raise OSError("nothing can be written to it")
@@ -355,11 +360,11 @@ def _remove_unused(folder: str) -> None:
         except OSError:
             continue
         for file in _listed(inner):
-            _remove(f"{inner}{os.sep}{file}")
+            remove_file(f"{inner}{os.sep}{file}")
         try:
             _system.rmdir(inner)
         except OSError:  # some other process has just begun to use it; or it is a file
-            _remove(inner)
+            remove_file(inner)
 
 
 _KEY = 16
@@ -386,13 +391,6 @@ def _listed(folder: str) -> list[str]:
     except OSError:
         return []
     return names
-
-
-def _remove(path: str) -> None:
-    try:
-        _system.unlink(path)
-    except OSError:
-        pass
 
 
 def _is_gone(path: str) -> bool:
@@ -466,46 +464,3 @@ _SHOWS_EXCEPTIONS = sys.version_info[:2] == (3, 12)
 _ANYWAY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 #: Without waiting: in place of a file there may be a pipe that nobody writes to.
 _READING = os.O_RDONLY | _ANYWAY | getattr(os, "O_NONBLOCK", 0)
-_WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ANYWAY
-
-
-def _write(path: str, data: bytes, keep: bool = False) -> None:
-    """Make *data* the content of the file at *path*, or leave it as it is; *keep* what another process wrote first.
-
-    A handler of a signal may raise anything anywhere: nothing half-written is left behind then, either.
-    """
-    temporary = f"{path}.{_system.getpid()}.{_system.urandom(4).hex()}"
-    number = -1
-    try:
-        number = _system.open(temporary, _WRITING, 0o600)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[_system.write(number, rest) :]
-        done, number = number, -1
-        _system.close(done)
-        if keep:
-            try:
-                _system.link(temporary, path)
-            except FileExistsError:
-                pass
-            except OSError:  # a file system without links
-                _system.replace(temporary, path)
-            else:
-                _system.unlink(temporary)
-                return
-        else:
-            _system.replace(temporary, path)
-            return
-    except OSError:
-        pass
-    except BaseException:
-        _abandon(number, temporary)
-        raise
-    _abandon(number, temporary)
-
-
-def _abandon(number: int, temporary: str) -> None:
-    """Close the file *number*, unless that was done, and remove it."""
-    if number >= 0:
-        _system.close(number)
-    _remove(temporary)

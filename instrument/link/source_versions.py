@@ -15,8 +15,8 @@ from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
 from _struct import pack
 
-from instrument.guest.messages import belongs_to_program
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.program_errors import belongs_to_program
 from instrument.guest.trusted_files import read_regular
 
 _before = set(sys.modules)

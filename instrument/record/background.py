@@ -24,8 +24,8 @@ from itertools import chain, cycle, repeat, starmap
 from sys import _current_frames, is_finalizing  # held: the program may put something else in its place
 from time import monotonic, sleep
 
-from instrument.guest.messages import belongs_to_program
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.program_errors import belongs_to_program
 from instrument.hooks import process_end
 
 TYPE_CHECKING = False

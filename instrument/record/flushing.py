@@ -16,7 +16,7 @@ from instrument.data.process_identity import ProcessInfo
 from instrument.data.writer import Writer
 from instrument.errors import DataGoneError, InstrumentError
 from instrument.guest import interpreters
-from instrument.guest.messages import say, say_once, text_of, where_errors_go
+from instrument.guest.messages import file_of_stderr, say, say_once, text_of
 from instrument.record.reading import Reading
 from instrument.record.totals import Totals
 from instrument.session.originals import given_out
@@ -256,7 +256,7 @@ class Complaints:
         tool that captures the program's output may have thrown that message away.
         """
         self.has_failed = True
-        file = where_errors_go()
+        file = file_of_stderr()
         is_first = self._written_to is None
         if not is_first and not (is_end and self._written_to != file):
             return

@@ -26,9 +26,10 @@ from instrument.data import flush_requests, sqlite
 from instrument.errors import InstrumentError
 from instrument.flow import placement
 from instrument.guest import interpreters, isolation
-from instrument.guest.messages import belongs_to_program, forget_what_was_said, say_at_once, say_once
+from instrument.guest.messages import forget_written_once, say_once, say_without_locks
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.process_state import ProcessState
+from instrument.guest.program_errors import belongs_to_program
 from instrument.hooks import forks, process_end, signals
 from instrument.record.background import Background
 from instrument.record.flushing import NEVER, Complaints, FlushSchedule, Pacing, ProcessData
@@ -80,7 +81,7 @@ class Recorder:
         forks.install(self)
         signals.install(self, settings.signal)
         if interpreters.number() and _RELEASING_LOCK_ENDS_THREAD:
-            interpreters.is_measured()
+            interpreters.register_as_measured()
         if self._instruments_late_functions:
             self._start()
 
@@ -183,7 +184,7 @@ class Recorder:
                     if self._background.is_broken_off
                     else "what writes them waits for something that the program holds"
                 )
-                say_at_once(f"the counts of process {_getpid()} since their last write are lost: {why}")
+                say_without_locks(f"the counts of process {_getpid()} since their last write are lost: {why}")
         finally:
             self._pacing.is_urgent = False
 
@@ -265,7 +266,7 @@ class Recorder:
 
     def after_fork_in_child(self, is_prepared: bool = False) -> None:
         """Count from now on, in a data file of the child. If *is_prepared*, count from `before_c_fork` on."""
-        forget_what_was_said()
+        forget_written_once()
         if is_prepared:
             self._begin(self._data.reading)
         else:
@@ -355,7 +356,7 @@ def _root() -> int:
 def _save_interpreters_left_open() -> None:
     """Have the interpreters that the program has left open write their counts: later they cannot."""
     for number in interpreters.run_in_measured(_SAVE_LEFT_OPEN):
-        say_at_once(
+        say_without_locks(
             f"the counts of interpreter {number} of process {_getpid()} are lost: "
             "it was left open, and a thread is in it"
         )

@@ -13,6 +13,7 @@ from types import FunctionType
 from instrument.decode.exec_calls import may_execute_code
 from instrument.flow import placement
 from instrument.guest import isolation
+from instrument.guest.own_imports import own_modules
 from instrument.hooks import exec_calls
 from instrument.link.cache import Batch
 from instrument.link.counters import appended_constants
@@ -137,7 +138,7 @@ def _functions_by_source(
 
 def _functions_by_namespace() -> FunctionsByNamespace:
     """Return all functions of the heap, without those of this package and of its private copies of modules."""
-    own_namespaces = {id(vars(module)) for module in isolation.own}
+    own_namespaces = {id(vars(module)) for module in own_modules}
     for key, module in list(sys.modules.items()):
         if type(key) is str and key.partition(".")[0] == __name__.partition(".")[0] and module is not None:
             own_namespaces.add(id(vars(module)))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from instrument.decode.exec_calls import executor_aliases_in, uses_any_name
 from instrument.decode.versions import SUPPORTED
 from instrument.flow import placement
-from instrument.guest.messages import belongs_to_program, comes_from_program, say_once, text_of
+from instrument.guest.messages import say_once, text_of
+from instrument.guest.program_errors import belongs_to_program, comes_from_program
 from instrument.link.cache import FROM_EXEC, Batch, open_cache
 from instrument.link.counters import is_refused, nested_code, unlinked_values
 from instrument.link.exec_free import ExecFreeModules

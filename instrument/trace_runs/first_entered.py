@@ -20,7 +20,7 @@ from itertools import chain, islice, repeat
 from sys import _getframe
 from types import CodeType, FunctionType
 
-from instrument.guest.messages import belongs_to_program
+from instrument.guest.program_errors import belongs_to_program
 from instrument.link.counters import appended_constants, group_of
 from instrument.rewrite.constant_layout import FIRST_KEY
 from instrument.scope.trace_ignore import module_name

@@ -11,7 +11,8 @@ from _thread import get_ident
 from sys import _getframe
 
 from instrument.flow import placement as placements
-from instrument.guest.messages import belongs_to_program, say_once, text_of
+from instrument.guest.messages import say_once, text_of
+from instrument.guest.program_errors import belongs_to_program
 from instrument.link.counters import is_refused
 from instrument.session.session import session
 

@@ -11,8 +11,9 @@ import os
 from functools import partial
 
 from instrument.flow import placement as placements
-from instrument.guest.messages import belongs_to_program, say_once, text_of
+from instrument.guest.messages import say_once, text_of
 from instrument.guest.process_state import ProcessState
+from instrument.guest.program_errors import belongs_to_program
 from instrument.hooks import bytecode_readers, imports
 from instrument.session.existing_functions import (
     instrument_existing_functions,

@@ -141,7 +141,7 @@ def test_nobody_sees_the_copies():
         for thread in threads: thread.join(60)
         print(len(loaded), loaded[0] is loaded[-1], len(rounds) > 10, wrong)
         print([name for name, module in sys.modules.items() if before.get(name) is not module], [*before] == [*sys.modules])
-        print(len(isolation.own) > 20, loaded[0]("NOP").name)
+        print(len(isolation.own_modules) > 20, loaded[0]("NOP").name)
     """
     assert printed_by(source) == ["2 True True []", "[] True", "True NOP"]
 
@@ -214,7 +214,7 @@ def test_a_fork_while_another_thread_loads():
         from instrument.guest import isolation
         taken, done = threading.Event(), threading.Event()
         def hold():
-            isolation._lock.acquire()
+            isolation._lock.gate.acquire()
             taken.set()
             done.wait(60)
         threading.Thread(target=hold, daemon=True).start()

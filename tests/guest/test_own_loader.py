@@ -1,39 +1,42 @@
-"""The modules of this package that a start needs come from one file, which is as good as their own files."""
+"""The package's loader: modules of a start come from one file, have own builtins, and their functions are hidden."""
 
 import os
 import shutil
 import subprocess
 import sys
 from collections import OrderedDict
+from pathlib import Path
 
 import pytest
 from recorded import ROOT
 
-SHOW = """
+from instrument.guest import own_loader
+
+PRINT_LOADED = """
 import os, sys
 from instrument.guest import own_loader
 from instrument.flow import graph
 late = sorted(set(own_loader._loaded))
-print(os.path.dirname(own_loader.__file__), own_loader._together() in os.environ["WRITTEN"], late)
+print(own_loader._FOLDER, own_loader._path_of_stored() in os.environ["WRITTEN"], late)
 print(getattr(graph, "EDITED", None), graph.build.__code__.co_filename)
-print(sorted(name for name in own_loader._kept if name in ("instrument.flow.graph", "instrument.commands.report")))
+print(sorted(name for name in own_loader._stored if name in ("instrument.flow.graph", "instrument.commands.report")))
 """
 
 
 @pytest.fixture
 def package(tmp_path):
-    """Return a folder with a copy of the package, and a function that runs a measured process with it."""
+    """Return a folder with a copy of the package that has no bytecode files."""
     home = tmp_path / "home"
     shutil.copytree(ROOT / "instrument", home / "instrument", ignore=shutil.ignore_patterns("__pycache__"))
     return home
 
 
-def run(home, source=SHOW, **options):
-    """Return the lines that *source* prints in a measured process, which has nothing to say itself."""
+def run(home, source=PRINT_LOADED, **variables):
+    """Return the lines that *source* prints in a measured process with the package in *home*; nothing goes to stderr."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT", "PYTHON"))}
     environment |= {"PYTHONPATH": os.pathsep.join(map(str, (home, home / "instrument" / "bootstrap")))}
     environment |= {"INSTRUMENT": "1", "INSTRUMENT_DIR": str(home / "data"), "INSTRUMENT_CACHE": str(home / "cache")}
-    environment |= {"WRITTEN": " ".join(map(str, together(home))), **options}
+    environment |= {"WRITTEN": " ".join(map(str, stored_files(home))), **variables}
     script = home / "script.py"
     script.write_text(source, encoding="utf-8")
     command = [sys.executable, script]
@@ -42,23 +45,23 @@ def run(home, source=SHOW, **options):
     return done.stdout.splitlines()
 
 
-def together(home):
-    """Return the file or none."""
-    return sorted((home / "instrument" / "guest" / "__pycache__").glob("_together.*"))
+def stored_files(home):
+    """Return the paths of the files with the modules of a start: one or none."""
+    return sorted((home / "instrument" / "__pycache__").glob("_start_modules.*"))
 
 
 def test_the_second_start_takes_all_modules_from_the_file(package):
-    """None from its own file; and none that a start does not need is in it."""
+    """No module is loaded from its own file, and a module that no start needs is not in the file."""
     ours = str(package / "instrument")
     first = run(package)
     second = run(package)
 
-    assert first[0].startswith(f"{ours}/guest False")
-    assert second == [f"{ours}/guest True []", f"None {package}/instrument/flow/graph.py", "['instrument.flow.graph']"]
+    assert first[0].startswith(f"{ours} False")
+    assert second == [f"{ours} True []", f"None {package}/instrument/flow/graph.py", "['instrument.flow.graph']"]
 
 
-def test_a_module_that_was_edited_is_loaded_from_its_own_file(package):
-    """And is in the file the next time."""
+def test_an_edited_module_is_loaded_from_its_own_file(package):
+    """The edited module is in the file for the next start."""
     run(package)
     source = package / "instrument" / "flow" / "graph.py"
     source.write_text(source.read_text(encoding="utf-8") + "\nEDITED = 1\n", encoding="utf-8")
@@ -69,10 +72,10 @@ def test_a_module_that_was_edited_is_loaded_from_its_own_file(package):
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other", "text"])
-def test_a_damaged_file_is_passed_over_and_replaced(package, damage):
-    """Whatever is in it."""
+def test_a_damaged_file_is_ignored_and_replaced(package, damage):
+    """Modules are then loaded from files of their own."""
     run(package)
-    [file] = together(package)
+    [file] = stored_files(package)
     whole = file.read_bytes()
     file.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "other": whole[:20] + b"N", "text": b"x" * 99}[damage])
     run(package)
@@ -80,30 +83,30 @@ def test_a_damaged_file_is_passed_over_and_replaced(package, damage):
     assert run(package)[0].endswith("True []")
 
 
-def test_a_package_that_was_moved_is_loaded_from_where_it_is(package, tmp_path):
-    """Code has the path that it was compiled from."""
+def test_a_package_that_was_moved_is_loaded_from_its_new_folder(package, tmp_path):
+    """Code objects in the file have the path that they were compiled from, so the file is not used elsewhere."""
     run(package)
     moved = tmp_path / "moved"
     shutil.copytree(package, moved)
 
     assert run(moved)[1] == f"None {moved}/instrument/flow/graph.py"
-    assert run(moved)[0] == f"{moved}/instrument/guest True []"
+    assert run(moved)[0] == f"{moved}/instrument True []"
 
 
-@pytest.mark.parametrize("options", [{"PYTHONDONTWRITEBYTECODE": "1"}, {"PYTHONPYCACHEPREFIX": "elsewhere"}])
-def test_it_is_written_where_and_when_bytecode_is(package, options):
-    """Not at all, or below the prefix."""
-    options = {name: value if value == "1" else str(package / value) for name, value in options.items()}
-    run(package, **options)
+@pytest.mark.parametrize("variables", [{"PYTHONDONTWRITEBYTECODE": "1"}, {"PYTHONPYCACHEPREFIX": "elsewhere"}])
+def test_the_file_is_written_where_the_interpreter_writes_bytecode(package, variables):
+    """It is not written at all, or below the prefix."""
+    variables = {name: value if value == "1" else str(package / value) for name, value in variables.items()}
+    run(package, **variables)
 
-    assert together(package) == []
-    elsewhere = [path.name for path in (package / "elsewhere").rglob("_together.*")]
-    assert len(elsewhere) == ("PYTHONPYCACHEPREFIX" in options)
+    assert stored_files(package) == []
+    elsewhere = [path.name for path in (package / "elsewhere").rglob("_start_modules.*")]
+    assert len(elsewhere) == ("PYTHONPYCACHEPREFIX" in variables)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 hides no functions")
-def test_functions_are_hidden_alike_in_the_file_and_without_it(package):
-    """The file holds the same code that is executed where there is no file."""
+def test_the_same_functions_are_hidden_with_the_file_and_without_it(package):
+    """The file holds the code that is executed where there is no file."""
     source = """
 from opcode import opmap
 from instrument.hooks import imports
@@ -118,20 +121,61 @@ for code in [function.__code__ for function in functions]: print(opmap["RESUME"]
     assert [line.split()[0] for line in without] == ["False", "True", "True", "True"]  # two stand for importlib's
 
 
-def test_every_module_of_the_package_has_the_builtins_of_our_own(package):
-    """The loader gives them to all modules, those in the folder of the loader included."""
+def functions_of(module):
+    """Return the qualified names of the functions in *module*, a name within the package, those in functions left out."""
+    path = ROOT / "instrument" / Path(*module.split(".")).with_suffix(".py")
+    names, codes = set(), [compile(path.read_text(encoding="utf-8"), str(path), "exec")]
+    for code in codes:
+        for constant in code.co_consts:
+            if isinstance(constant, type(code)):
+                if constant.co_flags & 1:  # CO_OPTIMIZED: no class
+                    names.add(constant.co_qualname)
+                else:
+                    codes.append(constant)
+    return names
+
+
+def hidden_modules():
+    """Return the modules in which all functions are hidden, except those that are named as visible."""
+    paths = [path.relative_to(ROOT / "instrument").with_suffix("") for path in (ROOT / "instrument").rglob("*.py")]
+    names = {".".join(path.parts) for path in paths}
+    in_folders = {name for name in names if name.split(".")[0] in own_loader._HIDDEN_FOLDERS and "." in name}
+    return (in_folders | own_loader._HIDDEN_MODULES) - own_loader._VISIBLE_MODULES
+
+
+def test_the_tables_of_hidden_functions_name_what_exists():
+    """A module or a function that was renamed would be hidden, or visible, without a word."""
+    for folder in own_loader._HIDDEN_FOLDERS:
+        assert (ROOT / "instrument" / folder).is_dir(), folder
+    for module in own_loader._HIDDEN_MODULES | own_loader._VISIBLE_MODULES:
+        assert functions_of(module), module
+    for module in own_loader._VISIBLE_MODULES:
+        assert module.split(".")[0] in own_loader._HIDDEN_FOLDERS, f"{module} is visible anyway"
+
+
+def test_a_visible_function_is_in_exactly_one_hidden_module():
+    """Exceptions are named without their module, so that a function can move to another module."""
+    homes = {name: [] for name in own_loader._VISIBLE_FUNCTIONS}
+    for module in hidden_modules():
+        for name in functions_of(module) & own_loader._VISIBLE_FUNCTIONS:
+            homes[name].append(module)
+    assert [name for name, modules in homes.items() if len(modules) != 1] == []
+
+
+def test_every_module_of_the_package_has_builtins_of_our_own(package):
+    """The loader gives them to all modules, and those that are loaded before it take them themselves."""
     source = """
 import sys
 from instrument.guest.own_builtins import ours
 modules = {name: vars(module) for name, module in sys.modules.items() if name.partition(".")[0] == "instrument"}
 print(len(modules) > 20, [name for name, names in modules.items() if names.get("__builtins__") is not ours])
 """
-    assert run(package, source) == ["True ['instrument.guest']"]
-    assert run(package, source) == ["True ['instrument.guest']"]
+    assert run(package, source) == ["True []"]
+    assert run(package, source) == ["True []"]
 
 
-def test_stand_ins_of_extensions_leave_nothing(tmp_path):
-    """A program that imports what they stood for gets the real modules."""
+def test_stand_ins_for_imports_of_extensions_leave_nothing_behind(tmp_path):
+    """A program that imports a module that had a stand-in gets the real module."""
     source = """
 import sys
 from instrument.guest.own_imports import extension
