@@ -1,7 +1,7 @@
-"""Rewritten code that runs: placeholders are filled with counters, nested code objects and all.
+"""Links rewritten code for tests, independently of `instrument.link`.
 
-A code object and a placement go in, code with counters goes out. Done here once more, and plainly, so that the rewriter
-is tested without what runs above it.
+A code object and a placement come in; code with counters goes out, nested code objects included. The order of the
+appended constants is written down here a second time, so that a mistake in `constant_layout` is noticed.
 """
 
 import collections
@@ -18,35 +18,34 @@ from instrument.rewrite.rewriter import rewrite
 FIRST_KEY = first_key_of(1)
 
 
-class Same:
-    """Stands for what exchanges code that is executed: `[function, source, namespace]` and `[function, arguments]` are
-    the second of them.
-    """
+class NoExchange:
+    """Stands for the exchange of exec'd code, and exchanges nothing: `[key]` is the second item of the key."""
 
-    def __getitem__(self, call):
-        return call[1]
+    def __getitem__(self, key):
+        return key[1]
 
 
 def new_counter():
+    """Return a counter that has not been moved on."""
     return itertools.repeat(None, sys.maxsize)
 
 
 def count_of(counter):
-    """Return how often *counter* was moved on."""
+    """Return how often *counter* has been moved on."""
     return sys.maxsize - counter.__length_hint__()
 
 
 def link(code, placement):
-    """Return *code* rewritten, with counters in place; so are the code objects within."""
+    """Return *code* rewritten and linked with counters of its own, nested code objects included."""
     graph = graph_of(code, placement)
-    made = plan(graph, placement)
-    unlinked = rewrite(graph, made)
-    counters = [new_counter() for _ in made.probes]
+    planned = plan(graph, placement)
+    unlinked = rewrite(graph, planned)
+    counters = [new_counter() for _ in planned.probes]
     size = len(unlinked.code.co_code)
-    bases = [FIRST_KEY + size * number for number, _ in enumerate(made.exits)]
+    bases = [FIRST_KEY + size * number for number, _ in enumerate(planned.exits)]
     if placement in CALLING:
         counters = [counter.__next__ for counter in counters]
-        # Nothing that keeps what it is called with: a cycle through the constants of code is never collected.
+        # `id` does not keep its argument: a reference cycle through constants of code is never collected.
         bases = [id for _ in bases]
     constants = (
         *(link(constant, placement) if isinstance(constant, types.CodeType) else constant for constant in code.co_consts),
@@ -55,8 +54,8 @@ def link(code, placement):
         TracebackOf(),
         LateExits(),
         RANGE_OF_COUNTS,
-        Same(),
-        *map(WasInlined, made.inlinable),
+        NoExchange(),
+        *map(WasInlined, planned.inlinable),
         ExitRecords("a session"),
         FIRST_KEY,
     )
@@ -65,7 +64,7 @@ def link(code, placement):
 
 
 class Runner:
-    """Runs a program in place of a Trace: as it is, or linked; counts line events by `sys.settrace` if so asked."""
+    """Runs a program as `Trace` does: plain, or with *placement* rewritten; counts line events of *file_name* if given."""
 
     def __init__(self, placement=None, file_name=None):
         self.placement = placement

@@ -1,4 +1,4 @@
-"""Each way through rewritten code passes the probes that count it, and no others."""
+"""Each path through rewritten code passes the probes that count it, and no others."""
 
 import itertools
 import sys
@@ -7,7 +7,7 @@ import oracle
 import pytest
 import strategies
 from flow.codes import MODULES, changed, code_called, codes_of, codes_of_module
-from rewrite.test_rewriter import VICTIM, Rewritten
+from rewrite.rewritten import COUNTING, SAMPLE, Rewritten
 
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import BACKWARD, CACHES, JUMPS, LOAD_CONST, OPCODES
@@ -21,9 +21,8 @@ from instrument.rewrite.probes import nop
 from instrument.rewrite.rewriter import rewrite
 
 ALL = [MINIMAL, LINE, EVENTS, CALLS, NOTHING]
-COUNTING = [MINIMAL, LINE]
 
-TURNING = """
+LOOPS = """
 def f(n):
     while n:
         while more(): continue
@@ -43,42 +42,36 @@ def f(n):
 """
 
 
-class Followed:
-    """A code object with its probes, and what is wrong with its ways."""
-
-    def __init__(self, code, placement):
-        self.graph = graph_of(code, placement)
-        self.plan = plan(self.graph, placement)
-        self.unlinked = rewrite(self.graph, self.plan)
+class Checked(Rewritten):
+    """A rewritten code object whose paths are checked, as it is or changed."""
 
     def wrong_path(self, raw=None):
-        """Return what is wrong, or what would be if the code were *raw*."""
+        """Return the mistake that is found in the rewritten code, or in this code with the bytes *raw*."""
         code = self.unlinked.code
         code = code if raw is None else code.replace(co_code=bytes(raw))
         return wrong_path(self.graph, self.plan, code, self.unlinked.units)
 
     def loads(self):
-        """Return, for each constant, the units of the LOAD_CONSTs that load it."""
-        found = {}
-        made = Instructions(self.unlinked.code)
-        for index, op in enumerate(made.ops):
-            if op == LOAD_CONST and made.args[index] < 256:
-                found.setdefault(made.args[index], []).append(made.units[index])
-        return found
+        """Return, for the index of each constant below 256, the code units of the LOAD_CONSTs that load it."""
+        units = {}
+        for index, op in enumerate(self.copies.ops):
+            if op == LOAD_CONST and self.copies.args[index] < 256:
+                units.setdefault(self.copies.args[index], []).append(self.copies.units[index])
+        return units
 
 
-@pytest.fixture(params=[(source, placement) for source in (VICTIM, TURNING) for placement in COUNTING])
-def victim(request):
-    """A rewritten function whose code can be changed."""
+@pytest.fixture(params=[(source, placement) for source in (SAMPLE, LOOPS) for placement in COUNTING])
+def sample(request):
+    """Return a rewritten function in which no wrong path is found."""
     source, placement = request.param
-    made = Followed(code_called("f", source), placement)
-    assert made.wrong_path() == ""
-    return made
+    checked = Checked(code_called("f", source), placement)
+    assert checked.wrong_path() == ""
+    return checked
 
 
 @pytest.mark.parametrize("placement", ALL)
-def test_every_way_is_right(placement):
-    """All code of a part of the standard library, of the programs and of generated ones passes: nothing is refused."""
+def test_no_path_of_ordinary_code_is_wrong(placement):
+    """Code of the standard library, of the test programs and of generated programs passes the check."""
     codes = [code for module in MODULES[1::3] for code in codes_of_module(module)]
     for path in oracle.programs()[:: 1 if placement == MINIMAL else 4]:
         with open(path, "rb") as file:
@@ -90,9 +83,9 @@ def test_every_way_is_right(placement):
         rewrite(graph := graph_of(code, placement), plan(graph, placement))
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="loops on one line are stepped through on 3.11 only")
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="only 3.11 has pads between copies of loops")
 def test_a_jump_that_passes_the_probe_of_a_step_is_noticed(monkeypatch):
-    """This was wrong once: the jump back of one loop and the step to a copy of it shared the probe of the step."""
+    """The rewriter made this mistake once: a jump back passed the probe of the step to the next copy of the loop."""
 
     def emit_pad(self, index, location):
         if index + 1 in self._pads or self._turns_on_line(index, index + 1):
@@ -102,101 +95,101 @@ def test_a_jump_that_passes_the_probe_of_a_step_is_noticed(monkeypatch):
 
     monkeypatch.setattr(JumpEmitter, "_emit_pad", emit_pad)
     with pytest.raises(RewriteError, match=r"cannot be rewritten: probe 1 of the fall from .* is passed by"):
-        Rewritten(code_called("f", TURNING), MINIMAL)
+        Rewritten(code_called("f", LOOPS), MINIMAL)
 
 
-def test_a_jump_that_lands_above_or_below_a_probe_is_noticed(victim):
-    """Wherever a jump may land between two originals, it passes the probes that it passed, or that is noticed."""
-    raw = victim.unlinked.code.co_code
+def test_a_jump_that_arrives_on_the_other_side_of_a_probe_is_noticed(sample):
+    """A jump may arrive anywhere between two originals, but it must pass the same probes."""
+    raw = sample.unlinked.code.co_code
     changed = 0
-    for index, op in enumerate(victim.graph.instructions.ops):
-        place = victim.unlinked.units[index]
+    for index, op in enumerate(sample.graph.instructions.ops):
+        place = sample.unlinked.units[index]
         if op not in JUMPS or raw[2 * place] != op:
             continue
         after = place + 1 + CACHES[op]
-        target = victim.graph.instructions.targets[index]
-        above = victim.unlinked.units[target - 1]
+        target = sample.graph.instructions.targets[index]
+        above = sample.unlinked.units[target - 1]
         above += 1 + CACHES[raw[2 * above]]
-        for lands in Instructions(victim.unlinked.code).units:
+        for lands in Instructions(sample.unlinked.code).units:
             distance = after - lands if op in BACKWARD else lands - after
-            if not above <= lands <= victim.unlinked.units[target] or not 0 <= distance < 256:
+            if not above <= lands <= sample.unlinked.units[target] or not 0 <= distance < 256:
                 continue
             other = bytearray(raw)
             other[2 * place + 1] = distance
-            loads = [units for constant, units in victim.loads().items() if constant >= first_probe(victim)]
+            loads = [units for constant, units in sample.loads().items() if constant >= first_probe(sample)]
             lower, upper = sorted((lands, after + raw[2 * place + 1] * (-1 if op in BACKWARD else 1)))
             if lower < upper and any(lower <= unit < upper for units in loads for unit in units):
-                assert victim.wrong_path(other) != "", (index, lands)
+                assert sample.wrong_path(other) != "", (index, lands)
                 changed += 1
-    assert changed or victim.plan.placement == LINE
+    assert changed or sample.plan.placement == LINE
 
 
-def first_probe(made):
-    """Return the constant of the first probe of *made*."""
-    return len(made.graph.instructions.code.co_consts)
+def first_probe(checked):
+    """Return the index of the counter of the first probe of *checked*."""
+    return len(checked.originals.code.co_consts)
 
 
-def test_counters_that_were_exchanged_are_noticed(victim):
-    """Each counter counts what the Plan says; so does each record of exits."""
-    loads = victim.loads()
-    n_probes, n_exits = len(victim.plan.probes), len(victim.plan.exits)
-    probes = [first_probe(victim) + number for number in range(n_probes)]
-    exits = [first_probe(victim) + n_probes + number for number in range(n_exits)]
+def test_exchanged_counters_are_noticed(sample):
+    """Each probe must load its own counter, and each stub its own first key."""
+    loads = sample.loads()
+    n_probes, n_exits = len(sample.plan.probes), len(sample.plan.exits)
+    probes = [first_probe(sample) + number for number in range(n_probes)]
+    exits = [first_probe(sample) + n_probes + number for number in range(n_exits)]
     exchanged = 0
     for group in (probes, exits):
         for one, other in itertools.pairwise(group):
-            if one not in loads or other not in loads:  # of a handler that nothing is led to
+            if one not in loads or other not in loads:  # the stub of a handler that no exception goes to
                 continue
-            raw = bytearray(victim.unlinked.code.co_code)
+            raw = bytearray(sample.unlinked.code.co_code)
             for unit in loads[one]:
                 raw[2 * unit + 1] = other
             for unit in loads[other]:
                 raw[2 * unit + 1] = one
-            if victim.plan.placement == MINIMAL or one in exits or measure(victim, one) != measure(victim, other):
-                assert victim.wrong_path(raw) != ""
+            if sample.plan.placement == MINIMAL or one in exits or measure(sample, one) != measure(sample, other):
+                assert sample.wrong_path(raw) != ""
                 exchanged += 1
     assert exchanged > 2
 
 
-def measure(made, constant):
-    return made.plan.measured_by_probe[constant - first_probe(made)]
+def measure(checked, constant):
+    """Return the item of `Plan.measured_by_probe` for the counter at the index *constant*."""
+    return checked.plan.measured_by_probe[constant - first_probe(checked)]
 
 
-def test_a_probe_that_does_not_count_is_noticed(victim):
-    """The instructions of a probe are all there."""
-    for constant, units in victim.loads().items():
-        if first_probe(victim) <= constant < first_probe(victim) + len(victim.plan.probes):
-            raw = bytearray(victim.unlinked.code.co_code)
+def test_an_incomplete_probe_is_noticed(sample):
+    """The instructions behind the LOAD_CONST of a counter must follow it."""
+    for constant, units in sample.loads().items():
+        if first_probe(sample) <= constant < first_probe(sample) + len(sample.plan.probes):
+            raw = bytearray(sample.unlinked.code.co_code)
             raw[2 * units[0]] = OPCODES["NOP"]
-            assert victim.wrong_path(raw) != ""
+            assert sample.wrong_path(raw) != ""
 
 
 @pytest.mark.parametrize("placement", COUNTING)
-def test_probes_at_the_places_of_others_are_noticed(placement):
-    """A Plan that puts a probe elsewhere than on what it measures is refused."""
-    code = code_called("f", TURNING)
+def test_a_plan_with_exchanged_probes_is_refused(placement):
+    """A RewriteError is raised if a probe stands on another path than the one that it measures."""
+    code = code_called("f", LOOPS)
     graph = graph_of(code, placement)
     refused = 0
     for number in range(len(plan(graph, placement).probes) - 1):
-        made = plan(graph, placement)
-        one, other = made.probes[number : number + 2]
+        right = plan(graph, placement)
+        one, other = right.probes[number : number + 2]
         if ProbePosition.EXITING in (one.position, other.position):
             continue
-        made = changed(made, probes=(*made.probes[:number], other, one, *made.probes[number + 2 :]))
-        if made.measured_by_probe[number] != made.measured_by_probe[number + 1]:
+        wrong = changed(right, probes=(*right.probes[:number], other, one, *right.probes[number + 2 :]))
+        if wrong.measured_by_probe[number] != wrong.measured_by_probe[number + 1]:
             with pytest.raises(RewriteError):
-                rewrite(graph, made)
+                rewrite(graph, wrong)
             refused += 1
     assert refused > 2
 
 
-def test_exits_that_no_stub_or_another_counts_are_noticed():
-    """What counts the exits of some instructions stands on their way, and on that of no other."""
-    code = code_called("f", TURNING)
-    made = Followed(code, MINIMAL)
-    assert made.plan.stubs
-    for index, number in list(made.plan.stubs.items()):
-        del made.plan.stubs[index]
-        assert "are recorded by" in made.wrong_path()
-        made.plan.stubs[index] = number
-        assert made.wrong_path() == ""
+def test_exits_without_their_counter_are_noticed():
+    """The probe that counts the exits of equivalent instructions stands on their paths, and on no others."""
+    checked = Checked(code_called("f", LOOPS), MINIMAL)
+    assert checked.plan.stubs
+    for index, number in list(checked.plan.stubs.items()):
+        del checked.plan.stubs[index]
+        assert "are recorded by" in checked.wrong_path()
+        checked.plan.stubs[index] = number
+        assert checked.wrong_path() == ""

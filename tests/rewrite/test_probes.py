@@ -1,4 +1,4 @@
-"""Each shape that is ever inserted does its one thing, and leaves the stack and the program's lines as they were."""
+"""All instructions that rewriting adds do their work, and leave the stack and the lines of the program unchanged."""
 
 import dis
 import functools
@@ -20,7 +20,7 @@ from instrument.link.counters import RANGE_OF_COUNTS, ExitRecords
 from instrument.rewrite import probes
 from instrument.rewrite.probes import STACK_OF_PROBE, UNITS_TO_KEYS, TracebackOf, WasInlined
 
-ON_3_12 = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="only 3.12 is asked whether it inlines a call")
+ON_3_12 = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="code asks only on 3.12 whether a call is inlined")
 NOWHERE = bytecode.instr.InstrLocation(None, None, None, None)
 
 
@@ -41,7 +41,7 @@ def straight(a, b, c):
 
 
 class Assembly:
-    """A function without jumps, taken apart: instructions, constants and names can be added."""
+    """A function without jumps, to which instructions, constants and names can be added."""
 
     def __init__(self, function):
         self.function = function
@@ -54,12 +54,12 @@ class Assembly:
         self.handlers = []
 
     def constant(self, value):
-        """Return the place of a new constant."""
+        """Return the index of a new constant, *value*."""
         self.constants.append(value)
         return len(self.constants) - 1
 
     def name(self, name):
-        """Return the place of *name*."""
+        """Return the index of *name*."""
         if name not in self.concrete.names:
             self.concrete.names = [*self.concrete.names, name]
         return self.concrete.names.index(name)
@@ -67,10 +67,10 @@ class Assembly:
     def location(self, index):
         return self.units[self.before.units[index]].location
 
-    def made(self, inserted, behind=b"", covered=None):
-        """Return the function with *inserted*, {index: code units before it}, and code units *behind* all.
+    def function_with(self, inserted, behind=b"", covered=None):
+        """Return the function with *inserted*, code units by the instruction that they precede, and those *behind* all.
 
-        *covered* is the index of an instruction whose exceptions go there.
+        *covered* is the index of an instruction whose exceptions go to the code units *behind*.
         """
         out, place = [], {}
         for index, start in enumerate(self.before.starts):
@@ -92,7 +92,7 @@ class Assembly:
 
 
 def indices(function):
-    """Return the instructions of *function* before which something may stand: all behind its RESUME."""
+    """Return the instructions of *function* above which code can be added: all behind RESUME, parts of a call excepted."""
     instructions = Instructions(function.__code__)
     parts = instructions.ops.index(CALL) if CALL in instructions.ops else len(instructions)
     glued = range(start_of_call(instructions, parts) + 1, parts + 1) if CALL in instructions.ops else ()
@@ -100,7 +100,7 @@ def indices(function):
 
 
 def outcome(function, *arguments):
-    """Return what *function* returns, or how it fails and on which line."""
+    """Return the result of *function*, or its exception: type, text, line and number of traceback entries."""
     try:
         return function(*arguments)
     except Exception as error:
@@ -114,7 +114,7 @@ def outcome(function, *arguments):
 
 
 def events_of(function, *arguments):
-    """Return the events that a trace function is told of while *function* runs."""
+    """Return the events with which a trace function is called while *function* runs."""
     events = []
 
     def listen(frame, event, _argument):
@@ -140,10 +140,10 @@ ARGUMENTS = [GOOD, (2.5, True, 1j), ("ab", 2, "c"), (None, 1, 1), (1, {}, 1), ({
 
 @pytest.mark.parametrize("index", indices(straight))
 def test_a_probe_counts_one_and_leaves_the_stack_alone(index):
-    """Wherever it stands, among operands too, the function does what it did, and the counter moves on by one."""
+    """At any place, also between operands, the result is the same and the counter moves on by one."""
     assembly = Assembly(straight)
     counter = new_counter()
-    twin = assembly.made({index: probes.probe(assembly.constant(counter))})
+    twin = assembly.function_with({index: probes.probe(assembly.constant(counter))})
     for number in range(1, 21):
         assert twin(*GOOD) == straight(*GOOD)
         assert count_of(counter) == number
@@ -151,10 +151,10 @@ def test_a_probe_counts_one_and_leaves_the_stack_alone(index):
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=repr)
 def test_probes_before_every_instruction_change_nothing(arguments):
-    """What comes out, the line of an exception and the number of its traceback entries are the same."""
+    """The result, or the line of the exception and the number of its traceback entries, is the same."""
     assembly = Assembly(straight)
     counters = {index: new_counter() for index in indices(straight)}
-    twin = assembly.made(
+    twin = assembly.function_with(
         {
             index: probes.probe(assembly.constant(counter))
             for index, counter in counters.items()
@@ -169,9 +169,9 @@ def test_probes_before_every_instruction_change_nothing(arguments):
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=repr)
 def test_a_probe_raises_no_line_event(arguments):
-    """With the location of what it precedes, a probe is no event of its own."""
+    """A probe that has the location of the instruction below it raises no line event."""
     assembly = Assembly(straight)
-    twin = assembly.made(
+    twin = assembly.function_with(
         {
             index: probes.probe(assembly.constant(new_counter()))
             for index in indices(straight)
@@ -181,11 +181,11 @@ def test_a_probe_raises_no_line_event(arguments):
     assert events_of(twin, *arguments) == events_of(straight, *arguments)
 
 
-def test_probes_count_without_a_loss_in_a_hot_function():
-    """Ten thousand calls, specialised by then, are ten thousand counts."""
+def test_probes_count_each_call_of_a_hot_function():
+    """Ten thousand calls, of which most run specialised instructions, are ten thousand counts."""
     assembly = Assembly(straight)
     counters = {index: new_counter() for index in indices(straight)}
-    twin = assembly.made(
+    twin = assembly.function_with(
         {
             index: probes.probe(assembly.constant(counter))
             for index, counter in counters.items()
@@ -204,7 +204,7 @@ def failing(act):
 
 
 def record(assembly, records, base=FIRST_KEY):
-    """Return the instructions that record an exit, under its place and *base*."""
+    """Return the instructions that record an exit in *records*, by its place plus *base*."""
     return probes.record_exit(
         *(assembly.constant(records), assembly.constant(base), assembly.constant(TracebackOf())),
         *(assembly.name("tb_lasti"), assembly.constant(RANGE_OF_COUNTS)),
@@ -212,20 +212,20 @@ def record(assembly, records, base=FIRST_KEY):
 
 
 class Hidden(Exception):
-    """An exception that will not say where it comes from."""
+    """An exception whose class redefines `__traceback__`."""
 
     @property
     def __traceback__(self):
-        raise AssertionError("somebody asked")
+        raise AssertionError("code of the program was run")
 
 
 @pytest.mark.parametrize("kind", [KeyError, Hidden, KeyboardInterrupt, StopIteration])
-def test_an_exit_is_recorded_under_its_place_and_goes_on(kind):
-    """The counter of the raising instruction moves on by one; traceback entries, lines and places stay the same."""
+def test_an_exit_is_recorded_by_its_place_and_continues(kind):
+    """The counter of the raising instruction moves on by one; entries and lines of the traceback stay the same."""
     assembly = Assembly(failing)
     call = assembly.before.ops.index(CALL)
     records = ExitRecords("a session")
-    twin = assembly.made({}, record(assembly, records) + probes.reraise(), covered=call)
+    twin = assembly.function_with({}, record(assembly, records) + probes.reraise(), covered=call)
     unit = assembly.before.units[call]
     place_of = BaseException.__dict__["__traceback__"].__get__
     for number in range(1, 4):
@@ -248,8 +248,8 @@ def throw(error):
     raise error
 
 
-def test_an_exit_that_is_recorded_leaves_its_handler_the_stack_that_it_had():
-    """Behind the record lasti and the exception are in their places; without lasti the exception alone is."""
+def test_recording_an_exit_leaves_the_stack_of_the_handler_unchanged():
+    """Lasti and the exception are on the stack afterwards; with `drop_lasti`, the exception alone is."""
     for drops in (False, True):
         assembly = Assembly(failing)
         records = ExitRecords("a session")
@@ -260,15 +260,15 @@ def test_an_exit_that_is_recorded_leaves_its_handler_the_stack_that_it_had():
         kept = assembly.constant("kept")
         handler += probes.instruction("LOAD_CONST", kept) + probes.instruction("SWAP", 2)
         handler += probes.instruction("BUILD_TUPLE", 2) + probes.instruction("RETURN_VALUE")
-        twin = assembly.made({}, handler, covered=assembly.before.ops.index(CALL))
+        twin = assembly.function_with({}, handler, covered=assembly.before.ops.index(CALL))
         error = KeyError("this one")
         answer = twin(functools.partial(throw, error))
         assert answer[0] == "kept"
         assert answer[1] is error
 
 
-def test_an_exception_with_its_own_idea_of_a_traceback_is_looked_at_behind_its_back():
-    """TracebackOf reads the slot of BaseException, and runs nothing of the program."""
+def test_the_traceback_is_read_even_if_the_class_redefines_its_name():
+    """TracebackOf reads the slot of BaseException, and runs no code of the program."""
     error = Hidden()
     with pytest.raises(Hidden):
         throw(error)
@@ -277,8 +277,8 @@ def test_an_exception_with_its_own_idea_of_a_traceback_is_looked_at_behind_its_b
     assert hash(TracebackOf()) is not None
 
 
-def test_keys_of_records_count_what_the_version_counts():
-    """Up to 3.13 records are keyed by code units, from 3.14 on by bytes."""
+def test_keys_of_exits_count_code_units_up_to_3_13_and_bytes_later():
+    """Lasti counts code units, and `tb_lasti`, which is used from 3.14 on, counts bytes."""
     assert LASTI_IS_AN_INT == (sys.version_info < (3, 14))
     assert UNITS_TO_KEYS == (1 if LASTI_IS_AN_INT else 2)
 
@@ -288,11 +288,11 @@ def test_keys_of_records_count_what_the_version_counts():
 
 @pytest.mark.parametrize("index", indices(straight))
 def test_a_call_is_made_once_and_leaves_the_stack_alone(index):
-    """A probe that calls does so without arguments, and drops what it gets."""
+    """The function is called without arguments, and its result is dropped."""
     assembly = Assembly(straight)
     calls = []
     function = lambda *arguments: calls.append(arguments) or "dropped"
-    twin = assembly.made({index: probes.call(assembly.constant(function))})
+    twin = assembly.function_with({index: probes.call(assembly.constant(function))})
     for number in range(1, 21):
         assert twin(*GOOD) == straight(*GOOD)
         assert calls == [()] * number
@@ -300,12 +300,12 @@ def test_a_call_is_made_once_and_leaves_the_stack_alone(index):
         assert outcome(twin, *arguments) == outcome(straight, *arguments)
 
 
-def test_a_call_with_the_exception_leaves_it_where_it_is():
-    """A stub that calls passes the exception, and raises it on."""
+def test_a_call_with_the_exception_leaves_it_on_the_stack():
+    """The stub of a placement that calls passes the exception, and raises it again."""
     assembly = Assembly(failing)
     caught = []
     stub = probes.call(assembly.constant(caught.append), exception=True) + probes.reraise()
-    twin = assembly.made({}, stub, covered=assembly.before.ops.index(CALL))
+    twin = assembly.function_with({}, stub, covered=assembly.before.ops.index(CALL))
     error = KeyError("this one")
     with pytest.raises(KeyError) as raised:
         twin(functools.partial(throw, error))
@@ -333,20 +333,20 @@ def as_method(take, a, b):
     return take.__call__(a, b)
 
 
-HANDOVERS = [(one, 1, 0), (two, 2, 0), (two, 2, 2), (three, 3, 2), (three, 3, 3), (three, 3, 0), (by_name, 3, 2)]
-HANDOVERS += [(by_name, 3, 3), (by_name, 3, 0), (as_method, 2, 2), (as_method, 2, 0)]
+EXEC_CALLS = [(one, 1, 0), (two, 2, 0), (two, 2, 2), (three, 3, 2), (three, 3, 3), (three, 3, 0), (by_name, 3, 2)]
+EXEC_CALLS += [(by_name, 3, 3), (by_name, 3, 0), (as_method, 2, 2), (as_method, 2, 0)]
 
 
-@pytest.mark.parametrize(("function", "n_arguments", "namespace"), HANDOVERS)
-def test_what_is_handed_over_is_exchanged_before_the_call(function, n_arguments, namespace):
-    """Asked with the callable, the first argument and the namespace, it replaces the first argument and no other."""
+@pytest.mark.parametrize(("function", "n_arguments", "namespace"), EXEC_CALLS)
+def test_the_first_argument_is_exchanged_before_the_call(function, n_arguments, namespace):
+    """The exchange gets the callable, the first argument and the namespace; only the first argument is replaced."""
     assembly = Assembly(function)
     (call,) = [index for index, op in enumerate(assembly.before.ops) if op in (CALL, CALL_KW)]
-    asked = []
+    keys = []
 
     class Exchange:
-        def __getitem__(self, question):
-            asked.append(question)
+        def __getitem__(self, key):
+            keys.append(key)
             return "exchanged"
 
     def take(*arguments, **named):
@@ -355,17 +355,17 @@ def test_what_is_handed_over_is_exchanged_before_the_call(function, n_arguments,
     start = start_of_call(assembly.before, call)
     has_keywords = assembly.before.ops[call] == CALL_KW
     place = assembly.constant(Exchange())
-    twin = assembly.made(
+    twin = assembly.function_with(
         {start: probes.exchange_exec_argument(n_arguments, namespace, has_keywords, place)}
     )
     arguments = ["a", "b", "c"][: n_arguments]
     expected = function(take, "exchanged", *arguments[1:])
     assert twin(take, *arguments) == expected
-    ((taker, first, found),) = asked
+    ((executor, first, passed_namespace),) = keys
     assert first == "a"
-    assert found == (arguments[namespace - 1] if namespace else taker)
+    assert passed_namespace == (arguments[namespace - 1] if namespace else executor)
     if function is not as_method:
-        assert taker is take
+        assert executor is take
 
 
 # Inlined calls ########################################################################################################
@@ -376,7 +376,7 @@ def python(*_):
 
 
 class Thing:
-    """Callables of every kind under names."""
+    """A class whose attributes are callables of several kinds."""
 
     def method(self, *_):
         return "method"
@@ -412,8 +412,8 @@ class Child(Thing):
     ],
     ids=lambda thing: type(thing).__name__,
 )
-def test_python_functions_are_what_is_inlined(callable_, inlined):
-    """Plain or bound, a Python function is; nothing else is."""
+def test_calls_of_python_functions_are_inlined_and_no_others(callable_, inlined):
+    """A call of a Python function, plain or bound, is inlined; of any other callable it is not."""
     assert WasInlined(None)(callable_) is inlined
 
 
@@ -424,14 +424,14 @@ def test_python_functions_are_what_is_inlined(callable_, inlined):
         (Child(), "method", True),
         ([], "append", False),
         ("", "join", False),
-        (Thing().method, "one_class", True),  # not found as a method: what was found is what stands there
+        (Thing().method, "one_class", True),  # not found as a method: the thing is the callable itself
         (python, "static", True),
         (len, "builtin", False),
     ],
     ids=lambda thing: type(thing).__name__,
 )
-def test_of_a_method_the_object_is_asked(thing, name, inlined):
-    """Where the object stands in for its method, its class says what is called."""
+def test_a_method_is_looked_up_in_the_classes_of_its_object(thing, name, inlined):
+    """If the object stands in for its method, its classes tell which callable is called."""
     assert WasInlined(name)(thing) is inlined
 
 
@@ -439,13 +439,13 @@ def test_of_a_method_the_object_is_asked(thing, name, inlined):
 @pytest.mark.parametrize("function", [one, two, three])
 @pytest.mark.parametrize("take", [python, len, str, Thing().method, [].append, print], ids=lambda thing: type(thing).__name__)
 def test_a_return_is_counted_if_the_call_was_inlined(function, take):
-    """The answer is kept below the operands of the call, and the counter moves on only if it was yes."""
+    """The answer stays below the operands of the call; the counter moves on only if it is True."""
     assembly = Assembly(function)
     call = assembly.before.ops.index(CALL)
     counter = new_counter()
     ask = probes.ask_if_inlined(assembly.before.args[call], assembly.constant(WasInlined(None)))
     count = b"".join(probes.count_if_inlined(probes.probe(assembly.constant(counter))))
-    twin = assembly.made({start_of_call(assembly.before, call): ask, call + 1: count})
+    twin = assembly.function_with({start_of_call(assembly.before, call): ask, call + 1: count})
     arguments = [["a"], "b", "c"][: len(assembly.code.co_varnames) - 1]
     for number in range(1, 20):
         assert outcome(twin, take, *arguments) == outcome(function, take, *arguments)
@@ -458,31 +458,31 @@ def test_a_return_is_counted_if_the_call_was_inlined(function, take):
 
 @pytest.mark.parametrize("index", indices(straight))
 def test_a_nop_does_nothing(index):
-    """It stands anywhere."""
+    """At any place it leaves the result unchanged."""
     assembly = Assembly(straight)
-    twin = assembly.made({index: probes.nop()})
+    twin = assembly.function_with({index: probes.nop()})
     for arguments in ARGUMENTS:
         assert outcome(twin, *arguments) == outcome(straight, *arguments)
 
 
 @pytest.mark.parametrize("argument", range(16))
-def test_a_resume_keeps_what_it_says_of_its_place(argument):
-    """The low bits of its argument, where it stands, are the same; no other bit is set."""
-    made = probes.argument_of_resume(argument)
-    assert made & 3 == argument & 3
-    assert made & ~argument == 0
-    assert probes.argument_of_resume(made) == made
-    assert probes.resume(argument)[:2] == bytes((RESUME, made))
+def test_a_resume_keeps_the_bits_for_its_place(argument):
+    """The two low bits of its argument are the same, and no bit is set that was not."""
+    cleared = probes.argument_of_resume(argument)
+    assert cleared & 3 == argument & 3
+    assert cleared & ~argument == 0
+    assert probes.argument_of_resume(cleared) == cleared
+    assert probes.resume(argument)[:2] == bytes((RESUME, cleared))
 
 
 def depths(units):
-    """Return the depth of the stack after each of the instructions in the code *units*, none of which jumps."""
-    line_effects = [
+    """Return the depth of the stack behind each instruction in the code *units*, if no jump is taken."""
+    effects = [
         dis.stack_effect(found.opcode, found.arg if found.opcode >= dis.HAVE_ARGUMENT else None, jump=False)
         for found in listed(units)
         if found.name != "CACHE"
     ]
-    return list(itertools.accumulate(line_effects))
+    return list(itertools.accumulate(effects))
 
 
 SHAPES = {
@@ -491,10 +491,10 @@ SHAPES = {
     "record_exit_late": (probes.record_exit_late(0, 1, 2, 0), 0),
     "call": (probes.call(0), 0),
     "call with the exception": (probes.call(0, exception=True), 0),
-    "hand over": (probes.exchange_exec_argument(3, 2, False, 0), 0),
-    "hand over by keyword": (probes.exchange_exec_argument(3, 2, True, 0), 0),
-    "hand over all": (probes.exchange_exec_arguments(False, 0), 0),
-    "hand over all before keywords": (probes.exchange_exec_arguments(True, 0), 0),
+    "exchange of an argument": (probes.exchange_exec_argument(3, 2, False, 0), 0),
+    "exchange of an argument before keywords": (probes.exchange_exec_argument(3, 2, True, 0), 0),
+    "exchange of all arguments": (probes.exchange_exec_arguments(False, 0), 0),
+    "exchange of all arguments before keywords": (probes.exchange_exec_arguments(True, 0), 0),
     "drop_lasti": (probes.drop_lasti(), -1),
     "pop": (probes.pop(), -1),
     "nop": (probes.nop(), 0),
@@ -502,23 +502,23 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_shape_needs_more_stack_than_is_added(shape):
-    """The interpreter's own account of the stack: never above the room there is, and back to where it was."""
-    made, effect = SHAPES[shape]
-    reached = depths(made)
+def test_no_added_code_needs_more_stack_than_there_is(shape):
+    """By the interpreter's own figures, the stack stays within STACK_OF_PROBE and ends at its expected depth."""
+    code, effect = SHAPES[shape]
+    reached = depths(code)
     assert max(reached) <= STACK_OF_PROBE
     assert reached[-1] == effect
 
 
 @pytest.mark.parametrize("name", ["LOAD_ATTR", "CALL", "FOR_ITER", "LOAD_CONST", "POP_TOP"])
-def test_an_instruction_is_made_with_its_caches(name):
-    """It is as long as the interpreter expects."""
+def test_an_instruction_is_encoded_with_its_caches(name):
+    """One CACHE follows for each cache unit that the interpreter expects."""
     assert [found.name for found in listed(probes.instruction(name))] == [name] + ["CACHE"] * CACHES[OPCODES[name]]
 
 
 @given(op=st.sampled_from(sorted(op for op in OPCODES.values() if op < 256)), argument=st.integers(0, 2**32 - 1), more=st.integers(0, 3))
 def test_an_argument_of_any_size_is_encoded(op, argument, more):
-    """Read as the interpreter reads them, prefixes and argument are the number again; there are as many as was asked."""
+    """Decoded again, prefixes and argument are the same number; there are at least as many prefixes as asked for."""
     assume(op not in (EXTENDED_ARG, OPCODES["CACHE"]))
     units = probes.encode(op, argument, more)
     read = n_prefixes = 0
