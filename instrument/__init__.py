@@ -10,7 +10,7 @@ from instrument import guest
 from instrument.guest import own_builtins, own_loader
 
 __builtins__ = own_builtins.ours  # type: ignore[assignment]  # this module is loaded before there is our loader
-guest.__builtins__ = own_builtins.ours  # type: ignore[attr-defined]
+vars(guest)["__builtins__"] = own_builtins.ours
 own_loader.read_stored()
 own_loader.use_for_folders(__path__)
 own_loader.use_for_folders(guest.__path__)
