@@ -24,10 +24,13 @@ from instrument.session.originals import given_out
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from instrument.config import Settings
+    from instrument.data.rows import Times
+    from instrument.model.measurement import FileKey
     from instrument.record.background import Background
-    from instrument.record.totals import FileKey, Series, Total
+    from instrument.record.totals import Changes
     from instrument.scope.project import Scope
     from instrument.session.session import Session
 
@@ -164,14 +167,12 @@ class ProcessData:
         """Return the totals as of the last reading."""
         lines: LineCounts = {}
         functions: FunctionCounts = {}
-        for (path, _), series in self._totals.lines.items():
-            for line, n in series.counts():
-                place = path, line
-                lines[place] = lines.get(place, 0) + n  # type: ignore[index, arg-type]
-        for (path, _), series in self._totals.functions.items():
-            for name_and_line, n in series.counts():
-                function = (path, *name_and_line)  # type: ignore[misc]
-                functions[function] = functions.get(function, 0) + n
+        for (path, _version), counts in self._totals.measurement.files.items():
+            for line, count in counts.lines.counts().items():
+                lines[path, line] = lines.get((path, line), 0) + count
+            for (name, first_line), count in counts.functions.counts().items():
+                key = path, name, first_line
+                functions[key] = functions.get(key, 0) + count
         return lines, functions
 
     def write(self, how: str) -> None:
@@ -192,15 +193,16 @@ class ProcessData:
         if (
             not new_given_out
             and not_measured == self._not_measured_written
-            and not self._has_changed_totals()
+            and not self._totals.changed_lines
+            and not self._totals.changed_functions
             and not (how and self.is_written)
         ):
             return
-        taken: list[tuple[Series, set[object]]] = []
+        totals = self._totals
         try:
             self.writer.write(
-                self._take_changes(self._totals.lines, taken),  # type: ignore[arg-type]
-                self._take_changes(self._totals.functions, taken),  # type: ignore[arg-type]
+                self._take_changes("lines", totals.changed_lines),
+                self._take_changes("functions", totals.changed_functions),
                 not_measured,
                 how,
                 [
@@ -210,32 +212,23 @@ class ProcessData:
                 ],
             )
         except BaseException:
-            for series, changed in taken:
-                series.changed |= changed
+            totals.changed_lines.restore()
+            totals.changed_functions.restore()
             raise
+        totals.changed_lines.commit()
+        totals.changed_functions.commit()
         self._not_measured_written = not_measured
         self._n_given_out_written += len(new_given_out)
         self.is_written = True
 
-    def _has_changed_totals(self) -> bool:
-        kinds = self._totals.lines, self._totals.functions
-        return any(series.changed for kind in kinds for series in kind.values())
-
-    def _take_changes(
-        self, kind: dict[FileKey, Series], taken: list[tuple[Series, set[object]]]
-    ) -> Iterator[tuple[FileKey, dict[object, Total]]]:
-        """Yield the totals of *kind* that have changed, in parts, and unmark them.
-
-        Append each series to *taken*, with the keys that were marked as changed.
-        """
-        for key, series in list(kind.items()):
-            if series.changed:
-                changed, series.changed = series.changed, set()
-                taken.append((series, changed))
-                rest = iter(changed)
-                while part := list(islice(rest, _N_WRITTEN)):
-                    self._pacing.pause()
-                    yield key, series.totals(part)
+    def _take_changes(self, field: str, changes: Changes) -> Iterator[tuple[FileKey, dict[Any, Times]]]:
+        """Yield the totals of *changes*, in parts, by file; *field* is "lines" or "functions", as in `FileCounts`."""
+        for file, keys in changes.take():
+            series = getattr(self._totals.measurement.files[file], field)
+            remaining = iter(keys)
+            while part := list(islice(remaining, _N_WRITTEN)):
+                self._pacing.pause()
+                yield file, series.tallies(part)
         self._pacing.note_progress()
 
 

@@ -1,88 +1,75 @@
-"""Totals: how often each line and each function of each source ran, and when it was first and last seen running."""
+"""Totals: the counts of this process since it began, and which of them have changed since the last write."""
 
 from __future__ import annotations
 
-from instrument.guest.own_imports import extension
+from instrument.model.measurement import Measurement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Iterable
-    from typing import TypeAlias
+    from collections.abc import Collection, Iterator
+    from typing import Any
 
     from instrument.model.counts import Counts
+    from instrument.model.measurement import FileKey, FunctionKey
 
-    #: Path and version of a source file.
-    FileKey: TypeAlias = tuple[str, str]
-    #: A count, and the times at which it was first and last seen to grow.
-    Total: TypeAlias = tuple[int, float, float]
-else:
-    array = extension("array").array
+
+class Changes:
+    """The keys of one kind, lines or functions, whose totals have changed since the last write, by file."""
+
+    __slots__ = ("_keys", "_taken")
+
+    def __init__(self) -> None:
+        self._keys: dict[FileKey, set[Any]] = {}
+        #: Keys that are being written.
+        self._taken: list[tuple[FileKey, set[Any]]] = []
+
+    def mark(self, file: FileKey, keys: Collection[Any]) -> None:
+        """Note that the totals of *keys* in *file* have changed."""
+        if not keys:
+            return
+        changed = self._keys.get(file)
+        if changed is None:
+            changed = self._keys[file] = set()
+        changed.update(keys)
+
+    def take(self) -> Iterator[tuple[FileKey, set[Any]]]:
+        """Yield the changed keys by file, and unmark them. Then `commit` or `restore` must be called."""
+        for file in list(self._keys):
+            keys = self._keys.pop(file)
+            self._taken.append((file, keys))
+            yield file, keys
+
+    def commit(self) -> None:
+        """Forget the keys that `take` has yielded, because they are written."""
+        self._taken = []
+
+    def restore(self) -> None:
+        """Mark the keys that `take` has yielded as changed again, because they could not be written."""
+        for file, keys in self._taken:
+            self.mark(file, keys)
+        self._taken = []
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
 
 
 class Totals:
-    """How often each line and each function of each source ran, and when it was first and last seen running."""
+    """The counts of this process since it began: `measurement`, and the changes since the last write."""
 
     def __init__(self) -> None:
-        self.lines: dict[FileKey, Series] = {}
-        self.functions: dict[FileKey, Series] = {}
+        self.measurement = Measurement()
+        self.changed_lines = Changes()
+        self.changed_functions = Changes()
 
-    def add(self, source: FileKey, function: tuple[str, int], counts: Counts, now: float) -> None:
-        """Add the *counts* of one code object of *source*, which were read *now*."""
-        if counts.lines:
-            lines = self.lines.get(source)
-            if lines is None:
-                lines = self.lines[source] = Series()
-            for line, n in counts.lines.items():
-                lines.add(line, n, now)
+    def add(self, file: FileKey, function: FunctionKey, counts: Counts, now: float) -> None:
+        """Add the *counts* of the code object of *function* in *file*, which were read *now*."""
+        self.measurement.file(file).add_code(function, counts, now)
+        self.changed_lines.mark(file, counts.lines)
         if counts.entered:
-            functions = self.functions.get(source)
-            if functions is None:
-                functions = self.functions[source] = Series()
-            functions.add(function, counts.entered, now)
+            self.changed_functions.mark(file, (function,))
 
     def mark_all(self) -> None:
-        """Let all count as changed."""
-        for kind in (self.lines, self.functions):
-            for series in kind.values():
-                series.mark_all()
-
-
-class Series:
-    """Totals by line, or by function: plain numbers in arrays, which cost the garbage collector nothing."""
-
-    __slots__ = ("_first", "_last", "_n", "_places", "changed")
-
-    def __init__(self) -> None:
-        self._places: dict[object, int] = {}
-        self._n: array[int] = array("q")
-        self._first: array[float] = array("d")
-        self._last: array[float] = array("d")
-        #: What has changed since it was last written.
-        self.changed: set[object] = set()
-
-    def add(self, key: object, n: int, now: float) -> None:
-        """Add *n* to the total of *key*."""
-        place = self._places.get(key)
-        if place is None:
-            self._places[key] = len(self._n)
-            self._n.append(n)
-            self._first.append(now)
-            self._last.append(now)
-        else:
-            self._n[place] += n
-            self._last[place] = now
-        self.changed.add(key)
-
-    def mark_all(self) -> None:
-        """Let all count as changed."""
-        self.changed.update(self._places)
-
-    def totals(self, keys: Iterable[object]) -> dict[object, Total]:
-        """Return the totals of *keys*."""
-        places, n, first, last = self._places, self._n, self._first, self._last
-        return {key: (n[place], first[place], last[place]) for key in keys for place in (places[key],)}
-
-    def counts(self) -> list[tuple[object, int]]:
-        """Return the total number of each key."""
-        return list(zip(self._places, self._n))
+        """Mark all totals as changed, because the data file is lost."""
+        for file, counts in self.measurement.files.items():
+            self.changed_lines.mark(file, counts.lines.keys())
+            self.changed_functions.mark(file, counts.functions.keys())

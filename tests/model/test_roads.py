@@ -1,0 +1,285 @@
+"""Every road of the counts carries every field of the model, or says here why it does not.
+
+The roads: a process writes its data file; data files are merged and read; a measurement is analysed and reported; the
+recorder reads counters into the measurement of its process; `Trace`, `counting` and `snapshot` return results. Whoever adds a field to `FileCounts` or `Measurement` must
+add it to `NOT_CARRIED`, or make it arrive at the end of each road.
+"""
+
+import io
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from instrument.analysis.analysis import Analysis
+from instrument.analysis.patterns import FilePatterns
+from instrument.analysis.source_file import version_of
+from instrument.data import schema
+from instrument.data.merge import Merge
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.query import StoredMeasurement
+from instrument.data.scratch import Scratch
+from instrument.data.writer import Writer
+from instrument.model.counts import Counts
+from instrument.model.measurement import FileCounts, Measurement
+from instrument.record.totals import Totals
+from instrument.report import json_documents
+
+#: Fields that the results in a process do not have: they have the attributes of the standard library's class.
+OF_ONE_PROCESS = {
+    "contexts": "no process has contexts yet",
+    "given_out": "the standard library's results have no place for it; what was given out is in the data files",
+    "processes": "the results are those of one process",
+}
+
+#: Fields that a road does not carry, with the reason.
+NOT_CARRIED = {
+    "data files": {"contexts": "no process writes contexts yet, and format 3 has no table of them"},
+    "JSON": {"contexts": "no process writes contexts yet"},
+    "totals": {
+        "contexts": "no process writes contexts yet",
+        "given_out": "a process keeps it beside the originals (session.originals), and the writer gets it from there",
+        "not_measured": "a process keeps it in its sessions, and the writer gets it from there",
+        "processes": "a process writes its own row from ProcessInfo",
+    },
+    "Trace": OF_ONE_PROCESS,
+    "counting": {**OF_ONE_PROCESS, "functions": "a scope counts lines only"},
+    "snapshot": OF_ONE_PROCESS,
+}
+
+#: How a field of the model is stored: the table of data files.
+TABLES = {
+    "lines": "line",
+    "functions": "function",
+    "given_out": "given_out",
+    "files": "file",
+    "not_measured": "not_measured",
+    "processes": "process",
+}
+
+ROOT = Path(__file__).parents[2]
+SOURCE = b"def f():\n    return 1\nf()\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The path and the version of a source file."""
+    path = tmp_path / "a.py"
+    path.write_bytes(SOURCE)
+    return str(path), version_of(SOURCE)
+
+
+def full_measurement(file):
+    """Return a measurement with content in each field that data files carry, of a process that is given as its info."""
+    measurement = Measurement()
+    counts = measurement.file(file)
+    for line in (1, 2, 3):
+        counts.lines.add(line, line, 10.0, 20.0 + line)
+    counts.functions.add(("f", 1), 7, 11.0, 12.0)
+    counts.given_out["g", 5] = {"dill", "marshal"}
+    measurement.not_measured["/src/c.py"] = {"it is frozen"}
+    return measurement
+
+
+def write(measurement, directory):
+    """Write *measurement* to a data file in *directory*, as a process does; return the file and the process."""
+    process = ProcessInfo.current()
+    writer = Writer(str(directory), process)
+    writer.write(
+        [(key, counts.lines.tallies(counts.lines)) for key, counts in measurement.files.items()],
+        [(key, counts.functions.tallies(counts.functions)) for key, counts in measurement.files.items()],
+        {path: reason for path, reasons in measurement.not_measured.items() for reason in reasons},
+        "exit",
+        [
+            (key, name, line, receiver)
+            for key, counts in measurement.files.items()
+            for (name, line), receivers in counts.given_out.items()
+            for receiver in receivers
+        ],
+    )
+    return writer.path, process
+
+
+def carried(kind, road):
+    """Return the fields of the class *kind* that the *road* carries."""
+    return [field for field in kind.__slots__ if field not in NOT_CARRIED[road]]
+
+
+@pytest.mark.parametrize("road", NOT_CARRIED)
+def test_every_exception_is_a_field_of_the_model(road):
+    """A field that was removed from the model, or is carried by now, leaves the list of exceptions."""
+    assert set(NOT_CARRIED[road]) <= {*FileCounts.__slots__, *Measurement.__slots__}
+
+
+def test_every_field_has_a_table_and_every_table_a_field():
+    """The format of data files has a table for each field that it carries, and no other tables."""
+    fields = [*carried(FileCounts, "data files"), *carried(Measurement, "data files")]
+
+    assert set(fields) == set(TABLES)
+    assert set(TABLES.values()) == set(schema.TABLES)
+
+
+@pytest.mark.parametrize("kind", [FileCounts, Measurement])
+def test_every_field_has_content_in_this_test(file, kind):
+    """The measurement that the tests below send down the roads has content in each field that is carried."""
+    measurement = full_measurement(file)
+    value = measurement if kind is Measurement else measurement.file(file)
+    empty = [field for field in carried(kind, "data files") if not getattr(value, field)]
+
+    assert empty == (["processes"] if kind is Measurement else [])  # the writer adds its process
+
+
+def test_data_files_carry_every_field(tmp_path, file):
+    """A measurement that is written, merged and read again is the same, field by field."""
+    measurement = full_measurement(file)
+    path, process = write(measurement, tmp_path / "data")
+    merged = tmp_path / "merged.sqlite"
+    with Scratch() as scratch, Merge(str(merged), scratch) as merge:
+        merge.add_all([path])
+        assert merge.refused == []
+    for data in (path, str(merged)):
+        with StoredMeasurement([data]) as stored:
+            read = stored.whole()
+        for field in carried(FileCounts, "data files"):
+            assert getattr(read.files[file], field) == getattr(measurement.files[file], field), field
+        for field in carried(Measurement, "data files"):
+            if field != "processes":
+                assert getattr(read, field) == getattr(measurement, field), field
+        [measured] = read.processes.values()
+        for column in ("id", "pid", "parent", "host", "started", "python", "root"):
+            assert getattr(measured, column) == getattr(process, column), column
+        assert (measured.directory, measured.ended, measured.flushes) == (process.cwd, "exit", 1)
+
+
+def test_sums_of_data_files_are_sums_of_measurements(tmp_path, file):
+    """To merge two data files gives what the sum of the two measurements is."""
+    one, two = full_measurement(file), full_measurement(file)
+    two.file(file).lines.add(9, 1, 1.0, 1.0)
+    two.not_measured["/src/d.py"] = {"it is gone"}
+    for measurement in (one, two):
+        write(measurement, tmp_path)
+    total = one + two
+    with StoredMeasurement([str(tmp_path)]) as stored:
+        read = stored.whole()
+
+    assert (read.files, read.not_measured) == (total.files, total.not_measured)
+    assert len(read.processes) == 2
+
+
+def test_every_column_of_a_process_is_read():
+    """`MeasuredProcess` has all columns of the table but those that only the merge, or nobody, needs."""
+    from instrument.model.measured_process import MeasuredProcess
+
+    connection = sqlite3.connect(":memory:")
+    connection.execute(schema.TABLES["process"])
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(process)")}
+    connection.close()
+
+    assert columns - {"part", "argv"} == set(MeasuredProcess.__slots__) - {"is_optimized"}
+
+
+def test_json_has_every_field(tmp_path, file):
+    """`instrument report --json` shows the content of each field."""
+    measurement = full_measurement(file)
+    write(measurement, tmp_path / "data")
+    with StoredMeasurement([str(tmp_path / "data")]) as stored:
+        analysis = Analysis(stored, FilePatterns())
+    out = io.StringIO()
+    json_documents.write_analysis(analysis, out)
+    document = json.loads(out.getvalue())
+    [described] = document["files"]
+    shown = {
+        "lines": {int(line): (each["count"], each["first"], each["last"]) for line, each in described["lines"].items()},
+        "functions": {(each["name"], each["line"]): each["calls"] for each in described["functions"]},
+        "given_out": {(each["name"], each["line"]): set(each["to"]) for each in described["given_out"]},
+        "files": [(described["path"], described["version"])],
+        "not_measured": {each["path"]: {each["reason"]} for each in document["not_measured"]},
+        "processes": document["processes"],
+    }
+    counts = measurement.file(file)
+    expected = {
+        "lines": dict(counts.lines.items()),
+        "functions": counts.functions.counts(),
+        "given_out": counts.given_out,
+        "files": [file],
+        "not_measured": measurement.not_measured,
+        "processes": 1,
+    }
+
+    assert set(expected) == {*carried(FileCounts, "JSON"), *carried(Measurement, "JSON")}
+    assert shown == expected
+
+
+def test_totals_of_a_process_have_every_field(file):
+    """What the recorder reads of a code object arrives in the measurement of its process, and is marked as changed."""
+    totals = Totals()
+    totals.add(file, ("f", 1), Counts({2: 3}, entered=1), 10.0)
+
+    assert {field for field in FileCounts.__slots__ if getattr(totals.measurement.files[file], field)} == set(
+        carried(FileCounts, "totals")
+    )
+    assert {field for field in Measurement.__slots__ if getattr(totals.measurement, field)} == set(
+        carried(Measurement, "totals")
+    )
+    assert list(totals.changed_lines.take()) == [(file, {2})]
+    assert list(totals.changed_functions.take()) == [(file, {("f", 1)})]
+    assert not totals.changed_lines
+    totals.changed_lines.restore()
+    assert list(totals.changed_lines.take()) == [(file, {2})]
+    totals.changed_lines.commit()
+    totals.mark_all()
+    assert list(totals.changed_lines.take()) == [(file, {2})]
+
+
+#: The attributes of `CoverageResults`, the drop-in's results, that hold a field of the model.
+ATTRIBUTES_OF_RESULTS = {"files": "counts", "lines": "counts", "functions": "calledfuncs", "not_measured": "not_measured"}
+
+
+def results_of(program, tmp_path, **environment):
+    """Return the truth of each attribute of the results that *program* computes for a module `a`, by its name."""
+    code = f"{program}\nimport json\nprint(json.dumps([name for name in {[*ATTRIBUTES_OF_RESULTS.values()]!r} "
+    code += "if getattr(results, name)]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", **environment},
+    )
+    assert done.stderr == ""
+    return set(json.loads(done.stdout))
+
+
+PROGRAMS = {
+    "Trace": """
+from instrument.trace import Trace
+lines, functions = Trace(count=1, trace=0), Trace(count=0, trace=0, countfuncs=1)
+lines.runfunc(__import__, "a")
+functions.runfunc(__import__("a").f)
+results = lines.results()
+results.update(functions.results())
+""",
+    "counting": """
+import instrument
+with instrument.counting("a") as results:
+    import a
+""",
+    "snapshot": """
+import a, instrument
+results = instrument.snapshot()
+""",
+}
+
+
+@pytest.mark.parametrize("road", PROGRAMS)
+def test_results_in_the_process_have_every_field(tmp_path, file, road):
+    """The results of `Trace`, `counting` and `snapshot` have the fields of the model, but for those listed above."""
+    environment = {"INSTRUMENT": "a", "INSTRUMENT_DIR": str(tmp_path / "data")} if road == "snapshot" else {}
+    present = results_of(PROGRAMS[road], tmp_path, **environment)
+    fields = [*carried(FileCounts, road), *carried(Measurement, road)]
+
+    assert present == {ATTRIBUTES_OF_RESULTS[field] for field in fields} - {"not_measured"}  # all was measured here
