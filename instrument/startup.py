@@ -1,17 +1,17 @@
-"""What a process does first if the environment says that it is measured.
+"""Starts the measurement in a process, if its environment says so, and says why if that fails.
 
-Called by the start-up file in site-packages (`instrument.pth`; where the package is not installed but importable, by
-`instrument/bootstrap`). Settings are read, the recorder starts, and the main program is arranged to be live.
+The start-up file in site-packages (`instrument.pth`) calls `start`. Where the package is importable but not installed,
+`instrument/bootstrap` does. Settings are read, the recorder starts, and the main program is hooked.
 
-Nothing here may keep a process from starting: what goes wrong is said in one line on standard error, and the program
-runs uncounted. With `-E` and `-I` environment variables are not heeded, and ours are not either.
+Nothing here may keep a process from starting. If something fails, one line on standard error says so, and the program
+runs uncounted. The options `-E` and `-I` make Python ignore environment variables, and so ours.
 """
 
 # No `from __future__ import annotations`: the program may be the first to import that.
 import sys
 
-_before = set(sys.modules)
-_lazy_before = set(getattr(sys, "lazy_modules", ()))
+_modules_before = set(sys.modules)
+_lazy_modules_before = set(getattr(sys, "lazy_modules", ()))
 
 # ruff: noqa: E402
 import os
@@ -25,6 +25,7 @@ from instrument.guest.messages import say, text_of
 from instrument.guest.own_builtins import system
 from instrument.guest.own_imports import OwnImports, forget_imports_since
 from instrument.guest.own_loader import write_stored
+from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import belongs_to_program
 
 TYPE_CHECKING = False
@@ -35,51 +36,63 @@ if TYPE_CHECKING:
 
     from instrument.record.recorder import Recorder
 
-#: The environment's variable with the number of the outermost measured process, the one that says at its end what the
-#: scope did not match. Its child processes must not: a helper that does not load the scope is no mistake.
+#: The environment variable with the number of the outermost measured process. Only that one says at its end which items
+#: of the scope matched nothing: a child process that does not load the scope is no mistake.
 ROOT = "_INSTRUMENT_ROOT"
 
 _modules = sys.modules
-_started: "list[Any]" = []
-#: An attribute of `sys`, once it was said that a module of the program's has our name: `site` executes the start-up
-#: file of a virtual environment twice, and by then this module is another one.
+#: An attribute of `sys`. It is set once the user was told that a module of the program has this package's name: `site`
+#: executes the start-up file of a virtual environment twice, and imports this module anew.
 _GAVE_WAY = "_instrument_gave_way"
-#: Whether what only this package has imported leaves `sys.modules` again.
-_forgets = True
+
+
+class _State(ProcessState):
+    __slots__ = ("has_tried", "leaves_imports", "recorder")
+
+    def reset(self) -> None:
+        #: Whether a start was tried.
+        self.has_tried = False
+        #: The recorder of this process; None if it is not measured.
+        self.recorder: Any = None
+        #: Whether modules that only this package has imported stay in `sys.modules`.
+        self.leaves_imports = False
+
+
+_state = _State()
 
 
 def start() -> None:
-    """Measure this process if the environment says so, and never raise for it."""
-    if _started or sys.flags.ignore_environment or not is_on() or _is_a_command_of_ours():
+    """Measure this process if its environment says so. Raise nothing but errors that belong to the program."""
+    if _state.has_tried or sys.flags.ignore_environment or not is_on() or _is_own_command():
         return
     with OwnImports():
-        _start_or_say_why_not(_start)
+        _run_or_say_why_not(_start)
 
 
 def start_now(options: "dict[str, object]") -> bool:
     """Measure this process from now on, and return whether it is measured: see `instrument.start`.
 
-    Other threads may be importing: what is in `sys.modules` stays there, whoever has imported it.
+    Other threads may be importing. So all modules that are in `sys.modules` stay there.
     """
-    global _forgets
-    if not _started or _started == [None]:
-        _forgets = False
+    if _state.recorder is None:
+        _state.leaves_imports = True
 
         def run() -> None:
             from instrument.hooks import main_program
 
             settings = read_settings(options, labels=START_ARGUMENTS)
             if _may_count():
-                main_program.arrange_runpy(_record(settings))
-                _started[0].note_running_script()
+                main_program.install_in_runpy(_record(settings))
+                _state.recorder.note_running_script()
 
         with OwnImports(forget=False):
-            _start_or_say_why_not(run)
-    return _started != [None]
+            _run_or_say_why_not(run)
+    return _state.recorder is not None
 
 
-def _start_or_say_why_not(run: "Callable[[], None]") -> None:
-    _started[:] = [None]
+def _run_or_say_why_not(run: "Callable[[], None]") -> None:
+    """Call *run*. Say why the process is not counted if it raises an error that is not the program's."""
+    _state.has_tried = True
     try:
         run()
     except BaseException as error:
@@ -88,24 +101,22 @@ def _start_or_say_why_not(run: "Callable[[], None]") -> None:
         reason = str(error) if isinstance(error, ConfigError) else text_of(error)
         _say(f"nothing is counted in this process: {reason}")
     finally:
-        _forget_what_was_imported()
-    if _forgets:
+        _remove_own_imports()
+    if not _state.leaves_imports:
         write_stored()
 
 
-def _is_a_command_of_ours() -> bool:
-    """Return whether this process is one of `instrument`, which is none of the program's."""
+def _is_own_command() -> bool:
+    """Return whether this process is a command of this package, and not the program."""
     n_arguments = max(len(sys.argv), 1)
-    before = sys.orig_argv[1 : len(sys.orig_argv) - n_arguments + 1]
+    options = sys.orig_argv[1 : len(sys.orig_argv) - n_arguments + 1]
     if sys.argv[:1] == ["-m"]:
-        return before[-1:] in (["instrument"], ["-minstrument"])
+        return options[-1:] in (["instrument"], ["-minstrument"])
     return os.path.basename(sys.argv[0] if sys.argv else "") in ("instrument", "instrument.exe")
 
 
-def _namesake() -> str | None:
-    """Return what the program gets when it imports `instrument`, if that is not this package: we must not be there
-    first.
-    """
+def _module_of_same_name() -> str | None:
+    """Return the file of the module that the program imports as `instrument`; None if it is this package."""
     if sys.flags.safe_path:
         return None
     folder = sys.argv[0] if sys.argv else ""
@@ -113,42 +124,42 @@ def _namesake() -> str | None:
         folder = os.getcwd()
     elif not os.path.isdir(folder):
         folder = os.path.dirname(os.path.realpath(folder))
-    ours = os.path.dirname(__file__)
-    for theirs in (os.path.join(folder, "instrument", "__init__.py"), os.path.join(folder, "instrument.py")):
-        if os.path.isfile(theirs) and not os.path.samefile(os.path.dirname(theirs), ours):
-            return theirs
+    own_folder = os.path.dirname(__file__)
+    for file in (os.path.join(folder, "instrument", "__init__.py"), os.path.join(folder, "instrument.py")):
+        if os.path.isfile(file) and not os.path.samefile(os.path.dirname(file), own_folder):
+            return file
     return None
 
 
 def _start() -> None:
-    theirs = _namesake()
-    if theirs:
+    file = _module_of_same_name()
+    if file:
         if not hasattr(sys, _GAVE_WAY):
             setattr(sys, _GAVE_WAY, True)
-            _say(f"nothing is counted in this process, for its own {theirs!r} is called as this package is")
+            _say(f"nothing is counted in this process, for its own {file!r} is called as this package is")
         for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
             del _modules[name]
         return
     from instrument.hooks import main_program
 
     if _may_count():
-        main_program.arrange(_record(read_settings()))
+        main_program.install(_record(read_settings()))
     else:
-        main_program.arrange_path()
+        main_program.correct_path_later()
 
 
 def _may_count() -> bool:
-    """Return whether this interpreter can count; otherwise that is said at its end, if it matters."""
+    """Return whether this interpreter can count. If it cannot, its end says so, if code in the scope ran in it."""
     from instrument.guest import interpreters
 
     if interpreters.is_main() or interpreters.can_count():
         return True
-    _say_what_is_not_counted_here()
+    _say_at_end_if_uncounted()
     return False
 
 
 def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeType]":
-    """Record this process from now on, and return what makes code of main programs live."""
+    """Record this process from now on; return the function that makes code of main programs live."""
     from instrument.guest.interpreters import is_main
 
     started, pid = time(), system.getpid()
@@ -157,22 +168,22 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     for message in ignored_files:
         _say(message)
     publish(settings)
-    recorder = _recorder(settings)
-    _started[:] = [recorder]
+    recorder = _start_recorder(settings)
+    _state.recorder = recorder
     from instrument.flow.placement import NOTHING
     from instrument.session.session import session
 
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
-        """Return what runs in place of *code*; the next process finds it, and all before, in the cache."""
+        """Return the code to run in place of *code*, after saving it and all code before it in the cache."""
         live: CodeType = recorder.instrument_main(code, namespace)
-        keep()
+        save_caches()
         return live
 
-    def keep() -> None:
-        for where in (settings.placement, NOTHING):
-            session(where).unlinked_code.save()
+    def save_caches() -> None:
+        for placement in (settings.placement, NOTHING):
+            session(placement).unlinked_code.save()
 
-    keep()
+    save_caches()
     if is_root and (settings.scope or by_run):
         from instrument.hooks import process_end
 
@@ -180,22 +191,25 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     return instrument
 
 
-def _recorder(settings: Settings) -> "Recorder":
-    """Return what records this process from now on; the modules that only we imported are ours alone."""
+def _start_recorder(settings: Settings) -> "Recorder":
+    """Return the recorder of this process, after starting it."""
     from instrument.record import recorder
 
-    _forget_what_was_imported()  # so that it does not take that for the program's
+    _remove_own_imports()  # so that the recorder does not take these modules for the program's
     return recorder.start(settings)
 
 
-def _forget_what_was_imported() -> None:
-    """Have the program import modules of the standard library that only this package has imported itself."""
-    if _forgets:
-        forget_imports_since(_before, _lazy_before)
+def _remove_own_imports() -> None:
+    """Remove modules from `sys.modules` that only this package has imported: the program imports and counts its own."""
+    if not _state.leaves_imports:
+        forget_imports_since(_modules_before, _lazy_modules_before)
 
 
-def _say_what_is_not_counted_here() -> None:
-    """Say at the end of this interpreter, once in the process, that what is in the scope was not counted in it."""
+# Messages at the end of the process ###################################################################################
+
+
+def _say_at_end_if_uncounted() -> None:
+    """Say at the end of this interpreter, once in the process, that code in the scope was not counted in it."""
     from instrument.guest.interpreters import is_first
     from instrument.hooks import process_end
     from instrument.scope.project import Scope
@@ -216,43 +230,47 @@ def _say_what_is_not_counted_here() -> None:
     process_end.at_last(at_exit)
 
 
-def _say(what: str) -> None:
-    if not what.isprintable():  # the names of files may be another user's
-        what = what.encode("unicode_escape").decode("ascii")
-    say(what)
-
-
 def _say_what_matched_nothing(recorder: "Any", settings: Settings, pid: int, started: float) -> None:
-    """Say which parts of the scope matched no code, unless another process has data: it may have run that code.
+    """Say which items of the scope matched no code, unless another process has data: it may have run that code.
 
-    *pid* and *started* are of the process that was to say it: one that was forked is another.
+    *pid* and *started* are those of the process that asked for this; a forked child says nothing.
     """
-    unmatched = recorder.scope.unmatched()
     if not settings.scope:
-        is_silent = recorder.scope.has_matched_own() or system.getpid() != pid
-        if not is_silent and not _have_others_written(settings.directory, pid, started):
+        if not recorder.scope.has_matched_own() and _speaks(settings, pid, started):
             _say(
                 "nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
                 "--scope NAME counts an installed package"
             )
         return
-    if not unmatched or system.getpid() != pid or _have_others_written(settings.directory, pid, started):
-        return
+    unmatched = recorder.scope.unmatched()
+    if unmatched and _speaks(settings, pid, started):
+        _say_unmatched(unmatched, settings)
+
+
+def _say_unmatched(unmatched: "list[str]", settings: Settings) -> None:
     origin = settings.origins["scope"]
     # A variable is not named: options of `instrument run` also arrive as variables.
-    words = "" if origin.kind == ENVIRONMENT else f" ({origin})"
-    if len(unmatched) < len(settings.scope) or any(item in _modules for item in unmatched):
-        for item in unmatched:
-            if item in _modules:
-                _say(f"{item!r} in the scope was loaded, but has no Python code that could be counted")
-            else:
-                _say(
-                    f"{item!r} in the scope{words} matched nothing that was run; "
-                    f"`instrument debug {item}` says whether it can be found"
-                )
+    origin_note = "" if origin.kind == ENVIRONMENT else f" ({origin})"
+    if len(unmatched) == len(settings.scope) and not any(item in _modules for item in unmatched):
+        scope = ",".join(unmatched)
+        _say(
+            f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{origin_note}; "
+            f"name {ITEMS}"
+        )
         return
-    scope = ",".join(unmatched)
-    _say(f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{words}; name {ITEMS}")
+    for item in unmatched:
+        if item in _modules:
+            _say(f"{item!r} in the scope was loaded, but has no Python code that could be counted")
+        else:
+            _say(
+                f"{item!r} in the scope{origin_note} matched nothing that was run; "
+                f"`instrument debug {item}` says whether it can be found"
+            )
+
+
+def _speaks(settings: Settings, pid: int, started: float) -> bool:
+    """Return whether this is the process *pid*, and no other process that began after *started* has written data."""
+    return bool(system.getpid() == pid) and not _have_others_written(settings.directory, pid, started)
 
 
 def _have_others_written(directory: str, pid: int, started: float) -> bool:
@@ -262,7 +280,7 @@ def _have_others_written(directory: str, pid: int, started: float) -> bool:
     except OSError:
         return False
     for name in names:
-        parts = name.rsplit("-", 3)  # host, number, start, and a random word: `instrument.data.writer.Writer`
+        parts = name.rsplit("-", 3)  # host, process number, start, and a random word: `instrument.data.writer.Writer`
         if len(parts) == 4 and name.endswith(".sqlite") and parts[1] != str(pid):
             try:
                 if int(parts[2], 16) >= started * 1e9:
@@ -270,3 +288,9 @@ def _have_others_written(directory: str, pid: int, started: float) -> bool:
             except ValueError:
                 pass
     return False
+
+
+def _say(text: str) -> None:
+    if not text.isprintable():  # the names of files may be another user's
+        text = text.encode("unicode_escape").decode("ascii")
+    say(text)

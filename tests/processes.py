@@ -1,4 +1,4 @@
-"""Data files for tests: those of processes that ran, run, or never were."""
+"""Writes data files for tests: of processes that ran, that run, or that never existed."""
 
 import os
 import sqlite3
@@ -15,35 +15,35 @@ NO_SUCH_PID = 2**22 + 1  # Linux has none so high
 
 
 def process(name, pid=NO_SUCH_PID):
-    """Return what is known of a process *name*."""
+    """Return the ProcessInfo of a process with the id *name*."""
     info = ProcessInfo.current()
     info.id, info.pid = name, pid
     return info
 
 
 def write(directory, name, lines, *, pid=NO_SUCH_PID, ended="exit", functions=(), not_measured=None, given_out=()):
-    """Write the data of a process that has ended, *lines* mapping a file to counts of lines; return its writer."""
+    """Write the data of a process that has ended; return its writer. *lines* is a dict from file keys to counts by line."""
     writer = Writer(str(directory), process(name, pid))
     more(writer, lines, ended=ended, functions=functions, not_measured=not_measured, given_out=given_out)
     return writer
 
 
 def more(writer, lines, *, ended="exit", functions=(), not_measured=None, given_out=()):
-    """Have *writer* write *lines*, too."""
+    """Have *writer* write *lines* as well, a dict from file keys to counts by line."""
     totals = [(key, {n: (count, 100.0, 200.0) for n, count in counts.items()}) for key, counts in lines.items()]
     writer.write(totals, functions, not_measured or {}, ended, given_out)
 
 
 def counts(path):
-    """Return the counts of lines in the data file at *path*, as any tool would read them."""
+    """Return the counts in the data file at *path*, read by SQL: a dict from file keys to counts by line."""
     connection = sqlite3.connect(path)
     connection.text_factory = lambda data: data.decode(errors="replace")
     query = "SELECT path, version, line, SUM(count) FROM line JOIN file ON file.id = file GROUP BY 1, 2, 3"
-    found = {}
+    counts_of_lines = {}
     for file, version, line, count in connection.execute(query):
-        found.setdefault((file, version), {})[line] = count
+        counts_of_lines.setdefault((file, version), {})[line] = count
     connection.close()
-    return found
+    return counts_of_lines
 
 
 class Running:
@@ -58,5 +58,5 @@ class Running:
 
 
 def files(directory):
-    """Return the names of all files in *directory*, but for what has git ignore them."""
+    """Return the names of all files in *directory*, sorted, without the one that makes git ignore them."""
     return sorted(name for name in os.listdir(directory) if name != ".gitignore")

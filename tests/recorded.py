@@ -1,4 +1,4 @@
-"""Programs run by a recorded process tree, and what was then counted of them."""
+"""Runs programs as trees of recorded processes, and reads the data files that these leave."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Tree:
-    """Runs programs in *folder*, recorded in a directory beside them."""
+    """Runs programs in *folder*, with the data folder in it."""
 
     def __init__(self, folder):
         self.folder = Path(folder).resolve()
@@ -21,7 +21,7 @@ class Tree:
         self.path = self.folder / "program.py"
 
     def environment(self, flush=0, **more):
-        """Return the environment of a process that is recorded."""
+        """Return the environment of a recorded process; *more* overrides its variables."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT_", "COV"))}
         environment |= {
             "PYTHONPATH": str(ROOT / "instrument" / "bootstrap"),
@@ -36,10 +36,10 @@ class Tree:
     def write(self, source):
         """Make *source* the program."""
         self.path.write_text(textwrap.dedent(source), encoding="utf-8")
-        time.sleep(0.05)  # a text as young as the process is not certain to be what was compiled (runtime.sources)
+        time.sleep(0.05)  # a file as young as the process may not be the one that was compiled (link.source_versions)
 
     def start(self, source, *arguments, flush=0, options=(), **more):
-        """Return the process that runs *source*."""
+        """Return the started process that runs *source* with *arguments*, and with *options* of the interpreter."""
         self.write(source)
         return subprocess.Popen(
             [sys.executable, *options, str(self.path), *arguments],
@@ -52,7 +52,7 @@ class Tree:
         )
 
     def run(self, source, *arguments, flush=0, options=(), status=0, **more):
-        """Run *source*, and return what it wrote to standard output and standard error."""
+        """Run *source*, and return the texts that it wrote to standard output and standard error."""
         with self.start(source, *arguments, flush=flush, options=options, **more) as process:
             try:
                 output, errors = process.communicate(timeout=50)
@@ -67,19 +67,19 @@ class Tree:
         return sorted(self.data.glob("*.sqlite"))
 
     def rows(self, query):
-        """Return what *query* finds in each of the data files, one after the other."""
-        found = []
+        """Return the rows that *query* finds in the data files, of one file after the other."""
+        rows = []
         for file in self.files():
             connection = sqlite3.connect(file)
             try:
                 assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
-                found += connection.execute(query).fetchall()
+                rows += connection.execute(query).fetchall()
             finally:
                 connection.close()
-        return found
+        return rows
 
     def lines(self, name="program.py"):
-        """Return how often each line of the file *name* ran, in all processes together."""
+        """Return a Counter from line numbers of the file *name* to how often they ran, in all processes together."""
         total = Counter()
         for path, line, n in self.rows("SELECT path, line, count FROM line JOIN file ON file.id = line.file"):
             if os.path.basename(path) == name:

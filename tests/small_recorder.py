@@ -1,7 +1,7 @@
-"""A recorder as small as can be, which tests of the start of processes put in the place of the real one.
+"""A minimal recorder, which tests of the start of processes (test_startup) put in the place of the real one.
 
-What is tested with it is the way into a process; what was counted is written to the file that COUNTS names, with the
-process's number appended.
+They test how a measurement begins, and not how data is written. The counts of lines go to the file that the environment
+variable COUNTS names, with the number of the process appended.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Finders of the program are asked for the same modules as without us."""
+"""Finders of the program are asked for the same modules as in a plain run, or under `trace`."""
 
 import os
 import subprocess
@@ -33,15 +33,15 @@ print("asked", *sorted(asked))
 
 
 def asked_by(arguments, **how):
-    """Return what the finders of the program are asked for that the interpreter executes with *arguments*."""
+    """Run the interpreter with *arguments*; return the sorted names for which the program's finders were asked."""
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=50, **how)
     assert (done.returncode, done.stderr) == (0, "")
     return next(line for line in done.stdout.splitlines() if line.startswith("asked")).split()
 
 
 @pytest.mark.parametrize("how", ["variable", "run"])
-def test_a_measured_process_asks_the_same(tmp_path, how):
-    """By the environment variable, and by `instrument run`; twice, for the second finds all in the cache."""
+def test_a_recorded_process_asks_for_the_same_modules_as_a_plain_run(tmp_path, how):
+    """Recorded by the environment variable, and by `instrument run`. The second run finds all code in the cache."""
     tree = Tree(tmp_path)
     tree.write(ASKED)
     environment = tree.environment()
@@ -54,7 +54,7 @@ def test_a_measured_process_asks_the_same(tmp_path, how):
         assert asked_by([*command, str(tree.path)], cwd=tmp_path, env=environment) == plain
 
 
-def test_the_command_line_asks_what_trace_does(tmp_path):
+def test_the_command_line_asks_for_the_same_modules_as_that_of_trace(tmp_path):
     """`python -m instrument` and `python -m trace`."""
     path = tmp_path / "program.py"
     path.write_text(ASKED)
@@ -63,8 +63,8 @@ def test_the_command_line_asks_what_trace_does(tmp_path):
     assert asked[0] == asked[1]
 
 
-def test_trace_asks_what_trace_does(tmp_path):
-    """`Trace` within a program."""
+def test_the_trace_class_asks_for_the_same_modules_as_that_of_trace(tmp_path):
+    """A program calls `Trace.run`."""
     asked = []
     for module in "instrument", "trace":
         source = f"from {module} import Trace\nTrace(count=1, trace=0).run({ASKED!r})"

@@ -1,7 +1,7 @@
-"""A program that is measured from the start of its interpreter runs as without us, and its main program is counted.
+"""A program that is measured from the start of its interpreter runs as in a plain run, and is counted.
 
-Each program is run twice by a real interpreter, plain and measured, and all that it can show is compared. The recorder
-is a small one (small_recorder.py): what is tested here is the way into a process.
+Each program is run twice by an interpreter, plain and measured, and all that it prints about itself is compared. The
+recorder is a minimal one (small_recorder.py), as these tests are about the start of a measurement.
 """
 
 import os
@@ -16,7 +16,7 @@ import zipfile
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-#: Where a copy of the package is that has the small recorder, and what starts it if no start-up file is installed.
+#: The folder with a copy of the package that has the minimal recorder; filled by the fixture `tree`.
 TREE: list[pathlib.Path] = []
 
 SHOWS = """\
@@ -40,7 +40,7 @@ for name in list(here):
         print(name, getattr(here[name], "__dict__", here[name]) if name == "__loader__" else repr(here[name]))
 print("spec", vars(__spec__) if __spec__ else None)
 print("cached", {key: value for key, value in sys.path_importer_cache.items() if key.startswith(os.getcwd())})
-# What we import is not seen by the program, but for what is built in, and ourselves.
+# Modules that this package imports are not in `sys.modules`, except for those in C, and for its own.
 files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
 files.pop("_frozen_importlib")  # has a file or not, by whether importlib was ever imported
 print("modules", sorted(name for name, file in files.items() if file.endswith(".py") and "instrument" not in file))
@@ -50,13 +50,13 @@ def at_exit():
     print("at exit", sorted(name for name in here if name.startswith("__")))
 """
 NOTHING = "instrument: nothing was counted: no module or file that was loaded is in the scope "
-WAY_OUT = "; name a module or package as `import` does, a file or folder by its path, or 1 for the project's own code\n"
-#: Lines of that and how often they run.
+HINT = "; name a module or package as `import` does, a file or folder by its path, or 1 for the project's own code\n"
+#: Lines of SHOWS, and how often they run.
 COUNTS = {8: 10, 9: 11, 10: 10}
 
 
 class Outcome:
-    """What a process shows, and *counts*, those of all processes, by file and line."""
+    """Exit status, output and errors of a process; *counts* of all processes, by file name and line."""
 
     def __init__(self, finished, counts):
         self.status, self.out, self.err = finished.returncode, tidy(finished.stdout), tidy(finished.stderr)
@@ -64,13 +64,14 @@ class Outcome:
 
 
 def tidy(text):
+    """Return *text* without details that differ between two runs."""
     if sys.version_info < (3, 12):  # where C functions of ours count for the recursion limit, five of a thousand
         text = re.sub(r"repeated 9\d\d more", "repeated 99… more", text)
     return re.sub(r"0x[0-9a-f]+", "0x…", text)
 
 
 def run(folder, arguments, scope=None, stdin="", **environment):
-    """Return the outcome of an interpreter with these *arguments* that works in *folder*; it measures *scope*."""
+    """Run an interpreter with *arguments* in *folder*, measured with *scope* unless that is None; return the outcome."""
     counts = folder / "counts"
     for file in folder.glob("counts.*"):
         file.unlink()
@@ -86,16 +87,16 @@ def run(folder, arguments, scope=None, stdin="", **environment):
     finished = subprocess.run(
         command, cwd=folder, env=environment, input=stdin, capture_output=True, text=True, timeout=100
     )
-    found = {}
+    counts_by_line = {}
     for file in folder.glob("counts.*"):
         for line in file.read_text(encoding="utf-8").splitlines():
             name, number, n = line.split()
-            found[name, int(number)] = found.get((name, int(number)), 0) + int(n)
-    return Outcome(finished, found)
+            counts_by_line[name, int(number)] = counts_by_line.get((name, int(number)), 0) + int(n)
+    return Outcome(finished, counts_by_line)
 
 
 def both(folder, arguments, scope="1", **environment):
-    """Return the outcome of a measured run, after comparing it with that of a plain one."""
+    """Return the outcome of a measured run, after comparing it with the outcome of a plain run."""
     plain = run(folder, arguments, **environment)
     measured = run(folder, arguments, scope, **environment)
 
@@ -107,7 +108,7 @@ def both(folder, arguments, scope="1", **environment):
 
 @pytest.fixture(autouse=True, scope="module")
 def tree(tmp_path_factory):
-    """A copy of the package with the small recorder."""
+    """Make a copy of the package with the minimal recorder."""
     folder = tmp_path_factory.mktemp("tree")
     for path in (ROOT / "instrument").rglob("*.py"):
         copy = folder / path.relative_to(ROOT)
@@ -119,7 +120,7 @@ def tree(tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with the program as a script, a module, a package, a folder and an archive."""
+    """Make a folder with the program as a script, a module, a package, a folder and an archive."""
     folder = tmp_path / "work"
     (folder / "package").mkdir(parents=True)
     (folder / "folder").mkdir()
@@ -152,8 +153,8 @@ def folder(tmp_path):
         ("main.pyz a -b", "__main__.py"),
     ],
 )
-def test_main_programs_are_counted_and_see_nothing_of_it(folder, arguments, file):
-    """Variables, frames, modules, paths and arguments are those of the plain run, and lines of the main are counted."""
+def test_main_programs_are_counted_and_find_everything_as_in_a_plain_run(folder, arguments, file):
+    """They print the same variables, frames, modules, paths and arguments."""
     measured = both(folder, arguments.split())
 
     assert measured.status == 0
@@ -178,16 +179,16 @@ def test_main_programs_are_counted_and_see_nothing_of_it(folder, arguments, file
         (["-m", "broken"], {}),
     ],
 )
-def test_what_cannot_be_counted_runs_as_ever(folder, arguments, environment):
-    """Commands and standard input have no file; what cannot be executed is complained about in the same words."""
+def test_programs_that_cannot_be_counted_run_as_in_a_plain_run(folder, arguments, environment):
+    """Commands and standard input have no file. Errors of programs that cannot be executed have the same words."""
     (folder / "broken.py").write_text("print(1)\nx = = 1\n", encoding="utf-8")
     (folder / "latin.py").write_bytes(b"x = '\xe9'\n")
 
     both(folder, arguments, **environment)
 
 
-def test_what_commands_import_is_counted(folder):
-    """Though the command itself has no file."""
+def test_modules_that_a_command_imports_are_counted(folder):
+    """The command itself, from `-c`, has no file and is not."""
     (folder / "module.py").write_text("def f():\n    return 1\n", encoding="utf-8")
 
     measured = both(folder, ["-c", "import module; module.f(); module.f()"])
@@ -195,8 +196,8 @@ def test_what_commands_import_is_counted(folder):
     assert measured.counts == {("module.py", 1): 1, ("module.py", 2): 2}
 
 
-def test_bytecode_as_a_script_runs_as_ever(folder):
-    """A main program in a file of bytecode is left to the interpreter."""
+def test_a_bytecode_file_runs_as_a_script_as_in_a_plain_run(folder):
+    """The interpreter executes it itself, uncounted."""
     import py_compile
 
     py_compile.compile(str(folder / "main.py"), str(folder / "main.pyc"))
@@ -229,8 +230,8 @@ ENDINGS = {
 
 @pytest.mark.parametrize("arguments", [["end.py"], ["-m", "end"]], ids=["script", "module"])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_programs_end_as_they_would(folder, ending, arguments):
-    """However the program ends: status, traceback and all."""
+def test_programs_end_as_in_a_plain_run(folder, ending, arguments):
+    """With the same exit status, output and traceback."""
     (folder / "end.py").write_text(f"import sys\nprint('begun', flush=True)\n{ENDINGS[ending]}\n", encoding="utf-8")
 
     measured = both(folder, arguments)
@@ -277,8 +278,8 @@ def test_multiprocessing_works_from_the_main_program(folder, method, arguments):
         assert measured.counts["workers.py", 2] == 4
 
 
-def test_programs_that_runpy_executes_are_counted(folder):
-    """Those of `runpy.run_path` and `run_module`, and functions of theirs."""
+def test_programs_that_call_runpy_are_counted_with_what_it_executes(folder):
+    """By `runpy.run_path` and by `run_module`."""
     program = "import runpy\nfor i in range(3):\n    runpy.run_path('other.py')\nrunpy.run_module('other')\n"
     (folder / "main.py").write_text(program, encoding="utf-8")
     (folder / "other.py").write_text("x = 1\nfor i in range(2):\n    x += 1\n", encoding="utf-8")
@@ -290,15 +291,15 @@ def test_programs_that_runpy_executes_are_counted(folder):
 
 
 def test_the_scope_decides_about_the_main_program(folder):
-    """A script in nobody's scope is not counted; it is when its name or path is in the scope."""
+    """A script is counted if its name or its path is in the scope."""
     for scope, is_counted in [("other", False), ("main", True), ("./main.py", True), ("folder/", False)]:
         measured = run(folder, ["main.py"], scope)
 
         assert (("main.py", 8) in measured.counts) == is_counted, scope
 
 
-def test_child_processes_agree(folder):
-    """Settings are inherited, with paths that are absolute, by children that work elsewhere."""
+def test_child_processes_inherit_the_settings_with_absolute_paths(folder):
+    """The child works in another folder, where the project file is not found."""
     (folder / "pyproject.toml").write_text('[tool.instrument]\nscope = ["sub/", "name"]\nflush = 5\n', encoding="utf-8")
     child = "import os; print(sorted((n, v) for n, v in os.environ.items() if 'INSTRUMENT_' in n or n == 'INSTRUMENT'))"
     program = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}], cwd='/')\n"
@@ -314,11 +315,11 @@ def test_child_processes_agree(folder):
 
 
 def test_a_scope_that_matches_nothing_is_named_at_the_end(folder):
-    """After all that the program says, once; not where some of it, or of the project's own code, was counted."""
+    """Once, after all output of the program, for each item of the scope that matched no code."""
     (folder / "main.py").write_text("import math, package, sys\nsys.exit(3)\n", encoding="utf-8")
     said = {
-        "packag": f"{NOTHING}'packag'{WAY_OUT}",
-        "packag,./sub": f"{NOTHING}'packag,{folder}/sub'{WAY_OUT}",
+        "packag": f"{NOTHING}'packag'{HINT}",
+        "packag,./sub": f"{NOTHING}'packag,{folder}/sub'{HINT}",
         "package,sub": "instrument: 'sub' in the scope matched nothing that was run; "
         "`instrument debug sub` says whether it can be found\n",
         "1,sub": "instrument: 'sub' in the scope matched nothing that was run; "
@@ -335,11 +336,11 @@ def test_a_scope_that_matches_nothing_is_named_at_the_end(folder):
 
     (folder / "pyproject.toml").write_text('[tool.instrument]\nscope = ["packag"]\n', encoding="utf-8")
     measured = run(folder, ["main.py"], "1")
-    assert measured.err == f"{NOTHING}'packag' ({folder}/pyproject.toml, [tool.instrument], key 'scope'){WAY_OUT}"
+    assert measured.err == f"{NOTHING}'packag' ({folder}/pyproject.toml, [tool.instrument], key 'scope'){HINT}"
 
 
-def test_patterns_are_refused_at_the_start(folder):
-    """The program runs, and what to say instead is said."""
+def test_a_pattern_as_scope_is_refused_at_the_start(folder):
+    """The program runs, and the message says what to write instead."""
     measured = run(folder, ["-c", "print(1)"], "*.py")
 
     assert (measured.out, measured.status) == ("1\n", 0)
@@ -347,18 +348,18 @@ def test_patterns_are_refused_at_the_start(folder):
 
 
 def test_only_the_outermost_process_names_a_scope_that_matches_nothing(folder):
-    """A helper that does not load the scope is no mistake, and its standard error is the program's."""
+    """A child process that does not load the scope is no mistake."""
     helper = "import os, sys, subprocess\nsubprocess.run([sys.executable, '-c', 'pass'])\n"
     (folder / "main.py").write_text(f"{helper}if not os.fork():\n    sys.exit()\nos.wait()\n", encoding="utf-8")
 
-    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'{WAY_OUT}"
+    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'{HINT}"
     assert run(folder, ["main.py"], "main").err == ""
     (folder / "main.py").write_text("import os, sys\nos.execv(sys.executable, [sys.executable, '-c', ''])\n")
-    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'{WAY_OUT}"
+    assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'{HINT}"
 
 
-def test_nothing_is_said_where_another_process_has_counted(folder):
-    """It may have run what this one did not, as workers do of a server."""
+def test_an_unmatched_scope_is_not_named_if_another_process_has_written_data(folder):
+    """That process may have run the code, as workers of a server do."""
     program = "import sys, time\nopen(sys.argv[1] + '/host-1-%x-0.sqlite' % int(float(sys.argv[2]) * 1e9), 'w')\n"
     (folder / "main.py").write_text(program, encoding="utf-8")
     (folder / "data").mkdir()
@@ -367,12 +368,12 @@ def test_nothing_is_said_where_another_process_has_counted(folder):
         for file in (folder / "data").iterdir():
             file.unlink()
         measured = run(folder, ["main.py", str(folder / "data"), str(started)], "packag", INSTRUMENT_DIR="data")
-        assert measured.err == (f"{NOTHING}'packag'{WAY_OUT}" if is_said else "")
+        assert measured.err == (f"{NOTHING}'packag'{HINT}" if is_said else "")
 
 
 @pytest.mark.parametrize("scope", ["", "0", "off", "false", "no"])
-def test_off_is_off(folder, scope):
-    """Nothing of ours is there."""
+def test_values_that_switch_the_measurement_off_import_nothing(folder, scope):
+    """No module of the recorder is in `sys.modules`."""
     measured = run(
         folder,
         ["-c", "import sys; print([n for n in sys.modules if n.startswith(('instrument.re', 'instrument.ru'))])"],
@@ -390,8 +391,8 @@ def test_off_is_off(folder, scope):
         ({}, "[tool.instrument\n", "cannot be read as TOML"),
     ],
 )
-def test_mistakes_are_said_and_the_program_runs(folder, environment, toml, words):
-    """One line on standard error, and the rest is as without us."""
+def test_invalid_settings_are_named_and_the_program_runs(folder, environment, toml, words):
+    """One line on standard error names the mistake."""
     if toml:
         (folder / "pyproject.toml").write_text(toml, encoding="utf-8")
     plain = run(folder, ["main.py"], **environment)
@@ -411,8 +412,8 @@ FILE = ROOT / "instrument" / "bootstrap" / "instrument.pth"
 
 @pytest.mark.parametrize("arguments", [["program.py"], ["-m", "program"], ["-c", "import program"], ["."]])
 @pytest.mark.parametrize("file", ["instrument.py", "instrument/__init__.py"])
-def test_a_program_may_have_a_module_of_our_name(folder, arguments, file):
-    """It gets its own, as without us; that nothing is counted is said."""
+def test_a_program_with_a_module_called_instrument_gets_its_own(folder, arguments, file):
+    """One line says that nothing is counted."""
     (folder / file).parent.mkdir(exist_ok=True)
     (folder / file).write_text("print('mine', __name__)\n", encoding="utf-8")
     for name in ("program.py", "__main__.py"):
@@ -426,7 +427,7 @@ def test_a_program_may_have_a_module_of_our_name(folder, arguments, file):
     assert not measured.counts
 
 
-def test_a_module_of_our_name_is_named_once(folder):
+def test_a_module_called_instrument_is_mentioned_once(folder):
     """`site` executes the start-up file of a virtual environment twice."""
     (folder / "instrument.py").write_text("", encoding="utf-8")
     program = f"for line in [*open({str(FILE)!r})] * 2:\n    exec(line)\n"
@@ -436,8 +437,8 @@ def test_a_module_of_our_name_is_named_once(folder):
     assert measured.err.count("called as this package is") == 1
 
 
-def start_file(folder, *options, **environment):
-    """Return the outcome of an interpreter that executes the start-up file as `site` does; what it imported is shown."""
+def run_startup_file(folder, *options, **environment):
+    """Execute the start-up file as `site` does; return the outcome, which lists the imported modules of the package."""
     program = (
         f"import sys\nfor line in open({str(FILE)!r}):\n    exec(line)\n"
         "print([n for n in sys.modules if n.startswith('instrument')])"
@@ -445,20 +446,20 @@ def start_file(folder, *options, **environment):
     return run(folder, [*options, "-c", program], **environment)
 
 
-def test_the_start_file_is_one_line_that_tests_the_environment_first(folder):
-    """`site` executes lines that begin with `import`; without the variable nothing is imported."""
+def test_the_startup_file_is_one_line_that_tests_the_environment_first(folder):
+    """`site` executes lines that begin with `import`. Without the variable nothing else is imported."""
     [line] = FILE.read_text(encoding="ascii").splitlines()
 
     assert line.startswith('import os; os.environ.get("INSTRUMENT") and ')
-    assert start_file(folder).out == "[]\n"
+    assert run_startup_file(folder).out == "[]\n"
 
 
-def test_the_start_file_harms_no_interpreter(folder):
-    """Whatever is set, and if the package is gone or broken."""
-    outcomes = [start_file(folder, INSTRUMENT="1", PYTHONPATH="/nowhere", PYTHONNOUSERSITE="1")]
+def test_the_startup_file_harms_no_interpreter(folder):
+    """Even if the package was removed, or cannot be imported."""
+    outcomes = [run_startup_file(folder, INSTRUMENT="1", PYTHONPATH="/nowhere", PYTHONNOUSERSITE="1")]
     (folder / "instrument").mkdir()
     (folder / "instrument" / "__init__.py").write_text("1 / 0\n", encoding="utf-8")
-    outcomes.append(start_file(folder, "-S", INSTRUMENT="1", PYTHONPATH=str(folder)))
+    outcomes.append(run_startup_file(folder, "-S", INSTRUMENT="1", PYTHONPATH=str(folder)))
 
     for outcome in outcomes:
         assert outcome.status == 0
@@ -467,7 +468,7 @@ def test_the_start_file_harms_no_interpreter(folder):
 
 
 @pytest.mark.parametrize("option", ["-E", "-I"])
-def test_options_that_ignore_the_environment_ignore_ours(folder, option):
+def test_options_that_ignore_the_environment_ignore_our_variables(folder, option):
     """The recorder is not started with -E and -I."""
     program = (
         f"import sys; sys.path.append({str(ROOT)!r})\nfor line in open({str(FILE)!r}):\n    exec(line)\n"
@@ -478,8 +479,8 @@ def test_options_that_ignore_the_environment_ignore_ours(folder, option):
     assert (outcome.out, outcome.err) == ("[]\n", "")
 
 
-def test_importing_the_package_imports_little(folder):
-    """`import instrument` is cheap; the names in it are there when they are asked for."""
+def test_importing_the_package_imports_few_modules(folder):
+    """The public names are imported when they are first used."""
     program = (
         "import sys; before = set(sys.modules); import instrument\n"
         "print(sorted(set(sys.modules) - before), 'Trace' in dir(instrument))\n"
@@ -496,7 +497,7 @@ def test_importing_the_package_imports_little(folder):
     ]
 
 
-# From code ############################################################################################################
+# A start by the program itself ############################################################################################################
 
 CALLS = """\
 import sys
@@ -516,7 +517,7 @@ print(sorted(name for name in sys.modules if name.startswith("_instrument")))
 
 @pytest.fixture
 def started(tmp_path):
-    """A program that starts the measurement by itself, in processes that no start-up file reaches."""
+    """Return a function that runs a program which calls `instrument.start`, without a start-up file."""
     (tmp_path / "module.py").write_text("def f(n):\n    return n\n", encoding="utf-8")
 
     def run_it(*options, arguments="", **environment):
@@ -542,7 +543,7 @@ def started(tmp_path):
             for path, line, n in connection.execute(query):
                 counts[os.path.basename(path), line] = n
             reasons = dict(connection.execute("SELECT path, reason FROM not_measured"))
-            if environment.get("INSTRUMENT") is None:  # no report calls lines of the running script missing
+            if environment.get("INSTRUMENT") is None:  # so that no report calls lines of the running script missing
                 assert reasons == {str(program): "it was running when instrument.start() was called"}
             connection.close()
             file.unlink()
@@ -555,16 +556,16 @@ COUNTED = {("program.py", 4): 3, ("program.py", 5): 2, ("module.py", 1): 1, ("mo
 
 
 @pytest.mark.parametrize("options", [(), ("-S",), ("-I",), ("-I", "-S")])
-def test_a_program_starts_the_measurement(started, options):
-    """What exists is counted from its next call on, what is imported from its beginning; the second call does nothing."""
+def test_a_program_can_start_the_measurement_itself(started, options):
+    """Existing functions are counted from their next call on. A second call of `start` does nothing."""
     output, errors, counts = started(*options)
 
     assert (output, errors) == ("True True\n[]\n", "")
     assert counts == COUNTED
 
 
-def test_arguments_of_start(started):
-    """They are what the variables are, and outrank them."""
+def test_arguments_of_start_outrank_the_environment(started):
+    """They have the same meaning as the variables."""
     output, _, counts = started("-S", arguments="'module', flush=0", INSTRUMENT="program", INSTRUMENT_DIR="elsewhere")
 
     assert output.startswith("True True\n")
@@ -572,13 +573,13 @@ def test_arguments_of_start(started):
 
 
 @pytest.mark.parametrize("value", ["0", "off", ""])
-def test_start_does_nothing_if_that_is_said(started, value):
-    """By the environment, for one run of a program that starts the measurement."""
+def test_start_does_nothing_if_the_environment_switches_it_off(started, value):
+    """The variable does so for one run of a program."""
     assert started(INSTRUMENT=value) == ("False False\n[]\n", "", {})
 
 
-def test_start_says_why_it_cannot(started):
-    """In one line, each time, and the program goes on."""
+def test_start_says_why_it_fails(started):
+    """In one line for each call, and the program goes on."""
     output, errors, counts = started(INSTRUMENT_FLUSH="soon")
 
     assert (output, counts) == ("False False\n[]\n", {})
@@ -586,14 +587,14 @@ def test_start_says_why_it_cannot(started):
     assert set(errors.splitlines()) == {f"instrument: nothing is counted in this process: {reason}"}
 
 
-def test_start_refuses_what_cannot_be(started):
-    """An argument is a mistake in the program."""
+def test_start_raises_an_error_for_an_invalid_argument(started):
+    """Unlike a variable, an argument is a mistake in the program itself."""
     with pytest.raises(AssertionError, match=r"ConfigError: .*neither a dotted name nor a path"):
         started(arguments="'no such thing'")
 
 
-def test_start_in_a_process_that_is_counted(started):
-    """It goes on as it is."""
+def test_start_does_nothing_in_a_process_that_is_recorded(started):
+    """It is recorded as before, from its beginning."""
     bootstrap = str(ROOT / "instrument" / "bootstrap")
     output, errors, counts = started(INSTRUMENT="1", PYTHONPATH=bootstrap)
 
@@ -603,8 +604,8 @@ def test_start_in_a_process_that_is_counted(started):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
-def test_a_line_that_cannot_be_written_does_not_change_the_status(folder):
-    """What stayed in the buffer of standard error would be written at the end, and the status be 120."""
+def test_a_message_that_cannot_be_written_does_not_change_the_exit_status(folder):
+    """If text stays in the buffer of standard error, the interpreter fails to write it, and exits with 120."""
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-c", "print(1)"],

@@ -1,7 +1,8 @@
 """Registers the state that modules of this package keep for the process, so that forks and tests can reset it.
 
 A module keeps its mutable state in one instance of a subclass of `ProcessState`. In a forked child,
-`after_fork_in_child` is called on each instance, in the order in which the instances were made. Tests call `reset_all`.
+`after_fork_in_child` is called on each instance, in the order in which the instances were made. A lone container that
+children keep needs no class: `cleared_on_reset` registers it. Tests call `reset_all`.
 
 Problem: a child process inherits locks that no thread will release, and facts that are true of its parent only.
 Solution: one callback of `os.register_at_fork` for the whole package. A fork by C code calls no such callback, so
@@ -12,12 +13,16 @@ Alternatives: one callback for each module. That was the case before: nobody cou
 # No `from __future__ import annotations`: see instrument.guest.
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    #: A list, a dictionary or a set.
+    Container = TypeVar("Container", "list[Any]", "dict[Any, Any]", "set[Any]")
+
 
 class ProcessState:
-    """The state of one module. A subclass names its fields in `__slots__`, and sets all of them in `reset`.
-
-    A container that a module also binds to a global name, for speed, is cleared in place and never replaced.
-    """
+    """The state of one module. A subclass names its fields in `__slots__`, and sets all of them in `reset`."""
 
     __slots__ = ()
 
@@ -35,6 +40,14 @@ class ProcessState:
 
 #: All states, in the order in which they were made.
 _states: "list[ProcessState]" = []
+#: The containers of `cleared_on_reset`.
+_containers: "list[Any]" = []
+
+
+def cleared_on_reset(container: "Container") -> "Container":
+    """Return *container*, which is empty, after registering it: `reset_all` clears it in place, a fork leaves it."""
+    _containers.append(container)
+    return container
 
 
 def note_fork() -> None:
@@ -49,9 +62,11 @@ def states() -> "list[ProcessState]":
 
 
 def reset_all() -> None:
-    """Reset all states. Only tests call this, while nothing is measured."""
+    """Reset all states, and clear all registered containers. Only tests call this, while nothing is measured."""
     for state in _states:
         state.reset()
+    for container in _containers:
+        container.clear()
 
 
 if hasattr(os, "register_at_fork"):

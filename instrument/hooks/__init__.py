@@ -1,1 +1,26 @@
-"""Every place where the program's code, its forks, its signals and its end reach us."""
+"""Every place where this package changes the interpreter or another module, so that it learns of the program's doings.
+
+No other folder replaces an attribute of a module that is not ours. All hooks of this folder, by module:
+
+| module | what is replaced or registered | from when | until when | who could notice |
+|---|---|---|---|---|
+| imports | `_LoaderBasics.exec_module` of importlib, `_compile_bytecode` | the first instrumenter is installed | the last one is uninstalled | a program that compares these functions |
+| main_program | `exec` in the frozen `runpy`, `exec_module` of its loader | the start of the process | never for `exec`: `runpy` may execute other programs; the loader until `runpy` is imported | a program that looks for `exec` in `runpy` |
+| main_program | `sys.modules["runpy"]`, `sys.path_importer_cache[script]` | the start of the process, for a script | the script begins | nobody: no code runs in between |
+| main_program | `sys.path_importer_cache[script]` in subinterpreters | the start of the interpreter | its first entry of `sys.path` is used | a program that lists that cache before |
+| exec_calls | nothing: rewritten code evaluates `exchange_code` before such calls | | | |
+| forks | `os.register_at_fork`; `__register_atfork` of glibc, if Python is embedded; `os.fork` on 3.13.0 | the recorder starts | never: there is no way back; they do nothing without a listener. `os.fork`: the recorder stops. glibc: exit | nobody; of `os.fork`: a comparison of functions |
+| process_end | an exit handler (`atexit.register`) | the first `at_last` | the end | a program that removes all exit handlers; it is registered again |
+| process_end | `os._exit`, `execv`, `execve`, `chroot`, `setuid` and the like, `unshare`, `setns`, in `os` and in `posix` | the recorder starts | the recorder stops | `type()` of these functions |
+| signals | `signal`, `getsignal`, `set_wakeup_fd` of `_signal`, `_thread.interrupt_main` | the recorder starts | the recorder stops | a program that compares these functions with copies |
+| signals | handlers of SIGTERM, SIGHUP, SIGINT where the program leaves the default; the wake-up file | code is made live | the recorder stops | the system: /proc/self/status lists the handlers |
+| signals | the handler of the signal that requests a flush | the recorder starts | never: the signal would end the process | `getsignal` |
+| bytecode_readers | functions of numba, pony, cloudpickle, dill, hypothesis and torch by which they get code; reducers of code in `copyreg` | one of them is imported | never: live code outlives a measurement, and the libraries keep the functions | a program that compares these functions |
+| bytecode_readers | `_imp.exec_dynamic`, `_imp.exec_builtin`, from 3.13 on | the first instrumenter is installed | never: the same reason | a program that compares these functions |
+
+Other folders change the interpreter only as follows. `guest.own_loader` sets `sys.path_importer_cache` for this
+package's own folders. `guest.process_state` registers a callback for forks, which resets locks. For a moment only, and
+always put back: the switch interval and garbage collection (`session`, `record.flushing`), the mode of lazy imports
+(`guest.own_imports`), and entries of `sys.modules` (`guest`, `startup`). `session` exchanges the code of functions that
+exist already. `record.background` removes its thread from the tables of `threading`.
+"""  # noqa: E501

@@ -16,7 +16,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType
 
 from instrument.guest.hiding import CAN_HIDE, unseen
 from instrument.guest.isolation import is_loading
-from instrument.guest.process_state import ProcessState
+from instrument.guest.process_state import cleared_on_reset
 from instrument.hooks.imports import _instrumenters, report_uncounted
 
 TYPE_CHECKING = False
@@ -32,20 +32,9 @@ _MOST_COMPILED = 512
 _CALLER = 1 if CAN_HIDE else 3
 
 
-class _State(ProcessState):
-    """Code that was compiled from texts, so that a loop around `eval` rewrites its text once.
-
-    The text is compiled each time, as it would be without this package: compiling may warn.
-    """
-
-    __slots__ = ("compiled",)
-
-    def reset(self) -> None:
-        #: From (text, mode, compiler flags) to the code that was compiled first.
-        self.compiled: dict[tuple[str | bytes, str, int], CodeType] = {}
-
-
-_state = _State()
+#: From (text, mode, compiler flags) to the code that was compiled first, so that a loop around `eval` rewrites its text
+#: once. The text is compiled each time, as it would be without this package: compiling may warn.
+_compiled: dict[tuple[str | bytes, str, int], CodeType] = cleared_on_reset({})
 
 
 class _ExchangeCode:
@@ -144,10 +133,9 @@ def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | byt
         code = compile(text, "<string>", mode, flags, dont_inherit=True)
     except Exception:
         return source  # the program's own call raises the error
-    compiled = _state.compiled
-    if len(compiled) >= _MOST_COMPILED:
-        compiled.clear()
-    return compiled.setdefault(key, code)
+    if len(_compiled) >= _MOST_COMPILED:
+        _compiled.clear()
+    return _compiled.setdefault(key, code)
 
 
 unseen(_exchange_in_caller, counts_frames=True)

@@ -24,7 +24,7 @@ from types import CodeType, FunctionType
 
 from instrument.guest.isolation import is_loading
 from instrument.guest.messages import say_once, text_of
-from instrument.guest.process_state import ProcessState
+from instrument.guest.process_state import cleared_on_reset
 from instrument.guest.program_errors import belongs_to_program
 from instrument.link.module_import import ModuleImport
 
@@ -55,32 +55,14 @@ if TYPE_CHECKING:
             """Return the original of *code*, which is *code* itself unless it is live."""
 
 
-class _State(ProcessState):
-    """The installed instrumenters. Containers are cleared in place: this module binds them to global names."""
-
-    __slots__ = ("after_execution", "at_end", "imports_by_thread", "instrumenters")
-
-    def __init__(self) -> None:
-        #: In the order in which they instrument code.
-        self.instrumenters: list[Instrumenter] = []
-        #: Those of them that were installed with *at_end*.
-        self.at_end: list[Instrumenter] = []
-        #: Functions to call with each module that was executed.
-        self.after_execution: list[Callable[[ModuleType], None]] = []
-        #: From the number of a thread to the import whose code that thread is getting.
-        self.imports_by_thread: dict[int, ModuleImport] = {}
-        super().__init__()
-
-    def reset(self) -> None:
-        self.instrumenters.clear()
-        self.at_end.clear()
-        self.after_execution.clear()
-        self.imports_by_thread.clear()
-
-
-_state = _State()
-_instrumenters, _at_end = _state.instrumenters, _state.at_end
-_after_execution, _imports_by_thread = _state.after_execution, _state.imports_by_thread
+#: The installed instrumenters, in the order in which they instrument code.
+_instrumenters: list[Instrumenter] = cleared_on_reset([])
+#: Those of them that were installed with *at_end*.
+_at_end: list[Instrumenter] = cleared_on_reset([])
+#: Functions to call with each module that was executed.
+_after_execution: list[Callable[[ModuleType], None]] = cleared_on_reset([])
+#: From the number of a thread to the import whose code that thread is getting.
+_imports_by_thread: dict[int, ModuleImport] = cleared_on_reset({})
 _loader = _bootstrap_external._LoaderBasics
 _original_exec_module = _loader.exec_module
 _original_compile_bytecode = _bootstrap_external._compile_bytecode  # type: ignore[attr-defined]

@@ -1,16 +1,21 @@
-"""The main program, live, and as without us.
+"""Hooks the execution of the main program, so that its code is live from the first line on.
 
-What makes code live comes in; `__main__` is executed by the interpreter itself, or by its `runpy`, and neither leaves a
-frame of ours below the program: `sys._getframe`, tracebacks and exit statuses are those of the plain run.
+A function that makes code live comes in (`install`). The interpreter itself, or its `runpy`, then executes the live
+code of `__main__`. No frame of ours is below the program: `sys._getframe`, tracebacks and exit statuses are those of a
+plain run.
 
-- A program that `runpy` executes (`-m`, folders, archives; and what multiprocessing's children execute of their
-  parent's) is handed to `exec` by name: that name is given a meaning of our own in the frozen `runpy`, as soon as that
-  is imported.
-- A script is compiled and executed by the interpreter, which asks nobody. But before that it looks whether `sys.path`
-  could hold the script, as it can archives and folders, and if so lets `runpy` execute `__main__`. So we say yes, and
-  put a `runpy` in place that executes the script, after everything has been put as it is without us.
+- `runpy` executes programs from `-m`, folders and archives, and for children of multiprocessing the main program of the
+  parent. It passes their code to a global name, `exec`. That name gets a meaning of our own as soon as `runpy` is
+  imported.
+- A script is compiled and executed by the interpreter in C, without any hook.
+  Problem: have the interpreter execute live code of a script.
+  Solution: before it executes a script, the interpreter looks whether `sys.path_hooks` know the script, as they know
+  archives and folders. If so, it has `runpy` execute `__main__`. So `sys.path_importer_cache` gets an entry for the
+  script, and `sys.modules` a `runpy` of our own. That one puts everything back, and executes the script.
+  Alternatives: executing the script from the start-up file. Then a frame of ours is below the program.
 
-Programs from `-c` and standard input come from no file, and are not counted; what they import is.
+Programs from `-c` and standard input come from no file, and are not counted. The modules that they import are.
+These hooks are undone when the main program begins, except for the name `exec` in `runpy`, which may execute others.
 """
 
 # No `from __future__ import annotations`: this is imported before the program, which may be the first to import that.
@@ -47,11 +52,11 @@ _NO_SCRIPT = ("", "-", "-c", "-m")
 
 
 class _Execution:
-    """To be called, once, by what executes a program: performs *calls* in its place, and none of our frames is there.
+    """Stands for a function that executes a program: when called, it performs *calls* with no frame of ours.
 
-    The interpreter calls an object by looking up its `__call__`, and here the lookup performs the calls: `run` prepares
-    them and is done; then a chain of built-in iterators makes them. The last call is one that returns what can be
-    called with two arguments, which the interpreter then does, in vain.
+    *calls* returns tuples of a function and its arguments. To call an object, the interpreter looks up `__call__`, and
+    here the lookup performs the calls. `run` gets them and returns, then built-in iterators call them. The last one
+    returns a function, which the interpreter calls with the two arguments that it has, without effect (`_LAST_CALL`).
     """
 
     def __init__(self, calls: "Callable[[], tuple[Call, ...]]") -> None:
@@ -64,27 +69,27 @@ class _Execution:
     __call__ = property(methodcaller("run"))
 
 
-def arrange(instrument: "Instrument") -> None:
-    """Let *instrument* make the main program live, and what else `runpy` executes.
+def install(instrument: "Instrument") -> None:
+    """Have *instrument* make live the main program, and other programs that `runpy` executes.
 
     Only the main interpreter executes a script, although others may have the same `sys.argv`.
     """
-    arrange_runpy(instrument)
+    install_in_runpy(instrument)
     name = sys.argv[0] if sys.argv else ""
     if not is_main():
-        arrange_path()
+        correct_path_later()
     elif name not in _NO_SCRIPT:
-        _arrange_script(name, instrument)
+        _install_for_script(name, instrument)
 
 
-def arrange_runpy(instrument: "Instrument") -> None:
-    """Let *instrument* make live what `runpy` executes from now on."""
+def install_in_runpy(instrument: "Instrument") -> None:
+    """Have *instrument* make live the programs that `runpy` executes from now on."""
 
     def calls() -> "tuple[Call, ...]":
-        # The only function in there that says `exec`, is _run_code(code, run_globals, …).
+        # The only function of `runpy` that calls `exec` is _run_code(code, run_globals, …).
         variables = _getframe(2).f_locals
         code, namespace = variables["code"], variables["run_globals"]
-        return (exec, _live(instrument, code, namespace), namespace), _THE_END
+        return (exec, _live(instrument, code, namespace), namespace), _LAST_CALL
 
     def exec_module(module: "Any") -> None:
         """Execute the module."""
@@ -94,16 +99,16 @@ def arrange_runpy(instrument: "Instrument") -> None:
             FrozenImporter.exec_module = staticmethod(original)  # type: ignore[method-assign]
 
     original = FrozenImporter.exec_module
-    _pass_for(exec_module, original)
+    _look_like_importlib(exec_module, original)
     if "runpy" not in _modules:
         FrozenImporter.exec_module = staticmethod(exec_module)  # type: ignore[method-assign]
     elif getattr(_modules["runpy"].__spec__, "loader", None) is FrozenImporter:
         vars(_modules["runpy"])["exec"] = _Execution(calls)
 
 
-def _arrange_script(name: str, instrument: "Instrument") -> None:
-    """Let the script *name* be executed live, unless it is something else, or cannot be compiled."""
-    path = _as_the_interpreter_sees(name)
+def _install_for_script(name: str, instrument: "Instrument") -> None:
+    """Have the live code of the script *name* executed, unless *name* is no script or cannot be compiled."""
+    path = _absolute(name)
     code = _compiled_script(path)
     if code is None or "runpy" in _modules:
         return
@@ -123,78 +128,85 @@ def _arrange_script(name: str, instrument: "Instrument") -> None:
         if sys.version_info < (3, 15):
             namespace["__cached__"] = None
         namespace["__loader__"] = SourceFileLoader("__main__", path)
-        return (exec, _live(instrument, code, namespace), namespace), (_forget_file, namespace), (_flush,), _THE_END
+        return (
+            (exec, _live(instrument, code, namespace), namespace),
+            (_forget_file, namespace),
+            (_flush_output,),
+            _LAST_CALL,
+        )
 
-    def real(name: str) -> object:
-        """Give way to the real one: the interpreter executes the script by itself after all."""
+    def attribute_of_runpy(name: str) -> object:
+        """Return the attribute of the real `runpy`, after removing ours: the interpreter executes the script itself."""
         if _modules.get("runpy") is stand_in:
             del _modules["runpy"]
             sys.path_importer_cache.pop(path, None)
         return getattr(__import__("runpy"), name)
 
-    stand_in.__getattr__ = real  # type: ignore[method-assign]
+    stand_in.__getattr__ = attribute_of_runpy  # type: ignore[method-assign]
     stand_in._run_module_as_main = _Execution(calls)  # type: ignore[attr-defined]
-    sys.path_importer_cache[path] = _CanHold()  # type: ignore[assignment]
+    sys.path_importer_cache[path] = _FinderInScript()  # type: ignore[assignment]
     _modules["runpy"] = stand_in
 
 
-class _CanHold:
-    """Stands for a finder in a script, which there is not."""
+class _FinderInScript:
+    """Makes the interpreter believe that modules can be found in a script. None is looked for there."""
 
 
-def arrange_path() -> None:
-    """Let `sys.path` of this interpreter, which is not the main one, be what it is without us.
+def correct_path_later() -> None:
+    """Have `sys.path` of this interpreter, which is not the main one, corrected when its first entry is used.
 
-    From 3.12 on the interpreter puts there what it has put first in `sys.path` of the main one (pylifecycle.c:
-    init_interp_main). For a script that `runpy` executes that is the script itself, and not its folder. It does so
-    after the start-up file was executed, so the entry is put right when something is first looked for in it.
+    From 3.12 on, that entry is the one that the main interpreter has put first in its own `sys.path` (pylifecycle.c:
+    init_interp_main). For a script that `runpy` executes, that is the script itself and not its folder. The entry is
+    made after the start-up file was executed, so it is corrected when a module is first looked for in it.
     """
     name = sys.argv[0] if sys.argv else ""
-    path = _as_the_interpreter_sees(name) if name not in _NO_SCRIPT else ""
+    path = _absolute(name) if name not in _NO_SCRIPT else ""
     if sys.version_info >= (3, 12) and path and _is_script(path):
-        sys.path_importer_cache[path] = _Misplaced(path)  # type: ignore[assignment]
+        sys.path_importer_cache[path] = _PathCorrection(path)  # type: ignore[assignment]
 
 
-class _Misplaced:
+class _PathCorrection:
     """Stands for a finder in the script at *path*, which is in `sys.path` in place of its folder."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def find_spec(self, name: str, target: object = None) -> object:
-        """Put `sys.path` right, and return the spec of the module *name*, or None, from what is there instead."""
+        """Correct `sys.path`, and return the spec of the module *name* in the correct entry; None if there is none."""
         sys.path_importer_cache.pop(self._path, None)
         entries = sys.path
         if self._path not in entries:
             return None
         place = entries.index(self._path)
         if getattr(sys.flags, "safe_path", False):
-            del entries[place]  # the next one takes its place, and is passed over by who looks at one after the other
+            del entries[place]  # the next entry moves up, and a search that goes on passes over it
         else:
             entries[place] = _folder_of_script(self._path)
         finder = PathFinder._path_importer_cache(entries[place]) if place < len(entries) else None  # type: ignore[attr-defined]
         return None if finder is None else finder.find_spec(name, target)
 
 
-def _flush() -> None:
-    """Write what the script has printed, as the interpreter does when a script has ended (flush_io)."""
+def _flush_output() -> None:
+    """Write the buffered output, as the interpreter does when a script has ended (pythonrun.c: flush_io)."""
     for name in ("stderr", "stdout"):
         try:
             getattr(sys, name).flush()
-        except BaseException:  # the interpreter ignores it, too
+        except BaseException:  # the interpreter ignores errors here, too
             pass
 
 
 def _forget_file(namespace: "Namespace") -> None:
-    """Take from *namespace* what the interpreter takes from it when a script has ended."""
+    """Remove the names from *namespace* that the interpreter removes when a script has ended."""
     namespace.pop("__file__", None)
     namespace.pop("__cached__", None)
 
 
-_THE_END: "Call" = (getattr, _modules["_operator"], is_.__name__)
+#: Returns `operator.is_`: it can be called with any two arguments, and has no effect.
+_LAST_CALL: "Call" = (getattr, _modules["_operator"], is_.__name__)
 
 
 def _live(instrument: "Instrument", code: "Any", namespace: "Namespace") -> "Any":
+    """Return the live code of *code*; *code* itself if it is no code, or if that fails, which is said."""
     try:
         return instrument(code, namespace) if type(code) is _CodeType else code
     except BaseException as error:
@@ -204,36 +216,37 @@ def _live(instrument: "Instrument", code: "Any", namespace: "Namespace") -> "Any
         return code
 
 
-def _as_the_interpreter_sees(name: str) -> str:
-    """Return the path of the script *name* as the interpreter spells it: absolute, otherwise as it was given."""
+def _absolute(name: str) -> str:
+    """Return the absolute path of the script *name*, otherwise spelled as it was given, as the interpreter does."""
     if os.sep != "/":
         return os.path.abspath(name)
     return name if name[0] == "/" else f"{os.getcwd()}/{name}"
 
 
 def _folder_of_script(path: str) -> str:
-    """Return what the interpreter puts first in `sys.path` for the script *path*."""
+    """Return the folder that the interpreter puts first in `sys.path` for the script at *path*."""
     return os.path.dirname(os.path.realpath(path))
 
 
+#: The kind of a file in its mode, and that of a regular file.
 _S_IFMT, _S_IFREG = 0o170000, 0o100000
 
 
 def _compiled_script(path: str) -> "CodeType | None":
-    """Return the code of the script *path*; None if the interpreter had better see to it itself."""
+    """Return the code of the script at *path*; None if the interpreter must execute it, or complain of it, itself."""
     try:
         if not _is_script(path):
             return None
         with open(path, "rb") as file:
             return compile(file.read(), path, "exec", dont_inherit=True)
     except Exception:
-        return None  # the interpreter says so in its own words
+        return None  # the interpreter reports the error in its own words
 
 
 def _is_script(path: str) -> bool:
-    """Return whether the interpreter would execute *path* as a script, by itself, and it can be read twice."""
+    """Return whether the interpreter would execute the file at *path* itself, as a script, and it can be read twice."""
     try:
-        if _skips_a_line() or path.endswith(".pyc") or os.stat(path).st_mode & _S_IFMT != _S_IFREG:
+        if _skips_first_line() or path.endswith(".pyc") or os.stat(path).st_mode & _S_IFMT != _S_IFREG:
             return False
     except OSError:
         return False
@@ -246,8 +259,8 @@ def _is_script(path: str) -> bool:
     return True
 
 
-def _skips_a_line() -> bool:
-    """Return whether the interpreter was called with `-x`, by which it skips the first line of a script."""
+def _skips_first_line() -> bool:
+    """Return whether the interpreter was called with `-x`: it skips the first line of the script then."""
     for argument in sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]:
         if argument[:1] == "-":
             letters = argument[1:]
@@ -256,8 +269,8 @@ def _skips_a_line() -> bool:
     return False
 
 
-def _pass_for(ours: "Any", theirs: "Any") -> None:
-    """Let *ours* pass for *theirs*, a part of importlib: the interpreter takes those out of tracebacks."""
+def _look_like_importlib(ours: "Any", theirs: "Any") -> None:
+    """Give *ours* the file name of *theirs*, a function of importlib: the interpreter hides those in tracebacks."""
     code = theirs.__code__
     ours.__code__ = ours.__code__.replace(co_filename=code.co_filename, co_firstlineno=code.co_firstlineno)
     ours.__qualname__, ours.__module__ = theirs.__qualname__, theirs.__module__

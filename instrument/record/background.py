@@ -1,15 +1,20 @@
-"""A thread of our own that does what it is asked: beside the program, and out of its way.
+"""Runs the work of the recorder in one background thread, beside the program.
 
-Orders come in from any thread, a signal handler included, and are carried out one at a time. All work is done in that
-thread: handlers of signals run in the main one, so nothing of ours is ever interrupted halfway, and whoever waits for
-an order holds no lock of ours. Once a second or so the thread looks for itself whether there is something to do.
+Orders come in from any thread, also from handlers of signals, and are carried out one at a time. About once a second
+the thread looks by itself whether there is work.
 
-It is no thread of `threading`, which would count it. If tools of the program observe all threads, the code that runs in
-this one is seen: so while there is nothing to do it runs none, but blocks in one call in C, in which it looks for
-itself. Should a tool have asked `threading` for the thread meanwhile, what that has made of it is removed, again in C.
+Problem: handlers of signals run in the main thread, between any two instructions. Work in that thread would be
+interrupted halfway, and would hold locks that a handler needs.
+Solution: do all work in one thread. A thread that waits for an order holds no lock of this package.
+Alternatives: blocking all signals during the work. Then the program is interrupted late, and other threads still are.
 
-Interpreters from 3.12 on warn of a fork while there are several
-threads, so it ends before each fork and begins again behind it, in parent and child.
+The thread is none of `threading`, which would count it. If tools of the program observe all threads, they see the code
+that this thread runs. So while there is no work it runs no Python code, but blocks in one call in C, which also makes
+the checks. If a tool asks `threading` for the current thread in between, `threading` makes an object for it, which is
+removed in C (`_forgetting`).
+
+Interpreters from 3.12 on warn of a fork while there are several threads. So the thread ends before each fork, and
+begins again after it in parent and child.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from _operator import call, is_
 from _thread import _local, allocate_lock, get_ident, get_native_id, start_new_thread
 from _weakref import ref
 from itertools import chain, cycle, repeat, starmap
-from sys import _current_frames, is_finalizing  # held: the program may put something else in its place
+from sys import _current_frames, is_finalizing  # held: the program may replace them
 from time import monotonic, sleep
 
 from instrument.guest.own_builtins import system as _system
@@ -33,23 +38,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-#: Whoever waits gives up when nothing has moved for so long: what is waited for may itself wait for the waiting thread.
+#: Seconds without progress after which a waiting thread gives up: the worker may itself wait for that thread.
 _PATIENCE = 10.0
-#: So long at most for one call of ours into the system: a slow disk takes minutes, one that is gone takes for ever.
+#: Seconds for one call of ours into the system, at most: a slow disk takes minutes, one that is gone takes for ever.
 _LONGEST_CALL = 300.0
-_SHORT = 0.00005
+#: Seconds between two looks while a thread waits for the end of the background thread.
+_POLL_EVERY = 0.00005
+#: Seconds to the next look after one that has failed.
 _AFTER_A_FAILURE = 1.0
-#: Waiting for an order is given up after so many exceptions.
+#: After how many exceptions a thread that waits for an order gives up.
 _MOST_FAILURES = 1000
-_package = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
-#: Functions of ours that wait for something else: for work, or for a lock of the program, that of standard error.
-_MAY_BE_HELD_UP = ("_idle", "say")
-_block, _valid_signals = getattr(_signal, "pthread_sigmask", None), _signal.valid_signals
+_PACKAGE = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
+#: Names of functions of ours that wait for work, or for a lock that the program may hold, that of standard error.
+_WAITING_FUNCTIONS = ("_idle", "say")
+_pthread_sigmask, _valid_signals = getattr(_signal, "pthread_sigmask", None), _signal.valid_signals
 
 
 class Order:
-    """Something to do: *action* returns whether it is done; if not, it is to be done again later. If it raises, it is
-    over, and not done.
+    """One piece of work. *action* returns True if it is done, and False if it must be called again later.
+
+    If *action* raises an exception, the order is over and not done.
     """
 
     __slots__ = ("action", "is_done", "is_over", "lock")
@@ -62,9 +70,11 @@ class Order:
 
 
 class Background:
-    """The thread. *look* says after how many seconds it is to be called again, if there is something to do by then:
-    that is told by what *checks* returns, functions in C that return something true if so. *failed* is called with what
-    one of these, or an action, raised.
+    """The background thread, and its orders.
+
+    *look* does the work that is due, and returns after how many seconds to look again. *checks* returns functions in C
+    that return true if there is work before that. *failed* is called with each exception of an action or of *look*.
+    Without *may_begin* there is no thread: each order is carried out by the thread that waits for it.
     """
 
     def __init__(
@@ -77,13 +87,12 @@ class Background:
         self._look = look
         self._checks = checks
         self._failed = failed
-        #: Whether there may be a thread at all. Without one, orders are carried out by whoever waits for them.
         self._may_begin = may_begin
-        #: Whether the thread was ended in the midst of its work: what that had begun can be finished by nobody.
+        #: Whether the interpreter has ended the thread in the midst of its work, which nobody can finish.
         self.is_broken_off = False
-        #: Moves on as work does.
+        #: Changes as the work makes progress.
         self.beat = 0
-        #: Whether work should be left as it is as soon as possible, and go on later: a fork waits.
+        #: Whether the work must stop as soon as possible, to be continued later: a fork waits.
         self.is_hurried = False
         self._is_wanted = False
         self._is_over = False
@@ -94,39 +103,38 @@ class Background:
         self._wake = allocate_lock()
         self._starting = allocate_lock()
         self._working = allocate_lock()
-        self._thread = 0  # the one in the background
-        self._worker = 0  # the thread that carries out orders now
+        self._thread = 0  # number of the background thread; 0 if it has not begun
+        self._worker = 0  # number of the thread that carries out orders now; 0 if none does
         self._is_alive = False
         self._is_busy = False
-        self._native = 0
-        if not self._is_alive:
-            self._thread = 0
+        self._native_id = 0
         self._n_forks = 0
-        self._forker = 0
+        self._forker = 0  # number of the thread that has begun the last fork; 0 if no fork goes on
         self.is_hurried = False
 
     # Orders
 
     def start(self) -> None:
-        """Let the thread begin, unless it has."""
+        """Begin the thread, unless it runs."""
         self._is_wanted = True
         if not self._is_alive:
             self._ensure()
 
     def ask(self, action: Callable[[], bool]) -> Order:
-        """Let *action* be done soon, and do not wait for it."""
+        """Have *action* called soon, and return its order without waiting."""
         order = Order(action)
         self._orders.append(order)
         if self._ensure():
-            self._call()
+            self._wake_up()
         return order
 
     def run(self, action: Callable[[], bool]) -> bool:
-        """Let *action* be done, wait for it, and return whether it was.
+        """Have *action* called, wait for it, and return whether it was done.
 
         What handlers of signals raise meanwhile is raised afterwards.
         """
-        if self._worker == get_ident() or self.is_broken_off:  # from within: a finalizer of the program, say
+        # The worker itself calls this if a finalizer of the program runs in it, for example.
+        if self._worker == get_ident() or self.is_broken_off:
             return False
         order = self.ask(action)
         raised: BaseException | None = None
@@ -142,13 +150,13 @@ class Background:
                         self._wait_until_gone()
                         self._work()
                     else:
-                        self._call()
+                        self._wake_up()
                 if order.lock.acquire(True, 0.1):
                     break
                 if beat != self.beat:
                     beat, since = self.beat, monotonic()
                 elif monotonic() - since > _PATIENCE and (
-                    monotonic() - since > _LONGEST_CALL or not self._is_in_a_call()
+                    monotonic() - since > _LONGEST_CALL or not self._is_in_own_call()
                 ):
                     break
             except BaseException as error:
@@ -161,20 +169,20 @@ class Background:
             raise raised
         return order.is_done
 
-    def _is_in_a_call(self) -> bool:
-        """Return whether the worker is in a function of ours, or in what that calls in C: a slow disk keeps it there.
+    def _is_in_own_call(self) -> bool:
+        """Return whether the worker is in a function of ours, or in a call in C from there, such as one to a slow disk.
 
-        If code of the program runs in the worker, a finalizer or an audit hook, it may need what the waiting thread
-        holds.
+        If code of the program runs in the worker, such as a finalizer or an audit hook, it may need a lock that the
+        waiting thread holds.
         """
         try:
             code = _current_frames()[self._worker or self._thread].f_code
-        except Exception:  # it has just finished, or an audit hook forbids to look
+        except Exception:  # the worker has just finished, or an audit hook forbids to look
             return False
-        return code.co_filename.startswith(_package) and code.co_name not in _MAY_BE_HELD_UP
+        return code.co_filename.startswith(_PACKAGE) and code.co_name not in _WAITING_FUNCTIONS
 
     def stop(self, for_good: bool = False) -> None:
-        """End the thread, when it has done what it does now; if *for_good*, it never begins again."""
+        """End the thread after its present work. If *for_good*, it never begins again."""
         self._is_wanted = False
         self._may_begin = self._may_begin and not for_good
         if self._is_alive and self._worker != get_ident():
@@ -183,7 +191,7 @@ class Background:
     # The thread
 
     def _ensure(self) -> bool:
-        """Return whether the thread is there; let it begin if it can."""
+        """Begin the thread if it is possible and necessary; return whether it runs."""
         if self._is_alive:
             return True
         if not self._may_begin:
@@ -195,9 +203,11 @@ class Background:
                 self._is_over = self.is_hurried = False
                 self._is_alive = True
                 try:
-                    last: list[Iterator[object]] = []
-                    start_new_thread(any, (chain(map(call, (self._loop,), (last,)), chain.from_iterable(last)),))
-                except BaseException as error:  # the interpreter ends, there are no more threads, or a hook forbids it
+                    last_steps: list[Iterator[object]] = []
+                    start_new_thread(
+                        any, (chain(map(call, (self._loop,), (last_steps,)), chain.from_iterable(last_steps)),)
+                    )
+                except BaseException as error:  # the interpreter ends, the system refuses, or an audit hook forbids
                     self._is_alive = False
                     if belongs_to_program(error):
                         raise
@@ -205,22 +215,23 @@ class Background:
             self._starting.release()
         return self._is_alive
 
-    def _call(self) -> None:
+    def _wake_up(self) -> None:
+        """End the wait of the thread in `_idle`."""
         try:
             self._wake.release()
-        except RuntimeError:  # it was called already
+        except RuntimeError:  # the lock is released already
             pass
 
     def is_worker(self) -> bool:
-        """Return whether the calling thread is the one in the background."""
+        """Return whether the calling thread is the background thread."""
         return self._thread == get_ident()
 
-    def _loop(self, last: list[Iterator[object]]) -> None:
-        """Work until the thread is to end; what is then to be done in C is added to *last*."""
-        self._thread, self._native = get_ident(), get_native_id()
-        _of_thread.last = _Last(self)
-        if _block is not None:  # signals are for the main thread, which they wake up
-            _block(_signal.SIG_BLOCK, _valid_signals())
+    def _loop(self, last_steps: list[Iterator[object]]) -> None:
+        """Work until the thread must end. Append to *last_steps* an iterator of what remains to be done in C then."""
+        self._thread, self._native_id = get_ident(), get_native_id()
+        _of_thread.at_end = _AtThreadEnd(self)
+        if _pthread_sigmask is not None:  # signals are for the main thread, and end its system calls
+            _pthread_sigmask(_signal.SIG_BLOCK, _valid_signals())
         seconds = 0.0
         try:
             while not self._is_over:
@@ -237,30 +248,30 @@ class Background:
                         seconds = _AFTER_A_FAILURE
                     self._is_busy = False
         finally:
-            _of_thread.last = None  # its finalizer may raise events, so it runs before what forgets the thread
-            last.append(_forgetting())
+            _of_thread.at_end = None  # its finalizer may raise events, so it runs before `_forgetting`
+            last_steps.append(_forgetting())
             self._is_alive = False
-            if self._is_wanted and not self._is_over:  # a fork, for which it was to end, did not wait for it
+            if self._is_wanted and not self._is_over:  # a fork gave up waiting for the end
                 self._ensure()
 
     def _idle(self, seconds: float) -> None:
-        """Return when there is something to do, or may be; look for that every so many *seconds*."""
+        """Return when there may be work. Make the checks, in C, every so many *seconds*."""
         wait = starmap(self._wake.acquire, repeat((True, seconds))).__next__
         try:
             any(chain(_forgetting(), map(call, cycle([wait, process_end.is_missing, *self._checks()]))))
-        except BaseException:  # the program has closed a file of ours, or a hook forbids to look
+        except BaseException:  # the program has closed a file of ours, or an audit hook forbids to look
             if not self._is_over:
                 self._wake.acquire(True, seconds)
 
-    def was_left(self) -> None:
-        """Note that the thread runs no more, because the interpreter is being finalized."""
+    def note_ended_by_interpreter(self) -> None:
+        """Note that the interpreter has ended the thread, because it is being finalized."""
         self.is_broken_off = self._is_busy
         self._reset()  # the thread may hold a lock of these
         self._may_begin = False
         process_end.call_remaining()
 
     def _work(self) -> None:
-        """Carry out the orders that there are."""
+        """Carry out the orders that there are now."""
         if self._worker == get_ident() or not self._working.acquire(True, _PATIENCE):
             return
         self._worker = get_ident()
@@ -274,7 +285,7 @@ class Background:
                     order.is_done = True
                 except BaseException as error:
                     if not self.is_worker() and belongs_to_program(error):
-                        raise  # `run` does the rest, and raises it afterwards
+                        raise  # `run` carries out the rest, and raises the error afterwards
                     self._failed(error)
                 finally:
                     self._is_busy = False
@@ -286,31 +297,32 @@ class Background:
             self._working.release()
 
     def _end(self) -> None:
+        """Have the thread end, and wait for that as long as its work makes progress."""
         since, beat = monotonic(), self.beat
         while self._is_alive:
             self._is_over = True  # each time: a handler of a signal may have begun another thread meanwhile
             self.is_hurried = True
-            self._call()
-            sleep(_SHORT)
+            self._wake_up()
+            sleep(_POLL_EVERY)
             if beat != self.beat:
                 beat, since = self.beat, monotonic()
             elif monotonic() - since > _PATIENCE:
                 break
-        if not self._is_alive:  # a slow disk may keep it for longer
+        if not self._is_alive:  # else a slow disk keeps it for longer
             self._wait_until_gone()
         self.is_hurried = False
 
     def _wait_until_gone(self) -> None:
-        """Wait until the system has forgotten the thread, which takes a moment longer than Python."""
+        """Wait until the system has forgotten the thread, which takes a moment longer than for Python."""
         since = monotonic()
-        while self._native and monotonic() - since < 1:
+        while self._native_id and monotonic() - since < 1:
             if not self._is_alive:
                 try:
-                    _system.stat(f"/proc/self/task/{self._native}")
+                    _system.stat(f"/proc/self/task/{self._native_id}")
                 except OSError:
                     break
-            sleep(_SHORT)
-        self._native = 0
+            sleep(_POLL_EVERY)
+        self._native_id = 0
 
     # Forks
 
@@ -322,52 +334,54 @@ class Background:
             self._end()
 
     def after_fork_in_parent(self) -> None:
-        """Note that one fork less goes on."""
+        """Note that one fork is over."""
         self._n_forks -= 1
         if self._n_forks == 0:
             self._forker = 0
 
     def resume(self) -> None:
-        """Let the thread begin again after a fork."""
+        """Begin the thread again after a fork, if it is wanted or has orders."""
         if self._is_wanted or self._orders:
-            self._is_over = False  # if the thread is in a long call, it stays
+            self._is_over = False  # a thread that did not end, in a long call, goes on
             self._ensure()
-            self._call()
+            self._wake_up()
 
     def after_fork_in_child(self) -> None:
-        """Forget what other threads have asked for."""
+        """Forget the orders of other threads: they are not in the child."""
         self._reset()
 
 
-#: What only our thread holds. The interpreter frees it when the thread ends. If the interpreter is finalized before,
-#: the main thread frees it (Python/pystate.c: PyThreadState_Clear), before any module is cleared.
+#: Variables of the background thread. The interpreter frees them when the thread ends. If the interpreter is finalized
+#: before that, the main thread frees them (Python/pystate.c: PyThreadState_Clear), before any module is cleared.
 _of_thread = _local()
 
 
-class _Last:
-    """What the thread of *background* holds."""
+class _AtThreadEnd:
+    """Is held by the thread of *background* only: its finalizer runs if the interpreter ends the thread."""
 
     def __init__(self, background: Background) -> None:
         self._background = background
 
     def __del__(self) -> None:
         if is_finalizing():
-            self._background.was_left()
+            self._background.note_ended_by_interpreter()
 
 
-class _Nothing:
-    """What is not finalized."""
+class _WithoutFinalizer:
+    """A class to give to an object whose finalizer must not run."""
 
 
-_NOT_THERE = object()
+#: Equal to nothing that a call returns: `is_` with it is False.
+_NO_RESULT = object()
 _REFERENCE = "_track_dummy_thread_ref"
 
 
 def _forgetting() -> Iterator[object]:
-    """Return an iterator over nothing true that removes what `threading` knows of the calling thread.
+    """Return an iterator, without true items, that removes the object that `threading` has for the calling thread.
 
-    If code of the program asks it for the current thread it makes a dummy, which it shows from then on. In 3.13 and
-    later that is finalized in Python as the thread ends. The iterator runs no Python, which could make another one.
+    If code of the program asks `threading` for the current thread, it makes a dummy object, and lists it from then on.
+    From 3.13 on, that object is finalized by Python code as the thread ends. The iterator runs no Python code, which
+    could make `threading` create another dummy.
     """
     try:
         names = sys.modules["threading"].__dict__
@@ -376,13 +390,13 @@ def _forgetting() -> Iterator[object]:
             return iter(())
         reference: Any = names.get("_thread_local_info")
         local = reference.__dict__ if type(reference).__module__ == "_thread" else {}
-    except Exception:  # nobody can have asked, or this `threading` is another one
+    except Exception:  # `threading` is not imported, or is another module
         return iter(())
     dummies: list[object] = []
     references = filter(None, map(local.pop, (_REFERENCE,), (None,)))
     return chain(
         map(dummies.append, map(active.pop, (get_ident(),), (None,))),
-        map(setattr, references, repeat("__class__"), repeat(_Nothing)),
+        map(setattr, references, repeat("__class__"), repeat(_WithoutFinalizer)),
         map(dangling.discard, map(ref, filter(None, dummies))),
-        map(is_, map(call, (dummies.clear,)), (_NOT_THERE,)),
+        map(is_, map(call, (dummies.clear,)), (_NO_RESULT,)),
     )

@@ -28,7 +28,7 @@ from instrument.flow import placement
 from instrument.guest import interpreters, isolation
 from instrument.guest.messages import forget_written_once, say_once, say_without_locks
 from instrument.guest.own_builtins import system as _system
-from instrument.guest.process_state import ProcessState
+from instrument.guest.process_state import cleared_on_reset
 from instrument.guest.program_errors import belongs_to_program
 from instrument.hooks import forks, process_end, signals
 from instrument.record.background import Background
@@ -113,8 +113,8 @@ class Recorder:
         self._instrumenter.on_live = None
         self._instrumenter.end(self.scope)
         self._data.reading.close()
-        if self in _state.recorders:
-            _state.recorders.remove(self)
+        if self in _recorders:
+            _recorders.remove(self)
 
     # Calls by the rest of the package
 
@@ -364,7 +364,7 @@ def _save_interpreters_left_open() -> None:
 
 def save_left_open() -> None:
     """Write the counts of this interpreter, which was left open (`_SAVE_LEFT_OPEN`)."""
-    for recorder in _state.recorders:
+    for recorder in _recorders:
         try:
             recorder.finish("exit")
         except BaseException as error:
@@ -379,24 +379,17 @@ def _flush_output() -> None:
                 stream.flush()
 
 
-class _State(ProcessState):
-    __slots__ = ("recorders",)
-
-    def reset(self) -> None:
-        #: The recorder of this process; empty if there is none.
-        self.recorders: list[Recorder] = []
-
-
-_state = _State()
+#: The recorder of this process; empty if there is none.
+_recorders: list[Recorder] = cleared_on_reset([])
 
 
 def start(settings: Settings) -> Recorder:
     """Record this process from now on, by *settings*; return the recorder, which is the present one if there is one."""
-    if not _state.recorders:
-        _state.recorders.append(Recorder(settings))
-    return _state.recorders[0]
+    if not _recorders:
+        _recorders.append(Recorder(settings))
+    return _recorders[0]
 
 
 def current() -> Recorder | None:
     """Return the recorder of this process, None if there is none."""
-    return _state.recorders[0] if _state.recorders else None
+    return _recorders[0] if _recorders else None

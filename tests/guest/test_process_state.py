@@ -15,6 +15,7 @@ def registered(monkeypatch):
     """Register states of the test only."""
     states = []
     monkeypatch.setattr(process_state, "_states", states)
+    monkeypatch.setattr(process_state, "_containers", [])
     return states
 
 
@@ -46,6 +47,17 @@ def test_reset_all_resets_each_state(registered):
     process_state.reset_all()
 
     assert (first.n, second.n) == (0, 0)
+
+
+def test_reset_all_clears_registered_containers_in_place(registered):
+    container = process_state.cleared_on_reset([])
+    container.append(1)
+
+    process_state.note_fork()
+    assert container == [1]
+
+    process_state.reset_all()
+    assert container == []
 
 
 def test_a_forked_child_keeps_what_a_state_does_not_reset(registered):

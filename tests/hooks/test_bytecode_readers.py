@@ -1,4 +1,4 @@
-"""Libraries that read bytecode see what they would see without us."""
+"""Libraries that read bytecode get the original of live code, and functions that are given out are noted."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import textwrap
 import pytest
 from recorded import ROOT, Tree
 
-# The entrances of these libraries, as far as they matter here.
+# Stand-ins for these libraries: the functions by which they get code.
 NUMBA = """\
 def get_code_object(obj):
     "Shamelessly borrowed from llpython"
@@ -114,15 +114,16 @@ def tree(tmp_path):
     return Tree(tmp_path)
 
 
-def test_recorded(tree):
+def test_readers_get_originals_in_a_recorded_process(tree):
+    """Except for comparisons, what they got is noted as given out."""
     assert tree.run(PROGRAM) == (SAID, "")
     assert tree.lines()[8] == 10
     assert given_out(tree) == [("f", 5, taker) for taker in ("cloudpickle", "dill", "numba", "pony")]
 
 
 @pytest.mark.parametrize("before", ["", f"import {', '.join(name.replace('/', '.') for name in FAKES)}"])
-def test_traced(tree, before):
-    """A measurement changes readers that are there, too; what it made live is theirs to read after it has ended."""
+def test_readers_get_originals_while_trace_measures_and_afterwards(tree, before):
+    """Readers that were imported before are adapted, too. After the measurement they still get originals."""
     tree.write(PROGRAM)
     source = f"""
         {before}
@@ -178,7 +179,7 @@ copyreg.pickle(types.CodeType, reduce_code)
 
 
 def test_code_that_is_pickled_by_value_is_the_original(tree):
-    """By older versions of cloudpickle, and by what a program registers for that: processes without us can read it."""
+    """Older versions of cloudpickle, and functions that a program registers, pickle it for processes without us."""
     for name, source in (("cloudpickle", CLOUDPICKLE), ("cloudpickle_fast", CLOUDPICKLE_FAST)):
         path = tree.folder / "pyspark/cloudpickle" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -196,16 +197,16 @@ def test_code_that_is_pickled_by_value_is_the_original(tree):
     assert given_out(tree) == [("by_fast", 4, "cloudpickle"), ("by_pickle", 6, "pickle")]
 
 
-def test_code_that_a_pickler_of_the_program_writes_is_noted(tree):
-    """It goes out live as it is: a copy counts for nobody, and needs nothing of the program's but this package."""
+def test_live_code_that_a_pickler_of_the_program_writes_is_noted_as_given_out(tree):
+    """The copy is live code. Its counters belong to nobody, and it can be loaded where this package is installed."""
     source = (ROOT / "tests/programs/code_pickled_by_value.py").read_text(encoding="utf-8")
 
     assert tree.run(source) == ("0 1 0\n", "")
     assert given_out(tree) == [("f", 8, "pickle")]
 
 
-def test_code_that_goes_to_a_namespace_that_is_not_measured_is_noted(tree):
-    """It is not counted there, as `trace` does not count it."""
+def test_code_that_runs_in_a_namespace_out_of_scope_is_noted_as_given_out(tree):
+    """It is not counted there: `trace` does not count it either."""
     source = """
         import marshal, types
         def made(n):
@@ -228,8 +229,8 @@ def test_code_that_goes_to_a_namespace_that_is_not_measured_is_noted(tree):
     assert file["lines"]["8"]["count"] == 1
 
 
-def test_code_is_noted_that_is_marshalled_while_it_is_traced_too(tree):
-    """Of two measurements the one that gives the original out does not matter."""
+def test_code_marshalled_under_trace_in_a_recorded_process_is_noted_as_given_out(tree):
+    """Of two instrumenters, it does not matter which one gives the original out."""
     source = """
         import marshal, sys
         sys.path.insert(0, %r)
@@ -246,8 +247,8 @@ def test_code_is_noted_that_is_marshalled_while_it_is_traced_too(tree):
     assert given_out(tree) == [("sent", 5, "marshal")]
 
 
-def test_what_a_program_registers_with_copyreg_is_heeded(tree):
-    """Our own import of `pickle` came first, and left `sys.modules`: the program's `copyreg` is another one."""
+def test_registrations_of_the_program_with_copyreg_take_effect(tree):
+    """This package has imported its own `pickle` before, so the program has another `copyreg`."""
     source = """
         import copyreg, itertools, pickle, types
         class One: pass
@@ -263,7 +264,7 @@ def test_what_a_program_registers_with_copyreg_is_heeded(tree):
     assert tree.run(source) == ("registered True\n5 5\n", "")
 
 
-# What these do for a program, with the real ones, which are not installed for our tests.
+# Programs for the real libraries, which are not installed for most runs of the tests.
 REAL = {
     "numba": """\
 from numba import njit
@@ -318,7 +319,8 @@ print(int(torch.compile(f, backend="eager")(torch.ones(1))))
 
 
 @pytest.mark.parametrize("package", REAL)
-def test_real(tmp_path, package):
+def test_real_libraries_give_the_same_output_as_in_a_plain_run(tmp_path, package):
+    """Skipped for libraries that are not installed."""
     pytest.importorskip(package)
     tree = Tree(tmp_path)
     path = os.path.dirname(os.path.dirname(sys.modules[package].__file__))
@@ -359,13 +361,13 @@ if __name__ == "__main__":
 
 
 def given_out(tree):
-    """Return the functions of the program in *tree* that were given out, with their lines, and what got them."""
+    """Return (name, first line, taker) of each function of the program in *tree* that was given out, sorted."""
     rows = tree.rows("SELECT path, name, line, taker FROM given_out JOIN file ON file.id = given_out.file")
     return sorted((name, line, taker) for path, name, line, taker in rows if path == str(tree.path))
 
 
 def reported(tree, *data):
-    """Return what `report --json --unused-for 0s` says of the program in *tree*, from *data* if that is given."""
+    """Return what `report --json --unused-for 0s` prints of the program in *tree*: its file, and the remarks."""
     done = subprocess.run(
         [sys.executable, "-m", "instrument", "report", "--json", "--unused-for", "0s", *(data or [str(tree.data)])],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -379,8 +381,8 @@ def reported(tree, *data):
     return file, document["remarks"]
 
 
-def test_lines_of_functions_that_were_given_out_are_not_missing_and_others_are(tree):
-    """What other processes run of such a function is counted nowhere; the rest of the file is known."""
+def test_reports_call_no_line_of_a_function_that_was_given_out_missing(tree):
+    """Such a function may have run elsewhere, uncounted. Other lines of the file are missing if they did not run."""
     assert tree.run(GIVING) == ("", "")
 
     assert tree.rows("SELECT path, reason FROM not_measured") == []
@@ -442,7 +444,7 @@ if __name__ == "__main__":
 
 
 def test_code_that_torch_compiles_is_the_original(tree):
-    """The functions that the compiler is given stay the program's; what it makes of code runs as it has made it."""
+    """Functions among the arguments of its compiler stay as they are, and code that it makes runs unchanged."""
     for name, source in TORCH.items():
         path = tree.folder / "torch/_dynamo" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)

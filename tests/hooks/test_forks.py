@@ -1,4 +1,4 @@
-"""Forks by C, of which Python is not told: each process counts what is its own."""
+"""Forks by C code, of which Python does not know: each process counts the code that it runs itself."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from recorded import Tree
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this is about the C library there")
 
-#: What a process does at its start that is another program than Python.
+#: The first lines of a program. They make the process one that embeds Python, as far as forks are concerned.
 EMBEDDED = """
 import ctypes, os, sys, time
 from instrument.hooks import forks
@@ -29,24 +29,24 @@ def tree(tmp_path):
 
 
 def run(tree, source, **more):
-    """Run *source* as a program that embeds Python."""
+    """Run *source* in a process that behaves as if it embedded Python; return its output and its errors."""
     tree.write(EMBEDDED + WORK + source)
     with tree.start(EMBEDDED + WORK + source, **more) as process:
         output, errors = process.communicate(timeout=50)
     if process.returncode == 77:
-        pytest.skip("the C library calls nobody")
+        pytest.skip("the C library offers no callbacks for forks")
     assert process.returncode == 0, errors
     return output, errors
 
 
 def calls_by_process(tree):
-    """Return how often `work` was entered, by the number of the process."""
+    """Return a dict from process numbers to how often `work` was entered."""
     return dict(tree.rows("SELECT pid, (SELECT SUM(count) FROM function WHERE name = 'work') FROM process"))
 
 
 @pytest.mark.parametrize("flush", [0, 0.05])
-def test_children_count_what_they_run(tree, flush):
-    """Neither process has counts of the other, whenever they were written; the parent counts on."""
+def test_parent_and_children_each_count_only_the_code_that_they_run(tree, flush):
+    """No process has counts of another one, whether they are written during the run or at its end."""
     source = """
 work(1), work(2)
 time.sleep(0.2)
@@ -66,14 +66,14 @@ print(os.getpid())
 """
     output, errors = run(tree, source, flush=flush)
 
-    found = calls_by_process(tree)
-    parent = found.pop(int(output.splitlines()[-1]))
-    assert (parent, sorted(found.values())) == (4, [3, 4])
+    calls = calls_by_process(tree)
+    calls_of_parent = calls.pop(int(output.splitlines()[-1]))
+    assert (calls_of_parent, sorted(calls.values())) == (4, [3, 4])
     assert errors == ""
 
 
-def test_a_child_writes_now_and_then(tree):
-    """One that C ends has lost one interval at most: it has a thread of its own in the background."""
+def test_a_child_writes_its_counts_while_it_runs(tree):
+    """The child has a background thread of its own, so a child that C code ends loses one interval at most."""
     source = """
 work(1)
 if not fork():
@@ -88,8 +88,8 @@ os.wait()
     assert sorted(calls_by_process(tree).values()) == [1, 2]
 
 
-def test_forks_that_python_knows_are_as_ever(tree):
-    """They are prepared once, and each child has one file."""
+def test_forks_by_python_and_by_c_do_not_disturb_each_other(tree):
+    """Each fork is prepared once, and each child has one data file."""
     source = """
 work(1)
 for n in range(3):
@@ -108,8 +108,8 @@ for n in range(3):
     assert errors == ""
 
 
-def test_a_fork_that_nothing_prepared(tree):
-    """In a process that is Python itself, what the child counts begins when it is found to be one, and that is said."""
+def test_a_child_of_an_unannounced_fork_counts_once_it_is_noticed(tree):
+    """Python itself registers nothing with the C library. The child is noticed at its next import, and says so."""
     source = """
 import ctypes, os, sys
 def work(n):
@@ -128,8 +128,8 @@ work(3)
     assert errors.count("was forked without Python's knowledge: it is counted from now on") == 1
 
 
-def test_the_c_library_forgets_us():
-    """It would call what is no more."""
+def test_the_c_library_calls_nothing_after_it_was_told_to_forget():
+    """Else it would call functions of an interpreter that is gone."""
     source = """
 import ctypes
 from instrument.hooks import forks
@@ -145,8 +145,8 @@ assert called in ([], [1, 2]), called
     assert subprocess.run([sys.executable, "-c", source], timeout=50, check=False).returncode == 0
 
 
-def test_modules_that_c_compiles(tree):
-    """Their functions are counted in the processes that are forked afterwards, though no import was seen."""
+def test_functions_of_modules_that_c_code_executes_are_counted_after_a_fork(tree):
+    """No import hook sees such modules: their functions are found before the fork."""
     (tree.folder / "script.wsgi").write_text("def application(n):\n    return n + 1\n", encoding="utf-8")
     source = """
 source = open("script.wsgi").read()

@@ -1,4 +1,4 @@
-"""Counts are saved when a process ends, also if the program removes exit handlers."""
+"""The hooks of process ends save the counts, and the program finds exit handlers and functions of `os` as ever."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ def tree(tmp_path):
     return Tree(tmp_path)
 
 
-SEEN = """
+REMOVES_HANDLERS = """
 import atexit, sys, threading
 class Handler:
     def __init__(self, name):
@@ -46,21 +46,21 @@ print("end")
 
 
 @pytest.mark.parametrize("flush", [0, 0.05])
-def test_exit_handlers_are_called_and_freed_as_without_us(tree, flush):
-    """Whichever of them the program removes, the others are called in the same order, and its output is the same."""
-    tree.write(SEEN)
+def test_exit_handlers_are_called_and_freed_as_in_a_plain_run(tree, flush):
+    """Whichever handlers the program removes, the others are called in the same order, with the same output."""
+    tree.write(REMOVES_HANDLERS)
     environment = {name: value for name, value in tree.environment().items() if not name.startswith("INSTRUMENT")}
     command = [sys.executable, tree.path]
     plain = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
 
     assert "handler fifth" in plain.stdout
-    assert tree.run(SEEN, flush=flush) == (plain.stdout, plain.stderr)
+    assert tree.run(REMOVES_HANDLERS, flush=flush) == (plain.stdout, plain.stderr)
     assert tree.calls("Handler.__call__") == plain.stdout.count("handler")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
-def test_removed_handler_is_registered_again_in_time_for_a_fork(tree):
-    """A child that removes the exit handlers it has inherited, as servers do, is counted to its end."""
+def test_a_removed_handler_is_registered_again_in_forked_children(tree):
+    """A child that removes the exit handlers that it has inherited, as servers do, is counted to its end."""
     source = """
 import atexit, os, sys
 def work():
@@ -80,16 +80,16 @@ work()
     assert tree.ends() == ["exit"] * 6
 
 
-def test_scope_that_matches_nothing_is_said_after_handlers_are_removed(tree):
-    """What is said at the end does not depend on the list of exit handlers either."""
+def test_an_unmatched_scope_is_reported_although_exit_handlers_were_removed(tree):
+    """Messages at the end do not depend on the list of exit handlers."""
     _, errors = tree.run("import atexit\natexit._clear()\n", INSTRUMENT="no_such_module")
 
     assert "no module or file that was loaded is in the scope 'no_such_module'" in errors
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has other functions")
-def test_functions_of_os_look_the_same(tree):
-    """`os._exit` and `os.execv` print, pickle and are called like the originals, and no frame of ours is seen."""
+def test_functions_of_os_print_and_pickle_like_the_originals(tree):
+    """Calls of `os._exit` and `os.execv` that fail have no frame of this package in their traceback."""
     output, _ = tree.run(
         """
         import copy, os, pickle, traceback
@@ -112,7 +112,7 @@ def test_functions_of_os_look_the_same(tree):
     )
 
 
-ALONE = """
+NEEDS_ONE_THREAD = """
 import os, sys, time, traceback
 def work(n):
     total = 0
@@ -139,9 +139,9 @@ os.kill(os.getpid(), 9)
 
 
 @pytest.mark.skipif(not hasattr(os, "unshare"), reason="this Python or system has no os.unshare")
-def test_functions_that_the_system_refuses_to_several_threads(tree):
-    """While they are called there is no thread of ours. After them the counts are saved now and then as before."""
-    tree.write(ALONE)
+def test_functions_that_need_a_single_thread_succeed(tree):
+    """During `os.unshare` and `os.setns` the background thread is gone. Later it saves counts as before."""
+    tree.write(NEEDS_ONE_THREAD)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
     plain = subprocess.run(
         [sys.executable, tree.path], env=environment, capture_output=True, text=True, timeout=50, check=False
@@ -149,7 +149,7 @@ def test_functions_that_the_system_refuses_to_several_threads(tree):
     if plain.stdout.count("None\n") < 2:
         pytest.skip(f"user namespaces cannot be had here: {plain.stdout}")
 
-    output, errors = tree.run(ALONE, flush=0.1, status=-signal.SIGKILL)
+    output, errors = tree.run(NEEDS_ONE_THREAD, flush=0.1, status=-signal.SIGKILL)
 
     assert (output, errors) == (plain.stdout, plain.stderr)
     assert tree.lines()[6] == 110

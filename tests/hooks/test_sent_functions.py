@@ -1,4 +1,4 @@
-"""Functions of a counted program that are handed to other interpreters of its process arrive as without us."""
+"""Functions that a counted program sends to other interpreters of its process arrive as in a plain run."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ def main():
     attempt("Interpreter.call", lambda: one.call(whole))
     if sys.version_info >= (3, 14):
         local = lambda a: a + 1
-        # The interpreter looks for functions that it sends by name in the file of `__main__`, under either tool.
+        # `trace` and this package fail alike for functions of `__main__`: the interpreter sends them by name.
         attempt("lambda", lambda: one.call(local, 3))
         attempt("arguments", lambda: one.call(adds, 1, b=2))
         attempt("function as argument", lambda: one.call((lambda f, n: f(n)), local, 3))
@@ -73,9 +73,9 @@ print(sorted((line, n) for (file, line), n in tracer.results().counts.items() if
 """
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="older interpreters take nothing but text from others")
-def test_functions_go_to_other_interpreters(tmp_path):
-    """Results and errors are those of the plain program, and what is run here is counted as `trace` does."""
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="older interpreters accept only text from other interpreters")
+def test_functions_that_are_sent_to_other_interpreters_run_as_in_a_plain_run(tmp_path):
+    """Results and errors are the same, and calls in this interpreter are counted as `trace` counts them."""
     pytest.importorskip("_interpreters")
     pytest.importorskip("concurrent.interpreters" if sys.version_info >= (3, 14) else "test.support.interpreters")
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")

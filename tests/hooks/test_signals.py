@@ -1,4 +1,4 @@
-"""Hooks into forks, ends and signals: what the program finds in their place is what it would find without them."""
+"""The hooks of signals save the counts, and the program finds handlers and functions as in a plain run."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from recorded import Tree
 from instrument.guest import process_state
 from instrument.hooks import signals
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such hooks")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has other signals")
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def tree(tmp_path):
     return Tree(tmp_path)
 
 
-def test_signals_look_the_same(tree):
-    """Whoever asks for handlers sees those that it has set, and defaults."""
+def test_the_program_sees_its_own_handlers_and_defaults(tree):
+    """`signal` and `getsignal` return the handlers that the program has set, and defaults in place of ours."""
     output, _ = tree.run(
         """
         import signal
@@ -37,8 +37,8 @@ def test_signals_look_the_same(tree):
     assert output == "True True\n" * 6 + "-1 signal set_wakeup_fd\n"
 
 
-def test_simulated_signals_have_no_effect_where_they_have_their_default(tree):
-    """`interrupt_main` ends no process by a signal that the program does not handle, and calls handlers that it has."""
+def test_simulated_signals_have_no_effect_if_the_program_does_not_handle_them(tree):
+    """`interrupt_main` calls handlers of the program, and ends no process by a signal at its default."""
     output, _ = tree.run(
         """
         import _thread, signal
@@ -66,9 +66,9 @@ def test_simulated_signals_have_no_effect_where_they_have_their_default(tree):
     assert output == "interrupt_main _thread\nalive\nhandled 15\ninterrupted\nalive\n"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 has no functions that are unseen")
-def test_no_frame_of_ours_in_what_functions_of_signal_raise(tree):
-    """A traceback has the lines that it has without us: the most common one is of a server that a thread starts."""
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 cannot hide functions")
+def test_errors_of_functions_of_signal_have_no_frame_of_this_package(tree):
+    """The most common such traceback is that of a server that a thread starts."""
     text = """
         import _thread, signal, threading, traceback
         def fail(function, *arguments):
@@ -92,8 +92,8 @@ def test_no_frame_of_ours_in_what_functions_of_signal_raise(tree):
     assert plain.stdout.count("\n") == 4
 
 
-def test_ignored_signals_stay_so(tree):
-    """Under nohup, which ignores SIGHUP, a process goes on ignoring it."""
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored(tree):
+    """nohup starts a process that ignores SIGHUP."""
     tree.write("import os, signal\nassert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN\nos.kill(os.getpid(), 1)\n")
     done = subprocess.run(
         [sys.executable, str(tree.path)],
@@ -114,7 +114,7 @@ thread.start()
 thread.join()
 print(*handled(), flush=True)
 """
-#: Ways in which something is counted first, and what is then said of our handlers.
+#: By name: source that counts something first, and the output about our handlers in the midst of it.
 BEGINNINGS = {
     "in the main thread": ("import counted", ""),
     "in a thread": (f"{IN_A_THREAD}import other", "False False\n"),
@@ -124,9 +124,9 @@ BEGINNINGS = {
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system says which signals have handlers")
 @pytest.mark.parametrize("beginning", BEGINNINGS)
-def test_no_handler_before_something_is_counted(tree, beginning):
-    """Signals end a process by themselves as long as it counts nothing: no thread of ours wakes the main one up then."""
-    text, said = BEGINNINGS[beginning]
+def test_handlers_stand_in_only_once_something_is_counted(tree, beginning):
+    """Before that, signals end the process by themselves, and there is no background thread."""
+    text, output_before = BEGINNINGS[beginning]
     (tree.folder / "counted.py").write_text("def call():\n    return 1\n", encoding="utf-8")
     (tree.folder / "other.py").write_text("count = 1\n", encoding="utf-8")
     time.sleep(0.05)  # see `Tree.write`
@@ -151,13 +151,13 @@ os.kill(os.getpid(), signal.SIGTERM)
         timeout=50,
     )
 
-    assert done.stdout == f"False False\n{said}True True\n", done.stderr
+    assert done.stdout == f"False False\n{output_before}True True\n", done.stderr
     assert "SIGTERM" in tree.ends()
     assert tree.lines("counted.py")[2] == 1
 
 
-def test_wakeup_descriptor_of_the_program(tree):
-    """A program that has signals written to a file of its own gets them there."""
+def test_a_wakeup_file_of_the_program_gets_the_signals(tree):
+    """`set_wakeup_fd` works for the program, although this package uses it."""
     output, _ = tree.run(
         """
         import os, signal
@@ -175,8 +175,8 @@ def test_wakeup_descriptor_of_the_program(tree):
 
 
 @pytest.mark.parametrize("flush", [0, 0.05])
-def test_signal_that_comes_as_the_main_thread_goes_to_sleep(tree, flush):
-    """However a signal falls between two instructions and a wait in the system, the process ends at once."""
+def test_a_signal_that_comes_as_the_main_thread_goes_to_sleep_ends_the_process(tree, flush):
+    """The process ends at once, however the signal falls between two instructions and a system call that blocks."""
     tree.run(
         """
         import os, signal, time
@@ -198,8 +198,8 @@ def test_signal_that_comes_as_the_main_thread_goes_to_sleep(tree, flush):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a lock of the system, as it is laid out there")
 @pytest.mark.parametrize("flush", [0, 0.05])
-def test_signal_that_the_main_thread_never_handles(tree, flush):
-    """A process whose main thread does not come back from a call into C ends by the signal all the same."""
+def test_a_signal_ends_the_process_although_the_main_thread_never_handles_it(tree, flush):
+    """The main thread is in a call in C for ever; the counts are saved."""
     source = """
         import ctypes, os, signal, time
         if not os.fork():
@@ -217,8 +217,8 @@ def test_signal_that_the_main_thread_never_handles(tree, flush):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
-def test_handler_that_sets_the_default(tree, name):
-    """A handler may set the default, so that a second signal ends the process: the first one does not come again."""
+def test_a_handler_may_set_the_default_so_that_the_second_signal_ends_the_process(tree, name):
+    """The first signal, which the handler is handling, does not end it."""
     _, errors = tree.run(
         f"""
         import os, signal, time
@@ -243,8 +243,8 @@ def test_handler_that_sets_the_default(tree, name):
     assert tree.ends() == [name]
 
 
-def test_other_signals_are_not_forgotten_as_a_default_is_set(monkeypatch):
-    """Of what has come, only the signal whose default is set is forgotten, for only that was handled."""
+def test_setting_a_default_forgets_only_the_signal_that_was_handled(monkeypatch):
+    """Other signals in the pipe, or read from it, stay due."""
     reading, writing = os.pipe()
     try:
         os.set_blocking(reading, False)
@@ -273,8 +273,8 @@ def test_other_signals_are_not_forgotten_as_a_default_is_set(monkeypatch):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a lock of the system, as it is laid out there")
-def test_signal_that_is_due_when_the_process_forks(tree):
-    """It is the parent's: the child goes on."""
+def test_a_signal_that_is_due_during_a_fork_ends_only_the_parent(tree):
+    """The child goes on."""
     source = """
         import ctypes, os, signal, threading, time
         def go():
@@ -296,8 +296,8 @@ def test_signal_that_is_due_when_the_process_forks(tree):
 
 
 @pytest.mark.parametrize("flush", [0, 0.05])
-def test_signal_that_another_thread_receives(tree, flush):
-    """The main thread waits in the system and is not woken up: so it is by us, and the counts are saved."""
+def test_a_signal_that_another_thread_receives_ends_the_process(tree, flush):
+    """The background thread wakes the main thread, which blocks in a system call, and the counts are saved."""
     source = """
         import signal, threading, time
         def go():

@@ -1,4 +1,4 @@
-"""The thread in the background: no tool of the program finds it while it has nothing to do, and no library its locks."""
+"""The background thread: tools of the program do not see it while it has no work, and libraries not its locks."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 from recorded import Tree
 
-needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="nothing observes all threads")
+needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="before 3.12 no tool observes all threads")
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def tree(tmp_path):
     return Tree(tmp_path)
 
 
-# Notes the threads that events come from, to the end of the process.
+# Collects the names of threads in which events occur, until the process ends.
 OBSERVE = """
 import sys, threading, time
 import instrument
@@ -34,8 +34,8 @@ def until_it_idles():
 
 
 @needs_monitoring
-def test_nobody_sees_it_while_it_has_nothing_to_do(tree):
-    """No event comes from the thread, however often it looks for itself."""
+def test_the_thread_raises_no_event_while_it_has_no_work(tree):
+    """However often it looks for work."""
     output, errors = tree.run(
         OBSERVE + "until_it_idles()\nobserve()\ntime.sleep(2.5)\nprint(names, threading.active_count())\n", flush=100
     )
@@ -45,16 +45,16 @@ def test_nobody_sees_it_while_it_has_nothing_to_do(tree):
 
 
 @needs_monitoring
-def test_a_tool_that_watches_to_the_end_raises_nothing_there(tree):
-    """No event comes from the thread after `threading` has forgotten the thread, when the thread ends."""
+def test_a_tool_that_observes_until_the_end_raises_no_error_there(tree):
+    """When the thread ends, it raises no event after `threading` has forgotten it."""
     output, errors = tree.run(OBSERVE + "observe()\ntime.sleep(0.5)\n")
 
     assert (output, errors) == ("", "")
 
 
 @needs_monitoring
-def test_nothing_stays_of_a_thread_that_was_seen_at_work(tree):
-    """What `threading` has made of the thread is gone when it is at rest again, and says nothing at the end."""
+def test_threading_forgets_the_thread_after_a_tool_saw_it_at_work(tree):
+    """The dummy object of `threading` is gone when the work is done, and prints nothing at the end."""
     output, errors = tree.run(
         OBSERVE
         + "until_it_idles()\nobserve()\nuntil_it_idles()\n"
@@ -67,8 +67,8 @@ def test_nothing_stays_of_a_thread_that_was_seen_at_work(tree):
 
 
 @needs_monitoring
-def test_a_debugger_says_nothing_at_the_end(tree):
-    """`breakpoint` observes all threads from 3.14 on; the process ends as quietly as without us."""
+def test_a_debugger_prints_nothing_at_the_end(tree):
+    """From 3.14 on, `breakpoint` observes all threads."""
     tree.write("import time\nbreakpoint()\ntime.sleep(0.5)\nprint('end')\n")
     run = subprocess.run(
         [sys.executable, tree.path],
@@ -84,8 +84,8 @@ def test_a_debugger_says_nothing_at_the_end(tree):
     assert run.stderr == ""
 
 
-def test_no_library_finds_a_lock_of_ours(tree):
-    """Those that convert the locks of the program, as eventlet does, find as many as without us."""
+def test_libraries_that_convert_locks_find_none_of_this_package(tree):
+    """Libraries such as eventlet convert all locks of the program, and complain of those that they cannot."""
     source = """
     import _thread, gc, sys
     if len(sys.argv) > 1:
@@ -107,8 +107,8 @@ def test_no_library_finds_a_lock_of_ours(tree):
     assert tree.run(source, "trace", INSTRUMENT="")[0] == "0\n"
 
 
-def test_no_thread_is_seen(tree):
-    """The thread in the background is none of `threading`."""
+def test_threading_does_not_list_the_thread(tree):
+    """`threading` counts and enumerates the main thread only."""
     output, _ = tree.run(
         "import threading, time\ntime.sleep(0.1)\nprint(threading.active_count(), len(threading.enumerate()))\n",
         flush=0.05,

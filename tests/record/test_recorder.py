@@ -1,4 +1,4 @@
-"""The recorder: what it selects, under which version it books counts, and what it does when it cannot write."""
+"""The recorder: which code it counts, under which version of a source, and how it behaves if it cannot write."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ def tree(tmp_path):
 
 
 def versions(tree, name):
-    """Return the versions of the file *name* and how often its second line ran in each."""
+    """Return a dict from the versions of the file *name* to how often its second line ran in each."""
     return {
         version: n
         for path, version, n in tree.rows(
@@ -36,11 +36,11 @@ MODULE = "def f():\n    return 1\n"
 EDITED = "def f():\n    return 2\n"
 
 
-def test_version_of_the_source(tree):
-    """Counts are booked under the hash of the text that was compiled: fresh, from bytecode, and as main program."""
+def test_counts_are_booked_under_the_hash_of_the_source_text(tree):
+    """For code that was just compiled, for code from bytecode, for code from the cache, and for the main program."""
     (tree.folder / "module.py").write_text(MODULE)
     source = "import module\nmodule.f()\n"
-    for _ in range(3):  # compiled, from bytecode, and from the cache, which knows that bytecode by its file
+    for _ in range(3):  # compiled; from bytecode; from the cache, which looks bytecode up by its stamp
         tree.run(source)
 
     assert versions(tree, "module.py") == {sha(MODULE): 1}
@@ -48,8 +48,8 @@ def test_version_of_the_source(tree):
     assert set(tree.rows("SELECT path FROM file")) == {(str(tree.folder / "module.py"),), (str(tree.path),)}
 
 
-def test_file_edited_while_the_program_runs(tree):
-    """Counts are booked under the text that was compiled, though it is gone at once; after a reload, under both."""
+def test_a_file_edited_during_the_run_is_booked_under_the_text_that_was_compiled(tree):
+    """The text is replaced at once. After a reload there are counts of both texts."""
     source = f"""
         import importlib, module
         module.f()
@@ -60,13 +60,13 @@ def test_file_edited_while_the_program_runs(tree):
     """
     for _ in range(2):
         (tree.folder / "module.py").write_text(MODULE)
-        tree.run(source, PYTHONDONTWRITEBYTECODE="1")  # what is read from bytecode is looked at a moment later
+        tree.run(source, PYTHONDONTWRITEBYTECODE="1")  # else the second run takes bytecode, and reads the text later
 
     assert versions(tree, "module.py") == {sha(MODULE): 1, sha(EDITED): 1}
 
 
-def test_a_hook_that_forbids_to_read_a_source_is_no_concern_of_the_import(tree):
-    """What an audit hook raises for our reading is not raised into the program."""
+def test_an_audit_hook_that_forbids_to_read_a_source_does_not_disturb_the_import(tree):
+    """The error of the hook, which our own reading causes, does not reach the program."""
     (tree.folder / "module.py").write_text(MODULE)
     source = """
         import sys
@@ -85,8 +85,8 @@ def test_a_hook_that_forbids_to_read_a_source_is_no_concern_of_the_import(tree):
 
 
 @pytest.mark.parametrize("n_looks", [0, 300])
-def test_file_edited_after_its_bytecode_was_read(tree, n_looks):
-    """Its text is known a second later. Before, counts are booked under what was rewritten, never under the new text."""
+def test_a_file_edited_after_its_bytecode_was_read_is_never_booked_under_the_new_text(tree, n_looks):
+    """Its text is read a second later. If it is edited before that, the version is a hash of the compiled code."""
     module = tree.folder / "module.py"
     module.write_text(MODULE)
     os.utime(module, (1e9, 1e9))
@@ -117,8 +117,8 @@ def test_file_edited_after_its_bytecode_was_read(tree, n_looks):
         assert all(version == sha(MODULE) or re.fullmatch("compiled:[0-9a-f]{64}", version) for version in found)
 
 
-def test_what_is_handed_over_is_rewritten_once_for_all_processes(tree):
-    """When the process ends, what it rewrote of it goes to the cache, where the next one finds it."""
+def test_execd_code_is_rewritten_once_for_all_processes(tree):
+    """When a process ends it saves rewritten exec'd code to the cache, where the next process finds it."""
     (tree.folder / "made.py").write_text("x = 1\n")
     cache = tree.folder / "cache"
     source = """
@@ -127,21 +127,21 @@ def test_what_is_handed_over_is_rewritten_once_for_all_processes(tree):
         exec(compile("x = 1\\n", made, "exec"), {"__file__": made, "__name__": "made"})
     """
 
-    def kept():
+    def cache_files():
         name = f"given in {tree.folder / 'made.py'}".encode()
         files = [path for path in cache.rglob("*") if path.is_file()]
         return {path: path.stat().st_mtime_ns for path in files if name in path.read_bytes()}
 
     cache.mkdir(mode=0o700)
     tree.run(source, INSTRUMENT_CACHE=str(cache))
-    first = kept()
+    first = cache_files()
     tree.run(source, INSTRUMENT_CACHE=str(cache))
     assert len(first) == 1
-    assert kept() == first
+    assert cache_files() == first
 
 
-def test_what_is_let_go_of_is_retired_in_the_background(tree):
-    """While the process runs, and whether it writes or not; no count is lost."""
+def test_execd_code_that_the_program_has_dropped_is_retired_in_the_background(tree):
+    """While the process runs, even if it never writes. No count is lost."""
     (tree.folder / "made.py").write_text("x = 1\n")
     output, _ = tree.run("""
         import os, time
@@ -149,19 +149,19 @@ def test_what_is_let_go_of_is_retired_in_the_background(tree):
         for n in range(3000):
             exec(compile(f"x = {n}\\n", made, "exec"), {"__file__": made, "__name__": "made"})
         from instrument.session.session import session
-        passing = session("minimal").short_lived
+        short_lived = session("minimal").short_lived
         end = time.monotonic() + 20
-        while len(passing) > 1500 and time.monotonic() < end:
+        while len(short_lived) > 1500 and time.monotonic() < end:
             time.sleep(0.1)
-        print(len(passing) <= 1500)
+        print(len(short_lived) <= 1500)
     """)
     assert output == "True\n"
     counted = tree.rows("SELECT SUM(count) FROM line JOIN file ON file.id = line.file WHERE path LIKE '%made.py'")
     assert counted == [(3000,)]
 
 
-def test_module_reloaded_after_an_edit(tree):
-    """Each text of a module that is reloaded is counted by itself."""
+def test_each_text_of_a_reloaded_module_is_counted_by_itself(tree):
+    """The module is edited between two flushes."""
     (tree.folder / "module.py").write_text(MODULE)
     tree.run(
         f"""
@@ -179,8 +179,8 @@ def test_module_reloaded_after_an_edit(tree):
     assert versions(tree, "module.py") == {sha(MODULE): 1, sha(EDITED + "# longer"): 3}
 
 
-def test_unchecked_bytecode(tree):
-    """Bytecode that is said never to be stale is booked under a text only if it was made of that."""
+def test_unchecked_bytecode_is_booked_under_a_text_only_if_it_was_compiled_from_that(tree):
+    """Python does not compare such bytecode with the source file."""
     (tree.folder / "module.py").write_text(MODULE)
     compile_it = (
         "import py_compile; py_compile.compile('module.py', invalidation_mode="
@@ -198,15 +198,15 @@ def test_unchecked_bytecode(tree):
     assert len(versions(tree, "module.py")) == 2
 
 
-def test_code_without_a_file_is_left_out(tree):
-    """What `exec` runs from a string has no file to be booked under."""
+def test_code_without_a_file_is_not_counted(tree):
+    """Text that is passed to `exec` comes from no file."""
     tree.run('exec("a = 1\\nb = 2\\n")\nexec(compile("a = 1", "<made up>", "exec"))\n')
 
     assert {path for (path,) in tree.rows("SELECT path FROM file")} == {str(tree.path)}
 
 
-def test_pytest_modules_are_counted(tree):
-    """Test modules, which pytest compiles and executes itself, are recorded."""
+def test_test_modules_that_pytest_compiles_are_counted(tree):
+    """pytest rewrites, compiles and executes them itself."""
     (tree.folder / "test_it.py").write_text("def test_it():\n    assert 1 + 1 == 2\n")
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_it.py"],
@@ -220,15 +220,15 @@ def test_pytest_modules_are_counted(tree):
     assert versions(tree, "test_it.py") == {sha("def test_it():\n    assert 1 + 1 == 2\n"): 1}
 
 
-def test_nothing_selected_leaves_nothing(tree):
-    """A process that runs no code in scope makes no file, and no directory."""
+def test_a_process_without_code_in_the_scope_leaves_no_file(tree):
+    """It does not make the data folder either."""
     tree.run("import json\n", INSTRUMENT="no_such_package")
 
     assert not tree.data.exists()
 
 
-def test_directory_cannot_be_made(tree):
-    """Where nothing can be written the program runs as ever, and one message says what is not saved, and why."""
+def test_a_data_folder_that_cannot_be_made_is_named_once(tree):
+    """The program runs as ever, and one message gives the reason."""
     tree.data.write_text("a file")
     output, errors = tree.run(
         """
@@ -245,8 +245,8 @@ def test_directory_cannot_be_made(tree):
 
 
 @pytest.mark.parametrize("is_captured", [True, False])
-def test_what_was_not_saved_is_said_where_it_is_seen(is_captured, tree):
-    """A message that went to a file of who captured the output is repeated at the end; another one is not."""
+def test_a_failure_told_into_captured_output_is_told_again_at_the_end(is_captured, tree):
+    """A message that went to standard error itself is not repeated."""
     tree.data.write_text("a file")
     _output, errors = tree.run(
         f"""
@@ -270,8 +270,8 @@ def test_what_was_not_saved_is_said_where_it_is_seen(is_captured, tree):
     assert errors.count("instrument:") == 1
 
 
-def test_nothing_is_tried_again_after_the_end(tree):
-    """Where the first try to write is the last one, no other is promised."""
+def test_a_failure_at_the_end_promises_no_other_attempt(tree):
+    """The first attempt to write is the last one."""
     tree.data.write_text("a file")
     _output, errors = tree.run("def f(): pass\nf()\n")
 
@@ -279,8 +279,8 @@ def test_nothing_is_tried_again_after_the_end(tree):
     assert "tried again" not in errors
 
 
-def test_what_could_not_be_written_is_kept(tree):
-    """Once it can be written again, all of it is there."""
+def test_counts_that_could_not_be_written_are_written_later(tree):
+    """As soon as the data folder can be made."""
     tree.data.write_text("a file")
     _output, errors = tree.run(
         f"""
@@ -300,8 +300,8 @@ def test_what_could_not_be_written_is_kept(tree):
     assert tree.calls("f") == 3
 
 
-def test_data_file_removed(tree):
-    """A process whose file is removed writes a new one, with all that it has counted."""
+def test_a_removed_data_file_is_replaced_by_one_with_all_counts(tree):
+    """The next flush writes it."""
     tree.run(
         """
         import os, instrument
@@ -322,8 +322,8 @@ def test_data_file_removed(tree):
 
 
 @pytest.mark.parametrize("wreck", ["os.truncate(path, 0)", "open(path, 'w').write('nothing')", "lock.append(locked(path))"])
-def test_data_file_wrecked(tree, wreck):
-    """A file that others have damaged or locked is replaced by one with all that was counted."""
+def test_a_damaged_or_locked_data_file_is_replaced_by_one_with_all_counts(tree, wreck):
+    """Another process has damaged or locked it."""
     _, errors = tree.run(
         f"""
         import os, sqlite3, instrument
@@ -355,8 +355,8 @@ def test_data_file_wrecked(tree, wreck):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal")
 @pytest.mark.parametrize("flush", [0, 100])
-def test_signal_asks(tree, flush):
-    """With INSTRUMENT_SIGNAL a signal lets a process write, and it goes on."""
+def test_the_flush_signal_makes_a_process_write_and_go_on(tree, flush):
+    """INSTRUMENT_SIGNAL names the signal."""
     tree.run(
         """
         import os, signal, time
@@ -377,8 +377,8 @@ def test_signal_asks(tree, flush):
     assert tree.calls("f") == 1
 
 
-def test_first_and_last(tree):
-    """Each line has the times at which it was first and last seen running."""
+def test_functions_have_the_times_at_which_they_were_first_and_last_seen(tree):
+    """The times are those of flushes."""
     tree.run(
         """
         import time
@@ -400,7 +400,7 @@ def test_first_and_last(tree):
 
 
 def test_exact_in_generators_exceptions_and_threads(tree):
-    """Counts that are read piece by piece in the midst of everything are those of one reading at the end."""
+    """Many readings during the run give the same counts as one reading at the end."""
     source = """
         import sys, threading
         def numbers(n):
@@ -435,8 +435,8 @@ def test_exact_in_generators_exceptions_and_threads(tree):
 
 
 @pytest.mark.parametrize("flush", [0, 0.02])
-def test_much_code(tree, flush):
-    """What is read and written in many pieces is whole: thousands of counters and lines, in files that take turns."""
+def test_thousands_of_functions_are_read_and_written_without_loss(tree, flush):
+    """Counters and lines are read and written in parts, while functions of two files run in turns."""
     for name in ("one", "two"):
         functions = (f"def f{n}(a):\n    if a:\n        a += {n}\n    return a\n" for n in range(700))
         (tree.folder / f"{name}.py").write_text("".join(functions))
@@ -461,8 +461,8 @@ def test_much_code(tree, flush):
             assert [lines[4 * n + line] for line in (1, 2, 3, 4)] == expected
 
 
-def test_ever_new_code(tree):
-    """Code that comes and goes is counted though it is forgotten between two flushes."""
+def test_code_that_is_retired_between_two_flushes_is_counted(tree):
+    """Each round of a loop executes new code."""
     tree.run(
         """
         import sys
@@ -476,8 +476,8 @@ def test_ever_new_code(tree):
     assert tree.lines("program.pyx") == {1: 3000, 2: 3000}
 
 
-def test_imports_little():
-    """The recorder brings nothing heavy into a process."""
+def test_the_recorder_imports_no_heavy_module():
+    """Nor any that the program would find in `sys.modules`."""
     code = """
         import sys
         before = set(sys.modules)
@@ -496,8 +496,8 @@ def test_imports_little():
     assert not heavy & set(output)
 
 
-def test_late_exits_do_not_pile_up(tree):
-    """Exits that are noted at the recursion limit are counted within a second or so, even if nothing is written."""
+def test_exits_noted_at_the_recursion_limit_are_counted_within_a_second(tree):
+    """Even if nothing is written. Else they would pile up."""
     output, _ = tree.run(
         """
         import time
