@@ -27,8 +27,8 @@ class ConservationError(InstrumentError):
     these names in front of it.
     """
 
-    def __init__(self, node: str, entered: int, left: int, where: str = "") -> None:
-        times = f"{node} was entered {entered} times and left {left} times{where}"
+    def __init__(self, node: str, entered: int, left: int, detail: str = "") -> None:
+        times = f"{node} was entered {entered} times and left {left} times{detail}"
         super().__init__(f"its counts contradict each other: {times}")
         self.node = node
         self.entered = entered

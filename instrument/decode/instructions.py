@@ -52,22 +52,22 @@ class Handler:
 class Instructions:
     """The instructions of *code*, in lists by index.
 
-    ops, args   opcode, and argument with the bits of its prefixes
-    starts      code unit of the first prefix, or of the opcode if there is none
-    units       code unit of the opcode
-    lines       line number, or None
-    targets     index that a jump goes to, or that a reference names (opcodes.REFERENCES); -1 for others
-    handlers    index in `table` of the handler of exceptions, or -1
-    table       the distinct handlers
-    first       index of the RESUME that the body starts with; nothing above it is traced
-    made_by     index from which on an exception may be thrown in: RETURN_GENERATOR of a generator, else `first`
+        ops, args   opcode, and argument with the bits of its prefixes
+        starts      code unit of the first prefix, or of the opcode if there is none
+        units       code unit of the opcode
+        lines       line number, or None
+        targets     index that a jump goes to, or that a reference names (opcodes.REFERENCES); -1 for others
+        handlers    index in `table` of the handler of exceptions, or -1
+        table       the distinct handlers
+        first       index of the RESUME that the body starts with; nothing above it is traced
+        made_by     index from which on an exception may be thrown in: RETURN_GENERATOR of a generator, else `first`
 
     In unrolled code (decode.unrolling) an instruction may be present in several copies:
 
-    source      the Instructions before unrolling, or these Instructions themselves
-    origins     for each instruction its index in `source`
-    ranks       the order in which control reaches the instructions if it does not jump back
-    turns       jumps back that lead to a copy further below
+        source      the Instructions before unrolling, or these Instructions themselves
+        origins     for each instruction its index in `source`
+        ranks       the order in which control reaches the instructions if it does not jump back
+        turns       jumps back that lead to a copy further below
     """
 
     __slots__ = (

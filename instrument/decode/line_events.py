@@ -46,9 +46,11 @@ if TYPE_CHECKING:
 class LineEvents:
     """The line events of *instructions*.
 
-    lines           for each instruction the line that its event reports, or None
-    starts          for each instruction whether a step to it can raise an event
-    always_fires    the instructions to which every step raises an event (versions.FAR_LINES_ALWAYS_FIRE)
+        lines           for each instruction the line that its event reports, or None
+        starts          for each instruction whether a step to it can raise an event
+        always_fires    the instructions to which every step raises an event (versions.FAR_LINES_ALWAYS_FIRE)
+
+    The lists have an entry for each instruction.
     """
 
     __slots__ = ("always_fires", "instructions", "lines", "starts")

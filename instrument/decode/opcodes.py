@@ -1,8 +1,8 @@
 """The table of all opcodes of the supported versions, by kind, and the sets of opcodes that follow from it.
 
-A kind says how control leaves an instruction. Each row of the table names the first and the last version that has the
-opcodes. A test fails by name for each opcode of the running interpreter that is not in the table, and for each opcode
-of the table that this interpreter should have and has not. So an opcode that was added, renamed or removed is noticed.
+A kind says how control leaves an instruction. Each row of the table names the first and the last version that has its
+opcodes. A test fails by name for each opcode in which the table and the running interpreter differ. So an opcode that
+was added, renamed or removed is noticed.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ _ALL_NAMES = {name for names in _NAMES.values() for name in names}
 
 
 def opcodes(*names: str) -> frozenset[int]:
-    """Return the opcodes called *names*, except those that this version lacks; raise ValueError for an unknown name."""
+    """Return the opcodes called *names* that this version has; raise ValueError if the table lacks a name."""
     unknown = [name for name in names if name not in _ALL_NAMES]
     if unknown:
         raise ValueError(f"the table of opcodes lacks {', '.join(unknown)}")
@@ -144,7 +144,7 @@ def opcodes(*names: str) -> frozenset[int]:
 
 
 def opcode_called(name: str) -> int:
-    """Return the opcode called *name*, or -1 if this version lacks it; raise ValueError for an unknown name."""
+    """Return the opcode called *name*, or -1 if this version lacks it; raise ValueError if the table lacks the name."""
     return next(iter(opcodes(name)), -1)
 
 

@@ -5,7 +5,7 @@ times in a row. If there is no such loop, the same `Instructions` go out.
 
 A loop needs one probe on its way round. If its body stands four times, only one of four turns passes that probe. The
 number of remaining turns follows from the copy at which the loop was left. Each copy except the last goes on to the
-next without its jump back, which saves most of what the probe costs.
+next without its jump back, which saves most of the cost of the probe.
 
 Only the layout changes: every step of the unrolled code is a step of the original (`is_faithful` checks that). So line
 events, exits and handlers are those of the original instructions. Interrupts are handled at the jumps back that remain.
@@ -109,11 +109,11 @@ class Unrolled(Instructions):
     """The instructions of *source* with copies of *loops*.
 
     A jump back to the first instruction of a loop leads from each copy to the next copy, and from the last to the
-    first. If the next copy follows directly, an unconditional jump remains that takes no space (`takes_no_space`), and
-    a conditional jump becomes the opposite one, which leads out of the loop.
+    first. If the next copy follows directly, an unconditional jump remains that takes no space (`takes_no_space`).
+    A conditional jump becomes the opposite one, which leads out of the loop.
 
-    If a loop turns within one line, control passes its copies upwards instead: from the first copy to the last, and
-    from each copy to the one above. So each turn remains a jump back, because no other instruction raises its line
+    If a loop turns within one line, control passes its copies upwards instead. It goes from the first copy to the last,
+    and from each copy to the one above. So each turn remains a jump back, because no other instruction raises its line
     event. The jump from the first copy to the last leads downwards, to another jump that leads upwards
     (rewrite.rewriter).
     """
@@ -217,8 +217,8 @@ def _small_loops(instructions: Instructions) -> list[Loop]:
         if last < 0 or first <= instructions.first or (loops and first <= loops[-1].last):
             continue
         n_copies = _n_copies(instructions, first, last)
-        # A loop is entered at its first instruction. Otherwise it is not a loop but ends in a handler that nothing
-        # leads to, which the compiler of 3.12 and later leaves in the code. And only innermost loops are unrolled.
+        # A loop is entered at its first instruction. Otherwise it is no loop: it ends in a handler that nothing leads
+        # to. The compiler of 3.12 and later leaves such handlers in the code. Only innermost loops are unrolled.
         if n_copies > 1 and all(
             first_jump.get(index, first) >= first and all(end > last for end in jumps_back.get(index, ()))
             for index in range(first + 1, last + 1)
@@ -266,13 +266,13 @@ def is_faithful(instructions: Instructions) -> bool:
     if source is instructions:
         return True
     return all(
-        _goes_where_original_goes(instructions, index) and _has_handler_of_original(instructions, index)
+        _goes_as_original(instructions, index) and _has_handler_of_original(instructions, index)
         for index in range(len(instructions.origins))
     )
 
 
-def _goes_where_original_goes(instructions: Instructions, index: int) -> bool:
-    """Return whether control goes from the copy at *index* to copies of where it goes from the original."""
+def _goes_as_original(instructions: Instructions, index: int) -> bool:
+    """Return whether control goes from the copy at *index* to copies of the instructions that follow the original."""
     source, origins = instructions.source, instructions.origins
     origin = origins[index]
     op, original_op = instructions.ops[index], source.ops[origin]

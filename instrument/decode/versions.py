@@ -25,8 +25,8 @@ ANY_INSTRUCTION_STARTS_A_LINE = VERSION == (3, 11)
 #: A JUMP_BACKWARD that stays on one line raises an event for this line, beside the event of its target
 #: (instrumentation.c: _Py_call_instrumentation_jump). In 3.11 the step back to the target is the event.
 JUMP_BACK_RAISES_LINE_EVENT = VERSION >= (3, 12)
-#: The interpreter keeps line - co_firstlineno + 2 in a byte if the code spans fewer than 254 lines, so lines above the
-#: `def` line (in hand-made syntax trees) wrap around. Observed in 3.13.5 and later, not in 3.13.0.
+#: The interpreter keeps line - co_firstlineno + 2 in a byte if the code spans fewer than 254 lines. Lines above the
+#: `def` line, as hand-made syntax trees have them, wrap around. Observed in 3.13.5 and later, not in 3.13.0.
 LINES_WRAP = _MICRO_VERSION >= (3, 13, 1)
 #: 3.13.0 keeps line - co_firstlineno - offset // 16 in a signed byte. If that does not fit, only a flag remains: the
 #: instruction above is on another line. Steps to such an instruction then raise an event from any line, except that
@@ -34,7 +34,7 @@ LINES_WRAP = _MICRO_VERSION >= (3, 13, 1)
 #: initialize_lines).
 FAR_LINES_ALWAYS_FIRE = (3, 13) <= _MICRO_VERSION < (3, 13, 1)
 #: After a call of a Python function that was inlined, f_lasti is at the last inline cache of the call. In 3.12 this
-#: code unit has no line, so the next instruction raises a line event even on the same line: `x = c and f()` is two
+#: code unit has no line, so the next instruction raises a line event even on the same line. `x = c and f()` is two
 #: events if `f` is a Python function, and one if it is built in. Properties, `__getitem__` and `__getattribute__`
 #: behave so once their instruction is specialised; that is not counted, since it would take a probe in each `a or
 #: self.b`.
@@ -73,12 +73,12 @@ LASTI_IS_AN_INT = VERSION <= (3, 13)
 #: A stub takes the place of an exception from the newest entry of its traceback instead. This entry names the place
 #: where the exception was raised first in the frame; RERAISE, unlike lasti, does not change it.
 PLACES_ARE_OF_TRACEBACK = not LASTI_IS_AN_INT
-#: If a frame called another one without a call in C, and that one raises, the handler is looked up one code unit above
-#: the calling instruction (bytecodes.c: exception_unwind). Every instruction with inline caches may be specialised to
-#: such a call.
+#: A frame may call another one without a call in C. If the other one raises, the handler is looked up one code unit
+#: above the calling instruction (bytecodes.c: exception_unwind). Every instruction with inline caches may be
+#: specialised to such a call.
 CALLERS_ARE_LEFT_ABOVE = VERSION >= (3, 13)
-#: An interrupt at a jump back looks for its handler at the instruction above the jump's target (ceval.c: JUMP_BACKWARD
-#: checks for interrupts after JUMPBY, and the error leaves with next_instr at the target).
+#: An interrupt at a jump back is led to the handler of the instruction above the jump's target. (ceval.c: JUMP_BACKWARD
+#: checks for interrupts after JUMPBY, so the error leaves with next_instr at the target.)
 INTERRUPTS_ARE_RAISED_ABOVE_TARGET = VERSION <= (3, 12)
 #: In warm code two instructions run as one. If the second is a LOAD_FAST without a value, the exception is said to be
 #: raised by the first one (ceval.c: LOAD_FAST__LOAD_FAST and the like). Later versions combine no LOAD_FAST that may
@@ -105,8 +105,8 @@ if _MICRO_VERSION >= (3, 13, 10) and _MICRO_VERSION != (3, 14, 0):
 # Probes ###############################################################################################################
 
 #: The instructions that take one item from the iterator on top of the stack, and drop item and iterator. FOR_ITER never
-#: jumps here, but its target must be the opcode that the version expects there (bytecodes.c: FOR_ITER, END_FOR,
-#: POP_ITER; 3.15 iterates over two stack entries).
+#: jumps here, but its target must be the opcode that the version expects. (bytecodes.c: FOR_ITER, END_FOR, POP_ITER.
+#: 3.15 iterates over two stack entries.)
 ADVANCE_AND_DROP = {
     (3, 11): ("FOR_ITER", "POP_TOP", "POP_TOP"),
     (3, 12): ("FOR_ITER", "END_FOR"),

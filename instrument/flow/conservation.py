@@ -1,7 +1,7 @@
 """Recovers counts of lines and entries from the counters of probes.
 
 A Plan and an Observation (counters, records of exits, frames in flight) come in; Counts go out. The flow into each
-block equals the flow out of it, along edges or by exits. The chords and the exits are known, so the tree edges follow
+block equals the flow out of it, along edges or by exits. The chords and the exits are known. So the tree edges follow
 one after the other, each at a node where it is the last unknown edge. The time is linear in the size of the graph.
 
 Counts are linear in the counters, so the contribution of each probe to each line is known beforehand
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 class Observation:
     """Differences between two readings of one code object.
 
-    counters        for each probe, how often it fired
-    exits           for each record of the Plan, how often an exit was recorded at each place
-    in_flight       for each place, the number of frames there; negative for frames that were there at the first reading
-    n_instructions  the number of instructions of the code
+        counters        for each probe, how often it fired
+        exits           for each record of the Plan, how often an exit was recorded at each place
+        in_flight       for each place, the number of frames there; negative for frames that were there at the first
+                        reading
+        n_instructions  the number of instructions of the code
 
     The instruction of a place is n_instructions + k for a frame on the second jump that belongs to probe k. It is
     n_instructions + number of probes + k if a trace function was called for the line of probe k, before the probe
@@ -85,7 +86,7 @@ def recover(plan: Plan, seen: Observation) -> Counts:
         for line in lines:
             counts.add(line, count)
     if plan.placement == MINIMAL:
-        _count_flows(plan, _settle(plan, chord_flows, departures), departures, counts)
+        _count_flows(plan, _flows_of_edges(plan, chord_flows, departures), departures, counts)
     return counts
 
 
@@ -114,11 +115,13 @@ def recover_fast(line_effects: Sequence[LineEffect | None] | None, counters: Seq
 class _Departures:
     """The exits and frames in flight of an Observation, in terms of the Plan.
 
-    left_at      for each instruction, how often control left its block there: by an exit, or in flight
-    not_passed   for each probe, how often it fired without that its edge was passed; negative if it did not fire yet
-    raised_into  for each entry, or -1 for outside, how often an exit led there
-    lines        for each line, the line events of handlers that recorded exits raised
-    entered      the number of exceptions that were thrown into generators, which are calls
+        left_at      for each instruction, how often control left its block there: by an exit, or in flight
+        not_passed   for each probe, how many of its counts are too many, because its edge was not passed
+        raised_into  for each entry, or -1 for outside, how often an exit led there
+        lines        for each line, the line events of handlers that recorded exits raised
+        entered      the number of exceptions that were thrown into generators, which are calls
+
+    Frames that were in flight at the first reading count negative.
     """
 
     def __init__(self, plan: Plan, seen: Observation) -> None:
@@ -178,7 +181,7 @@ class _Departures:
 
 
 def _recorded_exits(plan: Plan, seen: Observation) -> Iterator[tuple[int, Place, int]]:
-    """Yield (record, place, how often) for the exits of *seen*, those that EXITING probes counted included."""
+    """Yield (record, place, how often) for the exits of *seen*, in records and in EXITING probes."""
     for record, places in enumerate(seen.exits):
         for place, count in places.items():
             if count:
@@ -197,7 +200,7 @@ def _block_of(plan: Plan, index: int) -> int:
     return number if index <= last else -1
 
 
-def _settle(plan: Plan, chord_flows: Mapping[int, int], departures: _Departures) -> list[int]:
+def _flows_of_edges(plan: Plan, chord_flows: Mapping[int, int], departures: _Departures) -> list[int]:
     """Return the flow of every edge of *plan*; raise ConservationError if there is none."""
     # For each node: the known flow into it less the known flow out of it. The last one is the outside.
     surplus = [0] * (len(plan.blocks) + 1)
@@ -316,8 +319,8 @@ def _contradiction_at_edge(plan: Plan, flows: Sequence[int], departures: _Depart
     return _contradiction(plan, node, entered, left, edge)
 
 
-def _contradiction(plan: Plan, node: int, entered: int, left: int, where: str = "") -> ConservationError:
-    return ConservationError(_name(plan, node), entered, left, where)
+def _contradiction(plan: Plan, node: int, entered: int, left: int, detail: str = "") -> ConservationError:
+    return ConservationError(_name(plan, node), entered, left, detail)
 
 
 def _name(plan: Plan, node: int) -> str:

@@ -1,8 +1,8 @@
 """Decides how exits are recorded: which records there are, which exits share a counter, and which enter without event.
 
 A `ControlFlowGraph` comes in; parts of a Plan go out. An exit is an exception that an instruction raises: control
-leaves the middle of its block. Each exit needs the place of its instruction, for two reasons: the block was left there,
-so events further below did not happen; and the line event of the handler depends on that place.
+leaves the middle of its block. Recovery needs the place of its instruction for two reasons. Events
+further below in the block did not happen, and the line event of the handler depends on the place.
 
 GCC cannot count such edges, so it must put them on its spanning tree. Here, an exception table leads each exit to a
 stub that records it (rewrite.probes), at no cost until an exception is raised.
@@ -41,8 +41,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.decode.instructions import Instructions
 
-    #: Exits of equal classes are equivalent: (handler or -1, block, number of events of the code up to the instruction,
-    #: whether the handler is entered without its event).
+    #: Exits of one class are equivalent. A class is (handler or -1, block, number of events of the code up to the
+    #: instruction, whether the handler is entered without its event).
     ExitClass = tuple[int, int, int, bool]
 
 #: The most EXITING probes that lead to one handler. If more would be needed, a record costs less.
@@ -53,8 +53,8 @@ _CO_OPTIMIZED = 1
 def exit_records(graph: ControlFlowGraph) -> list[tuple[int, str]]:
     """Return the records of exits: (number of the entry, or -1 for no handler; ExitKind).
 
-    There is a RAISED record for each handler and for no handler, and a RESTORED record for each handler that starts a
-    line and that a RERAISE with the place of the first raise leads to.
+    There is a RAISED record for each handler, and one for exceptions that leave the code. A RESTORED record is for a
+    handler that starts a line, if a RERAISE that restores a place leads there.
     """
     records = [(number, ExitKind.RAISED) for number in range(-1, len(graph.entries))]
     restored = {
@@ -161,9 +161,9 @@ def eventless_sources_of_restored(
 ) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
     """Return Plan.eventless_sources and Plan.raised_again for *entries*, those with a RESTORED record.
 
-    The line event of such an entry depends on the place that RERAISE restores. A record may not have this place: the
-    traceback has the place where the exception was raised first in the frame, because neither a bare `raise` nor the
-    end of a `finally` adds an entry. If *follows*, the ways from the first raise to the entry are followed to find it.
+    The line event of such an entry depends on the place that RERAISE restores. A record may have
+    another place, that of the first raise in the frame. Neither a bare `raise` nor the end of a `finally` adds an
+    entry to the traceback. If *follows*, the ways from the first raise to the entry are followed to find it.
     """
     eventless = {entry: set(graph.entries[entry].eventless_sources) for entry in entries}
     raised_again: dict[int, set[int]] = {entry: set() for entry in entries}
@@ -206,8 +206,8 @@ class _ExceptionPaths:
     def restored_from(self, handler: int) -> dict[int, set[int]]:
         """Return the entries that an exception may reach from *handler* by a RERAISE that restores a place.
 
-        Each has the set of the places that may be restored: the last instruction that raised the exception again, or -1
-        if it was only raised once.
+        Each has the set of the places that may be restored. A place is the last instruction that raised the exception
+        again, or -1 if it was raised once only.
         """
         if handler not in self._restored:
             restored: dict[int, set[int]] = {}

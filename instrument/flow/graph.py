@@ -1,7 +1,7 @@
 """Builds the control-flow graph of a code object.
 
 `Instructions` come in; a `ControlFlowGraph` goes out: basic blocks, and the edges along which control goes from block
-to block. One more node, `outside`, stands for the callers of the code. It is the entry and the exit of the graph, so
+to block. One more node, `outside`, stands for the callers of the code. It is the entry and the exit of the graph. So
 every activation of the code is a closed walk, and the flow into each node equals the flow out of it.
 
 - A block is straight-line code. Any of its instructions may raise, and the block is not cut there: such an *exit* is
@@ -60,7 +60,7 @@ class EdgeKind:
 
 
 class Block:
-    """The instructions *first* to *last*; *head* is the first that is executed, below those that FOR_ITER skips.
+    """The instructions *first* to *last*; *head* is the first that is executed, as FOR_ITER skips others.
 
     If all instructions are skipped, *head* is *last* + 1.
     """
@@ -76,10 +76,13 @@ class Block:
 class Edge:
     """A way from node *source* to node *target*.
 
-    kind                one of EdgeKind
-    at                  the instruction that leads over the edge: the last of the block, or for ENTER the RESUME or SEND
-    target_instruction  the first instruction that is executed behind the edge, -1 outside
-    lines               the lines of the line events that taking the edge raises
+        kind                one of EdgeKind
+        at                  the instruction that leads over the edge: the last of the block, or for ENTER the RESUME or
+                            SEND
+        target_instruction  the first instruction that is executed behind the edge, -1 outside
+        lines               the lines of the line events that taking the edge raises
+
+    A graph knows an edge by its index in `edges`.
     """
 
     __slots__ = ("at", "kind", "lines", "source", "target", "target_instruction")
@@ -111,19 +114,21 @@ class Entry:
 
 
 class ControlFlowGraph:
-    """The blocks and edges of *instructions*. Raise ValueError if no compiler makes code of this shape.
+    """The blocks and edges of *instructions*.
 
-    blocks              in the order of the code; a block is known by its index
-    outside             the number of the node outside, one more than that of the last block
-    edges               all edges; an edge is known by its index
-    entries             an Entry for each handler in the exception table
-    events              line events within blocks: (instruction, line), in order
-    await_loops         the instructions of await loops, which are in no block
-    inlinable_calls     calls that raise a line event on their return if they were inlined: (instruction, line, name of
-                        the method that is called or None). Empty unless versions.INLINED_CALL_LOSES_LINE
-    firsts              the first instruction of each block
-    blocks_with_events  the blocks that have line events within
-    n_ways_into         for each node, how many edges and handlers lead into it
+        blocks              in the order of the code; a block is known by its index
+        outside             the number of the node outside, one more than that of the last block
+        edges               all edges; an edge is known by its index
+        entries             an Entry for each handler in the exception table
+        events              line events within blocks: (instruction, line), in order
+        await_loops         the instructions of await loops, which are in no block
+        inlinable_calls     calls that raise a line event on their return if they were inlined: (instruction, line, name
+                            of the method that is called or None). Empty unless versions.INLINED_CALL_LOSES_LINE
+        firsts              the first instruction of each block
+        blocks_with_events  the blocks that have line events within
+        n_ways_into         for each node, how many edges and handlers lead into it
+
+    Raise ValueError if no compiler makes code of this shape.
     """
 
     def __init__(self, instructions: Instructions) -> None:
@@ -148,8 +153,8 @@ class ControlFlowGraph:
     def block_of(self, index: int) -> int:
         """Return the block that is left if control leaves at the instruction *index*; -1 if control is in no block.
 
-        A frame at a yield, at a RESUME or in an await loop is in no block, and neither is an exception that is raised
-        there: the block was left before.
+        A frame at a yield, at a RESUME or in an await loop is in no block: the block was left before. The same holds
+        for an exception that is raised there.
         """
         number = bisect_right(self.firsts, index) - 1
         if number < 0 or index > self.blocks[number].last or index in self.await_loops:

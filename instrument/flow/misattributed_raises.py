@@ -2,7 +2,7 @@
 
 A `ControlFlowGraph` comes in; the indices of such instructions go out. In warm code 3.11 runs some pairs of
 instructions as one (versions.PAIRS_MISATTRIBUTE_RAISES). If the second is a LOAD_FAST without a value, the exception is
-attributed to the first: its line is in the traceback, and its place in the record of the exit. Code gets warm by
+attributed to the first. Its line is in the traceback, and its place in the record of the exit. Code gets warm by
 jumping back, which unrolled loops do less often, so rewriting would change the traceback. A NOP between the two
 prevents the pair.
 

@@ -1,7 +1,7 @@
 """Packs numbers into few bytes, and unpacks them.
 
-Most data that recovery may need is never read, but all of it is stored: in the cache, and in memory as long as the
-program runs. It consists of numbers of instructions, blocks and lines, each close to the one before it. So the
+Most data that recovery may need is never read. But all of it is stored, in the cache and in the memory of the running
+program. It consists of numbers of instructions, blocks and lines, each close to the one before it. So the
 differences are stored, and most take one byte. [3.12, recovery data of sympy, compressed: 5.3 MB as tuples of numbers,
 2.0 MB as columns of differences]
 """

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    #: What a probe counts: the flow of the edge with this number; or each time (is a function entry, lines of the
-    #: events); or, if None, exits.
+    #: The meaning of one count of a probe: control took the edge with this number. Or: (whether it is a function entry,
+    #: lines of the events that were raised). Or None: an exit.
     Measure = int | tuple[bool, tuple[int, ...]] | None
     #: The counts that one more count of a probe implies: function entries, then line and times, line and times, …
     LineEffect = tuple[int, ...]
@@ -28,11 +28,12 @@ class ProbePosition:
     """Where a probe stands in relation to an instruction."""
 
     BEFORE = "before"  # passed whenever control arrives at the instruction
-    FALLING = "falling"  # passed if control falls into the instruction from the one above, not if it jumps there
+    FALLING = "falling"  # passed if control falls into the instruction, not if it jumps there
+
     #: Passed if the jump is taken: above its target if nothing else arrives there, else behind a second jump.
     TAKEN = "taken"
     INLINED = "inlined"  # passed when the call returns, if the interpreter inlined it
-    RAISING = "raising"  # passed if the instruction raises again what was caught: on the way to the handler
+    RAISING = "raising"  # passed if the instruction raises an exception again: on the way to the handler
     EXITING = "exiting"  # passed if the instruction, or another one with the same number in `stubs`, raises
 
     #: The index of a position stands for it in packed Plans.
@@ -50,7 +51,7 @@ class Probe:
     """A probe at *position*, one of ProbePosition, of the instruction *index*.
 
     *rollback_at* is an instruction below the probe at which a frame may be interrupted or wait. Such a frame has passed
-    the probe, but has not done what the probe counts. It is -1 if there is no such instruction.
+    the probe, but not the edge that the probe counts. It is -1 if there is no such instruction.
     """
 
     __slots__ = ("index", "position", "rollback_at")
@@ -69,41 +70,41 @@ class Plan:
 
     Probes
 
-    placement           the placement, see flow.placement
-    probes              one Probe for each counter, in the order of the counters
-    measured_by_probe   the Measure of each probe
-    inlinable           for each INLINED probe the name of the method that is called, or None
-    exiting             the EXITING probes: (number of the probe, record that it replaces)
-    stubs               for each instruction whose exits an EXITING probe counts: the number of the probe. Only
-    rewriting
-                        needs it; not packed
-    line_effects        the LineEffect of each probe, valid while there are no exits; None for EXITING probes. None for
-                        all if they are not known. Only fast reading needs them; not packed
+        placement           the placement, see flow.placement
+        probes              one Probe for each counter, in the order of the counters
+        measured_by_probe   the Measure of each probe
+        inlinable           for each INLINED probe the name of the method that is called, or None
+        exiting             the EXITING probes: (number of the probe, record that it replaces)
+        stubs               for each instruction whose exits an EXITING probe counts: the number of the probe. Only
+                            rewriting needs it; not packed
+        line_effects        the LineEffect of each probe, valid while there are no exits; None for EXITING probes. None
+                            for all if they are not known. Only fast reading needs them; not packed
 
     Exits
 
-    exits               the records of exits: (number of the entry or -1 for outside, ExitKind)
-    entries             the blocks that exceptions enter: (block, line of the event or None, instructions that enter
-                        without the event)
-    eventless_sources   for each entry with a RESTORED record: the instructions whose exceptions enter without the event
-    raised_again        for each entry with a RESTORED record: the instructions whose exceptions were raised again
-                        elsewhere before they enter, if the record does not tell that place
-    raise_reported_at   instructions that cannot raise, but at which exits of another instruction are recorded, or at
-                        which a frame has not passed the probe of its block yet: that other instruction
-    outside_block       instructions at which a frame is in no block: it was left before, or is not entered yet
-    resumed             those of `outside_block` at which an exception that is thrown in arrives
+        exits               the records of exits: (number of the entry or -1 for outside, ExitKind)
+        entries             the blocks that exceptions enter: (block, line of the event or None, instructions that enter
+                            without the event)
+        eventless_sources   for each entry with a RESTORED record: the instructions whose exceptions enter without the
+                            event
+        raised_again        for each entry with a RESTORED record: the instructions whose exceptions were raised again
+                            elsewhere before they enter, if the record does not tell that place
+        raise_reported_at   instructions that cannot raise, but at which exits of another instruction are recorded, or
+                            at which a frame has not passed the probe of its block yet: that other instruction
+        outside_block       instructions at which a frame is in no block: it was left before, or is not entered yet
+        resumed             those of `outside_block` at which an exception that is thrown in arrives
 
     Flow
 
-    blocks              first and last instruction of each block
-    edges               (source, target, lines of the events, is a function entry), by number
-    events              the line events within blocks: (instruction, line)
-    settling_order      the edges of the spanning tree in the order in which conservation settles them: (edge, node)
-    undetermined_edges  edges whose flow is not determined; only sums are known in which it cancels out
+        blocks              first and last instruction of each block
+        edges               (source, target, lines of the events, is a function entry), by number
+        events              the line events within blocks: (instruction, line)
+        settling_order      the edges of the spanning tree in the order in which conservation settles them: (edge, node)
+        undetermined_edges  edges whose flow is not determined; only sums are known in which it cancels out
 
     Exec'd code
 
-    exec_calls          calls that may be calls of an executor: (instruction, number of the namespace argument or 0)
+        exec_calls          calls that may be calls of an executor: (instruction, number of the namespace argument or 0)
     """
 
     __slots__ = (

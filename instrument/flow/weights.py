@@ -1,4 +1,4 @@
-"""Estimates how often control takes each edge, and what a probe there costs.
+"""Estimates how often control takes each edge, and the cost of a probe there.
 
 A `ControlFlowGraph` and the cheapest probe for each edge come in; a weight for each edge goes out. The spanning tree of
 greatest weight then leaves the rare edges to be counted. The estimates affect only speed, never counts.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from instrument.decode.exec_calls import exec_calls_in, executor_aliases_in, may_execute_code, uses_any_name
 from instrument.decode.instructions import Instructions
 
-#: Calls, and the numbers of the namespace arguments of those that may be calls of an executor.
+#: Calls, and for each that may be a call of an executor the number of its namespace argument.
 NAMESPACES = {
     "exec(a)": [0],
     "exec(a, b)": [2],
@@ -44,7 +44,7 @@ def test_calls_of_executors_are_found_with_their_namespace_argument(call):
     assert namespaces == NAMESPACES[call]
 
 
-def test_calls_by_an_alias_are_found_where_the_module_makes_the_alias():
+def test_calls_by_an_alias_of_the_module_are_found():
     """A function that does not mention an executor may call one by another name of its module."""
     instructions = Instructions(code_called("f", "def f(a, b):\n    run(a, b)\n    print(a)\n"))
     assert exec_calls_in(instructions, frozenset()) == []

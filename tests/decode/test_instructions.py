@@ -1,4 +1,4 @@
-"""Decoding says what `dis` says, about all code of a dozen modules of the standard library."""
+"""Instructions are decoded as `dis` decodes them, in all code of a dozen modules of the standard library."""
 
 import dis
 import importlib.util
@@ -17,20 +17,20 @@ MODULES += ["multiprocessing.pool", "pickle", "re._parser", "tarfile", "typing"]
 def code_of(module):
     """Return all code objects of *module*, freshly compiled."""
     with open(importlib.util.find_spec(module).origin, "rb") as file:
-        found = [compile(file.read(), module, "exec", dont_inherit=True)]
-    for code in found:
-        found.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
-    return found
+        codes = [compile(file.read(), module, "exec", dont_inherit=True)]
+    for code in codes:
+        codes.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return codes
 
 
 def by_dis(code):
-    """Return the instructions of *code* as `dis` has them, without prefixes and caches."""
+    """Return the instructions of *code* that `dis` decodes, without prefixes and caches."""
     return [found for found in dis.get_instructions(code) if found.opname not in ("EXTENDED_ARG", "CACHE")]
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_dis_says_the_same_of_instructions(module):
-    """Opcodes, arguments, offsets and jump targets are those that `dis` decodes."""
+def test_instructions_are_those_of_dis(module):
+    """Opcodes, arguments, offsets and jump targets are equal."""
     for code in code_of(module):
         ours, theirs = Instructions(code), by_dis(code)
         assert ours.ops == [found.opcode for found in theirs]
@@ -45,7 +45,7 @@ def test_dis_says_the_same_of_instructions(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_dis_says_the_same_of_lines(module):
+def test_lines_are_those_of_positions(module):
     """An instruction has the line of its position, prefix and caches included."""
     for code in code_of(module):
         ours = Instructions(code)
@@ -55,8 +55,8 @@ def test_dis_says_the_same_of_lines(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_dis_says_the_same_of_exception_tables(module):
-    """Every entry of the exception table is decoded as `dis` decodes it, and each instruction knows its handler."""
+def test_exception_tables_are_those_of_dis(module):
+    """Every entry is equal, and each instruction has the handler of the entry that covers it."""
     for code in code_of(module):
         theirs = dis._parse_exception_table(code)
         decoded = instructions.exception_table(code.co_exceptiontable)
@@ -76,7 +76,7 @@ def test_dis_says_the_same_of_exception_tables(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_unit_belongs_to_one_instruction(module):
-    """`index_at` finds the instruction of each of its units, from prefix to last cache."""
+    """Each code unit belongs to the instruction that it is a prefix, the opcode or a cache of."""
     for code in code_of(module):
         ours = Instructions(code)
         ends = [*ours.starts[1:], len(code.co_code) // 2]
@@ -85,7 +85,7 @@ def test_every_unit_belongs_to_one_instruction(module):
 
 
 def test_code_that_is_cut_off_is_refused():
-    """A prefix without its instruction, or caches that are missing, raise ValueError."""
+    """A prefix without its instruction, or missing caches, raise ValueError."""
     code = compile("print(a.b.c)", "cut", "exec")
     raw = code.co_code
     with pytest.raises(ValueError, match="cut off"):

@@ -27,15 +27,15 @@ def expected_lines(events, step):
 
 
 def loses_its_line(events, step):
-    """Return whether *step* comes from a call that may have been inlined, which *events* cannot know."""
+    """Return whether *step* comes from a call that may have been inlined: LineEvents does not cover it."""
     same_line = events.lines[step.place] == events.lines[step.here]
     return INLINED_CALL_LOSES_LINE and step.called and same_line and events.starts[step.here]
 
 
 def check(seen):
-    """Compare all steps that were *seen* with what is said of them; return how many there were."""
+    """Compare the line events of all steps that were *seen* with those of LineEvents; return the number of steps."""
     n_steps = 0
-    for code, step in seen.settling_order():
+    for code, step in seen.steps():
         if loses_its_line(code.events, step):
             continue
         described = [code.instructions.describe(index) for index in (step.place, step.here)]
@@ -47,7 +47,7 @@ def check(seen):
 @given(strategies.programs(size=15))
 @settings(max_examples=60)
 def test_each_step_of_a_program_raises_its_events(program):
-    """Whatever a program does, each of its steps raises the line events that are foretold."""
+    """Each step of a program raises the line events that LineEvents has for it."""
     seen = Replay()
     strategies.run(program, lambda **_: seen)
 
@@ -55,13 +55,13 @@ def test_each_step_of_a_program_raises_its_events(program):
 
 
 def test_the_steps_of_many_programs_are_of_every_kind():
-    """Hundreds of larger programs agree as well, and what they do leaves nothing out."""
+    """Hundreds of larger programs agree as well, and leave out no kind of step."""
     kinds = collections.Counter()
     for seed in range(500):
         seen = Replay()
         strategies.run(strategies.random_program(seed), lambda **_: seen)
         check(seen)
-        for code, step in seen.settling_order():
+        for code, step in seen.steps():
             kinds["jump back"] += step.here < step.prev
             kinds["no event"] += not step.lines
             kinds["one event"] += len(step.lines) == 1
@@ -85,8 +85,8 @@ def the_lines_of(seen, name):
     """Return the lines of the events of all distinct steps in the code called *name*, in order of the code."""
     (code,) = [code for code in seen.codes.values() if code.instructions.code.co_name == name]
     check(seen)
-    settling_order = sorted(code.settling_order, key=lambda step: (step.here, step.prev))
-    return [line for step in settling_order for line in step.lines]
+    steps = sorted(code.steps, key=lambda step: (step.here, step.prev))
+    return [line for step in steps for line in step.lines]
 
 
 def test_a_resume_raises_no_event_but_the_instruction_behind_it_does():
@@ -105,23 +105,23 @@ def test_resuming_a_generator_raises_no_event_on_the_line_of_its_yield():
     assert the_lines_of(seen, "f").count(2) == 2
     (code,) = [code for code in seen.codes.values() if code.instructions.code.co_name == "f"]
     instructions = code.instructions
-    resumed = [step for step in code.settling_order if is_resumed(instructions, step.prev)]
+    resumed = [step for step in code.steps if is_resumed(instructions, step.prev)]
     assert resumed
     for step in resumed:
         assert not step.lines
-    for step in code.settling_order:
+    for step in code.steps:
         if step.lines and step.prev > instructions.first:
             assert OPNAMES[instructions.ops[step.prev]].startswith("JUMP_BACKWARD")
 
 
-def test_a_jump_back_on_one_line_is_an_event_each_time():
+def test_each_jump_back_on_one_line_raises_an_event():
     """A loop on one line raises an event when it is entered and one for each jump back, by either rule."""
     hits = []
     seen = replay("while more(): pass\n", {"more": lambda: hits.append(0) or len(hits) < 4})
     assert len(hits) == 4
     check(seen)
     (code,) = seen.codes.values()
-    backward = [step for step in code.settling_order if step.here < step.prev]
+    backward = [step for step in code.steps if step.here < step.prev]
     assert [step.lines for step in backward] == [(1,)] * len(backward) != []
     on_one_line = [code.events.loops_on_one_line(step.prev, step.here) for step in backward]
     assert on_one_line == [sys.version_info >= (3, 12)] * len(backward)
@@ -132,12 +132,12 @@ def test_a_jump_back_to_another_line_is_the_event_of_that_line():
     seen = replay("for x in 1, 2:\n    y = x\n")
     check(seen)
     (code,) = seen.codes.values()
-    (backward,) = [step for step in code.settling_order if step.here < step.prev]
+    (backward,) = [step for step in code.steps if step.here < step.prev]
     assert backward.lines == (1,)
     assert not code.events.loops_on_one_line(backward.prev, backward.here)
 
 
-def test_the_loop_of_an_await_is_silent():
+def test_an_await_loop_raises_no_event():
     """The jump back to a SEND is on one line, and no event in any version."""
     seen = replay("def g():\n    yield 1\n    yield 2\ndef f():\n    yield from g()\nlist(f())\n")
     assert the_lines_of(seen, "f") == [5]
@@ -157,8 +157,8 @@ def lines_moved(source, name, lines):
 
 @pytest.mark.parametrize("far", [10, 400, 70_000], ids=["one byte", "two bytes", "three bytes"])
 @pytest.mark.parametrize("above", [1, 3, 90], ids="{} above".format)
-def test_lines_above_the_def_line_are_those_that_are_reported(above, far):
-    """A hand-made tree puts statements above their `def`: the interpreter may report other lines, and so do we."""
+def test_lines_above_the_def_line_wrap_around(above, far):
+    """If a hand-made syntax tree has statements above their `def`, the interpreter may report other lines."""
     source = "\n" * 99 + "def f():\n    a = 1\n    b = 2\n    c = 3\nf()\n"
     tree = lines_moved(source, "f", [100 - above, 100 + far, 101])
     seen = replay(None, tree=tree)
@@ -167,8 +167,8 @@ def test_lines_above_the_def_line_are_those_that_are_reported(above, far):
     assert (lines[0] == 100 - above) == (above < 2 or not LINES_WRAP)
 
 
-def test_the_second_event_of_an_inlined_call_is_known_where_it_exists():
-    """`x = c and f()` is one event more when *f* is a Python function, in 3.12 and nowhere else."""
+def test_an_inlined_call_loses_its_line_in_3_12():
+    """`x = c and f()` raises one more event if `f` is a Python function, in 3.12 only."""
     python, builtin = [
         the_lines_of(replay("def f(): return 1\ndef g():\n    x = c and f()\ng()\n".replace("f()\ng()", call), {"c": 1}), "g")
         for call in ("f()\ng()", "int()\ng()")
@@ -195,31 +195,31 @@ except StopIteration:
 """
 
 
-def test_the_end_of_an_asynchronous_loop_is_silent():
-    """END_ASYNC_FOR is a handler that starts no line, from 3.12 on; in 3.11 it is an instruction like any other."""
+def test_the_end_of_an_asynchronous_loop_raises_no_event():
+    """END_ASYNC_FOR starts no line from 3.12 on, although a handler begins with it."""
     seen = replay(ASYNC_FOR)
     check(seen)
     (code,) = [code for code in seen.codes.values() if code.instructions.code.co_name == "f"]
-    ends = [step.here for step in code.settling_order if code.instructions.ops[step.here] == END_ASYNC_FOR]
+    ends = [step.here for step in code.steps if code.instructions.ops[step.here] == END_ASYNC_FOR]
     assert [code.events.starts[end] for end in ends] == [sys.version_info < (3, 12)] * 2
 
 
 def test_a_file_without_a_statement_has_an_event_of_line_0():
-    """The `return None` of an empty module has line 0, a line like any other."""
+    """The `return None` of an empty module is on line 0."""
     seen = replay("")
     assert the_lines_of(seen, "<module>") == [0]
 
 
 def test_a_prefix_belongs_to_its_instruction():
-    """Where an instruction has a prefix the event is raised once, at the two of them."""
+    """An instruction with a prefix raises one event."""
     names = [f"name{number}" for number in range(300)]
     source = "".join(f"{name} = 1\n" for name in names) + "".join(f"{name}\n" for name in names)
     seen = replay(source)
     check(seen)
     (code,) = seen.codes.values()
-    prefixed = [step for step in code.settling_order if code.instructions.starts[step.here] != code.instructions.units[step.here]]
+    prefixed = [step for step in code.steps if code.instructions.starts[step.here] != code.instructions.units[step.here]]
     assert len(prefixed) > 80
-    counted = collections.Counter(line for step in code.settling_order for line in step.lines)
+    counted = collections.Counter(line for step in code.steps for line in step.lines)
     assert counted == dict.fromkeys(range(1, 601), 1)
 
 
@@ -256,7 +256,7 @@ g.throw(ValueError)
 """
 
 
-def test_an_exception_that_is_thrown_in_comes_from_the_yield_or_what_is_behind_it():
+def test_an_exception_that_is_thrown_in_comes_from_the_yield_or_its_resume():
     """A handler on the line of the yield is an event where the exception arrives at the RESUME, from 3.13 on."""
     seen = replay(THROWN, {"guard": Guard()})
     assert the_lines_of(seen, "f") == [3, 4, 5]
@@ -266,8 +266,8 @@ def test_an_exception_that_is_thrown_in_comes_from_the_yield_or_what_is_behind_i
 
 @given(strategies.programs(size=10))
 @settings(max_examples=40)
-def test_quiet_places_of_a_handler_are_those_whose_step_fires_not(program):
-    """`quiet` says of each instruction what `fires` does, without asking for each."""
+def test_eventless_sources_of_a_handler_are_the_steps_that_do_not_fire(program):
+    """`eventless_sources` agrees with `fires` for each instruction."""
     for code in codes_of(program.source):
         events = LineEvents(Instructions(code))
         for handler in events.instructions.table:

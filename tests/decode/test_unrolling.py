@@ -1,4 +1,4 @@
-"""Loops that are unrolled go step by step where they went before, and turn past fewer probes."""
+"""Unrolled loops take the same steps as before, and pass fewer probes."""
 
 import itertools
 import random
@@ -65,37 +65,37 @@ def large(x):
 
 
 def copies_of(instructions, name):
-    """Return how often an instruction called *name* stands in *instructions* for each one in their source."""
+    """Return the number of instructions called *name* in *instructions* for each one in their source."""
     ops, source = instructions.ops, instructions.source.ops
     return sum(OPNAMES[op] == name for op in ops) / sum(OPNAMES[op] == name for op in source)
 
 
-def settling_order(instructions):
-    """Return all pairs of instructions of the source that can follow each other, by way of the copies."""
-    found = set()
+def steps_of(instructions):
+    """Return all pairs of instructions of the source whose copies can follow each other, and all handlers."""
+    steps = set()
     for index, (op, target) in enumerate(zip(instructions.ops, instructions.targets, strict=True)):
         origins = instructions.origins
         if index + 1 < len(instructions) and instructions.falls_into(index + 1) and not takes_no_space(instructions, index):
-            found.add((origins[index], origins[index + 1]))
+            steps.add((origins[index], origins[index + 1]))
         if op in JUMPS:
-            found.add((origins[index], origins[target]))
+            steps.add((origins[index], origins[target]))
         if instructions.handlers[index] >= 0:
             handler = instructions.table[instructions.handlers[index]]
-            found.add((origins[index], origins[handler.target], handler.depth, handler.push_lasti))
-    return found
+            steps.add((origins[index], origins[handler.target], handler.depth, handler.push_lasti))
+    return steps
 
 
 def check(code):
-    """Check all that must hold of *code*, unrolled."""
+    """Check that *code* has the same steps, lines and handlers if it is unrolled."""
     source = Instructions(code)
     unrolled = unroll(source)
     assert is_faithful(unrolled)
-    assert settling_order(unrolled) == settling_order(source)
+    assert steps_of(unrolled) == steps_of(source)
     events, unrolled_events = LineEvents(source), LineEvents(unrolled)
     assert [unrolled.lines[index] for index in range(len(unrolled))] == [source.lines[at] for at in unrolled.origins]
     assert [unrolled_events.starts[index] for index in range(len(unrolled))] == [events.starts[at] for at in unrolled.origins]
     assert set(unrolled.origins) == set(range(len(source)))
-    # Every circle of the unrolled code has a jump back that takes time: interrupts are looked for there.
+    # Every cycle of the unrolled code keeps a jump back, at which interrupts are handled.
     for first, last in itertools.pairwise([*range(len(unrolled)), len(unrolled)]):
         if takes_no_space(unrolled, first):
             assert unrolled.targets[first] == last
@@ -103,7 +103,7 @@ def check(code):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_standard_library_is_unrolled_faithfully(module):
-    """Steps, handlers and line events are those of the original, in all code there is."""
+    """Steps, handlers and line events are those of the original."""
     for code in codes_of_module(module):
         check(code)
 
@@ -111,7 +111,7 @@ def test_the_standard_library_is_unrolled_faithfully(module):
 @given(program=strategies.programs(size=20))
 @settings(max_examples=60)
 def test_any_program_is_unrolled_faithfully(program):
-    """So they are in programs that nobody wrote."""
+    """Steps, handlers and line events of generated programs are those of the original, too."""
     for code in codes_of(program.source):
         check(code)
 
@@ -130,13 +130,13 @@ def test_any_program_is_unrolled_faithfully(program):
     ],
 )
 def test_small_innermost_loops_are_unrolled(name, copied, times):
-    """Others turn too slowly to gain, or have a probe a turn in any case."""
+    """Other loops turn too slowly to gain, or pass a probe in each turn anyhow."""
     least, most = times
     assert least <= copies_of(unroll(Instructions(code_called(name, LOOPS))), copied) <= most
 
 
 def test_a_long_loop_passes_a_probe_in_few_of_its_turns():
-    """What a loop costs shrinks by as much as its body is repeated, and every turn is counted."""
+    """The number of probes that a loop passes is divided by the number of copies, and every turn is counted."""
     graph = graph_of(code_called("straight", LOOPS), MINIMAL)
     made = plan(graph, MINIMAL)
     n_copies = copies_of(graph.instructions, "FOR_ITER")
@@ -161,8 +161,8 @@ def test_a_long_loop_passes_a_probe_in_few_of_its_turns():
     assert sum(end.counters) <= turns / n_copies + 5
 
 
-def test_what_goes_elsewhere_is_not_faithful():
-    """Each jump, instruction and handler is compared with that which it is a copy of."""
+def test_code_with_another_step_or_handler_is_not_faithful():
+    """Each jump, instruction and handler is compared with its original."""
     unrolled = unroll(Instructions(code_called("guarded", LOOPS)))
     assert isinstance(unrolled, Unrolled)
     assert is_faithful(unrolled)
@@ -178,8 +178,8 @@ def test_what_goes_elsewhere_is_not_faithful():
     assert is_faithful(unrolled)
 
 
-def test_code_without_small_loops_is_left_alone():
-    """Nothing is copied, and nothing is made, where there is nothing to gain."""
+def test_code_without_small_loops_is_not_copied():
+    """The same Instructions are returned."""
     for name in ("yielding", "large"):
         instructions = Instructions(code_called(name, LOOPS))
         assert unroll(instructions) is instructions
@@ -187,8 +187,8 @@ def test_code_without_small_loops_is_left_alone():
         assert build(instructions).instructions is instructions
 
 
-def test_one_jump_back_is_left_of_a_loop():
-    """The copies go on to one another: only the last goes back, and can be interrupted there."""
+def test_an_unrolled_loop_has_one_jump_back():
+    """Only the last copy goes back, and handles interrupts there."""
     unrolled = unroll(Instructions(code_called("straight", LOOPS)))
     backward = [index for index, op in enumerate(unrolled.ops) if op in BACKWARD and op in PLAIN_JUMPS]
     (last,) = (index for index in backward if not takes_no_space(unrolled, index))

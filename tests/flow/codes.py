@@ -1,4 +1,4 @@
-"""Code objects to try things on: of sources, and of a sample of the standard library."""
+"""Provides code objects for tests: of given sources, and of a sample of the standard library."""
 
 import bisect
 import functools
@@ -8,7 +8,7 @@ import warnings
 
 from instrument.flow.plan import Plan
 
-#: Modules with every construct there is, and few enough instructions to look at each.
+#: Modules with every construct of the language, and few enough instructions to examine each.
 MODULES = ["ast", "asyncio.base_events", "asyncio.tasks", "bdb", "contextlib", "dataclasses", "difflib", "enum"]
 MODULES += ["multiprocessing.pool", "pickle", "re._parser", "tarfile", "typing", "unittest.mock"]
 
@@ -17,10 +17,10 @@ def codes_of(source, name="program"):
     """Return all code objects of *source*, outermost first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = [compile(source, name, "exec", dont_inherit=True)]
-    for code in found:
-        found.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
-    return found
+        codes = [compile(source, name, "exec", dont_inherit=True)]
+    for code in codes:
+        codes.extend(constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return codes
 
 
 @functools.cache
@@ -31,7 +31,7 @@ def codes_of_module(module):
 
 
 def code_called(name, source):
-    """Return the one code object of *source* that is called *name*."""
+    """Return the only code object of *source* with the name *name*."""
     (code,) = [code for code in codes_of(source) if code.co_name == name]
     return code
 

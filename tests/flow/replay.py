@@ -1,8 +1,8 @@
-"""What the interpreter itself says of each step: which instruction came after which, and with which line events.
+"""Records the steps of a program from instruction to instruction, with their line events, as the interpreter reports them.
 
-A program goes in, `Replay.codes` comes out: for every code object its LineEvents and the distinct steps that were
-taken. Lines are reported to a trace function, instructions to the same one up to 3.12 and to `sys.monitoring` from 3.13
-on: there `f_trace_opcodes` takes effect too late for the frame that sets it.
+A program comes in; `Replay.codes` goes out: for every code object its LineEvents and its distinct steps. The interpreter
+reports lines to a trace function. Up to 3.12 it reports instructions there as well, and from 3.13 on to `sys.monitoring`.
+There `f_trace_opcodes` takes effect too late for the frame that sets it.
 """
 
 import dataclasses
@@ -16,16 +16,16 @@ from instrument.decode.instructions import Instructions
 from instrument.decode.line_events import LineEvents
 from instrument.decode.opcodes import MAY_RERAISE, RAISES, RERAISE
 
-LISTENS_BY_MONITORING = sys.version_info >= (3, 13)
+USES_MONITORING = sys.version_info >= (3, 13)
 TOOL = 4  # neither a debugger, a profiler nor coverage
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """From instruction *prev* to *here*, raising line events for *lines*.
+    """A step from instruction *prev* to *here*, with line events for *lines*.
 
-    *place* is where `f_lasti` stood: *prev*, but for a RERAISE that set it back. *called* tells whether *place* called
-    Python code.
+    *place* is the instruction of `f_lasti`: *prev*, except behind a RERAISE, which sets it back. *called* is whether *place*
+    called Python code.
     """
 
     prev: int
@@ -43,22 +43,22 @@ class Activation:
         self.prev = prev
         self.lines = []
         self.called = False
-        self.unplaced = None  # a step whose place is known when the exception is
-        self.origin = None  # where the exception that is on its way was raised first
-        self.raised_again = {}  # by that place: the instruction that raised it again, without a new traceback entry
+        self.unplaced = None  # a step whose place follows from the exception
+        self.origin = None  # the instruction that raised the current exception first
+        self.raised_again = {}  # by origin: the instruction that raised it again, without a new entry in the traceback
 
 
 class Code:
-    """A code object that was run, and its steps."""
+    """The steps of one code object."""
 
     def __init__(self, code):
         self.events = LineEvents(Instructions(code))
         self.instructions = self.events.instructions
-        self.settling_order = set()
+        self.steps = set()
 
 
 class Replay:
-    """Runs programs, in place of a Trace, and takes down the steps of all code of *file_name*."""
+    """Runs programs in place of a Trace, and records the steps of all code of *file_name*."""
 
     def __init__(self, file_name=strategies.FILE_NAME, **_):
         self.file_name = file_name
@@ -67,7 +67,7 @@ class Replay:
 
     def runctx(self, code, global_names, local_names):
         before = sys.gettrace()
-        if LISTENS_BY_MONITORING:
+        if USES_MONITORING:
             monitoring = sys.monitoring
             monitoring.use_tool_id(TOOL, "replay")
             monitoring.register_callback(TOOL, monitoring.events.INSTRUCTION, self._instruction)
@@ -79,7 +79,7 @@ class Replay:
             exec(code, global_names, local_names)
         finally:
             sys.settrace(before)
-            if LISTENS_BY_MONITORING:
+            if USES_MONITORING:
                 monitoring.set_events(TOOL, 0)
                 monitoring.register_callback(TOOL, monitoring.events.INSTRUCTION, None)
                 monitoring.free_tool_id(TOOL)
@@ -87,9 +87,9 @@ class Replay:
     def results(self):
         return types.SimpleNamespace(counts={}, calledfuncs={}, callers={})
 
-    def settling_order(self):
-        """Return all (Code, Step) that were seen."""
-        return [(code, step) for code in self.codes.values() for step in code.settling_order]
+    def steps(self):
+        """Return all recorded steps as pairs of Code and Step."""
+        return [(code, step) for code in self.codes.values() for step in code.steps]
 
     def _call(self, frame, _event, _argument):
         caller = self._activations.get(frame.f_back)
@@ -100,7 +100,7 @@ class Replay:
         code = self.codes.get(id(frame.f_code))
         if code is None:
             code = self.codes[id(frame.f_code)] = Code(frame.f_code)
-        if not LISTENS_BY_MONITORING:
+        if not USES_MONITORING:
             frame.f_trace_opcodes = True
         self._activations[frame] = Activation(code, index_at(code.instructions, frame.f_lasti // 2))
         return self._local
@@ -123,51 +123,51 @@ class Replay:
         return None
 
     def _step(self, frame):
-        now = self._activations[frame]
-        code = now.code
+        activation = self._activations[frame]
+        code = activation.code
         instructions = code.instructions
         unit = frame.f_lasti // 2
         here = index_at(instructions, unit)
-        if here == now.prev and unit > instructions.starts[here]:
+        if here == activation.prev and unit > instructions.starts[here]:
             return  # behind its own prefix
-        if now.unplaced:
+        if activation.unplaced:
             error = sys.exception()
             assert error.__traceback__.tb_frame is frame
             raised_at = error.__traceback__.tb_lasti // 2
             place = index_at(instructions, raised_at)
             lost = raised_at != instructions.units[place]
-            if place in now.raised_again:
-                place, lost = now.raised_again[place], False
-            code.settling_order.add(dataclasses.replace(now.unplaced, place=place, called=lost))
-            now.unplaced = None
-        step = Step(now.prev, now.prev, here, tuple(now.lines), now.called)
-        if instructions.ops[now.prev] == RERAISE and instructions.args[now.prev]:
+            if place in activation.raised_again:
+                place, lost = activation.raised_again[place], False
+            code.steps.add(dataclasses.replace(activation.unplaced, place=place, called=lost))
+            activation.unplaced = None
+        step = Step(activation.prev, activation.prev, here, tuple(activation.lines), activation.called)
+        if instructions.ops[activation.prev] == RERAISE and instructions.args[activation.prev]:
             if code.events.starts[here]:
-                now.unplaced = step
+                activation.unplaced = step
             else:
                 assert not step.lines
         else:
-            code.settling_order.add(step)
-            self._follow_exception(now, here)
-        now.prev, now.lines, now.called = here, [], False
+            code.steps.add(step)
+            self._follow_exception(activation, here)
+        activation.prev, activation.lines, activation.called = here, [], False
 
     @staticmethod
-    def _follow_exception(now, here):
-        instructions = now.code.instructions
+    def _follow_exception(activation, here):
+        instructions = activation.code.instructions
         if all(here != handler.target for handler in instructions.table):
             return
-        op = instructions.ops[now.prev]
-        if op in MAY_RERAISE or (op in RAISES and not instructions.args[now.prev]):
-            now.raised_again[now.origin] = now.prev
+        op = instructions.ops[activation.prev]
+        if op in MAY_RERAISE or (op in RAISES and not instructions.args[activation.prev]):
+            activation.raised_again[activation.origin] = activation.prev
         else:
-            now.origin = now.prev
-            now.raised_again.pop(now.prev, None)
+            activation.origin = activation.prev
+            activation.raised_again.pop(activation.prev, None)
 
 
 def replay(source, names=(), tree=None):
     """Run *source*, or the syntax *tree*, and return its Replay."""
     code = compile(source if tree is None else tree, strategies.FILE_NAME, "exec", dont_inherit=True)
-    seen = Replay()
+    run = Replay()
     namespace = dict(names)
-    seen.runctx(code, namespace, namespace)
-    return seen
+    run.runctx(code, namespace, namespace)
+    return run

@@ -1,4 +1,4 @@
-"""From what probes, exit stubs and frames in flight say, the truth is recovered; contradictions are reported."""
+"""The true counts follow from counters, recorded exits and frames in flight; contradictions are reported."""
 
 import itertools
 import random
@@ -27,7 +27,7 @@ N_STEPS = 150
 
 
 def walk(graph, placement, chance, n_steps=N_STEPS):
-    """Return the Plan for *graph*, and three Moments of a World that frames walk about in."""
+    """Return the Plan for *graph*, and three Moments of a World in which frames walk."""
     made = plan(graph, placement)
     world = World(graph, made, chance)
     moments = [Moment(world)]
@@ -38,18 +38,18 @@ def walk(graph, placement, chance, n_steps=N_STEPS):
 
 
 def check(graph, made, before, after):
-    """Check that what was seen between two Moments tells what happened between them."""
+    """Check that the Counts recovered for the time between two Moments are the true ones."""
     counts, happened = recover(made, observation(before, after)), truth(before, after)
     assert counts.lines == happened.lines
-    if made.placement == LINE or SEND not in graph.instructions.ops:  # `minimal` takes the end of an await for an entry
+    if made.placement == LINE or SEND not in graph.instructions.ops:  # `minimal` counts the end of an await as an entry
         assert counts.entered == happened.entered
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @given(program=strategies.programs(size=20), chance=st.randoms(use_true_random=False))
 @settings(max_examples=60)
-def test_any_walk_through_any_graph_is_recovered(placement, program, chance):
-    """Wherever frames go, leave by an exception, wait, are forgotten or are found, their lines are counted exactly."""
+def test_counts_of_any_walk_through_any_graph_are_recovered(placement, program, chance):
+    """Lines are counted exactly, wherever frames go, raise, wait, are abandoned or are in flight."""
     for code in codes_of(program.source):
         graph = graph_of(code, placement)
         made, (start, middle, end) = walk(graph, placement, random.Random(chance.random()))
@@ -59,8 +59,8 @@ def test_any_walk_through_any_graph_is_recovered(placement, program, chance):
 
 
 def calm_walk(graph, chance):
-    """Return a Plan for *graph*, and what is seen of frames in which nothing raises that does not always do so; None if
-    that is more than effects can say.
+    """Return a Plan for *graph*, and the Observation of a calm World; None in place of it if there were exits or frames
+    in flight.
     """
     made = plan(graph, MINIMAL)
     world = World(graph, made, chance, calm=True)
@@ -72,8 +72,8 @@ def calm_walk(graph, chance):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_where_nothing_unusual_happens_effects_say_it_all(module):
-    """Without exits and frames in flight counts follow from the effects of the probes, for nearly all code."""
+def test_without_exits_and_frames_in_flight_the_line_effects_suffice(module):
+    """The counts follow from the effects of the probes alone, for nearly all code of the standard library."""
     chance = random.Random(module)
     n_codes = n_known = 0
     for code in codes_of_module(module):
@@ -88,16 +88,16 @@ def test_where_nothing_unusual_happens_effects_say_it_all(module):
 
 @given(program=strategies.programs(size=20), chance=st.randoms(use_true_random=False))
 @settings(max_examples=60)
-def test_effects_say_what_the_equations_do(program, chance):
-    """So it is for any program."""
+def test_line_effects_and_equations_give_equal_counts(program, chance):
+    """Wherever the effects of the probes suffice, recovery by the equations gives the same counts."""
     for code in codes_of(program.source):
         made, seen = calm_walk(graph_of(code, MINIMAL), random.Random(chance.random()))
         if seen is not None:
             assert recover_fast(made.line_effects, seen.counters) in (None, recover(made, seen))
 
 
-def test_effects_do_not_say_what_contradicts_itself():
-    """Nor anything where an exit was counted, or a cycle is too long to be followed."""
+def test_line_effects_give_no_counts_that_contradict_each_other():
+    """Nor do they give any if an exit was counted, or if a cycle was too long to be followed."""
     graph = build(Instructions(code_called("f", "def f(x):\n    a(x)\n    b(x)\n")))
     made = plan(graph, MINIMAL)
     assert made.measured_by_probe[1:] == (None, None), "an exit of either call"
@@ -113,8 +113,8 @@ def test_effects_do_not_say_what_contradicts_itself():
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_walks_through_the_standard_library_are_recovered(placement, module):
-    """What holds for small programs holds for large ones."""
+def test_counts_of_walks_through_the_standard_library_are_recovered(placement, module):
+    """The counts of large code are recovered like those of small programs."""
     chance = random.Random(module)
     for code in codes_of_module(module):
         graph = graph_of(code, placement)
@@ -123,7 +123,7 @@ def test_walks_through_the_standard_library_are_recovered(placement, module):
 
 
 def test_windows_that_begin_while_frames_are_in_flight_are_recovered():
-    """What is counted between two moments is what happened between them, whoever was already under way."""
+    """Counts are of the time between two moments, even if frames were under way at the first."""
     chance = random.Random(1)
     for code in codes_of_module(MODULES[0]):
         graph = graph_of(code, MINIMAL)
@@ -132,7 +132,7 @@ def test_windows_that_begin_while_frames_are_in_flight_are_recovered():
 
 
 def test_walks_pass_every_edge_and_every_record():
-    """The walks that all this rests on leave out nothing that a Plan knows of."""
+    """The walks of these tests leave out no edge, record, line or probe of a Plan."""
     chance = random.Random(1)
     source = WALKED
     for code in codes_of(source):
@@ -171,8 +171,8 @@ async def h(x):
 """
 
 
-def test_nothing_seen_is_nothing_counted():
-    """Code that never ran has empty Counts, in either placement."""
+def test_code_that_never_ran_has_no_counts():
+    """The Counts are empty in either placement."""
     for placement in PLACEMENTS:
         graph = graph_of(code_called("f", WALKED), placement)
         made = plan(graph, placement)
@@ -195,8 +195,8 @@ def reversed_in_time(seen):
 
 @given(program=strategies.programs(size=10), chance=st.randoms(use_true_random=False))
 @settings(max_examples=40)
-def test_what_never_can_be_is_refused(program, chance):
-    """Time that runs backwards takes each edge less than never: every such observation is a contradiction."""
+def test_an_impossible_observation_is_refused(program, chance):
+    """If time runs backwards, each edge is taken less than never, and the counts contradict each other."""
     for code in codes_of(program.source):
         graph = graph_of(code, MINIMAL)
         made, (start, _, end) = walk(graph, MINIMAL, random.Random(chance.random()))
@@ -214,7 +214,7 @@ def nothing_seen(graph, made):
 
 
 def leave(seen, made, index, count):
-    """Let *seen* say that exceptions left *count* times at *index*, which no handler covers."""
+    """Let *seen* have *count* exits at *index*, which no handler covers."""
     if index in made.stubs:
         seen.counters[made.stubs[index]] = count
     else:
@@ -226,7 +226,7 @@ def calls(graph):
 
 
 def test_more_exits_than_entries_are_refused():
-    """Of two calls two may end in an exception but not three; the message names the edge."""
+    """Of two calls two may end in an exception but not three; the message names block and edge."""
     graph = build(Instructions(code_called("f", "def f(x):\n    a(x)\n    b(x)\n    return x\n")))
     made = plan(graph, MINIMAL)
     chord, *others = made.measured_by_probe
@@ -263,8 +263,8 @@ def test_exits_from_a_loop_that_did_not_turn_are_refused():
         recover(made, seen)
 
 
-def test_a_plan_that_was_stored_recovers_the_same():
-    """Counts do not depend on whether the Plan was unpacked."""
+def test_a_plan_that_was_packed_recovers_the_same_counts():
+    """The counts do not depend on whether the Plan was packed and unpacked."""
     graph = graph_of(code_called("f", WALKED), MINIMAL)
     made, (start, _, end) = walk(graph, MINIMAL, random.Random(3), 2000)
     seen = observation(start, end)

@@ -1,4 +1,4 @@
-"""The control-flow graph holds every instruction once, and every step that a program takes."""
+"""The control-flow graph has every instruction once, and every step that a program takes."""
 
 import pytest
 import strategies
@@ -30,7 +30,7 @@ def graphs_of_module(module):
 
 
 def check_blocks(graph):
-    """Check what is in the blocks of *graph*."""
+    """Check the instructions and the line events of the blocks of *graph*."""
     ops, first = graph.instructions.ops, graph.instructions.first
     members = [index for block in graph.blocks for index in range(block.first, block.last + 1)]
     left_out = {index for index in range(first + 1, len(ops)) if ops[index] == RESUME} | graph.await_loops
@@ -45,7 +45,7 @@ def check_blocks(graph):
     for index in (*left_out, *range(first + 1)):
         assert graph.block_of(index) == -1
     heads = {block.head for block in graph.blocks}
-    for index, line in graph.events:  # those of heads are the edges' affair
+    for index, line in graph.events:  # the events of heads belong to the edges
         assert index in members
         assert index not in heads
         assert graph.instructions.ops[index] != RESUME
@@ -53,7 +53,7 @@ def check_blocks(graph):
 
 
 def check_edges(graph):
-    """Check where the edges of *graph* start and end, one way out of each block at a time."""
+    """Check where the edges of *graph* start and end, and the kinds of the edges out of each block."""
     instructions = graph.instructions
     ops, targets = instructions.ops, instructions.targets
     leaving = {number: set() for number in range(graph.outside)}
@@ -119,28 +119,28 @@ def unreachable(graph):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_instruction_is_in_one_block(module):
-    """Behind the first RESUME each instruction is in one block, but for the RESUMEs and the loops of awaits."""
+    """Below the first RESUME each instruction is in one block, except in await loops and RESUME itself."""
     for graph in graphs_of_module(module):
         check_blocks(graph)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_edge_starts_at_the_last_instruction_of_its_block(module):
-    """Edges lead from the end of a block, or from outside, to the beginning of a block, as the instruction there says."""
+    """Edges lead from the end of a block, or from outside, to the target of the instruction there."""
     for graph in graphs_of_module(module):
         check_edges(graph)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_block_is_reached(module):
-    """Edges and exceptions lead to every block, so no count is left to chance."""
+    """Edges and exceptions lead to every block."""
     for graph in graphs_of_module(module):
         assert not unreachable(graph), graph
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_ways_into_a_block_are_counted(module):
-    """`n_ways_into` is what the edges and the handlers say."""
+    """`n_ways_into` is the number of edges and handlers that lead to a node."""
     for graph in graphs_of_module(module):
         ways = [edge.target for edge in graph.edges] + [entry.block for entry in graph.entries]
         assert graph.n_ways_into == [ways.count(node) for node in range(graph.outside + 1)]
@@ -148,8 +148,8 @@ def test_ways_into_a_block_are_counted(module):
 
 @given(strategies.programs(size=25))
 @settings(max_examples=60)
-def test_graphs_of_any_program_hold_together(program):
-    """What holds for the standard library holds for programs that nobody would write."""
+def test_graphs_of_any_program_are_consistent(program):
+    """Graphs of generated programs have the same properties as those of the standard library."""
     for code in codes_of(program.source):
         graph = build(Instructions(code))
         check_blocks(graph)
@@ -161,7 +161,7 @@ def test_graphs_of_any_program_hold_together(program):
 
 
 def follow(graph, code, step):
-    """Return the lines that *graph* gives for *step*; fail if there is no such step in it."""
+    """Return the lines that *graph* gives for *step*; fail if the graph has no such step."""
     ops = graph.instructions.ops
     prev, here = step.prev, step.here
     if any(here == handler.target for handler in code.instructions.table) and not goes_on(code, prev, here):
@@ -184,7 +184,7 @@ def goes_on(code, prev, here):
 
 
 def skipped(graph, edge):
-    """Return the lines behind *edge*, if the block that it leads to is skipped as a whole."""
+    """Return the lines of the edge behind *edge*, if all of the block between them is skipped."""
     block = graph.blocks[edge.target]
     if block.head <= block.last:
         return ()
@@ -193,7 +193,7 @@ def skipped(graph, edge):
 
 
 def enter_handler(graph, step):
-    """Return the lines of an exception's way from `step.prev` to its handler."""
+    """Return the lines of the events as an exception goes from `step.prev` to its handler."""
     instructions = graph.instructions
     number = instructions.handlers[step.prev]
     if instructions.ops[step.prev] == RESUME and instructions.table[number].target != step.here:
@@ -212,12 +212,12 @@ def enter_handler(graph, step):
 
 
 def check_steps(seen):
-    """Follow all steps that were *seen*; return the kinds of those."""
+    """Follow all steps that were *seen* through the graphs; return the kinds of edges that they take."""
     kinds = set()
     for code in seen.codes.values():
         graph = build(code.instructions)
         inlinable = {call for call, _, _ in graph.inlinable_calls}
-        for step in code.settling_order:
+        for step in code.steps:
             described = [code.instructions.describe(index) for index in (step.prev, step.place, step.here)]
             lines = follow(graph, code, step)
             lost = step.called and step.lines == (code.events.lines[step.here],)
@@ -235,14 +235,14 @@ def handler_blocks(graph):
 @given(strategies.programs(size=15))
 @settings(max_examples=40)
 def test_each_step_of_a_program_is_in_its_graph(program):
-    """A program goes along the edges and within the blocks of its graphs, and raises the events that stand there."""
+    """A program goes along the edges and within the blocks of its graphs, and raises the events of these."""
     seen = Replay()
     strategies.run(program, lambda **_: seen)
     check_steps(seen)
 
 
 def test_the_steps_of_many_programs_take_edges_of_every_kind():
-    """Hundreds of larger programs stay within their graphs as well, and leave out no kind of edge."""
+    """Hundreds of larger programs stay within their graphs, and leave out no kind of edge but LEAVE."""
     kinds = set()
     for seed in range(1000, 1400):
         seen = Replay()
@@ -280,21 +280,21 @@ def units_of(name, *wanted):
 
 
 def test_control_that_runs_off_the_end_is_refused():
-    """Code must end in an instruction that goes nowhere else."""
+    """Code must end in an instruction that does not go on to the next one."""
     instructions = Instructions(code_called("f", PROGRAM))
     with pytest.raises(ValueError, match="runs off the end"):
         build(changed("f", {instructions.units[-1]: (OPCODES["NOP"], 0)}))
 
 
 def test_a_yield_without_its_resume_is_refused():
-    """Each yield is followed by the RESUME at which control enters again."""
+    """Control enters again at the RESUME below a yield."""
     (unit,) = units_of("f", "YIELD_VALUE")
     with pytest.raises(ValueError, match="no RESUME behind a yield"):
         build(changed("f", {unit + 1: (OPCODES["NOP"], 0)}))
 
 
 def test_a_jump_to_a_resume_is_refused():
-    """Control comes to a RESUME from outside alone."""
+    """Control arrives at a RESUME only from outside."""
     (jump,) = units_of("f", "JUMP_BACKWARD")
     (unit,) = units_of("f", "YIELD_VALUE")
     made = changed("f", {jump: (OPCODES["JUMP_BACKWARD_NO_INTERRUPT"], jump - unit)})
@@ -303,7 +303,7 @@ def test_a_jump_to_a_resume_is_refused():
 
 
 def test_an_await_loop_of_another_shape_is_refused():
-    """The loop of an await goes back to its own SEND."""
+    """An await loop goes back to its own SEND."""
     (jump,) = units_of("g", "JUMP_BACKWARD_NO_INTERRUPT")[:1]
     with pytest.raises(ValueError, match="await loop of unknown shape"):
         build(changed("g", {jump: (OPCODES["NOP"], 0)}))
@@ -312,8 +312,8 @@ def test_an_await_loop_of_another_shape_is_refused():
         build(changed("g", {jump: (OPCODES["JUMP_BACKWARD_NO_INTERRUPT"], jump + 1 - unit)}))
 
 
-def test_a_graph_draws_itself():
-    """A drawing, for a bug report, names every block and every edge."""
+def test_the_drawing_of_a_graph_has_its_blocks_and_edges():
+    """The text of a graph is for bug reports."""
     graph = build(Instructions(code_called("f", PROGRAM)))
     drawn = str(graph)
     for number in range(graph.outside):

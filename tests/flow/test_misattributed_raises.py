@@ -1,4 +1,4 @@
-"""Where 3.11 would name the instruction above as the one that raised, the two are kept apart."""
+"""Pairs of instructions that 3.11 would run as one, and misattribute an exception, are separated."""
 
 import sys
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.skipif(sys.version_info >= (3, 12), reason="later versi
 FIRST_OF_PAIR = {"LOAD_CONST", "LOAD_FAST", "STORE_FAST"}
 
 
-def kept_apart(source):
-    """Return the variables whose loads are kept apart from what stands above, in the functions of *source*."""
-    found = []
+def separated_variables(source):
+    """Return the variables whose loads are separated from the instruction above, in the functions of *source*."""
+    variables = []
     for code in codes_of(source)[1:]:
         graph = graph_of(code, LINE)
-        found += [code.co_varnames[graph.instructions.args[index]] for index in sorted(loads_to_separate(graph))]
-    return found
+        variables += [code.co_varnames[graph.instructions.args[index]] for index in sorted(loads_to_separate(graph))]
+    return variables
 
 
 @pytest.mark.parametrize(
@@ -39,32 +39,32 @@ def kept_apart(source):
         ("def f(*a, b, **c):\n d = 1\n return d, a, b, c", []),
     ],
 )
-def test_only_what_may_have_no_value_is_kept_apart(source, expected):
-    """A variable has a value if it is an argument, or if each way to the load assigns it."""
-    assert kept_apart(source) == expected
+def test_only_loads_of_variables_that_may_have_no_value_are_separated(source, expected):
+    """A variable has a value if it is an argument, or if every path to the load assigns it."""
+    assert separated_variables(source) == expected
 
 
 @pytest.mark.parametrize("placement", [MINIMAL, LINE])
-def test_what_may_raise_stands_behind_nothing_that_it_is_run_with(placement):
-    """So each original that can raise has its own place, line and columns, however warm the code."""
+def test_a_load_that_may_raise_does_not_follow_an_instruction_that_it_pairs_with(placement):
+    """So each load that can raise has its own place, line and columns, however warm the code is."""
     codes = [code for module in MODULES[2:3] for code in codes_of_module(module)]
     (path,) = [path for path in oracle.programs() if oracle.program_name(path) == "unbound_variable_in_warm_code"]
     with open(path, encoding="utf-8") as file:
         codes += codes_of(file.read())
     for seed in range(20):
         codes += codes_of(strategies.random_program(seed).source)
-    n_apart = 0
+    n_separated = 0
     for code in codes:
         graph = graph_of(code, placement)
-        apart = loads_to_separate(graph)
+        separated = loads_to_separate(graph)
         unlinked = rewrite(graph, plan(graph, placement))
         made = Instructions(unlinked.code)
         before, after = list(code.co_positions()), list(unlinked.code.co_positions())
-        for index in apart:
+        for index in separated:
             place = unlinked.units[index]
             there = index_at(made, place)
             assert OPNAMES[made.ops[there]] == "LOAD_FAST"
             assert OPNAMES[made.ops[there - 1]] not in FIRST_OF_PAIR
             assert after[place] == before[graph.instructions.units[index]]
-        n_apart += len(apart)
-    assert n_apart > 4
+        n_separated += len(separated)
+    assert n_separated > 4

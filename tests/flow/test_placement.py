@@ -1,4 +1,4 @@
-"""A Plan puts probes where they tell enough, no more than are needed, and survives being stored."""
+"""Each placement puts its probes at the right positions, and `minimal` has no more of them than it needs."""
 
 import collections
 
@@ -6,15 +6,13 @@ import pytest
 import strategies
 from flow.codes import MODULES, code_called, codes_of, codes_of_module
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from instrument.decode.exec_calls import may_execute_code
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import JUMPS, RESUME, SEND
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.flow.graph import EdgeKind, build
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, PLACEMENTS, graph_of, plan
-from instrument.flow.plan import ExitKind, Plan, ProbePosition
+from instrument.flow.plan import ProbePosition
 
 ALL = [MINIMAL, LINE, EVENTS, CALLS, NOTHING]
 
@@ -30,7 +28,7 @@ def graph_called(name, source):
 
 
 def n_components(graph):
-    """Return how many parts the edges of *graph* fall into, blocks that only exceptions enter included."""
+    """Return the number of components of *graph*, including blocks that only exceptions enter."""
     part = list(range(graph.outside + 1))
     for edge in graph.edges:
         old, new = part[edge.source], part[edge.target]
@@ -39,12 +37,12 @@ def n_components(graph):
 
 
 def chords_of(made):
-    """Return the numbers of the edges that the Plan *made* counts."""
+    """Return the numbers of the edges on which the Plan *made* has probes."""
     return [measure for measure in made.measured_by_probe if isinstance(measure, int)]
 
 
 def check_minimal(graph):
-    """Check the probes of the smallest Plan of *graph*."""
+    """Check the chords, the spanning tree and the exits of the minimal Plan of *graph*."""
     made = plan(graph, MINIMAL)
     chords = chords_of(made)
     tree = [number for number, _ in made.settling_order]
@@ -52,22 +50,22 @@ def check_minimal(graph):
     assert len(tree) == graph.outside + 1 - n_components(graph)
     assert len(chords) + len(tree) + len(left_out) == len(graph.edges)
     for number in left_out:
-        assert not effects_of_turning_round(graph, tree, number)
+        assert not changes_by_cycle(graph, tree, number)
     counted = [(probe.position, probe.index) for probe in made.probes if probe.position not in (ProbePosition.INLINED, ProbePosition.EXITING)]
     assert len(counted) == len(chords)
     check_exiting(graph, made)
     assert len(set(counted)) == len(counted)
-    # Conservation settles each tree edge at a node of which nothing else is unknown.
+    # Conservation settles each tree edge at a node without another unknown edge.
     unknown = set(tree)
     for number, leaf in made.settling_order:
         assert [other for other in unknown if leaf in made.edges[other][:2]] == [number]
         unknown.remove(number)
     for number in chords:
-        assert graph.edges[number].kind != EdgeKind.RERAISED, "a probe there would stand in a handler's way"
+        assert graph.edges[number].kind != EdgeKind.RERAISED, "a probe there would be passed by exceptions on their way to the handler"
 
 
 def check_exiting(graph, made):
-    """Check that it is all one which of the instructions that an EXITING probe stands for raised."""
+    """Check that no count depends on which of the instructions of an EXITING probe raised."""
     handlers, events = graph.instructions.handlers, [index for index, _ in graph.events]
     undone = {probe.rollback_at for probe in made.probes}
     assert set(made.stubs.values()) == {number for number, _ in made.exiting}
@@ -83,38 +81,38 @@ def check_exiting(graph, made):
             assert len({index in graph.entries[record - 1].eventless_sources for index in alike}) == 1
 
 
-def effects_of_turning_round(graph, tree, chord):
-    """Return what changes if control takes *chord* once more and goes back along the *tree*: lines, blocks with lines."""
+def changes_by_cycle(graph, tree, chord):
+    """Return the changes of lines and blocks if control takes *chord* once more and goes back along the *tree*."""
     ways = collections.defaultdict(list)
     for number in tree:
         edge = graph.edges[number]
         ways[edge.source].append((number, edge.target, 1))
         ways[edge.target].append((number, edge.source, -1))
     start = graph.edges[chord]
-    waiting, came = [start.target], {start.target: None}
-    for node in waiting:
+    pending, came_from = [start.target], {start.target: None}
+    for node in pending:
         for number, other, sign in ways[node]:
-            if other not in came:
-                came[other] = node, number, sign
-                waiting.append(other)
+            if other not in came_from:
+                came_from[other] = node, number, sign
+                pending.append(other)
     taken, node = [(chord, 1)], start.source
-    while came[node] is not None:
-        node, number, sign = came[node]
+    while came_from[node] is not None:
+        node, number, sign = came_from[node]
         taken.append((number, sign))
-    line_effects = collections.Counter()
+    changes = collections.Counter()
     with_lines = {graph.block_of(index) for index, _ in graph.events}
     for number, sign in taken:
         edge = graph.edges[number]
-        line_effects["entered"] += sign * (edge.kind == EdgeKind.ENTER)
+        changes["entered"] += sign * (edge.kind == EdgeKind.ENTER)
         for line in edge.lines:
-            line_effects[graph.instructions.lines[edge.at], line] += sign
+            changes[graph.instructions.lines[edge.at], line] += sign
         if edge.target in with_lines:
-            line_effects["block", edge.target] += sign
-    return {effect: change for effect, change in line_effects.items() if change}
+            changes["block", edge.target] += sign
+    return {effect: change for effect, change in changes.items() if change}
 
 
 def check_lines(graph):
-    """Check that the Plan of *graph* that has a probe for each line event has one for each, and for each entry."""
+    """Check that the Plan `line` of *graph* has one probe for each line event and each entry."""
     made = plan(graph, LINE)
     lines = collections.Counter(line for _, line in graph.events)
     n_entries = 0
@@ -128,7 +126,7 @@ def check_lines(graph):
 
 
 def check_places(graph, placement):
-    """Check that each probe of *graph* stands where its place makes sense."""
+    """Check the position of each probe of the Plan of *graph*."""
     ops = graph.instructions.ops
     made = plan(graph, placement)
     taken = {edge.at: edge for edge in graph.edges if edge.kind not in (EdgeKind.FALL, EdgeKind.ENTER) or ops[edge.at] == SEND}
@@ -150,38 +148,38 @@ def check_places(graph, placement):
             assert probe.position == ProbePosition.BEFORE
         assert probe.rollback_at in (-1, probe.index)
         if isinstance(measure, int) and probe.position == ProbePosition.BEFORE:
-            # What is counted happens behind this instruction, or before it.
+            # The edge is taken by this instruction, or the probe stands at its target.
             assert probe.rollback_at == -1 or graph.edges[measure].at == probe.index
     for probe in made.probes[len(made.probes) - len(made.inlinable) :]:
         assert probe.position == ProbePosition.INLINED
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_chords_and_tree_are_all_edges(module):
-    """Each edge is counted or follows from others, in an order in which it does; no two chords share a place."""
+def test_chords_tree_and_undetermined_edges_are_all_edges(module):
+    """Each edge is a chord or follows from others in the settling order; no two probes share a position."""
     for graph in graphs_of_module(module):
         check_minimal(graph)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_line_event_and_entry_has_its_probe(module):
-    """The plain placement measures every line event and every function entry, each once."""
+    """The placement `line` measures every line event and every function entry, each once."""
     for graph in graphs_of_module(module):
         check_lines(graph)
 
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("placement", ALL)
-def test_probes_stand_where_their_place_makes_sense(placement, module):
-    """Only jumps are taken, only raising instructions raise, and nothing falls in behind a return."""
+def test_probes_have_positions_that_fit_their_instructions(placement, module):
+    """Only jumps are taken, only raising instructions raise, and control does not fall in below a return."""
     for graph in graphs_of_module(module):
         check_places(graph, placement)
 
 
 @given(strategies.programs(size=25))
 @settings(max_examples=60)
-def test_plans_of_any_program_hold_together(program):
-    """What holds for the standard library holds for programs that nobody would write."""
+def test_plans_of_any_program_are_consistent(program):
+    """Plans of generated programs have the same properties as those of the standard library."""
     for code in codes_of(program.source):
         graph = build(Instructions(code))
         check_minimal(graph)
@@ -190,8 +188,8 @@ def test_plans_of_any_program_hold_together(program):
             check_places(graph, placement)
 
 
-def test_conservation_saves_probes():
-    """Over the sample `minimal` needs less than half the probes of `line`, and for no code that has no loop more."""
+def test_minimal_needs_less_than_half_the_probes_of_line():
+    """This holds for the sample of the standard library as a whole."""
     n_minimal = n_line = 0
     for module in MODULES:
         for graph in graphs_of_module(module):
@@ -200,99 +198,8 @@ def test_conservation_saves_probes():
     assert 0 < n_minimal < n_line / 2
 
 
-@pytest.mark.parametrize("module", MODULES[:4])
-@pytest.mark.parametrize("placement", ALL)
-def test_a_plan_that_was_packed_is_the_same(placement, module):
-    """Unpacking gives a Plan with equal fields, whose probes stand at the same places; stubs and effects are for others."""
-    for graph in graphs_of_module(module):
-        made = plan(graph, placement)
-        again = Plan.unpack(made.pack())
-        for name in Plan.__slots__:
-            if name not in ("probes", "stubs", "line_effects"):
-                assert getattr(again, name) == getattr(made, name), name
-        assert (again.stubs, again.line_effects) == ({}, None)
-        assert [(probe.position, probe.index, probe.rollback_at) for probe in again.probes] == [
-            (probe.position, probe.index, probe.rollback_at) for probe in made.probes
-        ]
-        assert again.pack() == Plan.unpack(again.pack()).pack()
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_every_handler_and_what_none_covers_has_its_record(module):
-    """There is one record for each handler and one for what leaves the code; those of RERAISE come on top."""
-    for graph in graphs_of_module(module):
-        records = plan(graph, MINIMAL).exits
-        assert [entry for entry, kind in records if kind == ExitKind.RAISED] == list(range(-1, len(graph.entries)))
-        restored = [entry for entry, kind in records if kind == ExitKind.RESTORED]
-        assert len(set(restored)) == len(restored)
-        needed = {
-            graph.instructions.handlers[edge.at]
-            for edge in graph.edges
-            if edge.kind == EdgeKind.RAISE and graph.restores_place(edge.at)
-        }
-        assert set(restored) == {entry for entry in needed if graph.entries[entry].line is not None}
-
-
-def circles(graph, node):
-    """Return all ways from *node* back to it that pass no block twice, as sets of edges."""
-    found = []
-    waiting = [(node, (), ())]
-    while waiting:
-        here, passed, way = waiting.pop()
-        for number, edge in enumerate(graph.edges):
-            if edge.source == here and edge.target == node:
-                found.append({*way, number})
-            elif edge.source == here and edge.target not in (*passed, graph.outside):
-                waiting.append((edge.target, (*passed, edge.target), (*way, number)))
-    return found
-
-
-def probes_passed(graph, node):
-    """Return how many probes stand on each way from *node* back to it."""
-    chords = set(chords_of(plan(graph, MINIMAL)))
-    return sorted(len(chords & way) for way in circles(graph, node))
-
-
-def heads_of_loops(graph):
-    return {edge.target for edge in graph.edges if edge.target <= edge.source and edge.kind not in (EdgeKind.ENTER, EdgeKind.RAISE)}
-
-
-def test_a_straight_function_takes_one_probe():
-    """A chain of lines costs one probe."""
-    graph = graph_called("f", "def f(x):\n    a = x\n    b = a\n    return b\n")
-    assert len(plan(graph, MINIMAL).probes) == 1
-
-
-def test_the_arms_of_a_branch_carry_the_probes_not_the_call():
-    """A call passes one probe, whichever way it goes."""
-    graph = graph_called("f", "def f(x):\n    if x:\n        a = 1\n    else:\n        a = 2\n    return a\n")
-    assert probes_passed(graph, graph.outside) == [1, 1]
-
-
-def test_a_turn_of_a_loop_takes_one_probe():
-    """However long the body of a loop is, a turn passes one probe; leaving it passes one more."""
-    graph = graph_called("f", "def f(x):\n    for a in x:\n        b = a\n        c = b\n    return c\n")
-    (head,) = heads_of_loops(graph)
-    assert probes_passed(graph, head) == [1]
-    assert probes_passed(graph, graph.outside) == [1]
-
-
-def test_what_is_rare_carries_the_probe():
-    """An arm that ends in an exception has its probe, and a turn of the loop that goes on still passes only one."""
-    source = "def f(x):\n    for y in x:\n        if y:\n            raise ValueError\n        a(y)\n"
-    graph = graph_called("f", source)
-    chords = chords_of(plan(graph, MINIMAL))
-    assert any(graph.edges[number].kind == EdgeKind.RAISE or graph.edges[number].target in raising(graph) for number in chords)
-    heads = heads_of_loops(graph)
-    assert [probes_passed(graph, head) for head in heads] == [[1]] * len(heads) != []
-
-
-def raising(graph):
-    return {edge.source for edge in graph.edges if edge.kind == EdgeKind.RAISE}
-
-
-def test_calls_alone_have_one_probe_for_each_entry():
-    """`calls` measures entries and no line; `nothing` measures nothing and records no exit."""
+def test_the_placement_calls_has_one_probe_for_each_entry():
+    """It measures no line. The placement `nothing` measures nothing and records no exit."""
     graph = graph_called("f", "async def f(x):\n    yield 1\n    await x\n    yield 2\n")
     resumed = [index for index, op in enumerate(graph.instructions.ops) if op == RESUME]
     made = plan(graph, CALLS)
@@ -301,53 +208,8 @@ def test_calls_alone_have_one_probe_for_each_entry():
     assert plan(graph, NOTHING).probes == plan(graph, NOTHING).exits == ()
 
 
-def test_a_placement_that_is_none_is_refused():
-    """The message names the placements that there are."""
+def test_an_unknown_placement_is_refused():
+    """The message names the placements that exist."""
     graph = graph_called("<module>", "x = 1")
     with pytest.raises(ValueError, match=f"'hourly' is not one of .*{PLACEMENTS[0]}.*{PLACEMENTS[1]}"):
         plan(graph, "hourly")
-
-
-HANDOVERS = {
-    "exec(a)": [0],
-    "exec(a, b)": [2],
-    "exec(a, globals=b)": [2],
-    "eval(a, b, c)": [2],
-    "x.eval(a)": [0],
-    "exec()": [],
-    "exec(a if b else c)": [0],
-    "a = exec(a if b else c)": [0],
-    "exec(*a)": [0],
-    "exec(*a, **b)": [],
-    "a = exec; a(b, c)": [2],
-    "print(a(b), exec)": [0],
-    "exec_(a)": [0],
-    "getattr(a, 'exec')(b)": [0],
-    "getattr(a, 'execute')(b)": [],
-    "print(a)": [],
-    "print(exec, a)": [],
-    "types.FunctionType(a, b)": [2],
-    "marshal.dumps(a)": [0],
-    "pickle.dumps(a)": [],
-    "print(exec(a), eval(b, c))": [0, 2],
-}
-
-
-@pytest.mark.parametrize("call", HANDOVERS)
-def test_calls_that_hand_over_code_are_found(call):
-    """Each is noted with the number of its namespace argument, 0 if it has none."""
-    graph = graph_called("f", f"def f(a, b, c):\n    {call}\n")
-    found = [namespace for _, namespace in plan(graph).exec_calls]
-    if " if " in call:  # from 3.12 on each branch may have its own call
-        found = sorted({*found})
-    assert found == HANDOVERS[call]
-
-
-@given(st.lists(st.sampled_from(["exec", "eval", "FunctionType", "marshal", "dump", "dumps", "print"]), max_size=4))
-def test_names_tell_whether_code_may_be_handed_over(names):
-    """One of the functions must be named; `dump` alone may be anybody's."""
-    wanted = {"exec", "eval", "FunctionType"} & {*names} or ("marshal" in names and {"dump", "dumps"} & {*names})
-    code = (lambda: 0).__code__.replace(co_names=tuple(names))
-    assert may_execute_code(code) == bool(wanted)
-    outer = (lambda: lambda: 0).__code__
-    assert may_execute_code(outer.replace(co_consts=(None, (lambda: 0).__code__, code))) == bool(wanted)

@@ -17,7 +17,7 @@ def plan_of(source, placement=MINIMAL):
 @pytest.mark.parametrize("module", MODULES[:4])
 @pytest.mark.parametrize("placement", [MINIMAL, LINE, EVENTS, CALLS, NOTHING])
 def test_a_plan_that_was_packed_and_unpacked_is_equal(placement, module):
-    """All fields are equal, except those that only rewriting and fast reading need."""
+    """All fields are equal, except `stubs` and `line_effects`, which are not packed."""
     for code in codes_of_module(module):
         graph = graph_of(code, placement)
         original = plan(graph, placement)

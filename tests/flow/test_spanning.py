@@ -1,4 +1,4 @@
-"""The spanning tree of any multigraph is one, is heaviest, and can be settled leaf by leaf."""
+"""The spanning tree of any multigraph has the greatest weight, and can be settled leaf by leaf."""
 
 import random
 
@@ -30,8 +30,8 @@ def components(n_nodes, edges):
 
 
 @given(multigraphs())
-def test_the_tree_spans_without_a_circle(graph):
-    """A forest of n - components edges joins what the graph joins, so it has no circle."""
+def test_the_tree_spans_the_graph_without_a_cycle(graph):
+    """A forest of n - components edges has the same components as the graph, so it has no cycle."""
     n_nodes, edges, weights = graph
     tree = maximum_spanning_tree(n_nodes, edges, weights)
     chosen = [edges[number] for number in tree]
@@ -41,7 +41,7 @@ def test_the_tree_spans_without_a_circle(graph):
 
 @given(multigraphs(), st.randoms(use_true_random=False))
 def test_no_spanning_tree_is_heavier(graph, generator):
-    """A spanning tree that is grown in any other order of the edges weighs no more."""
+    """A spanning tree that is grown in any other order of the edges does not weigh more."""
     n_nodes, edges, weights = graph
     chosen = sorted((weights[number] for number in maximum_spanning_tree(n_nodes, edges, weights)), reverse=True)
     for _ in range(5):
@@ -58,8 +58,8 @@ def test_no_spanning_tree_is_heavier(graph, generator):
 
 
 @given(st.integers(2, 12), st.data())
-def test_of_equals_the_first_wins(n_nodes, data):
-    """Among parallel edges of one weight the first in order is on the tree."""
+def test_of_equal_edges_the_first_is_on_the_tree(n_nodes, data):
+    """This holds for parallel edges of one weight."""
     node = st.integers(0, n_nodes - 1)
     edges = data.draw(st.lists(st.tuples(node, node), max_size=30))
     tree = maximum_spanning_tree(n_nodes, edges, [1.0] * len(edges))
@@ -69,19 +69,19 @@ def test_of_equals_the_first_wins(n_nodes, data):
 
 @given(multigraphs())
 def test_every_edge_is_settled_at_a_leaf(graph):
-    """Each tree edge comes once, and when it comes it is the last of the tree that is left at its leaf."""
+    """Each tree edge comes once, and then it is the last remaining tree edge at its leaf."""
     n_nodes, edges, weights = graph
     tree = maximum_spanning_tree(n_nodes, edges, weights)
-    left = set(tree)
+    remaining = set(tree)
     for number, leaf in leaves_first(n_nodes, edges, tree):
         assert leaf in edges[number]
-        assert [other for other in left if leaf in edges[other]] == [number]
-        left.remove(number)
-    assert not left
+        assert [other for other in remaining if leaf in edges[other]] == [number]
+        remaining.remove(number)
+    assert not remaining
 
 
 def test_a_path_of_many_nodes_does_not_recurse():
-    """Depth of the tree is no limit: a path of 50,000 nodes is spanned and settled."""
+    """A path of 50,000 nodes is spanned and settled: the depth of the tree has no limit."""
     n_nodes = 50_000
     edges = [(node, node + 1) for node in range(n_nodes - 1)]
     random.Random(1).shuffle(edges)

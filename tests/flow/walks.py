@@ -1,9 +1,9 @@
-"""Random walks through a control-flow graph: what would be observed of them, and what is true.
+"""Simulates frames that walk through a control-flow graph at random, with the counters and with the true counts.
 
 A ControlFlowGraph, a Plan and a source of chance come in. A World steps through any number of frames, which call, loop,
-raise, yield, wait, are thrown into, or never end. Meanwhile it keeps two books. The one of what is seen knows only the
-places where probes and exit stubs stand; the one of what is true knows only which edges and instructions were passed.
-`observation` is the one place that puts what is seen into the words of `flow.conservation`.
+raise, yield, wait, are thrown into, or never end. It keeps two books that know nothing of each other. The one of the
+counters only knows the positions of probes and exit stubs. The one of the truth only knows the edges and instructions
+that frames pass. `observation` returns the former as an Observation for `flow.conservation`.
 """
 
 import collections
@@ -17,7 +17,7 @@ from instrument.model.counts import Counts
 
 
 def observation(before, after):
-    """Return what is seen between the moments *before* and *after*."""
+    """Return the Observation of the time between the moments *before* and *after*."""
     exits = [
         {place: count for place, count in (now - then).items() if count}
         for now, then in zip(after.exits, before.exits, strict=True)
@@ -29,12 +29,12 @@ def observation(before, after):
 
 
 def truth(before, after):
-    """Return what happened between the moments *before* and *after*."""
+    """Return the true Counts of the time between the moments *before* and *after*."""
     return Counts(dict(after.lines - before.lines), after.entered - before.entered)
 
 
 class Moment:
-    """Both books of a World, as they stand."""
+    """A copy of both books of a World."""
 
     def __init__(self, world):
         self.counters = list(world.counters)
@@ -47,8 +47,9 @@ class Moment:
 
 
 class World:
-    """Frames that execute the code of *graph*, with the probes of *plan*; *chance* is a `random.Random`. In one that is
-    *calm* no instruction raises that does not always do so.
+    """Frames that execute the code of *graph* with the probes of *plan*; *chance* is a `random.Random`.
+
+    If *calm*, only instructions that always raise do raise.
     """
 
     def __init__(self, graph, plan, chance, calm=False):
@@ -74,7 +75,7 @@ class World:
                 self.ways[edge.source].append(edge)
 
     def run(self, n_steps):
-        """Let randomly chosen frames go on for *n_steps* steps in all, calling the code anew now and then."""
+        """Let randomly chosen frames go on for *n_steps* steps in all; call the code anew now and then."""
         for _ in range(n_steps):
             if not self.frames or self.chance.random() < 0.05:
                 self.frames.append(Frame(self))
@@ -83,7 +84,7 @@ class World:
                 self.frames.remove(frame)
 
     def finish(self):
-        """Let frames go on until none is in flight, or a while has passed."""
+        """Let frames go on until none is in flight, for 10,000 steps at most."""
         for _ in range(10_000):
             flying = [frame for frame in self.frames if frame.place is not None]
             if not flying:
@@ -91,24 +92,24 @@ class World:
             if not flying[0].step():
                 self.frames.remove(flying[0])
 
-    def fire(self, where, index):
-        """Count what passes the probes at *where*, *index*."""
-        for number in self.probes[where, index]:
+    def fire(self, position, index):
+        """Count one for each probe at *position* of the instruction *index*."""
+        for number in self.probes[position, index]:
             self.counters[number] += 1
 
 
 class Frame:
-    """One activation. `place` is where it is in flight, None while it is suspended or over."""
+    """One activation of the code. `place` is its place in flight, or None while it is suspended or over."""
 
     def __init__(self, world):
         self.world = world
         self.place = None
-        self.raised_at = [(world.graph.instructions.first, False)]  # every place at which an exception arose
-        self.settling_order = self.live()
+        self.raised_at = [(world.graph.instructions.first, False)]  # all places at which an exception was raised
+        self.steps = self.live()
 
     def step(self):
         """Go on by one step; return whether there is more to come."""
-        return next(self.settling_order, self) is not self
+        return next(self.steps, self) is not self
 
     def happens(self, probability):
         return self.world.chance.random() < probability
@@ -117,19 +118,19 @@ class Frame:
         return not self.world.calm and self.happens(probability)
 
     def live(self):
-        """Do all that the frame ever does; yield wherever it may be looked at."""
+        """Run the frame; yield at each place where counters may be read."""
         instructions = self.world.graph.instructions
         if instructions.made_by < instructions.first and self.raises(0.1):
-            goes_on_at = self.throw(instructions.made_by)
+            next_block = self.throw(instructions.made_by)
         else:
             self.place = (instructions.first, False)
             yield
-            goes_on_at = self.enter(instructions.first)
-        while goes_on_at is not None:
-            goes_on_at = yield from self.execute(*goes_on_at)
+            next_block = self.enter(instructions.first)
+        while next_block is not None:
+            next_block = yield from self.execute(*next_block)
         self.place = None
 
-    # Each of these returns the block that is next and its first instruction, None if the frame is over or forgotten.
+    # Each of these methods returns the next block and its first instruction, or None if the frame is over or abandoned.
 
     def execute(self, number, head):
         """Execute the block *number* from *head* on."""
@@ -164,7 +165,7 @@ class Frame:
         return self.take(way)
 
     def take(self, edge):
-        """Pass *edge*, and the probes on it but for those of jumps that are taken."""
+        """Pass *edge*, and the probes on it except those of jumps that are taken."""
         world = self.world
         world.n_edges_passed += 1
         world.lines.update(edge.lines)
@@ -176,12 +177,12 @@ class Frame:
             return None
         block = world.graph.blocks[edge.target]
         falls = edge.kind == EdgeKind.FALL or (edge.kind == EdgeKind.ENTER and world.graph.instructions.ops[edge.at] != SEND)
-        if falls or block.first < block.head <= block.last:  # an exhausted FOR_ITER comes behind what it skips
+        if falls or block.first < block.head <= block.last:  # an exhausted FOR_ITER arrives below the instructions that it skips
             world.fire(ProbePosition.FALLING, block.head)
         return edge.target, block.head
 
     def enter(self, at):
-        """Come from outside at the RESUME or the SEND at *at*."""
+        """Enter from outside at the RESUME or the SEND *at*."""
         if self.world.graph.instructions.ops[at] == SEND:
             self.world.fire(ProbePosition.TAKEN, at)
         else:
@@ -189,7 +190,7 @@ class Frame:
         return self.take(self.world.entries[at])
 
     def throw(self, index):
-        """Have an exception thrown in at *index*."""
+        """Let an exception be thrown in at *index*."""
         self.world.entered += 1
         return self.leave_by_exception(index)
 
@@ -207,7 +208,7 @@ class Frame:
         return self.world.graph.entries[handler].block, instructions.table[handler].target
 
     def record(self, kind, index, place):
-        """Let the exit stub of *index* record an exception from *place*, and the handler's line event be raised."""
+        """Record an exception from *place* as the exit stub of *index* does, and raise the line event of the handler."""
         world = self.world
         handler = world.graph.instructions.handlers[index]
         if kind == ExitKind.RAISED and index in world.plan.stubs:
@@ -223,7 +224,7 @@ class Frame:
         return INLINED_CALL_LOSES_LINE and op in (CALL, SEND) and self.happens(0.5)
 
     def suspend(self, way):
-        """Leave by the yield at the end of *way*, until somebody resumes it, throws something in or nobody does."""
+        """Leave by the yield at the end of *way*. The frame is then resumed, thrown into, or abandoned."""
         self.take(way)
         self.place = None
         yield
@@ -236,7 +237,7 @@ class Frame:
         return self.enter(way.at + 1)
 
     def wait(self, way):
-        """Leave by the SEND at the end of *way* and turn in its loop until what is waited for ends."""
+        """Leave by the SEND at the end of *way*, and turn in its loop until the awaited object ends."""
         self.take(way)
         self.place = (way.at, self.loses_its_line(SEND))
         yield
@@ -247,6 +248,6 @@ class Frame:
                 return None
             if self.raises(0.2):
                 return self.throw(way.at + 1 + self.world.chance.randrange(2))
-            self.place = (way.at + self.world.chance.randrange(4), False)  # wherever, in the loop
+            self.place = (way.at + self.world.chance.randrange(4), False)  # anywhere in the loop
             yield
         return self.leave_by_exception(way.at) if self.raises(0.2) else self.enter(way.at)
