@@ -11,6 +11,8 @@ from _operator import call, is_
 from gc import disable, enable, freeze, get_freeze_count, get_objects, isenabled, unfreeze
 from itertools import chain, compress, repeat
 
+from instrument.guest.process_state import ProcessState
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,21 @@ _N_TIMES_AGED_AT_MOST = 128
 _N_FROZEN_AT_START = 1_000
 
 
+class _State(ProcessState):
+    """How many counters were made since all objects were made old, and how often that was done."""
+
+    __slots__ = ("n_counters", "n_times_aged")
+    n_counters: int
+    n_times_aged: int
+
+    def reset(self) -> None:
+        """Set both to zero."""
+        self.n_counters = self.n_times_aged = 0
+
+
+_state = _State()
+
+
 class GcDeferred:
     """Defer garbage collection while *n* permanent counters are made.
 
@@ -33,9 +50,6 @@ class GcDeferred:
     `unfreeze` in one call, so that no other thread runs in between. That also delays the collection of the program's
     own garbage, so it is done `_N_TIMES_AGED_AT_MOST` times in a process.
     """
-
-    _n_made = 0
-    _n_times = 0
 
     def __init__(self, n: int) -> None:
         self._n = n
@@ -49,10 +63,10 @@ class GcDeferred:
     def __exit__(self, *exception: object) -> None:
         if not self._was_enabled:
             return
-        GcDeferred._n_made += self._n
-        if GcDeferred._n_made >= _N_COUNTERS_UNTIL_AGED and GcDeferred._n_times < _N_TIMES_AGED_AT_MOST:
-            GcDeferred._n_made = 0
-            GcDeferred._n_times += 1
+        _state.n_counters += self._n
+        if _state.n_counters >= _N_COUNTERS_UNTIL_AGED and _state.n_times_aged < _N_TIMES_AGED_AT_MOST:
+            _state.n_counters = 0
+            _state.n_times_aged += 1
             if get_freeze_count() < _N_FROZEN_AT_START:  # `unfreeze` would thaw what the program has frozen
                 any(map(call, _AGE_ALL_OBJECTS))
         enable()

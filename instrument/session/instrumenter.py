@@ -68,7 +68,9 @@ class Instrumenter:
         self.takes_bytecode = session.callbacks is None
         self._choice = choice
         self._note_live = note_live
-        self._recent_code = RecentCode()
+        #: The code that was executed recently, where it ran, and what ran in its place; by the identity of the code. So
+        #: a loop around `eval` does the work once. Twins that are in here are in use, and are not retired.
+        self._recent_code: dict[int, tuple[CodeType, tuple[object, ...], CodeType]] = {}
 
     def forget_recent_code(self) -> None:
         """Decide anew about code that was executed before: *choice* has changed."""
@@ -87,13 +89,17 @@ class Instrumenter:
             return self._instrument(code, file, name, module_import)
         if type(file) not in _PLAIN_TYPES or type(name) not in _PLAIN_TYPES:
             return imports.instrument_or_none(self, self._instrument, code, namespace, file, name, None) or code
+        # All that the result depends on, beside the code.
         module = file, name, imports.n_instrumenters()
-        result = self._recent_code.get(code, module)
+        recent = self._recent_code.get(_identity(code))
+        if recent is not None and recent[0] is code and recent[1] == module:
+            return recent[2]
+        result = imports.instrument_or_none(self, self._instrument, code, namespace, file, name, None)
         if result is None:
-            result = imports.instrument_or_none(self, self._instrument, code, namespace, file, name, None)
-            if result is None:
-                return code
-            self._recent_code.put(code, module, result)
+            return code
+        if len(self._recent_code) >= _N_RECENT:
+            self._recent_code.clear()
+        self._recent_code[_identity(code)] = code, module, result
         return result
 
     def _instrument(self, code: CodeType, file: object, name: object, module_import: ModuleImport | None) -> CodeType:
@@ -130,31 +136,6 @@ class Instrumenter:
     def original_of(self, code: CodeType) -> CodeType:
         """Return the original of *code*, which is about to be marshalled."""
         return give_out(code, "marshal")
-
-
-class RecentCode:
-    """The results for recently executed code, so that a loop around `eval` does the work once.
-
-    The key is the identity of the code, and the *module* where it runs: all that the result depends on.
-    """
-
-    def __init__(self) -> None:
-        self._results: dict[int, tuple[CodeType, tuple[object, ...], CodeType]] = {}
-
-    def get(self, code: CodeType, module: tuple[object, ...]) -> CodeType | None:
-        """Return the result for *code* in *module*; None if it is not known."""
-        entry = self._results.get(_identity(code))
-        return entry[2] if entry is not None and entry[0] is code and entry[1] == module else None
-
-    def put(self, code: CodeType, module: tuple[object, ...], result: CodeType) -> None:
-        """Remember the *result* for *code* in *module*. As long as it is remembered, it is not retired."""
-        if len(self._results) >= _N_RECENT:
-            self._results.clear()
-        self._results[_identity(code)] = code, module, result
-
-    def clear(self) -> None:
-        """Forget all results."""
-        self._results.clear()
 
 
 def code_if_unmeasured(code: CodeType, file: str | None, module_import: ModuleImport | None) -> CodeType:

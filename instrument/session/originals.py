@@ -92,6 +92,7 @@ class _State(ProcessState):
     given_out: dict[GivenOut, None]
 
     def reset(self) -> None:
+        """Forget all functions."""
         self.given_out = {}
 
 

@@ -207,6 +207,7 @@ class _State(ProcessState):
     instrumenter: ScopedInstrumenter | None
 
     def reset(self) -> None:
+        """Forget the instrumenter."""
         self.instrumenter = None
 
 

@@ -278,6 +278,7 @@ class _Sessions(ProcessState):
     by_placement: dict[str, Session]
 
     def reset(self) -> None:
+        """Forget all sessions."""
         self.by_placement = {}
 
     def after_fork_in_child(self) -> None:

@@ -15,6 +15,7 @@ from itertools import compress
 from sys import getswitchinterval, setswitchinterval
 
 from instrument.guest.interpreters import is_single_threaded, newest_frames
+from instrument.guest.process_state import ProcessState
 from instrument.link.counters import FULL, appended_constants, exit_counts, group_of, read_counters
 from instrument.session.garbage_collector import instances_of
 
@@ -140,6 +141,23 @@ def _newest_frames() -> list[FrameType]:
     return frames
 
 
+class _State(ProcessState):
+    """How often `LongSwitchInterval` is entered, the interval that the program has set, and the long one."""
+
+    __slots__ = ("long_interval", "n_entered", "program_interval")
+    n_entered: int
+    program_interval: float
+    long_interval: float
+
+    def reset(self) -> None:
+        """Set all to zero."""
+        self.n_entered = 0
+        self.program_interval = self.long_interval = 0.0
+
+
+_state = _State()
+
+
 class LongSwitchInterval:
     """Have other threads wait longer for their turn, so that a reading sees one moment.
 
@@ -148,21 +166,18 @@ class LongSwitchInterval:
     """
 
     _SECONDS = 0.2
-    _n_entered = 0
-    _of_program = 0.0
-    _ours = 0.0
 
     def __enter__(self) -> None:
-        LongSwitchInterval._n_entered += 1
-        if LongSwitchInterval._n_entered == 1:
-            LongSwitchInterval._of_program = getswitchinterval()
-        setswitchinterval(max(self._SECONDS, LongSwitchInterval._of_program))
-        LongSwitchInterval._ours = getswitchinterval()
+        _state.n_entered += 1
+        if _state.n_entered == 1:
+            _state.program_interval = getswitchinterval()
+        setswitchinterval(max(self._SECONDS, _state.program_interval))
+        _state.long_interval = getswitchinterval()
 
     def __exit__(self, *exception: object) -> None:
-        LongSwitchInterval._n_entered -= 1
-        if not LongSwitchInterval._n_entered:
+        _state.n_entered -= 1
+        if not _state.n_entered:
             # Restore the program's interval only if the current one is ours: the program may have set another. This is
             # one call in C, so no other thread sets it between the comparison and the assignment.
-            is_ours = map(eq, map(call, (getswitchinterval,)), (LongSwitchInterval._ours,))
-            any(map(setswitchinterval, compress((LongSwitchInterval._of_program,), is_ours)))
+            is_ours = map(eq, map(call, (getswitchinterval,)), (_state.long_interval,))
+            any(map(setswitchinterval, compress((_state.program_interval,), is_ours)))

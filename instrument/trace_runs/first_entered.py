@@ -20,6 +20,7 @@ from itertools import chain, islice, repeat
 from sys import _getframe
 from types import CodeType, FunctionType
 
+from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import belongs_to_program
 from instrument.link.counters import appended_constants, group_of
 from instrument.rewrite.constant_layout import FIRST_KEY
@@ -46,7 +47,7 @@ class FirstEntered:
 
     def watch(self, name: str, functions: Iterable[FunctionType]) -> None:
         """Report the first entry into any of *functions*, of modules called *name*. Stop after that, or at `end`."""
-        watch = _watches.setdefault(name, _EntryWatch(name))
+        watch = _state.watches.setdefault(name, _EntryWatch(name))
         self._watches.append(watch)
         watch.join(self, functions)
 
@@ -130,8 +131,8 @@ class _EntryWatch:
     def _restore_if_unneeded(self) -> None:
         if self._listeners:
             return
-        if _watches.get(self._name) is self:
-            _watches.pop(self._name, None)
+        if _state.watches.get(self._name) is self:
+            _state.watches.pop(self._name, None)
         watched, self._watched = self._watched, []
         for reference, code, notifying in watched:
             function = reference()
@@ -139,8 +140,18 @@ class _EntryWatch:
                 function.__code__ = code
 
 
-#: By bare name.
-_watches: dict[str, _EntryWatch] = {}
+class _State(ProcessState):
+    """The watches that some `FirstEntered` needs, by bare name."""
+
+    __slots__ = ("watches",)
+    watches: dict[str, _EntryWatch]
+
+    def reset(self) -> None:
+        """Forget all watches."""
+        self.watches = {}
+
+
+_state = _State()
 
 
 class _NotifyingKey(int):

@@ -50,6 +50,7 @@ class _State(ProcessState):
     placements_in_use: list[str]
 
     def reset(self) -> None:
+        """Forget all runs."""
         self.placements_in_use = []
 
 

@@ -10,6 +10,7 @@ from small_runs import FILE, IGNORED
 import instrument
 from instrument.data import sqlite
 from instrument.flow import placement
+from instrument.session import garbage_collector
 from instrument.session.garbage_collector import GcDeferred, instances_of
 from instrument.session.session import session
 
@@ -17,7 +18,7 @@ from instrument.session.session import session
 @pytest.mark.parametrize("collects", [True, False])
 def test_the_collector_is_left_as_it_was(collects, monkeypatch):
     """It is enabled or disabled as before, nothing is frozen that was not, and garbage is still found."""
-    monkeypatch.setattr(GcDeferred, "_n_times", 0)
+    monkeypatch.setattr(garbage_collector._state, "n_times_aged", 0)
     was_collecting = gc.isenabled()
     (gc.enable if collects else gc.disable)()
     try:
@@ -39,7 +40,7 @@ def test_the_collector_is_left_as_it_was(collects, monkeypatch):
 
 def test_objects_that_the_program_has_frozen_stay_frozen(monkeypatch):
     """They are not thawed to make other objects old."""
-    monkeypatch.setattr(GcDeferred, "_n_times", 0)
+    monkeypatch.setattr(garbage_collector._state, "n_times_aged", 0)
     gc.freeze()
     try:
         n_frozen = gc.get_freeze_count()
@@ -54,9 +55,9 @@ def test_objects_that_the_program_has_frozen_stay_frozen(monkeypatch):
 def test_objects_are_made_old_a_limited_number_of_times(monkeypatch):
     """Once for about a thousand counters, and 128 times at most: a program may import modules again and again."""
     times = []
-    monkeypatch.setattr(GcDeferred, "_n_times", 0)
-    monkeypatch.setattr(GcDeferred, "_n_made", 0)
-    monkeypatch.setattr(sys.modules[GcDeferred.__module__], "_AGE_ALL_OBJECTS", (lambda: times.append(gc.isenabled()),))
+    monkeypatch.setattr(garbage_collector._state, "n_times_aged", 0)
+    monkeypatch.setattr(garbage_collector._state, "n_counters", 0)
+    monkeypatch.setattr(garbage_collector, "_AGE_ALL_OBJECTS", (lambda: times.append(gc.isenabled()),))
     for _ in range(40):
         with GcDeferred(100):
             pass
@@ -127,11 +128,11 @@ def test_other_threads_can_create_tuples_while_objects_are_listed():
 def test_a_disabled_collector_is_enabled_by_the_thread_that_disabled_it_only(monkeypatch):
     """That thread may enable it at any moment, and then it stays enabled."""
 
-    def asked():
-        """Return what is so, a moment before the other thread turns it on."""
-        was_on = gc.isenabled()
+    def is_enabled_until_now():
+        """Return whether the collector is enabled; the other thread enables it right after that."""
+        was_enabled = gc.isenabled()
         other.__exit__()
-        return was_on
+        return was_enabled
 
     def enter():
         with GcDeferred(1):
@@ -145,9 +146,9 @@ def test_a_disabled_collector_is_enabled_by_the_thread_that_disabled_it_only(mon
             other = GcDeferred(1)
             other.__enter__()
             assert not gc.isenabled()
-            for module in (sys.modules[GcDeferred.__module__], sqlite):
-                patch.setattr(module, "isenabled", asked)
+            for module in (garbage_collector, sqlite):
+                patch.setattr(module, "isenabled", is_enabled_until_now)
             do()
-        is_on = gc.isenabled()
+        is_enabled = gc.isenabled()
         gc.enable()
-        assert is_on
+        assert is_enabled
