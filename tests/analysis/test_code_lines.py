@@ -1,4 +1,4 @@
-"""Which lines of a source can be missing: the same ones on all Pythons, whether or not the file was imported."""
+"""Lines that can be missing are the same on all Pythons, whether the file was imported or not."""
 
 import sys
 import warnings
@@ -54,7 +54,7 @@ def analysis(path, lines=None):
 
 @pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
 def test_annotations_are_missing_in_no_file_that_was_never_imported(tmp_path, head):
-    """`x: int` is no line that can be missing; `x: int = 3` is a statement."""
+    """In a file that was never imported, `x: int` is no line that can be missing, and `x: int = 3` is one."""
     path = tmp_path / "m.py"
     path.write_text(BARE if not head else BARE.replace("import typing", head + "import typing"))
     shift = 1 if head else 0
@@ -64,7 +64,7 @@ def test_annotations_are_missing_in_no_file_that_was_never_imported(tmp_path, he
 
 @pytest.mark.parametrize("path", programs())
 def test_a_file_has_the_same_lines_and_functions_when_it_was_imported(path):
-    """Imported with nothing called, and never imported, a file has the same executable lines."""
+    """A file that was imported has the executable lines of a file that was never imported."""
     never = analysis(path)
     if never.source.reason:
         pytest.skip("it cannot be compiled")
@@ -109,7 +109,7 @@ async def h(
 
 @pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
 def test_a_default_on_a_line_with_an_annotation_is_not_missing(tmp_path, head):
-    """Such a line runs with its `def`, or has code for the annotation alone, which nobody asked for."""
+    """Such a line runs with its `def`, or only with the annotation, which nobody requested."""
     path = tmp_path / "m.py"
     path.write_text(DEFAULTS.replace("import typing", f"{head}import typing"))
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
@@ -121,8 +121,8 @@ def test_a_default_on_a_line_with_an_annotation_is_not_missing(tmp_path, head):
     assert analysis(str(path)).missing == lines
 
 
-def test_what_runs_only_if_an_assertion_fails_is_not_missing(tmp_path):
-    """The message, and the line of `assert` itself if the condition is on another one."""
+def test_the_message_of_an_assertion_is_not_missing(tmp_path):
+    """Nor is the line of `assert` itself, if the condition is on another line."""
     path = tmp_path / "m.py"
     path.write_text(
         "a = 1\nassert (\n    a == 1\n    and a\n), (\n    f'{a}'\n)\nassert a, (\n    'message'\n)\nassert a\n"
@@ -132,7 +132,7 @@ def test_what_runs_only_if_an_assertion_fails_is_not_missing(tmp_path):
 
 
 def test_a_line_with_code_for_an_annotation_alone_is_not_missing(tmp_path):
-    """The compiler may make a constant of any default."""
+    """The compiler may turn any default into a constant, so that its line has no other code."""
     path = tmp_path / "m.py"
     path.write_text("import typing\ndef f(\n    a: typing.Any = 'ab'[0],\n):\n    return a\n")
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
@@ -207,8 +207,8 @@ EXCLUDED_BY_ITSELF = [
 
 
 @pytest.mark.parametrize(("source", "excluded"), EXCLUDED_BY_ITSELF)
-def test_what_coverage_py_excludes_by_itself_is_excluded(tmp_path, source, excluded):
-    """Code for type checkers, and bodies that are no more than `...`."""
+def test_code_that_coverage_py_excludes_without_a_comment_is_excluded(tmp_path, source, excluded):
+    """This is code for type checkers, and functions whose body is `...`."""
     path = tmp_path / "m.py"
     path.write_text(source)
     found = analysis(str(path))
@@ -219,8 +219,8 @@ def test_what_coverage_py_excludes_by_itself_is_excluded(tmp_path, source, exclu
 
 
 @pytest.mark.parametrize(("source", "excluded"), EXCLUDED)
-def test_a_comment_excludes_what_coverage_py_excludes(tmp_path, source, excluded):
-    """The comment may be on any line of a statement, a decorator, or a header, also that of `else`."""
+def test_a_comment_excludes_the_same_lines_as_in_coverage_py(tmp_path, source, excluded):
+    """The comment may be on any line of a statement, a decorator or a header, `else` included."""
     path = tmp_path / "m.py"
     path.write_text(source.replace("#!", "# pragma: no cover"))
     found = analysis(str(path))

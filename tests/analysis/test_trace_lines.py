@@ -21,7 +21,7 @@ MODULES += ["json.decoder", "pickle", "pprint", "statistics", "textwrap", "trace
 @settings(deadline=None)
 @given(source=sources)
 def test_executable_lines_are_those_of_trace(tmp_path_factory, source):
-    """For any source, whatever its encoding and line ends, the same lines are found executable."""
+    """A source with any encoding and any line ends has the executable lines that `trace` finds."""
     path = tmp_path_factory.mktemp("sources") / "sample.py"
     path.write_bytes(source)
 
@@ -30,7 +30,7 @@ def test_executable_lines_are_those_of_trace(tmp_path_factory, source):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_executable_lines_of_the_standard_library_are_those_of_trace(name):
-    """The modules of the standard library have the same executable lines, strings and line tables."""
+    """Modules of the standard library have the executable lines, strings and line tables that `trace` finds."""
     path = importlib.util.find_spec(name).origin
     with open(path, encoding="utf-8") as file:
         code = compile(file.read(), path, "exec", dont_inherit=True)
@@ -42,7 +42,7 @@ def test_executable_lines_of_the_standard_library_are_those_of_trace(name):
 
 
 def test_annotations_are_executable_as_in_the_file_itself(tmp_path):
-    """A file is compiled with its own `__future__` imports and with no one else's."""
+    """A file is compiled with its own `__future__` imports, and without those of this package."""
     path = tmp_path / "sample.py"
     path.write_text("def f(\n    x: int,\n    y: (\n        int\n    ),\n): ...\nz: int = 1\n", encoding="utf-8")
 
@@ -50,7 +50,7 @@ def test_annotations_are_executable_as_in_the_file_itself(tmp_path):
 
 
 def test_code_nested_very_deeply_has_its_lines_found():
-    """Ten thousand code objects, one inside the other, exhaust no stack."""
+    """Ten thousand nested code objects do not exhaust the stack."""
     code = compile("\nx", "sample.py", "exec")
     for _ in range(10_000):
         code = code.replace(co_consts=(code,))
@@ -59,7 +59,7 @@ def test_code_nested_very_deeply_has_its_lines_found():
 
 
 def test_a_file_that_cannot_be_read_has_no_executable_lines(tmp_path):
-    """The helper for other tools returns nothing, and says why with the words of `trace`."""
+    """`find_executable_lines` returns nothing, and prints the message of `trace`."""
     path = str(tmp_path / "missing.py")
     with redirect_stderr(io.StringIO()) as ours:
         found = trace_lines.find_executable_lines(path)
@@ -76,7 +76,7 @@ names = st.text("ab./", max_size=6).map(lambda path: path.replace("/", os.sep))
 @settings(deadline=None)
 @given(path=names, entries=st.lists(names, max_size=4))
 def test_module_names_are_those_of_trace(path, entries):
-    """A path has the module names that `trace` gives it, whatever is on `sys.path`."""
+    """With any `sys.path`, a path has the module names that `trace` gives it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", entries)
         assert trace_lines.module_name(path) == trace._modname(path)
@@ -90,5 +90,5 @@ def test_module_names_are_those_of_trace(path, entries):
 
 
 def test_pragma_is_that_of_trace():
-    """The words that keep a line from being marked are those of `trace`."""
+    """The comment that excludes a line is the one of `trace`."""
     assert exclusions.PRAGMA_NOCOVER == trace.PRAGMA_NOCOVER

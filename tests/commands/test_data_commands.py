@@ -32,7 +32,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def run(command, *arguments):
-    """Run *command* as the command line does; return its exit status."""
+    """Run *command* as the command line does, and return its exit status."""
     room = importlib.import_module(f"instrument.commands.{command}")
     parser = argparse.ArgumentParser()
     room.add_arguments(parser)
@@ -63,7 +63,7 @@ SHOP_COUNTS = {1: 1, 2: 1, 3: 4, 4: 3, 7: 3, 8: 1, 11: 1, 17: 1}
 
 @pytest.fixture
 def shop(tmp_path):
-    """A source file that was measured; its key."""
+    """A source file that was measured; its path and version."""
     path = tmp_path / "shop.py"
     path.write_text(SHOP)
     key = (str(path), version_of(SHOP.encode()))
@@ -75,7 +75,7 @@ def shop(tmp_path):
 
 
 def test_combine_makes_one_file_and_removes_the_others(capsys):
-    """The sum is in place, the files of processes that have ended are gone, and a word is said."""
+    """The sum is in place, the files of ended processes are removed, and a message says so."""
     for n in range(3):
         write(".instrument", str(n), {A: {1: 10**n}, B: {n: 1}})
 
@@ -86,8 +86,8 @@ def test_combine_makes_one_file_and_removes_the_others(capsys):
     assert (output.out, output.err) == ("", "Combined 3 processes in .instrument/combined.sqlite; 3 files removed\n")
 
 
-def test_combining_again_adds_what_is_new():
-    """What was combined before stays, and counts once."""
+def test_combining_again_adds_new_data():
+    """Earlier data stays in the sum, and counts once."""
     write(".instrument", "one", {A: {1: 1}})
     run("combine")
     run("combine")
@@ -98,7 +98,7 @@ def test_combining_again_adds_what_is_new():
     assert counts(".instrument/combined.sqlite") == {A: {1: 11}}
 
 
-def test_combine_keeps_if_asked():
+def test_combine_with_keep_removes_nothing():
     """With --keep nothing is removed, and still nothing counts twice."""
     write(".instrument", "one", {A: {1: 1}})
     for _ in range(2):
@@ -108,7 +108,7 @@ def test_combine_keeps_if_asked():
 
 
 def test_combine_leaves_running_processes_alone():
-    """Their data is in the sum, their files stay, and when they have ended all is right."""
+    """Their data is in the sum, and their files stay; after their end the sum has their last state."""
     with Running() as pid:
         writer = write(".instrument", "one", {A: {1: 1}}, pid=pid, ended="")
         write(".instrument", "two", {A: {1: 10}})
@@ -123,8 +123,8 @@ def test_combine_leaves_running_processes_alone():
     assert counts(".instrument/combined.sqlite") == {A: {1: 17}}
 
 
-def test_combine_from_other_machines_waits_for_a_last_word():
-    """Of a process elsewhere only its own word says that it has ended."""
+def test_a_process_of_another_machine_has_ended_only_if_its_data_says_so():
+    """This machine cannot see whether it runs, so its file stays until then."""
     writer = Writer(".instrument", process("one"))
     writer.process.host = "elsewhere"
     more(writer, {A: {1: 1}}, ended="")
@@ -143,7 +143,7 @@ def test_combine_from_other_machines_waits_for_a_last_word():
 
 
 def test_combine_into_a_file_that_is_named(tmp_path):
-    """Files and folders come in, and what the named file holds is kept."""
+    """The data at all paths is added to what that file has already."""
     one = write("a", "one", {A: {1: 1}})
     write("b", "two", {A: {1: 10}})
     run("combine", one.path, "b", "-o", "new/sum.sqlite")
@@ -153,8 +153,8 @@ def test_combine_into_a_file_that_is_named(tmp_path):
     assert counts("new/sum.sqlite") == {A: {1: 111}}
 
 
-def test_combine_overwrites_nothing_of_others():
-    """A file that cannot be read as data is left as it is, and nothing is removed."""
+def test_combine_overwrites_no_other_file():
+    """If the output is no data file, it stays unchanged, and nothing is removed."""
     write(".instrument", "one", {A: {1: 1}})
     Path("precious.sqlite").write_text("precious")
     with pytest.raises(DataError, match=r"'precious.sqlite' is there, and is left as it is: it is no data file.*-o"):
@@ -165,7 +165,7 @@ def test_combine_overwrites_nothing_of_others():
 
 
 def test_combine_names_what_it_skips(capsys):
-    """A foreign file is named, escaped, and stays; the rest is combined."""
+    """A foreign file is named, escaped, and stays; the others are combined."""
     write(".instrument", "one", {A: {1: 1}})
     Path(".instrument/bad\x1b[31m.sqlite").write_text("bad")
 
@@ -176,7 +176,7 @@ def test_combine_names_what_it_skips(capsys):
 
 @pytest.mark.parametrize("command", ["combine", "report", "annotate"])
 def test_no_data_is_an_error(command):
-    """Whoever has no data yet is told how to get some."""
+    """The message says how to get data."""
     with pytest.raises(DataError, match=r"no data in '.instrument'.*INSTRUMENT=1"):
         run(command)
     assert not os.path.exists(".instrument")
@@ -184,7 +184,7 @@ def test_no_data_is_an_error(command):
 
 @pytest.mark.parametrize("command", ["report", "annotate", "combine"])
 def test_no_data_here_says_where_it_may_be(command, tmp_path, monkeypatch):
-    """In a folder above, in no source file, or nowhere, as others can write to the folder."""
+    """The data may be in a folder above; or PATH is a source file; or nothing is written, as others can write there."""
     Path("shop.py").write_text(SHOP)
     with pytest.raises(DataError, match=r"--include 'shop.py' chooses a source file, a PATH is of data"):
         run(command, "shop.py")
@@ -204,7 +204,7 @@ def test_no_data_here_says_where_it_may_be(command, tmp_path, monkeypatch):
 
 
 def test_a_kill_between_rename_and_removal_doubles_nothing(monkeypatch):
-    """The sum knows whose data it holds: sources that were not removed yet are removed the next time."""
+    """The sum knows its processes: files that were not removed yet are removed the next time."""
     for n in range(3):
         write(".instrument", str(n), {A: {1: 10**n}})
     with monkeypatch.context() as patch:
@@ -227,7 +227,7 @@ combine.execute(parser.parse_args([]))
 
 
 def test_kills_at_any_moment_lose_and_double_nothing():
-    """However often combine is killed: the files that are there hold each process once."""
+    """Combine is killed many times: the remaining files have each process once."""
     total = 0
     for n in range(12):
         for k in range(6):
@@ -246,7 +246,7 @@ def test_kills_at_any_moment_lose_and_double_nothing():
 
 
 def test_one_combine_at_a_time():
-    """A second one says so, and leaves everything as it is."""
+    """A second command says so, and changes nothing."""
     write(".instrument", "one", {A: {1: 1}})
     with combine_room._locked(".instrument", "x"), pytest.raises(DataError, match="another process"):
         run("combine")
@@ -254,8 +254,8 @@ def test_one_combine_at_a_time():
     assert run("combine") == 0
 
 
-def test_combine_cleans_up_after_the_killed():
-    """What was being written long ago is removed; what may be being written now stays."""
+def test_combine_removes_old_temporary_files():
+    """Old temporary files are removed; young ones may be in use and stay."""
     write(".instrument", "one", {A: {1: 1}})
     names = [".combined-0123456789abcdef.tmp", ".combined-0123456789abcdef.tmp-journal", ".vm-12-abc-0123.tmp"]
     for name in [*names, ".combined-ff.tmp", "notes.tmp"]:
@@ -266,8 +266,8 @@ def test_combine_cleans_up_after_the_killed():
     assert files(".instrument") == [".combined-ff.tmp", "combined.sqlite", "notes.tmp"]
 
 
-def test_a_folder_that_takes_no_file_is_named(tmp_path):
-    """Nothing is removed if nothing can be written."""
+def test_a_read_only_folder_is_named(tmp_path):
+    """If the sum cannot be written, nothing is removed."""
     write(".instrument", "one", {A: {1: 1}})
     Path("file").write_text("x")
     with pytest.raises(DataError, match=r"'file/sum.sqlite' cannot be written"):
@@ -276,7 +276,7 @@ def test_a_folder_that_takes_no_file_is_named(tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_sum(tmp_path):
-    """Sources stay until the sum is safely in place."""
+    """The files that were added stay until the sum is in place."""
     Path("small").mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", "small"]
     if subprocess.run(command, capture_output=True, check=False).returncode:
@@ -297,7 +297,7 @@ def test_a_full_disk_leaves_the_old_sum(tmp_path):
 
 
 def test_the_progress_bar_is_for_terminals(capsys, monkeypatch):
-    """It is drawn on a terminal, wiped at the end, and written to no file."""
+    """On a terminal the bar is drawn, and erased at the end; elsewhere it is not written."""
     progress = ProgressBar("Combining")
     progress(1, 2)
     assert capsys.readouterr().err == ""
@@ -311,7 +311,7 @@ def test_the_progress_bar_is_for_terminals(capsys, monkeypatch):
 
 
 def test_the_table(shop, capsys):
-    """File, lines, missing, hits, hottest line; the total; what is missing; and what was counted since when."""
+    """It has file, lines, missing, hits and hottest line, the total, the missing lines, and the begin of the counts."""
     import sqlite3
 
     [name] = files(".instrument")
@@ -331,7 +331,7 @@ def test_the_table(shop, capsys):
 
 
 def test_a_folder_is_reported_as_if_combined(shop, capsys):
-    """Many files, or one: the table is the same."""
+    """The table of many files is that of their sum."""
     write(".instrument", "two", {shop: {5: 1}})
     run("report", "-m")
     before = capsys.readouterr().out
@@ -347,7 +347,7 @@ def test_a_folder_is_reported_as_if_combined(shop, capsys):
     ("sort", "order"), [("file", "abc"), ("lines", "cba"), ("missing", "bca"), ("hits", "acb"), ("hottest", "acb")]
 )
 def test_rows_are_sorted(sort, order, capsys):
-    """By name, or by a number from the top."""
+    """By name, or by a number, the greatest first."""
     sources = {"a": "x = 1\n", "b": "x = 1\nx = 2\nx = 3\n", "c": "x = 1\n" * 4}
     ran = {"a": {1: 100}, "b": {1: 1}, "c": {1: 9, 2: 9}}
     lines = {}
@@ -364,7 +364,7 @@ def test_rows_are_sorted(sort, order, capsys):
 
 
 def test_patterns_choose_files(capsys, tmp_path):
-    """Patterns match the whole path, or what is shown, or a folder of it."""
+    """A pattern matches the whole path, the path as shown, or a folder of it."""
     write(".instrument", "one", {(str(tmp_path / "a" / "x.py"), "v"): {1: 1}, (str(tmp_path / "b.py"), "v"): {1: 1}})
 
     def reported(*arguments):
@@ -379,7 +379,7 @@ def test_patterns_choose_files(capsys, tmp_path):
 
 
 def test_stale_source_is_named(shop, capsys):
-    """Counts of another version are shown as such: no line of it is called missing."""
+    """A source that has changed is marked, and no line of it is called missing."""
     Path("shop.py").write_text(SHOP + "x = 1\n")
     run("report", "-m")
     output = capsys.readouterr()
@@ -399,8 +399,8 @@ def test_versions_are_never_mixed(shop, capsys):
     ]
 
 
-def test_what_was_not_measured_is_never_zero(shop, capsys):
-    """Files are listed with the reason; one that was measured in part misses nothing."""
+def test_uncounted_files_are_never_shown_at_zero(shop, capsys):
+    """They are listed with the reason; a file that was measured in part has no missing lines."""
     write(".instrument", "two", {}, not_measured={shop[0]: "f cannot be rewritten", "/x.py": "it\x1b is frozen"})
     run("report", "-m")
     output = capsys.readouterr()
@@ -410,7 +410,7 @@ def test_what_was_not_measured_is_never_zero(shop, capsys):
 
 
 def test_functions_that_may_have_run_elsewhere_are_never_missing(shop, capsys):
-    """Their lines are not known, and all others are; one note names them."""
+    """Their lines are uncertain, all others are known, and one remark names these functions."""
     write(".instrument", "two", {}, given_out=[(shop, "refund", 11, "cloudpickle"), (shop, "refund", 11, "dill")])
     note = (
         "1 function may also have run elsewhere, uncounted, and no line of it is called missing: "
@@ -446,7 +446,7 @@ def test_functions_that_may_have_run_elsewhere_are_never_missing(shop, capsys):
 
 @pytest.mark.parametrize("name", ["gone", "refund.<locals>.gone"])
 def test_nothing_is_missing_if_a_function_that_ran_elsewhere_is_not_found(shop, capsys, name):
-    """Its lines may be any."""
+    """If the source lacks that function, any line may be one of its lines."""
     write(".instrument", "two", {}, given_out=[(shop, name, 11, "cloudpickle")])
     run("report", "-m")
     output = capsys.readouterr()
@@ -458,7 +458,7 @@ def test_nothing_is_missing_if_a_function_that_ran_elsewhere_is_not_found(shop, 
 
 
 def test_a_file_that_only_ran_elsewhere_is_not_said_to_be_never_imported(shop, capsys):
-    """Functions that were there before counting began may have been given out, and nothing else may have run."""
+    """Functions from before the measurement may have been given out, and nothing else of the file may have run."""
     other = "other.py"
     Path(other).write_text(SHOP)
     key = os.path.abspath(other), shop[1]
@@ -471,7 +471,7 @@ def test_a_file_that_only_ran_elsewhere_is_not_said_to_be_never_imported(shop, c
 
 
 def test_a_diff_names_functions_that_may_have_run_elsewhere(shop, capsys):
-    """What they ran there is not in the difference."""
+    """Their uncounted runs are not in the difference."""
     write("b", "two", {shop: {1: 9}}, given_out=[(shop, "refund", 11, "cloudpickle"), (A, "f", 2, "dill")])
     run("diff", ".instrument", "b", "--omit", "/src/*")
     assert "1 function may also have run elsewhere, uncounted" in capsys.readouterr().err
@@ -484,7 +484,7 @@ def test_a_diff_names_functions_that_may_have_run_elsewhere(shop, capsys):
 
 
 def test_hostile_names_are_shown_escaped(capsys):
-    """No control character reaches the terminal, in tables, notes or JSON."""
+    """No control character reaches the terminal, in tables, remarks or JSON."""
     name = "/src/\x1b]0;evil\x07\n\u202e.py"
     write(".instrument", "one", {(name, "sha256:\x1b[31m"): {1: 1}}, not_measured={name: "\x1b[31m"})
     for arguments in ([], ["--json"], ["--unused-for", "1s"]):
@@ -494,7 +494,7 @@ def test_hostile_names_are_shown_escaped(capsys):
 
 
 def test_sources_that_are_no_files_are_only_named(tmp_path, capsys):
-    """A data file may call anything a source: a pipe does not hold the report up, a folder does not end it."""
+    """A data file may name any path as a source: a pipe does not block the report, and a folder does not end it."""
     os.mkfifo("pipe")
     paths = [
         "/dev/zero",
@@ -514,8 +514,8 @@ def test_sources_that_are_no_files_are_only_named(tmp_path, capsys):
     assert "cannot be compiled" in output.err
 
 
-def test_lines_that_ask_for_it_are_never_missing(capsys, tmp_path):
-    """`trace`'s pragma is honoured, as in listings."""
+def test_lines_with_the_pragma_of_trace_are_never_missing(capsys, tmp_path):
+    """As in listings."""
     source = b"if 0:\n    x = 1\nif []:\n    y = 1  #pragma NO COVER\n    z = 1\n"
     Path("m.py").write_bytes(source)
     write(".instrument", "one", {(str(tmp_path / "m.py"), version_of(source)): {1: 1, 3: 1}})
@@ -523,8 +523,8 @@ def test_lines_that_ask_for_it_are_never_missing(capsys, tmp_path):
     assert capsys.readouterr().out.splitlines()[2].split() == ["m.py", "3", "1", "67%", "2", "1:", "1", "5"]
 
 
-def test_what_nobody_used_is_listed(shop, capsys):
-    """Functions and lines that were not used for a time, or never, by file."""
+def test_unused_code_is_listed(shop, capsys):
+    """Functions and lines that were not used for a time, or never, are listed by file."""
     now = time.time()
     day = 86400.0
     writer = Writer(".instrument", process("two"))
@@ -551,23 +551,23 @@ def test_what_nobody_used_is_listed(shop, capsys):
 @pytest.mark.parametrize(
     ("words", "seconds"), [("90s", 90), ("1.5m", 90), ("2h", 7200), ("30d", 2592000), ("1w", 604800)]
 )
-def test_times_are_understood(words, seconds):
-    """A number and a unit."""
+def test_a_duration_is_a_number_and_a_unit(words, seconds):
+    """Each unit is understood."""
     from instrument.commands.report import duration
 
     assert duration(words) == seconds
 
 
 @pytest.mark.parametrize("words", ["", "30", "d", "-1d", "1y", "1e9d", "nand", "9" * 400 + "d"])
-def test_times_that_are_none_are_refused(words, capsys):
-    """The message shows what would do."""
+def test_other_texts_are_no_durations(words, capsys):
+    """The message shows examples."""
     with pytest.raises(SystemExit):
         run("report", f"--unused-for={words}")
     assert "say 90s, 15m" in capsys.readouterr().err
 
 
 def test_json_holds_all_that_is_known(shop, capsys):
-    """Other programs get lines, functions, times and what is missing."""
+    """Other programs get lines, functions, times and missing lines."""
     write(".instrument", "two", {}, not_measured={"/x.py": "why"})
     Path(".instrument/bad.sqlite").write_text("bad")
     run("report", "--json")
@@ -609,7 +609,7 @@ LISTING = """\
 
 
 def test_listings_are_those_of_trace(shop):
-    """Beside the source, or in a folder, to the byte what `trace` writes."""
+    """Beside the source, or in a folder, every byte is that of `trace`."""
     run("annotate")
     assert Path("shop.cover").read_text() == LISTING
     os.unlink("shop.cover")
@@ -623,7 +623,7 @@ def test_listings_are_those_of_trace(shop):
     "source", [b"# coding: iso-8859-15\nx = '\xa4'\r\ny = 1", b"\xef\xbb\xbfx = '\xc3\xa4'\n\ty = 1\n"]
 )
 def test_listings_have_the_bytes_of_traces_own(source, tmp_path, capsys):
-    """Encodings, byte order marks, line ends and the missing last one are as in `trace`'s listings."""
+    """Encodings, byte order marks, line ends and a missing last newline are as in the listings of `trace`."""
     import trace
 
     source = source.replace(b"\n\ty", b"\ny")
@@ -637,7 +637,7 @@ def test_listings_have_the_bytes_of_traces_own(source, tmp_path, capsys):
 
 
 def test_stale_and_partly_measured_sources_get_no_marks(shop, capsys):
-    """A stale source gets no listing; one that was measured in part gets no `>>>>>>`."""
+    """A stale source has no listing; a source that was measured in part has no `>>>>>>`."""
     write(".instrument", "two", {}, not_measured={shop[0]: "in part"})
     run("annotate", "-d", "covers")
     assert ">>>>>>" not in Path("covers/shop.cover").read_text()
@@ -652,14 +652,14 @@ def test_stale_and_partly_measured_sources_get_no_marks(shop, capsys):
     ("folder", "reason"), [("shop.py", "it is no folder"), ("shop.py/more", "Not a directory"), ("", "No such file")]
 )
 def test_a_folder_for_listings_that_cannot_be_made_is_named(folder, reason, shop, capsys):
-    """It is said once, not for each listing."""
+    """One message is enough for all listings."""
     with pytest.raises(DataError, match=f"no listings can be written to '{folder}': {reason}"):
         run("annotate", "-d", folder)
     assert capsys.readouterr().err == ""
 
 
 def test_listings_never_leave_the_folder(tmp_path):
-    """Whatever a data file calls a source, its listing is in the folder, and links there are not followed."""
+    """With any name of a source its listing is in the folder, and links there are not followed."""
     source = b"x = 1\n"
     for folder in ("deep/er", "...", "a b"):
         os.makedirs(folder)
@@ -679,7 +679,7 @@ def test_listings_never_leave_the_folder(tmp_path):
 
 
 def test_a_listing_that_cannot_be_written_costs_no_other(shop, capsys):
-    """It is named, the status says so, and nothing half-written stays."""
+    """It is named, the exit status is 1, and no partial file stays."""
     os.makedirs("covers/shop.cover")
     assert run("annotate", "-d", "covers") == 1
     assert "Cannot write 'covers/shop.cover'" in capsys.readouterr().err
@@ -690,7 +690,7 @@ def test_a_listing_that_cannot_be_written_costs_no_other(shop, capsys):
 
 
 def test_erase_removes_data_files_and_nothing_else(capsys):
-    """Only what begins as our files do is removed, newer or damaged ones included."""
+    """Only files that begin like data files are removed, newer and damaged ones included."""
     path = Path(write(".instrument", "one", {A: {1: 1}}).path)
     run("combine", "--keep")
     damaged = path.read_bytes()[:3000]
@@ -704,7 +704,7 @@ def test_erase_removes_data_files_and_nothing_else(capsys):
 
 
 def test_erase_fails_for_a_named_file_that_stays(monkeypatch, capsys):
-    """A file that the user named and that is no data file, or that cannot be read, is named; the status is 1."""
+    """A named file that is no data file, or cannot be read, is named; the exit status is 1."""
     Path("shop.py").write_text(SHOP)
     assert run("erase", "shop.py") == 1
     assert "'shop.py' is left as it is: it is no data file of instrument" in capsys.readouterr().err
@@ -722,7 +722,7 @@ def test_erase_fails_for_a_named_file_that_stays(monkeypatch, capsys):
 
 
 def test_a_fresh_run_says_how_to_remove_data_of_running_processes(capsys):
-    """`run` has no --force: the message names the command that has it, and says that reports still add the counts."""
+    """`run` has no --force: the message names the command that has it, and says that reports include these counts."""
     from instrument.commands.erase import begin_anew
 
     with Running() as pid:
@@ -733,7 +733,7 @@ def test_a_fresh_run_says_how_to_remove_data_of_running_processes(capsys):
 
 
 def test_erase_spares_running_processes(capsys):
-    """A process that may still write keeps its file, unless --force says otherwise."""
+    """The file of a process that may still write stays, unless --force is given."""
     with Running() as pid:
         writer = write(".instrument", "one", {A: {1: 1}}, pid=pid, ended="")
         write(".instrument", "two", {A: {1: 1}})
@@ -745,7 +745,7 @@ def test_erase_spares_running_processes(capsys):
 
 
 def test_erase_of_a_folder_that_cannot_be_read_is_an_error(monkeypatch, capsys):
-    """Also of the usual folder, which may as well not be there."""
+    """This holds for the default folder, too, which may as well not exist."""
     assert run("erase") == 0
     Path(".instrument").mkdir()
 
@@ -760,7 +760,7 @@ def test_erase_of_a_folder_that_cannot_be_read_is_an_error(monkeypatch, capsys):
 
 
 def test_erase_without_data_says_so(capsys):
-    """Nothing to do is no error, unless a folder was named that is not there."""
+    """An absent default folder is no error; an absent named folder is one."""
     assert run("erase") == 0
     assert run("erase", "nowhere") == 1
     assert "'nowhere' cannot be read" in capsys.readouterr().err
@@ -770,7 +770,7 @@ def test_erase_without_data_says_so(capsys):
 
 
 def test_diff_shows_what_ran_in_between(capsys):
-    """B less A, line by line; files and lines that did not run are left out."""
+    """The counts of B less those of A, by line; files and lines that did not run are left out."""
     write("a", "one", {A: {1: 5, 2: 1, 3: 1}, B: {1: 1}})
     write("b", "one", {A: {1: 9, 2: 1, 3: 2, 4: 7}, B: {1: 1}})
     assert run("diff", "a", "b") == 0
@@ -798,7 +798,7 @@ def test_diff_names_what_cannot_be_compared(capsys):
 
 
 def test_snapshots_of_one_process_can_be_compared(capsys):
-    """Two copies of a running process' file are states of it."""
+    """Two copies of the file of a running process are two states of it."""
     import shutil
 
     with Running() as pid:
@@ -824,12 +824,12 @@ def test_snapshots_of_one_process_can_be_compared(capsys):
     ],
 )
 def test_ranges(lines, among, words):
-    """A range spans what lies between, unless that is a line that counts and is not in it."""
+    """A range spans the lines in between, unless one of those can run and is not wanted."""
     assert ranges(lines, among) == words
 
 
 def test_texts_are_shown_on_one_line():
-    """What is not printable is shown as what it is."""
+    """Characters that are not printable are shown as escapes."""
     assert shown("ä\x1b\n\u202e\ud800\\") == "ä\\x1b\\n\\u202e\\ud800\\"
     assert (number_of(1, "process"), number_of(2, "process"), number_of(0, "file")) == (
         "1 process",
@@ -863,7 +863,7 @@ def test_a_large_folder_is_reported_in_time(tmp_path, capsys):
 
 
 def test_functions_whose_calls_were_not_recorded_are_known_by_their_lines(capsys, tmp_path):
-    """A function is used if a line inside of it is; of one on a single line nothing is said."""
+    """A function was used if a line of its body was; about a function on one line nothing is known."""
     source = b"def f():\n    return 1\n\ndef g():\n    return 2\n\ndef h(): return 3\n"
     Path("m.py").write_bytes(source)
     now = time.time()
@@ -876,7 +876,7 @@ def test_functions_whose_calls_were_not_recorded_are_known_by_their_lines(capsys
 
 
 def test_an_unwritable_folder_for_copies_is_named(monkeypatch):
-    """Where copies cannot be kept, that is the message, and no traceback."""
+    """If no copy can be made, the message names the folder, without a traceback."""
     write(".instrument", "one", {A: {1: 1}})
     import tempfile
 

@@ -1,4 +1,4 @@
-"""Whatever a data file says, and whatever files are called, no command sends a terminal anything but text."""
+"""With any texts in data files, and any names of files, commands print nothing that controls a terminal."""
 
 import itertools
 import json
@@ -44,7 +44,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def test_the_fields_are_those_of_the_schema():
-    """A test of none would pass."""
+    """The columns that these tests fill are all text columns of the schema."""
     assert {("process", "argv"), ("file", "version"), ("function", "name"), ("not_measured", "reason")} <= set(FIELDS)
     assert {("given_out", "name"), ("given_out", "taker")} <= set(FIELDS)
 
@@ -66,7 +66,7 @@ def write(folder, pid, count):
 
 
 def inject(path, table, column, value, how):
-    """Put *value* into each row of the *column* of the *table* in the data file at *path*: in its place, or behind."""
+    """Replace the *column* of each row of *table* by *value*, or append *value*, in the data file at *path*."""
     connection = sqlite3.connect(path)
     new = "?" if how == "replaced" else f"CAST(CAST({column} AS BLOB) || ? AS {'BLOB' if type(value) is bytes else 'TEXT'})"
     with connection:
@@ -75,7 +75,7 @@ def inject(path, table, column, value, how):
 
 
 def ended(command, *arguments):
-    """Run *command* to its end, whatever that is."""
+    """Run *command* to its end, with any exit status."""
     try:
         cli._execute(command, [*map(str, arguments)])
     except SystemExit:  # of the parser of arguments
@@ -83,15 +83,15 @@ def ended(command, *arguments):
 
 
 def check(output):
-    """Check that *output* is printable lines."""
+    """Check that *output* consists of printable lines."""
     for text in output:
         assert all(character.isprintable() or character == "\n" for character in text), ascii(text)
 
 
 @pytest.mark.parametrize(("kind", "how"), [("text", "appended"), ("bytes", "replaced")])
 @pytest.mark.parametrize(("table", "column"), FIELDS)
-def test_no_text_of_a_data_file_reaches_a_terminal(table, column, kind, how, capsys, monkeypatch):
-    """Each text of the schema, through each command that reads data, in all its modes."""
+def test_texts_of_a_data_file_are_escaped(table, column, kind, how, capsys, monkeypatch):
+    """Each text column is filled with control characters, for each command that reads data, in all its modes."""
     monkeypatch.setenv("COLUMNS", "80")
     hostile = Path(write("data", NO_SUCH_PID, 5))
     write("earlier", NO_SUCH_PID, 2)
@@ -128,8 +128,8 @@ def test_no_text_of_a_data_file_reaches_a_terminal(table, column, kind, how, cap
 
 @pytest.mark.parametrize("kind", VALUES)
 @pytest.mark.parametrize(("table", "column"), [field for field in FIELDS if field[0] in ("file", "function", "given_out")])
-def test_no_text_of_a_running_process_reaches_a_terminal(table, column, kind, capsys):
-    """The same for the commands that ask a process: `top`, and `snapshot`."""
+def test_texts_of_a_running_process_are_escaped(table, column, kind, capsys):
+    """The same for the commands that request a flush: `top` and `snapshot`."""
     with Running() as pid:
         inject(write("data", pid, 5), table, column, VALUES[kind], "replaced")
         is_over = threading.Event()
@@ -155,8 +155,8 @@ def test_no_text_of_a_running_process_reaches_a_terminal(table, column, kind, ca
     check(capsys.readouterr())
 
 
-def test_no_name_of_a_file_reaches_a_terminal(capsys):
-    """Data files, folders of them, sources and what else is named can have any name."""
+def test_names_of_files_are_escaped(capsys):
+    """Data files, data folders, sources and other files can have any name."""
     folder = HOSTILE.replace("/", "") + os.fsdecode(b"\xff")
     path = Path(write(folder, NO_SUCH_PID, 5))
     path.rename(path.with_name(f"{HOSTILE}.sqlite"))
@@ -176,7 +176,7 @@ def test_no_name_of_a_file_reaches_a_terminal(capsys):
 
 @pytest.mark.parametrize("what", ["pipe", "zero", "folder", "large"])
 def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
-    """A data file can name anything as a source: nothing is waited for, and no memory filled, by any command."""
+    """A data file can name any path as a source: no command blocks on it, or fills the memory."""
     source = Path("source.py").absolute()
     if what == "pipe":
         os.mkfifo(source)
@@ -211,7 +211,7 @@ def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
 
 @pytest.mark.parametrize("command", ["report", "report --json", "combine --dir data"])
 def test_paths_that_the_encoding_of_the_locale_cannot_spell(command):
-    """A report in an ASCII locale says that files with other characters in their paths are missing."""
+    """A report in an ASCII locale calls files with other characters in their paths missing."""
     os.mkdir("\u4e2d")
     os.chdir("\u4e2d")
     write("../data", NO_SUCH_PID, 3)

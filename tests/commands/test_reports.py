@@ -1,4 +1,4 @@
-"""What reports say: of data that is left out, of annotations, of excluded lines, and of what never ran."""
+"""Reports on odd data: refused files, annotations, excluded lines, and files that were never imported."""
 
 import argparse
 import importlib
@@ -36,7 +36,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def run(command, *arguments):
-    """Run *command* as the command line does; return its exit status."""
+    """Run *command* as the command line does, and return its exit status."""
     room = importlib.import_module(f"instrument.commands.{command}")
     parser = argparse.ArgumentParser()
     room.add_arguments(parser)
@@ -44,7 +44,7 @@ def run(command, *arguments):
 
 
 def table_rows(output):
-    """Return the rows of the table in *output*, in words."""
+    """Return the rows of the table in *output*, each as a list of words."""
     lines = output.splitlines()
     rules = [n for n, line in enumerate(lines) if line.startswith("---")]
     return [line.split() for line in lines[rules[0] + 1 : rules[1]]]
@@ -61,7 +61,7 @@ def measured(name, source, counts, functions=()):
 
 
 def damage():
-    """Put files that cannot be read beside the data; return their names with the reasons."""
+    """Put unreadable files beside the data; return their names with the reasons."""
     [good] = [name for name in files(".instrument") if name.endswith(".sqlite")]
     data = Path(".instrument", good).read_bytes()
     Path(".instrument/cut.sqlite").write_bytes(data[:5000])
@@ -94,7 +94,7 @@ def damage():
     ],
 )
 def test_data_that_is_left_out_is_named(command, capsys):
-    """Each command names each file that it cannot read, with the reason, on one line of standard error."""
+    """Each command names each unreadable data file, with the reason, on one line of standard error."""
     measured("m.py", "x = 1\n", {1: 1})
     reasons = damage()
     assert run(*command) == 0
@@ -110,7 +110,7 @@ def test_data_that_is_left_out_is_named(command, capsys):
 
 @pytest.mark.parametrize("command", [["report", "--json"], ["diff", "--json", ".instrument", ".instrument"]])
 def test_json_lists_data_that_is_left_out(command, capsys):
-    """Other programs learn of it, too."""
+    """The JSON document has the refused files, too."""
     measured("m.py", "x = 1\n", {1: 1})
     reasons = damage()
     run(*command)
@@ -122,8 +122,8 @@ def test_json_lists_data_that_is_left_out(command, capsys):
 
 
 @pytest.mark.parametrize("command", [["report"], ["report", "--json"], ["annotate"], ["combine"]])
-def test_nothing_that_can_be_read_is_an_error(command):
-    """Where all data is refused, the reason is the message, and the status is that of an error."""
+def test_unreadable_data_alone_is_an_error(command):
+    """If all data is refused, the message gives the reasons, and the exit status is that of an error."""
     Path(".instrument").mkdir()
     Path(".instrument/foreign.sqlite").write_text("something else")
     with pytest.raises(
@@ -136,7 +136,7 @@ def test_nothing_that_can_be_read_is_an_error(command):
 
 
 def test_data_that_is_left_out_is_named_even_if_no_file_is_left(capsys):
-    """Patterns that leave nothing to report do not hide it."""
+    """Patterns that match no file do not hide refused data files."""
     measured("m.py", "x = 1\n", {1: 1})
     damage()
     with pytest.raises(DataError, match="nothing is left to report"):
@@ -145,7 +145,7 @@ def test_data_that_is_left_out_is_named_even_if_no_file_is_left(capsys):
 
 
 def test_a_diff_of_nothing_is_an_error(capsys):
-    """Data that cannot be compared is no data of which nothing ran."""
+    """If no file can be compared, the exit status is 1, and the output does not say that nothing ran."""
     write("a", "one", {A: {1: 5}})
     write("b", "one", {(A[0], "sha256:other"): {1: 6}})
     assert run("diff", "a", "b") == 1
@@ -192,7 +192,7 @@ p = Point()
 
 
 def test_annotations_are_never_missing(capsys):
-    """What runs only when somebody asks for annotations is neither a function nor a line of the program."""
+    """Code that runs only if the program requests annotations is neither a function nor a missing line."""
     source = ANNOTATED
     eager = {2: 1, 3: 1, 7: 1, 8: 1, 9: 1, 17: 1, 18: 1, 19: 1} if sys.version_info < (3, 14) else {}
     measured("m.py", source, {1: 1, 5: 1, 13: 1, 16: 1, 23: 1} | eager, {("Point", 1): (1, 1e9, 1e9)})
@@ -213,7 +213,7 @@ def test_annotations_are_never_missing(capsys):
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations ran with their functions before")
 def test_annotations_that_ran_are_no_function(capsys):
-    """Calls of them are kept in JSON, as what they are, and listed nowhere as unused."""
+    """Their calls are in JSON with their kind, and they are never listed as unused."""
     functions = {("Point.__annotate__", 5): (1, 1e9, 1e9), ("Point.move.__annotate__", 5): (1, 1e9, 1e9)}
     measured("m.py", ANNOTATED, {1: 1, 5: 1, 7: 1, 13: 1, 16: 1, 23: 1}, functions)
     run("report", "--unused-for", "1d")
@@ -225,8 +225,8 @@ def test_annotations_that_ran_are_no_function(capsys):
     assert {function["kind"] for function in file["functions"] if function["calls"]} == {"annotations"}
 
 
-def test_a_function_of_this_name_is_a_function():
-    """Only what the compiler made of annotations is code of annotations."""
+def test_a_function_called_annotate_is_a_function():
+    """Only code that the compiler made of annotations has the kind of annotations."""
     Path("m.py").write_text("x: int\ndef __annotate__(format):\n    return 1\n")
     source = SourceFile("m.py", None)
     assert source.kinds["__annotate__", 2] == "function"
@@ -236,7 +236,7 @@ def test_a_function_of_this_name_is_a_function():
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="no type parameters before 3.12")
 def test_type_parameters_and_aliases_are_no_functions():
-    """Values of aliases and bounds run only when somebody asks; scopes of type parameters run with their `def`."""
+    """Values of aliases and bounds run on request only; scopes of type parameters run with their `def`."""
     Path("m.py").write_text(
         "type Pair[T] = tuple[\n    T,\n    T,\n]\n"
         "def f[\n    T: (\n        int,\n        str,\n    ),\n](x: T) -> T:\n    return x\n"
@@ -300,7 +300,7 @@ if text:  #pragma NO COVER
 
 
 def test_lines_that_a_comment_excludes_are_never_missing(capsys):
-    """`# pragma: no cover` excludes what coverage.py excludes for it; the form of `trace` excludes its own line."""
+    """`# pragma: no cover` excludes the lines that coverage.py excludes; the form of `trace` excludes its own line."""
     counts = dict.fromkeys((1, 4, 5, 10, 11, 12, 15, 41), 1)
     measured("m.py", EXCLUDED, counts | {6: 5})
     run("report", "--missing")
@@ -330,7 +330,7 @@ NEVER = "def f():\n    return 1\n\n\nclass C:\n    def m(self):\n        return 
 
 
 def scoped(name, sources, scope, *, directory=None, started=None, pid=None, parent=None, root=0, ticks=None):
-    """Write the data of a process with this *scope* (its items, one a line), in which each first line ran once."""
+    """Write the data of a process with this *scope*, one item a line, in which the first line of each file ran once."""
     info = process(name)
     info.scope, info.cwd = scope, str(directory or Path.cwd())
     info.started = info.started if started is None else started
@@ -350,7 +350,7 @@ def scoped(name, sources, scope, *, directory=None, started=None, pid=None, pare
 
 @pytest.fixture
 def project(tmp_path):
-    """A project with modules, tests, and folders that hold nothing of it."""
+    """A project with modules, tests, and folders that are not part of it."""
     for name in (
         "main.py",
         "src/pkg/__init__.py",
@@ -388,7 +388,7 @@ def never_imported(capsys, *arguments):
 
 
 def test_files_that_were_never_imported_are_shown_at_zero(project, capsys):
-    """The project's own code is what lies where the program was started, but for what others made."""
+    """They are the files in the folder where the program was started, without those of other projects."""
     scoped("one", ["main.py", "src/pkg/used.py"], "")
     expected = ["src/other.py", "src/pkg/build/never.py", "src/pkg/never.py", "tests/test_pkg.py"]
     found, errors = never_imported(capsys)
@@ -435,7 +435,7 @@ def test_files_that_were_never_imported_are_shown_at_zero(project, capsys):
     ],
 )
 def test_only_files_in_the_scope_of_a_process_are_shown_at_zero(scope, expected, project, capsys):
-    """What nobody wanted to measure is not missing."""
+    """A file outside of the scope is not missing."""
     scoped("one", ["src/pkg/used.py"], scope and scope.format(project))
     found, errors = never_imported(capsys, "--omit", "main.py")
     assert found == expected
@@ -443,14 +443,14 @@ def test_only_files_in_the_scope_of_a_process_are_shown_at_zero(scope, expected,
 
 
 def test_own_code_is_not_looked_for_where_none_of_it_ran(project, capsys, tmp_path):
-    """A program that was started elsewhere shows its package, and not what lies where it was started."""
+    """A program that was started elsewhere shows its package, and not the files of the folder where it was started."""
     elsewhere = project / "docs"
     scoped("one", ["src/pkg/used.py"], "", directory=elsewhere)
     assert never_imported(capsys)[0] == ["src/pkg/build/never.py", "src/pkg/never.py"]
 
 
-def test_where_files_were_not_looked_for_is_said(project, capsys, monkeypatch):
-    """A folder of another machine is not here; a home folder holds more than one project."""
+def test_folders_that_were_not_searched_are_named(project, capsys, monkeypatch):
+    """A folder of another machine does not exist here; a home folder holds more than one project."""
     scoped("one", ["src/pkg/used.py"], "", directory="/app/of/a/container")
     scoped("two", ["src/pkg/used.py"], "/srv/of/a/container")
     monkeypatch.setenv("HOME", str(project))
@@ -466,7 +466,7 @@ def test_where_files_were_not_looked_for_is_said(project, capsys, monkeypatch):
 
 
 def test_the_search_for_files_is_bounded(project, capsys, monkeypatch):
-    """Where there are too many, that is said."""
+    """If the search ends early, a remark says so."""
     scoped("one", ["main.py"], "")
     monkeypatch.setattr("instrument.analysis.never_imported.MOST_FILES", 2)
     found, errors = never_imported(capsys)
@@ -475,7 +475,7 @@ def test_the_search_for_files_is_bounded(project, capsys, monkeypatch):
 
 
 def test_a_process_records_its_scope(tmp_path, capsys):
-    """What was to be measured is in the data."""
+    """The data has the scope of the measurement."""
     tree = Tree(tmp_path)
     (tmp_path / "never.py").write_text(NEVER)
     tree.run("def f(): pass\nf()\n")
@@ -490,7 +490,7 @@ def test_a_process_records_its_scope(tmp_path, capsys):
 
 
 def in_format_1(path):
-    """Make the data file at *path* one that an earlier version wrote."""
+    """Turn the data file at *path* into one of format 1."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("ALTER TABLE process RENAME TO new")
     connection.execute(schema.tables(1)["process"])
@@ -503,7 +503,7 @@ def in_format_1(path):
 
 
 def test_data_of_the_first_format_is_read_and_combined(project, capsys):
-    """Of its processes the scope is not known, and all else is."""
+    """The scopes of its processes are unknown, and everything else is known."""
     scoped("one", ["main.py"], "")
     in_format_1(Path(".instrument", *files(".instrument")))
     scoped("two", ["main.py", "src/other.py"], "main")
@@ -525,7 +525,7 @@ def test_data_of_the_first_format_is_read_and_combined(project, capsys):
 
 
 def test_processes_and_runs_are_told_apart(project, capsys):
-    """Children belong to the run of their parent; a process that became another program is still the same."""
+    """Child processes belong to the run of their parent; a process that became another program counts once."""
     scoped("one", ["main.py"], "main", started=1e9, pid=5000001, parent=1, ticks=7)
     scoped("child", ["main.py"], "main", started=1e9 + 1, pid=5000002, parent=5000001)
     scoped("grandchild", ["main.py"], "main", started=1e9 + 2, pid=5000003, parent=5000002)
@@ -551,8 +551,8 @@ def test_processes_and_runs_are_told_apart(project, capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say when a process was started")
-def test_counts_that_are_not_there_yet_or_lost_are_said(capsys):
-    """A process that runs has counted more than it has written, and so had one that was killed."""
+def test_missing_counts_of_running_and_killed_processes_are_mentioned(capsys):
+    """A running process has counted more than it has written, and so had a killed one."""
     write(".instrument", "one", {A: {1: 1}})
     run("report")
     assert "is not in these counts" not in capsys.readouterr().out
@@ -582,7 +582,7 @@ def test_counts_that_are_not_there_yet_or_lost_are_said(capsys):
 
 
 def test_a_fresh_run_begins_anew(tmp_path):
-    """Data of earlier runs is removed first, and that is said."""
+    """Data of earlier runs is removed first, with a message."""
     tree = Tree(tmp_path)
     tree.write("def f(): pass\nf()\n")
     command = [sys.executable, "-m", "instrument", "run", "--dir", str(tree.data), "--fresh", str(tree.path)]
@@ -597,8 +597,8 @@ def test_a_fresh_run_begins_anew(tmp_path):
 # Times, kinds, and JSON of what is unused
 
 
-def test_what_was_not_used_for_minutes_is_shown_with_the_time(capsys):
-    """Dates alone say nothing of today; classes and modules are called what they are."""
+def test_short_periods_are_shown_with_the_time_of_day(capsys):
+    """A date alone says nothing about today; classes and modules have their own words."""
     now = time.time()
     path = Path("m.py").absolute()
     path.write_text(NEVER)
@@ -646,7 +646,7 @@ def elsewhere(name, places, source, **known):
 
 
 def test_the_same_source_under_two_roots_is_one_row(tmp_path, capsys):
-    """What ran in a container is counted with the same source here."""
+    """Counts from a container are added to those of the same source here."""
     source = "x = 1\ny = 2\n"
     Path("pkg").mkdir()
     for name in ("__init__", "m"):
@@ -664,7 +664,7 @@ def test_the_same_source_under_two_roots_is_one_row(tmp_path, capsys):
 
 
 def test_a_source_that_was_only_measured_elsewhere_is_found_here(tmp_path, capsys):
-    """A checkout of what ran in a container is enough."""
+    """A checkout with the same content is found."""
     source = "x = 1\n"
     Path("src/pkg").mkdir(parents=True)
     Path("src/pkg/__init__.py").write_text("")
@@ -675,7 +675,7 @@ def test_a_source_that_was_only_measured_elsewhere_is_found_here(tmp_path, capsy
 
 
 def test_sources_that_may_differ_are_not_put_together(tmp_path, capsys):
-    """Not other versions, nor modules of other packages, nor what fits two files, nor two files that are both here."""
+    """These are other versions, modules of other packages, sources that fit two files, and two files that exist here."""
     for name in ("one/pkg/__init__.py", "two/pkg/__init__.py", "one/a/__init__.py", "two/b/__init__.py"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("x = 1\n")
@@ -717,7 +717,7 @@ def test_a_diff_finds_the_same_source_under_two_roots(tmp_path, capsys):
 
 
 def test_a_copy_of_what_ran_is_not_called_never_imported(tmp_path, capsys):
-    """A package ran as it is installed: its sources in the project are left out, which is said, or are one with it."""
+    """If an installed package ran, its sources in the project are left out with a remark, or are the same file."""
     for folder in ("src", "lib/site-packages"):
         Path(folder, "pkg").mkdir(parents=True)
         Path(folder, "pkg/__init__.py").write_text("x = 1\n")
@@ -746,7 +746,7 @@ def test_a_copy_of_what_ran_is_not_called_never_imported(tmp_path, capsys):
 
 
 def test_installed_copies_of_what_was_never_imported_are_named(tmp_path, monkeypatch, capsys):
-    """A report names the installed copy of a source if that copy is not in the scope."""
+    """A remark names the installed copy of a source if that copy is not in the scope."""
     for folder in ("src", "lib/site-packages"):
         Path(folder, "pkg").mkdir(parents=True)
         Path(folder, "pkg/__init__.py").write_text("x = 1\n")
@@ -764,7 +764,7 @@ def test_installed_copies_of_what_was_never_imported_are_named(tmp_path, monkeyp
 
 
 def test_the_user_can_say_which_folders_are_the_same(tmp_path, capsys):
-    """As with coverage.py: the first of each list stands for the others, whether or not they are here."""
+    """As in coverage.py, the first of each list stands for the others, whether or not they exist here."""
     Path("pyproject.toml").write_text(
         '[tool.instrument.paths]\nsource = ["src", "/app/src", "*/checkout/src", "old"]\n'
     )
@@ -797,8 +797,8 @@ def test_folders_that_make_no_sense_are_refused(words, message):
         run("report")
 
 
-def test_a_diff_names_what_was_not_measured(capsys):
-    """What ran uncounted may be in the difference."""
+def test_a_diff_names_files_that_ran_uncounted(capsys):
+    """Uncounted code may have run between the two moments."""
     write("a", "one", {A: {1: 5}})
     write("b", "one", {A: {1: 6}}, not_measured={"/x.py": "why"})
     run("diff", "a", "b")
@@ -811,7 +811,7 @@ def test_a_diff_names_what_was_not_measured(capsys):
 
 
 def test_a_source_in_an_archive_has_a_reason_of_its_own(tmp_path, capsys):
-    """The archive is named, and what to do; it is not said that the version is not known."""
+    """The remark names the archive and a way out, and does not say that the version is unknown."""
     Path("app.pyz").write_bytes(b"PK")
     write(".instrument", "one", {(f"{tmp_path}/app.pyz/pkg/m.py", "compiled:0"): {1: 1}, ("/no/m.py", "compiled:0"): {1: 1}})
     run("report")
@@ -820,8 +820,8 @@ def test_a_source_in_an_archive_has_a_reason_of_its_own(tmp_path, capsys):
     assert "'/no/m.py': it is not known which version was measured (compiled:0)" in errors
 
 
-def test_patterns_are_what_was_meant(project, capsys):
-    """Several in one text, and paths as a shell completes them; one that matches nothing is named."""
+def test_patterns_may_be_separated_by_commas_and_completed_by_shells(project, capsys):
+    """A pattern that matches no file is named."""
     scoped("one", ["main.py", "src/other.py", "tests/test_pkg.py", "src/pkg/used.py"], None)
 
     def reported(*arguments):
@@ -845,7 +845,7 @@ def test_patterns_are_what_was_meant(project, capsys):
 
 @pytest.mark.parametrize("command", ["report", "annotate", "combine", "erase"])
 def test_the_folder_of_the_data_can_be_named(command, tmp_path):
-    """`--dir` means the same for every command."""
+    """`--dir` has the same meaning for each command."""
     key = measured("m.py", "x = 1\n", {1: 1})
     os.rename(".instrument", "data")
     assert run(command, "--dir", "data") == 0
@@ -854,7 +854,7 @@ def test_the_folder_of_the_data_can_be_named(command, tmp_path):
 
 
 def test_long_paths_are_shortened_for_terminals(monkeypatch, capsys):
-    """In a file paths are whole; on a terminal the table keeps to its width."""
+    """In a file, paths are complete; on a terminal, the table has its width."""
     name = f"{'deep/' * 30}module.py"
     measured(name, "x = 1\n", {1: 1})
     run("report")
@@ -870,7 +870,7 @@ def test_long_paths_are_shortened_for_terminals(monkeypatch, capsys):
 
 @pytest.mark.parametrize("width", [30, 45, 60, 61, 80])
 def test_a_table_keeps_to_the_width_of_the_terminal(width, monkeypatch, capsys):
-    """Wide characters take two columns, remarks are continued, and columns that find no room are named."""
+    """Wide characters take two columns, remarks continue on further lines, and columns that do not fit are named."""
     measured("\u6f22\u5b57" * 20 + ".py", "x = 1\n" * 2, {1: 1})
     measured("m.py", "x = 0\nif x:\n" + "    x = 1\n" * 40, {1: 10**7, 2: 1} | dict.fromkeys(range(4, 40, 2), 1))
     monkeypatch.setattr("instrument.report.file_table.terminal_width", lambda: width)
@@ -886,7 +886,7 @@ def test_a_table_keeps_to_the_width_of_the_terminal(width, monkeypatch, capsys):
 
 
 def test_an_empty_file_has_no_line_0(tmp_path, capsys):
-    """Its code runs on line 0, which the drop-in reports as `trace` does, and which is no line of a table."""
+    """Its code runs on line 0, which the drop-in reports as `trace` does; a table does not have that line."""
     measured("pkg/__init__.py", "", {0: 3})
     run("report")
     assert table_rows(capsys.readouterr().out) == [["pkg/__init__.py", "0", "0", "-", "0", "-"]]
@@ -898,7 +898,7 @@ def test_an_empty_file_has_no_line_0(tmp_path, capsys):
 
 
 def test_a_pattern_that_leaves_folders_out_is_corrected(project, capsys):
-    """A pattern is for the whole path; where folders before it are all that is amiss, the message says so."""
+    """If a pattern matches with any folders in front of it, the message says so."""
     scoped("one", ["src/pkg/used.py"], None)
     with pytest.raises(DataError):
         run("report", "--only-imported", "--include", "used.py")
@@ -911,7 +911,7 @@ def test_a_pattern_that_leaves_folders_out_is_corrected(project, capsys):
 
 
 def test_a_file_with_the_characters_of_a_pattern_can_be_named(capsys):
-    """The name of a file is for that file, whatever is in it."""
+    """A pattern that equals the name of a file matches that file."""
     measured("[id].py", "x = 1\n", {1: 1})
     measured("other.py", "x = 1\n", {1: 1})
     run("report", "--include", "[id].py")
@@ -920,8 +920,8 @@ def test_a_file_with_the_characters_of_a_pattern_can_be_named(capsys):
     assert "matches no file" not in output.err
 
 
-def test_messages_name_where_a_pattern_was_said(capsys):
-    """An option is named only if it was given."""
+def test_messages_name_the_origin_of_a_pattern(capsys):
+    """An option is named only if the command line has it; else pyproject.toml is."""
     from instrument.cli import _execute
 
     measured("m.py", "x = 1\n", {1: 1})
@@ -939,7 +939,7 @@ def test_messages_name_where_a_pattern_was_said(capsys):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the environment of processes")
 def test_a_running_process_without_counts_is_named(tmp_path, capsys):
-    """Each command says that a process which has not written yet is not in its counts, and when it writes."""
+    """Each command says that the counts of such a process are not included, and when it writes them."""
     key = measured("m.py", "x = 1\n", {1: 1})
     environment = {**os.environ, "INSTRUMENT": "1", "INSTRUMENT_DIR": str(tmp_path / ".instrument")}
     environment["INSTRUMENT_FLUSH"] = "0"
@@ -981,13 +981,13 @@ def test_a_running_process_without_counts_is_named(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("n", "total", "words"), [(0, 0, "-"), (0, 9, "0%"), (9, 9, "100%"), (1, 1000, "1%"), (999, 1000, "99%")]
 )
-def test_percentages_say_all_and_nothing_only_if_it_is(n, total, words):
-    """A single line that is missing is seen."""
+def test_percentages_are_0_or_100_only_for_none_and_all(n, total, words):
+    """A single missing line is visible."""
     assert percentage(n, total) == words
 
 
 def test_one_listing_is_not_many(capsys):
-    """The message of `annotate` is about as many as there are."""
+    """The message of `annotate` has the singular for one listing."""
     measured("m.py", "x = 1\n", {1: 1})
     run("annotate")
     assert "1 listing written beside its source\n" in capsys.readouterr().err
@@ -997,7 +997,7 @@ def test_one_listing_is_not_many(capsys):
 
 
 def test_another_python_is_named(capsys):
-    """Which lines can run is a matter of the version of Python."""
+    """The lines that can run depend on the version of Python."""
     measured("m.py", "x = 1\n", {1: 1})
     [name] = files(".instrument")
     connection = sqlite3.connect(f".instrument/{name}")
@@ -1009,7 +1009,7 @@ def test_another_python_is_named(capsys):
 
 
 def test_the_help_says_what_the_columns_are():
-    """Each column has its meaning in the help."""
+    """The help describes each column."""
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter)
     importlib.import_module("instrument.commands.report").add_arguments(parser)
     words = parser.format_help()
@@ -1018,8 +1018,8 @@ def test_the_help_says_what_the_columns_are():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes in folders")
-def test_hostile_scopes_and_folders_hold_nothing_up(tmp_path, capsys):
-    """A data file may call anything a scope or a folder: nothing but sources is read, and only so much of it."""
+def test_hostile_scopes_and_folders_do_not_block_a_report(tmp_path, capsys):
+    """A data file may have any scope and any folder: only sources are read, and the search is bounded."""
     Path("main.py").write_text(NEVER)
     os.mkfifo("pipe.py")
     os.symlink("/dev/zero", "zero.py")
@@ -1042,8 +1042,8 @@ def test_hostile_scopes_and_folders_hold_nothing_up(tmp_path, capsys):
     assert sorted(row[0] for row in table_rows(output.out)) == ["/a/../main.py", "/x\\x00/main.py", "main.py"]
 
 
-def test_nothing_is_said_to_be_used_of_a_source_that_has_changed(capsys):
-    """Which functions did not run cannot be known of another text."""
+def test_a_changed_source_has_no_unused_functions(capsys):
+    """For another text it is unknown which functions did not run."""
     measured("m.py", "def f():\n    pass\n", {1: 1})
     Path("m.py").write_text("# new\ndef f():\n    pass\n")
 
@@ -1054,7 +1054,7 @@ def test_nothing_is_said_to_be_used_of_a_source_that_has_changed(capsys):
 
 
 def test_a_version_that_only_the_later_data_has_is_compared(capsys):
-    """B holds all of A, and what an edited source counted since."""
+    """B has all versions of A, and one of the edited source."""
     old = measured("m.py", "x = 1\n", {1: 1})
     new = old[0], version_of(b"x = 2\n")
     write("A", "one", {old: {1: 1}})
@@ -1086,7 +1086,7 @@ f(1)
 
 
 def ran_with(*options):
-    """Run the program in `prog.py` with these options of the interpreter."""
+    """Run the program in `prog.py` with these *options* of the interpreter."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONOPTIMIZE": ""}
     command = [sys.executable, *options, "-m", "instrument", "run", "prog.py"]
     subprocess.run(command, env=environment, check=True, timeout=100)
@@ -1101,8 +1101,8 @@ def missing_of_prog(capsys):
     return file["missing"], " ".join(document["remarks"])
 
 
-def test_what_an_optimised_process_leaves_out_is_not_missing(capsys):
-    """`assert` and `if __debug__:` are no code under -O and -OO; a report says how many processes ran so."""
+def test_code_that_an_optimised_process_leaves_out_is_not_missing(capsys):
+    """-O and -OO leave out `assert` and `if __debug__:`; a remark gives the number of such processes."""
     Path("prog.py").write_text(ASSERTS)
     ran_with()
     assert missing_of_prog(capsys) == ([6, 8, 9, 10], "")
@@ -1118,7 +1118,7 @@ def test_what_an_optimised_process_leaves_out_is_not_missing(capsys):
 
 
 def test_a_report_by_an_optimised_python_is_the_same(capsys):
-    """What the process was compiled with matters, and not what the report is."""
+    """The options of the measured process decide, not those of the report."""
     Path("prog.py").write_text(ASSERTS)
     ran_with()
     command = [sys.executable, "-O", "-m", "instrument", "report", "--json"]

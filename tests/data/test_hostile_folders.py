@@ -1,4 +1,4 @@
-"""No file of another user's making is obeyed, and no data is kept where another user could make one."""
+"""Files that another user has made are not obeyed, and data is not written where another user could make files."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems have o
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder that is this user's alone."""
+    """A folder that only this user can write to."""
     (tmp_path / "data").mkdir(mode=0o700)
     return tmp_path / "data"
 
@@ -44,7 +44,7 @@ def count(path):
 
 
 def test_sqlite_deletes_what_a_planted_journal_names(writer, tmp_path):
-    """The attack itself: this is what an ordinary connection does, and what no connection of ours may do."""
+    """The attack: an ordinary connection obeys the journal, and no connection of this package may."""
     victim = tmp_path / "precious"
     victim.write_text("precious")
     plant_journal(writer.path, victim)
@@ -59,7 +59,7 @@ def test_sqlite_deletes_what_a_planted_journal_names(writer, tmp_path):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_planted_journal_is_not_obeyed(folder, tmp_path, shared):
-    """The writer leaves file and journal as they are, and goes on in another file, which has all counts."""
+    """The writer touches neither file nor journal, and writes all counts to another file."""
     writer = Writer(str(folder), ProcessInfo.current(), shared=shared)
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     if shared:
@@ -79,8 +79,8 @@ def test_a_planted_journal_is_not_obeyed(folder, tmp_path, shared):
 
 
 @pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
-def test_nothing_beside_a_file_is_opened(writer, suffix):
-    """Nor are other files that SQLite would look for, whatever they are: a pipe that would hold it up, for one."""
+def test_no_file_beside_the_data_file_is_opened(writer, suffix):
+    """SQLite would open journals of any kind; a pipe with such a name would block the process."""
     old = writer.path
     os.mkfifo(old + suffix)
     with pytest.raises(DataGoneError, match="was not left by this process"):
@@ -93,7 +93,7 @@ def test_nothing_beside_a_file_is_opened(writer, suffix):
 
 
 def test_a_link_in_place_of_the_file_is_not_followed(writer, tmp_path):
-    """Another database of this user's, under the name of the data file, is not written to."""
+    """If the data file is replaced by a link to another database of this user, that database is not written."""
     other = tmp_path / "other.sqlite"
     os.rename(writer.path, other)
     os.symlink(other, writer.path)
@@ -107,7 +107,7 @@ def test_a_link_in_place_of_the_file_is_not_followed(writer, tmp_path):
 
 
 def test_a_link_in_place_of_the_temporary_file_is_not_followed(folder, tmp_path):
-    """What is written before the rename is a new file, or nothing."""
+    """Before the rename, the writer creates a new file, or none."""
     writer = Writer(str(folder), ProcessInfo.current())
     victim = tmp_path / "precious"
     victim.write_text("precious")
@@ -120,7 +120,7 @@ def test_a_link_in_place_of_the_temporary_file_is_not_followed(folder, tmp_path)
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777, 0o2775])
 def test_a_folder_that_others_can_write_to_is_refused(folder, mode):
-    """Before the first write and later alike; the message names the folder and the ways out."""
+    """Every write checks the folder; the message names the folder and what the user can do."""
     folder.chmod(mode)
     writer = Writer(str(folder), ProcessInfo.current())
     words = "others can write to it.*chmod go-w.*INSTRUMENT_DIR.*INSTRUMENT_SHARED"
@@ -140,8 +140,8 @@ def test_a_folder_that_others_can_write_to_is_refused(folder, mode):
     assert count(writer.path) == 2
 
 
-def test_a_shared_folder_can_be_asked_for(folder):
-    """Whoever trusts all that can write to a folder says so."""
+def test_a_shared_folder_is_allowed_if_the_settings_say_so(folder):
+    """With `shared`, all users who can write to the folder are trusted."""
     folder.chmod(0o777)
     writer = Writer(str(folder), ProcessInfo.current(), shared=True)
     for n in (1, 2):
@@ -152,8 +152,8 @@ def test_a_shared_folder_can_be_asked_for(folder):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make others' files")
 @pytest.mark.parametrize("what", ["folder", "link", "file"])
-def test_what_is_another_users_is_refused(folder, tmp_path, what):
-    """A folder, a link to one, or a data file that another user put there."""
+def test_folders_links_and_files_of_another_user_are_refused(folder, tmp_path, what):
+    """A folder, a link to a folder, or a data file that another user has put there is not written to."""
     writer = Writer(str(folder), ProcessInfo.current())
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     words = "belongs to another user.*INSTRUMENT_DIR.*INSTRUMENT_SHARED"
@@ -173,7 +173,7 @@ def test_what_is_another_users_is_refused(folder, tmp_path, what):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
 def test_a_server_that_becomes_another_user_says_what_to_do():
-    """The folder that root made is not this user's: one line says whose it is, and how to name another."""
+    """If root has made the folder, one line says who owns it, and how to name another folder."""
     base = tempfile.mkdtemp()
     try:
         os.chmod(base, 0o755)
@@ -191,7 +191,7 @@ def test_a_server_that_becomes_another_user_says_what_to_do():
 
 
 def test_a_folder_above_that_anybody_can_write_to_is_refused(tmp_path):
-    """There, anybody could put another folder in the place of this one; with the sticky bit nobody can."""
+    """In such a folder anybody could replace the data folder; with the sticky bit nobody can."""
     (tmp_path / "above").mkdir()
     (tmp_path / "above").chmod(0o777)
     writer = Writer(str(tmp_path / "above" / "data"), ProcessInfo.current())
@@ -202,8 +202,8 @@ def test_a_folder_above_that_anybody_can_write_to_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
-def test_what_is_made_is_this_users_alone(tmp_path, umask):
-    """Whatever the umask allows, folders and files can be read and written by nobody else."""
+def test_new_files_are_private(tmp_path, umask):
+    """With any umask, other users can neither read nor write new folders and files."""
     writer = Writer(str(tmp_path / "new" / "data"), ProcessInfo.current())
     before = os.umask(umask)
     try:
@@ -218,7 +218,7 @@ def test_what_is_made_is_this_users_alone(tmp_path, umask):
 
 
 def test_a_new_folder_is_ignored_by_git(tmp_path):
-    """A folder with our own name says so itself; one that was there, or was named, is the user's."""
+    """A new folder `.instrument` has a `.gitignore`; a folder that existed, or has another name, gets none."""
     new, named, old = tmp_path / ".instrument", tmp_path / "named", tmp_path / "old" / ".instrument"
     old.mkdir(mode=0o700, parents=True)
     for folder in (new, named, old):

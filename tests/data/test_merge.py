@@ -1,4 +1,4 @@
-"""Sums of data files: whatever is added, in whatever order and however often, counts once; and nothing hostile gets in."""
+"""Merge: data files add up, in any order and however often they are added, and hostile files are refused."""
 
 import itertools
 import os
@@ -25,14 +25,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def add(paths, output=None):
-    """Return the counts of the sum of *paths*, and what was refused."""
+    """Merge *paths*; return the counts of lines in the sum, and the refused files with their reasons."""
     with Scratch() as scratch, Merge(str(output or os.path.join(scratch, "sum")), scratch) as combination:
         combination.add_all([str(path) for path in paths])
         return counts(combination.path), [reason for _path, reason in combination.refused]
 
 
 def test_counts_add_up_and_versions_are_kept_apart(tmp_path):
-    """Counts of one version of a file are added, those of another are another file's."""
+    """Counts of one version of a file are added; another version is another file."""
     one = write(tmp_path, "one", {A: {1: 5, 2: 1}, B: {1: 1}}).path
     two = write(tmp_path, "two", {A: {1: 7}, A_CHANGED: {1: 100}}).path
 
@@ -40,7 +40,7 @@ def test_counts_add_up_and_versions_are_kept_apart(tmp_path):
 
 
 def test_times_and_functions_add_up(tmp_path):
-    """First is the earliest, last the latest, and calls are added like lines."""
+    """The sum has the earliest first time and the latest last time, for lines and for functions."""
     for name, first, last in (("one", 10.0, 20.0), ("two", 5.0, 15.0)):
         writer = Writer(str(tmp_path), process(name))
         writer.write(
@@ -56,7 +56,7 @@ def test_times_and_functions_add_up(tmp_path):
 
 
 def given_out(path):
-    """Return the functions that were given out, in the data file at *path*."""
+    """Return the rows of the table `given_out` in the data file at *path*, sorted."""
     connection = sqlite3.connect(path)
     query = "SELECT part, path, version, name, line, taker FROM given_out JOIN file ON file.id = file"
     rows = connection.execute(query).fetchall()
@@ -64,8 +64,8 @@ def given_out(path):
     return sorted(((path, version), name, line, taker) for _, path, version, name, line, taker in rows)
 
 
-def test_functions_that_were_given_out_are_those_of_all(tmp_path):
-    """Each with all that got it; a process' own, as long as it runs, change with its data."""
+def test_functions_given_out_of_all_files_are_in_the_sum(tmp_path):
+    """The sum has each receiver of each function. Those of a running process are replaced with its data."""
     f, g, h = (A, "f", 1, "cloudpickle"), (A, "f", 1, "marshal"), (A_CHANGED, "f", 1, "cloudpickle")
     one = write(tmp_path, "one", {A: {1: 5}}, given_out=[f]).path
     two = write(tmp_path, "two", {A: {1: 7}}, given_out=[f, g, h]).path
@@ -86,7 +86,7 @@ def test_functions_that_were_given_out_are_those_of_all(tmp_path):
 
 
 def in_format(version, path):
-    """Make the data file at *path* one that an earlier version of ours wrote."""
+    """Turn the data file at *path* into one of an earlier *version* of the format."""
     statements = [f"PRAGMA user_version = {version}", "DROP TABLE given_out"]
     if version < 2:
         columns = "id, part, pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
@@ -97,7 +97,7 @@ def in_format(version, path):
 
 @pytest.mark.parametrize("version", range(1, schema.VERSION))
 def test_older_formats_are_read_and_combined(tmp_path, version):
-    """They say of no function that it was given out."""
+    """Files of formats 1 and 2 are merged; they have no functions that were given out."""
     one = write(tmp_path, "one", {A: {1: 5}}, given_out=[(A, "f", 1, "dill")]).path
     in_format(version, one)
     two = write(tmp_path, "two", {A: {1: 7}}, given_out=[(A, "g", 1, "dill")]).path
@@ -108,13 +108,13 @@ def test_older_formats_are_read_and_combined(tmp_path, version):
 
 
 def test_a_table_that_the_format_does_not_have_is_refused(good):
-    """What is no part of a format is not looked at."""
+    """A file of format 2 with the table `given_out` of format 3 is refused."""
     sql(good, "PRAGMA user_version = 2")
     refuses(good, "something that no data file does", "given_out")
 
 
 def test_the_same_data_twice_counts_once(tmp_path):
-    """A copy of a file adds nothing, whatever it is called."""
+    """A copy of a file adds nothing, under any name."""
     path = write(tmp_path, "one", {A: {1: 5}}).path
     shutil.copy(path, tmp_path / "copy.sqlite")
 
@@ -122,7 +122,7 @@ def test_the_same_data_twice_counts_once(tmp_path):
 
 
 def test_newer_data_of_a_process_replaces_older_in_any_order(tmp_path):
-    """Of several states of one process the one with most flushes counts, and a line that is gone is gone."""
+    """The state with the most flushes replaces all others; a line that it lacks is not in the sum."""
     with Running() as pid:
         writer = write(tmp_path, "one", {A: {1: 5}}, pid=pid, ended="")
         states = []
@@ -134,14 +134,14 @@ def test_newer_data_of_a_process_replaces_older_in_any_order(tmp_path):
 
 
 def combined(directory, name, paths):
-    """Return a file in *directory* that holds the sum of *paths*."""
+    """Merge *paths* to the file *name* in *directory*, and return its path."""
     output = directory / name
     assert add(paths, output)[1] == []
     return output
 
 
 def test_sums_of_sums_count_each_process_once(tmp_path):
-    """A sum within a larger one adds nothing; two without a process in common are added."""
+    """A sum that is part of a larger sum adds nothing; sums without a common process add up."""
     one, two, three = (write(tmp_path, str(n), {A: {1: 10**n}}).path for n in range(3))
     small = combined(tmp_path, "small.sqlite", [one])
     large = combined(tmp_path, "large.sqlite", [one, two])
@@ -153,7 +153,7 @@ def test_sums_of_sums_count_each_process_once(tmp_path):
 
 
 def test_sums_that_share_some_processes_are_refused(tmp_path):
-    """They cannot be taken apart: the second is named, and adds nothing."""
+    """Such sums cannot be taken apart: the second is refused, named, and adds nothing."""
     one, two, three = (write(tmp_path, str(n), {A: {1: 10**n}}).path for n in range(3))
     left = combined(tmp_path, "left.sqlite", [one, two])
     right = combined(tmp_path, "right.sqlite", [two, three])
@@ -165,7 +165,7 @@ def test_sums_that_share_some_processes_are_refused(tmp_path):
 
 
 def test_a_process_that_went_on_after_its_end_is_named(tmp_path):
-    """What was added up for good cannot be replaced; it is never added on top."""
+    """A state in part 0 cannot be replaced, so newer data of that process is refused."""
     writer = write(tmp_path, "one", {A: {1: 5}})
     total = combined(tmp_path, "total.sqlite", [writer.path])
     more(writer, {A: {1: 9}})
@@ -176,7 +176,7 @@ def test_a_process_that_went_on_after_its_end_is_named(tmp_path):
 
 
 def test_a_running_process_keeps_a_part_to_itself(tmp_path):
-    """Its data can be added again and again; once it has ended, for good."""
+    """Data of a running process can be added again and again; once the process has ended, it is settled."""
     with Running() as pid:
         writer = write(tmp_path, "one", {A: {1: 5}}, pid=pid, ended="")
         other = write(tmp_path, "two", {A: {1: 100}})
@@ -194,7 +194,7 @@ def test_a_running_process_keeps_a_part_to_itself(tmp_path):
 
 
 def test_any_history_of_processes_and_sums_counts_right(tmp_path):
-    """Processes write, end and are combined at random: each sum is what was counted, without a doubt or a doubling."""
+    """Processes write, end and are merged in random order: each sum is exactly what was counted."""
     chance = random.Random(7)
     for history in range(8):
         folder = tmp_path / str(history)
@@ -233,7 +233,7 @@ def test_any_history_of_processes_and_sums_counts_right(tmp_path):
 
 
 def test_sums_end_at_the_greatest_count(tmp_path):
-    """A sum that no integer of SQLite can hold stays an integer."""
+    """A sum beyond the integers of SQLite is the greatest integer, and no floating point number."""
     for name in ("one", "two", "three"):
         write(tmp_path, name, {A: {1: 2**62, 2: 1}})
 
@@ -241,7 +241,7 @@ def test_sums_end_at_the_greatest_count(tmp_path):
 
 
 def test_odd_names_are_told_apart(tmp_path):
-    """Names that no UTF-8 can spell are added up like others."""
+    """Names that UTF-8 cannot encode are merged like others."""
     odd = (os.fsdecode(b"/src/\xff.py"), "sha256:0")
     for name in ("one", "two"):
         write(tmp_path, name, {odd: {1: 1}}, functions=[(odd, {("\ud800", 1): (1, 1.0, 1.0)})])
@@ -267,7 +267,7 @@ for n in itertools.count(1):
 
 
 def test_a_process_that_writes_all_the_time_is_read_whole(tmp_path):
-    """Each copy is one state of the file, never a mixture of two; later ones are newer."""
+    """Each copy of the file is one state of it, never a mixture of two; later copies are newer."""
     with subprocess.Popen(
         [sys.executable, "-c", BUSY, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as busy:
@@ -290,7 +290,7 @@ def test_a_process_that_writes_all_the_time_is_read_whole(tmp_path):
 
 
 def test_the_journal_of_a_killed_process_takes_the_copy_back(tmp_path):
-    """A transaction that was cut short is undone in the copy; the file itself is not touched."""
+    """An unfinished transaction is rolled back in the copy; the file itself is not touched."""
     writer = write(tmp_path / "data", "one", {A: dict.fromkeys(range(5000), 1)})
     connection = sqlite3.connect(writer.path, isolation_level=None)
     connection.execute("PRAGMA cache_size = 1")  # pages go to the file before the end of the transaction
@@ -308,8 +308,8 @@ def test_the_journal_of_a_killed_process_takes_the_copy_back(tmp_path):
     assert {name: (killed / name).read_bytes() for name in files(killed)} == before
 
 
-def test_a_writer_is_not_kept_waiting_by_readers(tmp_path):
-    """Nothing is locked: with a reader at work all the time, no write fails or waits for a lock."""
+def test_readers_do_not_block_the_writer(tmp_path):
+    """While a reader copies the file all the time, no write fails or waits for a lock."""
     writer = write(tmp_path, "one", {A: {1: 1}})
     stop = threading.Event()
 
@@ -333,7 +333,7 @@ def test_a_writer_is_not_kept_waiting_by_readers(tmp_path):
 
 @pytest.fixture
 def good(tmp_path):
-    """The path of a good data file."""
+    """The path of a valid data file."""
     return Path(
         write(
             *(tmp_path / "good", "one", {A: {1: 5}, B: {2: 1}}),
@@ -344,7 +344,7 @@ def good(tmp_path):
 
 
 def refuses(path, *words):
-    """Check that the file at *path* is refused with these *words*, adds nothing, and is left as it is."""
+    """Check that the file at *path* is refused with these *words*, adds nothing, and stays unchanged."""
     try:
         before = path.read_bytes() if path.is_file() else None
     except PermissionError:
@@ -368,16 +368,19 @@ def sql(path, *statements):
 
 
 def test_an_empty_file_is_refused(good):
+    """A file of 0 bytes is refused."""
     good.write_bytes(b"")
     refuses(good, "empty")
 
 
 def test_text_is_refused(good):
+    """A file of text is refused."""
     good.write_text("x" * 5000)
     refuses(good, "no data file of instrument")
 
 
-def test_a_database_of_others_is_refused(good):
+def test_a_database_of_another_program_is_refused(good):
+    """An SQLite file without our application id is refused."""
     good.unlink()
     sql(good, "CREATE TABLE line (path TEXT)", "INSERT INTO line VALUES ('x')")
     refuses(good, "no data file of instrument")
@@ -385,28 +388,33 @@ def test_a_database_of_others_is_refused(good):
 
 @pytest.mark.parametrize("n", [1, 15, 16, 99])
 def test_a_file_cut_off_in_its_header_is_refused(good, n):
+    """A file that ends within its header is refused, and its size is named."""
     good.write_bytes(good.read_bytes()[:n])
     refuses(good, f"cut off after {n} bytes")
 
 
 @pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.9])
 def test_a_file_cut_off_later_is_refused(good, part):
+    """A file that is shorter than its header says is refused."""
     data = good.read_bytes()
     good.write_bytes(data[: int(len(data) * part)])
     refuses(good, "damaged")
 
 
 def test_a_newer_format_is_refused(good):
+    """A file of a later format is refused, and the message says to upgrade."""
     sql(good, f"PRAGMA user_version = {schema.VERSION + 1}")
     refuses(good, f"format {schema.VERSION + 1}", "upgrade")
 
 
-def test_a_format_that_never_was_is_refused(good):
+def test_format_0_is_refused(good):
+    """There never was a format 0."""
     sql(good, "PRAGMA user_version = 0")
     refuses(good, "never was")
 
 
 def test_another_journal_mode_is_refused(good):
+    """A file in WAL mode is refused, and the message says how to change that."""
     sql(good, "PRAGMA journal_mode = WAL")
     refuses(good, "journal mode")
 
@@ -425,12 +433,13 @@ def test_another_journal_mode_is_refused(good):
     ],
 )
 def test_anything_but_plain_tables_is_refused(good, statement):
-    """Views, triggers, indexes, columns: what is not there cannot be evaluated."""
+    """A file with views, triggers, indexes or other columns is refused, so SQLite evaluates nothing in it."""
     sql(good, statement)
     refuses(good, "something that no data file does")
 
 
 def test_a_view_in_place_of_a_table_is_refused(good):
+    """A view with the name of a table is refused."""
     sql(
         good,
         "DROP TABLE line",
@@ -441,6 +450,7 @@ def test_a_view_in_place_of_a_table_is_refused(good):
 
 @pytest.mark.parametrize("name", ["not_measured", "given_out"])
 def test_a_missing_table_is_refused(good, name):
+    """A file that lacks a table is refused."""
     sql(good, f"DROP TABLE {name}")
     refuses(good, "lacks tables")
 
@@ -457,8 +467,8 @@ def test_a_missing_table_is_refused(good, name):
         ("given_out", "file = 77"), ("given_out", "line = -1"), ("given_out", "line = 'x'"), ("given_out", "part = x'00'"),
     ],
 )  # fmt: skip
-def test_a_value_that_cannot_be_is_refused(good, table, change):
-    """Each value is of the type and in the range of what it stands for."""
+def test_a_value_of_a_wrong_type_or_range_is_refused(good, table, change):
+    """Each value must have the type and the range of its column."""
     sql(
         good,
         f"UPDATE {table} SET {change} WHERE rowid IN (SELECT rowid FROM {table} LIMIT 1)"
@@ -471,11 +481,13 @@ def test_a_value_that_cannot_be_is_refused(good, table, change):
 
 
 def test_a_file_of_no_process_is_refused(good):
+    """A file without a row in `process` is refused."""
     sql(good, *(f"DELETE FROM {table}" for table in schema.TABLES if table != "file"))
     refuses(good, "of no process")
 
 
 def test_two_processes_in_one_part_are_refused(good):
+    """A file in which two processes have one part is refused, unless it is part 0."""
     sql(
         good,
         "INSERT INTO process SELECT 'two', part, pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended, scope, root FROM process",
@@ -484,7 +496,7 @@ def test_two_processes_in_one_part_are_refused(good):
 
 
 def test_text_that_is_no_utf8_does_no_harm(good):
-    """It is shown with a replacement, and adds up."""
+    """Such text is shown with a replacement character, and its counts are added."""
     sql(
         good,
         "UPDATE process SET host = CAST(x'ff' AS TEXT), ended = CAST(x'fe' AS TEXT)",
@@ -495,7 +507,7 @@ def test_text_that_is_no_utf8_does_no_harm(good):
 
 
 def test_random_damage_never_crashes(good):
-    """Whatever bytes are changed, the file is refused with a word, or what is read is plain counts."""
+    """A file with random changes is refused with a message, or read as plain counts."""
     data = good.read_bytes()
     chance = random.Random(3)
     for _ in range(300):
@@ -521,32 +533,35 @@ def test_a_journal_that_names_another_file_is_not_obeyed(good, tmp_path):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()])
-def test_what_is_no_file_is_refused(good, make):
-    """A pipe or a device does not hold the command up."""
+def test_pipes_devices_and_folders_are_refused(good, make):
+    """A read of a pipe or a device would block or never end."""
     good.unlink()
     make(good)
     refuses(good, "no file")
 
 
 def test_a_journal_that_is_no_file_is_refused(good):
+    """A file is refused if its journal is a pipe."""
     os.mkfifo(good.parent / (good.name + "-journal"))
     refuses(good, "journal")
 
 
 def test_a_journal_without_end_is_refused(good, monkeypatch):
+    """A file is refused if its journal is larger than the limit."""
     monkeypatch.setattr(reader, "LARGEST_JOURNAL", 100)
     (good.parent / (good.name + "-journal")).write_bytes(b"x" * 101)
     refuses(good, "larger than")
 
 
 def test_a_link_to_nowhere_is_refused(good):
+    """A symbolic link without a target is refused."""
     good.unlink()
     good.symlink_to("nowhere")
     refuses(good, "gone")
 
 
 def test_a_file_too_large_to_be_copied_is_refused(good, monkeypatch):
-    """A file as large as no disk is not copied."""
+    """A file that is larger than the free space is not copied."""
     os.truncate(good, 1 << 42)
     monkeypatch.setattr("instrument.data.reader._GREATEST_COMPRESSION", 1 << 40)
     with Scratch() as scratch, pytest.raises(DataError, match="too large"):
@@ -555,7 +570,7 @@ def test_a_file_too_large_to_be_copied_is_refused(good, monkeypatch):
 
 @pytest.mark.parametrize("size", [1 << 25, 10 << 30])
 def test_a_file_of_holes_is_refused(good, size):
-    """It would be copied whole, though it takes up no room itself; the header may well claim all of it."""
+    """A sparse file takes no space, and its copy would fill the disk; the header may claim any size."""
     os.truncate(good, size)
     with open(good, "r+b") as file:
         header = bytearray(file.read(100))
@@ -569,8 +584,8 @@ def test_a_file_of_holes_is_refused(good, size):
         assert not any(os.path.getsize(os.path.join(scratch, name)) > 1 << 24 for name in os.listdir(scratch))
 
 
-def test_the_rest_is_added(good, tmp_path):
-    """One bad file costs its own counts."""
+def test_a_refused_file_does_not_affect_the_others(good, tmp_path):
+    """The counts of the other files are in the sum."""
     bad = tmp_path / "good" / "bad.sqlite"
     bad.write_text("bad")
     other = write(tmp_path, "two", {A: {1: 7}}).path
@@ -580,13 +595,13 @@ def test_the_rest_is_added(good, tmp_path):
 
 
 def test_a_sum_that_cannot_be_written_is_named(tmp_path):
-    """The message names our own file, not one of those that are added."""
+    """The message names the file of the sum, not a file that is added."""
     with Scratch() as scratch, pytest.raises(DataError, match=r"nowhere/sum' cannot be written: No such file"):
         Merge(str(tmp_path / "nowhere" / "sum"), scratch).__enter__()
 
 
 def test_a_copy_that_a_write_overtook_is_made_again(tmp_path, monkeypatch):
-    """A transaction during the copying is noticed, whether it has ended or is still going on."""
+    """A transaction during the copy is noticed, whether it has ended or not, and the copy is repeated."""
     writer = write(tmp_path, "one", {A: {1: 1}})
     fill = Copy._fill
     journal = Path(writer.path + "-journal")
@@ -609,7 +624,7 @@ def test_a_copy_that_a_write_overtook_is_made_again(tmp_path, monkeypatch):
 
 
 def test_the_last_write_of_a_process_is_not_overlooked(tmp_path, monkeypatch):
-    """A process that ends between the copy and the look whether it has ended is read once more."""
+    """A process that ends between the copy and the check whether it has ended is read once more."""
     writer = write(tmp_path, "one", {A: {1: 1}}, ended="")
 
     def ends_now(observer, process):

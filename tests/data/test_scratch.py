@@ -1,4 +1,4 @@
-"""Folders for copies are private, and do not outlast the processes that made them."""
+"""Scratch: folders for copies are private, and are removed with their processes."""
 
 import os
 import signal
@@ -38,25 +38,27 @@ def _temporary(tmp_path, monkeypatch):
 
 
 def held(**more):
-    """Return a process that is in a Scratch, and the folder."""
+    """Start a process that is within a Scratch; return the process and the folder."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     started = subprocess.Popen([sys.executable, "-c", HOLDS], env=environment, stdout=subprocess.PIPE, text=True)
     return started, Path(started.stdout.readline().strip())
 
 
 def grow_old(folder):
+    """Set the time of *folder* to an hour ago."""
     os.utime(folder, (1, 1))
 
 
-def test_a_folder_is_private_and_goes(tmp_path):
+def test_a_folder_is_private_and_is_removed_at_the_end(tmp_path):
+    """Only this user can use the folder, and the end of the `with` statement removes it."""
     with Scratch() as folder:
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
         Path(folder, "copy.sqlite").write_text("x")
     assert files(tmp_path) == []
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
-    """That of a process that is alive stays, however old, and so does what only looks alike."""
+def test_the_folder_of_a_killed_process_is_removed(tmp_path):
+    """The folder of a living process stays, however old, and so do folders with similar names."""
     killed, left = held()
     (left / "copy.sqlite").write_text("x")
     killed.kill()
@@ -82,8 +84,8 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make others' folders")
-def test_what_is_another_users_stays(tmp_path):
-    """Root is asked to remove nothing that others may have made for the purpose."""
+def test_a_folder_of_another_user_stays(tmp_path):
+    """As root, no folder is removed that another user may have made for that purpose."""
     other = tempfile.mkdtemp(prefix="instrument-")
     os.chown(other, 65533, -1)
     grow_old(other)
@@ -94,7 +96,7 @@ def test_what_is_another_users_stays(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_nothing_behind(tmp_path, number):
-    """The process leaves all `with` statements, and then ends by the signal, as without us; a second one is too late."""
+    """The process leaves all `with` statements, and then ends by the signal; a second signal changes nothing."""
     process, folder = held()
     process.send_signal(number)
     output, _ = process.communicate(timeout=50)
@@ -102,7 +104,7 @@ def test_a_signal_leaves_nothing_behind(tmp_path, number):
     assert not folder.exists()
 
 
-def test_a_signal_that_is_ignored_stays_so(tmp_path):
+def test_an_ignored_signal_stays_ignored(tmp_path):
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -113,8 +115,8 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path):
         signal.signal(signal.SIGHUP, before)
 
 
-def test_other_threads_have_one_too(tmp_path):
-    """There, no handler can be set."""
+def test_a_thread_can_have_a_folder(tmp_path):
+    """Outside of the main thread no signal handler can be set, and the folder works without it."""
     found = []
 
     def use():
@@ -129,7 +131,7 @@ def test_other_threads_have_one_too(tmp_path):
 
 @pytest.mark.parametrize("command", ["report", "combine"])
 def test_a_command_that_is_terminated_leaves_nothing(tmp_path, command):
-    """Neither its copies, nor what it was about to put in place."""
+    """SIGTERM removes the copies, and the temporary file of the output."""
     (tmp_path / "temporary").mkdir()
     with Running() as pid:
         for n in range(30):

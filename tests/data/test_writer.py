@@ -1,4 +1,4 @@
-"""A process' own file holds what was written last, whatever happens to the process, the disk and the folder."""
+"""Writer: a data file has the last state that was written, whatever happens to the process, the disk and the folder."""
 
 import gc
 import os
@@ -30,7 +30,7 @@ B = ("/src/b.py", "sha256:" + "b" * 64)
 
 
 def table(path, query):
-    """Return what *query* finds in the database at *path*, and check that it is whole."""
+    """Return the rows that *query* returns for the database at *path*, after a check of its integrity."""
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         rows = connection.execute(query).fetchall()
@@ -39,7 +39,7 @@ def table(path, query):
 
 
 def lines_of(path):
-    """Return the lines of the file at *path* with all that is known of them."""
+    """Return path, line, count, first and last time of each line in the file at *path*."""
     return table(path, "SELECT path, line, count, first, last FROM line JOIN file ON file.id = file ORDER BY 1, 2")
 
 
@@ -49,8 +49,8 @@ def writer(tmp_path):
     return Writer(str(tmp_path / "new" / "data"), ProcessInfo.current())
 
 
-def test_nothing_is_made_before_the_first_write(writer, tmp_path):
-    """A process that never writes leaves no trace."""
+def test_nothing_is_created_before_the_first_write(writer, tmp_path):
+    """A process that never writes leaves no file."""
     assert list(tmp_path.iterdir()) == []
     writer.write([], [], {})
     assert [path.name for path in (tmp_path / "new" / "data").iterdir()] == [os.path.basename(writer.path)]
@@ -67,8 +67,8 @@ def test_what_was_written_can_be_read_by_any_tool(writer):
     assert (pid, host, python, flushes) == (os.getpid(), os.uname().nodename, sys.version.split()[0], 1)
 
 
-def test_totals_replace_what_was_written_before(writer):
-    """A later write changes what it names, adds what is new, and keeps the rest; one more time does no harm."""
+def test_totals_replace_earlier_totals(writer):
+    """A later write replaces its rows, adds new rows, and keeps the others; to repeat it changes nothing."""
     writer.write([(A, {1: (5, 10.0, 20.0), 2: (1, 11.0, 11.0)})], [], {"/c": "old", "/d": "stays"})
     for _ in range(2):
         writer.write([(B, {7: (1, 30.0, 30.0)}), (A, {1: (9, 10.0, 30.0)})], [], {"/c": "new", "/d": "stays"}, "exit")
@@ -84,7 +84,7 @@ def test_totals_replace_what_was_written_before(writer):
 
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 189, 190, 191, 999, 1000, 1001, 2207])
 def test_any_number_of_rows_is_written(writer, n):
-    """Rows go many to a statement; none is lost at the seams."""
+    """One statement writes many rows, and no row is lost between two statements."""
     writer.write(
         [(A, {line: (line + 1, 1.0, 2.0) for line in range(n)})],
         [(A, {(f"f{i}", i): (i, 1.0, 2.0) for i in range(n)})],
@@ -98,8 +98,8 @@ def test_any_number_of_rows_is_written(writer, n):
 GIVEN_OUT = "SELECT path, version, name, line, taker FROM given_out JOIN file ON file.id = given_out.file ORDER BY name"
 
 
-def test_functions_that_were_given_out_are_kept(writer):
-    """Each once, whether its file has counts or not; and again in a new file."""
+def test_functions_that_were_given_out_are_written_once(writer):
+    """Each is written once, whether its file has counts or not, and again to a new data file."""
     writer.write([(A, {1: (5, 10.0, 20.0)})], [], {}, "", [(A, "f", 1, "dill")])
     writer.write([], [], {}, "", [(A, "f", 1, "dill"), (A, "f", 1, "marshal"), (B, "g\ud800", 2, "dill")])
     before = os.stat(writer.path)
@@ -116,7 +116,7 @@ def test_functions_that_were_given_out_are_kept(writer):
     assert table(writer.path, GIVEN_OUT) == [(*A, "f", 1, "dill")]
 
 
-def test_a_write_of_nothing_touches_nothing(writer):
+def test_a_write_without_changes_does_not_touch_the_file(writer):
     """An idle process costs its disk nothing."""
     writer.write([(A, {1: (5, 10.0, 20.0)})], [], {"/c": "why"})
     before = os.stat(writer.path)
@@ -126,7 +126,7 @@ def test_a_write_of_nothing_touches_nothing(writer):
 
 
 def test_a_file_grows_with_new_code_only(writer):
-    """Counts that grow for weeks take no more room than at their first flush, but for larger numbers."""
+    """Growing counts take no more space than the first ones, except for larger numbers."""
     sizes = []
     for n in range(50):
         writer.write([(A, dict.fromkeys(range(1000), (10 ** (n // 3), 1.0, 2.0 + n)))], [], {})
@@ -136,8 +136,8 @@ def test_a_file_grows_with_new_code_only(writer):
     assert os.listdir(writer.directory) == [os.path.basename(writer.path)]
 
 
-def test_names_no_utf8_can_spell_are_kept(writer):
-    """A file name of other bytes is kept as what it is."""
+def test_names_that_utf8_cannot_encode_are_kept(writer):
+    """A file name of other bytes is stored as a blob and read back unchanged."""
     path = os.fsdecode(b"/src/\xff.py")
     writer.write([((path, "sha256:0"), {1: (1, 1.0, 1.0)})], [], {path: "why"})
 
@@ -146,8 +146,8 @@ def test_names_no_utf8_can_spell_are_kept(writer):
 
 
 @pytest.mark.parametrize("now", [-1e18, -1.0, 1e11 + 1, 1e18, float("inf"), float("nan")])
-def test_any_clock_will_do(writer, monkeypatch, now):
-    """What a clock says that is wrong is moved to the nearest time that readers accept."""
+def test_times_out_of_range_are_clipped(writer, monkeypatch, now):
+    """A time that readers would refuse becomes the nearest time that they accept."""
     for module in ("process_identity", "rows"):
         monkeypatch.setattr(f"instrument.data.{module}.CLOCK", (lambda: now,))
     writer.process.started = now
@@ -161,7 +161,7 @@ def test_any_clock_will_do(writer, monkeypatch, now):
 
 
 def test_hostile_host_names_stay_inside_the_folder(tmp_path):
-    """A name with separators or escape sequences is no way out of the folder."""
+    """A host name with separators or escape sequences does not lead out of the folder."""
     process = ProcessInfo.current()
     process.host = "../../\x1b[31m\nevil" + "x" * 500
     writer = Writer(str(tmp_path), process)
@@ -172,8 +172,8 @@ def test_hostile_host_names_stay_inside_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a b", "50%?mode=memory#x", "ä€", os.fsdecode(b"\xff\xfe"), "a'b\"c"])
-def test_any_folder_will_do(tmp_path, name):
-    """Names that mean something in a URI mean nothing here."""
+def test_the_folder_may_have_any_name(tmp_path, name):
+    """Characters with a meaning in a URI have none in the name of a folder."""
     writer = Writer(str(tmp_path / name), ProcessInfo.current())
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
@@ -189,8 +189,8 @@ def test_any_folder_will_do(tmp_path, name):
 # The program does not notice
 
 
-def test_a_program_finds_no_sqlite_of_ours(tmp_path):
-    """Writing imports nothing that the program could find; its own `import sqlite3` is the first, and works."""
+def test_the_program_does_not_see_the_private_sqlite(tmp_path):
+    """A write imports nothing that the program could see, and a later `import sqlite3` of the program works."""
     code = f"""
         import sys
         from instrument.data.process_identity import ProcessInfo
@@ -214,7 +214,7 @@ def test_a_program_finds_no_sqlite_of_ours(tmp_path):
 
 
 def test_functools_of_the_program_is_left_alone(tmp_path):
-    """The extension gets its cache from C: `functools` is neither exchanged nor called."""
+    """The extension gets its cache from C: the program's `functools` is neither replaced nor called."""
     code = f"""
         import sys
         import functools
@@ -234,8 +234,8 @@ def test_functools_of_the_program_is_left_alone(tmp_path):
     assert done.stderr == ""
 
 
-def test_a_busy_program_does_not_hold_the_writer_up(writer):
-    """Rows are few statements: with a busy thread, 20,000 rows take no 5 ms each."""
+def test_a_busy_program_does_not_delay_the_writer(writer):
+    """With a busy thread, 20,000 rows do not take 5 ms each, because few statements write them."""
     stop = threading.Event()
 
     def busy():
@@ -256,7 +256,7 @@ def test_a_busy_program_does_not_hold_the_writer_up(writer):
 
 
 def test_a_child_does_not_write_into_its_parents_file(writer):
-    """After a fork a writer refuses, and says what to do."""
+    """After a fork the parent's writer raises DataError, which says what to do."""
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     writer._pid -= 1  # as if this were the child
 
@@ -268,8 +268,8 @@ def test_a_child_does_not_write_into_its_parents_file(writer):
 # What can go wrong
 
 
-def test_a_file_that_was_removed_is_made_anew(writer):
-    """The writer says once that everything is to be passed again, and then goes on."""
+def test_a_removed_file_is_created_again(writer):
+    """The writer raises DataGoneError once, and then creates a file with all counts."""
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     os.unlink(writer.path)
     with pytest.raises(DataGoneError, match="was removed"):
@@ -280,7 +280,7 @@ def test_a_file_that_was_removed_is_made_anew(writer):
 
 
 def statement(text):
-    """Return what executes *text* in the file at a path."""
+    """Return a function that executes *text* in the database at a path."""
 
     def execute(path):
         connection = sqlite3.connect(path)
@@ -292,19 +292,23 @@ def statement(text):
 
 
 def cut_off(path):
+    """Truncate the file at *path*."""
     os.truncate(path, 5000)
 
 
 def overwrite(path):
+    """Overwrite the begin of the file at *path*."""
     Path(path).write_text("no database, but something much longer than the header of one" * 100)
 
 
 def replace_by_a_folder(path):
+    """Put a folder in place of the file at *path*."""
     os.unlink(path)
     make_folder(path)
 
 
 def make_folder(path):
+    """Make a folder beside the file at *path*, with the name of its journal."""
     os.makedirs(os.path.join(path, "full"))
 
 
@@ -320,7 +324,7 @@ WRECKS = {
 
 @pytest.mark.parametrize("wreck", WRECKS)
 def test_a_file_that_cannot_be_written_is_replaced(writer, wreck):
-    """Whatever others have made of the file: the writer asks once for everything, and a new file has it all."""
+    """If another program has damaged the file, the writer raises DataGoneError once, and a new file has all counts."""
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     WRECKS[wreck](writer.path)
     with pytest.raises(DataGoneError, match="cannot be written any more"):
@@ -332,8 +336,8 @@ def test_a_file_that_cannot_be_written_is_replaced(writer, wreck):
     assert [name for name in os.listdir(writer.directory) if name.endswith(".tmp")] == []
 
 
-def test_a_file_that_others_lock_is_replaced(writer):
-    """A lock of somebody else holds the process up for a moment only, and nothing is lost."""
+def test_a_locked_file_is_replaced(writer):
+    """A lock of another program delays the process for a moment only, and no count is lost."""
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     connection = sqlite3.connect(writer.path)
     connection.execute("BEGIN")
@@ -349,7 +353,7 @@ def test_a_file_that_others_lock_is_replaced(writer):
 
 
 def test_the_newer_of_two_files_of_a_process_counts(writer, tmp_path):
-    """If the old file can be neither written nor replaced, there are two: each reader takes the newest state."""
+    """If the old file can be neither written nor replaced, there are two files, and readers take the newer state."""
     for n in range(1, 4):
         writer.write([(A, {1: (n, 1.0, 1.0)})], [], {})
     first = writer.path
@@ -376,7 +380,7 @@ def test_the_newer_of_two_files_of_a_process_counts(writer, tmp_path):
 
 
 def test_a_tree_that_was_removed_stays_removed(writer, tmp_path):
-    """The folder itself is made again, those above it are not: they were somebody's temporary files."""
+    """The data folder is created again, the folders above it are not: they were temporary."""
     writer.write([], [], {})
     for path in (writer.path, writer.directory, tmp_path / "new"):
         os.unlink(path) if os.path.isfile(path) else os.rmdir(path)
@@ -391,7 +395,7 @@ def test_a_tree_that_was_removed_stays_removed(writer, tmp_path):
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path):
-    """A file in the way costs the counts, and says so."""
+    """If a file has the name of the data folder, the error says so."""
     (tmp_path / "data").write_text("precious")
     with pytest.raises(DataError, match=r"cannot be saved to '.*data/.*': Not a directory"):
         Writer(str(tmp_path / "data"), ProcessInfo.current()).write([], [], {})
@@ -399,7 +403,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
 
 
 def test_a_folder_that_became_a_file_is_named(writer, tmp_path):
-    """So does one that came later."""
+    """If a file replaces the data folder later, the error says so, too."""
     writer.write([], [], {})
     os.rename(writer.directory, tmp_path / "moved")
     (tmp_path / "new" / "data").write_text("precious")
@@ -427,7 +431,7 @@ MANY = [(A, dict.fromkeys(range(20000), (1, 1.0, 2.0)))]
 
 
 def test_a_full_disk_at_the_first_write_leaves_nothing(small_disk):
-    """Nothing half-written stays, and what fits later is written."""
+    """No partial file stays, and a later write that fits succeeds."""
     writer = Writer(str(small_disk), ProcessInfo.current())
     with pytest.raises(DataError, match=r"full|No space"):
         writer.write(MANY, [], {})
@@ -437,7 +441,7 @@ def test_a_full_disk_at_the_first_write_leaves_nothing(small_disk):
 
 
 def test_a_full_disk_at_a_later_write_leaves_the_previous_state(small_disk):
-    """What was saved stays saved, and the writer goes on when there is room again."""
+    """The earlier counts stay, and the writer goes on when there is space again."""
     writer = Writer(str(small_disk), ProcessInfo.current())
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     with pytest.raises(DataError, match=r"full|No space"):
@@ -448,7 +452,7 @@ def test_a_full_disk_at_a_later_write_leaves_the_previous_state(small_disk):
 
 
 def test_a_read_only_disk_is_named(small_disk):
-    """What was saved stays, and the reason is told."""
+    """The earlier counts stay, and the error gives the reason."""
     writer = Writer(str(small_disk), ProcessInfo.current())
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
@@ -459,7 +463,7 @@ def test_a_read_only_disk_is_named(small_disk):
 
 
 def test_a_limit_on_file_sizes_leaves_the_previous_state(writer):
-    """A file that may grow no more keeps what it holds."""
+    """A file at the limit of its size keeps its counts."""
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -475,7 +479,7 @@ def test_a_limit_on_file_sizes_leaves_the_previous_state(writer):
 
 
 def test_an_error_of_the_caller_leaves_the_previous_state(writer):
-    """Counts that cannot be gathered are not written by halves; the error is the caller's own."""
+    """If the caller's iterator raises, nothing is written, and the caller gets that error."""
 
     def broken():
         yield A, {1: (2, 1.0, 1.0)}
@@ -490,8 +494,8 @@ def test_an_error_of_the_caller_leaves_the_previous_state(writer):
     assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
 
 
-def test_a_python_without_sqlite_is_told(monkeypatch, writer):
-    """The message says what is missing."""
+def test_a_python_without_sqlite_is_named(monkeypatch, writer):
+    """The message says which module is missing."""
     from instrument.data import sqlite
 
     monkeypatch.setattr(sqlite, "_loaded", [])
@@ -518,7 +522,7 @@ for n in itertools.count(1):
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path):
-    """However often a process is killed while it writes: each time its file holds the last state, or the one after."""
+    """A process is killed many times while it writes: each time its file has the last state, or the next one."""
     chance = random.Random(4)
     for attempt in range(20):
         folder = tmp_path / str(attempt)
@@ -544,8 +548,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path):
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_nobody_sees_what_sqlite_gets_in_place_of_functools(is_there, monkeypatch):
-    """Whatever other threads do meanwhile, load SQLite or import `functools`: what is in its place is the program's."""
+def test_no_thread_sees_the_stand_in_for_functools(is_there, monkeypatch):
+    """Other threads that load SQLite or import `functools` meanwhile always get the program's module."""
     import functools
 
     from instrument.data import sqlite
@@ -583,8 +587,8 @@ def test_nobody_sees_what_sqlite_gets_in_place_of_functools(is_there, monkeypatc
         assert [name for name in sys.modules if name in order] == order
 
 
-def test_functools_is_back_when_sqlite_cannot_be_initialised(monkeypatch):
-    """That is an error, and no more."""
+def test_functools_is_restored_if_sqlite_cannot_be_initialised(monkeypatch):
+    """The error of the initialisation is the only effect."""
     import functools
 
     from instrument.data import sqlite
@@ -602,8 +606,8 @@ def test_functools_is_back_when_sqlite_cannot_be_initialised(monkeypatch):
 
 
 
-def test_what_the_program_patches_is_not_used(writer, monkeypatch):
-    """Functions of `os`, `time` and builtins that were exchanged, as gevent and tools that stop clocks do, are not ours."""
+def test_replaced_functions_of_the_program_are_not_called(writer, monkeypatch):
+    """A program may replace functions of `os`, `time` and builtins, as gevent does; the writer calls the originals."""
 
     def patched(*args, **kwargs):
         raise RuntimeError("patched")

@@ -1,6 +1,6 @@
-"""Random source files: whatever a listing may stumble over, in any order.
+"""Random source files with everything that a listing may fail on.
 
-Nothing comes in; the strategy `sources` draws the bytes of a file that compiles.
+The strategy `sources` draws the bytes of a file that compiles.
 """
 
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Counts files pass between `trace` and `instrument` unharmed; no other file does harm, and none is half written."""
+"""Counts files: `trace` and `instrument` read each other's files, no file does harm, and none is written partly."""
 
 import errno
 import io
@@ -33,14 +33,14 @@ contents = st.tuples(
 @settings(deadline=None)
 @given(content=contents, protocol=st.integers(0, pickle.HIGHEST_PROTOCOL))
 def test_pickles_of_counts_are_decoded(content, protocol):
-    """Whatever counts a pickle of any protocol holds, they come out as they went in."""
+    """Counts in a pickle of any protocol are decoded unchanged."""
     assert counts_file.decode(pickle.dumps(content, protocol)) == content
 
 
 @settings(deadline=None)
 @given(content=contents)
 def test_files_pass_between_trace_and_instrument(tmp_path_factory, content):
-    """What `instrument` stores has the bytes that `trace` would write, and each reads what the other wrote."""
+    """`store` writes the bytes that `trace` writes, and each reads the files of the other."""
     path = str(tmp_path_factory.mktemp("counts") / "counts")
     counts, calledfuncs, callers = content
     counts_file.store(path, counts, calledfuncs, callers)
@@ -63,7 +63,7 @@ pickle_like = st.lists(st.sampled_from(FRAGMENTS), max_size=40).map(lambda parts
 
 
 class Forbidding(pickle._Unpickler):
-    """The standard library's unpickler, less all names."""
+    """The standard library's unpickler, which here finds no name."""
 
     def find_class(self, module, name):
         """Refuse every name."""
@@ -83,7 +83,7 @@ class Forbidding(pickle._Unpickler):
 @example(data=b"\x8b\x00\x00\x00\x80.")
 @example(data=b"\x8e" + b"\xff" * 8 + b".")
 def test_any_bytes_are_decoded_or_refused(data):
-    """Bytes of any kind raise CountsFileError and no other exception, or mean what they mean to an unpickler."""
+    """Any bytes raise CountsFileError and no other exception, or have the value that an unpickler returns."""
     try:
         value = counts_file.decode(data)
     except CountsFileError:
@@ -95,7 +95,7 @@ def test_any_bytes_are_decoded_or_refused(data):
 @settings(deadline=None)
 @given(content=contents, protocol=st.integers(0, pickle.HIGHEST_PROTOCOL), at=st.floats(0, 1, exclude_max=True))
 def test_truncated_pickles_are_refused(content, protocol, at):
-    """A pickle cut short anywhere is refused, never read in part."""
+    """A truncated pickle is refused, never read in part."""
     data = pickle.dumps(content, protocol)
 
     with pytest.raises(CountsFileError):
@@ -105,7 +105,7 @@ def test_truncated_pickles_are_refused(content, protocol, at):
 @settings(deadline=None)
 @given(content=contents, flipped=st.dictionaries(st.integers(0, 10_000), st.integers(1, 255), min_size=1, max_size=3))
 def test_damaged_files_are_read_or_refused(tmp_path_factory, content, flipped):
-    """A file with some bytes changed is refused clearly, or happens to hold counts."""
+    """A file with changed bytes is refused with a message, or still has counts."""
     data = bytearray(pickle.dumps(content, 1))
     for at, change in flipped.items():
         data[at % len(data)] ^= change
@@ -120,7 +120,7 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory, content, flipped):
 
 
 class Harmful:
-    """Pickles to a call of `os.mkdir`."""
+    """An object whose pickle calls `os.mkdir`."""
 
     def __reduce__(self):
         """Return the call."""
@@ -129,7 +129,7 @@ class Harmful:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch, protocol):
-    """A pickle that would call a function when loaded is refused, and the function is not called."""
+    """A pickle that would call a function is refused, and the function is not called."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "counts").write_bytes(pickle.dumps(({("a", 1): Harmful()}, {}, {}), protocol))
 
@@ -152,7 +152,7 @@ def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch, protocol):
     ids=["deep tuple", "deep dictionary", "deep marks", "wide tuple", "large memo", "long string", "long integer"],
 )
 def test_bombs_are_refused(data):
-    """Files made to exhaust the stack, the memory or the patience of an unpickler are refused at once."""
+    """Files that would exhaust the stack, the memory or the time of an unpickler are refused at once."""
     with pytest.raises(CountsFileError):
         counts_file.decode(data)
 
@@ -175,7 +175,7 @@ def test_bombs_are_refused(data):
     ids=repr,
 )
 def test_pickles_of_anything_else_are_refused(tmp_path, value):
-    """What is no counts does not pass for counts."""
+    """A pickle of values that are no counts is refused."""
     path = tmp_path / "counts"
     path.write_bytes(pickle.dumps(value, 1))
 
@@ -184,7 +184,7 @@ def test_pickles_of_anything_else_are_refused(tmp_path, value):
 
 
 def test_empty_and_missing_files_have_the_errors_of_trace(tmp_path):
-    """An empty file ends the input, a missing file is not found, a folder is a folder."""
+    """An empty file raises EOFError, a missing one FileNotFoundError, a folder IsADirectoryError."""
     (tmp_path / "empty").touch()
 
     with pytest.raises(EOFError, match=r"^Ran out of input$"):
@@ -200,7 +200,7 @@ def test_empty_and_missing_files_have_the_errors_of_trace(tmp_path):
     [b"(", b"N", b"}", b"}\x94", b"}r\0\0\0\0", b"N\x94", b"(N", b"J\x01\x01\x01\x01", b"}(", b")\x94", b"(t", b"(}u"],
 )
 def test_many_small_instructions_are_refused(pattern):
-    """What is made of a file takes no more memory than the counts of a file of its size would."""
+    """Decoding a file takes no more memory than the counts of a file of that size."""
     data = b"\x80\x04" + pattern * (2_000_000 // len(pattern))
     if pattern == b"}r\0\0\0\0":
         data = b"\x80\x04" + b"".join(b"}r" + n.to_bytes(4, "little") for n in range(300_000))
@@ -214,7 +214,7 @@ def test_many_small_instructions_are_refused(pattern):
 
 
 def test_a_file_without_end_is_refused(monkeypatch):
-    """Reading stops at a bound, so that a device does not fill the memory."""
+    """Reading stops at a limit, so a device does not fill the memory."""
     monkeypatch.setattr(counts_file, "LARGEST_FILE", 1000)
 
     with pytest.raises(CountsFileError, match="larger than 1000 bytes"):
@@ -222,12 +222,12 @@ def test_a_file_without_end_is_refused(monkeypatch):
 
 
 def store(path, count=1):
-    """Store one count."""
+    """Store *count* in the counts file at *path*."""
     counts_file.store(str(path), {("a", 1): count}, {}, {})
 
 
 def test_an_old_file_keeps_its_mode(tmp_path):
-    """A file is replaced by one of the same mode; a new file has the mode that any new file has."""
+    """A replaced file keeps its mode; a new file has the mode that the umask gives."""
     new, old = tmp_path / "new", tmp_path / "old"
     old.touch()
     old.chmod(0o640)
@@ -246,7 +246,7 @@ def test_an_old_file_keeps_its_mode(tmp_path):
 
 
 def test_links_are_followed(tmp_path):
-    """A symbolic link stays a link, even to a file that is yet to be made, and the file behind it is written."""
+    """A symbolic link stays a link, and its target is written, even if it does not exist yet."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(os.path.join("folder", "counts"))
     for count in (1, 2):
@@ -257,7 +257,7 @@ def test_links_are_followed(tmp_path):
 
 
 def test_devices_and_pipes_are_written_to_and_stay(tmp_path):
-    """A path that is no regular file is not replaced by one."""
+    """A path that is no regular file is written to, and not replaced."""
     store("/dev/null")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -273,7 +273,7 @@ def test_devices_and_pipes_are_written_to_and_stay(tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
-    """If the new file cannot be written, the old one is untouched and nothing else is left."""
+    """If the new file cannot be written, the old file is unchanged, and no other file stays."""
     path = tmp_path / "counts"
     store(path)
 
@@ -288,7 +288,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["counts"]
 
 
-def test_what_cannot_be_pickled_leaves_the_old_file(tmp_path):
+def test_counts_that_cannot_be_pickled_leave_the_old_file(tmp_path):
     """Counts are pickled before any file is opened."""
     path = tmp_path / "counts"
     store(path)
@@ -299,7 +299,7 @@ def test_what_cannot_be_pickled_leaves_the_old_file(tmp_path):
 
 
 def test_a_killed_process_leaves_the_old_file(tmp_path):
-    """A process that dies as it writes leaves the old file whole, and what it left is in no one's way."""
+    """If a process dies while it writes, the old file is unchanged, and later writes succeed."""
     path = tmp_path / "counts"
     store(path)
     program = f"""
@@ -319,7 +319,7 @@ counts_file.store({str(path)!r}, {{("a", 1): 2}}, {{}}, {{}})
 
 
 def test_many_writers_leave_one_whole_file(tmp_path):
-    """Of several that write at once one wins, and the file is whole at every moment."""
+    """If several processes write at once, the file is complete at every moment."""
     path = tmp_path / "counts"
     store(path, 0)
     writers = [threading.Thread(target=lambda: [store(path, count) for count in range(30)]) for _ in range(4)]
@@ -335,7 +335,7 @@ def test_many_writers_leave_one_whole_file(tmp_path):
 
 
 def refuse(function, error, *, when=lambda *arguments: True):
-    """Return a stand-in for *function* that raises *error* when its arguments are such."""
+    """Return a stand-in for *function* that raises *error* if the arguments meet a condition."""
 
     def stand_in(*arguments):
         if when(*arguments):
@@ -345,8 +345,8 @@ def refuse(function, error, *, when=lambda *arguments: True):
     return stand_in
 
 
-def test_a_folder_that_takes_no_new_file_has_its_old_file_written(tmp_path, monkeypatch):
-    """Where `trace` could write, so can we: in place, if no file may be made beside the old one."""
+def test_a_file_in_a_read_only_folder_is_written_in_place(tmp_path, monkeypatch):
+    """`trace` can write such a file, so `store` can, too."""
     path = tmp_path / "counts"
     store(path)
     monkeypatch.setattr(
@@ -357,8 +357,8 @@ def test_a_folder_that_takes_no_new_file_has_its_old_file_written(tmp_path, monk
     assert counts_file.load(str(path)) == ({("a", 1): 2}, {}, {})
 
 
-def test_a_file_that_cannot_be_renamed_over_is_written(tmp_path, monkeypatch):
-    """A file that is a mount of its own is written in place, and nothing else is left."""
+def test_a_mount_point_is_written_in_place(tmp_path, monkeypatch):
+    """A rename to a mount point fails; no other file stays."""
     path = tmp_path / "counts"
     store(path)
     monkeypatch.setattr(os, "replace", refuse(os.replace, OSError))
@@ -368,8 +368,8 @@ def test_a_file_that_cannot_be_renamed_over_is_written(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["counts"]
 
 
-def test_a_file_that_must_not_be_written_stays(tmp_path, monkeypatch):
-    """A file without permission to write is not replaced, though its folder would allow it."""
+def test_a_read_only_file_stays(tmp_path, monkeypatch):
+    """A file without permission to write is not replaced, although its folder allows that."""
     path = tmp_path / "counts"
     store(path)
     monkeypatch.setattr(os, "open", refuse(os.open, PermissionError))
@@ -381,7 +381,7 @@ def test_a_file_that_must_not_be_written_stays(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", ["no/such/folder/counts", "", "file/counts", "folder", "x" * 300])
 def test_errors_are_those_of_opening_the_file(tmp_path, monkeypatch, path):
-    """A path that cannot be written has the error that `open` has, with the name that was given."""
+    """A path that cannot be written raises the error of `open`, with the given name."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
@@ -394,8 +394,8 @@ def test_errors_are_those_of_opening_the_file(tmp_path, monkeypatch, path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
-def test_a_pipe_is_not_waited_for(tmp_path):
-    """Nobody may ever write to it."""
+def test_a_pipe_does_not_block_the_reader(tmp_path):
+    """A pipe without a writer is refused."""
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(counts_file.CountsFileError, match="it is a pipe, which would be waited for"):

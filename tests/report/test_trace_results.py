@@ -1,4 +1,4 @@
-"""CoverageResults writes and prints what the interpreter's own does, and goes on where that one gives up."""
+"""CoverageResults writes and prints the same as the interpreter's own class, and goes on where that class fails."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ print(f(0))
 
 @contextlib.contextmanager
 def inside(folder):
-    """Work in *folder* for a while."""
+    """Change to *folder* within the `with` statement."""
     before = os.getcwd()
     os.chdir(folder)
     try:
@@ -39,7 +39,7 @@ def inside(folder):
 
 
 def report(results_class, folder, *arguments, options=(), **keywords):
-    """Return all that writing results in *folder* shows: standard output and error, and every file with its content."""
+    """Write results in *folder*; return standard output, standard error, and all files with their content."""
     linecache.clearcache()  # the same relative paths meant other files before
     with (
         inside(folder),
@@ -60,7 +60,7 @@ def put(folder, files):
 
 
 def both(files, results, **keywords):
-    """Return what `trace` and what `instrument` report of *results*, each in a folder of its own with *files* in it."""
+    """Return the reports of `trace` and of `instrument` for *results*, each in a folder of its own with *files*."""
     outcomes = []
     for results_class in (trace.CoverageResults, CoverageResults):
         with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +99,7 @@ report_options = st.fixed_dictionaries(
     outfile=st.sampled_from([None, "earlier", "later", "no/such/folder", "pkg"]),
 )
 def test_reports_are_those_of_trace(contents, results, earlier, options, infile, outfile):
-    """Whatever was counted, every byte on standard output, on standard error and on disk is that of `trace`."""
+    """For any counts, every byte on standard output, on standard error and on disk is that of `trace`."""
     files = dict(zip(FILES, contents, strict=True))
     files["empty"] = b""
     files["earlier"] = pickle.dumps((earlier["counts"], earlier["calledfuncs"], earlier["callers"]), 1)
@@ -110,7 +110,7 @@ def test_reports_are_those_of_trace(contents, results, earlier, options, infile,
 
 @pytest.mark.parametrize("unpackable", [({}, {}), ({}, {}, {}, {}), ()])
 def test_files_without_three_parts_are_skipped(tmp_path, capsys, unpackable):
-    """A pickle of fewer or more parts than three is skipped with a message that names it, as in `trace`."""
+    """A pickle without exactly three parts is skipped with a message that names the file, as in `trace`."""
     path = tmp_path / "counts"
     path.write_bytes(pickle.dumps(unpackable, 1))
     CoverageResults(infile=str(path))
@@ -118,8 +118,8 @@ def test_files_without_three_parts_are_skipped(tmp_path, capsys, unpackable):
     assert capsys.readouterr().err.startswith(f"Skipping counts file {str(path)!r}: ")
 
 
-def test_files_in_path_order_do_not_matter(tmp_path):
-    """Files on `sys.path` are listed under the names they are imported by, as in `trace`."""
+def test_files_on_the_path_have_the_names_of_trace(tmp_path):
+    """Files on `sys.path` have listings under the names by which they are imported."""
     put(tmp_path, {"root/pkg/a.py": SOURCE.encode(), "root/pkg/b.py": SOURCE.encode()})
     path = str(tmp_path / "root" / "pkg" / "a.py")
     with pytest.MonkeyPatch.context() as patch:
@@ -130,7 +130,7 @@ def test_files_in_path_order_do_not_matter(tmp_path):
 
 
 def test_counts_are_shared_and_the_rest_is_copied():
-    """The counts are the very dictionary given; functions and callers are copies, and so is `counter`."""
+    """`counts` is the given dictionary itself; functions, callers and `counter` are copies."""
     counts, calledfuncs, callers = {("a", 1): 1}, {("a", "a", "f"): 1}, {"caller": 1}
     results = CoverageResults(counts, calledfuncs, None, callers, "out")
 
@@ -145,7 +145,7 @@ def test_counts_are_shared_and_the_rest_is_copied():
 
 
 def test_reading_a_file_twice_adds_it_twice(tmp_path):
-    """Each CoverageResults that names a counts file adds it to the shared counts; `counter` is older."""
+    """Each CoverageResults with a counts file adds it to the shared counts; `counter` has the counts before that."""
     path = tmp_path / "counts"
     path.write_bytes(pickle.dumps(({("a", 1): 3}, {}, {"caller": 1}), 1))
     counts = {("a", 1): 10}
@@ -159,7 +159,7 @@ def test_reading_a_file_twice_adds_it_twice(tmp_path):
 
 
 def test_update_adds_counts_and_joins_the_rest():
-    """Counts add; a function or caller is known if either knew it. Results of the standard library are taken, too."""
+    """Counts add up; functions and callers are joined. Results of the standard library can be added, too."""
     ours = CoverageResults({("a", 1): 1}, {("a", "a", "f"): 1})
     ours.not_measured = (("a", "why"),)
     other = CoverageResults({("a", 1): 2, ("b", 1): 5}, {("b", "b", "g"): 7}, callers={"caller": 7})
@@ -174,7 +174,7 @@ def test_update_adds_counts_and_joins_the_rest():
 
 
 def test_merging_goes_through_the_class_itself(tmp_path):
-    """A subclass sees the counts file as one of its own kind, by way of `update`."""
+    """A counts file becomes an instance of the subclass, and is added by `update`."""
     path = tmp_path / "counts"
     path.write_bytes(pickle.dumps(({("a", 1): 3}, {}, {}), 1))
     seen = []
@@ -189,7 +189,7 @@ def test_merging_goes_through_the_class_itself(tmp_path):
 
 
 def test_ignored_files_can_be_chosen(tmp_path):
-    """A subclass decides which files are reported."""
+    """A subclass decides by `is_ignored_filename` which files are reported."""
     put(tmp_path, {"a.py": SOURCE.encode(), "b.py": SOURCE.encode()})
 
     class Results(CoverageResults):
@@ -202,7 +202,7 @@ def test_ignored_files_can_be_chosen(tmp_path):
 
 
 def test_listings_can_be_written_by_a_subclass(tmp_path):
-    """Every listing goes through `write_results_file`, with the arguments that it has in `trace`."""
+    """Each listing is written by `write_results_file`, with the arguments that `trace` passes."""
     put(tmp_path, {"a.py": SOURCE.encode()})
     seen = []
 
@@ -218,7 +218,7 @@ def test_listings_can_be_written_by_a_subclass(tmp_path):
 
 
 def test_a_missing_source_costs_only_its_own_listing(tmp_path):
-    """Where `trace` loses the whole report, a file that is gone is named, and all the rest is written."""
+    """A missing file stops the report of `trace`; here it is named, and all others are written."""
     put(tmp_path, {"a.py": SOURCE.encode()})
     counts = {("gone.py", 1): 1, ("a.py", 1): 1}
     for show_missing in (True, False):
@@ -234,7 +234,7 @@ def test_a_missing_source_costs_only_its_own_listing(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
 @pytest.mark.parametrize("mark", [False, True])
 def test_sources_that_are_no_files_cost_only_their_own_listing(tmp_path, capsys, mark):
-    """A counts file can name anything: a pipe is not waited for, and a device without an end is not read."""
+    """A counts file can name any path: a pipe does not block, and a device without end is not read."""
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "zero.py").symlink_to("/dev/zero")
     (tmp_path / "good.py").write_text("x = 1\n")
@@ -248,7 +248,7 @@ def test_sources_that_are_no_files_cost_only_their_own_listing(tmp_path, capsys,
 
 
 def test_missing_sources_can_be_passed_over(tmp_path):
-    """With `ignore_missing_files` nothing is said about files that are gone."""
+    """With `ignore_missing_files`, missing files have no message."""
     options = {"ignore_missing_files": True}
 
     assert report(CoverageResults, tmp_path, {("gone.py", 1): 1}, options=options) == ("", "", {})
@@ -258,7 +258,7 @@ def test_missing_sources_can_be_passed_over(tmp_path):
     "content", [b"<p>{{ template }}</p>", b"# coding: nonsense\n", b"\xff = 1\n", b"x = '\0'\n", b"\tx\n y\n"]
 )
 def test_a_file_that_is_no_python_costs_only_its_own_listing(tmp_path, content):
-    """Code may claim to come from a template, say; such a file is named, and the others are listed."""
+    """Code may name a template as its file, for example; that file is named, and the others are listed."""
     put(tmp_path, {"page.html": content, "a.py": SOURCE.encode()})
     counts = {("page.html", 1): 1, ("a.py", 1): 1}
     _out, err, files = report(CoverageResults, tmp_path, counts)
@@ -268,7 +268,7 @@ def test_a_file_that_is_no_python_costs_only_its_own_listing(tmp_path, content):
 
 
 def test_a_listing_that_cannot_be_written_is_skipped(tmp_path, capsys):
-    """A listing whose path cannot be opened counts no lines, and is named in the words of `trace`."""
+    """A listing that cannot be opened has no lines, and the message of `trace`."""
     path = str(tmp_path / "no" / "folder.cover")
     for results_class in (trace.CoverageResults, CoverageResults):
         assert results_class().write_results_file(path, ["x"], {1: 1}, {}) == (0, 0)
@@ -278,7 +278,7 @@ def test_a_listing_that_cannot_be_written_is_skipped(tmp_path, capsys):
 
 
 def test_counts_outlive_a_report_that_fails(tmp_path):
-    """An exception in the report passes on, but what was counted is saved first."""
+    """If the report raises, the counts are saved before the exception goes on."""
 
     class Results(CoverageResults):
         def is_ignored_filename(self, filename):
@@ -292,7 +292,7 @@ def test_counts_outlive_a_report_that_fails(tmp_path):
 
 
 def test_code_that_ran_uncounted_never_shows_zero(tmp_path):
-    """A file that was not measured in full is named with the reason, has no marks in its listing, and no percentage."""
+    """A file that was not measured in full is named with the reason, and has neither marks nor a percentage."""
     put(tmp_path, {"a.py": SOURCE.encode(), "b.py": SOURCE.encode()})
 
     class Results(CoverageResults):
@@ -317,7 +317,7 @@ HARMFUL = b"cposix\nsystem\n(S'touch executed'\ntR."
     ids=["harmful", "foreign", "binary", "truncated", "list", "pair"],
 )
 def test_a_counts_file_that_cannot_be_read_is_never_overwritten(tmp_path, content):
-    """It is named, nothing in it runs, the report of this run is written, and the file stays as it was."""
+    """The file is named and stays unchanged, nothing in it is executed, and the report is written."""
     put(tmp_path, {"a.py": SOURCE.encode(), "counts": content})
     arguments = {("a.py", 1): 1}
     _out, err, files = report(CoverageResults, tmp_path, arguments, infile="counts", outfile="counts")
@@ -331,7 +331,7 @@ def test_a_counts_file_that_cannot_be_read_is_never_overwritten(tmp_path, conten
 
 
 def test_another_file_can_be_written_when_one_could_not_be_read(tmp_path):
-    """Only the file that could not be read is protected; links to it are the same file."""
+    """Only the unreadable file is protected; links to it are the same file."""
     put(tmp_path, {"a.py": SOURCE.encode(), "counts": b"foreign"})
     os.symlink("counts", tmp_path / "link")
     report(CoverageResults, tmp_path, {("a.py", 1): 1}, infile="counts", outfile="other")
@@ -345,10 +345,10 @@ GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.py")), ids=lambda path: path.stem)
-def test_listings_are_as_they_were(tmp_path, path):
-    """A listing is the one kept beside the program, whose trailing comments give the counts of the lines that ran.
+def test_listings_are_the_golden_ones(tmp_path, path):
+    """The golden listing is beside the program, whose trailing comments give the counts.
 
-    Set GOLDEN=write in the environment to keep the new listings; a listing that differs is left beside the kept one.
+    Set GOLDEN=write in the environment to keep the new listings. A listing that differs is left beside the golden one.
     """
     source = path.read_text(encoding="utf-8")
     counts = {}
@@ -369,7 +369,7 @@ def test_listings_are_as_they_were(tmp_path, path):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make links of another user")
 def test_links_of_another_user_are_not_written_through(tmp_path, capsys):
-    """What is written through them would be another file of this user; links of one's own are followed."""
+    """Their target would be another file of this user; the user's own links are followed."""
     (tmp_path / "precious").write_text("kept")
     (tmp_path / "link").symlink_to("precious")
     os.chown(tmp_path / "link", 65533, -1, follow_symlinks=False)
