@@ -19,7 +19,7 @@ from time import time
 
 from instrument.config import START_ARGUMENTS, Settings, is_on, publish, read_settings
 from instrument.config.project_file import ignored_files
-from instrument.config.values import ENVIRONMENT, ITEMS
+from instrument.config.values import ENVIRONMENT, ITEMS, ROOT
 from instrument.errors import ConfigError
 from instrument.guest.messages import say, text_of
 from instrument.guest.own_builtins import system
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.record.recorder import Recorder
-
-#: The environment variable with the number of the outermost measured process. Only that one says at its end which items
-#: of the scope matched nothing: a child process that does not load the scope is no mistake.
-ROOT = "_INSTRUMENT_ROOT"
 
 _modules = sys.modules
 #: An attribute of `sys`. It is set once the user was told that a module of the program has this package's name: `site`

@@ -1,7 +1,7 @@
-"""Starts the measurement in processes where the package can be imported but its start-up file is not installed.
+"""Starts the measurement in processes where the package is importable, but its start-up file is not installed.
 
-The folder of this file is put first in PYTHONPATH, by `instrument run`. The interpreter imports it as the site's own
-`sitecustomize`; it starts the measurement, steps out of the way, and imports the one that is behind it, if any.
+`instrument run` puts the folder of this file first in PYTHONPATH, so the interpreter imports it as `sitecustomize`. It
+starts the measurement, removes that folder from `sys.path`, and imports the next `sitecustomize`, if there is one.
 """
 
 import os

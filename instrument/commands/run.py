@@ -12,7 +12,7 @@ import sys
 
 from instrument.config import publish, read_settings
 from instrument.config.project_file import VARIABLE, ignored_files
-from instrument.config.values import FILE
+from instrument.config.values import FILE, ROOT
 from instrument.diagnosis.interpreters import (
     BOOTSTRAP,
     interpreter_options,
@@ -24,7 +24,6 @@ from instrument.diagnosis.interpreters import (
 from instrument.diagnosis.run_arguments import add_settings, settings_of, split_run_arguments
 from instrument.errors import InstrumentError
 from instrument.report.text import say
-from instrument.startup import ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 ON = ("1", "true", "on", "yes")
 OFF = ("", "0", "false", "off", "no")
 
+#: The environment variable with the number of the outermost measured process, for its child processes. Only that
+#: process says at its end which items of the scope matched nothing: a child that does not load the scope is no mistake.
+ROOT = "_INSTRUMENT_ROOT"
+
 #: The item of a scope that stands for the project's own code.
 OWN = "1"
 

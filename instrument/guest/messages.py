@@ -1,20 +1,23 @@
-"""Write messages of this package to the program's standard error.
+"""Write messages of this package to the program's standard error, and issue its warnings.
 
-A text comes in, and one line goes out: `instrument: TEXT`. No function raises, except KeyboardInterrupt.
+A text comes in. One line goes out, `instrument: TEXT`, or a warning. No function raises, except KeyboardInterrupt.
 """
 
 # No `from __future__ import annotations`: see instrument.guest.
 import sys
 from _io import TextIOWrapper as _TextIOWrapper
+from _warnings import warn
 
+from instrument.errors import InstrumentWarning
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.process_state import cleared_on_reset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 #: The text that `say_once` wrote in this process; empty if it wrote none.
-_written_once: "list[str]" = []
+_written_once: "list[str]" = cleared_on_reset([])
 
 
 def text_of(error: BaseException) -> str:
@@ -62,6 +65,20 @@ def say_without_locks(text: str) -> None:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
+
+
+def warn_of(text: str) -> None:
+    """Issue an InstrumentWarning with *text*, at the line of the caller.
+
+    If a filter of the program makes errors of warnings, write *text* to standard error: the program must go on.
+    """
+    try:
+        warn(text, InstrumentWarning, 2)
+    except InstrumentWarning:
+        try:
+            sys.__stderr__.write(f"{InstrumentWarning.__name__}: {text}\n")  # type: ignore[union-attr]
+        except Exception:  # standard error is closed or missing
+            pass
 
 
 def file_of_stderr() -> "tuple[int, int]":

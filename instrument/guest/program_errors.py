@@ -12,8 +12,11 @@ as if it were not measured.
 import _signal  # type: ignore[import-not-found]
 import os
 
+from instrument.guest.messages import say_once, text_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
     from typing import Any
 
@@ -42,6 +45,19 @@ def belongs_to_program(error: BaseException) -> bool:
         return any(code in handlers for code in codes)
     except BaseException:  # an audit hook of the program forbids to look
         return False
+
+
+def call_contained(function: "Callable[..., object]", *arguments: object) -> None:
+    """Call *function*, one of this package, with *arguments*. Raise its error if that belongs to the program.
+
+    Say any other error once in the process, and return.
+    """
+    try:
+        function(*arguments)
+    except BaseException as error:
+        if belongs_to_program(error):
+            raise
+        say_once(f"not all is counted in this process: {text_of(error)}")
 
 
 def comes_from_program(error: BaseException) -> bool:

@@ -23,8 +23,8 @@ from instrument.guest.isolation import import_isolated
 from instrument.guest.messages import say
 from instrument.guest.own_builtins import system
 from instrument.guest.process_state import ProcessState
+from instrument.guest.program_errors import call_contained
 from instrument.hooks import process_end, signals
-from instrument.hooks.process_end import call_contained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,10 +23,9 @@ from _functools import partial  # type: ignore[import-not-found]
 from sys import _getframe
 from time import monotonic
 
-from instrument.guest.messages import say_once, text_of
 from instrument.guest.own_builtins import system
 from instrument.guest.process_state import ProcessState
-from instrument.guest.program_errors import belongs_to_program
+from instrument.guest.program_errors import call_contained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,19 +132,6 @@ def uninstall(listener: EndListener) -> None:
             setattr(_system, name, ours.function)
             if getattr(os, name) is ours:
                 setattr(os, name, ours.function)
-
-
-def call_contained(function: Callable[..., object], *arguments: object) -> None:
-    """Call *function*, a function of ours, with *arguments*. Report what it raises, unless that is the program's.
-
-    Raise errors that belong to the program.
-    """
-    try:
-        function(*arguments)
-    except BaseException as error:
-        if belongs_to_program(error):
-            raise
-        say_once(f"not all is counted in this process: {text_of(error)}")
 
 
 # After the exit handlers ##############################################################################################

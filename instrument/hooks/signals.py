@@ -33,7 +33,7 @@ from instrument.guest.hiding import unseen
 from instrument.guest.isolation import import_isolated
 from instrument.guest.own_builtins import system
 from instrument.guest.process_state import ProcessState
-from instrument.hooks.process_end import call_contained
+from instrument.guest.program_errors import call_contained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from _operator import attrgetter, call, ge
 from itertools import repeat
 from time import monotonic
 
+from instrument.config.values import ROOT
 from instrument.data import flush_requests, sqlite
 from instrument.errors import InstrumentError
 from instrument.flow import placement
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 _getpid = os.getpid
 #: Seconds between two looks for flush requests and other work, at most.
 _LOOK_EVERY = 1.0
-#: The environment variable with the number of the outermost measured process, for its child processes.
-_ROOT = "_INSTRUMENT_ROOT"
 #: Up to 3.12, an interpreter that the program has left open is ended while the process ends. The first call in C that
 #: releases the interpreter lock then ends the thread, which is the main one, and all output in buffers would be lost
 #: (Python/ceval_gil.c: take_gil, tstate_must_exit).
@@ -349,7 +348,7 @@ class Recorder:
 
 def _root() -> int:
     """Return the number of the outermost measured process that this one comes from, 0 if the environment has none."""
-    number = os.environ.get(_ROOT, "")
+    number = os.environ.get(ROOT, "")
     return int(number) if number.isdecimal() and len(number) < 12 else 0
 
 

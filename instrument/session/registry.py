@@ -10,12 +10,10 @@ call in C. Short-lived code has a list of its own for each group.
 
 from __future__ import annotations
 
-import sys
-from _warnings import warn
 from itertools import count
 from types import CodeType
 
-from instrument.errors import InstrumentWarning
+from instrument.guest.messages import warn_of
 from instrument.link.counters import ExitRecords, appended_constants, group_of
 from instrument.scope.trace_ignore import module_name
 
@@ -89,20 +87,6 @@ class Registry:
         self.not_measured.setdefault(file, f"{name}: {reason}")
         if is_first:
             warn_of(f"{name} in {file} is not measured: {reason}")
-
-
-def warn_of(text: str) -> None:
-    """Issue an InstrumentWarning with *text*, at the line of the caller.
-
-    If a filter of the program makes errors of warnings, write *text* to standard error: the program must go on.
-    """
-    try:
-        warn(text, InstrumentWarning, 2)
-    except InstrumentWarning:
-        try:
-            sys.__stderr__.write(f"{InstrumentWarning.__name__}: {text}\n")  # type: ignore[union-attr]
-        except Exception:  # standard error is closed or missing
-            pass
 
 
 class LivePlace:

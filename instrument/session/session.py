@@ -15,6 +15,7 @@ from itertools import accumulate
 
 from instrument.decode.versions import SUPPORTED
 from instrument.flow import placement as placements
+from instrument.guest.messages import warn_of
 from instrument.guest.own_builtins import note_modules
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import exec_calls
@@ -32,7 +33,7 @@ from instrument.link.counters import (
 from instrument.link.fast_linking import load_live_code
 from instrument.session.garbage_collector import GcDeferred
 from instrument.session.originals import note_pickled, original_at
-from instrument.session.registry import Registry, is_live, live_place, warn_of
+from instrument.session.registry import Registry, is_live, live_place
 from instrument.session.retirement import Retirement
 from instrument.session.unlinked_code import UnlinkedCode
 

@@ -1,9 +1,11 @@
 """The state of the process: forks and tests can reset all of it, and no module keeps any elsewhere."""
 
+import ast
 import os
 import subprocess
 import sys
 
+import house
 import pytest
 
 from instrument.guest import process_state
@@ -104,3 +106,56 @@ for state in process_state.states():
 """
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+#: Names of mutable globals that are not registered. This set only shrinks.
+UNREGISTERED = {
+    # Modules and functions that this process has loaded for this package. They are loaded once, and reset by nothing.
+    "_loaded",
+    "_ctypes_copy",
+    "_is_loaded",
+    "_loading",
+    "_importlib",
+    "_noted",
+    "own_modules",
+    "_loaded",
+    "_stored",
+    # Filled while modules are imported, and constant from then on.
+    "_SENDERS",
+    "on_pickled",
+    # Objects that must live as long as the process: the C library and pickled counters refer to them.
+    "_held_for_c_library",
+    "_pickled",
+    # The registry itself.
+    "_containers",
+    "_states",
+    # Messages about project files, which are written when the recorder starts.
+    "ignored_files",
+}
+#: Folders and modules of commands, which run in processes of their own.
+OF_COMMANDS = ("commands/", "diagnosis/", "warming/", "cli.py", "bootstrap/")
+
+
+def mutable_globals(tree):
+    """Yield the names of globals of *tree* that are empty containers at first, or are set by `global` statements."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        match getattr(node, "value", None):
+            case ast.List(elts=[]) | ast.Dict(keys=[]) | ast.Call(func=ast.Name(id="set" | "dict" | "list"), args=[]):
+                yield from (target.id for target in targets if isinstance(target, ast.Name))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            yield from node.names
+
+
+def test_no_module_keeps_state_that_is_not_registered():
+    """Mutable globals of modules are in a ProcessState, or are registered by `cleared_on_reset`."""
+    unregistered = {
+        name: path
+        for path, tree in house.syntax_trees().items()
+        if not path.startswith(OF_COMMANDS)
+        for name in mutable_globals(tree)
+        if name not in UNREGISTERED
+    }
+
+    assert not unregistered
