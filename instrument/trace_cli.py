@@ -44,7 +44,7 @@ _CACHED: dict[str, None] = {"__cached__": None} if sys.version_info < (3, 15) el
 
 
 def run_as_trace(command_lines: str) -> None:
-    """Do what `python -m trace` does with the arguments of this process.
+    """Run or report a program as `python -m trace` does, by the arguments of this process.
 
     *command_lines* lists the commands of `instrument`, for the help. Exit with a status unless it is 0.
     """

@@ -1,4 +1,4 @@
-"""`python -m instrument` does what `python -m trace` does: same output, same messages, same statuses, same files."""
+"""Tests of the command line: `python -m instrument` equals `python -m trace` in output, messages, statuses and files."""
 
 import json
 import os
@@ -59,36 +59,36 @@ FILES = {
 
 
 def run(tool, folder, arguments, **environment):
-    """Return the finished process of *tool* in *folder*, as text."""
+    """Run `python -m TOOL ARGUMENTS` in *folder*; return the finished process."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200", **environment}
     command = [sys.executable, "-m", tool, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
 
 
-def less_the_tool(text):
-    """Return *text* less the folder of the module that runs the program: `trace.py`, either way."""
+def without_tool_folder(text):
+    """Return *text* without the folder of `trace.py`, the module that runs the program in both tools."""
     return re.sub(r"[^\s']*[/\\]trace\.py", "trace.py", text)
 
 
-def traces_of(folder):
-    """Return all files in *folder*, with their content; a counts file as what it holds.
+def files_of(folder):
+    """Return a dict from the names of all files in *folder* to their contents; counts files are decoded.
 
-    What belongs to the frozen import system is left out: it is never rewritten, so `instrument` does not count it.
+    Keys of the frozen import system are left out: `instrument` never rewrites it, so it has no counts.
     """
-    traces = {}
+    contents = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             content = path.read_bytes()
             if path.name == "counts":
                 parts = [sorted(map(repr, part.items())) for part in pickle.loads(content)]
-                content = [[less_the_tool(item) for item in part if "<frozen" not in item] for part in parts]
-            traces[str(path.relative_to(folder))] = content
-    return traces
+                content = [[without_tool_folder(item) for item in part if "<frozen" not in item] for part in parts]
+            contents[str(path.relative_to(folder))] = content
+    return contents
 
 
-def words_of_the_tool(text):
-    """Return *text* less what names the tool: the usage, and the frames of a traceback that are above the program."""
+def without_tool_words(text):
+    """Return *text* without the usage, the name of the tool, and the frames above the program in a traceback."""
     text = re.sub(r"usage: .*?(?=^\S+.*: error: )", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^.*: error: ", "error: ", text, flags=re.MULTILINE)
     frame = r'  File "(?:<frozen runpy>|[^"\n]*(?:trace|cli|runpy|__main__)\.py)".*\n(?:    .*\n)*'
@@ -96,7 +96,7 @@ def words_of_the_tool(text):
 
 
 def both(tmp_path, *commands, **environment):
-    """Run *commands* in turn with each tool, in a folder of the same name, and return what all of that showed."""
+    """Run *commands* with each tool, in equal folders; return for each tool a list of outcomes, and its files."""
     outcomes = []
     folder = tmp_path / "work"
     for tool in ("trace", "instrument"):
@@ -107,8 +107,8 @@ def both(tmp_path, *commands, **environment):
         shown = []
         for command in commands:
             finished = run(tool, folder, command.split(), **environment)
-            shown.append((finished.returncode, less_the_tool(finished.stdout), words_of_the_tool(finished.stderr)))
-        outcomes.append((shown, traces_of(folder)))
+            shown.append((finished.returncode, without_tool_folder(finished.stdout), without_tool_words(finished.stderr)))
+        outcomes.append((shown, files_of(folder)))
     return outcomes
 
 
@@ -138,7 +138,7 @@ def both(tmp_path, *commands, **environment):
     ],
 )
 def test_mistakes_have_the_messages_of_trace(tmp_path, arguments):
-    """Wrong options are refused with status 2 and the message of `trace`; nothing is run or written."""
+    """Wrong options give status 2 and the message of `trace`; no program runs, and no file is written."""
     (theirs, _), (ours, files) = both(tmp_path, arguments)
 
     assert ours == theirs
@@ -188,8 +188,8 @@ def test_mistakes_have_the_messages_of_trace(tmp_path, arguments):
         "-c annotated.py",
     ],
 )
-def test_commands_do_what_those_of_trace_do(tmp_path, commands):
-    """After any commands, standard output, standard error, the statuses and all files are those of `trace`."""
+def test_command_lines_have_the_effects_of_trace(tmp_path, commands):
+    """Standard output, standard error, statuses and all files equal those of `trace`."""
     (theirs, their_files), (ours, our_files) = both(tmp_path, *commands.split("; "), HERE="folder")
 
     assert ours == theirs
@@ -199,7 +199,7 @@ def test_commands_do_what_those_of_trace_do(tmp_path, commands):
 
 @pytest.mark.parametrize("option", ["-l", "-T"])
 def test_imports_are_listed_as_by_trace(tmp_path, option):
-    """What importlib calls to import the program's modules is listed, and nothing of the tool's own."""
+    """Functions of importlib that import modules of the program are listed, and none of the tool itself."""
     (theirs, _), (ours, _) = both(tmp_path, f"{option} program.py a b")
     [(their_status, their_lists, their_errors)] = theirs
     [(status, lists, errors)] = ours
@@ -211,8 +211,8 @@ def test_imports_are_listed_as_by_trace(tmp_path, option):
 
 
 @pytest.mark.parametrize("command", ["-r -f foreign", "-c -f foreign program.py a", "-c -R -f foreign program.py a"])
-def test_a_foreign_counts_file_is_left_alone(tmp_path, command):
-    """Where `trace` ends with a traceback or overwrites the file, it is named, it stays, and the status is 1."""
+def test_a_foreign_counts_file_is_left_as_it_is(tmp_path, command):
+    """`trace` fails with a traceback or overwrites the file; here a message names it, and the status is 1."""
     _theirs, (ours, files) = both(tmp_path, command)
     [(status, out, err)] = ours
 
@@ -223,8 +223,8 @@ def test_a_foreign_counts_file_is_left_alone(tmp_path, command):
     assert ("A!" in out) == ("program.py" in command)
 
 
-def test_a_file_in_the_way_of_the_listings_is_named(tmp_path):
-    """If the folder for listings is a file, each listing says so, as in `trace` up to 3.12; counts are saved."""
+def test_a_file_in_place_of_the_folder_of_listings_is_named(tmp_path):
+    """Each listing gives a message, as in `trace` up to 3.12; counts are saved."""
     _theirs, (ours, files) = both(tmp_path, "-c -C helper.py -f counts exits.py")
     [(status, out, err)] = ours
 
@@ -234,8 +234,8 @@ def test_a_file_in_the_way_of_the_listings_is_named(tmp_path):
     assert "(('exits.py', 3), 1)" in files["counts"][0]
 
 
-def test_a_missing_source_does_not_lose_the_report(tmp_path):
-    """A program that removes one of its sources has the others listed, and the counts saved."""
+def test_a_removed_source_does_not_lose_the_report(tmp_path):
+    """If a program removes a source, the others have listings, and the counts are saved."""
     (tmp_path / "gone.py").write_text("x = 1\n", encoding="utf-8")
     (tmp_path / "removes.py").write_text("import os, gone\nos.remove('gone.py')\n", encoding="utf-8")
     finished = run("instrument", tmp_path, ["-c", "-f", "counts", "removes.py"])
@@ -243,11 +243,11 @@ def test_a_missing_source_does_not_lose_the_report(tmp_path):
     assert finished.returncode == 0
     assert "Not printing coverage data for" in finished.stderr
     assert "gone.py" in finished.stderr
-    assert sorted(traces_of(tmp_path)) == ["counts", "removes.cover", "removes.py"]
+    assert sorted(files_of(tmp_path)) == ["counts", "removes.cover", "removes.py"]
 
 
-def test_the_version_is_that_of_the_package(tmp_path):
-    """`--version` prints the name and the version."""
+def test_the_version_is_printed(tmp_path):
+    """`--version` prints the name and the version of the package."""
     finished = run("instrument", tmp_path, ["--version"])
 
     assert re.fullmatch(r"instrument \d+\.\d+\S*\n", finished.stdout)
@@ -264,7 +264,7 @@ def test_the_version_is_that_of_the_package(tmp_path):
     ],
 )
 def test_unknown_commands_are_named(tmp_path, word, words):
-    """With the one that is nearest; a file that is called so is a program, as for `trace`."""
+    """The message names the nearest command. A file of that name is a program, as for `trace`."""
     finished = run("instrument", tmp_path, word.split())
 
     assert (finished.returncode, finished.stdout) == (2, "")
@@ -277,7 +277,7 @@ def test_unknown_commands_are_named(tmp_path, word, words):
 
 
 def test_the_commands_are_listed(tmp_path):
-    """By `help`, and by the command without arguments; `help COMMAND` is its --help, in words for users."""
+    """`help` and the command without arguments print the same list."""
     (tmp_path / "instrument").write_text("from instrument.cli import main\nmain()\n", encoding="utf-8")
     helped = run("instrument", tmp_path, ["help"])
     command = [sys.executable, "instrument"]
@@ -293,8 +293,8 @@ def test_the_commands_are_listed(tmp_path):
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
-def test_each_command_has_a_help(tmp_path, name):
-    """That speaks to users: it shows how to call the command, and does not tell how it is made."""
+def test_each_command_has_a_help_for_users(tmp_path, name):
+    """It has an example, and none of the words of developers."""
     helped, own = (run("instrument", tmp_path, words) for words in (["help", name], [name, "--help"]))
 
     assert (helped.returncode, helped.stdout, helped.stderr) == (0, own.stdout, "")
@@ -303,7 +303,7 @@ def test_each_command_has_a_help(tmp_path, name):
         assert word not in helped.stdout, word
 
 
-def test_help_names_every_option_of_trace(tmp_path):
+def test_the_help_has_the_options_of_trace(tmp_path):
     """`--help` has the options and groups of `trace`, and no others."""
     theirs, ours = (run(tool, tmp_path, ["--help"], NO_COLOR="1").stdout for tool in ("trace", "instrument"))
     options = r"(?m)^  (-.*?)(?:  |$)|^(\w.*):$"
@@ -311,20 +311,20 @@ def test_help_names_every_option_of_trace(tmp_path):
     assert [found for found in re.findall(options, ours) if found[1] != "examples"] == re.findall(options, theirs)
 
 
-# The engine looks up places in sorted tables with these.
+# These modules search sorted tables.
 KNOWN_MODULES = {"_bisect", "array"}
 
 
 def test_the_program_finds_the_modules_that_it_finds_under_trace(tmp_path):
-    """No module of the standard library is imported before the program that `trace` would not have, but those known."""
+    """Before the program starts, no other module of the standard library is imported than by `trace`, except a few."""
     (tmp_path / "modules.py").write_text("import sys\nprint(*sys.modules)\n", encoding="utf-8")
     theirs, ours = (run(tool, tmp_path, ["-l", "-R", "modules.py"]).stdout.split() for tool in ("trace", "instrument"))
 
     assert {name for name in set(ours) - set(theirs) if name.partition(".")[0] != "instrument"} <= KNOWN_MODULES
 
 
-def test_commands_take_folder_and_patterns_from_the_project_file(tmp_path):
-    """From a folder below it, `report` finds the data beside the file, and leaves out what the file says."""
+def test_reports_take_folder_and_patterns_from_the_project_file(tmp_path):
+    """In a folder below the file, `report` finds the data beside it and applies its patterns."""
     (tmp_path / "pyproject.toml").write_text('[tool.instrument]\nomit = ["b.py"]\n', encoding="utf-8")
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -347,7 +347,7 @@ def test_commands_take_folder_and_patterns_from_the_project_file(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
 def test_a_pipe_in_place_of_a_counts_file_is_named(tmp_path):
-    """To read it would wait for ever, and so would writing to it; the run itself is reported."""
+    """Reading from it or writing to it would block forever; the run itself is reported."""
     (tmp_path / "program.py").write_text("x = 1\n", encoding="utf-8")
     os.mkfifo(tmp_path / "pipe")
 
@@ -361,8 +361,8 @@ def test_a_pipe_in_place_of_a_counts_file_is_named(tmp_path):
     assert (tmp_path / "covers" / "program.cover").exists()
 
 
-def test_a_program_in_place_of_a_command_is_hinted_at(tmp_path):
-    """By the installed command; the message and the status of `trace` stay, and `python -m instrument` says no more."""
+def test_a_program_in_place_of_a_command_gets_a_hint(tmp_path):
+    """The installed command prints it; `python -m instrument` prints only the message of `trace`."""
     program = tmp_path / "program.py"
     program.write_text("x = 1\n", encoding="utf-8")
     script = tmp_path / "instrument-script"
@@ -386,8 +386,8 @@ def test_a_program_in_place_of_a_command_is_hinted_at(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["help"], ["help", "report"], ["version"], ["report"], ["report", "--json"]])
-def test_output_that_cannot_be_written_is_said_in_one_line(tmp_path, arguments, unbuffered):
-    """On a full disk there is no traceback, whether the output is buffered or not."""
+def test_output_that_cannot_be_written_gives_one_line(tmp_path, arguments, unbuffered):
+    """On a full disk there is no traceback, with and without a buffer."""
     processes.write(tmp_path / ".instrument", "one", {processes.A: {1: 1}})
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": str(ROOT)}
     with open("/dev/full", "wb") as full:
@@ -406,7 +406,7 @@ def test_output_that_cannot_be_written_is_said_in_one_line(tmp_path, arguments, 
 
 @pytest.mark.parametrize("arguments", [["help", "report"], ["report", "--nonsense"], ["help"]])
 def test_help_is_printed_in_any_encoding(tmp_path, arguments):
-    """What the encoding of the output does not know is escaped."""
+    """Characters that the encoding of the output lacks are escaped."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "instrument", *arguments], cwd=tmp_path, env=environment, capture_output=True

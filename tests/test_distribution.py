@@ -75,7 +75,7 @@ def test_the_commands_of_the_readme_print_what_it_shows(tmp_path):
 
 
 def test_the_two_commands_to_copy_are_single_lines():
-    """The command to try it and the command for the tests work word for word, so each is alone in its block."""
+    """The command to try it and the command for the tests work word for word. Each is alone in its block."""
     commands = [block for block in code_blocks() if block.startswith("python -m venv")]
 
     assert len(commands) == 2

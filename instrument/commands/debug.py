@@ -1,7 +1,7 @@
 """Shows the settings, and whether files, modules or a command line are counted, and if not, why.
 
-Input: settings, and files and modules or a command line. Output: a report for people. It has each setting with its
-origin, the state of interpreter, cache and data folder, and a verdict with a reason for each file, module or command.
+Input: settings, and files and modules or a command line. Output: a report for people. It shows each setting with its
+origin, and the state of interpreter, cache and data folder. Each file, module or command gets a verdict with a reason.
 The program is not executed.
 """
 
@@ -16,7 +16,7 @@ from instrument.config import read_settings
 from instrument.config.project_file import PREFIX, VARIABLE, ignored_files, variable_of
 from instrument.config.values import OWN
 from instrument.decode.versions import SUPPORTED
-from instrument.diagnosis.interpreter_facts import ask_interpreter
+from instrument.diagnosis.interpreter_facts import facts_of_interpreter
 from instrument.diagnosis.interpreters import BOOTSTRAP, start_files
 from instrument.diagnosis.launch import launch_of
 from instrument.diagnosis.module_search import find_module, own_search_path, search_path_of
@@ -211,7 +211,7 @@ def _examine_command(options: argparse.Namespace) -> int:
         _print_settings(read_settings(), os.environ)
         _print_rows("command", [("command", " ".join(words)), ("process", _state_of_no_launch(error))])
         return 1
-    facts = ask_interpreter(launch)
+    facts = facts_of_interpreter(launch)
     if launch.is_by_run:
         options = _options_of_run(launch.run_options)
     settings = read_settings(settings_of(options), launch.environment)

@@ -1,7 +1,7 @@
 """Removes data files.
 
-Input: data folders and data files. Output: the files are removed, except files of other formats and, without `--force`,
-data files of processes that may still run. A running process would write all its counts again with its next flush.
+Input: data folders and data files. Output: the data files are removed; files of other formats stay. Without `--force`
+the data of processes that may still run stays, too. Their next flush would write all their counts again.
 """
 
 from __future__ import annotations

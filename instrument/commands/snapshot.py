@@ -26,8 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-#: Seconds in which a measured process answers, even if nothing shows that it is measured: it checks for requests once
-#: a second, and writes its first data file a second after its code began to run.
+#: Seconds to wait for a process that may not be measured. A measured process checks for requests once a second. It
+#: writes its first data file a second after its code began to run.
 _SHORT_WAIT = 3.0
 #: Seconds for which a process is young: it may still turn the measurement on by itself.
 _YOUNG = 3.0

@@ -12,8 +12,8 @@ Output: `Settings`.
 
 INSTRUMENT also turns the measurement on. `1`, `true`, `on` and `yes` turn it on and leave the scope to the file. Unset,
 empty, `0`, `false`, `off` and `no` turn it off. Any other value is a scope: dotted names and paths, with commas.
-An item is a path if it has a separator in it or ends in `.py`, or if it exists and cannot be a dotted name. The item
-`1` is the project's own code. Patterns such as `*.py` are refused.
+An item is a path if it has a separator in it or ends in `.py`. It is also a path if it exists and cannot be a dotted
+name. The item `1` is the project's own code. Patterns such as `*.py` are refused.
 
 The file is the nearest pyproject.toml with that table, in the working directory or above. Relative paths in it start
 from its folder. `publish` puts the settings into the environment, so that child processes in any folder agree.
@@ -164,7 +164,7 @@ def _leaves_key_to_file(key: str, value: str) -> bool:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the names in *environment* that begin with our prefix although no variable of ours has this name."""
+    """Return the names in *environment* that begin with PREFIX and that nothing reads."""
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in variables())
 
 

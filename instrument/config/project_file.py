@@ -1,8 +1,8 @@
 """Finds and reads the table [tool.instrument] of the nearest pyproject.toml.
 
 Input: a folder; the search goes from there upwards. Output: the table and the path of its file, both empty if there is
-none. Only a regular file of this user or of root is read. Another user could have put a file into a folder above, and
-could decide by it where this process writes and how it treats signals.
+none. Only a regular file of this user or of root is read. With a file in a folder above,
+another user could decide where this process writes and how it treats signals.
 
 Measured processes import this module at their start, so it imports nothing that the interpreter has not imported yet.
 """
@@ -65,7 +65,7 @@ def label_of(path: str, key: str) -> str:
 
 
 def _content(path: str) -> bytes:
-    """Return the content of the file *path*; b"" if it is not a small regular file of this user or of root.
+    """Return the content of the file *path*; b"" unless it is a small regular file of this user or root.
 
     A file of another user that has our table is noted in `ignored_files`.
     """

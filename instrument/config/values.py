@@ -1,8 +1,8 @@
 """Checks and converts the values of settings: one parser for each key.
 
 Input: the value that the user wrote, its origin (for messages), and the folder from which relative paths start.
-Output: a value for `config.Settings`. A parser raises ConfigError if the value is impossible; the message names the
-origin of the value and the values that are possible.
+Output: a value for `config.Settings`. A parser raises ConfigError if the value is impossible. The message names the
+origin and the possible values.
 
 Measured processes import this module at their start, so it imports nothing that the interpreter has not imported yet.
 """
@@ -89,7 +89,7 @@ def _scope_item(text: str, origin: Origin, folder: str) -> str:
 
 
 def alternative_to_pattern(text: str, folder: str = "") -> str:
-    """Return, for messages, an item to name in place of the pattern *text*; an empty text if *text* is no pattern.
+    """Return, for messages, an item to name in place of the pattern *text*; "" if *text* is no pattern.
 
     Relative paths start from *folder*. The name of an existing file is no pattern.
     """

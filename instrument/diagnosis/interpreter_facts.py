@@ -65,7 +65,7 @@ class InterpreterFacts:
     has_bytecode: bool
 
 
-def ask_interpreter(launch: Launch) -> InterpreterFacts:
+def facts_of_interpreter(launch: Launch) -> InterpreterFacts:
     """Return the facts of the interpreter of *launch*, with its options. Raise InstrumentError if it gives none."""
     letters = option_letters(launch.command.interpreter)
     options = [f"-{letter}" for letter in _DECISIVE if letter in letters]

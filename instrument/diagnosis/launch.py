@@ -1,7 +1,7 @@
 """Finds out which interpreter and which program a command line starts, without running the program.
 
 Input: the words of a command line, as a shell passes them on, and an environment. Output: a `Launch`, or an error
-whose message names what the command line starts instead.
+whose message names the program that the command line starts instead.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Launch:
 def launch_of(words: list[str], environment: Mapping[str, str]) -> Launch:
     """Return the process that the command line *words* starts in this *environment*.
 
-    Raise NotPythonError if it is certainly not counted, UnknownCommandError if that cannot be known, and
+    Raise NotPythonError if it is certainly not counted, and UnknownCommandError if that cannot be known. Raise
     InstrumentError if there is no such command.
     """
     variables = dict(environment)

@@ -1,6 +1,6 @@
 """Shows the progress of `instrument warm` on standard error.
 
-Input: outcomes. Output: a bar on a terminal, a line for each file that fails or is refused, and a summary at the end.
+Input: outcomes. Output: a bar on a terminal, a line for each problem, and a summary at the end.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _ERASE_LINE = "\r\x1b[K"
 
 
 class ProgressBar:
-    """The progress of *n_files* files. If *is_quiet*, only files that fail or are refused are printed."""
+    """The progress of *n_files* files. If *prints_only_problems*, only files that fail or are refused are printed."""
 
-    def __init__(self, n_files: int, is_quiet: bool) -> None:
+    def __init__(self, n_files: int, prints_only_problems: bool) -> None:
         self._n_results = dict.fromkeys(Result, 0)
         self._n_files = n_files
-        self._is_quiet = is_quiet
-        self._has_bar = not is_quiet and sys.stderr.isatty()
+        self._prints_only_problems = prints_only_problems
+        self._has_bar = not prints_only_problems and sys.stderr.isatty()
         self._started_at = time.monotonic()
         self._drawn_at = 0.0  # 0 while no bar is on the screen
 
@@ -49,7 +49,7 @@ class ProgressBar:
     def end(self, word: str) -> None:
         """Print the summary, which begins with *word*."""
         self._erase()
-        if self._is_quiet:
+        if self._prints_only_problems:
             return
         numbers = self._n_results
         parts = [f"{numbers[Result.PREPARED]} prepared", f"{numbers[Result.READY]} ready before"]

@@ -1,7 +1,7 @@
 """Lists the Python files that belong to files, folders, and names of modules and packages.
 
-Input: the arguments of `instrument warm`. Output: absolute paths as an import would spell them, and an `Outcome` for
-each argument or file that cannot be used. No package is imported for it.
+Input: the arguments of `instrument warm`. Output: absolute paths as an import would spell them. Each argument or file
+that cannot be used gets an `Outcome`. No package is imported for it.
 """
 
 from __future__ import annotations

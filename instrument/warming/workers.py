@@ -1,7 +1,7 @@
 """Prepares many files, in several processes.
 
 Input: paths, a placement, and the number of processes. Output: one `Outcome` for each file, as soon as it is known.
-An interrupt lets each process finish its file, so that no half-written file is left; a second one ends them at once.
+After an interrupt each process finishes its file, so that no half-written file is left. A second interrupt ends them.
 """
 
 from __future__ import annotations

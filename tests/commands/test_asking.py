@@ -1,4 +1,4 @@
-"""`snapshot` and `top`: a running process is asked for its counts, and goes on undisturbed."""
+"""Tests of `instrument snapshot` and `instrument top`, which request flushes of running processes."""
 
 import argparse
 import os
@@ -37,7 +37,7 @@ def tree(tmp_path):
 
 @pytest.fixture(params=[0, 100])
 def busy(tree, request):
-    """Yield a process that calls `hot` until it ends, and writes nothing unless it is asked."""
+    """Yield a process that calls `hot` until it ends, and writes only at a flush request."""
     process = tree.start(BUSY, flush=request.param)
     process.stdout.readline()
     yield process
@@ -46,25 +46,25 @@ def busy(tree, request):
     assert process.returncode == 0
 
 
-def run(room, tree, *arguments):
-    """Run the command *room* on the data of *tree*, and return its status."""
+def run(command, tree, *arguments):
+    """Run the module *command* on the data of *tree*; return its status."""
     parser = argparse.ArgumentParser()
-    room.add_arguments(parser)
-    return room.execute(parser.parse_args([*map(str, arguments), "--dir", str(tree.data)]))
+    command.add_arguments(parser)
+    return command.execute(parser.parse_args([*map(str, arguments), "--dir", str(tree.data)]))
 
 
 def hot_calls(path):
-    """Return how often `hot` was called, by the data file at *path*."""
+    """Return how often `hot` was called, according to the data file at *path*."""
     connection = sqlite3.connect(path)
     try:
-        found = connection.execute("SELECT count FROM function WHERE name = 'hot'").fetchone()
-        return found[0] if found else 0  # it has just begun
+        row = connection.execute("SELECT count FROM function WHERE name = 'hot'").fetchone()
+        return row[0] if row else 0  # the process has just begun
     finally:
         connection.close()
 
 
-def test_snapshot(tree, busy, capsys):
-    """Asking writes what was counted until then, at once; asking again writes more."""
+def test_a_snapshot_writes_the_counts_so_far(tree, busy, capsys):
+    """A second snapshot has more counts, and a copy has those of its moment."""
     first = 0
     while not first:
         assert run(snapshot, tree, busy.pid) == 0
@@ -79,28 +79,27 @@ def test_snapshot(tree, busy, capsys):
 
 
 @pytest.mark.parametrize("content", ["precious = 1\n", ""])
-def test_a_copy_replaces_nothing_of_the_user(content, tmp_path):
-    """`--copy` replaces data files and empty files only: a source of the user that has the name stays as it is."""
-    made = write(tmp_path / "data", "one", {A: {1: 1}}).path
+def test_a_copy_replaces_only_data_files_and_empty_files(content, tmp_path):
+    """A source of the user with the name of the copy stays as it is."""
+    data_file = write(tmp_path / "data", "one", {A: {1: 1}}).path
     target = tmp_path / "shop.py"
     target.write_text(content)
     if content:
         with pytest.raises(DataError, match=r"shop\.py' exists and is left as it is: it is no data file .* --copy"):
-            snapshot.copy(made, str(target))
+            snapshot.copy(data_file, str(target))
         assert target.read_text() == content
-        with pytest.raises(DataError, match="exists"):  # without a process to ask, too
+        with pytest.raises(DataError, match="exists"):  # the target is checked before the process
             run(snapshot, Tree(tmp_path), 1, "--copy", target)
         with pytest.raises(DataError, match="exists"):
-            snapshot.copy(made, str(tmp_path))
+            snapshot.copy(data_file, str(tmp_path))
     else:
         for _ in range(2):  # a data file is replaced
-            snapshot.copy(made, str(target))
+            snapshot.copy(data_file, str(target))
             assert target.read_bytes().startswith(b"SQLite format 3")
 
 
-
-def test_snapshot_of_others(tree, busy):
-    """Processes that are not there, or do not answer, are named; nothing is left behind."""
+def test_missing_and_silent_processes_are_named(tree, busy):
+    """A missing process, and one that does not answer, give an error; no request is left behind."""
     with pytest.raises(InstrumentError, match="there is no process 99999999"):
         run(snapshot, tree, 99999999)
     os.kill(busy.pid, signal.SIGSTOP)
@@ -114,8 +113,8 @@ def test_snapshot_of_others(tree, busy):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the environment of processes")
-def test_snapshot_of_a_process_that_is_not_measured(tree, busy, tmp_path, monkeypatch):
-    """It is refused at once; one that writes elsewhere is named with its folder; a young one gets a moment."""
+def test_processes_that_are_not_measured_are_refused_at_once(tree, busy, tmp_path, monkeypatch):
+    """A process with another data folder is named with it; a young process gets a moment to answer."""
     began = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment)
@@ -136,9 +135,9 @@ def test_snapshot_of_a_process_that_is_not_measured(tree, busy, tmp_path, monkey
         other.communicate(b"\n")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell when a process was started")
-def test_data_of_an_earlier_process_of_the_same_number_is_not_that_of_this_one(tree, monkeypatch):
-    """Numbers come again: what is in the folder may be of a process that ended long ago."""
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the start of processes")
+def test_data_of_an_earlier_process_with_the_same_number_does_not_count(tree, monkeypatch):
+    """The system reuses process numbers, so old data may be that of another process."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("INSTRUMENT")}
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment)
     try:
@@ -154,8 +153,8 @@ def test_data_of_an_earlier_process_of_the_same_number_is_not_that_of_this_one(t
         other.communicate(b"\n")
 
 
-def test_data_is_there_soon(tree):
-    """The first flush is due after a second, however long the time between others is."""
+def test_the_first_flush_follows_after_a_second(tree):
+    """That holds for any time between other flushes."""
     process = tree.start(BUSY, flush=1000)
     try:
         process.stdout.readline()
@@ -169,8 +168,8 @@ def test_data_is_there_soon(tree):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the environment of processes")
-def test_a_process_that_has_written_nothing_yet_is_named(tree):
-    """Where there is no data because a process has only begun, the message says that it is running."""
+def test_a_process_without_data_is_named_in_the_error(tree):
+    """If there is no data yet, the message says that the process runs, and when it writes."""
     process = tree.start(BUSY, flush=0)
     try:
         process.stdout.readline()
@@ -202,8 +201,8 @@ def run_report(tree):
     return report.execute(parser.parse_args([str(tree.data)]))
 
 
-def test_snapshot_of_a_process_that_cannot_write(tree, busy, tmp_path):
-    """A process that could not write says so, and whoever asked does not take old data for new."""
+def test_a_process_that_cannot_write_gives_an_error(tree, busy, tmp_path):
+    """Old data is not taken for new data."""
     run(snapshot, tree, busy.pid)
     (file,) = tree.files()
     in_the_way = file.with_name(f".{file.stem}.tmp")
@@ -214,8 +213,8 @@ def test_snapshot_of_a_process_that_cannot_write(tree, busy, tmp_path):
     in_the_way.rmdir()
 
 
-def test_top(tree, busy, capsys):
-    """One table shows what ran between two moments, the hottest first, with rates and totals."""
+def test_top_shows_rates_and_sums(tree, busy, capsys):
+    """A table shows the lines and functions that ran between two moments, the hottest first."""
     run(snapshot, tree, busy.pid)
     capsys.readouterr()
     assert run(top, tree, "--once", "--interval", "0.5") == 0
@@ -233,8 +232,8 @@ def test_top(tree, busy, capsys):
     assert rates == sorted(rates, reverse=True)
 
 
-def test_top_shows_what_ran_and_nothing_else(tree, busy, capsys):
-    """Rows without a rate are left out; a number of rows that makes no sense is refused; data that is damaged is named."""
+def test_top_shows_only_rows_with_a_rate(tree, busy, capsys):
+    """A number of rows below 1 is refused, and a damaged data file is named."""
     run(snapshot, tree, busy.pid)
     capsys.readouterr()
     run(top, tree, "--once", "--interval", "0.5")
@@ -261,8 +260,8 @@ def test_top_shows_what_ran_and_nothing_else(tree, busy, capsys):
             path.unlink()
 
 
-def test_top_asks_no_process_that_has_only_the_number_of_an_earlier_one(tree):
-    """Data of a process that ended long ago is not that of another of the same number, which would never answer."""
+def test_top_requests_nothing_of_a_process_that_only_reuses_a_number(tree):
+    """Such a process would never answer."""
     with Running() as pid:
         writer = write(tree.data, "earlier", {A: {1: 1}}, pid=pid, ended="")
         connection = sqlite3.connect(writer.path)
@@ -279,14 +278,14 @@ def test_top_asks_no_process_that_has_only_the_number_of_an_earlier_one(tree):
     ("text", "width", "cut"),
     [("abc", 3, "abc"), ("abcdefghij", 7, "ab…ghij"), ("/a/long/path/to/shop.py", 12, "/a/l…shop.py")],
 )
-def test_what_is_too_long_is_cut_with_a_mark(text, width, cut):
-    """Names lose their middle, rows their end, and both show it."""
+def test_long_texts_are_cut_with_an_ellipsis(text, width, cut):
+    """Names lose their middle, rows their end."""
     assert shortened(text, width) == cut
     assert top._cut(text, width) == (text if len(text) <= width else f"{text[: width - 1]}…")
 
 
-def test_top_without_processes(tree):
-    """Where nobody writes there is nothing to show, which is said."""
+def test_top_without_processes_is_an_error(tree):
+    """The message says whether data or processes are missing."""
     with pytest.raises(InstrumentError, match="there is no data in"):
         run(top, tree, "--once")
     tree.run("def f(): pass\nf()\n")
@@ -295,8 +294,8 @@ def test_top_without_processes(tree):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show the environment of processes")
-def test_top_of_a_process_that_has_only_begun(tree, busy, capsys):
-    """A process that has written nothing yet is asked to, and that is said."""
+def test_top_shows_a_process_that_has_just_begun(tree, busy, capsys):
+    """A process without data gets a request, and a message names it."""
     assert run(top, tree, "--once", "--interval", "0.5") == 0
     output = capsys.readouterr()
     assert output.out.splitlines()[0] == f"1 process writing to {tree.data}"
@@ -307,8 +306,8 @@ def test_top_of_a_process_that_has_only_begun(tree, busy, capsys):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="terminals differ")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*forkpty:DeprecationWarning")  # pytest's own threads
-def test_top_on_a_terminal(tree, busy):
-    """On a terminal the table is renewed until q is pressed, and the terminal is left as it was."""
+def test_top_on_a_terminal_renews_the_table(tree, busy):
+    """Pressing q ends it, and restores the terminal."""
     import pty
     import select
 

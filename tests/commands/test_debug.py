@@ -423,7 +423,7 @@ def test_counts_that_would_not_be_saved_are_not_promised(programs):
 
 
 def test_folders_and_files_in_place_of_names_get_an_answer(programs):
-    """A folder stands for its package, and for a file in place of a command the message has the right form."""
+    """A folder stands for its package. For a file in place of a command the message has the right form."""
     assert debug(programs, "package/")[1]["package/"].startswith(OWN)
     status, lines, _ = debug(programs, ".")
     assert (status, lines["."]) == (1, f"not found: {programs} is a folder; name a file or a module in it")

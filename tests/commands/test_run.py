@@ -99,7 +99,7 @@ def test_the_process_becomes_the_program(folder, arguments, argv, status):
 
 
 def test_code_after_c_is_run(folder):
-    """The code gets its own arguments, also those that look like options, and its imports are counted."""
+    """The code gets its own arguments, even if they look like options, and its imports are counted."""
     code = "import sys, os; print(sys.argv, __name__, 'INSTRUMENT' in os.environ)"
 
     for arguments in (["-c", code, "-m", "x"], ["--flush", "0", f"-c{code}", "-m", "x"]):
@@ -126,7 +126,7 @@ SHEBANGS = {
 
 @pytest.mark.parametrize("kind", SHEBANGS)
 def test_installed_commands_are_run(folder, kind, monkeypatch):
-    """A command is found by its name, whatever starts its interpreter; a file of that name in the folder precedes it."""
+    """A command is found by its name, whatever starts its interpreter. A file of that name precedes it."""
     python = pathlib.Path(sys.executable)
     monkeypatch.setenv("PATH", os.pathsep.join((str(folder / "bin"), str(python.parent), os.environ["PATH"])))
     (folder / "bin").mkdir()

@@ -1,4 +1,4 @@
-"""After `warm`, an import that is measured for the first time rewrites nothing; and what cannot be done is named."""
+"""Tests of `instrument warm`: a measured import rewrites nothing afterwards, and failures are named."""
 
 import argparse
 import os
@@ -31,16 +31,16 @@ IMPORTS = """
 import sys
 import instrument
 from instrument.rewrite import rewriter
-rewrite, made = rewriter.rewrite, []
-def counted(flow, plan):
-    made.append(flow.instructions.code.co_filename)
+rewrite, rewritten = rewriter.rewrite, []
+def noting_rewrite(flow, plan):
+    rewritten.append(flow.instructions.code.co_filename)
     return rewrite(flow, plan)
-rewriter.rewrite = counted
+rewriter.rewrite = noting_rewrite
 tracer = instrument.Trace(count=1, trace=0, ignoredirs=[sys.prefix, sys.base_prefix], placement="{placement}")
 tracer.run("import package.inner, package.other")
 counts = tracer.results().counts
-told = {{(file.rpartition("/package/")[2], line): count for (file, line), count in counts.items() if "/package/" in file}}
-print(sum("/package/" in file for file in made), sorted(told.items()))
+own_counts = {{(file.rpartition("/package/")[2], line): count for (file, line), count in counts.items() if "/package/" in file}}
+print(sum("/package/" in file for file in rewritten), sorted(own_counts.items()))
 """
 FILES = {
     "__init__.py": "print('executed')\n",
@@ -50,6 +50,7 @@ FILES = {
 
 
 def make_package(folder, files=FILES):
+    """Write a package of *files* to *folder*; return its path."""
     (folder / "package").mkdir(parents=True)
     for name, text in files.items():
         (folder / "package" / name).write_text(text)
@@ -57,7 +58,7 @@ def make_package(folder, files=FILES):
 
 
 def python(folder, *arguments, **variables):
-    """Return the process that this Python is, started with *arguments* in *folder*, with a cache of its own there."""
+    """Start this Python with *arguments* in *folder*, with a cache in that folder; return the process."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "INSTRUMENT"))}
     environment |= {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "PYTHONHASHSEED": "0"}
     environment |= {"INSTRUMENT_CACHE": str(folder / "cache"), **variables}
@@ -73,7 +74,7 @@ def python(folder, *arguments, **variables):
 
 
 def warmed(folder, *arguments, flags=(), **variables):
-    """Return exit status, and what `warm` with *arguments* says."""
+    """Run `warm` with *arguments*; return its exit status and its standard error."""
     process = python(folder, *flags, "-c", WARM, *arguments, **variables)
     out, err = process.communicate(timeout=120)
     assert out == ""
@@ -81,7 +82,7 @@ def warmed(folder, *arguments, flags=(), **variables):
 
 
 def imported(folder, flags=(), placement="minimal", **variables):
-    """Return how much a counted import of the package has to rewrite, and what it counts."""
+    """Import the package under Trace; return the number of rewritten code objects, and the counts as text."""
     process = python(folder, *flags, "-c", IMPORTS.format(placement=placement), **variables)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
@@ -90,26 +91,30 @@ def imported(folder, flags=(), placement="minimal", **variables):
 
 
 def cached(folder):
-    """Return the files of the cache in *folder*, but for its key."""
+    """Return the files of the cache in *folder*, without its key."""
     return [path for path in (folder / "cache").rglob("*") if path.is_file() and path.name != "key"]
 
 
-def sourceless(package):
+def remove_sources(package):
+    """Replace the sources by bytecode files."""
     for source in list(package.glob("*.py")):
         py_compile.compile(str(source), cfile=str(source.with_suffix(".pyc")), doraise=True)
         source.unlink()
 
 
-def checked(package):
+def compile_with_hashes(package):
+    """Write bytecode files that are validated by hash."""
     for source in package.glob("*.py"):
         py_compile.compile(str(source), invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH, doraise=True)
 
 
-def blocked(package):
+def block_bytecode(package):
+    """Put a file in the place of the folder of bytecode files."""
     (package / "__pycache__").write_text("")
 
 
-def stale(package):
+def outdate_bytecode(package):
+    """Change a source after its bytecode file was written."""
     source = package / "inner.py"
     py_compile.compile(str(source), doraise=True)
     source.write_text(source.read_text() + "late = 1\n")
@@ -122,29 +127,29 @@ def stale(package):
         pytest.param(None, (), {"PYTHONDONTWRITEBYTECODE": "1"}, id="without files of bytecode"),
         pytest.param(None, (), {"PYTHONPYCACHEPREFIX": "elsewhere"}, id="files of bytecode elsewhere"),
         pytest.param(None, ("-OO",), {}, id="optimized"),
-        pytest.param(sourceless, (), {}, id="without sources"),
-        pytest.param(checked, (), {}, id="files of bytecode that carry a hash"),
-        pytest.param(blocked, (), {}, id="no file of bytecode can be written"),
-        pytest.param(stale, (), {}, id="files of bytecode are stale"),
+        pytest.param(remove_sources, (), {}, id="without sources"),
+        pytest.param(compile_with_hashes, (), {}, id="files of bytecode that carry a hash"),
+        pytest.param(block_bytecode, (), {}, id="no file of bytecode can be written"),
+        pytest.param(outdate_bytecode, (), {}, id="files of bytecode are stale"),
     ],
 )
 @pytest.mark.parametrize("what", ["package", "./package"], ids=["by name", "by folder"])
-def test_an_import_finds_all_that_it_looks_for(tmp_path, change, flags, variables, what):
-    """Whatever becomes of bytecode, an import after `warm` rewrites nothing, and counts what it does without a cache."""
+def test_a_measured_import_rewrites_nothing_afterwards(tmp_path, change, flags, variables, what):
+    """That holds for all states of bytecode, and the counts are those without a cache."""
     package = make_package(tmp_path)
     if change is not None:
         change(package)
-    status, said = warmed(tmp_path, what, flags=flags, **variables)
+    status, printed = warmed(tmp_path, what, flags=flags, **variables)
 
-    assert (status, said.count("\n")) == (0, 1)
-    assert "3 files" in said
-    assert "3 prepared, 0 ready before" in said
+    assert (status, printed.count("\n")) == (0, 1)
+    assert "3 files" in printed
+    assert "3 prepared, 0 ready before" in printed
     assert "0 prepared, 3 ready before" in warmed(tmp_path, what, flags=flags, **variables)[1]
     assert imported(tmp_path, flags, **variables) == (0, imported(tmp_path, flags, INSTRUMENT_CACHE="")[1])
 
 
-def test_bytecode_files_that_come_later_do_no_harm(tmp_path):
-    """What was kept without files of bytecode is found by those who have some."""
+def test_bytecode_files_that_are_written_later_do_no_harm(tmp_path):
+    """Code that was prepared without bytecode files is found by an import that has some."""
     make_package(tmp_path)
     warmed(tmp_path, "package", PYTHONDONTWRITEBYTECODE="1")
     subprocess.run([sys.executable, "-m", "compileall", "-q", "package"], cwd=tmp_path, check=True)
@@ -152,8 +157,8 @@ def test_bytecode_files_that_come_later_do_no_harm(tmp_path):
     assert imported(tmp_path)[0] == 0
 
 
-def test_each_placement_is_filled_by_itself(tmp_path):
-    """The placement that was asked for is there; no other is."""
+def test_each_placement_has_a_cache_of_its_own(tmp_path):
+    """Preparing for one placement prepares for no other."""
     make_package(tmp_path)
     warmed(tmp_path, "package", "--placement", "line")
 
@@ -161,8 +166,8 @@ def test_each_placement_is_filled_by_itself(tmp_path):
     assert imported(tmp_path)[0] > 0
 
 
-def test_what_is_there_is_not_made_again(tmp_path):
-    """A second run keeps nothing; after a change, the file that changed alone."""
+def test_a_second_run_prepares_only_changed_files(tmp_path):
+    """The others are ready before."""
     package = make_package(tmp_path)
     warmed(tmp_path, "package")
     assert "0 prepared, 3 ready before" in warmed(tmp_path, "package")[1]
@@ -171,8 +176,8 @@ def test_what_is_there_is_not_made_again(tmp_path):
     assert "1 prepared, 2 ready before" in warmed(tmp_path, "package", "--jobs", "1")[1]
 
 
-def test_a_file_below_a_link_is_kept_as_an_import_spells_it(tmp_path):
-    """Where `sys.path` has a link, the real folder may be named all the same."""
+def test_a_file_below_a_link_is_prepared_under_the_path_of_its_import(tmp_path):
+    """If `sys.path` has a link, the real folder may be named all the same."""
     package = make_package(tmp_path / "real")
     (tmp_path / "link").symlink_to("real")
     status, _ = warmed(tmp_path, str(package), PYTHONPATH=os.pathsep.join([str(tmp_path / "link"), str(ROOT)]))
@@ -182,24 +187,24 @@ def test_a_file_below_a_link_is_kept_as_an_import_spells_it(tmp_path):
 
 
 def test_nothing_is_executed(tmp_path):
-    """Neither the modules, nor the packages above them."""
+    """Neither modules nor their packages are imported."""
     make_package(tmp_path, {**FILES, "__init__.py": "raise SystemExit('executed')\n"})
 
-    status, said = warmed(tmp_path, "package.inner", "package.other")
-    assert (status, "executed" in said, "2 prepared" in said) == (0, False, True)
+    status, printed = warmed(tmp_path, "package.inner", "package.other")
+    assert (status, "executed" in printed, "2 prepared" in printed) == (0, False, True)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_what_goes_wrong_is_named(tmp_path, jobs):
-    """All else is kept, and the exit status is 1."""
+def test_each_failure_is_named(tmp_path, jobs):
+    """All other files are prepared, and the exit status is 1."""
     package = make_package(tmp_path, {**FILES, "broken.py": "x = 1\ny = (\n", "zero.py": "x = '\0'\n"})
     (package / "latin.py").write_bytes(b"# coding: none such\n")
     (package / "note.txt").write_text("")
     (package / "empty.pyc").write_bytes(b"")
     (package / "gone.py").symlink_to("nowhere")
-    status, said = warmed(tmp_path, "package", "package/note.txt", "package.none", "no where", "sys", "--jobs", jobs)
+    status, printed = warmed(tmp_path, "package", "package/note.txt", "package.none", "no where", "sys", "--jobs", jobs)
 
-    lines = said.splitlines()
+    lines = printed.splitlines()
     wrong = {
         f"{package / 'broken.py'}: SyntaxError": "line 2",
         f"{package / 'zero.py'}: ": "null byte",
@@ -212,17 +217,17 @@ def test_what_goes_wrong_is_named(tmp_path, jobs):
         "sys: has no Python code": "",
     }
     for beginning, part in wrong.items():
-        found = [line for line in lines if line.startswith(f"instrument: {beginning}")]
-        assert len(found) == 1, (beginning, said)
-        (line,) = found
+        matches = [line for line in lines if line.startswith(f"instrument: {beginning}")]
+        assert len(matches) == 1, (beginning, printed)
+        (line,) = matches
         assert part in line
     assert status == 1
     assert len(lines) == len(wrong) + 1
     assert f"3 prepared, 0 ready before, {len(wrong)} failed" in lines[-1]
 
 
-def test_quietly_only_what_goes_wrong_is_printed(tmp_path):
-    """A run in which all goes well says nothing."""
+def test_only_failures_are_printed_on_demand(tmp_path):
+    """A run without failures prints nothing."""
     package = make_package(tmp_path)
     assert warmed(tmp_path, "package", "--quiet") == (0, "")
 
@@ -230,8 +235,8 @@ def test_quietly_only_what_goes_wrong_is_printed(tmp_path):
     assert warmed(tmp_path, "package", "-q")[1].count("\n") == 1
 
 
-def test_without_a_cache_there_is_nothing_to_fill(tmp_path, monkeypatch):
-    """An error names the reason and the way out."""
+def test_an_unusable_cache_is_an_error(tmp_path, monkeypatch):
+    """The message names the reason and the way out."""
     parser = argparse.ArgumentParser()
     warm.add_arguments(parser)
     options = parser.parse_args([str(tmp_path)])
@@ -245,22 +250,22 @@ def test_without_a_cache_there_is_nothing_to_fill(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("jobs", "words"), [("0", "at least 1"), ("-1", "at least 1"), ("x", "'x' is no number of processes")]
 )
-def test_a_number_of_processes_is_positive(tmp_path, jobs, words):
-    """Status 2 and a message that says so."""
-    status, said = warmed(tmp_path, ".", "--jobs", jobs)
+def test_the_number_of_processes_is_positive(tmp_path, jobs, words):
+    """Any other number gives status 2 and a message."""
+    status, printed = warmed(tmp_path, ".", "--jobs", jobs)
 
-    assert (status, words in said) == (2, True)
+    assert (status, words in printed) == (2, True)
 
 
-def test_a_disk_that_is_full_is_noticed(tmp_path):
-    """What was not kept is not said to be kept, and nothing half-written is left."""
+def test_a_full_disk_is_a_failure(tmp_path):
+    """Each file is named, and no half-written file is left."""
     make_package(tmp_path)
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))\n{WARM}"
     process = python(tmp_path, "-c", limit, "package", "--jobs", "1", PYTHONDONTWRITEBYTECODE="1")
-    _, said = process.communicate(timeout=120)
+    _, printed = process.communicate(timeout=120)
 
     assert process.returncode == 1
-    assert said.count("is the disk full?") == 3
+    assert printed.count("is the disk full?") == 3
     assert cached(tmp_path) == []
 
 
@@ -268,22 +273,22 @@ MANY = "".join(f"def f{n}(a, b):\n    return [a for c in b if c or a] or {n}\n\n
 
 
 def interrupted(tmp_path, name, *arguments):
-    """Send the signal *name* to a `warm` at work, as a terminal would; return it when it has ended, and what it says."""
+    """Send the signal *name* to a running `warm`, as a terminal would; return the ended process and its errors."""
     make_package(tmp_path, {f"part{n}.py": MANY for n in range(200)})
     process = python(tmp_path, "-c", WARM, "package", *arguments)
-    while len([path for path in cached(tmp_path) if len(path.name) == 16]) < 3:  # others are not whole yet
+    while len([path for path in cached(tmp_path) if len(path.name) == 16]) < 3:  # longer names are files that are being written
         assert process.poll() is None
         time.sleep(0.01)
     if name == "SIGINT":
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.send_signal(getattr(signal, name))
-    _, said = process.communicate(timeout=60)
-    return process, said
+    _, printed = process.communicate(timeout=60)
+    return process, printed
 
 
 def assert_all_end(group):
-    """Wait until no process of *group* is left."""
+    """Wait until no process of the process *group* exists; fail after 20 seconds."""
     for _ in range(1000):
         try:
             os.killpg(group, 0)
@@ -291,38 +296,38 @@ def assert_all_end(group):
             return
         time.sleep(0.02)
     os.killpg(group, signal.SIGKILL)
-    pytest.fail("processes live on")
+    pytest.fail("processes still run")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_leaves_whole_files(tmp_path, name, jobs):
-    """Whoever is at work ends, with status 1 and one line; what is kept by then is whole, and is known the next time."""
+    """All processes end, with status 1 and one line; the prepared files are complete, and ready the next time."""
     if (name, jobs) == ("SIGTERM", "1"):
-        pytest.skip("without processes there is nothing to end")
-    process, said = interrupted(tmp_path, name, "--jobs", jobs)
+        pytest.skip("without workers SIGTERM has its default effect")
+    process, printed = interrupted(tmp_path, name, "--jobs", jobs)
 
     assert process.returncode == 1
-    assert said.startswith("instrument: interrupted: 200 files")
-    assert said.count("\n") == 1
+    assert printed.startswith("instrument: interrupted: 200 files")
+    assert printed.count("\n") == 1
     assert all(len(path.name) == 16 for path in cached(tmp_path))
-    n_kept = len(cached(tmp_path))
-    assert 3 <= n_kept < 200
+    n_prepared = len(cached(tmp_path))
+    assert 3 <= n_prepared < 200
     cache = Cache("minimal", str(tmp_path / "cache"))
     sources = [str(path) for path in (tmp_path / "package").glob("*.py")]
-    assert sum(cache.load(f"module {path}") is not None for path in sources) == n_kept
+    assert sum(cache.load(f"module {path}") is not None for path in sources) == n_prepared
     assert_all_end(process.pid)
 
 
-def test_processes_end_with_the_one_that_started_them(tmp_path):
-    """Killed without a warning it leaves nobody behind."""
+def test_workers_end_with_a_killed_parent(tmp_path):
+    """No process outlives a `warm` that was killed by SIGKILL."""
     process, _ = interrupted(tmp_path, "SIGKILL", "--jobs", "2")
 
     assert_all_end(process.pid)
 
 
-def test_what_was_kept_of_sources_that_are_gone_goes(tmp_path):
-    """So does what killed writers left a day ago; what others may be writing stays."""
+def test_cached_code_of_removed_sources_is_deleted(tmp_path):
+    """Files that killed writers left a day ago are deleted too; recent ones may still be written, and stay."""
     package = make_package(tmp_path)
     warmed(tmp_path, "package")
     before = cached(tmp_path)
@@ -334,14 +339,14 @@ def test_what_was_kept_of_sources_that_are_gone_goes(tmp_path):
         os.utime(path, (time.time() - age,) * 2)
     warmed(tmp_path, "package")
 
-    left = {path.name for path in cached(tmp_path)}
+    names = {path.name for path in cached(tmp_path)}
     assert len(before) == 3
-    assert "0123456789abcdef.8.cd" in left
-    assert len(left) == 2
+    assert "0123456789abcdef.8.cd" in names
+    assert len(names) == 2
 
 
 def test_a_terminal_shows_a_bar(tmp_path):
-    """It grows, names the files, and gives way to the last line."""
+    """The bar grows, names the files, and is erased before the summary."""
     make_package(tmp_path, {f"part{n}.py": MANY for n in range(4)})
     ours, theirs = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "COLUMNS": "60"}
@@ -349,18 +354,18 @@ def test_a_terminal_shows_a_bar(tmp_path):
     command = [sys.executable, "-c", WARM, "package", "--jobs", "1"]
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
-    said = b""
+    printed = b""
     while True:
         try:
             part = os.read(ours, 10_000)
-        except OSError:  # Linux says that nobody writes any more
+        except OSError:  # on Linux the end of the terminal is an error
             break
         if not part:
             break
-        said += part
+        printed += part
     os.close(ours)
     process.communicate(timeout=60)
-    drawn = said.decode().replace("\r\n", "\n").split("\r\x1b[K")
+    drawn = printed.decode().replace("\r\n", "\n").split("\r\x1b[K")
 
     assert process.returncode == 0
     assert any("1/4 " in line and ".py" in line and "#" in line for line in drawn)
