@@ -77,7 +77,7 @@ def _why_import_fails(launch: Launch, facts: InterpreterFacts) -> str:
         for name in ("instrument.py", os.path.join("instrument", "__init__.py")):
             path = os.path.join(folder, name)
             if os.path.isfile(path) and not os.path.samefile(os.path.dirname(path), _PACKAGE):
-                return f"the program's own {path} has the name of this package; rename it"
+                return f"the program's own {path} has the name of this package; rename it (README, limit own-name)"
     return ""
 
 

@@ -14,7 +14,7 @@ from instrument.diagnosis.wrappers import question_instead
 from instrument.errors import InstrumentError, NotPythonError, UnknownCommandError
 
 #: The way out for interpreters that execute no start-up file.
-START_FROM_CODE = "its own code can start counting: instrument.start()"
+START_FROM_CODE = "its own code can start counting: instrument.start() (README, limit no-start-up-file)"
 
 #: PyInstaller writes these bytes within the last _FROZEN_END bytes of its programs.
 _FROZEN_MARK = b"MEI\014\013\012\013\016"

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from instrument.config import Settings
     from instrument.diagnosis.python_arguments import PythonCommand
 
+#: The limit of the README that concerns main programs without a source file.
+_LIMIT = "README, limit main-program"
+
 
 class Verdict(NamedTuple):
     """Whether something is measured, and why. `is_measured` is None if it cannot be found."""
@@ -72,9 +75,9 @@ def _verdict_on_path(path: str, scope: Scope, search_path: list[str]) -> Verdict
 def verdict_on_main_program(command: PythonCommand, settings: Settings, search_path: list[str]) -> Verdict:
     """Return the verdict on the main program of *command* itself; its imports are judged one by one."""
     if command.kind is ProgramKind.CODE:
-        return Verdict(False, "it is given by -c, from no file")
+        return Verdict(False, f"it is given by -c, from no file ({_LIMIT})")
     if command.kind is ProgramKind.INPUT:
-        return Verdict(False, "it is read from standard input, from no file")
+        return Verdict(False, f"it is read from standard input, from no file ({_LIMIT})")
     if command.kind is ProgramKind.MODULE:
         return _verdict_on_main_module(command.program, settings, search_path)
     path = os.path.abspath(command.program)
@@ -85,7 +88,7 @@ def verdict_on_main_program(command: PythonCommand, settings: Settings, search_p
     if not os.path.isfile(path):
         return Verdict(False, "it is no regular file, so only the interpreter reads it")
     if path.endswith(".pyc"):
-        return Verdict(False, "it is a file of bytecode; run its source instead")
+        return Verdict(False, f"it is a file of bytecode; run its source instead ({_LIMIT})")
     if command.skips_first_line:
         return Verdict(False, "its first line is skipped (-x)")
     name = os.path.basename(path).removesuffix(".py")
