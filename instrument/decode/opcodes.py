@@ -127,30 +127,29 @@ TABLE: dict[str, tuple[tuple[tuple[int, int], tuple[int, int], str], ...]] = {
 }
 
 
-def _names_by_kind() -> dict[str, list[str]]:
-    return {kind: [name for *_, names in rows for name in names.split()] for kind, rows in TABLE.items()}
-
-
-_NAMES = _names_by_kind()
-_ALL_NAMES = {name for names in _NAMES.values() for name in names}
+_ALL_NAMES: set[str] = set()
+for _rows in TABLE.values():
+    for *_, _names in _rows:
+        _ALL_NAMES.update(_names.split())
 
 
 def opcodes(*names: str) -> frozenset[int]:
     """Return the opcodes called *names* that this version has; raise ValueError if the table lacks a name."""
-    unknown = [name for name in names if name not in _ALL_NAMES]
-    if unknown:
-        raise ValueError(f"the table of opcodes lacks {', '.join(unknown)}")
-    return frozenset(OPCODES[name] for name in names if name in OPCODES)
+    if not _ALL_NAMES.issuperset(names):
+        raise ValueError(f"the table of opcodes lacks {', '.join(name for name in names if name not in _ALL_NAMES)}")
+    return frozenset([OPCODES[name] for name in names if name in OPCODES])
 
 
 def opcode_called(name: str) -> int:
     """Return the opcode called *name*, or -1 if this version lacks it; raise ValueError if the table lacks the name."""
-    return next(iter(opcodes(name)), -1)
+    if name not in _ALL_NAMES:
+        raise ValueError(f"the table of opcodes lacks {name}")
+    return OPCODES.get(name, -1)
 
 
 def _opcodes_of(*kinds: str) -> frozenset[int]:
     """Return the opcodes of *kinds* that this version has."""
-    return frozenset(OPCODES[name] for kind in kinds for name in _NAMES[kind] if name in OPCODES)
+    return opcodes(*[name for kind in kinds for *_, names in TABLE[kind] for name in names.split()])
 
 
 def _cache_units() -> list[int]:

@@ -13,8 +13,6 @@ Solution: one EXITING probe for all instructions whose exits no count can tell a
 
 from __future__ import annotations
 
-from _bisect import bisect_right
-
 from instrument.decode.opcodes import (
     BINARY_OP,
     CACHES,
@@ -88,7 +86,7 @@ def group_equivalent_exits(graph: ControlFlowGraph, must_differ: frozenset[int])
     if not instructions.code.co_flags & _CO_OPTIMIZED:
         return []
     members = _exit_classes(graph, must_differ)
-    likely = [key for key, indices in members.items() if any(_often_raises(instructions, index) for index in indices)]
+    likely = [key for key, indices in members.items() if _often_raise(instructions, indices)]
     if CALLERS_ARE_LEFT_ABOVE:
         _exclude_ambiguous_exits(instructions, members)
     n_likely = [0] * (len(graph.entries) + 1)  # by record: one RAISED record for each handler, the first for none
@@ -102,9 +100,13 @@ def group_equivalent_exits(graph: ControlFlowGraph, must_differ: frozenset[int])
     return groups
 
 
-def _often_raises(instructions: Instructions, index: int) -> bool:
-    op = instructions.ops[index]
-    return op in OFTEN_RAISE or (op == BINARY_OP and instructions.args[index] == SUBSCRIPT_BINARY_OP)
+def _often_raise(instructions: Instructions, indices: list[int]) -> bool:
+    """Return whether the exceptions of one of the instructions *indices* are often caught."""
+    ops, args = instructions.ops, instructions.args
+    return any(
+        ops[index] in OFTEN_RAISE or (ops[index] == BINARY_OP and args[index] == SUBSCRIPT_BINARY_OP)
+        for index in indices
+    )
 
 
 def _exit_classes(graph: ControlFlowGraph, must_differ: frozenset[int]) -> dict[ExitClass, list[int]]:
@@ -116,9 +118,12 @@ def _exit_classes(graph: ControlFlowGraph, must_differ: frozenset[int]) -> dict[
     }
     always_raise = RAISES | MAY_RERAISE
     events = [index for index, _ in graph.events]
+    n_events = 0
     members: dict[ExitClass, list[int]] = {}
     for number, block in enumerate(graph.blocks):
         for index in range(block.first, block.last + 1):
+            while n_events < len(events) and events[n_events] <= index:
+                n_events += 1
             op = ops[index]
             # An interrupt may be raised above a loop head (versions.INTERRUPTS_ARE_RAISED_ABOVE_TARGET).
             if index in must_differ or index + 1 in loop_heads or index < instructions.made_by or op in always_raise:
@@ -129,7 +134,7 @@ def _exit_classes(graph: ControlFlowGraph, must_differ: frozenset[int]) -> dict[
                 is_eventless = index in graph.entries[handler].eventless_sources
                 if is_eventless and INLINED_CALL_LOSES_LINE and CACHES[op]:  # only if no call was inlined here
                     continue
-            key = handler, number, bisect_right(events, index), is_eventless
+            key = handler, number, n_events, is_eventless
             members.setdefault(key, []).append(index)
     return members
 

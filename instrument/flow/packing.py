@@ -44,6 +44,6 @@ def pack_rows(rows: Sequence[tuple[int, ...]]) -> tuple[bytes, ...]:
     return tuple(map(pack_numbers, zip(*rows)))
 
 
-def unpack_rows(columns: Iterable[bytes]) -> list[tuple[int, ...]]:
+def unpack_rows(columns: Iterable[bytes]) -> tuple[tuple[int, ...], ...]:
     """Return the rows that `pack_rows` has packed as *columns*."""
-    return list(zip(*map(unpack_numbers, columns)))
+    return tuple(zip(*map(unpack_numbers, columns)))

@@ -137,8 +137,7 @@ class Plan:
     def __init__(self, **fields: Any) -> None:
         if fields.keys() != _FIELDS:
             raise TypeError(f"a Plan has other fields than {', '.join(fields)}")
-        for name, value in fields.items():
-            _set_field(self, name, tuple(value) if type(value) is list else value)
+        _set_fields(self, fields)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name} of a Plan cannot be changed")
@@ -189,8 +188,16 @@ class Plan:
         )
         if isinstance(values["measured_by_probe"], bytes):
             values["measured_by_probe"] = unpack_numbers(values["measured_by_probe"])
-        return cls(**values)
+        plan = cls.__new__(cls)
+        _set_fields(plan, values)
+        return plan
 
 
 _FIELDS = frozenset(Plan.__slots__)
 _set_field = object.__setattr__
+
+
+def _set_fields(plan: Plan, fields: dict[str, Any]) -> None:
+    """Set the *fields* of a new *plan*; lists become tuples."""
+    for name, value in fields.items():
+        _set_field(plan, name, tuple(value) if type(value) is list else value)

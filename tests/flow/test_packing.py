@@ -28,7 +28,7 @@ def test_numbers_that_are_close_take_a_byte_each(differences):
 @given(st.integers(0, 4).flatmap(lambda n: st.lists(st.tuples(*[ANY] * n)) if n else st.just([])))
 def test_rows_are_equal_after_packing(rows):
     """There may also be no rows, or none with a number."""
-    assert unpack_rows(pack_rows(rows)) == rows
+    assert unpack_rows(pack_rows(rows)) == tuple(rows)
 
 
 def test_numbers_of_more_than_64_bits_are_refused():
