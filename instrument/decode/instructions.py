@@ -16,13 +16,13 @@ from instrument.decode.opcodes import (
     EXTENDED_ARG,
     JUMPS,
     OPNAMES,
-    PLAIN_JUMPS,
     RAISES,
     REFERENCES,
     RESUME,
     RETURN_GENERATOR,
     RETURNS,
     SKIPPED,
+    UNCONDITIONAL_JUMPS,
 )
 
 TYPE_CHECKING = False
@@ -52,27 +52,27 @@ class Handler:
 class Instructions:
     """The instructions of *code*, in lists by index.
 
-        ops, args   opcode, and argument with the bits of its prefixes
-        starts      code unit of the first prefix, or of the opcode if there is none
-        units       code unit of the opcode
-        lines       line number, or None
-        targets     index that a jump goes to, or that a reference names (opcodes.REFERENCES); -1 for others
-        handlers    index in `table` of the handler of exceptions, or -1
-        table       the distinct handlers
-        first       index of the RESUME that the body starts with; nothing above it is traced
-        made_by     index from which on an exception may be thrown in: RETURN_GENERATOR of a generator, else `first`
+        ops, args       opcode, and argument with the bits of its prefixes
+        starts          code unit of the first prefix, or of the opcode if there is none
+        units           code unit of the opcode
+        lines           line number, or None
+        targets         index that a jump goes to, or that a reference names (opcodes.REFERENCES); -1 for others
+        handlers        index in `table` of the handler of exceptions, or -1
+        table           the distinct handlers
+        first           index of the RESUME that the body starts with; nothing above it is traced
+        throwable_from  index from which on an exception may be thrown in: RETURN_GENERATOR, else `first`
 
     In unrolled code (decode.unrolling) an instruction may be present in several copies:
 
-        source      the Instructions before unrolling, or these Instructions themselves
-        origins     for each instruction its index in `source`
-        ranks       the order in which control reaches the instructions if it does not jump back
-        turns       jumps back that lead to a copy further below
+        source          the Instructions before unrolling, or these Instructions themselves
+        origins         for each instruction its index in `source`
+        ranks           the order in which control reaches the instructions if it does not jump back
+        turns           jumps back that lead to a copy further below
     """
 
     __slots__ = (
-        *("_joins", "args", "code", "first", "handlers", "lines", "made_by", "ops", "origins", "ranks", "source"),
-        *("starts", "table", "targets", "turns", "units"),
+        *("_joins", "args", "code", "first", "handlers", "lines", "ops", "origins", "ranks", "source", "starts"),
+        *("table", "targets", "throwable_from", "turns", "units"),
     )
 
     def __init__(self, code: CodeType) -> None:
@@ -111,7 +111,7 @@ class Instructions:
         self.units = units
         # The body of a generator starts behind RETURN_GENERATOR; from 3.15 on another RESUME may stand above that.
         self.first = ops.index(RESUME, ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else 0)
-        self.made_by = ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else self.first
+        self.throwable_from = ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else self.first
         self.lines = self.lines_of(code, starts)
         self.targets = self._targets()
         self.table, self.handlers = self._handlers()
@@ -169,7 +169,7 @@ class Instructions:
     def falls_into(self, index: int) -> bool:
         """Return whether control can go on to the instruction at *index* from the instruction above it."""
         above = self.ops[index - 1]
-        return above not in RETURNS and above not in RAISES and above not in PLAIN_JUMPS
+        return above not in RETURNS and above not in RAISES and above not in UNCONDITIONAL_JUMPS
 
     def above(self, index: int) -> int:
         """Return the instruction that stands above the one at *index* in the original code.

@@ -195,7 +195,7 @@ SWAP = opcode_called("SWAP")
 YIELD_VALUE = opcode_called("YIELD_VALUE")
 
 # Sets that follow from the kinds.
-PLAIN_JUMPS = _opcodes_of(OpcodeKind.JUMP)
+UNCONDITIONAL_JUMPS = _opcodes_of(OpcodeKind.JUMP)
 JUMPS = _opcodes_of(OpcodeKind.JUMP, OpcodeKind.BRANCH)
 RETURNS = _opcodes_of(OpcodeKind.RETURN)
 RAISES = _opcodes_of(OpcodeKind.RAISE)

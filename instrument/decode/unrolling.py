@@ -29,10 +29,10 @@ from instrument.decode.opcodes import (
     JUMP_BACKWARD_NO_INTERRUPT,
     JUMPS,
     OPPOSITE_BRANCHES,
-    PLAIN_JUMPS,
     REFERENCES,
     RESUME,
     SEND,
+    UNCONDITIONAL_JUMPS,
     YIELD_VALUE,
 )
 from instrument.decode.versions import JUMP_BACK_RAISES_LINE_EVENT
@@ -124,7 +124,7 @@ class Unrolled(Instructions):
         self.source = source
         self.code = source.code
         self.first = source.first
-        self.made_by = source.made_by
+        self.throwable_from = source.throwable_from
         layout = _Layout(source, loops)
         self.origins = origins = layout.origins
         self.ops = [source.ops[origin] for origin in origins]
@@ -235,7 +235,7 @@ def _n_copies(instructions: Instructions, first: int, last: int) -> int:
         return 1
     size = instructions.units[last] + 1 + CACHES[ops[last]] - instructions.starts[first]
     # One branch ends the loop.
-    n_branches = sum(1 for index in body if targets[index] >= 0 and ops[index] not in PLAIN_JUMPS) - 1
+    n_branches = sum(1 for index in body if targets[index] >= 0 and ops[index] not in UNCONDITIONAL_JUMPS) - 1
     copies = _COPIES_WITH_BRANCHES if n_branches > 0 else _COPIES_WITHOUT_BRANCH
     return next((n for largest, n in copies if size <= largest), 1)
 
@@ -256,7 +256,7 @@ def _turns_on_one_line(instructions: Instructions, first: int, last: int) -> boo
 def takes_no_space(instructions: Instructions, index: int) -> bool:
     """Return whether the instruction at *index* is a jump back that has become a step to the next instruction."""
     op = instructions.ops[index]
-    is_step = op in BACKWARD and op in PLAIN_JUMPS and instructions.targets[index] == index + 1
+    is_step = op in BACKWARD and op in UNCONDITIONAL_JUMPS and instructions.targets[index] == index + 1
     return is_step and index not in instructions.turns
 
 

@@ -126,7 +126,12 @@ def _exit_classes(graph: ControlFlowGraph, must_differ: frozenset[int]) -> dict[
                 n_events += 1
             op = ops[index]
             # An interrupt may be raised above a loop head (versions.INTERRUPTS_ARE_RAISED_ABOVE_TARGET).
-            if index in must_differ or index + 1 in loop_heads or index < instructions.made_by or op in always_raise:
+            if (
+                index in must_differ
+                or index + 1 in loop_heads
+                or index < instructions.throwable_from
+                or op in always_raise
+            ):
                 continue
             handler = handlers[index]
             is_eventless = False

@@ -30,12 +30,12 @@ from instrument.decode.opcodes import (
     JUMPS,
     LOAD_ATTR,
     MAY_RERAISE,
-    PLAIN_JUMPS,
     RAISES,
     RERAISE,
     RESUME,
     RETURNS,
     SEND,
+    UNCONDITIONAL_JUMPS,
     YIELD_VALUE,
 )
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
@@ -236,7 +236,7 @@ class ControlFlowGraph:
                 self._add_exit(number, last)
             elif op in RAISES:
                 self._add_raise(number, last, EdgeKind.RAISE)
-            elif op in PLAIN_JUMPS:
+            elif op in UNCONDITIONAL_JUMPS:
                 self._add_step(number, block, EdgeKind.GOTO, targets[last])
             else:
                 self._add_edges_of_branch(number, block)

@@ -24,8 +24,8 @@ from instrument.decode.opcodes import (
     NOT_TAKEN,
     OPCODES,
     OPNAMES,
-    PLAIN_JUMPS,
     SEND,
+    UNCONDITIONAL_JUMPS,
 )
 from instrument.decode.unrolling import takes_no_space
 from instrument.decode.versions import (
@@ -285,7 +285,7 @@ class JumpEmitter:
         while instructions.ops[above] in ENDS_LOOP:
             above -= 1
         op = instructions.ops[above]
-        is_branch = op == NOT_TAKEN or (op in JUMPS and op not in PLAIN_JUMPS)
+        is_branch = op == NOT_TAKEN or (op in JUMPS and op not in UNCONDITIONAL_JUMPS)
         return HAS_MONITORING and (is_branch or not instructions.joins.isdisjoint(range(above + 1, index + 1)))
 
 

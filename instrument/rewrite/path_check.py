@@ -24,12 +24,12 @@ from instrument.decode.opcodes import (
     LOAD_CONST,
     OPCODES,
     OPNAMES,
-    PLAIN_JUMPS,
     POP_ITER,
     PUSH_NULL,
     RERAISE,
     RESUME,
     SEND,
+    UNCONDITIONAL_JUMPS,
 )
 from instrument.decode.unrolling import takes_no_space
 from instrument.decode.versions import SKIPPED_AT_EXHAUSTION
@@ -187,7 +187,7 @@ class _Paths:
                 if records is None:
                     break
                 records.append(argument - first_exit)
-            elif op in PLAIN_JUMPS:
+            elif op in UNCONDITIONAL_JUMPS:
                 after += -argument if op in BACKWARD else argument
             elif op == _POP_JUMP_IF_FALSE:
                 passed.append(self._probe_of_inlined_call(after, after + argument))
@@ -262,7 +262,7 @@ class _Paths:
             if is_within or index <= instructions.first or index in loops or ops[index] == RESUME:
                 self._add(("step", index), self._walk(ends[index - 1], index))
         for index in loops:
-            if ops[index] in PLAIN_JUMPS:
+            if ops[index] in UNCONDITIONAL_JUMPS:
                 target = self._code.target_of_jump(index)
                 self._add(("step", index + 1), self._walk(target, instructions.targets[index]))
 
@@ -290,7 +290,7 @@ class _Paths:
         counters = [_NONE if plan.placement == NOTHING else _RECORD] * len(instructions)
         for index, number in plan.stubs.items():
             counters[index] = number
-        counters[: instructions.made_by] = [_NONE] * instructions.made_by
+        counters[: instructions.throwable_from] = [_NONE] * instructions.throwable_from
         for index in self._code.no_space:
             counters[index] = _ELSEWHERE
         for edge in self._graph.edges:

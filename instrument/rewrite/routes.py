@@ -44,7 +44,7 @@ class ExceptionRoutes:
         instructions = self._instructions
         op = instructions.ops[index]
         handler = instructions.handlers[index]
-        if index < instructions.made_by:  # no exception can be thrown into the code before that
+        if index < instructions.throwable_from:  # no exception can be thrown into the code before that
             return _direct(handler)
         if op in RAISES or op in MAY_RERAISE:
             if index in self._raising:
@@ -58,7 +58,7 @@ class ExceptionRoutes:
 
     def of_trace_function(self, index: int) -> Route | None:
         """Return the route of exceptions that a trace function raises at the line event of the instruction *index*."""
-        if index < self._instructions.made_by:
+        if index < self._instructions.throwable_from:
             return self.of_instruction(index)
         return self.to_record(self._instructions.handlers[index])
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from instrument.decode.instructions import Instructions
 from instrument.decode.line_events import LineEvents
-from instrument.decode.opcodes import BACKWARD, FOR_ITER, JUMPS, OPNAMES, PLAIN_JUMPS
+from instrument.decode.opcodes import BACKWARD, FOR_ITER, JUMPS, OPNAMES, UNCONDITIONAL_JUMPS
 from instrument.decode.unrolling import Unrolled, is_faithful, takes_no_space, unroll
 from instrument.flow.conservation import recover
 from instrument.flow.graph import build
@@ -190,7 +190,7 @@ def test_code_without_small_loops_is_not_copied():
 def test_an_unrolled_loop_has_one_jump_back():
     """Only the last copy goes back, and handles interrupts there."""
     unrolled = unroll(Instructions(code_called("straight", LOOPS)))
-    backward = [index for index, op in enumerate(unrolled.ops) if op in BACKWARD and op in PLAIN_JUMPS]
+    backward = [index for index, op in enumerate(unrolled.ops) if op in BACKWARD and op in UNCONDITIONAL_JUMPS]
     (last,) = (index for index in backward if not takes_no_space(unrolled, index))
     assert last == backward[-1]
     assert unrolled.ops[unrolled.targets[last]] == FOR_ITER

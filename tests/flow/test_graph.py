@@ -12,11 +12,11 @@ from instrument.decode.opcodes import (
     MAY_RERAISE,
     OPCODES,
     OPNAMES,
-    PLAIN_JUMPS,
     RAISES,
     RESUME,
     RETURNS,
     SEND,
+    UNCONDITIONAL_JUMPS,
     YIELD_VALUE,
 )
 from instrument.flow.graph import EdgeKind, build
@@ -90,7 +90,7 @@ def ways_out(op):
         return {EdgeKind.LEAVE}
     if op in RAISES:
         return {EdgeKind.RAISE}
-    if op in PLAIN_JUMPS:
+    if op in UNCONDITIONAL_JUMPS:
         return {EdgeKind.GOTO}
     if op in MAY_RERAISE:
         return {EdgeKind.FALL, EdgeKind.RERAISED}
@@ -106,8 +106,8 @@ def unreachable(graph):
     for number, block in enumerate(graph.blocks):
         raising = {handlers[index] for index in range(block.first, block.last + 1)}
         targets[number].update(graph.entries[handler].block for handler in raising if handler >= 0)
-    made_by = graph.instructions.made_by
-    thrown = {handlers[index] for index in (*range(made_by, graph.instructions.first + 1), *graph.await_loops)}
+    throwable_from = graph.instructions.throwable_from
+    thrown = {handlers[index] for index in (*range(throwable_from, graph.instructions.first + 1), *graph.await_loops)}
     seen, waiting = set(), [graph.outside, *(graph.entries[handler].block for handler in thrown if handler >= 0)]
     while waiting:
         node = waiting.pop()

@@ -120,8 +120,8 @@ class Frame:
     def live(self):
         """Run the frame; yield at each place where counters may be read."""
         instructions = self.world.graph.instructions
-        if instructions.made_by < instructions.first and self.raises(0.1):
-            next_block = self.throw(instructions.made_by)
+        if instructions.throwable_from < instructions.first and self.raises(0.1):
+            next_block = self.throw(instructions.throwable_from)
         else:
             self.place = (instructions.first, False)
             yield

@@ -37,7 +37,7 @@ def check_handlers(code):
         handler = originals.table[originals.handlers[index]] if originals.handlers[index] >= 0 else None
         number = copies.handlers[index_at(copies, unit)]
         if number < 0:
-            may_be_unrecorded = index < originals.made_by or originals.ops[index] in RAISES | MAY_RERAISE
+            may_be_unrecorded = index < originals.throwable_from or originals.ops[index] in RAISES | MAY_RERAISE
             assert handler is None
             assert may_be_unrecorded or code.placement == NOTHING
             continue
