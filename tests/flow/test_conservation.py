@@ -284,6 +284,7 @@ for _ in range(7):
 """
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_the_warning_about_a_contradiction_names_function_file_block_and_both_sums(capfd):
     """A program that moves the counter of an exit on by itself is warned about, and the rest is counted."""
     names = {"a": int, "repeat": itertools.repeat, "__file__": "contradicting.py"}

@@ -170,6 +170,7 @@ def test_what_is_known_does_not_grow_for_ever(tmp_path, monkeypatch):
     assert [known.is_exec_free(_module_imports(f"/{number}.py", (number,))) for number in range(5)] == [False] * 3 + [True] * 2
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_ignored_functions_get_their_code_back(tmp_path):
     """Those that were there before, once nothing is measured any more; and nobody keeps them alive."""
     module = types.ModuleType("ignored")

@@ -33,6 +33,7 @@ for n in kept:
 """
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_code_of_ever_new_texts_is_counted_and_retired():
     """Every count is that of `trace`, and the number of live code groups does not grow with the texts."""
     expected, plain = counts_of(trace.Trace, EVER_NEW)
@@ -179,6 +180,7 @@ for n in range(1500):
 
 
 @pytest.mark.parametrize("breaks", [False, True])
+@pytest.mark.usefixtures("frozen_heap")
 def test_a_handler_that_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
     """A handler may read, or raise, at any line of retiring, or do both. In the end each count was read once."""
     expected, _ = counts_of(trace.Trace, EVER_NEW_AND_RAISING)
