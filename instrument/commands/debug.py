@@ -24,7 +24,7 @@ from instrument.diagnosis.obstacles import has_bootstrap, why_not_counted, why_n
 from instrument.diagnosis.run_arguments import add_settings, settings_of
 from instrument.diagnosis.verdicts import verdict_on_main_program, verdict_on_target
 from instrument.errors import NotPythonError, UnknownCommandError
-from instrument.link import cache
+from instrument.link import cache, cache_files
 from instrument.report.text import say
 from instrument.scope.project import Scope
 from instrument.version import __version__
@@ -128,7 +128,7 @@ def _rows_of_installation() -> list[Row]:
         start = ", ".join(files)
     else:
         start = "none: INSTRUMENT alone has no effect. Use `instrument run`, or install the package"
-    folder = cache.default_folder()
+    folder = cache_files.default_folder()
     return [
         ("version", f"{__version__}, {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}"),
         ("python", f"{sys.implementation.name} {version}, {sys.executable}, {state}"),

@@ -35,7 +35,8 @@ from instrument.decode.opcodes import LOAD_GLOBAL
 from instrument.guest.hiding import unseen
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import imports
-from instrument.link.counters import appended_constants, reduce_counter
+from instrument.link.counters import reduce_counter
+from instrument.link.linker import appended_constants
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

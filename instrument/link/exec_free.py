@@ -1,8 +1,9 @@
-"""Which modules may hand code to the interpreter, remembered from process to process.
+"""Record which modules are exec-free: their code cannot call an executor, so it runs unchanged if it is not measured.
 
-Modules that are not measured are asked, too: code that they execute may be measured. Few of them hand any over, and to
-look through all code of one takes a tenth of what its import takes. So those that do not are noted in the cache, by the
-stamp of their bytecode file: as long as it is the same file, unchanged, nobody has to look.
+The code of a module that is not measured comes in. Whether it must be rewritten all the same, to intercept the code
+that it executes, goes out. To search the code of a module takes a tenth of the time of its import, and most modules are
+exec-free. So those are recorded in the cache, by the stamp of their bytecode file. As long as the file is unchanged,
+the code is not searched again.
 """
 
 from __future__ import annotations
@@ -17,36 +18,39 @@ if TYPE_CHECKING:
     from instrument.link.module_import import ModuleImport
     from instrument.link.source_versions import Stamp
 
-_SHELF = "hand nothing over"
-_MOST = 20_000
+#: The name of the entry in the cache: a dict from source paths to stamps.
+_ENTRY = "exec-free modules"
+#: An entry with more modules than this is replaced by one with those of this process.
+_MOST_MODULES = 20_000
 
 
 class ExecFreeModules:
-    """What is known of modules; kept in *cache*."""
+    """The exec-free modules that the *cache* has, and those that this process has found."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._quiet: dict[str, Stamp] = cache.load(_SHELF) or {}
-        self._new: dict[str, Stamp] = {}
+        self._stamps: dict[str, Stamp] = cache.load(_ENTRY) or {}
+        self._new_stamps: dict[str, Stamp] = {}
 
     def may_execute_code_in(self, code: CodeType, module_import: ModuleImport | None) -> bool:
-        """Return whether *code* may hand code over: that of the module that is *module_import*, or any if that is
-        None.
+        """Return whether *code* may call an executor.
+
+        *module_import* is the import whose module's code it is, None for other code.
         """
         if module_import is not None and self.is_exec_free(module_import):
             return False
-        found = may_execute_code(code)
-        if not found and module_import is not None and module_import.stamp is not None:
-            self._quiet[module_import.path] = self._new[module_import.path] = module_import.stamp
-        return found
+        may_execute = may_execute_code(code)
+        if not may_execute and module_import is not None and module_import.stamp is not None:
+            self._stamps[module_import.path] = self._new_stamps[module_import.path] = module_import.stamp
+        return may_execute
 
     def is_exec_free(self, module_import: ModuleImport) -> bool:
-        """Return whether the module that is *module_import* is known to hand no code over."""
-        return module_import.stamp is not None and self._quiet.get(module_import.path) == module_import.stamp
+        """Return whether the imported module is recorded as exec-free, with the bytecode file that it has now."""
+        return module_import.stamp is not None and self._stamps.get(module_import.path) == module_import.stamp
 
     def save_cache(self) -> None:
-        """Write what is new to the cache."""
-        if self._new:
-            new, self._new = self._new, {}
-            known = self._cache.load(_SHELF) or {}  # others may have written meanwhile
-            self._cache.store(_SHELF, {**known, **new} if len(known) < _MOST else new)
+        """Add the modules that this process has found to the cache."""
+        if self._new_stamps:
+            new, self._new_stamps = self._new_stamps, {}
+            stored = self._cache.load(_ENTRY) or {}  # other processes may have added some meanwhile
+            self._cache.store(_ENTRY, {**stored, **new} if len(stored) < _MOST_MODULES else new)

@@ -1,19 +1,20 @@
-"""Rewritten code as a program for the interpreter's own unpickler, which makes it live without a line of Python.
+"""Link the code of a whole module in a single call of the interpreter's unpickler.
 
-`UnlinkedValues` code comes in, in the order of `counters.nested_code`, and what can be kept by `marshal` goes out;
-that and counters
-come in, and live code goes out. A warm import is as fast as this: `counters.link` takes longer, to put tuples together
-and to take them apart again; the unpickler is a stack machine in C.
+`UnlinkedValues` of a module come in, in the order of `nested_code`, and a `PickledCode` goes out, which `marshal` can
+store. Later it comes in again, with counters, and the live code goes out.
 
-The program says how code objects are put together, and nothing else. All that they are put together of is handed to the
-unpickler *out of band* (PEP 574): the instruction NEXT_BUFFER pushes the next object of an iterator, whatever that is.
-First come those that are remembered by number: the constructor of code objects, what all code shares, the constants,
-names and bytes that the code consists of, and the keys of exits; then the counters, each where it belongs. Nothing is
-looked up by name, nothing is imported, and nothing of the program is called.
-
-Constants and names come by way of `marshal`, not of `pickle`, because what it reads is interned: names that are not are
-looked up again for each code object that has them. [3.12, code of sympy, by callgrind: 677 million instructions, where
-it was 784 with all in the program; `marshal` needs 251 million for the plain code]
+Problem: a start links the code of many modules. `linker.link` takes longer than all else in an import from the cache:
+it puts tuples together and takes them apart again, in Python.
+Solution: the unpickler is a stack machine in C. A pickle is a program for it. The pickle says how code objects are put
+together, and nothing else. All objects that it puts together come *out of band* (PEP 574): the instruction NEXT_BUFFER
+pushes the next object of an iterator, of any type. First come the objects that are memoized: CodeType, the constants
+that all code shares, names of methods, the constants, names and bytes of the code, and the keys of exits. Then come the
+counters, each at the place where it belongs. No object is looked up by name, no module is imported, and no code of the
+program is called.
+The pickle is written by hand, because `pickle.dumps` cannot write NEXT_BUFFER for such objects.
+Alternatives: constants and names in the pickle itself. The unpickler does not intern strings, as `marshal` does, and
+CodeType interns the names of each code object anew. [3.12, code of sympy, by callgrind: 784 million instructions so,
+677 million with them out of band; `marshal` takes 251 million for the original code]
 """
 
 from __future__ import annotations
@@ -24,178 +25,198 @@ from itertools import chain, repeat
 from types import CodeType
 
 from instrument.guest.own_imports import extension
-from instrument.link.counters import RANGE_OF_COUNTS, numbers_in
+from instrument.link.code_group import numbers_in, packed_numbers
+from instrument.link.exit_records import RANGE_OF_COUNTS
 from instrument.rewrite.constant_layout import in_order, shared_constants
 from instrument.rewrite.probes import WasInlined
 
-_before = set(sys.modules)
+_modules_before = set(sys.modules)
 _unpickle = extension("_pickle").loads
 
-for _name in {"_pickle", "_compat_pickle", "codecs", "functools"} & (sys.modules.keys() - _before):
-    del sys.modules[_name]  # the program imports its own, and has it counted
-del _before
+# The program's own import of these modules is executed, and counted, as in a plain run.
+for _name in {"_pickle", "_compat_pickle", "codecs", "functools"} & (sys.modules.keys() - _modules_before):
+    del sys.modules[_name]
+del _modules_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from instrument.link.counters import ExitRecords, UnlinkedValues
+    from instrument.link.exit_records import ExitRecords
+    from instrument.link.unlinked_values import UnlinkedValues
 
-    #: The program; places of exit keys; names of methods; constants, names and bytes.
-    Sealed = tuple[bytes, bytes, tuple[str, ...], tuple[Any, ...]]
+    #: The pickle; packed positions of exit keys; names of methods of inlinable calls; constants, names and bytes.
+    PickledCode = tuple[bytes, bytes, tuple[str | None, ...], tuple[Any, ...]]
 
-# What the program is made of, of the instructions of pickle.
-_MARK, _STOP, _POP, _REDUCE, _MEMOIZE, _NEXT_BUFFER = b"(", b".", b"0", b"R", b"\x94", b"\x97"
+# Instructions of pickle (pickletools describes them).
+_MARK, _TUPLE, _STOP, _POP, _REDUCE, _MEMOIZE, _NEXT_BUFFER = b"(", b"t", b".", b"0", b"R", b"\x94", b"\x97"
+_BINGET, _LONG_BINGET, _BININT1, _BININT = b"h", b"j", b"K", b"J"
 _EMPTY_TUPLE = b")"
-_SINGLE = {None: b"N", True: b"\x88", False: b"\x89"}
+_SINGLETONS = {None: b"N", True: b"\x88", False: b"\x89"}
 
-#: The numbers of what is handed over first.
-_CODE, _LATE, _RANGE_OF_COUNTS, _TRACEBACK_OF, _PREPARE, _RECORDS, _N_SHARED = range(7)
+#: The numbers in the memo of the objects that come first. `load_live_code` passes them in this order.
+_CODE, _LATE, _RANGE_OF_COUNTS, _TRACEBACK_OF, _EXCHANGE, _RECORDS, _N_SHARED = range(7)
 
 
-def compile_to_pickle(unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> Sealed:
-    """Return *unlinked_codes*, from the source *file_name* and none refused, as a program that makes the last of
-    them, all
-    others within; raise ValueError if they are in another order than that of `counters.nested_code`.
+def compile_to_pickle(unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> PickledCode:
+    """Return a pickle for *unlinked_codes*, from the source file *file_name*.
+
+    `load_live_code` returns the last code object, with all others nested in it. Raise ValueError if they are not in the
+    order of `nested_code`.
     """
     return _PickleCompiler(unlinked_codes, file_name).pickled()
 
 
 class _PickleCompiler:
+    """Writes the pickle of one module."""
+
     def __init__(self, unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> None:
-        self._flats = [
-            (*unlinked[:4], (file_name if unlinked[4] is None else unlinked[4], *unlinked[5]), *unlinked[6:])
+        self._unlinked_codes = unlinked_codes
+        #: The arguments of CodeType from the file name on, for each code object.
+        self._tails = [
+            (file_name if unlinked.file_name is None else unlinked.file_name, *unlinked.tail)
             for unlinked in unlinked_codes
         ]
-        self._out: list[bytes] = []
-        self._n_made = 0
-        self._remembered: dict[int, int] = {}
+        self._instructions: list[bytes] = []
+        self._n_written = 0
+        #: The number in the memo of each code object that is used more than once and was written, by its index.
+        self._memoized: dict[int, int] = {}
         self._n_uses = [0] * len(unlinked_codes)
-        # What is handed over is numbered before the program is written.
-        self._inlinable: list[str] = []
-        self._first_name: list[int] = []
-        self._values: dict[tuple[type, object], int] = {}
+        self._number_objects()
+
+    def _number_objects(self) -> None:
+        """Collect the objects that are memoized first, and give them their numbers in the memo."""
+        self._method_names: list[str | None] = []
+        #: The number in the memo of the first method name of each code object.
+        self._first_names: list[int] = []
+        #: The index of each constant, by `_identity`.
+        self._constant_indices: dict[tuple[type, object], int] = {}
         self._constants: list[Any] = []
-        self._places: dict[int, int] = {}
-        self._bases: list[int] = []
-        base = 0
-        for unlinked in self._flats:
-            head, constants, names, variables, rest, nested, _, n_exits, size, inlinable = unlinked
-            for _, number in nested:
-                self._n_uses[number] += 1
-            for value in (*head, *constants, names, variables, *rest):
-                if not _is_short(value) and (key := _identity(value)) not in self._values:
-                    self._values[key] = len(self._constants)
+        #: The index of each key, by its position in the code group.
+        self._key_indices: dict[int, int] = {}
+        #: The position of the first key of each code object in the code group.
+        self._first_positions: list[int] = []
+        position = 0
+        for unlinked, tail in zip(self._unlinked_codes, self._tails, strict=True):
+            for _, index in unlinked.nested:
+                self._n_uses[index] += 1
+            for value in (*unlinked.head, *unlinked.constants, unlinked.names, unlinked.variables, *tail):
+                if not _has_instruction(value) and (identity := _identity(value)) not in self._constant_indices:
+                    self._constant_indices[identity] = len(self._constants)
                     self._constants.append(value)
-            self._first_name.append(_N_SHARED + len(self._inlinable))
-            self._inlinable += inlinable
-            self._bases.append(base)
-            for place in range(base, base + max(n_exits, 1) * size, size):
-                self._places[place] = len(self._places)
-            base += max(n_exits, 1) * size
-        self._first_constant = _N_SHARED + len(self._inlinable)
+            self._first_names.append(_N_SHARED + len(self._method_names))
+            self._method_names += unlinked.inlinable
+            self._first_positions.append(position)
+            next_position = position + unlinked.n_key_positions()
+            for key_position in range(position, next_position, unlinked.size):
+                self._key_indices[key_position] = len(self._key_indices)
+            position = next_position
+        self._first_constant = _N_SHARED + len(self._method_names)
         self._first_key = self._first_constant + len(self._constants)
-        self._n_remembered = self._n_first = self._first_key + len(self._places)
+        self._n_first = self._first_key + len(self._key_indices)
+        self._n_memoized = self._n_first
 
-    def pickled(self) -> Sealed:
-        self._code(len(self._flats) - 1)
-        program = b"".join(((_NEXT_BUFFER + _MEMOIZE + _POP) * self._n_first, *self._out, _STOP))
-        places = pack(f"{len(self._places)}I", *self._places)
-        return program, places, tuple(self._inlinable), tuple(self._constants)
+    def pickled(self) -> PickledCode:
+        """Return the pickle, and the objects that it needs out of band."""
+        self._write_code(len(self._unlinked_codes) - 1)
+        pickle = b"".join(((_NEXT_BUFFER + _MEMOIZE + _POP) * self._n_first, *self._instructions, _STOP))
+        positions = packed_numbers([*self._key_indices])
+        return pickle, positions, tuple(self._method_names), tuple(self._constants)
 
-    def _get(self, number: int) -> None:
-        self._out.append(_get(number))
-
-    def _code(self, number: int) -> None:
-        if number in self._remembered:
-            self._get(self._remembered[number])
+    def _write_code(self, index: int) -> None:
+        """Write the instructions that push the code object *index*."""
+        instructions = self._instructions
+        if index in self._memoized:
+            instructions.append(_get(self._memoized[index]))
             return
-        head, constants, names, variables, rest, nested, n_probes, n_exits, size, inlinable = self._flats[number]
-        out = self._out
-        self._get(_CODE)
-        out.append(_MARK)
-        for value in head:
-            self._value(value)
-        out.append(_MARK)
-        within = dict(nested)
-        for place, constant in enumerate(constants):
-            if place in within:
-                self._code(within[place])
+        unlinked = self._unlinked_codes[index]
+        instructions += (_get(_CODE), _MARK)
+        for value in unlinked.head:
+            self._write_value(value)
+        instructions.append(_MARK)
+        nested = dict(unlinked.nested)
+        for place, constant in enumerate(unlinked.constants):
+            if place in nested:
+                self._write_code(nested[place])
             else:
-                self._value(constant)
-        # Counters are taken in the order in which they come.
-        if number != self._n_made:
+                self._write_value(constant)
+        # Each NEXT_BUFFER takes the next counter, so the code objects must be written in their order.
+        if index != self._n_written:
             raise ValueError("the code is not in the order of `nested_code`")
-        self._n_made += 1
-        base = self._bases[number]
-        keys = [self._first_key + self._places[place] for place in range(base, base + n_exits * size, size)]
-        first_name = self._first_name[number]
-        out += in_order(
+        self._n_written += 1
+        first, size, first_name = self._first_positions[index], unlinked.size, self._first_names[index]
+        instructions += in_order(
             originals=(),
-            counters=repeat(_NEXT_BUFFER, n_probes),
-            first_keys=map(_get, keys),
-            shared=_SHARED,
-            was_inlined=map(_get, range(first_name, first_name + len(inlinable))),
+            counters=repeat(_NEXT_BUFFER, unlinked.n_probes),
+            first_keys=map(self._get_key, range(first, first + unlinked.n_exits * size, size)),
+            shared=_GET_SHARED,
+            was_inlined=map(_get, range(first_name, first_name + len(unlinked.inlinable))),
             exit_records=_get(_RECORDS),
-            first_key=_get(self._first_key + self._places[base]),
+            first_key=self._get_key(first),
         )
-        out.append(b"t")
-        for value in (names, variables, *rest):
-            self._value(value)
-        out.append(b"t" + _REDUCE)
-        if self._n_uses[number] > 1:
-            self._remembered[number] = self._n_remembered
-            self._n_remembered += 1
-            out.append(_MEMOIZE)
+        instructions.append(_TUPLE)
+        for value in (unlinked.names, unlinked.variables, *self._tails[index]):
+            self._write_value(value)
+        instructions.append(_TUPLE + _REDUCE)
+        if self._n_uses[index] > 1:
+            self._memoized[index] = self._n_memoized
+            self._n_memoized += 1
+            instructions.append(_MEMOIZE)
 
-    def _value(self, value: Any) -> None:
-        if not _is_short(value):
-            self._get(self._first_constant + self._values[_identity(value)])
+    def _get_key(self, position: int) -> bytes:
+        """Return the instruction that pushes the key at *position* in the code group."""
+        return _get(self._first_key + self._key_indices[position])
+
+    def _write_value(self, value: Any) -> None:
+        """Write the instruction that pushes *value*."""
+        if not _has_instruction(value):
+            instruction = _get(self._first_constant + self._constant_indices[_identity(value)])
         elif type(value) is int:
-            self._out.append(b"K" + bytes((value,)) if 0 <= value < 256 else b"J" + pack("<i", value))
+            instruction = _BININT1 + bytes((value,)) if 0 <= value < 256 else _BININT + pack("<i", value)
         else:
-            self._out.append(_EMPTY_TUPLE if type(value) is tuple else _SINGLE[value])
+            instruction = _EMPTY_TUPLE if type(value) is tuple else _SINGLETONS[value]
+        self._instructions.append(instruction)
 
 
 def _get(number: int) -> bytes:
-    """Return the instruction that pushes what is remembered by *number*."""
-    return b"h" + bytes((number,)) if number < 256 else b"j" + pack("<I", number)
+    """Return the instruction that pushes the object with *number* in the memo."""
+    return _BINGET + bytes((number,)) if number < 256 else _LONG_BINGET + pack("<I", number)
 
 
-_SHARED = shared_constants(*map(_get, (_TRACEBACK_OF, _LATE, _RANGE_OF_COUNTS, _PREPARE)))
+_GET_SHARED = shared_constants(*map(_get, (_TRACEBACK_OF, _LATE, _RANGE_OF_COUNTS, _EXCHANGE)))
 
 
-def _is_short(value: object) -> bool:
-    """Return whether *value* is made by a short instruction of its own."""
+def _has_instruction(value: object) -> bool:
+    """Return whether one short instruction pushes *value*."""
     if type(value) is int:
         return -(1 << 31) <= value < 1 << 31
     return value is None or type(value) is bool or (type(value) is tuple and not value)
 
 
 def _identity(value: object) -> tuple[type, object]:
-    """Return what tells *value* from all that it must not be replaced by, which is more than being equal to it: 1, 1.0
-    and True are, and zeros of either sign.
+    """Return a key that only *value* and constants which can replace it have.
+
+    Equality is too little: 1, 1.0 and True are equal, and so are zeros of either sign.
     """
     return type(value), value if type(value) in (bytes, str) else repr(value)
 
 
 def load_live_code(
-    pickled: Sealed,
+    pickled: PickledCode,
     counters: Iterable[repeat[None]],
     first_key: int,
     traceback_of: object,
     exchange_code: object,
     records: ExitRecords,
 ) -> CodeType:
-    """Return the live code that was *pickled*, with *counters*.
+    """Return the live code of *pickled*, linked to *counters*, with keys of exits from *first_key* on.
 
-    All code shares what gets the *traceback_of* an exception, what *exchange_code*s code that is handed over, and the
-    *records* where exits are counted, by keys from *first_key* on.
+    The other arguments are constants that all code shares: see `linker.link`.
     """
-    program, places, inlinable, constants = pickled
-    keys = map(first_key.__add__, numbers_in(places))
+    pickle, positions, method_names, constants = pickled
+    keys = map(first_key.__add__, numbers_in(positions))
     shared = CodeType, records.late, RANGE_OF_COUNTS, traceback_of, exchange_code, records
-    buffers = chain(shared, map(WasInlined, inlinable), constants, keys, counters)
-    code: CodeType = _unpickle(program, buffers=buffers)
+    buffers = chain(shared, map(WasInlined, method_names), constants, keys, counters)
+    code: CodeType = _unpickle(pickle, buffers=buffers)
     return code

@@ -14,7 +14,9 @@ from __future__ import annotations
 from itertools import islice, repeat
 
 from instrument.guest.own_imports import extension
-from instrument.link.counters import FULL, count_of_exit, group_of
+from instrument.link.code_group import group_of
+from instrument.link.counters import FULL
+from instrument.link.exit_records import count_of_exit
 from instrument.model.counts import Counts
 from instrument.session.deltas import Delta, Span, deltas_of, recovered
 from instrument.session.snapshot import frames_in_flight, read_at_one_moment
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import TypeAlias
 
-    from instrument.link.counters import CodeGroup, PackedInfos
+    from instrument.link.code_group import CodeGroup
+    from instrument.link.recovery_info import PackedInfos
     from instrument.session.session import Session
     from instrument.session.snapshot import FramesInFlight
 

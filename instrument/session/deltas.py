@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterable
 
-    from instrument.link.counters import CodeGroup, PackedInfos
+    from instrument.link.code_group import CodeGroup
+    from instrument.link.recovery_info import PackedInfos
     from instrument.model.counts import Counts
     from instrument.session.registry import Registry
 

@@ -16,7 +16,7 @@ from instrument.guest import isolation
 from instrument.guest.own_imports import own_modules
 from instrument.hooks import exec_calls
 from instrument.link.cache import Batch
-from instrument.link.counters import appended_constants
+from instrument.link.linker import appended_constants
 from instrument.session.garbage_collector import instances_of
 from instrument.session.originals import original_of
 from instrument.session.registry import is_live

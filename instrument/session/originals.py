@@ -12,14 +12,14 @@ from itertools import compress, count, repeat
 from types import CodeType
 
 from instrument.guest.process_state import ProcessState
-from instrument.link.counters import nested_code
+from instrument.link.unlinked_values import nested_code
 from instrument.session.registry import live_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from instrument.link.counters import CodeGroup
+    from instrument.link.code_group import CodeGroup
     from instrument.session.registry import LivePlace, Registry
 
 #: The names that the program can change by the `replace` of a live code object.

@@ -14,7 +14,9 @@ from itertools import count
 from types import CodeType
 
 from instrument.guest.messages import warn_of
-from instrument.link.counters import ExitRecords, appended_constants, group_of
+from instrument.link.code_group import group_of
+from instrument.link.exit_records import ExitRecords
+from instrument.link.linker import appended_constants
 from instrument.scope.trace_ignore import module_name
 
 TYPE_CHECKING = False
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from itertools import repeat
     from typing import Protocol
 
-    from instrument.link.counters import CodeGroup
+    from instrument.link.code_group import CodeGroup
 
     class Reader(Protocol):
         """Reads the counters of a registry. It banks the counts of code groups before they are retired."""

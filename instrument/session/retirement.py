@@ -21,13 +21,13 @@ from sys import getrefcount
 from types import CodeType
 
 from instrument.guest.gate import Gate
-from instrument.link.counters import group_of
+from instrument.link.code_group import group_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from instrument.link.counters import CodeGroup
+    from instrument.link.code_group import CodeGroup
     from instrument.session.registry import Registry
 
 #: The size in total (`_size_of`) up to which exec'd code is kept, with the code that is nested in it.

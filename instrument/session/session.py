@@ -19,18 +19,11 @@ from instrument.guest.messages import warn_of
 from instrument.guest.own_builtins import note_modules
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import exec_calls
-from instrument.link.counters import (
-    CodeGroup,
-    first_key_of,
-    index_of_group,
-    is_refused,
-    link,
-    make_counters,
-    nested_code,
-    on_pickled,
-    traceback_of,
-)
+from instrument.link.code_group import CodeGroup, first_key_of, index_of_group
+from instrument.link.counters import make_counters, on_pickled
 from instrument.link.fast_linking import load_live_code
+from instrument.link.linker import link, traceback_of
+from instrument.link.unlinked_values import RefusedCode, nested_code
 from instrument.session.garbage_collector import GcDeferred
 from instrument.session.originals import note_pickled, original_at
 from instrument.session.registry import Registry, is_live, live_place
@@ -44,15 +37,15 @@ if TYPE_CHECKING:
     from typing import Protocol
     from weakref import ref
 
-    from instrument.link.cache import Batch, CachedCode, Module
-    from instrument.link.counters import UnlinkedValues
+    from instrument.link.cache import Batch, CachedModule
     from instrument.link.module_import import ModuleImport, Origin
+    from instrument.link.unlinked_values import UnlinkedTree, UnlinkedValues
 
     class ProbeCallbacks(Protocol):
         """Makes the callables that probes and exit stubs call, with the placements EVENTS and CALLS."""
 
         def of_group(
-            self, group: CodeGroup, unlinked_codes: Sequence[UnlinkedValues]
+            self, group: CodeGroup, unlinked_codes: Sequence[UnlinkedValues | RefusedCode]
         ) -> tuple[list[object], list[object]]:
             """Return the callables for all probes, and those for all exits, of the linked *group*."""
 
@@ -107,7 +100,7 @@ class Session(Registry):
         are those of `UnlinkedCode.of_existing_code`.
         """
         twins = list(codes)
-        unlinked_trees: list[CachedCode] = []
+        unlinked_trees: list[UnlinkedTree] = []
         originals: list[CodeType] = []
         index_among_originals: dict[int, int] = {}  # by the index among *codes*
         for index, code in enumerate(codes):
@@ -187,7 +180,7 @@ class Session(Registry):
 
     def _link(
         self,
-        unlinked_trees: list[CachedCode],
+        unlinked_trees: list[UnlinkedTree],
         file: str | None,
         file_name: str,
         originals: list[CodeType] | None,
@@ -198,7 +191,7 @@ class Session(Registry):
 
         *file* is the `__file__` of the module that the code runs in, *file_name* its source file.
         """
-        unlinked_codes: list[UnlinkedValues] = unlinked_trees[0][0]
+        unlinked_codes = unlinked_trees[0][0]
         sizes: list[int] = []
         if len(unlinked_trees) > 1:
             sizes = [len(unlinked) for unlinked, _ in unlinked_trees]
@@ -207,10 +200,10 @@ class Session(Registry):
                 unlinked for (tree, _), start in zip(unlinked_trees, starts) for unlinked in _renumbered(tree, start)
             ]
         for unlinked in unlinked_codes:
-            if is_refused(unlinked):
-                code, reason = unlinked
+            if isinstance(unlinked, RefusedCode):
+                code = unlinked.code
                 self._refused[id(code)] = code
-                self.refuse(code.co_filename, code.co_qualname, reason)
+                self.refuse(code.co_filename, code.co_qualname, unlinked.reason)
         index = index_of_group(unlinked_codes, file_name)
         group = CodeGroup(self.next_number(), file, index, *[packed for _, packed in unlinked_trees], sizes=sizes)
         group.originals = originals
@@ -230,7 +223,7 @@ class Session(Registry):
         return group, codes
 
     def _load(
-        self, module: Module, file: str | None, origin: Origin, originals: list[CodeType] | None = None
+        self, module: CachedModule, file: str | None, origin: Origin, originals: list[CodeType] | None = None
     ) -> CodeType:
         """Return the twin that the cached *module* holds, linked to new counters."""
         pickled, index, packed = module
@@ -261,15 +254,12 @@ class Session(Registry):
         return True
 
 
-def _renumbered(unlinked_codes: Sequence[UnlinkedValues], n_before: int) -> Iterator[UnlinkedValues]:
+def _renumbered(
+    unlinked_codes: Sequence[UnlinkedValues | RefusedCode], n_before: int
+) -> Iterator[UnlinkedValues | RefusedCode]:
     """Yield *unlinked_codes* with the numbers that nested code has if *n_before* code objects come before."""
     for unlinked in unlinked_codes:
-        nested = () if is_refused(unlinked) else unlinked[6]
-        yield (
-            (*unlinked[:6], tuple((place, number + n_before) for place, number in nested), *unlinked[7:])
-            if nested
-            else unlinked
-        )
+        yield unlinked if isinstance(unlinked, RefusedCode) else unlinked.renumbered(n_before)
 
 
 class _Sessions(ProcessState):

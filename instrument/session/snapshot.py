@@ -16,7 +16,10 @@ from sys import getswitchinterval, setswitchinterval
 
 from instrument.guest.interpreters import is_single_threaded, newest_frames
 from instrument.guest.process_state import ProcessState
-from instrument.link.counters import FULL, appended_constants, exit_counts, group_of, read_counters
+from instrument.link.code_group import group_of
+from instrument.link.counters import FULL, read_counters
+from instrument.link.exit_records import exit_counts
+from instrument.link.linker import appended_constants
 from instrument.session.garbage_collector import instances_of
 
 TYPE_CHECKING = False
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import TypeAlias, TypeVar
 
-    from instrument.link.counters import CodeGroup, ExitRecords
+    from instrument.link.code_group import CodeGroup
+    from instrument.link.exit_records import ExitRecords
     from instrument.session.registry import Registry
 
     #: How many frames are at each place; a place is the first key of a code object, and a code unit in it.

@@ -1,7 +1,7 @@
 """Unlinked code for originals: from the cache, or rewritten and put there.
 
 An original comes in, with all code that is nested in it (`nested_code`). Unlinked code goes out, with the packed infos
-that recovery needs. Code that cannot be rewritten goes out as a refusal (`is_refused`).
+that recovery needs. Code that cannot be rewritten goes out as a `RefusedCode`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from instrument.flow import placement
 from instrument.guest.messages import say_once, text_of
 from instrument.guest.program_errors import belongs_to_program, comes_from_program
 from instrument.link.cache import FROM_EXEC, Batch, open_cache
-from instrument.link.counters import is_refused, nested_code, unlinked_values
 from instrument.link.exec_free import ExecFreeModules
+from instrument.link.unlinked_values import RefusedCode, nested_code, take_apart
 from instrument.rewrite import rewriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-    from instrument.link.cache import Cache, CachedCode, Module
+    from instrument.link.cache import Cache, CachedModule
     from instrument.link.module_import import ModuleImport
+    from instrument.link.unlinked_values import UnlinkedTree
     from instrument.rewrite.unlinked import Unlinked
 
 
@@ -38,13 +39,13 @@ class UnlinkedCode:
         self._exec_code: Batch | None = None
         self._exec_free_modules: ExecFreeModules | None = None
 
-    def of_exec_code(self, tree: list[CodeType], file: str | None) -> CachedCode:
+    def of_exec_code(self, tree: list[CodeType], file: str | None) -> UnlinkedTree:
         """Return unlinked code for *tree*, exec'd code that runs in a module with this `__file__`."""
         if self._exec_code is None:
             self._exec_code = Batch(self.cache())
         return self._cached_or_rewritten(tree, self._exec_code, f"{FROM_EXEC}{file}")
 
-    def of_existing_code(self, tree: list[CodeType], batch: Batch, aliases: frozenset[str]) -> CachedCode:
+    def of_existing_code(self, tree: list[CodeType], batch: Batch, aliases: frozenset[str]) -> UnlinkedTree:
         """Return unlinked code for *tree*, the code of an existing function.
 
         *aliases* are the module's names for executors. The cache, by way of *batch*, serves code that uses none of
@@ -55,7 +56,7 @@ class UnlinkedCode:
             return self._rewrite(tree, aliases)
         return self._cached_or_rewritten(tree, batch, original.co_filename)
 
-    def of_module(self, tree: list[CodeType], module_import: ModuleImport) -> CachedCode:
+    def of_module(self, tree: list[CodeType], module_import: ModuleImport) -> UnlinkedTree:
         """Return unlinked code for *tree*, the code of the module of *module_import*."""
         batch = Batch(self.cache())
         bytecode = module_import.bytecode if self._placement not in placement.CALLING else None
@@ -66,10 +67,10 @@ class UnlinkedCode:
                 batch.put(tree, unlinked)
                 batch.flush()
         if bytecode is not None:
-            self.cache().cache_module(module_import.path, bytecode, module_import.stamp, unlinked, tree[-1].co_filename)
+            self.cache().store_module(module_import.path, bytecode, module_import.stamp, unlinked, tree[-1].co_filename)
         return unlinked
 
-    def cached_module(self, module_import: ModuleImport) -> Module | None:
+    def cached_module(self, module_import: ModuleImport) -> CachedModule | None:
         """Return what the cache has for the bytecode of *module_import*; None if it has nothing.
 
         The bytecode is looked up by content hash if it was read, otherwise by the file's stamp.
@@ -91,8 +92,9 @@ class UnlinkedCode:
         if not SUPPORTED:
             return False, "this release does not know this Python"
         tree = nested_code(code)
-        for unlinked in filter(is_refused, self.of_module(tree, module_import)[0]):
-            return False, f"{unlinked[0].co_qualname}: {unlinked[1]}"
+        for unlinked in self.of_module(tree, module_import)[0]:
+            if isinstance(unlinked, RefusedCode):
+                return False, f"{unlinked.code.co_qualname}: {unlinked.reason}"
         if module_import.bytecode is None:
             return Batch(self.cache()).get(tree) is not None, ""
         return self.cached_module(module_import) is not None, ""
@@ -117,14 +119,14 @@ class UnlinkedCode:
         if self._exec_free_modules is not None:
             self._exec_free_modules.save_cache()
 
-    def _cached_or_rewritten(self, tree: list[CodeType], batch: Batch, shelf: str) -> CachedCode:
+    def _cached_or_rewritten(self, tree: list[CodeType], batch: Batch, shelf: str) -> UnlinkedTree:
         unlinked = batch.get(tree, shelf)
         if unlinked is None:
             unlinked = self._rewrite(tree)
             batch.put(tree, unlinked, shelf)
         return unlinked
 
-    def _rewrite(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> CachedCode:
+    def _rewrite(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> UnlinkedTree:
         """Return unlinked code for *tree*; *aliases* are the module's names for executors."""
         aliases |= executor_aliases_in(tree)
         rewritten: list[tuple[CodeType, Unlinked | str]] = []
@@ -139,4 +141,4 @@ class UnlinkedCode:
                     self._not_measured.setdefault(code.co_filename, f"{code.co_qualname}: {text_of(error)}")
                     say_once(f"not all is counted in this process: {text_of(error)}")
                 rewritten.append((code, str(error)))
-        return unlinked_values(rewritten)
+        return take_apart(rewritten)

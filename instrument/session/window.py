@@ -6,7 +6,9 @@ get their own counts.
 
 from __future__ import annotations
 
-from instrument.link.counters import FULL, exit_counts, group_of, read_counters
+from instrument.link.code_group import group_of
+from instrument.link.counters import FULL, read_counters
+from instrument.link.exit_records import exit_counts
 from instrument.model.counts import Counts
 from instrument.session.deltas import Span, deltas_of, recovered
 from instrument.session.snapshot import Snapshot, take_snapshot
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
-    from instrument.link.counters import CodeGroup
+    from instrument.link.code_group import CodeGroup
     from instrument.session.session import Session
 
     #: The `__file__` of the module, or None; the name of the source file; counts of code from there.

@@ -22,7 +22,8 @@ from types import CodeType, FunctionType
 
 from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import belongs_to_program
-from instrument.link.counters import appended_constants, group_of
+from instrument.link.code_group import group_of
+from instrument.link.linker import appended_constants
 from instrument.rewrite.constant_layout import FIRST_KEY
 from instrument.scope.trace_ignore import module_name
 

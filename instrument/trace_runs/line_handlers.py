@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any, Protocol
 
-    from instrument.link.counters import RecoveryInfo
+    from instrument.link.recovery_info import RecoveryInfo
 
     class Tracer(Protocol):
         """Has the handler of calls; it returns the handler of lines, or None."""

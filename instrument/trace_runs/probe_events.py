@@ -13,7 +13,7 @@ from sys import _getframe
 from instrument.flow import placement as placements
 from instrument.guest.messages import say_once, text_of
 from instrument.guest.program_errors import belongs_to_program
-from instrument.link.counters import is_refused
+from instrument.link.unlinked_values import RefusedCode
 from instrument.session.session import session
 
 TYPE_CHECKING = False
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Protocol
 
-    from instrument.link.counters import CodeGroup, RecoveryInfo, UnlinkedValues
+    from instrument.link.code_group import CodeGroup
+    from instrument.link.recovery_info import RecoveryInfo
+    from instrument.link.unlinked_values import UnlinkedValues
     from instrument.session.session import Session
 
     class Listener(Protocol):
@@ -40,14 +42,16 @@ class ProbeEvents:
         #: Threads in a listener. Code that a listener runs itself raises no events.
         self._listening: set[int] = set()
 
-    def of_group(self, group: CodeGroup, unlinked_codes: Sequence[UnlinkedValues]) -> tuple[list[object], list[object]]:
+    def of_group(
+        self, group: CodeGroup, unlinked_codes: Sequence[UnlinkedValues | RefusedCode]
+    ) -> tuple[list[object], list[object]]:
         """Return the callables for all probes, and those for all exits, of the linked *group*."""
         on_probes: list[object] = []
         on_exits: list[object] = []
         for number, unlinked in enumerate(unlinked_codes):
-            if not is_refused(unlinked):
-                on_probes += [_Callback(self._on_probe, group, number, n) for n in range(unlinked[7])]
-                on_exits += [_Callback(self._on_raise, group, number, n) for n in range(unlinked[8])]
+            if not isinstance(unlinked, RefusedCode):
+                on_probes += [_Callback(self._on_probe, group, number, n) for n in range(unlinked.n_probes)]
+                on_exits += [_Callback(self._on_raise, group, number, n) for n in range(unlinked.n_exits)]
         return on_probes, on_exits
 
     def _on_probe(self, group: CodeGroup, number: int, probe: int) -> None:

@@ -18,8 +18,8 @@ from importlib.util import spec_from_file_location
 
 from instrument.hooks import imports
 from instrument.link.cache import Batch
-from instrument.link.counters import nested_code
 from instrument.link.module_import import ModuleImport
+from instrument.link.unlinked_values import nested_code
 from instrument.session.session import session
 from instrument.warming.outcomes import Outcome, Result
 

@@ -19,7 +19,8 @@ from instrument.flow.conservation import Observation, recover, recover_fast
 from instrument.flow.graph import EdgeKind, build
 from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, graph_of, plan
 from instrument.flow.plan import ExitKind
-from instrument.link.counters import CodeGroup, index_of_group, unlinked_values
+from instrument.link.code_group import CodeGroup, index_of_group
+from instrument.link.unlinked_values import take_apart
 from instrument.model.counts import Counts
 from instrument.rewrite.rewriter import rewrite
 
@@ -305,7 +306,7 @@ def test_an_error_of_recovery_names_the_code():
     code = code_called("f", "def f(x):\n    a(x)\n    return x\n")
     graph = graph_of(code, MINIMAL)
     rewritten = rewrite(graph, plan(graph, MINIMAL))
-    unlinked, packed = unlinked_values([(code, rewritten)])
+    unlinked, packed = take_apart([(code, rewritten)])
     group = CodeGroup(1, None, index_of_group(unlinked, "program"), packed)
     infos = group.packed()
     (call,) = calls(graph)

@@ -1,4 +1,4 @@
-"""Modules that are not measured may execute code that is: whether they do is remembered, and remembered rightly."""
+"""Modules that are not measured may execute measured code: those that cannot are recorded, and correctly."""
 
 import os
 import py_compile
@@ -22,8 +22,8 @@ from instrument.session.instrumenter import bytecode_if_unmeasured, code_if_unme
 from instrument.session.session import session
 
 ROOT = Path(__file__).parents[2]
-QUIET = "def run(text, names):\n    return text\n"
-HANDS_OVER = "def run(text, names):\n    exec(text, names)\n"
+EXEC_FREE = "def run(text, names):\n    return text\n"
+EXECUTES = "def run(text, names):\n    exec(text, names)\n"
 COUNTED = """\
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -34,24 +34,27 @@ ignored.run(compile("x = 1\\ny = 2\\n", "counted.py", "exec"), names)
 PROGRAM = """\
 import sys, instrument
 from instrument.decode import exec_calls
-from instrument.link import exec_free as remembering
-asked = []
-look = remembering.may_execute_code
-remembering.may_execute_code = lambda code: asked.append(code.co_filename) or look(code)
+from instrument.link import exec_free
+searched = []
+search = exec_free.may_execute_code
+exec_free.may_execute_code = lambda code: searched.append(code.co_filename) or search(code)
 opened = []
 sys.addaudithook(lambda event, arguments: event == "open" and opened.append(str(arguments[0])))
 tracer = instrument.Trace(count=1, trace=0, ignoredirs=[sys.prefix, sys.base_prefix, sys.argv[1]])
 tracer.run(compile(open(sys.argv[2]).read(), "main.py", "exec"))
 counts = tracer.results().counts
 print(sorted((line, n) for (file, line), n in counts.items() if file == "counted.py"))
-print([file.endswith("ignored.py") for file in asked].count(True))
+print([file.endswith("ignored.py") for file in searched].count(True))
 print(len([path for path in opened if path.endswith(".pyc") and "ignored" in path]))
 """
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Return what runs the program in a process of its own, after the ignored module was given another text."""
+    """Return a function that gives the ignored module another text and runs the program in a process of its own.
+
+    It returns the counts, how often the module was searched, and how often its bytecode file was read.
+    """
     folder = tmp_path / "ignored"
     folder.mkdir()
     main = tmp_path / "main.py"
@@ -68,56 +71,56 @@ def run(tmp_path):
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
         environment.pop("PYTHONPYCACHEPREFIX", None)
         command = [sys.executable, "-c", PROGRAM, str(folder), str(main)]
-        said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-        assert (said.returncode, said.stderr) == (0, "")
-        counts, n_asked, n_read = said.stdout.splitlines()
-        return counts, int(n_asked), int(n_read)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        counts, n_searched, n_read = done.stdout.splitlines()
+        return counts, int(n_searched), int(n_read)
 
     return run
 
 
-def test_a_module_that_hands_nothing_over_is_looked_through_once(run):
+def test_an_exec_free_module_is_searched_once(run):
     """The next process knows it by its bytecode file, and only reads that."""
-    assert run(QUIET) == ("[]", 1, 1)
+    assert run(EXEC_FREE) == ("[]", 1, 1)
     assert run() == ("[]", 0, 1)
     assert run(cache="") == ("[]", 1, 1)
 
 
-def test_a_module_that_hands_code_over_is_not_even_read(run):
-    """What it was rewritten to is known by the file, too; what it executes is counted every time."""
+def test_a_module_that_executes_code_is_not_even_read(run):
+    """Its rewritten code is in the cache, too. The code that it executes is counted in each run."""
     counts = "[(1, 1), (2, 1)]"
-    assert run(HANDS_OVER) == (counts, 1, 1)
+    assert run(EXECUTES) == (counts, 1, 1)
     assert run()[0] == counts
     assert run() == (counts, 0, 0)
 
 
-def test_a_module_that_changes_its_ways_is_looked_at_again(run):
-    """Same size and time of the source or not: other bytecode is another file."""
-    quiet = QUIET + "#" * (len(HANDS_OVER) - len(QUIET))
-    assert len(quiet) == len(HANDS_OVER)
+def test_a_changed_module_is_searched_again(run):
+    """Its source has the same size and time, but its bytecode is in another file."""
+    quiet = EXEC_FREE + "#" * (len(EXECUTES) - len(EXEC_FREE))
+    assert len(quiet) == len(EXECUTES)
     for _ in range(2):
         run(quiet)
         assert run()[:2] == ("[]", 0)
-        assert run(HANDS_OVER)[0] == "[(1, 1), (2, 1)]"
+        assert run(EXECUTES)[0] == "[(1, 1), (2, 1)]"
         assert run()[0] == "[(1, 1), (2, 1)]"
 
 
-def test_a_module_without_bytecode_is_looked_through(run):
-    """There is nothing to know it by."""
-    for text, counts in ((QUIET, "[]"), (HANDS_OVER, "[(1, 1), (2, 1)]")):
+def test_a_module_without_a_bytecode_file_is_searched_each_time(run):
+    """It has no stamp by which it could be recorded."""
+    for text, counts in ((EXEC_FREE, "[]"), (EXECUTES, "[(1, 1), (2, 1)]")):
         assert run(text, compiled=False)[:2] == (counts, 1)
         assert run()[:2] == (counts, 1)
 
 
-def test_bytecode_that_is_replaced_while_it_is_read_is_looked_through(tmp_path):
-    """What was known is of the file that was there before."""
+def test_bytecode_that_is_replaced_while_it_is_read_is_searched(tmp_path):
+    """The record is about the file that was there before."""
     source = tmp_path / "ignored.py"
-    source.write_text(QUIET)
+    source.write_text(EXEC_FREE)
     path = Path(py_compile.compile(str(source), doraise=True))
     loader = SourceFileLoader("ignored", str(source))
     spec = spec_from_file_location("ignored", source, loader=loader)
     names = {"__name__": "ignored", "__file__": str(source), "__spec__": spec}
-    quiet = compile(QUIET, str(source), "exec")
+    quiet = compile(EXEC_FREE, str(source), "exec")
     for is_replaced in (False, False, True):
         found = ModuleImport(dict(names), lambda: None, loader)
         first = bytecode_if_unmeasured(found, str(source))
@@ -142,11 +145,11 @@ def _module_imports(path, stamp):
     return found
 
 
-def test_what_others_found_out_meanwhile_is_kept(tmp_path):
-    """Each process adds what it knows."""
+def test_each_process_adds_to_the_record(tmp_path):
+    """Modules that another process has added meanwhile stay."""
     caches = [Cache(placement.NOTHING, str(tmp_path)) for _ in range(2)]
     both = [ExecFreeModules(cache) for cache in caches]
-    quiet = compile(QUIET, "quiet.py", "exec")
+    quiet = compile(EXEC_FREE, "quiet.py", "exec")
     for number, one in enumerate(both):
         assert not one.may_execute_code_in(quiet, _module_imports(f"/{number}.py", (b"", number)))
     for one in both:
@@ -158,10 +161,10 @@ def test_what_others_found_out_meanwhile_is_kept(tmp_path):
     assert not third.is_exec_free(_module_imports("/0.py", None))
 
 
-def test_what_is_known_does_not_grow_for_ever(tmp_path, monkeypatch):
-    """It begins anew with what is in use."""
-    monkeypatch.setattr("instrument.link.exec_free._MOST", 3)
-    quiet = compile(QUIET, "quiet.py", "exec")
+def test_the_record_does_not_grow_for_ever(tmp_path, monkeypatch):
+    """If it is too long, it begins anew with the modules of this process."""
+    monkeypatch.setattr("instrument.link.exec_free._MOST_MODULES", 3)
+    quiet = compile(EXEC_FREE, "quiet.py", "exec")
     for number in range(5):
         one = ExecFreeModules(Cache(placement.NOTHING, str(tmp_path)))
         one.may_execute_code_in(quiet, _module_imports(f"/{number}.py", (number,)))
@@ -171,11 +174,11 @@ def test_what_is_known_does_not_grow_for_ever(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("frozen_heap")
-def test_ignored_functions_get_their_code_back(tmp_path):
-    """Those that were there before, once nothing is measured any more; and nobody keeps them alive."""
+def test_existing_functions_of_ignored_modules_get_their_code_back(tmp_path):
+    """They get it when nothing is measured any more, and the measurement does not keep them alive."""
     module = types.ModuleType("ignored")
     module.__file__ = str(tmp_path / "ignored.py")
-    exec(compile(HANDS_OVER, module.__file__, "exec"), vars(module))
+    exec(compile(EXECUTES, module.__file__, "exec"), vars(module))
     code = module.run.__code__
     seen = []
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=[str(tmp_path)])
@@ -201,8 +204,8 @@ def test_ignored_functions_get_their_code_back(tmp_path):
     assert not session(placement.NOTHING).exchanged_functions
 
 
-def test_functions_of_one_file_are_told_apart(tmp_path):
-    """Also those that share their code, have others in them, or cannot be rewritten."""
+def test_functions_of_one_file_are_counted_each_for_itself(tmp_path):
+    """Some share their code, have nested functions, or cannot be rewritten."""
     path = tmp_path / "several.py"
     text = "def one(n):\n    for _ in range(n):\n        pass\n\n\ndef two(n):\n    inner = lambda: n\n    return inner()\n"
     path.write_text(text)

@@ -1,4 +1,4 @@
-"""Sealed code comes out of the unpickler as linking would make it, constant by constant, and names nothing."""
+"""Code that the unpickler links is the same as the code that `link` makes, and its pickle names no object."""
 
 import pickletools
 import struct
@@ -8,22 +8,16 @@ import pytest
 from flow.codes import codes_of, codes_of_module
 from hypothesis import given
 from hypothesis import strategies as st
+from link.linked_code import tree_of, unlinked_tree
 from strategies import programs
 
 from instrument.flow import placement
-from instrument.link.counters import (
-    CodeGroup,
-    ExitRecords,
-    first_key_of,
-    index_of_group,
-    link,
-    make_counters,
-    nested_code,
-    traceback_of,
-    unlinked_values,
-)
+from instrument.link.code_group import CodeGroup, first_key_of, index_of_group
+from instrument.link.counters import make_counters
+from instrument.link.exit_records import ExitRecords
 from instrument.link.fast_linking import compile_to_pickle, load_live_code
-from instrument.rewrite import rewriter
+from instrument.link.linker import link, traceback_of
+from instrument.link.unlinked_values import UnlinkedValues, nested_code
 from instrument.rewrite.probes import WasInlined
 
 MODULES = ["ast", "asyncio.tasks", "dataclasses", "enum", "re._parser", "tarfile", "typing", "unittest.mock"]
@@ -36,31 +30,22 @@ ATTRIBUTES = [
 
 
 def exchange_code(function, source, namespace):
-    """Stand in for what prepares code that is handed over."""
+    """Stand for the function that exchanges code passed to an executor."""
     return source
 
 
-def flats_of(code, where=placement.MINIMAL):
-    """Return *code* and all within, rewritten and taken apart."""
-    made = []
-    for inner in nested_code(code):
-        flow = placement.graph_of(inner, where)
-        made.append((inner, rewriter.rewrite(flow, placement.plan(flow, where))))
-    return unlinked_values(made)
-
-
-def both(code, where=placement.MINIMAL):
-    """Return *code*, live, linked and unsealed, with the same counters."""
-    flats, packed = flats_of(code, where)
-    group = CodeGroup(NUMBER, "program.py", index_of_group(flats, code.co_filename), packed)
+def both(code, placed=placement.MINIMAL):
+    """Return the live code of *code*, as `link` and as the unpickler make it with the same counters."""
+    unlinked_codes, packed = unlinked_tree(nested_code(code), placed)
+    group = CodeGroup(NUMBER, "program.py", index_of_group(unlinked_codes, code.co_filename), packed)
     counters, records = make_counters(group.starts[-1]), ExitRecords(None)
-    linked = link(flats, group, counters, None, exchange_code, records)[-1]
+    linked = link(unlinked_codes, group, counters, None, exchange_code, records)[-1]
     key = first_key_of(NUMBER)
-    return linked, load_live_code(compile_to_pickle(flats, code.co_filename), counters, key, traceback_of, exchange_code, records)
+    return linked, load_live_code(compile_to_pickle(unlinked_codes, code.co_filename), counters, key, traceback_of, exchange_code, records)
 
 
 def same(one, other):
-    """Check that two constants are the same: not merely equal, as 1, 1.0 and True are."""
+    """Assert that two constants are the same, and not merely equal as 1, 1.0 and True are."""
     assert type(one) is type(other)
     if isinstance(one, types.CodeType):
         for name in ATTRIBUTES:
@@ -77,19 +62,19 @@ def same(one, other):
     elif isinstance(one, WasInlined):
         assert one.method == other.method
     else:
-        assert one is other  # counters, records, what prepares: there is one of each
+        assert one is other  # counters, exit records and the like: there is one of each
 
 
-@pytest.mark.parametrize("where", placement.PLACEMENTS)
+@pytest.mark.parametrize("placed", placement.PLACEMENTS)
 @pytest.mark.parametrize("module", MODULES)
-def test_modules_come_out_as_they_are_linked(module, where):
-    """Every code object of a real module, its counters in their places."""
-    same(*both(codes_of_module(module)[0], where))
+def test_modules_are_the_same_as_linked(module, placed):
+    """Each code object of a real module has its counters in their places."""
+    same(*both(codes_of_module(module)[0], placed))
 
 
 @given(program=programs(size=20))
-def test_programs_come_out_as_they_are_linked(program):
-    """Whatever control flow and nesting there is."""
+def test_programs_are_the_same_as_linked(program):
+    """They have any control flow and nesting."""
     same(*both(codes_of(program.source)[0]))
 
 
@@ -108,8 +93,8 @@ CONSTANTS = st.recursive(
 
 
 @given(values=st.lists(CONSTANTS, max_size=300))
-def test_constants_come_out_as_they_are(values):
-    """Of every type that a compiler makes, however deep and however many, also those that are equal to one another."""
+def test_constants_stay_as_they_are(values):
+    """Constants of each type that a compiler makes are tried, also nested ones, many, and equal ones."""
     code = compile("f = lambda: 0\nf()", "program", "exec")
     inner = code.co_consts[0]
     inner = inner.replace(co_consts=(*inner.co_consts, *values))
@@ -119,18 +104,18 @@ def test_constants_come_out_as_they_are(values):
 
 
 def test_code_that_is_used_twice_is_made_once():
-    """As where a compiler merges equal functions, which it does not do yet, or a program does."""
+    """No compiler merges equal functions yet, but a program may."""
     code = compile("f = lambda: 0\ng = lambda: 1", "program", "exec")
     inner = code.co_consts[0]
     code = code.replace(co_consts=tuple(inner if type(c) is types.CodeType else c for c in code.co_consts))
-    linked, unsealed = both(code)
+    linked, loaded = both(code)
 
-    same(linked, unsealed)
-    assert unsealed.co_consts[0] is unsealed.co_consts[1]
+    same(linked, loaded)
+    assert loaded.co_consts[0] is loaded.co_consts[1]
 
 
-def test_code_within_may_be_of_another_source():
-    """Templates are: what is not said is the source of the whole."""
+def test_nested_code_may_have_another_source_file():
+    """That of a template engine does. A file name that is left out is that of the outermost code object."""
     whole = compile("def f():\n    return 1\ndef g():\n    return 2", "program.py", "exec")
     f, g = (constant for constant in whole.co_consts if isinstance(constant, type(whole)))
     elsewhere = f.replace(co_filename="template.txt"), g.replace(co_filename="")
@@ -141,25 +126,25 @@ def test_code_within_may_be_of_another_source():
 
     for code in both(whole):
         assert [inner.co_filename for inner in nested_code(code)] == ["template.txt", "", "program.py"]
-    flats, packed = flats_of(whole)
-    group = CodeGroup(NUMBER, "program.py", index_of_group(flats, "moved.py"), packed)
+    unlinked_codes, packed = unlinked_tree(nested_code(whole))
+    group = CodeGroup(NUMBER, "program.py", index_of_group(unlinked_codes, "moved.py"), packed)
     assert [group.packed().fast_path_info(number).file_name for number in range(3)] == ["template.txt", "", "moved.py"]
 
 
-def test_counters_are_never_mixed_up():
-    """In another order code would get the counters of other code."""
-    flats, _ = flats_of(compile("f = lambda: 0\ng = lambda: 1", "program", "exec"))
-    first, second, (*whole, nested, n_probes, n_exits, size, inlinable) = flats
-    swapped = *whole, tuple((place, 1 - number) for place, number in nested), n_probes, n_exits, size, inlinable
+def test_code_in_another_order_is_rejected():
+    """It would get the counters of other code."""
+    (first, second, whole), _ = unlinked_tree(tree_of("f = lambda: 0\ng = lambda: 1", "program"))
+    swapped = UnlinkedValues(*whole.as_tuple())
+    swapped.nested = tuple((place, 1 - index) for place, index in whole.nested)
 
     with pytest.raises(ValueError, match="order"):
         compile_to_pickle([second, first, swapped], "program")
 
 
 def test_nothing_is_looked_up_by_name():
-    """Not one instruction of pickle that imports, calls what it found by name, or asks for an object from elsewhere."""
-    flats, _ = flats_of(compile("import os\ndef f(x):\n    return [f(y) for y in x]", "program", "exec"))
-    program = compile_to_pickle(flats, "program")[0]
+    """No instruction of the pickle imports a module or finds an object by its name."""
+    unlinked_codes, _ = unlinked_tree(tree_of("import os\ndef f(x):\n    return [f(y) for y in x]", "program"))
+    program = compile_to_pickle(unlinked_codes, "program")[0]
     used = {instruction.name for instruction, _, _ in pickletools.genops(program)}
 
     assert used <= {

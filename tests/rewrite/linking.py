@@ -11,7 +11,8 @@ import sys
 import types
 
 from instrument.flow.placement import CALLING, graph_of, plan
-from instrument.link.counters import RANGE_OF_COUNTS, ExitRecords, LateExits, first_key_of
+from instrument.link.code_group import first_key_of
+from instrument.link.exit_records import RANGE_OF_COUNTS, ExitRecords, LateExits
 from instrument.rewrite.probes import TracebackOf, WasInlined
 from instrument.rewrite.rewriter import rewrite
 

@@ -7,7 +7,8 @@ from flow.codes import codes_of_module
 from rewrite.linking import link
 
 from instrument.flow.placement import LINE, MINIMAL, NOTHING, graph_of, plan
-from instrument.link.counters import ExitRecords, appended_constants
+from instrument.link.exit_records import ExitRecords
+from instrument.link.linker import appended_constants
 from instrument.rewrite.constant_layout import (
     EXIT_RECORDS,
     FIRST_KEY,

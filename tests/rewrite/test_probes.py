@@ -16,7 +16,7 @@ from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import CACHES, CALL, CALL_KW, EXTENDED_ARG, OPCODES, OPNAMES, RESUME
 from instrument.decode.versions import LASTI_IS_AN_INT
 from instrument.guest.isolation import bytecode
-from instrument.link.counters import RANGE_OF_COUNTS, ExitRecords
+from instrument.link.exit_records import RANGE_OF_COUNTS, ExitRecords
 from instrument.rewrite import probes
 from instrument.rewrite.probes import STACK_OF_PROBE, UNITS_TO_KEYS, TracebackOf, WasInlined
 

@@ -1,0 +1,226 @@
+"""Keep what recovery needs of rewritten code in packed form, and recover the counts of a code object from it.
+
+Plans and positions of instructions come in when code is rewritten, and are packed. Readings of counters, exits and
+frames in flight come in later, and the counts of a code object go out. Most code objects are never recovered by the
+full information, so that stays packed: unpacked, it would take many times the memory of the counters.
+"""
+
+from __future__ import annotations
+
+from _bisect import bisect_right
+from itertools import accumulate
+from marshal import dumps, loads
+
+from instrument.decode.versions import INLINED_CALL_LOSES_LINE
+from instrument.errors import ConservationError
+from instrument.flow import conservation
+from instrument.flow.conservation import Observation
+from instrument.flow.packing import pack_numbers, unpack_numbers
+from instrument.flow.plan import Plan
+
+try:
+    from zlib import compress, decompress
+except ImportError:  # an interpreter that was built without it
+
+    def compress(data: bytes, /, level: int = 0) -> bytes:  # type: ignore[misc]
+        """Return *data* as it is."""
+        return data
+
+    def decompress(data: bytes, /) -> bytes:  # type: ignore[misc]
+        """Return *data* as it is."""
+        return data
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import CodeType
+
+    from instrument.model.counts import Counts
+    from instrument.rewrite.unlinked import Unlinked
+
+    #: The infos of several code objects, for the fast path and for recovery: each part a list of one marshalled tuple
+    #: for each code object, or None if it was refused; the list is marshalled, too, and compressed if it is long.
+    PackedPair = tuple[bytes, bytes]
+
+_FAST_PATH, _RECOVERY = 0, 1
+#: Data of fewer bytes are not compressed: initialising zlib takes longer than that saves.
+_SHORT = 1_000
+
+
+class RecoveryInfo:
+    """Everything that recovery needs of one code object: its Plan, and the positions of its instructions.
+
+    - `units`: the code units of the `n_instructions` original instructions, ascending, then of each added jump.
+    - `places`: for each of these jumps, its place in the Plan, as `place_at` returns it.
+    - `unfired`: maps a code unit at which a trace function may raise before a probe counts to the number of the probe.
+    """
+
+    __slots__ = ("n_instructions", "name", "places", "plan", "unfired", "units")
+
+    def __init__(
+        self,
+        plan: tuple[object, ...],
+        units: bytes,
+        places: tuple[int, ...],
+        unfired: bytes,
+        n_instructions: int,
+        name: str,
+    ) -> None:
+        self.plan = Plan.unpack(plan)
+        self.units = unpack_numbers(units)
+        self.places = places
+        self.unfired = {unit: number for number, unit in enumerate(unpack_numbers(unfired)) if unit}
+        self.n_instructions = n_instructions
+        self.name = name
+
+    def place_at(self, unit: int) -> tuple[int, bool]:
+        """Return the place that code unit *unit* has in the Plan, and whether the line of that place is lost.
+
+        A place is the index of an original instruction. Behind these come the places of probes, first of those that
+        have counted, then of those that have not.
+        """
+        if unit in self.unfired:
+            return self.n_instructions + len(self.plan.probes) + self.unfired[unit], False
+        units = self.units
+        number = bisect_right(units, unit) - 1
+        if number < 0:
+            return 0, False
+        n = self.n_instructions
+        return number if number < n else self.places[number - n], INLINED_CALL_LOSES_LINE and unit != units[number]
+
+    def observe(
+        self, counters: Sequence[int], exits: dict[tuple[int, int], int], in_flight: dict[int, int]
+    ) -> Observation:
+        """Return the Observation of *counters*, *exits* by (record, code unit), frames *in_flight* by code unit."""
+        place_at = self.place_at
+        exits_by_place: list[dict[tuple[int, bool], int]] = [{} for _ in self.plan.exits]
+        for (record, unit), count in exits.items():
+            place = place_at(unit)
+            exits_by_place[record][place] = exits_by_place[record].get(place, 0) + count
+        frames_by_place: dict[tuple[int, bool], int] = {}
+        for unit, count in in_flight.items():
+            place = place_at(unit)
+            frames_by_place[place] = frames_by_place.get(place, 0) + count
+        return Observation(counters, exits_by_place, frames_by_place, self.n_instructions)
+
+
+class FastPathInfo:
+    """What `conservation.recover_fast` needs of a code object without exits and frames in flight, and its names."""
+
+    __slots__ = ("file_name", "line_effects", "name")
+
+    def __init__(self, file_name: str, name: str, line_effects: Sequence[tuple[int, ...] | None] | None) -> None:
+        self.file_name = file_name
+        self.name = name
+        self.line_effects = line_effects
+
+
+class PackedInfos:
+    """The infos of the code objects of one code group, unpacked part by part when one of them is needed.
+
+    *packed* has one pair for each part, and *sizes* the number of code objects in each part. *file_name* is the source
+    file of the group. *exit_at* maps a key and a number of exit records to the exit: `CodeGroup.exit_at`.
+    """
+
+    def __init__(
+        self,
+        file_name: str,
+        exit_at: Callable[[int, int], tuple[int, int]],
+        packed: Sequence[PackedPair],
+        sizes: Iterable[int],
+    ) -> None:
+        self._file_name = file_name
+        self._exit_at = exit_at
+        self._packed = packed
+        self._starts = list(accumulate(sizes, initial=0))
+        self._unpacked: dict[tuple[int, int], list[bytes | None]] = {}
+
+    def _marshalled(self, index: int, kind: int) -> bytes | None:
+        """Return the marshalled info of the code object *index*, of either *kind*; None if it was refused."""
+        part = bisect_right(self._starts, index) - 1
+        infos = self._unpacked.get((part, kind))
+        if infos is None:
+            infos = self._unpacked[part, kind] = loads(decompressed(self._packed[part][kind]))
+        return infos[index - self._starts[part]]
+
+    def _values(self, index: int, kind: int) -> tuple[object, ...]:
+        values: tuple[object, ...] = loads(self._marshalled(index, kind))  # type: ignore[arg-type]
+        return values
+
+    def was_refused(self, index: int) -> bool:
+        """Return whether the code object *index* could not be rewritten, and so has no infos."""
+        return self._marshalled(index, _FAST_PATH) is None
+
+    def fast_path_info(self, index: int) -> FastPathInfo:
+        """Return the FastPathInfo of the code object *index*."""
+        file_name, name, line_effects = self._values(index, _FAST_PATH)
+        return FastPathInfo(self._file_name if file_name is None else file_name, name, line_effects)  # type: ignore[arg-type]
+
+    def recovery_info(self, index: int) -> RecoveryInfo:
+        """Return the RecoveryInfo of the code object *index*."""
+        return RecoveryInfo(*self._values(index, _RECOVERY))  # type: ignore[arg-type]
+
+    def recover(
+        self,
+        index: int,
+        fast_path_info: FastPathInfo,
+        fired: Sequence[int],
+        exits: Sequence[tuple[int, int]],
+        in_flight: dict[int, int],
+    ) -> Counts:
+        """Return the counts of the code object *index*; raise ConservationError if the readings contradict each other.
+
+        *fired* says how often each probe counted, *exits* how often each exit was taken, as pairs (key, count), and
+        *in_flight* how many frames are at each code unit.
+        """
+        if not exits and not in_flight:
+            counts = conservation.recover_fast(fast_path_info.line_effects, fired)
+            if counts is not None:
+                return counts
+        recovery_info = self.recovery_info(index)
+        n_records = len(recovery_info.plan.exits)
+        exits_by_unit: dict[tuple[int, int], int] = {}
+        for key, n in exits:
+            exits_by_unit[self._exit_at(key, n_records)] = n
+        try:
+            return conservation.recover(recovery_info.plan, recovery_info.observe(fired, exits_by_unit, in_flight))
+        except ConservationError as error:
+            error.name_code(fast_path_info.name, fast_path_info.file_name)
+            raise
+
+
+def packed_pair(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedPair:
+    """Return the packed infos of *tree*: code objects, each with its Unlinked, or with the reason of a refusal.
+
+    The file name of the outermost code object, the last one, is left out: the same text in another file has the same
+    infos.
+    """
+    file_name = tree[-1][0].co_filename
+    fast_path_infos: list[bytes | None] = []
+    recovery_infos: list[bytes | None] = []
+    for code, unlinked in tree:
+        if isinstance(unlinked, str):
+            fast_path_infos.append(None)
+            recovery_infos.append(None)
+            continue
+        plan = unlinked.plan
+        other_file = None if code.co_filename == file_name else code.co_filename
+        # Each info is marshalled by itself: a reader that pauses for the program unpacks one at a time.
+        fast_path_infos.append(dumps((other_file, code.co_qualname, plan.line_effects)))
+        units, unfired = pack_numbers(unlinked.units), pack_numbers(unlinked.unfired)
+        recovery_infos.append(
+            dumps((plan.pack(), units, unlinked.instructions, unfired, unlinked.n_instructions, code.co_qualname))  # type: ignore[arg-type]
+        )
+    return compressed(dumps(fast_path_infos)), compressed(dumps(recovery_infos))
+
+
+def compressed(marshalled: bytes) -> bytes:
+    """Return *marshalled*, compressed if it is long."""
+    return compress(marshalled, 6) if len(marshalled) > _SHORT else marshalled
+
+
+def decompressed(data: bytes) -> bytes:
+    """Return the marshalled list that `compressed` returned *data* for."""
+    # Compressed data begin with an x (RFC 1950). A marshalled list never does.
+    return decompress(data) if data.startswith(b"x") else data

@@ -1,0 +1,169 @@
+"""Take unlinked code apart into plain values, which can be stored, shared and linked.
+
+Code objects and their Unlinked come in from the rewriter; `UnlinkedValues` go out. Their `as_tuple` is what `marshal`
+stores.
+"""
+
+from __future__ import annotations
+
+from types import CodeType
+
+from instrument.link.recovery_info import packed_pair
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from instrument.link.recovery_info import PackedPair
+    from instrument.rewrite.unlinked import Unlinked
+
+    #: A code object with all code that is nested in it, in the order of `nested_code`, and the infos for recovery.
+    UnlinkedTree = tuple[list["UnlinkedValues | RefusedCode"], PackedPair]
+
+#: The index of the first line among `UnlinkedValues.tail`.
+_FIRST_LINE = 2
+
+
+class UnlinkedValues:
+    """One unlinked code object: the arguments of CodeType, and what linking adds to them.
+
+    - `head`: the arguments of CodeType before the constants: six numbers, and the bytecode.
+    - `constants`: those of the original. None stands for nested code.
+    - `names`, `variables`: `co_names` and `co_varnames`.
+    - `file_name`: None if it is that of the outermost code object.
+    - `tail`: the arguments of CodeType behind the file name: name, qualified name, first line, line table, exception
+      table, names of free variables, names of cell variables.
+    - `nested`: a pair (index among `constants`, index among the code objects of the tree) for each nested code object.
+    - `n_probes`, `n_exits`: how many counters and how many exit records it needs.
+    - `size`: the size of the bytecode, in bytes.
+    - `inlinable`: for each inlinable call of the Plan, the name of the method that is called, or None.
+    """
+
+    __slots__ = (
+        *("constants", "file_name", "head", "inlinable", "n_exits", "n_probes", "names", "nested", "size", "tail"),
+        "variables",
+    )
+
+    def __init__(
+        self,
+        head: tuple[Any, ...],
+        constants: tuple[Any, ...],
+        names: tuple[str, ...],
+        variables: tuple[str, ...],
+        file_name: str | None,
+        tail: tuple[Any, ...],
+        nested: tuple[tuple[int, int], ...],
+        n_probes: int,
+        n_exits: int,
+        size: int,
+        inlinable: tuple[str | None, ...],
+    ) -> None:
+        self.head = head
+        self.constants = constants
+        self.names = names
+        self.variables = variables
+        self.file_name = file_name
+        self.tail = tail
+        self.nested = nested
+        self.n_probes = n_probes
+        self.n_exits = n_exits
+        self.size = size
+        self.inlinable = inlinable
+
+    def as_tuple(self) -> tuple[Any, ...]:
+        """Return the arguments that make equal UnlinkedValues."""
+        return (
+            *(self.head, self.constants, self.names, self.variables, self.file_name, self.tail, self.nested),
+            *(self.n_probes, self.n_exits, self.size, self.inlinable),
+        )
+
+    def first_line(self) -> int:
+        """Return the first line."""
+        line: int = self.tail[_FIRST_LINE]
+        return line
+
+    def n_key_positions(self) -> int:
+        """Return how many positions of its group's keys it takes: one for each byte and exit record.
+
+        Without exit records it takes as many as with one, so that each code object has a first key of its own.
+        """
+        return (self.n_exits or 1) * self.size
+
+    def renumbered(self, n_before: int) -> UnlinkedValues:
+        """Return these values for a list of code objects in which *n_before* others come before those of the tree."""
+        if not self.nested:
+            return self
+        values = UnlinkedValues(*self.as_tuple())
+        values.nested = tuple((place, number + n_before) for place, number in self.nested)
+        return values
+
+
+class RefusedCode:
+    """A code object that could not be rewritten, and the *reason*. It is linked as it is."""
+
+    __slots__ = ("code", "reason")
+
+    def __init__(self, code: CodeType, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+
+def nested_code(code: CodeType) -> list[CodeType]:
+    """Return *code* and all code nested in it, each behind the code nested in it, in the order of the constants."""
+    ordered: dict[int, CodeType] = {}
+    stack = [(code, iter(code.co_consts))]
+    while stack:
+        outer, constants = stack[-1]
+        for inner in constants:
+            if type(inner) is CodeType and id(inner) not in ordered:
+                stack.append((inner, iter(inner.co_consts)))
+                break
+        else:
+            ordered[id(outer)] = outer
+            stack.pop()
+    return list(ordered.values())
+
+
+def take_apart(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> UnlinkedTree:
+    """Return the values of *tree*: originals, each with its Unlinked, or with the reason why there is none.
+
+    The originals are in the order of `nested_code`. The file name of the outermost one is left out, so that the same
+    text in another file has the same values.
+    """
+    file_name = tree[-1][0].co_filename
+    index_of = {id(code): index for index, (code, _) in enumerate(tree)}
+    unlinked_codes: list[UnlinkedValues | RefusedCode] = []
+    for code, unlinked in tree:
+        if isinstance(unlinked, str):
+            unlinked_codes.append(RefusedCode(code, unlinked))
+            continue
+        new = unlinked.code
+        constants = list(code.co_consts)
+        nested = []
+        for place, constant in enumerate(constants):
+            if type(constant) is CodeType and id(constant) in index_of:
+                nested.append((place, index_of[id(constant)]))
+                constants[place] = None
+        unlinked_codes.append(
+            UnlinkedValues(
+                head=(
+                    *(new.co_argcount, new.co_posonlyargcount, new.co_kwonlyargcount, new.co_nlocals),
+                    *(new.co_stacksize, new.co_flags, new.co_code),
+                ),
+                constants=tuple(constants),
+                names=new.co_names,
+                variables=new.co_varnames,
+                file_name=None if code.co_filename == file_name else code.co_filename,
+                tail=(
+                    *(new.co_name, new.co_qualname, new.co_firstlineno, new.co_linetable, new.co_exceptiontable),
+                    *(new.co_freevars, new.co_cellvars),
+                ),
+                nested=tuple(nested),
+                n_probes=unlinked.n_probes,
+                n_exits=unlinked.n_exits,
+                size=len(new.co_code),
+                inlinable=unlinked.inlinable,
+            )
+        )
+    return unlinked_codes, packed_pair(tree)
