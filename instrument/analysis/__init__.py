@@ -1,1 +1,1 @@
-"""Measurements and source files: what could have run, what ran, what is missing. Nothing is printed here."""
+"""Compares measurements with source files: lines that can run, that ran, and that are missing. Nothing is printed."""

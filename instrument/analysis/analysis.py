@@ -1,4 +1,4 @@
-"""Analysis: all source files of a measurement, and what a reader of a report has to know about them.
+"""Analysis: all source files of a measurement, with the facts that a reader of a report needs.
 
 A stored measurement and patterns of files come in. The writers of `instrument.report` take the result; they read no
 data file.
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 class Analysis:
     """The files of a stored measurement that *patterns* choose, with the facts about the whole.
 
-    `files` are in the order of their paths; files that were never imported follow those that ran. `paths` has the paths
-    of all files, whether *patterns* choose them or not. `not_measured` has the chosen files that ran uncounted, at
-    least in part, each with a reason. `local` maps file versions to their paths on this machine, if these differ.
-    `other_pythons` has the minor versions of Python, other than `own_python`, that ran the program. `n_optimized` is
-    the number of processes that ran with -O.
+    `files` has the files that ran, in the order of their paths, and then the files that were never imported. `paths`
+    has the paths of all files, whether *patterns* choose them or not. `not_measured` has the chosen files that ran
+    uncounted, at least in part, each with a reason. `local` maps file versions to their paths on this machine, if these
+    differ. `other_pythons` has the minor versions of Python, other than `own_python`, that ran the program.
+    `n_optimized` is the number of processes that ran with -O.
 
     `refused`, `unwritten`, `running`, `cut_off` and `began` are those of `StoredMeasurement`.
 
-    After `add_never_imported`, `never_imported` is the result of the search. Then `not_compiled` has the files that
-    this Python cannot compile, `copies_that_ran` maps files to a copy that ran in their place, and `installed_copies`
-    maps files to a copy that is installed.
+    After `add_never_imported`, `never_imported` is the result of the search. `not_compiled` has the files that this
+    Python cannot compile. `copies_that_ran` maps files to a copy that ran in their place. `installed_copies` maps files
+    to a copy that is installed.
     """
 
     def __init__(self, stored: StoredMeasurement, patterns: FilePatterns, *, keeps_lines: bool = True) -> None:

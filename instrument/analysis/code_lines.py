@@ -30,10 +30,11 @@ def code_lines(code: types.CodeType) -> set[int]:
 def statement_lines(tree: ast.AST) -> set[int]:
     """Return the lines of *tree* on which a statement or an expression begins, outside of annotations.
 
-    These are left out: docstrings; annotations of parameters, results and variables; variables with nothing but an
-    annotation (`x: int`); type parameters; and the values of type aliases. `x: int = 3` is a statement, and so is
-    `type X = int`. Defaults of parameters are left out if all are constants, because Python makes one constant of them,
-    on the line of the `def`. Of an `assert` only the condition counts: the message runs if the condition is false.
+    Docstrings are left out, and so are annotations of parameters, results and variables. So are type parameters, the
+    values of type aliases, and variables with nothing but an annotation (`x: int`). `x: int = 3` is a statement, and so
+    is `type X = int`. Defaults of parameters are left out if all are constants, because Python makes one constant of
+    them, on the line of the `def`. Of an `assert` only the condition counts: the message runs if the condition is
+    false.
     """
     lines: set[int] = set()
     remaining = [tree]

@@ -1,4 +1,4 @@
-"""Difference: what ran between two moments, the counts of measurement B less those of the earlier measurement A.
+"""Difference: the counts of a measurement B less the counts of an earlier measurement A.
 
 Two stored measurements and patterns of files come in. Counts of different versions of a file are never compared.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FileDifference:
-    """What ran in one version of a source file: `lines` maps lines to how often they ran.
+    """The difference of one version of a source file: `lines` maps lines to how often they ran after A.
 
     `fewer` has the lines that ran less often in B than in A: then B is no later state of A. `only_in` is "A" or "B" if
     the version is only there and the other measurement has another version; then nothing is compared. Else it is "".
@@ -38,9 +38,9 @@ class FileDifference:
 class Difference:
     """The difference of two stored measurements, in the files that *patterns* choose.
 
-    `files` has the files that were compared, and `not_compared` has those that could not be; both are sorted, as is
-    `all_files`, which has both. `given_out` maps file versions of B to functions that were given out. The other
-    attributes are those of `Analysis`, for both measurements where that makes sense.
+    `all_files` has all files, sorted. `files` has the compared ones of them, and `not_compared` the others. `given_out`
+    maps file versions of B to functions that were given out. The other attributes are those of `Analysis`, for both
+    measurements where that makes sense.
     """
 
     def __init__(self, before: StoredMeasurement, after: StoredMeasurement, patterns: FilePatterns) -> None:

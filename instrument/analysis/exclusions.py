@@ -1,4 +1,4 @@
-"""Lines of a source file that are excluded from what is missing: by comments, and by what coverage.py excludes.
+"""Lines of a source file that are never missing: comments exclude them, or coverage.py does by default.
 
 The tokens of a source come in; line numbers go out.
 """

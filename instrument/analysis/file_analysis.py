@@ -1,6 +1,6 @@
-"""FileAnalysis: one version of a source file, with what ran in it, what could have run, and what is missing.
+"""FileAnalysis: one version of a source file, with the lines that can run, that ran, and that are missing.
 
-Counts and the source file come in. `UnusedCode` says what was not used since a moment.
+Counts and the source file come in. `UnusedCode` has the functions and lines that were not used since a moment.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     #: The first and the last line of a range.
     LineRange: TypeAlias = tuple[int, int]
 
-#: What files can be sorted by; numbers from the top.
+#: The orders of files; numbers are sorted from the top.
 SORTS = ("file", "lines", "missing", "hits", "hottest")
 
 
 class FileAnalysis:
-    """One version of a source file: what ran in it, what could have run, and what is missing.
+    """One version of a source file, with the lines that can run, that ran, and that are missing.
 
     `path` is where the file is on this machine, and `measured_at` has the paths at which it was measured, none if it
-    was never imported. `counts` has what ran, without line 0, on which the code of an empty file runs.
+    was never imported. `counts` lacks line 0, on which the code of an empty file runs.
 
     `is_complete` is False if lines are not known, or not all was measured: then nothing is called missing.
     `executable` has the lines that can run and count as such; `missing` has those of them that did not run, sorted.

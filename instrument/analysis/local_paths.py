@@ -28,9 +28,9 @@ def local_paths(files: Iterable[FileKey]) -> dict[FileKey, str]:
     """Return the path on this machine of each of *files* that has another path here.
 
     A file that is not here was measured elsewhere, in a container for example. A local file corresponds to it if both
-    have the same content, and if their paths have the same end: at least the folders of the package that the file is
-    in. So an empty `__init__.py` never corresponds to that of another package. If two local files fit equally well,
-    none corresponds. The user's setting (`config.reports.read_paths`) comes before all that.
+    have the same content and the same end of their paths. That end must have all folders of the package, so an empty
+    `__init__.py` never corresponds to that of another package. If two local files fit equally well, none corresponds.
+    The user's setting (`config.reports.read_paths`) comes before all that.
     """
     by_version: dict[str, list[str]] = {}
     local: dict[FileKey, str] = {}

@@ -36,7 +36,7 @@ class NeverImported:
     """The source files in the scope of *processes* that are not among the *measured* files.
 
     `paths` has their paths, sorted. `not_searched` maps folders that were not searched to the reason.
-    `has_unknown_scope` is True if data does not say what was to be measured, as in format 1. `is_cut_off` is True if
+    `has_unknown_scope` is True if data has no scope, as in format 1. `is_cut_off` is True if
     the search ended early, after `n_entries` entries of folders.
     """
 

@@ -1,4 +1,4 @@
-"""SourceFile: a source file as it is now. Is it the version that was measured, and what could run in it?
+"""SourceFile: a source file as it is now, compared with the measured version, and the lines that can run in it.
 
 A path and the measured version come in. Data files may name any path, so a source file is only read, never executed.
 """
@@ -56,7 +56,7 @@ def archive_of(path: str) -> str:
 
 
 class SourceFile:
-    """The source file at `path`, and what can run in it if it is the measured version.
+    """The source file at `path`, and its lines and functions if it is the measured version.
 
     `state` is CURRENT, STALE, MISSING or UNKNOWN. `reason` says why no lines are known; it is empty if they are known,
     because the file is current and can be compiled. Then
@@ -107,7 +107,7 @@ class SourceFile:
         return CURRENT, ""
 
     def _analyse(self, is_optimized: bool) -> None:
-        """Set the attributes for what can run; raise one of `_NOT_COMPILED` if the file cannot be compiled."""
+        """Set the attributes for lines and functions; raise one of `_NOT_COMPILED` if the file cannot be compiled."""
         # The measured process decides about -O, not this one. (-OO leaves out docstrings, which are not counted.)
         code = compile(self.data, self.path, "exec", dont_inherit=True, optimize=int(is_optimized))
         encoding, _lines = tokenize.detect_encoding(io.BytesIO(self.data).readline)

@@ -1,4 +1,4 @@
-"""Options of the commands that read data: which data, which source files. And what these commands print alike."""
+"""Options of the commands that read data: data files, and patterns of source files. And their common messages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Adds up the data of many processes in one file.
 
 Data files and folders of them come in; one data file goes out. Then the files of processes that have ended are removed.
-The files of running processes stay: next time their newer data replaces what was added (`instrument.data.merge`).
+The files of running processes stay: next time their newer data replaces the older (`instrument.data.merge`).
 
 So the command can run at any time and any number of times, and can be killed at any moment. The new file is renamed
 over the old one, and the sum knows the source files that were not removed yet.
@@ -79,7 +79,7 @@ def _default_output(paths: list[str]) -> str:
 
 
 class _Result:
-    """What a merge has written: numbers of processes, and the lists `settled` and `refused` of `Merge`."""
+    """The result of a merge: numbers of processes, and the lists `settled` and `refused` of `Merge`."""
 
     def __init__(self, merge: Merge, missing: list[tuple[str, str]]) -> None:
         """*missing* has the paths that could not be read, with the reason."""

@@ -1,4 +1,4 @@
-"""Prints what ran between two snapshots: the counts of B less those of A, as a table or as JSON.
+"""Prints the lines that ran between two snapshots: the counts of B less those of A, as a table or as JSON.
 
 Two data files, or folders of them, come in. Counts of different versions of a file are never compared. A line that ran
 less often in B than in A is named: then B is no later state of A.

@@ -1,4 +1,4 @@
-"""Prints what ran, and how often: a table by source file, a list of unused code, or JSON.
+"""Prints how often lines ran: a table by source file, a list of unused code, or JSON.
 
 Data files and folders of them come in, also those of running processes. Lines are called missing only if the source is
 the version that was measured, and all of it was measured. The files in the scope that were never imported are included.
@@ -74,7 +74,7 @@ def duration(text: str) -> float:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print what *options* ask for, and return the exit status."""
+    """Print the report that *options* describe, and return the exit status."""
     patterns = patterns_of(options)
     is_table = not options.json and options.unused_for is None
     with StoredMeasurement(paths_of(options), ProgressBar("Reading")) as stored:

@@ -1,8 +1,8 @@
 """Shows the hottest lines and functions of the running processes, with how often they run a second.
 
 A data folder comes in. Each process on this machine that writes there is requested to flush, without a signal, and the
-counts are added up. A table shows what ran most often since the table before. On a terminal it is renewed until `q` or
-Ctrl-C; elsewhere, or with `--once`, there is one table.
+counts are added up. A table shows the lines and functions that ran most often since the table before. On a terminal it
+is renewed until `q` or Ctrl-C; elsewhere, or with `--once`, there is one table.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Data files: what measured processes write, and what reports read. No module here reads a source file."""
+"""Data files: measured processes write them, and reports read them. No module here reads a source file."""

@@ -24,7 +24,7 @@ CLOCK: tuple[Callable[[], float], ...] = (time.time,)
 
 
 class ProcessInfo:
-    """What a process writes about itself: the columns of the table `process`, see `instrument.data.schema`.
+    """The row that a process writes about itself: columns of the table `process`, see `instrument.data.schema`.
 
     `scope` has one item a line. It is '' for the project's own code, and None if the scope is unknown. `root` is the
     number of the outermost measured process among the ancestors, 0 if that is unknown.
@@ -87,7 +87,7 @@ def _host() -> str:
 
 
 class KernelIdentity:
-    """What identifies the process *pid* to this kernel, beside its number.
+    """The identity of the process *pid* in this kernel, beside its number.
 
     `place` names the kernel's boot and the namespace of process numbers; it is '' if the system does not say. `ticks`
     is when the process was started, in the kernel's clock ticks; it is 0 if there is no such process.

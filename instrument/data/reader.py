@@ -108,8 +108,8 @@ class Copy:
     def _read_state(self, descriptor: int, *, is_after_copy: bool = False) -> tuple[bytes, bytes]:
         """Return the header of the file, and its journal.
 
-        Before the copy the header is read first, after it the journal. A transaction that overlaps the copy thus shows:
-        its journal still exists when the journal is read, or the header has changed by the time the header is read.
+        Before the copy the header is read first, after it the journal. So a transaction that overlaps the copy shows.
+        It has a journal when that is read, or else it has changed the header by the time that is read.
         """
         journal = _read_journal(self.path + "-journal") if is_after_copy else b""
         os.lseek(descriptor, 0, os.SEEK_SET)

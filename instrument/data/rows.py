@@ -37,7 +37,7 @@ _INSERT_GIVEN_OUT = "INSERT OR IGNORE INTO given_out (part, file, name, line, ta
 
 
 class WrittenState:
-    """What the current data file of a process holds already, so that it need not be written again.
+    """The content of the current data file of a process, which need not be written again.
 
     `files` maps each file version to its row number. `reasons` maps paths to why they were not measured. `ended` is
     how the process has ended, as written. `is_new` is True until the first flush to the file.
@@ -102,7 +102,7 @@ class Flush:
                 raise sqlite.load().DatabaseError("the file holds another process now")
 
     def commit(self) -> None:
-        """Note in the state of the file what this flush has written."""
+        """Add the rows of this flush to the state of the file."""
         state = self._before
         state.is_new = False
         state.files.update(self._files)

@@ -18,7 +18,7 @@ process     one row for each process whose counts are in the file
     flushes     how often the process has written: of two states of a process, the one with more is the newer
     updated     when it last wrote
     ended       how the process ended, by its own account; '' if it has not said so (yet)
-    scope       what it measured: dotted names and paths, one a line; '' or 1: the project's own code; NULL: unknown
+    scope       the measured modules: dotted names and paths, one a line; '' or 1: the project's own code; NULL: unknown
     root        pid of the outermost measured process among its ancestors and itself; 0 if unknown
 file        one row for each version of a source file: `version` is "sha256:…" of the bytes that were compiled, or
             another word if they could not be known. Counts of different versions are never added
@@ -48,8 +48,8 @@ VERSION = 3
 #: The greatest count. Sums end there: SQLite would turn a larger one into floating point.
 GREATEST = GREATEST_COUNT
 
-#: The latest time, some 3,000 years from now; the earliest is 0. Writers clip what clocks return, and readers refuse
-#: other times.
+#: The latest time, some 3,000 years from now; the earliest is 0. Writers clip times to this range, and readers
+#: refuse other times.
 LATEST = 1e11
 
 #: Statements that create the tables, by name. Readers refuse a file whose tables differ from these.

@@ -83,8 +83,8 @@ class Writer:
     Values are totals since the process began, so writing one again does no harm. A value needs to be passed again if it
     has changed, or if `write` raised DataGoneError.
 
-    If the file cannot be written any more, because it was removed, damaged, given to another user or locked, a new file
-    with all totals replaces it. If it cannot be replaced, the new file has another name. Then two files hold this
+    The file may be removed, damaged, given to another user, or locked. Then a new file with all totals replaces it. If
+    it cannot be replaced, the new file has another name. Then two files hold this
     process, and readers take the one with more flushes.
     """
 
@@ -274,7 +274,7 @@ class Writer:
         connection.execute("COMMIT")
 
     def _update(self, flush: Flush, synchronises: bool) -> None:
-        """Write what has changed in one transaction. If nothing has changed, the file is not touched.
+        """Write all changes in one transaction. If nothing has changed, the file is not touched.
 
         Raise DataGoneError if the file is not as this process left it.
         """
@@ -398,7 +398,7 @@ def _synchronise(path: str, flags: int) -> None:
 
 
 def _reason(error: BaseException, directory: str) -> str:
-    """Return the text of *error*, with what SQLite does not say about the folder."""
+    """Return the text of *error*, or the reason in the folder, which SQLite does not give."""
     if isinstance(error, PermissionError) and hasattr(_system, "geteuid"):
         folder = f"user {_system.geteuid()} cannot write to its folder"
         return f"{error.strerror or error}: {folder}; INSTRUMENT_DIR can name one that it can write to"

@@ -191,7 +191,7 @@ class Measurement(_Value):
 
     `files` holds the counts of each version of a file. `contexts` holds the part of them that each context counted, by
     the context's name. `not_measured` maps the path of each file that ran uncounted, in whole or in part, to the
-    reasons. `processes` maps the random id of each process to what is known of the process.
+    reasons. `processes` maps the random id of each process to its row.
     """
 
     __slots__ = ("contexts", "files", "not_measured", "processes")

@@ -117,7 +117,7 @@ def _replace(target: str, data: bytes, old: os.stat_result | None) -> bool:
         except OSError:
             pass
     finally:
-        # After a full disk or an interrupt nothing of ours stays behind.
+        # After a full disk or an interrupt the temporary file is removed.
         if not renamed:
             os.unlink(temporary)
     return renamed

@@ -1,12 +1,13 @@
-"""Decodes pickles of counts without running what else a pickle may say.
+"""Decodes pickles of counts without running any other command of a pickle.
 
 The bytes of a pickle come in (`decode`); dictionaries, short tuples, texts, numbers, booleans and None go out.
 
-Problem: a pickle is a program for a stack machine, so `pickle.load` runs what the writer of a counts file chose.
+Problem: a pickle is a program for a stack machine, so `pickle.load` runs any command that the writer of a counts file
+chose.
 Solution: an interpreter of the instructions that counts need. It has no instruction that names, imports or calls
-anything, and its values are as shallow and as short as those of counts, so later use of them is harmless, too.
-Alternatives: `Unpickler.find_class` can forbid names. But 200 kB of nested tuples as a key overflow the stack of the C
-unpickler of 3.11 to 3.13 while it hashes the key, and kill the process.
+anything. Its values are as shallow and as short as those of counts, so later use of them is harmless, too.
+Alternatives: `Unpickler.find_class` can forbid names. But a key of 200 kB of nested tuples kills the process.
+The C unpickler of 3.11 to 3.13 overflows its stack while it hashes such a key.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 # The greatest length of a tuple in a counts file. It bounds the time to hash a key, as the nesting bounds the stack.
 LONGEST_TUPLE = 3
 
-# Bounds of what counts need. Values nest three deep: the tuple of all, a dictionary, a key of two functions. `pickle`
-# writes items in batches of a thousand, and takes at least LEAST_BYTES for each value in the memo.
+# Bounds of the values in counts. Values nest three deep: the tuple of all, a dictionary, a key of two functions.
+# `pickle` writes items in batches of a thousand, and takes at least LEAST_BYTES for each value in the memo.
 DEEPEST = 16
 LONGEST_STACK = 1 << 14
 LEAST_BYTES = 3

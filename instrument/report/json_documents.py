@@ -108,7 +108,7 @@ def _file(file: FileAnalysis, since: float | None) -> dict[str, Any]:
 
 
 def _functions(file: FileAnalysis) -> list[dict[str, Any]]:
-    """Return the objects of the functions of *file*: those that ran, then those that did not."""
+    """Return the objects of the functions of *file*: called functions first, then the others."""
     called = [
         {
             "name": name,

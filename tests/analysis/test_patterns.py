@@ -1,4 +1,4 @@
-"""Patterns of files: what they match, and what is said about those that match nothing."""
+"""Patterns of files: the paths that they match, and the remarks if they match nothing."""
 
 from pathlib import Path
 

@@ -88,7 +88,7 @@ def test_a_process_of_another_machine_has_ended_only_if_its_data_says_so():
 
 
 def test_combine_into_a_file_that_is_named(tmp_path):
-    """The data at all paths is added to what that file has already."""
+    """The data at all paths is added to the counts in that file."""
     one = write("a", "one", {A: {1: 1}})
     write("b", "two", {A: {1: 10}})
     run("combine", one.path, "b", "-o", "new/sum.sqlite")

@@ -1,4 +1,4 @@
-"""`instrument diff`: what ran between two moments."""
+"""`instrument diff`: the lines that ran between two moments."""
 
 import json
 from pathlib import Path

@@ -23,12 +23,12 @@ from instrument.data.writer import Writer
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file names can hold less elsewhere")
 
-#: A change of colours and of the title, a carriage return, a line of its own, the order of letters turned, a bell, what
-#: is no UTF-8, and a C1 control.
+#: Escape sequences that change colours and the title, a carriage return, a bell, and a C1 control. Also a line that
+#: looks like a message, reversed letters, and bytes that are not UTF-8.
 HOSTILE = "\x1b[31;1m\x1b]0;owned\x07\rX\nSkipping nothing\u202eevil\u2066\x85\x9b31m\u2028"
 VALUES = {"text": HOSTILE, "bytes": HOSTILE.encode() + b"\xff\xed\xb2\x80"}
 
-#: Each text of each table, also of those that are added later.
+#: All text columns of all tables of the schema.
 FIELDS = [
     (table, column)
     for table, statement in schema.TABLES.items()
@@ -37,7 +37,7 @@ FIELDS = [
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+def in_own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("INSTRUMENT_DIR", raising=False)
     monkeypatch.setattr("instrument.commands.top._TIMEOUT", 5.0)

@@ -120,7 +120,7 @@ def test_a_link_in_place_of_the_temporary_file_is_not_followed(folder, tmp_path)
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777, 0o2775])
 def test_a_folder_that_others_can_write_to_is_refused(folder, mode):
-    """Every write checks the folder; the message names the folder and what the user can do."""
+    """Every write checks the folder; the message names the folder and the ways out."""
     folder.chmod(mode)
     writer = Writer(str(folder), ProcessInfo.current())
     words = "others can write to it.*chmod go-w.*INSTRUMENT_DIR.*INSTRUMENT_SHARED"

@@ -194,7 +194,7 @@ def test_a_running_process_keeps_a_part_to_itself(tmp_path):
 
 
 def test_any_history_of_processes_and_sums_counts_right(tmp_path):
-    """Processes write, end and are merged in random order: each sum is exactly what was counted."""
+    """Processes write, end and are merged in random order: each sum has exactly the counts of all processes."""
     chance = random.Random(7)
     for history in range(8):
         folder = tmp_path / str(history)
@@ -328,7 +328,7 @@ def test_readers_do_not_block_the_writer(tmp_path):
     assert counts(writer.path) == {A: dict.fromkeys(range(100), 30) | {}}
 
 
-# What is no data file
+# Files that are no data files
 
 
 @pytest.fixture

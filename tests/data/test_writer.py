@@ -256,7 +256,7 @@ def test_a_busy_program_does_not_delay_the_writer(writer):
 
 
 def test_a_child_does_not_write_into_its_parents_file(writer):
-    """After a fork the parent's writer raises DataError, which says what to do."""
+    """After a fork the parent's writer raises DataError with a hint."""
     writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
     writer._pid -= 1  # as if this were the child
 
@@ -265,7 +265,7 @@ def test_a_child_does_not_write_into_its_parents_file(writer):
     assert lines_of(writer.path)[0][2] == 1
 
 
-# What can go wrong
+# Errors
 
 
 def test_a_removed_file_is_created_again(writer):
@@ -533,7 +533,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path):
             time.sleep(chance.uniform(0, 0.15))
             process.send_signal(signal.SIGKILL)
             written = [int(line) for line in process.stdout.read().split()]
-        # (SQLite rolls back what was under way when it opens the file.)
+        # (SQLite rolls an unfinished transaction back when it opens the file.)
         [(flushes,)] = table(path, "SELECT flushes FROM process")
         states = table(
             path, "SELECT DISTINCT file.path, count, count(*) FROM line JOIN file ON file.id = file GROUP BY 1, 2"

@@ -1,7 +1,9 @@
 """Every road of the counts carries every field of the model, or says here why it does not.
 
-The roads: a process writes its data file; data files are merged and read; a measurement is analysed and reported; the
-recorder reads counters into the measurement of its process; `Trace`, `counting` and `snapshot` return results. Whoever adds a field to `FileCounts` or `Measurement` must
+The roads: the recorder reads counters into the measurement of its process. A process writes its data file. Data files
+are merged and read. A measurement is analysed and reported. `Trace`, `counting` and `snapshot` return results.
+
+Whoever adds a field to `FileCounts` or `Measurement` must
 add it to `NOT_CARRIED`, or make it arrive at the end of each road.
 """
 
@@ -156,7 +158,7 @@ def test_data_files_carry_every_field(tmp_path, file):
 
 
 def test_sums_of_data_files_are_sums_of_measurements(tmp_path, file):
-    """To merge two data files gives what the sum of the two measurements is."""
+    """The merge of two data files is the sum of their measurements."""
     one, two = full_measurement(file), full_measurement(file)
     two.file(file).lines.add(9, 1, 1.0, 1.0)
     two.not_measured["/src/d.py"] = {"it is gone"}
@@ -171,7 +173,7 @@ def test_sums_of_data_files_are_sums_of_measurements(tmp_path, file):
 
 
 def test_every_column_of_a_process_is_read():
-    """`MeasuredProcess` has all columns of the table but those that only the merge, or nobody, needs."""
+    """`MeasuredProcess` has all columns of the table, except two that no report needs."""
     from instrument.model.measured_process import MeasuredProcess
 
     connection = sqlite3.connect(":memory:")
@@ -215,7 +217,7 @@ def test_json_has_every_field(tmp_path, file):
 
 
 def test_totals_of_a_process_have_every_field(file):
-    """What the recorder reads of a code object arrives in the measurement of its process, and is marked as changed."""
+    """Counts of a code object arrive in the measurement of the process, and are marked as changed."""
     totals = Totals()
     totals.add(file, ("f", 1), Counts({2: 3}, entered=1), 10.0)
 

@@ -1,4 +1,4 @@
-"""JSON documents: what other programs get."""
+"""JSON documents of reports, for other programs."""
 
 import json
 import os
