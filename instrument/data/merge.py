@@ -314,22 +314,22 @@ class Merge:
             self._next_part += 1
             self._add([process], part=part, their_part=process.part)
         elif part > 0 and flushes == process.flushes and has_ended:
-            self._settle(process.id)
+            self._add_part_to_sum(process.id)
 
     def has_ended(self, process: MeasuredProcess) -> bool:
         """Return whether *process* has ended for certain."""
         return self._observer.has_ended(process)
 
-    def settle_all(self) -> None:
+    def sum_up(self) -> None:
         """Add all parts to part 0, for reading. After that, no file can be added."""
         with self._errors_of_own_file():
             self.connection.execute("BEGIN")
             for id_, merged in list(self._merged.items()):
                 if merged.part:
-                    self._settle(id_)
+                    self._add_part_to_sum(id_)
             self.connection.execute("COMMIT")
 
-    def _settle(self, id_: str | bytes) -> None:
+    def _add_part_to_sum(self, id_: str | bytes) -> None:
         """Add the part of the process with this id to part 0."""
         part, flushes = self._merged[id_]
         self._add_rows("main", 0, part)

@@ -60,7 +60,7 @@ class StoredMeasurement:
             self.cut_off = read_processes(self._query, "WHERE part = 0 AND ended = ''")
             for process in read_processes(self._query, "WHERE part <> 0 AND ended = ''"):
                 (self.cut_off if merge.has_ended(process) else self.running).append(process)
-            merge.settle_all()
+            merge.sum_up()
             self.refused = missing + merge.refused
             if not merge.n_processes:
                 raise DataError(no_data_message(self.paths, self.refused))

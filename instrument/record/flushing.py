@@ -1,6 +1,6 @@
-"""Does the work of a flush: reads what was counted, adds it to the totals, and writes the changes to the data file.
+"""Does the work of a flush: reads counters, adds them to the counts of the process, and writes the changes.
 
-`ProcessData` reads the counters of a session into the totals of this process, and writes them. `Pacing` makes that work
+`ProcessData` reads the counters of a session into the counts of this process, and writes them. `Pacing` makes that work
 yield to the program. `FlushSchedule` says when the next flush is due, and `Complaints` tells the user of failures.
 The recorder (`record.recorder`) decides when to do all that.
 """
@@ -17,8 +17,8 @@ from instrument.data.writer import Writer
 from instrument.errors import DataGoneError, InstrumentError
 from instrument.guest import interpreters
 from instrument.guest.messages import file_of_stderr, say, say_once, text_of
+from instrument.record.process_counts import ProcessCounts
 from instrument.record.reading import Reading
-from instrument.record.totals import Totals
 from instrument.session.originals import given_out
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from instrument.data.rows import Times
     from instrument.model.measurement import FileKey
     from instrument.record.background import Background
-    from instrument.record.totals import Changes
+    from instrument.record.process_counts import Changes
     from instrument.scope.project import Scope
     from instrument.session.session import Session
 
@@ -43,7 +43,7 @@ _getpid = os.getpid
 #: Seconds of work before other threads get their turn, and seconds of the rest then: they wake up within that time.
 _STRETCH = 0.001
 _REST = 0.0001
-#: How many totals are passed to the database at a time.
+#: How many tallies are passed to the database at a time.
 _N_WRITTEN = 512
 #: Seconds to the first flush, at most: then there is data soon for a user who asks for it.
 _FIRST_FLUSH = 1.0
@@ -123,7 +123,7 @@ class FlushSchedule:
 
 
 class ProcessData:
-    """The totals of this process since it began, and its data file.
+    """The counts of this process since it began, and its data file.
 
     *root* is the number of the outermost measured process that this one comes from, 0 if there is none. *reading* is
     given if another instance, of the parent process, has begun it.
@@ -141,7 +141,7 @@ class ProcessData:
         self._scope = scope
         self._session = session
         self._pacing = pacing
-        self._totals = Totals()
+        self._counts = ProcessCounts()
         self.reading = Reading(session, pacing.pause) if reading is None else reading
         process = ProcessInfo.current(interpreters.number())
         process.scope = "\n".join(settings.scope)
@@ -153,21 +153,21 @@ class ProcessData:
         self._n_given_out_written = 0
 
     def read(self) -> None:
-        """Add to the totals what was counted since the last call, as far as there is time before a fork."""
+        """Add to the counts what was counted since the last call, as far as there is time before a fork."""
         now = time()
-        selects, totals = self._scope.selects, self._totals
+        selects, process_counts = self._scope.selects, self._counts
         for group, index, name, counts in self.reading.take():
             if group.file is None or not selects(group.module, group.file):
                 continue
             source = group.source_key()
             if source is not None:
-                totals.add(source, (name, group.first_line(index)), counts, now)
+                process_counts.add(source, (name, group.first_line(index)), counts, now)
 
     def counts(self) -> tuple[LineCounts, FunctionCounts]:
-        """Return the totals as of the last reading."""
+        """Return the counts as of the last reading."""
         lines: LineCounts = {}
         functions: FunctionCounts = {}
-        for (path, _version), counts in self._totals.measurement.files.items():
+        for (path, _version), counts in self._counts.measurement.files.items():
             for line, count in counts.lines.counts().items():
                 lines[path, line] = lines.get((path, line), 0) + count
             for (name, first_line), count in counts.functions.counts().items():
@@ -176,14 +176,14 @@ class ProcessData:
         return lines, functions
 
     def write(self, how: str) -> None:
-        """Write the totals that have changed since the last write. *how* names the end of the process, or is "".
+        """Write the counts that have changed since the last write. *how* names the end of the process, or is "".
 
         Raise DataError or OSError if that is impossible.
         """
         try:
             self._write_changes(how)
         except DataGoneError:  # the next write makes a new file
-            self._totals.mark_all()
+            self._counts.mark_all()
             self._n_given_out_written = 0
             self._write_changes(how)
 
@@ -193,16 +193,16 @@ class ProcessData:
         if (
             not new_given_out
             and not_measured == self._not_measured_written
-            and not self._totals.changed_lines
-            and not self._totals.changed_functions
+            and not self._counts.changed_lines
+            and not self._counts.changed_functions
             and not (how and self.is_written)
         ):
             return
-        totals = self._totals
+        counts = self._counts
         try:
             self.writer.write(
-                self._take_changes("lines", totals.changed_lines),
-                self._take_changes("functions", totals.changed_functions),
+                self._take_changes("lines", counts.changed_lines),
+                self._take_changes("functions", counts.changed_functions),
                 not_measured,
                 how,
                 [
@@ -212,19 +212,19 @@ class ProcessData:
                 ],
             )
         except BaseException:
-            totals.changed_lines.restore()
-            totals.changed_functions.restore()
+            counts.changed_lines.restore()
+            counts.changed_functions.restore()
             raise
-        totals.changed_lines.commit()
-        totals.changed_functions.commit()
+        counts.changed_lines.commit()
+        counts.changed_functions.commit()
         self._not_measured_written = not_measured
         self._n_given_out_written += len(new_given_out)
         self.is_written = True
 
     def _take_changes(self, field: str, changes: Changes) -> Iterator[tuple[FileKey, dict[Any, Times]]]:
-        """Yield the totals of *changes*, in parts, by file; *field* is "lines" or "functions", as in `FileCounts`."""
+        """Yield the tallies of *changes*, in parts, by file; *field* is "lines" or "functions", as in `FileCounts`."""
         for file, keys in changes.take():
-            series = getattr(self._totals.measurement.files[file], field)
+            series = getattr(self._counts.measurement.files[file], field)
             remaining = iter(keys)
             while part := list(islice(remaining, _N_WRITTEN)):
                 self._pacing.pause()

@@ -46,13 +46,13 @@ def test_times_and_functions_add_up(tmp_path):
         writer.write(
             [(A, {1: (1, first, last)})], [(A, {("f", 1): (2, first, last)})], {"/c.py": f"why {name}"}, "exit"
         )
-    with StoredMeasurement([str(tmp_path)]) as totals:
-        [file] = totals.files()
+    with StoredMeasurement([str(tmp_path)]) as stored:
+        [file] = stored.files()
 
         assert file == A
-        assert dict(totals.counts(file).lines.items()) == {1: (2, 5.0, 20.0)}
-        assert dict(totals.counts(file).functions.items()) == {("f", 1): (4, 5.0, 20.0)}
-        assert totals.not_measured() == [("/c.py", "why one"), ("/c.py", "why two")]
+        assert dict(stored.counts(file).lines.items()) == {1: (2, 5.0, 20.0)}
+        assert dict(stored.counts(file).functions.items()) == {("f", 1): (4, 5.0, 20.0)}
+        assert stored.not_measured() == [("/c.py", "why one"), ("/c.py", "why two")]
 
 
 def given_out(path):
@@ -76,8 +76,8 @@ def test_functions_given_out_of_all_files_are_in_the_sum(tmp_path):
         again = combined(tmp_path, "again.sqlite", [total, writer.path, one])
 
     assert set(given_out(again)) == {f, g, h, (B, "new", 3, "dill")}
-    with StoredMeasurement([str(again)]) as totals:
-        found = {file: totals.counts(file).given_out for file in totals.files()}
+    with StoredMeasurement([str(again)]) as stored:
+        found = {file: stored.counts(file).given_out for file in stored.files()}
     assert found == {
         A: {("f", 1): {"cloudpickle", "marshal"}},
         A_CHANGED: {("f", 1): {"cloudpickle"}},
@@ -245,10 +245,10 @@ def test_odd_names_are_told_apart(tmp_path):
     odd = (os.fsdecode(b"/src/\xff.py"), "sha256:0")
     for name in ("one", "two"):
         write(tmp_path, name, {odd: {1: 1}}, functions=[(odd, {("\ud800", 1): (1, 1.0, 1.0)})])
-    with StoredMeasurement([str(tmp_path)]) as totals:
-        [file] = totals.files()
-        assert (file[0], totals.counts(file).lines[1].count) == (odd[0], 2)
-        assert dict(totals.counts(file).functions.items()) == {("\ud800", 1): (2, 1.0, 1.0)}
+    with StoredMeasurement([str(tmp_path)]) as stored:
+        [file] = stored.files()
+        assert (file[0], stored.counts(file).lines[1].count) == (odd[0], 2)
+        assert dict(stored.counts(file).functions.items()) == {("\ud800", 1): (2, 1.0, 1.0)}
 
 
 # While processes write
@@ -502,8 +502,8 @@ def test_text_that_is_no_utf8_does_no_harm(good):
         "UPDATE process SET host = CAST(x'ff' AS TEXT), ended = CAST(x'fe' AS TEXT)",
         "UPDATE file SET path = CAST(x'fd' AS TEXT) WHERE id = 1",
     )
-    with StoredMeasurement([str(good)]) as totals:
-        assert {path for path, _version in totals.files()} == {"\N{REPLACEMENT CHARACTER}", B[0]}
+    with StoredMeasurement([str(good)]) as stored:
+        assert {path for path, _version in stored.files()} == {"\N{REPLACEMENT CHARACTER}", B[0]}
 
 
 def test_random_damage_never_crashes(good):

@@ -67,7 +67,7 @@ def test_what_was_written_can_be_read_by_any_tool(writer):
     assert (pid, host, python, flushes) == (os.getpid(), os.uname().nodename, sys.version.split()[0], 1)
 
 
-def test_totals_replace_earlier_totals(writer):
+def test_later_counts_replace_earlier_ones(writer):
     """A later write replaces its rows, adds new rows, and keeps the others; to repeat it changes nothing."""
     writer.write([(A, {1: (5, 10.0, 20.0), 2: (1, 11.0, 11.0)})], [], {"/c": "old", "/d": "stays"})
     for _ in range(2):
@@ -153,11 +153,11 @@ def test_times_out_of_range_are_clipped(writer, monkeypatch, now):
     writer.process.started = now
     for n in (1, 2):
         writer.write([(A, {1: (n, now, now)})], [(A, {("f", 1): (n, now, now)})], {}, "exit" if n == 2 else "")
-    with StoredMeasurement([writer.path]) as totals:
-        assert totals.refused == []
-        [file] = totals.files()
-        assert dict(totals.counts(file).lines.items()) == {1: (2, *[1e11 if now > 0 else 0.0] * 2)}
-        assert totals.began() == (1e11 if now > 0 else 0.0)
+    with StoredMeasurement([writer.path]) as stored:
+        assert stored.refused == []
+        [file] = stored.files()
+        assert dict(stored.counts(file).lines.items()) == {1: (2, *[1e11 if now > 0 else 0.0] * 2)}
+        assert stored.began() == (1e11 if now > 0 else 0.0)
 
 
 def test_hostile_host_names_stay_inside_the_folder(tmp_path):

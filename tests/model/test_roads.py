@@ -28,7 +28,7 @@ from instrument.data.scratch import Scratch
 from instrument.data.writer import Writer
 from instrument.model.counts import Counts
 from instrument.model.measurement import FileCounts, Measurement
-from instrument.record.totals import Totals
+from instrument.record.process_counts import ProcessCounts
 from instrument.report import json_documents
 
 #: Fields that the results in a process do not have: they have the attributes of the standard library's class.
@@ -42,7 +42,7 @@ OF_ONE_PROCESS = {
 NOT_CARRIED = {
     "data files": {"contexts": "no process writes contexts yet, and format 3 has no table of them"},
     "JSON": {"contexts": "no process writes contexts yet"},
-    "totals": {
+    "process": {
         "contexts": "no process writes contexts yet",
         "given_out": "a process keeps it beside the originals (session.originals), and the writer gets it from there",
         "not_measured": "a process keeps it in its sessions, and the writer gets it from there",
@@ -216,25 +216,25 @@ def test_json_has_every_field(tmp_path, file):
     assert shown == expected
 
 
-def test_totals_of_a_process_have_every_field(file):
+def test_counts_of_a_process_have_every_field(file):
     """Counts of a code object arrive in the measurement of the process, and are marked as changed."""
-    totals = Totals()
-    totals.add(file, ("f", 1), Counts({2: 3}, entered=1), 10.0)
+    counts = ProcessCounts()
+    counts.add(file, ("f", 1), Counts({2: 3}, entered=1), 10.0)
 
-    assert {field for field in FileCounts.__slots__ if getattr(totals.measurement.files[file], field)} == set(
-        carried(FileCounts, "totals")
+    assert {field for field in FileCounts.__slots__ if getattr(counts.measurement.files[file], field)} == set(
+        carried(FileCounts, "process")
     )
-    assert {field for field in Measurement.__slots__ if getattr(totals.measurement, field)} == set(
-        carried(Measurement, "totals")
+    assert {field for field in Measurement.__slots__ if getattr(counts.measurement, field)} == set(
+        carried(Measurement, "process")
     )
-    assert list(totals.changed_lines.take()) == [(file, {2})]
-    assert list(totals.changed_functions.take()) == [(file, {("f", 1)})]
-    assert not totals.changed_lines
-    totals.changed_lines.restore()
-    assert list(totals.changed_lines.take()) == [(file, {2})]
-    totals.changed_lines.commit()
-    totals.mark_all()
-    assert list(totals.changed_lines.take()) == [(file, {2})]
+    assert list(counts.changed_lines.take()) == [(file, {2})]
+    assert list(counts.changed_functions.take()) == [(file, {("f", 1)})]
+    assert not counts.changed_lines
+    counts.changed_lines.restore()
+    assert list(counts.changed_lines.take()) == [(file, {2})]
+    counts.changed_lines.commit()
+    counts.mark_all()
+    assert list(counts.changed_lines.take()) == [(file, {2})]
 
 
 #: The attributes of `CoverageResults`, the drop-in's results, that hold a field of the model.

@@ -1,4 +1,4 @@
-"""Totals: the counts of this process since it began, and which of them have changed since the last write."""
+"""ProcessCounts: the counts of this process since it began, and which of them have changed since the last write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Changes:
-    """The keys of one kind, lines or functions, whose totals have changed since the last write, by file."""
+    """The keys of one kind, lines or functions, whose counts have changed since the last write, by file."""
 
     __slots__ = ("_keys", "_taken")
 
@@ -24,7 +24,7 @@ class Changes:
         self._taken: list[tuple[FileKey, set[Any]]] = []
 
     def mark(self, file: FileKey, keys: Collection[Any]) -> None:
-        """Note that the totals of *keys* in *file* have changed."""
+        """Note that the counts of *keys* in *file* have changed."""
         if not keys:
             return
         changed = self._keys.get(file)
@@ -53,7 +53,7 @@ class Changes:
         return bool(self._keys)
 
 
-class Totals:
+class ProcessCounts:
     """The counts of this process since it began: `measurement`, and the changes since the last write."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Totals:
             self.changed_functions.mark(file, (function,))
 
     def mark_all(self) -> None:
-        """Mark all totals as changed, because the data file is lost."""
+        """Mark all counts as changed, because the data file is lost."""
         for file, counts in self.measurement.files.items():
             self.changed_lines.mark(file, counts.lines.keys())
             self.changed_functions.mark(file, counts.functions.keys())
