@@ -1,6 +1,5 @@
 """Writer: a data file has the last state that was written, whatever happens to the process, the disk and the folder."""
 
-import gc
 import os
 import random
 import resource
@@ -9,12 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from data_files import writer as writer
 
 from instrument.data import schema
 from instrument.data.merge import Merge, data_files
@@ -25,7 +24,11 @@ from instrument.data.writer import Writer
 from instrument.errors import DataError, DataGoneError
 
 ROOT = Path(__file__).parents[2]
+
+
 A = ("/src/a.py", "sha256:" + "a" * 64)
+
+
 B = ("/src/b.py", "sha256:" + "b" * 64)
 
 
@@ -41,12 +44,6 @@ def table(path, query):
 def lines_of(path):
     """Return path, line, count, first and last time of each line in the file at *path*."""
     return table(path, "SELECT path, line, count, first, last FROM line JOIN file ON file.id = file ORDER BY 1, 2")
-
-
-@pytest.fixture
-def writer(tmp_path):
-    """A writer to a folder that does not exist yet."""
-    return Writer(str(tmp_path / "new" / "data"), ProcessInfo.current())
 
 
 def test_nothing_is_created_before_the_first_write(writer, tmp_path):
@@ -186,54 +183,6 @@ def test_the_folder_may_have_any_name(tmp_path, name):
     assert lines_of(copy) == [("/src/a.py", 1, 2, 1.0, 1.0)]
 
 
-# The program does not notice
-
-
-def test_the_program_does_not_see_the_private_sqlite(tmp_path):
-    """A write imports nothing that the program could see, and a later `import sqlite3` of the program works."""
-    code = f"""
-        import sys
-        from instrument.data.process_identity import ProcessInfo
-        from instrument.data.writer import Writer
-        before = set(sys.modules)
-        writer = Writer({str(tmp_path)!r}, ProcessInfo.current())
-        writer.write([(("/a", "v"), {{1: (1, 1., 1.)}})], [], {{}})
-        assert set(sys.modules) == before, set(sys.modules) - before
-        assert not {{"sqlite3", "_sqlite3"}} & before
-        import sqlite3
-        from instrument.data import sqlite
-        assert sqlite3.Connection is not sqlite.load().Connection
-        print(sqlite3.connect(writer.path).execute("SELECT sum(count) FROM line").fetchall())
-        writer.write([(("/a", "v"), {{1: (2, 1., 1.)}})], [], {{}})
-        print(sqlite3.connect(writer.path).execute("SELECT sum(count) FROM line").fetchall())
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert (done.stdout, done.stderr) == ("[(1,)]\n[(2,)]\n", "")
-
-
-def test_functools_of_the_program_is_left_alone(tmp_path):
-    """The extension gets its cache from C: the program's `functools` is neither replaced nor called."""
-    code = f"""
-        import sys
-        import functools
-        from instrument.data.process_identity import ProcessInfo
-        from instrument.data.writer import Writer
-        def lru_cache(*args, **kwargs):
-            raise RuntimeError("called")
-        functools.lru_cache = lru_cache
-        writer = Writer({str(tmp_path)!r}, ProcessInfo.current())
-        for n in range(3):
-            writer.write([(("/a", "v"), {{1: (n, 1., 1.)}})], [], {{}})
-        assert sys.modules["functools"] is functools
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert done.stderr == ""
-
-
 def test_a_busy_program_does_not_delay_the_writer(writer):
     """With a busy thread, 20,000 rows do not take 5 ms each, because few statements write them."""
     stop = threading.Event()
@@ -263,9 +212,6 @@ def test_a_child_does_not_write_into_its_parents_file(writer):
     with pytest.raises(DataError, match="make a new Writer"):
         writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
     assert lines_of(writer.path)[0][2] == 1
-
-
-# Errors
 
 
 def test_a_removed_file_is_created_again(writer):
@@ -494,17 +440,6 @@ def test_an_error_of_the_caller_leaves_the_previous_state(writer):
     assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
 
 
-def test_a_python_without_sqlite_is_named(monkeypatch, writer):
-    """The message says which module is missing."""
-    from instrument.data import sqlite
-
-    monkeypatch.setattr(sqlite, "_loaded", [])
-    monkeypatch.setattr(sqlite, "_path", [])
-    monkeypatch.setattr(sqlite, "is_builtin", lambda name: 0)
-    with pytest.raises(DataError, match="without SQLite"):
-        writer.write([], [], {})
-
-
 KILLED = """
 import itertools, sys
 from instrument.data.process_identity import ProcessInfo
@@ -547,65 +482,6 @@ def test_a_kill_at_any_moment_leaves_a_whole_state(tmp_path):
         assert {n for _, _, n in states} == {3000}
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_no_thread_sees_the_stand_in_for_functools(is_there, monkeypatch):
-    """Other threads that load SQLite or import `functools` meanwhile always get the program's module."""
-    import functools
-
-    from instrument.data import sqlite
-
-    interval = sys.getswitchinterval()
-    order = list(sys.modules)
-    loaded, wrong = [], []
-
-    def load():
-        try:
-            loaded.extend(sqlite._load() for _ in range(50))
-        except BaseException as error:
-            wrong.append(error)
-
-    if not is_there:
-        monkeypatch.delitem(sys.modules, "functools")
-    threads = [threading.Thread(target=load) for _ in range(2)]
-    sys.setswitchinterval(1e-6)
-    try:
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            found = sys.modules.get("functools")
-            if found is not (functools if is_there else None):
-                wrong.append(found)
-    finally:
-        sys.setswitchinterval(interval)
-    for thread in threads:
-        thread.join()
-
-    assert wrong == []
-    assert gc.isenabled()
-    assert len({module.connect for module in loaded}) == len(loaded) == 100
-    if is_there:
-        assert [name for name in sys.modules if name in order] == order
-
-
-def test_functools_is_restored_if_sqlite_cannot_be_initialised(monkeypatch):
-    """The error of the initialisation is the only effect."""
-    import functools
-
-    from instrument.data import sqlite
-
-    def fail(module):
-        assert sys.modules["functools"] is sqlite._Functools
-        raise ImportError("no")
-
-    monkeypatch.setattr(sqlite, "exec_dynamic", fail)
-    monkeypatch.setattr(sqlite, "exec_builtin", fail)
-    with pytest.raises(DataError, match="cannot be loaded: no"):
-        sqlite._load()
-    assert sys.modules["functools"] is functools
-    assert gc.isenabled()
-
-
-
 def test_replaced_functions_of_the_program_are_not_called(writer, monkeypatch):
     """A program may replace functions of `os`, `time` and builtins, as gevent does; the writer calls the originals."""
 
@@ -628,3 +504,4 @@ def test_replaced_functions_of_the_program_are_not_called(writer, monkeypatch):
         writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
         Writer(writer.directory, process).write([], [], {})
     assert lines_of(writer.path) == [("/src/a.py", 1, 2, 1.0, 1.0)]
+

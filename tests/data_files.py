@@ -1,0 +1,48 @@
+"""Helpers for tests of data files: merge files, and change a file as a forger would."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from processes import A, B, counts, write
+
+from instrument.data.merge import Merge
+from instrument.data.process_identity import ProcessInfo
+from instrument.data.scratch import Scratch
+from instrument.data.writer import Writer
+
+
+def add(paths, output=None):
+    """Merge *paths*; return the counts of lines in the sum, and the refused files with their reasons."""
+    with Scratch() as scratch, Merge(str(output or os.path.join(scratch, "sum")), scratch) as merge:
+        merge.add_all([str(path) for path in paths])
+        return counts(merge.path), [reason for _path, reason in merge.refused]
+
+
+@pytest.fixture
+def good(tmp_path):
+    """The path of a valid data file."""
+    return Path(
+        write(
+            *(tmp_path / "good", "one", {A: {1: 5}, B: {2: 1}}),
+            functions=[(A, {("f", 1): (1, 1.0, 1.0)})],
+            given_out=[(A, "f", 1, "cloudpickle")],
+        ).path
+    )
+
+
+def sql(path, *statements):
+    """Execute *statements* in the database at *path*, as a forger would."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA writable_schema = ON")
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A writer to a folder that does not exist yet."""
+    return Writer(str(tmp_path / "new" / "data"), ProcessInfo.current())
+
