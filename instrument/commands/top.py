@@ -14,13 +14,13 @@ from time import monotonic, sleep, time
 
 from instrument import config
 from instrument.analysis.source_file import read_source, version_of
-from instrument.commands.snapshot import has_data, patience, process_of, wait
 from instrument.data import sqlite
 from instrument.data.flush_requests import FlushRequest, first_name, running_with_data
 from instrument.data.reader import Copy, check, harden
 from instrument.data.running_processes import about_to_write
 from instrument.data.schema import from_text
 from instrument.data.scratch import Scratch
+from instrument.diagnosis.flush_answers import flush_request_of, has_data, seconds_to_wait, wait_for_answers
 from instrument.errors import DataError, RequestError
 from instrument.report.text import say, shortened
 
@@ -112,7 +112,7 @@ class Samples:
         self.lines: dict[CodeKey, Rate] = {}
         self.functions: dict[CodeKey, Rate] = {}
         self._folder = folder
-        self._host = os.path.basename(process_of(directory, 0).path).rpartition("-")[0]
+        self._host = os.path.basename(flush_request_of(directory, 0).path).rpartition("-")[0]
         #: By the first data file of a process.
         self._data: dict[str, _ProcessData] = {}
         #: By the number of a process: whether the data of that number is its own.
@@ -132,11 +132,11 @@ class Samples:
             raise RequestError(f"{subject} writes to {self.directory!r}")
         seconds = _TIMEOUT
         if self.pids and not self._n_samples:
-            seconds = min(patience(process, self.directory, _TIMEOUT) for process in processes)
+            seconds = min(seconds_to_wait(process, self.directory, _TIMEOUT) for process in processes)
         requested = time()
         for process in processes:
             process.send()
-        wait(processes, seconds)
+        wait_for_answers(processes, seconds)
         answered = time()
         self.n_processes = len(processes)
         for path in [file for process in processes if (file := process.data_file()) is not None]:
@@ -182,7 +182,7 @@ class Samples:
         for process in about_to_write(self.directory):
             if not self.pids or process.pid in self.pids:
                 descriptions.append(f"process {process.pid} ({process.command()!r}) is running")
-                request = process_of(self.directory, process.pid)
+                request = flush_request_of(self.directory, process.pid)
                 if not request.state():
                     request.send()
                     self._open_requests.append(request)
@@ -206,7 +206,7 @@ class Samples:
     def _processes_with_data(self) -> list[FlushRequest]:
         """Return the running processes that have data in the folder; of `pids` all that run."""
         if self.pids:
-            return [one for one in (process_of(self.directory, pid) for pid in self.pids) if one.is_alive()]
+            return [one for one in (flush_request_of(self.directory, pid) for pid in self.pids) if one.is_alive()]
         try:
             processes = running_with_data(self.directory, self._host)
         except RequestError:

@@ -1,1 +1,1 @@
-"""Finds out, without running the program, whether a command line, a file or a module is counted, and why not."""
+"""Finds out whether a command line, a file, a module or a running process is counted, and why not; runs no program."""
