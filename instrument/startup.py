@@ -132,7 +132,10 @@ def _start() -> None:
     if file:
         if not hasattr(sys, _GAVE_WAY):
             setattr(sys, _GAVE_WAY, True)
-            _say(f"nothing is counted in this process, for its own {file!r} is called as this package is")
+            _say(
+                f"nothing is counted in this process: its own {file!r} has the name of this package; rename it "
+                "(README, limit own-name)"
+            )
         for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
             del _modules[name]
         return
@@ -219,7 +222,7 @@ def _say_at_end_if_uncounted() -> None:
                 if is_first("subinterpreters"):
                     _say(
                         f"{name!r} was not counted in an interpreter with a lock of its own: "
-                        "Python 3.12 aborts the process when code is rewritten there"
+                        "Python 3.12 aborts the process when code is rewritten there (README, limit subinterpreters)"
                     )
                 return
 

@@ -423,7 +423,7 @@ def test_a_program_with_a_module_called_instrument_gets_its_own(folder, argument
 
     assert measured.out == plain.out
     assert measured.out.startswith("mine instrument\n")
-    assert "called as this package is" in measured.err
+    assert "has the name of this package; rename it (README, limit own-name)" in measured.err
     assert not measured.counts
 
 
@@ -434,7 +434,7 @@ def test_a_module_called_instrument_is_mentioned_once(folder):
 
     measured = run(folder, ["-c", program], "1", PYTHONPATH=str(TREE[0]))
 
-    assert measured.err.count("called as this package is") == 1
+    assert measured.err.count("has the name of this package") == 1
 
 
 def run_startup_file(folder, *options, **environment):

@@ -123,7 +123,7 @@ def check_for_fork() -> bool:
         call_contained(listener.after_fork_in_child, is_prepared)
         call_contained(listener.resume)
     if not is_prepared and _state.listeners:
-        say(f"process {pid} was forked without Python's knowledge: it is counted from now on")
+        say(f"process {pid} was forked without Python's knowledge: it is counted from now on (README, limit embedded)")
     return True
 
 

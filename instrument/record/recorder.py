@@ -235,7 +235,10 @@ class Recorder:
         """Note that the program has removed our exit handler. The background thread registers another one."""
         if not interpreters.may_have_thread():
             self.flush()
-            say_once("the program has removed all exit handlers: what this interpreter counts after that is not saved")
+            say_once(
+                "the program has removed all exit handlers: later counts of this interpreter are not saved "
+                "(README, limit exit-handlers)"
+            )
         elif not self._background.is_worker():  # if the process ends before that, the thread must not be at work
             self._background.run(lambda: True)
 
