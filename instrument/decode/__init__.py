@@ -1,1 +1,1 @@
-"""A code object goes in; instructions, line events and calls of exec come out. Pure functions."""
+"""Decodes code objects: a code object comes in; instructions, line events and calls go out. Pure functions."""

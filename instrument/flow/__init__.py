@@ -1,1 +1,1 @@
-"""Control flow, and which counts imply which others. Pure functions, no state, no I/O."""
+"""Plans which edges of the control flow to count, and recovers all counts from those. Pure functions."""
