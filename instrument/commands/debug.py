@@ -2,7 +2,7 @@
 
 Input: settings, and files and modules or a command line. Output: a report for people. It shows each setting with its
 origin, and the state of interpreter, cache and data folder. Each file, module or command gets a verdict with a reason.
-The program is not executed.
+The program is not executed, except by --run, which shows the flows of its code (diagnosis.code_view).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shlex
 import sys
 
 from instrument import config
+from instrument.commands._code_view import show_code
 from instrument.config import read_settings
 from instrument.config.project_file import PREFIX, VARIABLE, ignored_files, variable_of
 from instrument.config.values import OWN
@@ -54,6 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command to *parser*."""
     add_settings(parser)
     parser.add_argument("targets", nargs="*", metavar="FILE|MODULE", help="say whether it is counted, and why")
+    parser.add_argument("--code", metavar="FILE[:FUNCTION]", help="show where the probes of its code are, and stop")
+    parser.add_argument(
+        "--run", action="store_true", help="with --code: run FILE, and show how often each edge is taken"
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -61,6 +66,10 @@ def execute(options: argparse.Namespace) -> int:
     if options.command:
         _refuse_settings(options)
         return _examine_command(options)
+    if options.code is not None:
+        return show_code(options.code, run=options.run)
+    if options.run:
+        options.refuse("--run needs --code FILE[:FUNCTION], the code to run")
     settings = read_settings(settings_of(options))
     search_path = own_search_path()
     _print_settings(settings, os.environ)

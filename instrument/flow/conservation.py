@@ -71,12 +71,10 @@ def recover(plan: Plan, seen: Observation) -> Counts:
     departures = _Departures(plan, seen)
     counts = Counts(departures.lines, departures.entered)
     chord_flows: dict[int, int] = {}
-    for number, (count, probe, measure) in enumerate(zip(seen.counters, plan.probes, plan.measured_by_probe)):
+    for number, measure in enumerate(plan.measured_by_probe):
         if measure is None:  # exits: among the departures
             continue
-        count -= departures.not_passed.get(number, 0)
-        if probe.rollback_at >= 0:
-            count -= departures.left_at.get(probe.rollback_at, 0)
+        count = _times_passed(plan, seen, departures, number)
         if isinstance(measure, int):
             chord_flows[measure] = count
             continue
@@ -88,6 +86,46 @@ def recover(plan: Plan, seen: Observation) -> Counts:
     if plan.placement == MINIMAL:
         _count_flows(plan, _flows_of_edges(plan, chord_flows, departures), departures, counts)
     return counts
+
+
+class Flows:
+    """How often control took each way through one code object.
+
+    edges        the flow of each edge, None if it is not determined
+    left_at      for each instruction, how often control left its block there: by an exit, or in flight
+    raised_into  for each entry, or -1 for outside, how often an exit led there
+    """
+
+    __slots__ = ("edges", "left_at", "raised_into")
+
+    def __init__(self, edges: list[int | None], left_at: dict[int, int], raised_into: dict[int, int]) -> None:
+        self.edges = edges
+        self.left_at = left_at
+        self.raised_into = raised_into
+
+
+def recover_flows(plan: Plan, seen: Observation) -> Flows:
+    """Return the Flows that follow from *plan*, of the placement `minimal`, and *seen*.
+
+    Raise ConservationError if they contradict each other.
+    """
+    departures = _Departures(plan, seen)
+    chord_flows = {
+        measure: _times_passed(plan, seen, departures, number)
+        for number, measure in enumerate(plan.measured_by_probe)
+        if isinstance(measure, int)
+    }
+    edges: list[int | None] = [*_settle(plan, chord_flows, departures)]
+    for number in plan.undetermined_edges:
+        edges[number] = None
+    return Flows(edges, departures.left_at, departures.raised_into)
+
+
+def _times_passed(plan: Plan, seen: Observation, departures: _Departures, number: int) -> int:
+    """Return how often control did what the probe *number* counts."""
+    count = seen.counters[number] - departures.not_passed.get(number, 0)
+    rollback_at = plan.probes[number].rollback_at
+    return count - departures.left_at.get(rollback_at, 0) if rollback_at >= 0 else count
 
 
 def recover_fast(line_effects: Sequence[LineEffect | None] | None, counters: Sequence[int]) -> Counts | None:
