@@ -1,5 +1,6 @@
 """Shows the settings, and whether files, modules or a command line are counted, and if not, why.
 
+from instrument.diagnosis.code_view import show_code
 Input: settings, and files and modules or a command line. Output: a report for people. It shows each setting with its
 origin, and the state of interpreter, cache and data folder. Each file, module or command gets a verdict with a reason.
 The program is not executed, except by --run, which shows the flows of its code (diagnosis.code_view).
@@ -12,11 +13,11 @@ import shlex
 import sys
 
 from instrument import config
-from instrument.commands._code_view import show_code
 from instrument.config import read_settings
 from instrument.config.project_file import PREFIX, VARIABLE, ignored_files, variable_of
 from instrument.config.values import OWN
 from instrument.decode.versions import SUPPORTED
+from instrument.diagnosis.code_view import show_code
 from instrument.diagnosis.interpreter_facts import facts_of_interpreter
 from instrument.diagnosis.interpreters import BOOTSTRAP, start_files
 from instrument.diagnosis.launch import launch_of

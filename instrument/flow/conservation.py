@@ -115,7 +115,7 @@ def recover_flows(plan: Plan, seen: Observation) -> Flows:
         for number, measure in enumerate(plan.measured_by_probe)
         if isinstance(measure, int)
     }
-    edges: list[int | None] = [*_settle(plan, chord_flows, departures)]
+    edges: list[int | None] = [*_flows_of_edges(plan, chord_flows, departures)]
     for number in plan.undetermined_edges:
         edges[number] = None
     return Flows(edges, departures.left_at, departures.raised_into)

@@ -39,7 +39,7 @@ _N_SHARED = 4
 
 
 class ConstantLayout:
-    """The index of each appended constant in `co_consts`; of those that there are several of, the index of the first.
+    """The index of each appended constant in `co_consts`; of several of one kind, the index of the first.
 
     `n_constants` is the number of all constants, those of the original included.
     """
@@ -75,7 +75,7 @@ def in_order(
     exit_records: T,
     first_key: T,
 ) -> tuple[T, ...]:
-    """Return all constants of live code in their order; *shared* is what `shared_constants` returns.
+    """Return all constants of live code in their order; *shared* is the result of `shared_constants`.
 
     The elements may be the constants themselves, or something that stands for them.
     """

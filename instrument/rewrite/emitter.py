@@ -120,7 +120,7 @@ class InstructionEmitter:
             output.emit(probe, NO_LOCATION)
 
     def _emit_entrance(self, index: int, location: Location) -> None:
-        """Emit what stands between the instruction above and the place where jumps to *index* arrive."""
+        """Emit the code between the instruction above and the place where jumps to *index* arrive."""
         instructions, output, probe_places = self._instructions, self._output, self._probes
         op_above = instructions.ops[index - 1]
         is_loop_head = index in self._loop_heads
@@ -175,7 +175,7 @@ def _code_before_calls(
     before_calls: dict[int, bytes] = {}
     for number, call in enumerate(probe_places.inlined):
         start = start_of_call(instructions, call)
-        code = probes.ask_if_inlined(instructions.args[call], layout.first_was_inlined + number)
+        code = probes.check_if_inlined(instructions.args[call], layout.first_was_inlined + number)
         before_calls[start] = before_calls.get(start, b"") + code
     for call, namespace in plan.exec_calls:
         start = start_of_call(instructions, call)

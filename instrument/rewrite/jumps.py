@@ -1,13 +1,13 @@
-"""Emits jumps, those of the original and those that probes need.
+"""Emits jumps: the jumps of the original, and further ones for probes.
 
 A graph, its Plan and an `Output` come in; jumps and the probes of taken jumps go into the `Output`. A jump of the
 original keeps its target. Three things can stand in its way:
 
 - A probe of the edge that is taken, at a target where control arrives by other edges, too. The jump then leads to a
   *second jump* behind all instructions, which stands below the probe and leads on to the target. On 3.11 the probe of
-  some jumps back stands right above the target instead, since a step back within one line would be a line event.
-- An unrolled loop (decode.unrolling). A jump back that became a step to the next copy of the loop takes no space, or
-  leaves a NOP if a trace function or `sys.monitoring` could notice that it is gone.
+  some jumps back stands right above the target instead. There a step back within one line would be a line event.
+- An unrolled loop (decode.unrolling). A jump back that became a step to the next copy of the loop takes no space.
+  A NOP is left if a trace function or `sys.monitoring` could notice that the jump is gone.
 - A loop whose copies go upwards. The jump from the first copy to the last leads downwards, to an *upward jump*.
 """
 
@@ -87,7 +87,7 @@ class JumpEmitter:
     """Emits the jumps of one code object.
 
     entrances     for each instruction, the place at which control arrives that falls into it; filled by the caller
-    added_jumps   (place, meaning) of each jump that is added, where the meaning is an item of `Unlinked.instructions`
+    added_jumps   (place, meaning) of each jump that is added; the meaning is an item of `Unlinked.instructions`
     """
 
     def __init__(

@@ -52,8 +52,8 @@ class Output:
 
     pieces          code units of each piece
     locations       Location of each piece
-    labels          place that each label stands for; the first `n_instructions + 1` labels are those of the original
-                    instructions and of the end of the code
+    labels          place that each label stands for; the first `n_instructions + 1` labels are those of the
+                    original instructions and of the end of the code
     jumps           the jumps to resolve
     routes          (place, route): exceptions of the pieces from *place* on take *route*, up to the next item
     place_of_probe  for each probe at which a trace function may be called: the place at which that happens

@@ -1,13 +1,13 @@
 """Follows every path through rewritten code, and checks that each probe stands on the path that it counts.
 
 A graph, its Plan and the rewritten code come in; the first mistake goes out as a text. `verifier` compares the places
-to which instructions, jumps and handlers lead. It cannot see what they pass: a jump that arrives right above the probe
-of another edge counts for that edge, too.
+to which instructions, jumps and handlers lead. It cannot see the probes on their way: a jump that arrives right above
+the probe of another edge counts for that edge, too.
 
-A *path* leads through the rewritten code from the end of one original instruction to the next one. There are paths of
-four kinds: along an edge, along a step that is no edge, from an exit to its handler, and behind an inlined call. All
-paths are followed, so the paths that pass each probe are known. They must be the one path that the probe counts, or
-paths that are taken exactly as often (`_are_equivalent`).
+A *path* leads through the rewritten code from the end of one original instruction to the next one. A path follows an
+edge, a step that is no edge, an exit to its handler, or the return of an inlined call. All paths are followed, so the
+paths that pass each probe are known. They must be the one path that the probe counts, or paths that are taken exactly
+as often (`_are_equivalent`).
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     #: The path that a probe counts, None for exits; and the item of `Plan.measured_by_probe` that it must have.
     Expected = tuple[Path | None, object]
 
-#: What counts the exits of an instruction, if not the probe with that number: the exit record, nothing, or a path that
-#: is checked elsewhere.
+#: The counter of an instruction's exits, if it is no probe: the exit record, nothing, or one that is checked
+#: elsewhere.
 _RECORD, _NONE, _ELSEWHERE = -1, -2, -3
 _POP_JUMP_IF_FALSE = OPCODES.get("POP_JUMP_IF_FALSE", -1)
 
@@ -285,7 +285,7 @@ class _Paths:
                 raise WrongPath(f"exceptions of instruction {index} are not recorded")
 
     def _exit_counters(self) -> list[int]:
-        """Return what must count the exits of each instruction: the number of a probe, or a constant of this module."""
+        """Return the counter that each instruction's exits need: the number of a probe, or a constant from above."""
         plan, instructions = self._plan, self._instructions
         counters = [_NONE if plan.placement == NOTHING else _RECORD] * len(instructions)
         for index, number in plan.stubs.items():
@@ -317,8 +317,9 @@ class _Paths:
         return exits
 
     def _follow_exit(self, handler: int, unit: int, counter: int, is_own: bool, index: int) -> list[int]:
-        """Return the probes that an exception of instruction *index* passes from *unit* to *handler*, without the probe
-        that counts exits; raise WrongPath if the exit is not counted by *counter*.
+        """Return the probes that an exception of instruction *index* passes from *unit* to *handler*.
+
+        The probe that counts the exit is left out. Raise WrongPath if that is not *counter*.
         """
         plan = self._plan
         records: list[int] = []
@@ -363,7 +364,7 @@ class _Paths:
                 raise WrongPath(f"probe {number} of {self._name(path)} is passed by {names}")
 
     def _expected(self) -> list[Expected]:
-        """Return what each probe of the Plan must count; raise WrongPath if the Plan has more or fewer probes."""
+        """Return the path and the measure of each probe; raise WrongPath if the Plan has more or fewer probes."""
         expected = self._expected_on_chords() if self._plan.placement == MINIMAL else self._expected_on_lines()
         if self._plan.inlinable:
             expected += [(("call", call), (False, (line,))) for call, line, _ in self._graph.inlinable_calls]
@@ -372,7 +373,7 @@ class _Paths:
         return expected
 
     def _expected_on_chords(self) -> list[Expected]:
-        """Return what the probes of the placement `minimal` must count, those of inlined calls excepted."""
+        """Return path and measure of each probe of the placement `minimal`, those of inlined calls excepted."""
         expected: list[Expected] = []
         for measure, probe in zip(self._plan.measured_by_probe, self._plan.probes):
             if isinstance(measure, int):
@@ -382,7 +383,7 @@ class _Paths:
         return expected
 
     def _expected_on_lines(self) -> list[Expected]:
-        """Return what the probes of the other placements must count, those of inlined calls excepted."""
+        """Return path and measure of each probe of the other placements, those of inlined calls excepted."""
         graph, placement = self._graph, self._plan.placement
         ops = self._instructions.ops
         expected: list[Expected] = []
@@ -406,8 +407,8 @@ class _Paths:
     def _are_equivalent(self, paths: set[Path], path: Path) -> bool:
         """Return whether control takes *paths* together exactly as often as *path*.
 
-        So it is if *path* is the only edge out of a block, and *paths* are all paths into it or the last step in it. So
-        it is, too, if *path* is the only way into a block that begins with POP_ITER, and *paths* follow that
+        First case: *path* is the only edge out of a block. Then *paths* are all paths into it, or the last step in it.
+        Second case: *path* is the only way into a block that begins with POP_ITER. Then *paths* follow that
         instruction, which cannot raise.
         """
         kind, number = path

@@ -11,8 +11,8 @@ Decision: a counter that is loaded and popped for each count.
     Solution: LOAD_CONST, FOR_ITER, and whatever pops counter and None on the version.
     Alternatives, all measured:
     - An iterator that is exhausted by each step, so that FOR_ITER pops it. The best one is `compress(counter,
-      exhausted)`, with two calls more: 9.3 ns instead of 9.6 on 3.11, but 9.8 instead of 7.7 on 3.12 and 11.3 instead
-      of 10.3 on 3.13. It is a second object for each counter. `zip` and `map` cost more still.
+      exhausted)`, with two calls more. It takes 9.3 ns instead of 9.6 on 3.11, but 9.8 instead of 7.7 on 3.12, and
+      11.3 instead of 10.3 on 3.13. It is a second object for each counter. `zip` and `map` cost more still.
     - Counter and None stay on the stack until the frame ends, in code that runs once a call. The frame has to drop them
       then. An empty function takes 5.8 ns instead of 6.4 on 3.11, 6.9 instead of 5.0 on 3.12, 5.5 instead of 6.3 on
       3.13, and 7.5 instead of 7.9 on 3.14.
@@ -190,9 +190,9 @@ def _record_exit_untracked(exits: int, base: int, range_of_counts: int) -> bytes
 def record_exit_late(late: int, base: int, traceback: int, tb_lasti: int) -> bytes:
     """Return the instructions that append the key of an exit to the list at *late*, if `record_exit` has failed.
 
-    At the recursion limit every call in C fails: making a counter, comparing a key with an equal one, and from 3.14 on
-    reading the traceback. LIST_APPEND makes no call. From 3.14 on, *traceback* is the index of `__traceback__` in
-    `co_names`; an exception whose class redefines that name may be lost here.
+    At the recursion limit every call in C fails. `record_exit` calls to make a counter and to compare equal keys, and
+    from 3.14 on to read the traceback. LIST_APPEND makes no call. From 3.14 on, *traceback* is the index of
+    `__traceback__` in `co_names`; an exception whose class redefines that name may be lost here.
 
     The stack is … lasti exception error at the beginning, and one entry above the exception at the end. If these
     instructions fail, too, for want of memory, the stack is the same.
@@ -246,7 +246,7 @@ def resume(argument: int) -> bytes:
     return instruction("RESUME", argument_of_resume(argument))
 
 
-def ask_if_inlined(n_arguments: int, was_inlined: int) -> bytes:
+def check_if_inlined(n_arguments: int, was_inlined: int) -> bytes:
     """Return the instructions that ask, before a call on 3.12, whether the interpreter will inline it.
 
     The answer of the WasInlined at the index *was_inlined* of `co_consts` stays below the operands of the call.
@@ -272,8 +272,8 @@ def exchange_exec_argument(n_arguments: int, namespace: int, has_keywords: bool,
     """Return the instructions that exchange, before a call of an executor, its first argument for live code.
 
     The constant at *exchange_code* gets the callable, the argument, and the argument numbered *namespace*; if that is
-    0, the callable again. It is called by a subscript, which raises no event of a call, and has returned before the
-    call: no frame of this package is on the stack while the program's code runs.
+    0, the callable again. It is called by a subscript, which raises no event of a call. It has returned before the
+    call, so no frame of this package is on the stack while the program's code runs.
     """
     above = n_arguments + has_keywords
     rows: list[Row] = [

@@ -4,8 +4,8 @@ A graph and its Plan come in; an `Unlinked` goes out. The rewritten code has pla
 stored and shared until `link` gives it counters.
 
 Instructions, constants, names, positions and handlers of the original stay as the compiler made them; only the
-distances of jumps change. Two checks that share no code with the rewriter confirm this before anyone runs the code:
-`verifier` compares the originals with their copies, and `path_check` follows all paths past the probes.
+distances of jumps change. Two checks read the result before anyone runs it. `verifier` compares the originals with
+their copies, and `path_check` follows all paths past the probes.
 """
 
 from __future__ import annotations

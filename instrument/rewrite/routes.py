@@ -1,7 +1,7 @@
 """Where exceptions go: straight to their handler, or to an exit stub first.
 
-A graph and its Plan come in. For each instruction the *route* of its exceptions goes out, a pair of a kind and a
-number, or None if they leave the code without being counted. The kinds are:
+A graph and its Plan come in; the *route* of each instruction's exceptions goes out. It is a pair of a kind and a
+number, or None if the exceptions leave the code without being counted. The kinds are:
 
     DIRECT, handler                 straight to the handler
     ExitKind.RAISED, handler        to the stub that records the instruction that raised
@@ -81,8 +81,8 @@ class ExceptionRoutes:
     def must_reraise(self, route: Route) -> bool:
         """Return whether the stub of *route* must reach its handler by a RERAISE, and not by a jump.
 
-        RERAISE restores the place that raised. The interpreter decides by this place whether the handler raises a line
-        event, so the handler raises none where it would raise none without the stub.
+        RERAISE restores the place that raised. By this place the interpreter decides whether the handler raises a line
+        event. So the handler raises none where it would raise none without the stub.
         """
         handler = self.handler_of(route)
         if handler < 0:

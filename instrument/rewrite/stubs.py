@@ -1,10 +1,10 @@
 """Emits the exit stubs: code that counts or records an exception on its way to its handler.
 
 The routes of all emitted pieces come in; one stub for each route that needs one goes into the `Output`, behind all
-instructions. A stub finds lasti and the exception on the stack. It leaves both as it found them, and goes on to the
-original handler by a jump or a RERAISE, or out of the code by a RERAISE.
+instructions. A stub finds lasti and the exception on the stack, and leaves both unchanged. It goes on to the original
+handler by a jump or a RERAISE, or out of the code by a RERAISE.
 
-A stub has no line, so it raises no line event, and the handler raises one if it is entered by a jump from the stub.
+A stub has no line, so it raises no line event. If a jump from the stub enters the handler, the handler raises one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class StubNames:
-    """The names of the original code object, and behind them those that stubs look up as attributes.
+    """The names of the original code object, and behind them the names of attributes that stubs look up.
 
     traceback, tb_lasti    indices of `__traceback__` and `tb_lasti` in *names*; 0 on versions that need neither
     """

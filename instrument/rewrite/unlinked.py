@@ -1,4 +1,4 @@
-"""Rewritten code before linking: what the rewriter returns, and what `link` stores and links.
+"""Rewritten code before linking: the result of the rewriter, which `link` stores and links.
 
 The rewriter gives an `Unlinked` its values; `link.unlinked_values` takes it apart. Its code object can be stored and
 shared, for it holds no counter yet.

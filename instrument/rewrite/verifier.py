@@ -2,7 +2,7 @@
 
 The original instructions and an `Unlinked` come in; the first difference goes out as a text. Each original instruction
 must stand at its unit with the same opcode, argument, position, jump target and exception handler. `path_check` then
-checks what control passes between two originals.
+follows control from one original to the next.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class _Comparison:
     def _end_of_stub(self, unit: int) -> tuple[int, bool]:
         """Return the RERAISE or jump back that ends the stub at *unit*, -1 if none does, and whether lasti is dropped.
 
-        Only what drops lasti swaps it with the exception.
+        Only code that drops lasti swaps it with the exception.
         """
         raw = self._raw
         drops_lasti = False

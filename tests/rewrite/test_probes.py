@@ -443,9 +443,9 @@ def test_a_return_is_counted_if_the_call_was_inlined(function, take):
     assembly = Assembly(function)
     call = assembly.before.ops.index(CALL)
     counter = new_counter()
-    ask = probes.ask_if_inlined(assembly.before.args[call], assembly.constant(WasInlined(None)))
+    check = probes.check_if_inlined(assembly.before.args[call], assembly.constant(WasInlined(None)))
     count = b"".join(probes.count_if_inlined(probes.probe(assembly.constant(counter))))
-    twin = assembly.function_with({start_of_call(assembly.before, call): ask, call + 1: count})
+    twin = assembly.function_with({start_of_call(assembly.before, call): check, call + 1: count})
     arguments = [["a"], "b", "c"][: len(assembly.code.co_varnames) - 1]
     for number in range(1, 20):
         assert outcome(twin, take, *arguments) == outcome(function, take, *arguments)

@@ -70,7 +70,7 @@ def test_a_prefix_in_place_of_the_instruction_above_is_noticed():
 
 
 def test_a_stack_that_is_too_small_is_noticed(sample):
-    """Probes need STACK_OF_PROBE entries above those that the original needs."""
+    """Probes need STACK_OF_PROBE more entries than the original."""
     size = sample.unlinked.code.co_stacksize
     needed = sample.originals.code.co_stacksize + STACK_OF_PROBE
     assert sample.difference(co_stacksize=size + 1) == ""

@@ -1,7 +1,7 @@
 """Shows how the code of a file is rewritten: `instrument debug --code FILE[:FUNCTION]`.
 
-A target comes in, and whether to run the file; drawings of its functions are printed (flow.drawing). Without a run they
-show what is known before the code runs. With a run they also show how often control took each edge.
+A target comes in, and whether to run the file; drawings of its functions are printed (flow.drawing). They show
+blocks, edges, probes and exit stubs. With a run they also show how often control took each edge.
 
 Data files hold counts of lines and entries, not flows of edges. So the file itself is executed, once, as a main program
 without arguments. Only its own code is counted, and nothing is saved.
@@ -120,7 +120,7 @@ def _execute(code: CodeType, path: str) -> None:
 
 
 def _deltas_between(session: Session, before: Snapshot, now: Snapshot) -> list[Delta]:
-    """Return what each code object of the only group of *session* did between two snapshots."""
+    """Return a Delta for each code object of *session* that ran between two snapshots."""
     exits = [(key, n - before.exits.get(key, 0)) for key, n in now.exits.items() if n != before.exits.get(key, 0)]
     in_flight = [(place, n) for place, n in now.in_flight.items() if n]
     return [
