@@ -193,7 +193,7 @@ class _Drawing:
         """Return the exit stub for exceptions of the instruction *index*, and how often they left there."""
         instructions, plan = self._instructions, self._plan
         handler = instructions.handlers[index]
-        if index < instructions.made_by:
+        if index < instructions.throwable_from:
             return ""
         if instructions.ops[index] in RAISES or instructions.ops[index] in MAY_RERAISE:
             key = handler, ExitKind.RESTORED
