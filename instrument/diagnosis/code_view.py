@@ -19,7 +19,7 @@ from instrument.errors import ConservationError
 from instrument.flow.conservation import recover_flows
 from instrument.flow.drawing import draw
 from instrument.flow.placement import MINIMAL, graph_of, plan
-from instrument.link.counters import nested_code
+from instrument.link.unlinked_values import nested_code
 from instrument.report.text import say
 from instrument.session.deltas import Span, deltas_of
 from instrument.session.session import Session
@@ -135,7 +135,7 @@ def _deltas_between(session: Session, before: Snapshot, now: Snapshot) -> list[D
 def _flows_of(delta: Delta) -> Flows | str:
     """Return the Flows that follow from *delta*, or the text of the contradiction."""
     info = delta.group.recovery_info(delta.index)
-    exits = {delta.group.exit_at(key, info): n for key, n in delta.exits.items()}
+    exits = {delta.group.exit_at(key, len(info.plan.exits)): n for key, n in delta.exits.items()}
     try:
         return recover_flows(info.plan, info.observe(delta.fired, exits, delta.in_flight))
     except ConservationError as error:

@@ -15,7 +15,7 @@ The numbers of probes, exit records and inlinable calls of a Plan come in; the i
     exit records       the counters of all exits of the session, by key
     first key          the first key of the code object
 
-The last two have a fixed distance from the end. Live code is recognised by them (`link.counters.appended_constants`).
+The last two have a fixed distance from the end. Live code is recognised by them (`link.linker.appended_constants`).
 """
 
 from __future__ import annotations
