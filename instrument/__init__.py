@@ -61,5 +61,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Return all names, those that are imported on use included."""
+    """Return all names, also of objects that are imported when they are used."""
     return sorted({*globals(), *_MODULES_OF_NAMES, *_SUBMODULES})

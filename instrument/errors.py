@@ -5,7 +5,7 @@ A message names the file, process or setting concerned and, where there is one, 
 
 
 class InstrumentError(Exception):
-    """The base class: this package cannot do what it was asked to do."""
+    """The base class: this package cannot do the work that it was asked for."""
 
 
 class InstrumentWarning(UserWarning):
@@ -57,11 +57,11 @@ class ConfigError(InstrumentError):
 
 
 class NotPythonError(InstrumentError):
-    """A command line starts no Python program that is counted; the message says what it starts."""
+    """A command line starts no Python program that is counted; the message names its program."""
 
 
 class UnknownCommandError(InstrumentError):
-    """A command line starts a program of which nobody knows what it starts in its turn; the message gives advice."""
+    """A command line starts a program that may start others, unknown here; the message gives advice."""
 
 
 class RequestError(InstrumentError):
@@ -86,5 +86,5 @@ class BusyError(DataError):
 class DataGoneError(DataError):
     """Another process removed the data file of this process.
 
-    The next write makes a new file. It needs all counts, not only those that changed since the last write.
+    The next write makes a new file. It needs all counts, and not only the changes since the last write.
     """

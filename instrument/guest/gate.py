@@ -1,8 +1,8 @@
 """A reentrant lock that libraries for green threads do not find, and that a signal handler cannot leave half taken.
 
-Problem: gevent and eventlet search all objects for instances of `RLock`, convert them, and warn of those that they
-cannot convert. And an exception of a signal handler that comes between taking an `RLock` and noting that would leave it
-locked for ever.
+Problem: gevent and eventlet search all objects for instances of `RLock`, convert them, and warn if they cannot convert
+one. And an exception of a signal handler that comes between taking an `RLock` and noting that would leave it locked for
+ever.
 Solution: a class of our own. One C call takes the lock and notes its owner; one C call undoes both. A signal handler
 runs before or after such a call, never within.
 """

@@ -11,7 +11,7 @@ Limits by version:
   both or none, so nothing is hidden there.
 - On 3.12 exceptions raise their events in any code.
 - On 3.15 code with exception handlers stays visible: the interpreter crashes if an exception is handled in code without
-  a RESUME (3.15.2: segmentation fault while EXCEPTION_HANDLED is turned on).
+  a RESUME. (3.15.2: segmentation fault while EXCEPTION_HANDLED is turned on.)
 """
 
 from __future__ import annotations

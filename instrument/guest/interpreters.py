@@ -2,7 +2,7 @@
 
 Problem: `sys._current_frames` returns frames of all interpreters of the process (_PyThread_CurrentFrames), and is wrong
 in two ways. A thread that runs several interpreters is there once, with the frame of one of them. And since 3.12 frame
-objects for interpreters with memory of their own are made in the memory of the caller; the process aborts when they are
+objects for interpreters with memory of their own are made in the memory of the caller. The process aborts when they are
 freed.
 Solution: if there may be several interpreters, walk through the thread states of this one by the C API and `ctypes`.
 """
@@ -120,9 +120,9 @@ _ctypes_copy: list[Any] = []
 class _ThisInterpreter:
     """Properties of this interpreter that do not change; None until they are needed.
 
-    number           0 for the main interpreter, -1 if unknown
-    may_have_thread  whether this package may start a thread in it
-    frame_source     how the frames of its threads are found
+    - `number`: 0 for the main interpreter, -1 if unknown.
+    - `may_have_thread`: whether this package may start a thread in it.
+    - `frame_source`: reads the frames of its threads.
     """
 
     number: int | None = None
@@ -147,7 +147,7 @@ def may_have_thread() -> bool:
 
 
 def _inspect() -> None:
-    """Find how frames are read in this interpreter, not the main one, and whether it may have a thread of ours.
+    """Find how frames are read in this interpreter, not the main one, and whether this package may start a thread.
 
     - 3.12 admits no `ctypes` in an interpreter with memory of its own. Then only the calling thread's frames can be
       read, so there must be no other thread.

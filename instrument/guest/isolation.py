@@ -1,13 +1,13 @@
-"""A copy of the `bytecode` package, and of what it needs, that the measured program cannot see.
+"""A copy of the `bytecode` package, and of the modules that it needs, out of the program's sight.
 
 `bytecode` goes out: `from instrument.guest.isolation import bytecode`. So does, by `import_isolated`, any other module.
 
 Problem: `bytecode` uses `enum`, `dis` and other modules of the standard library. The program may use the same
-functions, which are then rewritten and counted. The program must not find `bytecode` in `sys.modules`, and must not
+functions, which are then rewritten and counted. The program must not find `bytecode` in `sys.modules`. Nor must it
 find `typing` there because of us: in a plain run its own import executes that module, and is counted.
 Solution: the package is imported with fresh copies of all modules whose Python code it executes. The copies are in a
-`sys.modules` of their own. They are looked for in the folders of the standard library and of installed packages only,
-because the program may have modules of the same names.
+`sys.modules` of their own. They are searched in the folders of the standard library and of installed packages only. The
+program may have modules of the same names.
 
 The import is deferred until something must be rewritten: all code may be in the cache. By then other threads may hold
 the import locks of the same modules, so the copies are loaded without the import system.
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-#: Modules that are copied: those whose Python code `bytecode` executes, and those with state that the program could see
-#: change: the cache of `re`, the registry of `copyreg`, the subclasses of abstract base classes. C extensions cannot be
-#: copied and need not be. `ast`, which `inspect` imports and we do not call, would add to the subclasses of `_ast.AST`.
+#: Modules that are copied, because `bytecode` executes their Python code, or because the program could see their state
+#: change. Such state is the cache of `re`, the registry of `copyreg`, the subclasses of abstract base classes. C
+#: extensions cannot be copied and need not be. `ast`, which `inspect` imports and we do not call, would add to the
+#: subclasses of `_ast.AST`.
 _FRESH = (
     *("_collections_abc", "_weakrefset", "abc", "annotationlib", "collections", "contextlib", "copy", "copyreg"),
     *("dataclasses", "dis", "enum", "functools", "inspect", "keyword", "linecache", "opcode", "operator", "re"),
@@ -200,7 +201,7 @@ _functions_of_sys = {name: value for name, value in vars(sys).items() if type(va
 
 
 class _Copies:
-    """Copies of modules: of those named in *fresh*, of their submodules, and of those that nobody has imported yet.
+    """Copies of the modules named in *fresh*, of their submodules, and of modules that nobody has imported yet.
 
     They are executed with an `__import__` and a `sys.modules` of their own. So the program's never change, not for a
     moment: its threads may be importing the same modules. Any other module that they import is the program's.
@@ -225,7 +226,7 @@ class _Copies:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        """Do what `__import__` does, with the copies; raise ImportError if there is no such module."""
+        """Stand in for `__import__`, with the copies; raise ImportError if there is no such module."""
         if level:
             package = (names or {})["__spec__"].parent.rsplit(".", level - 1)[0]
             name = f"{package}.{name}" if name else package

@@ -22,7 +22,7 @@ __builtins__ = ours  # type: ignore[assignment]  # this module is loaded before 
 
 #: The names and values in C modules as they were first seen, by the name of the module.
 _noted: "dict[str, dict[str, Any]]" = {}
-#: C modules that are not built into every interpreter, and `struct`, which only imports what is in one of them.
+#: C modules that are not built into every interpreter, and `struct`, which imports its content from one of them.
 _EXTENSIONS = ("_opcode", "_struct", "struct")
 #: A copy of `sys` would keep the standard streams alive.
 _NOT_COPIED = ("builtins", "sys")
@@ -79,7 +79,8 @@ def importlib() -> "tuple[Any, Any]":
 def functions_of(module: "ModuleType") -> "dict[str, Any]":
     """Return the names and values of *module*, with copies of its functions that have our builtins.
 
-    The copies share one dictionary of globals, the one that is returned. C modules in it are those that were noted.
+    The copies share one dictionary of globals, the one that is returned. C modules in it are replaced by copies of the
+    noted ones.
     """
     names = {**vars(module), "__builtins__": ours}
     for name, value in names.items():

@@ -8,7 +8,7 @@ takes longer than anything else in a start.
 Solution: at the end of a start, the code of all modules that were loaded is written to one file, with functions hidden.
 The next start reads that file only. [3.12, callgrind, a script of one line: 184 million instructions without the file,
 150 with it, 43 unmeasured] A module whose source has another time or size is loaded from its own file. The file is the
-bytecode file of `instrument/_start_modules.py`, an empty module: so installers remove the file with the package, and
+bytecode file of `instrument/_start_modules.py`, an empty module. So installers remove it with the package, and
 PYTHONPYCACHEPREFIX and PYTHONDONTWRITEBYTECODE hold for it.
 """
 
@@ -145,7 +145,7 @@ _FOLDER_PREFIXES = tuple(f"{folder}." for folder in _HIDDEN_FOLDERS)
 
 
 def use_for_folders(folders: "Iterable[str]") -> None:
-    """Have modules that are imported from *folders*, the `__path__` of a package of ours, loaded by this loader.
+    """Have modules that are imported from *folders*, the `__path__` of a package, loaded by this loader.
 
     A package in an archive has no folder, and keeps its own loader.
     """

@@ -2,9 +2,9 @@
 
 An exception that was raised while this package worked in a thread of the program comes in; a bool goes out.
 
-The program must get the exceptions that are meant for it: an interrupt, an exception of one of its signal handlers, an
-exception that was sent to its thread. Any other exception, of whatever class, comes from the work of this package: a
-call failed, or an audit hook of the program forbade the call. That work is then left undone, and the program continues
+The program must get the exceptions that are meant for it. These are an interrupt, an exception of one of its signal
+handlers, and an exception that was sent to its thread. Any other exception comes from the work of this package: a call
+failed, or an audit hook of the program forbade the call. That work is then left undone, and the program continues
 as if it were not measured.
 """
 
@@ -64,7 +64,7 @@ def comes_from_program(error: BaseException) -> bool:
     """Return whether code of the program, such as an audit hook, raised *error* in the midst of this package's work."""
     try:
         codes = _codes_in_traceback(error)
-        # A traceback is empty if all functions in it are hidden: then it is one of ours that raised the error.
+        # A traceback is empty if all functions in it are hidden: then one of them raised the error.
         file: str = codes[-1].co_filename if codes else _PACKAGE
     except BaseException:  # an audit hook of the program forbids to look
         return True

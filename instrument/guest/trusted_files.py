@@ -69,9 +69,10 @@ def objection_to_folder(folder: str, *, lenient: bool = False, parents_only: boo
 def _folders_on_the_way(path: str, folder: str, trusted: tuple[int, ...]) -> tuple[dict[str, Any], Any, str]:
     """Follow the absolute *path*, with all symbolic links in it, from the root to the folder that it leads to.
 
-    Return the status of each folder above that one, by path, the status of that one, and an objection: the path leads
-    through a link of a user who is not *trusted*, or "". Messages name the *folder* that the caller asked for. The root
-    is left out: its owner has everything, and in a sandbox the owner may seem to be any user.
+    Return a dict from the paths of the folders above it to their status, the status of the folder itself, and an
+    objection. The objection is not "" if the path leads through a link of a user who is not *trusted*. Messages name
+    the *folder* that the caller asked for. The dict lacks the root: its owner has every right anyway, and in a sandbox
+    the owner may seem to be any user.
     """
     names = path.split("/")[::-1]
     current, n_links = "", 0

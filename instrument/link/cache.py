@@ -5,7 +5,7 @@ code objects of the same content (`Batch.get`), or for the same bytecode file (`
 
 A code object is looked up by its content, not by the time of its source. So sources with equal times, moved trees and
 edited files are never mistaken for one another. Code of a module is looked up by the stamp of its bytecode file, if the
-interpreter would read that file unchanged: then it need not be read at all.
+interpreter would read that file. Then the file need not be read at all.
 
 The cache has these files, each complete or absent (guest.atomic_files), in the folder of cache_files:
 - one for each source file, with the code of functions that existed before the measurement began;
@@ -131,7 +131,7 @@ class Cache:
                 raise
 
     def tidy(self) -> None:
-        """Remove entries of sources that are gone, unused entries, and what killed processes left behind."""
+        """Remove entries of sources that are gone, unused entries, and temporary files of killed processes."""
         folder = self.folder
         for file in listed(folder) if folder else ():
             path = f"{folder}{os.sep}{file}"

@@ -9,7 +9,7 @@ user, and if no other user can write to it or replace it.
 In it is one folder for each interpreter, placement, and state of the source files that decide how code is rewritten. A
 folder that no process has opened for 60 days is removed when a new one is made.
 
-While the program runs, no Python code outside of this package is called here: the program may use the same functions,
+While the program runs, no Python code outside of this package is called here. The program may use the same functions,
 whose lines are then counted.
 """
 
@@ -36,9 +36,9 @@ _KEY_SIZE = 16
 _DAYS_UNUSED = 60
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-#: The folders and modules of this package that decide how code is rewritten, and how that is stored. Their text is part
-#: of the name of a folder of the cache, because code that another version of them has rewritten must not be executed.
-#: tests/link/test_cache_files.py compares this list with the imports of the module that rewrites and stores.
+#: The folders and modules of this package that decide how code is rewritten, and how that is stored. A hash of their
+#: text is part of the name of the cache's folder. Code that another version of them has rewritten must not be executed.
+#: A test in tests/link/test_cache_files.py compares this list with the imports of the module that rewrites and stores.
 HASHED_FOLDERS = ("decode", "flow", "link", "rewrite")
 HASHED_MODULES = ("session/unlinked_code",)
 _SUFFIXES = (".py", ".pyc")

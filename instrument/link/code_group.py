@@ -42,8 +42,8 @@ def first_key_of(number: int) -> int:
     return -number << _SHIFT
 
 
-# Numbers are packed by `struct` and read through a memoryview. The module `array` registers its class with the abstract
-# base classes of `collections` when it is imported, and executes lines that the program may have counted.
+# Numbers are packed by `struct` and read through a memoryview, and not by `array`. When that module is imported, it
+# registers its class with the abstract base classes of `collections`, in lines that the program may have counted.
 
 
 def packed_numbers(numbers: Sequence[int], kind: str = "I") -> bytes:

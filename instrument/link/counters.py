@@ -1,8 +1,8 @@
 """Make, read and pickle the counters of probes.
 
 A counter is `itertools.repeat(None, sys.maxsize)`. The length that remains says how often the counter was moved on.
-Moving it on and reading it are single C calls. So under the interpreter's lock no count is lost between threads, and
-reading all counters in one C call gives a snapshot as of one moment.
+Moving it on and reading it are single C calls. So under the interpreter's lock no count is lost between threads. And
+one C call reads all counters as of one moment.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _new_counter() -> repeat[None]:
 
 
 def reduce_counter(iterator: repeat[Any]) -> tuple[Any, ...]:
-    """Do what `repeat.__reduce__` does, except that a counter is unpickled as a new counter.
+    """Stand in for `repeat.__reduce__`: a counter is unpickled as a new counter.
 
     `copyreg` and pickle's dispatch tables call this for each `repeat`. A counter cannot be pickled by the name of its
     class, because the program may have replaced `itertools.repeat`. From 3.14 on, raise TypeError for a `repeat` of the

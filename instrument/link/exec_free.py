@@ -25,7 +25,7 @@ _MOST_MODULES = 20_000
 
 
 class ExecFreeModules:
-    """The exec-free modules that the *cache* has, and those that this process has found."""
+    """The exec-free modules that the *cache* has, and others that this process has found."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache

@@ -71,7 +71,7 @@ class ExitRecords(defaultdict):  # type: ignore[misc]
         """Count the late exits."""
         late = self.late
         while late:
-            # Each key is either in `late` or counted, even if a signal handler or another thread interrupts: one C call
+            # Each key is either in `late` or counted, even if a signal handler or another thread interrupts. One C call
             # moves the keys, and no Python code runs in it.
             keys = map(late.pop, repeat(-1, min(len(late), _LATE_AT_ONCE)))
             try:

@@ -7,11 +7,11 @@ Problem: a start links the code of many modules. `linker.link` takes longer than
 it puts tuples together and takes them apart again, in Python.
 Solution: the unpickler is a stack machine in C. A pickle is a program for it. The pickle says how code objects are put
 together, and nothing else. All objects that it puts together come *out of band* (PEP 574): the instruction NEXT_BUFFER
-pushes the next object of an iterator, of any type. First come the objects that are memoized: CodeType, the constants
-that all code shares, names of methods, the constants, names and bytes of the code, and the keys of exits. Then come the
-counters, each at the place where it belongs. No object is looked up by name, no module is imported, and no code of the
-program is called.
-The pickle is written by hand, because `pickle.dumps` cannot write NEXT_BUFFER for such objects.
+pushes the next object of an iterator, of any type. First come the objects that are memoized. These are CodeType, the
+constants that all code shares, names of methods, the constants, names and bytes of the code, and the keys of exits.
+Then come the counters, each at the place where it belongs. No object is looked up by name, no module is imported, and
+no code of the program is called. The pickle is written by hand, because `pickle.dumps` cannot write NEXT_BUFFER for
+such objects.
 Alternatives: constants and names in the pickle itself. The unpickler does not intern strings, as `marshal` does, and
 CodeType interns the names of each code object anew. [3.12, code of sympy, by callgrind: 784 million instructions so,
 677 million with them out of band; `marshal` takes 251 million for the original code]
@@ -74,8 +74,8 @@ class _PickleCompiler:
     def __init__(self, unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> None:
         self._unlinked_codes = unlinked_codes
         #: The arguments of CodeType from the file name on, for each code object.
-        self._tails = [
-            (file_name if unlinked.file_name is None else unlinked.file_name, *unlinked.tail)
+        self._last_arguments = [
+            (file_name if unlinked.file_name is None else unlinked.file_name, *unlinked.last_arguments)
             for unlinked in unlinked_codes
         ]
         self._instructions: list[bytes] = []
@@ -98,10 +98,16 @@ class _PickleCompiler:
         #: The position of the first key of each code object in the code group.
         self._first_positions: list[int] = []
         position = 0
-        for unlinked, tail in zip(self._unlinked_codes, self._tails, strict=True):
+        for unlinked, last_arguments in zip(self._unlinked_codes, self._last_arguments, strict=True):
             for _, index in unlinked.nested:
                 self._n_uses[index] += 1
-            for value in (*unlinked.head, *unlinked.constants, unlinked.names, unlinked.variables, *tail):
+            for value in (
+                *unlinked.first_arguments,
+                *unlinked.constants,
+                unlinked.names,
+                unlinked.variables,
+                *last_arguments,
+            ):
                 if not _has_instruction(value) and (identity := _identity(value)) not in self._constant_indices:
                     self._constant_indices[identity] = len(self._constants)
                     self._constants.append(value)
@@ -132,7 +138,7 @@ class _PickleCompiler:
             return
         unlinked = self._unlinked_codes[index]
         instructions += (_get(_CODE), _MARK)
-        for value in unlinked.head:
+        for value in unlinked.first_arguments:
             self._write_value(value)
         instructions.append(_MARK)
         nested = dict(unlinked.nested)
@@ -156,7 +162,7 @@ class _PickleCompiler:
             first_key=self._get_key(first),
         )
         instructions.append(_TUPLE)
-        for value in (unlinked.names, unlinked.variables, *self._tails[index]):
+        for value in (unlinked.names, unlinked.variables, *self._last_arguments[index]):
             self._write_value(value)
         instructions.append(_TUPLE + _REDUCE)
         if self._n_uses[index] > 1:

@@ -54,7 +54,7 @@ def link(
         n_keys = n_exits * size
         codes.append(
             CodeType(  # type: ignore[call-arg]
-                *unlinked.head,
+                *unlinked.first_arguments,
                 in_order(
                     constants,
                     probes[first_probe : first_probe + n_probes],
@@ -67,7 +67,7 @@ def link(
                 unlinked.names,
                 unlinked.variables,
                 group.file_name if unlinked.file_name is None else unlinked.file_name,
-                *unlinked.tail,
+                *unlinked.last_arguments,
             )
         )
         first_probe += n_probes

@@ -1,4 +1,4 @@
-"""Keep what recovery needs of rewritten code in packed form, and recover the counts of a code object from it.
+"""Keep infos about rewritten code in packed form, and recover the counts of a code object by them.
 
 Plans and positions of instructions come in when code is rewritten, and are packed. Readings of counters, exits and
 frames in flight come in later, and the counts of a code object go out. Most code objects are never recovered by the
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from instrument.model.counts import Counts
     from instrument.rewrite.unlinked import Unlinked
 
-    #: The infos of several code objects, for the fast path and for recovery: each part a list of one marshalled tuple
-    #: for each code object, or None if it was refused; the list is marshalled, too, and compressed if it is long.
+    #: The infos of several code objects: those for the fast path, and those for recovery. Each is a marshalled list,
+    #: compressed if it is long. The list has a marshalled tuple for each code object, or None if it was refused.
     PackedPair = tuple[bytes, bytes]
 
 _FAST_PATH, _RECOVERY = 0, 1
@@ -77,8 +77,8 @@ class RecoveryInfo:
     def place_at(self, unit: int) -> tuple[int, bool]:
         """Return the place that code unit *unit* has in the Plan, and whether the line of that place is lost.
 
-        A place is the index of an original instruction. Behind these come the places of probes, first of those that
-        have counted, then of those that have not.
+        A place is the index of an original instruction. Behind these come the places of probes that have
+        counted, and then the places of probes that have not.
         """
         if unit in self.unfired:
             return self.n_instructions + len(self.plan.probes) + self.unfired[unit], False
@@ -106,7 +106,7 @@ class RecoveryInfo:
 
 
 class FastPathInfo:
-    """What `conservation.recover_fast` needs of a code object without exits and frames in flight, and its names."""
+    """The info for `conservation.recover_fast`, for a code object without exits and frames in flight; its names."""
 
     __slots__ = ("file_name", "line_effects", "name")
 

@@ -1,10 +1,14 @@
-"""Which text a code object was compiled from.
+"""Find the version of the source text that a code object was compiled from.
 
-Sources are noted when their code is made live, at the price of a `stat`. What was just compiled is read and hashed at
-once, which takes a small part of the time of compiling; what came from a file of bytecode in the background, a second
-later at most. In between a file may have been edited: counts of the old text must never be booked under the new one. So
-what identified the file when it was compiled is kept, and what is in the header of its bytecode file. Where a text
-cannot be told for certain, its counts are booked under what the code was rewritten to.
+The path of a source file comes in when its code is made live, and a `Source` goes out. Later the Source gives the
+version, under which counts are saved.
+
+Problem: a source file may be edited between compiling and reading it. Counts of the old text must never be saved under
+the version of the new one. And reading and hashing each file at once would delay imports.
+Solution: when the code is made live, only the identity of the file and the header of its bytecode file are noted, by
+one `stat`. The background thread reads the text later. It is taken for the compiled text only if both still fit. Text
+that was just compiled is read at once: that takes a small part of the time of compiling. If the text is uncertain, the
+counts are saved under a hash of the rewritten code.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from instrument.guest.own_builtins import system as _system
 from instrument.guest.program_errors import belongs_to_program
 from instrument.guest.trusted_files import read_regular
 
-_before = set(sys.modules)
+_modules_before = set(sys.modules)
 try:
     from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
@@ -27,47 +31,50 @@ except ImportError:
         from _sha256 import sha256  # type: ignore[import-not-found, no-redef, unused-ignore]
     except ImportError:
         from hashlib import sha256
-for _name in {"_sha2", "_sha256"} & (sys.modules.keys() - _before):
-    del sys.modules[_name]  # the program imports its own
-del _before
+for _name in {"_sha2", "_sha256"} & (sys.modules.keys() - _modules_before):
+    del sys.modules[_name]  # the program's own import of it is executed, and counted, as in a plain run
+del _modules_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    #: Of a file of bytecode, to be compared with others.
+    #: Tells one state of a bytecode file from others: header, size, times, inode.
     Stamp = tuple[object, ...]
+    #: Tells one state of a source file from others: size, time of change, inode, device.
+    Identity = tuple[int, ...]
 
-#: Not by way of `os`, whose functions the program may replace.
+#: Source files of more bytes are not read.
 _LARGEST = 1 << 26
-_KEY = int.from_bytes(MAGIC_NUMBER, "little")
-#: Times of files may be those of the last tick of the system's clock.
+#: The key of the source hashes in bytecode files (PEP 552).
+_HASH_KEY = int.from_bytes(MAGIC_NUMBER, "little")
+#: The time of a file may be that of the last tick of the system's clock, so it may be this much too early.
 _TICK = 0.02
 
 
-def identity_of(path: str) -> tuple[int, ...] | None:
-    """Return what changes when another text is put into the file at *path*; None if there is no such file."""
+def identity_of(path: str) -> Identity | None:
+    """Return the identity of the file at *path*, which changes with its text; None if there is no such file."""
     return look_at(path)[0]
 
 
-def look_at(path: str) -> tuple[tuple[int, ...] | None, bytes]:
-    """Return what `identity_of` does, and how a file of bytecode begins that the interpreter would take for that of the
-    text there now; None and nothing if there is no such file.
+def look_at(path: str) -> tuple[Identity | None, bytes]:
+    """Return the identity of the source file at *path*, and the header that its up-to-date bytecode file has.
+
+    Return (None, b"") if there is no such file. A bytecode file with a hash in its header has another one.
     """
     try:
         status = _system.stat(path)
     except (OSError, ValueError):
         return None, b""
-    # The time as importlib has it: by way of a float.
+    # importlib takes the time from `st_mtime`, a float: the integer `st_mtime_ns` could round differently.
     header = pack("<4xLL", int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
     return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev), MAGIC_NUMBER + header
 
 
 def stamp_of(header: bytes, bytecode_path: str) -> Stamp | None:
-    """Return what changes when other bytecode is put into the file at *bytecode_path*, or it gets another *header*;
-    None if there is no such file.
+    """Return the stamp of the bytecode file at *bytecode_path* with *header*; None if there is no such file.
 
-    A file that is replaced is another one, and whoever writes to it, or sets its times, changes `st_ctime`.
+    A file that is replaced has another inode. Writing to a file, or setting its times, changes its `st_ctime`.
     """
     try:
         status = _system.stat(bytecode_path)
@@ -77,64 +84,70 @@ def stamp_of(header: bytes, bytecode_path: str) -> Stamp | None:
 
 
 def is_absolute(path: str) -> bool:
-    """Return whether *path* is meant from the root on."""
+    """Return whether *path* is absolute, without calls that the program could have replaced on POSIX."""
     return path.startswith("/") if os.name == "posix" else os.path.isabs(path)
 
 
-#: Functions of `os.path` call builtins, which the program may have replaced: on POSIX they are done without.
-_normal: Callable[[str], str] = getattr(_system, "_path_normpath", os.path.normpath)
+#: Normalizes a path by one C call, if possible: functions of `os.path` call builtins that the program may replace.
+_normalized: Callable[[str], str] = getattr(_system, "_path_normpath", os.path.normpath)
 
 
 def absolute(path: str) -> str:
-    """Return *path*, as it is meant now, from the root on."""
+    """Return the absolute, normalized form of *path*; *path* itself if the current folder is gone."""
     if path.startswith(os.sep) and "/." not in path and "//" not in path:
         return path
     try:
-        return _normal(path if is_absolute(path) else f"{_system.getcwd()}{os.sep}{path}")
-    except OSError:  # the folder is gone
+        return _normalized(path if is_absolute(path) else f"{_system.getcwd()}{os.sep}{path}")
+    except OSError:
         return path
 
 
 class Source:
-    """The text that some code was compiled from: that of the file at *path* as it was then."""
+    """The text that code was compiled from, in the file at *path*.
 
-    __slots__ = ("_found", "_header", "_identity", "_is_certain", "path")
+    *identity* is that of the file when the code was made live, None if there was no file. *header* is that of the
+    bytecode file that was read, empty if there was none. *is_certain* says whether the file had one text only between
+    compiling and then.
+    """
 
-    def __init__(self, path: str, identity: tuple[int, ...] | None, header: bytes, is_certain: bool) -> None:
+    __slots__ = ("_header", "_identity", "_is_certain", "_version", "path")
+
+    def __init__(self, path: str, identity: Identity | None, header: bytes, is_certain: bool) -> None:
         self.path = path
         self._identity = identity
         self._header = header
         self._is_certain = is_certain
-        self._found: str | None = None
+        self._version: str | None = None
 
     def is_like(self, other: Source) -> bool:
-        """Return whether this and *other* are the same text for certain."""
+        """Return whether this and *other* certainly are the same text."""
         return self._is_certain and other._is_certain and self._identity == other._identity
 
     def is_known(self) -> bool:
-        """Return whether there is nothing to find out by `read`: that was done, or the text cannot be told."""
-        return self._found is not None or not self._is_certain or self._identity is None
+        """Return whether `read` has nothing more to find: the version is known, or the text is uncertain."""
+        return self._version is not None or not self._is_certain or self._identity is None
 
     def read(self) -> None:
-        """Find out what names the text, if it is still there."""
-        if self._found is None:
+        """Find the version, if the file still has the text. Its hash is the version."""
+        if self._version is None:
             try:
                 text = self._text()
-            except BaseException as error:  # an audit hook of the program forbids to read it
+            except BaseException as error:  # an audit hook of the program forbids to read the file
                 if belongs_to_program(error):
                     raise
                 text = None
             if text is not None:
-                self._found = f"sha256:{sha256(text).hexdigest()}"
+                self._version = f"sha256:{sha256(text).hexdigest()}"
 
     def version(self, rewritten: bytes) -> str:
-        """Return what names the text: its hash, or if it cannot be told any more that of what was *rewritten*."""
+        """Return the version: the hash of the text, or of the bytes *rewritten* if the text is gone or uncertain."""
         self.read()
-        if self._found is None:
-            self._found = f"compiled:{sha256(rewritten).hexdigest()}"
-        return self._found
+        if self._version is None:
+            self._version = f"compiled:{sha256(rewritten).hexdigest()}"
+        return self._version
 
     def _text(self) -> bytes | None:
+        """Return the text if the file certainly still has the one that the code was compiled from, else None."""
         if not self._is_certain or self._identity is None or identity_of(self.path) != self._identity:
             return None
         try:
@@ -144,24 +157,24 @@ class Source:
         identity, header = look_at(self.path)
         if identity != self._identity:
             return None
-        if len(self._header) == len(header) and self._header[4] & 1:  # it was compiled from a text with this hash
-            header = self._header[:8] + source_hash(_KEY, text)
+        if len(self._header) == len(header) and self._header[4] & 1:  # the header has the hash of the text
+            header = self._header[:8] + source_hash(_HASH_KEY, text)
         return text if self._header in (b"", header) else None
 
 
-def source_of_import(path: str, before: tuple[int, ...] | None, header: bytes) -> Source:
-    """Return the source at *path* of a module that is imported, from bytecode with *header* if that was there.
+def source_of_import(path: str, before: Identity | None, header: bytes) -> Source:
+    """Return the Source of the module at *path*, which is being imported, maybe from bytecode with *header*.
 
-    *before* is what identified it before it was read: if that is the same now, the text was the same in between.
+    *before* is the identity of the file before it was read. If it is the same now, the text was the same in between.
     """
     identity = identity_of(path)
     return Source(path, identity, header, before == identity)
 
 
 def source_of_exec_code(path: str, since: float) -> Source:
-    """Return the source at *path* of code that was compiled at some moment after *since*, or before.
+    """Return the Source of exec'd or existing code with the source file *path*, compiled at an unknown time.
 
-    Which text that was is certain if there was but one since then.
+    The text is certain if the file was last changed before *since*: it has had one text only since then.
     """
     try:
         status = _system.stat(path)

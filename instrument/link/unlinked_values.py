@@ -1,7 +1,7 @@
 """Take unlinked code apart into plain values, which can be stored, shared and linked.
 
-Code objects and their Unlinked come in from the rewriter; `UnlinkedValues` go out. Their `as_tuple` is what `marshal`
-stores.
+Code objects and their Unlinked come in from the rewriter; `UnlinkedValues` go out. `marshal`
+stores them by their `as_tuple`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     #: A code object with all code that is nested in it, in the order of `nested_code`, and the infos for recovery.
     UnlinkedTree = tuple[list["UnlinkedValues | RefusedCode"], PackedPair]
 
-#: The index of the first line among `UnlinkedValues.tail`.
+#: The index of the first line among `UnlinkedValues.last_arguments`.
 _FIRST_LINE = 2
 
 
 class UnlinkedValues:
-    """One unlinked code object: the arguments of CodeType, and what linking adds to them.
+    """One unlinked code object: the arguments of CodeType, and the numbers of constants that linking appends.
 
-    - `head`: the arguments of CodeType before the constants: six numbers, and the bytecode.
+    - `first_arguments`: the arguments of CodeType before the constants: six numbers, and the bytecode.
     - `constants`: those of the original. None stands for nested code.
     - `names`, `variables`: `co_names` and `co_varnames`.
     - `file_name`: None if it is that of the outermost code object.
-    - `tail`: the arguments of CodeType behind the file name: name, qualified name, first line, line table, exception
-      table, names of free variables, names of cell variables.
+    - `last_arguments`: the arguments of CodeType behind the file name. These are name, qualified name, first line, line
+      table, exception table, names of free variables, names of cell variables.
     - `nested`: a pair (index among `constants`, index among the code objects of the tree) for each nested code object.
     - `n_probes`, `n_exits`: how many counters and how many exit records it needs.
     - `size`: the size of the bytecode, in bytes.
@@ -41,30 +41,41 @@ class UnlinkedValues:
     """
 
     __slots__ = (
-        *("constants", "file_name", "head", "inlinable", "n_exits", "n_probes", "names", "nested", "size", "tail"),
+        *(
+            "constants",
+            "file_name",
+            "first_arguments",
+            "inlinable",
+            "n_exits",
+            "n_probes",
+            "names",
+            "nested",
+            "size",
+            "last_arguments",
+        ),
         "variables",
     )
 
     def __init__(
         self,
-        head: tuple[Any, ...],
+        first_arguments: tuple[Any, ...],
         constants: tuple[Any, ...],
         names: tuple[str, ...],
         variables: tuple[str, ...],
         file_name: str | None,
-        tail: tuple[Any, ...],
+        last_arguments: tuple[Any, ...],
         nested: tuple[tuple[int, int], ...],
         n_probes: int,
         n_exits: int,
         size: int,
         inlinable: tuple[str | None, ...],
     ) -> None:
-        self.head = head
+        self.first_arguments = first_arguments
         self.constants = constants
         self.names = names
         self.variables = variables
         self.file_name = file_name
-        self.tail = tail
+        self.last_arguments = last_arguments
         self.nested = nested
         self.n_probes = n_probes
         self.n_exits = n_exits
@@ -74,13 +85,21 @@ class UnlinkedValues:
     def as_tuple(self) -> tuple[Any, ...]:
         """Return the arguments that make equal UnlinkedValues."""
         return (
-            *(self.head, self.constants, self.names, self.variables, self.file_name, self.tail, self.nested),
+            *(
+                self.first_arguments,
+                self.constants,
+                self.names,
+                self.variables,
+                self.file_name,
+                self.last_arguments,
+                self.nested,
+            ),
             *(self.n_probes, self.n_exits, self.size, self.inlinable),
         )
 
     def first_line(self) -> int:
         """Return the first line."""
-        line: int = self.tail[_FIRST_LINE]
+        line: int = self.last_arguments[_FIRST_LINE]
         return line
 
     def n_key_positions(self) -> int:
@@ -147,7 +166,7 @@ def take_apart(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> UnlinkedTree:
                 constants[place] = None
         unlinked_codes.append(
             UnlinkedValues(
-                head=(
+                first_arguments=(
                     *(new.co_argcount, new.co_posonlyargcount, new.co_kwonlyargcount, new.co_nlocals),
                     *(new.co_stacksize, new.co_flags, new.co_code),
                 ),
@@ -155,7 +174,7 @@ def take_apart(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> UnlinkedTree:
                 names=new.co_names,
                 variables=new.co_varnames,
                 file_name=None if code.co_filename == file_name else code.co_filename,
-                tail=(
+                last_arguments=(
                     *(new.co_name, new.co_qualname, new.co_firstlineno, new.co_linetable, new.co_exceptiontable),
                     *(new.co_freevars, new.co_cellvars),
                 ),

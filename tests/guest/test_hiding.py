@@ -1,4 +1,4 @@
-"""Profilers, tracers and tools that watch events see the program's own functions, and none of ours."""
+"""Profilers, tracers and tools of `sys.monitoring` see the functions of the program, and none of the package."""
 
 import os
 import subprocess
@@ -12,12 +12,12 @@ from instrument.guest import hiding
 
 needs_hiding = pytest.mark.skipif(not hiding.CAN_HIDE, reason="3.11 raises events of calls and returns for all code")
 
-#: Called once before anybody watches, so that what is handed over has been rewritten.
+#: Works once before any tool is on, so that the code that it executes is rewritten by then.
 PROGRAM = """\
 import cProfile, marshal, pstats, sys, types
 code = compile("def f(): return 1\\nf()", __file__, "exec")
 watched = []
-IMPORTS = sys.version_info < (3, 15)  # there, code of ours with exception handlers is seen
+IMPORTS = sys.version_info < (3, 15)  # from 3.15 on, functions with exception handlers are visible
 def work():
     for _ in range(2):
         exec(code, globals())
@@ -76,15 +76,15 @@ tracer = instrument.Trace(count=1, trace=0)
 import program
 tracer.runfunc(program.main)
 """
-# `bytecode` calls `super` while something is rewritten, which finds no frame if that is unseen.
-SEEN = ("concrete.py", "bytecode.py")
+# Modules of `bytecode` whose functions stay visible: they call `super`, which needs their frame.
+VISIBLE = ("concrete.py", "bytecode.py")
 
 
 @needs_hiding
-def test_watchers_see_what_they_see_without_us(tmp_path):
-    """Event by event: calls of Python and of C, returns, what a profile sums up, an import, and what raises.
+def test_tools_get_the_same_events_as_in_a_plain_run(tmp_path):
+    """Events are calls of Python and C functions, returns, imports and exceptions; and there are sums of a profile.
 
-    A module that is known from the cache is not read, and less of importlib runs: so there is none here.
+    There is no cache here: the bytecode of a cached module is not read, and fewer functions of importlib run.
     """
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
     for name in ("helper", "other"):
@@ -100,16 +100,16 @@ def test_watchers_see_what_they_see_without_us(tmp_path):
         return done.stdout.splitlines()
 
     plain = run("import program; program.main()")
-    found = run(COUNTED)
-    found = [line for line in found if not any(name in line.split() for name in SEEN)]
+    counted = run(COUNTED)
+    counted = [line for line in counted if not any(name in line.split() for name in VISIBLE)]
 
     assert len(plain) > 50
-    assert found == plain
+    assert counted == plain
 
 
 @needs_hiding
-def test_a_frame_that_is_unseen_is_none():
-    """For `sys._getframe`, `f_back` and tracebacks; and what it returns and raises is the same."""
+def test_a_hidden_function_has_no_frame():
+    """`sys._getframe`, `f_back` and tracebacks leave it out. Its result and its exceptions are the same."""
 
     @hiding.unseen
     def between(call):
@@ -126,15 +126,15 @@ def test_a_frame_that_is_unseen_is_none():
     def fail():
         raise KeyError(1)
 
-    assert between(names) == ["names", "test_a_frame_that_is_unseen_is_none"]
+    assert between(names) == ["names", "test_a_hidden_function_has_no_frame"]
     with pytest.raises(KeyError) as raised:
         between(fail)
-    assert [entry.name for entry in raised.traceback] == ["test_a_frame_that_is_unseen_is_none", "fail"]
+    assert [entry.name for entry in raised.traceback] == ["test_a_hidden_function_has_no_frame", "fail"]
 
 
 @needs_hiding
-def test_what_looks_for_frames_stays_as_it_is():
-    """It would find others; and so does code of modules and classes, and on 3.15 that with handlers."""
+def test_a_function_that_uses_frames_is_not_hidden():
+    """It would get the frame of its caller. Code of modules and classes, and of handlers on 3.15, is not hidden either."""
 
     def looks():
         return sys._getframe()

@@ -1,4 +1,4 @@
-"""What runs in subinterpreters: as without us, and counted where that is possible, in a file of each interpreter's own."""
+"""Programs in subinterpreters run as in a plain run, and are counted where possible, each in a data file of its own."""
 
 import signal
 import subprocess
@@ -85,7 +85,7 @@ def run_plain(tree, source, *arguments, **more):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_interpreters_are_counted_beside_the_main_one(tree, kind, n_threads):
-    """Each has a data file, and nothing is lost or counted twice while several run at once, whoever reads meanwhile."""
+    """Each has a data file. No count is lost or doubled while several run at once and are read meanwhile."""
     plain = run_plain(tree, OUTER, kind, str(n_threads))
 
     output, errors = tree.run(OUTER, kind, str(n_threads), flush=0.05)
@@ -107,8 +107,8 @@ def test_interpreters_are_counted_beside_the_main_one(tree, kind, n_threads):
         assert "'module' was not counted in an interpreter with a lock of its own" in errors
 
 
-def test_nothing_is_said_where_nothing_would_be_counted(tree):
-    """An interpreter that cannot count says so only if it has loaded something of the scope."""
+def test_an_interpreter_that_cannot_count_says_so_only_for_modules_in_scope(tree):
+    """If it has loaded no module of the scope, no message is written."""
     (tree.folder / "inner.py").write_text("import json", encoding="utf-8")
 
     _, errors = tree.run(OUTER, "isolated", "1")
@@ -118,8 +118,9 @@ def test_nothing_is_said_where_nothing_would_be_counted(tree):
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="there is no such pool")
 def test_pool_of_interpreters(tree):
-    """Functions that use global variables go to the workers by name, and are counted there. Others go as code, as in a
-    plain run: what runs of them is not counted, and the functions are noted as given out.
+    """Functions that use global variables are sent to the workers by name, and are counted there.
+
+    Others are sent as code, as in a plain run. They are not counted there, and are noted as given out.
     """
     source = """
         import math, module
@@ -141,8 +142,8 @@ def test_pool_of_interpreters(tree):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="there is no such module")
-def test_an_interpreter_that_is_left_alone(tree):
-    """What an interpreter counts that nobody ends is written now and then, and the process ends as ever."""
+def test_an_interpreter_that_is_never_ended_is_flushed(tree):
+    """Its counts are written from time to time, and the process ends as in a plain run."""
     source = """
         import os, time
         from concurrent import interpreters
@@ -156,8 +157,8 @@ def test_an_interpreter_that_is_left_alone(tree):
     assert tree.lines("module.py")[4] == 5
 
 
-def test_the_main_interpreter_is_known_as_such():
-    """In the main thread, and in others."""
+def test_the_main_interpreter_is_recognised():
+    """It is recognised in the main thread and in others."""
     found = []
     thread = threading.Thread(target=lambda: found.append(interpreters.is_main()))
     thread.start()
@@ -167,7 +168,7 @@ def test_the_main_interpreter_is_known_as_such():
 
 
 def test_frames_of_all_threads_are_found_without_sys_current_frames():
-    """By way of the interpreter's thread states: those of the others, and that of the caller."""
+    """The thread states lead to the frames of the other threads, and to the frame of the caller."""
     go, ready = threading.Event(), threading.Event()
 
     def wait_here():
@@ -200,8 +201,8 @@ def test_frames_of_all_threads_are_found_without_sys_current_frames():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_an_interpreter_prints_is_not_lost(tree, kind):
-    """It is in a buffer of the interpreter, which ends before our modules let go of its streams."""
+def test_the_output_of_an_interpreter_is_not_lost(tree, kind):
+    """It is in a buffer of a stream of the interpreter. Modules of the package must not keep that stream alive."""
     source = OUTER.replace("inner = open(\"inner.py\").read()", "inner = \"print('in')\"")
     assert source != OUTER
 
@@ -212,7 +213,7 @@ def test_what_an_interpreter_prints_is_not_lost(tree, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_interpreters_that_are_left_open_end_with_the_process(tree, kind):
-    """Their end comes when our threads get no turn: the process neither aborts nor says that counts are lost."""
+    """They end when no other thread can run. The process neither aborts nor says that counts are lost."""
     source = OUTER.replace("        interpreters.destroy(id)\n", "        ids.append(id)\n").replace("def run", "ids = []\ndef run")
     assert source.count("ids") == 2
     (tree.folder / "inner.py").write_text(f"{INNER}print('in')\n", encoding="utf-8")  # which stays in a buffer
@@ -233,14 +234,14 @@ def test_interpreters_that_are_left_open_end_with_the_process(tree, kind):
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="interpreters that are left open write when they end")
 @pytest.mark.parametrize("is_busy", [True, False])
 def test_interpreter_that_is_left_open_with_a_thread(tree, is_busy):
-    """Its counts are written when the process ends. While its thread runs 3.11 refuses that, and the loss is said."""
+    """Its counts are written when the process ends. While its thread runs, 3.11 refuses that, and a message says so."""
     inner = f"import _thread, time\n_thread.start_new_thread(time.sleep, ({30 if is_busy else 0},))\ntime.sleep(0.1)\n"
     (tree.folder / "inner.py").write_text(INNER + inner, encoding="utf-8")
     source = OUTER.replace("        interpreters.destroy(id)\n", "        ids.append(id)\n        break\n")
     source = source.replace("def run", "ids = []\ndef run")
     assert source.count("ids") == 2
 
-    # Without us, too, the interpreter cannot end then: "Py_EndInterpreter: not the last thread".
+    # In a plain run, too, the interpreter cannot end then: "Py_EndInterpreter: not the last thread".
     _, errors = tree.run(source, "legacy", "1", status=-signal.SIGABRT if is_busy else 0)
 
     is_refused = is_busy and sys.version_info < (3, 12)
@@ -251,8 +252,8 @@ def test_interpreter_that_is_left_open_with_a_thread(tree, is_busy):
     assert tree.calls("work") == 20000 + (0 if is_refused else 2000)
 
 
-def test_what_a_script_printed_is_written_before_exit_handlers(tree):
-    """The interpreter does so when a script ends: what subinterpreters print comes after that."""
+def test_the_output_of_a_script_is_written_before_exit_handlers_run(tree):
+    """The interpreter flushes its streams when a script ends, before subinterpreters are ended."""
     source = "import atexit, os\natexit.register(os.write, 1, b'exit ')\nprint('script', end=' ')\n"
 
     assert run_plain(tree, source, PYTHONUNBUFFERED="")[0] == "script exit "

@@ -1,4 +1,4 @@
-"""What rewriting needs is imported out of the program's sight, and none of the program's modules for it."""
+"""Rewriting uses copies of modules that the program cannot see, and no module of the program."""
 
 import os
 import subprocess
@@ -8,19 +8,19 @@ import textwrap
 import pytest
 from recorded import ROOT, Tree
 
-# Names of what our copy consists of, of which the interpreter itself imports none before a program begins.
+# Names of modules that are copied, and that the interpreter imports for no program before it begins.
 NAMES = ("bytecode", "dataclasses", "dis", "inspect", "keyword", "opcode", "token", "tokenize", "typing", "weakref")
 
 
 def shadow(folder, names):
-    """Put modules into *folder* that say when they are executed."""
+    """Put modules with these names into *folder*, which print a line when they are executed."""
     for name in names:
         (folder / f"{name}.py").write_text("print('executed', __name__)\n", encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_modules_of_the_program(tmp_path, name):
-    """A recorded program may have a module of any name; what must be rewritten in its midst is."""
+def test_a_recorded_program_may_have_modules_of_the_same_names(tmp_path, name):
+    """None of them is executed when `bytecode` is loaded in the midst of the program."""
     tree = Tree(tmp_path)
     source = "import helper\nfor n in range(3):\n    helper.half(n)\n"
     cache = {"INSTRUMENT_CACHE": str(tmp_path / "cache")}
@@ -36,8 +36,8 @@ def test_modules_of_the_program(tmp_path, name):
 
 
 @pytest.mark.parametrize("ignore", [(), (os.path.dirname(os.__file__),)])
-def test_modules_beside_a_traced_command(tmp_path, ignore):
-    """With nothing in the cache, what is loaded for a measurement is not taken from where the command looks first."""
+def test_a_traced_command_may_have_modules_of_the_same_names(tmp_path, ignore):
+    """Without a cache, `bytecode` is loaded, but not from the folder that comes first on the search path."""
     (tmp_path / "bytecode").mkdir()
     shadow(tmp_path / "bytecode", ["__init__", "concrete"])  # as if it were the very package
     (tmp_path / "helper.py").write_text("def half(n):\n    return n // 2\n", encoding="utf-8")
@@ -65,8 +65,8 @@ def test_modules_beside_a_traced_command(tmp_path, ignore):
     assert done.stdout == "[(1, 1), (2, 1)]\nTrue False\nexecuted bytecode\n"
 
 
-def test_in_the_midst_of_an_import(tmp_path):
-    """What is loaded may need modules that the program has only half imported: it gets copies of those, too."""
+def test_bytecode_can_be_loaded_in_the_midst_of_an_import(tmp_path):
+    """Modules that the program has only half imported are copied, too."""
     tree = Tree(tmp_path)
     source = "import sys\nfor name in sys.argv[1:]:\n    __import__(name)\n"
     cache = {"INSTRUMENT_CACHE": str(tmp_path / "cache")}
@@ -75,8 +75,8 @@ def test_in_the_midst_of_an_import(tmp_path):
     assert tree.lines()[3] == 4
 
 
-def test_odd_things_among_the_modules(tmp_path):
-    """Lazy modules stay so, and modules may have any name, or none."""
+def test_sys_modules_may_hold_anything(tmp_path):
+    """Lazy modules stay lazy, and modules may have any name, or none."""
     tree = Tree(tmp_path)
     (tmp_path / "lazy.py").write_text("print('loaded')\n", encoding="utf-8")
     (tmp_path / "nameless.py").write_text("del __name__, __spec__\n", encoding="utf-8")
@@ -115,8 +115,8 @@ def printed_by(source):
     return done.stdout.splitlines()
 
 
-def test_nobody_sees_the_copies():
-    """Threads that import the same modules meanwhile, or load the copies too, get what they would without us."""
+def test_no_thread_sees_the_copies():
+    """Threads that import the same modules meanwhile, or load the copies too, get the modules of the program."""
     source = """
         import collections, copy, dis, enum, functools, inspect, operator, re, sys, threading, types, typing, weakref
         from instrument.guest import isolation
@@ -146,8 +146,8 @@ def test_nobody_sees_the_copies():
     assert printed_by(source) == ["2 True True []", "[] True", "True NOP"]
 
 
-def test_lazy_imports_of_the_program_stay_put_off():
-    """Since 3.15 a program may have put `typing` off, in whole or in part; nothing of ours brings it in."""
+def test_lazy_imports_of_the_program_stay_lazy():
+    """Since 3.15 a program may import `typing`, or names of it, lazily. Loading the copies does not resolve that."""
     source = """
         import sys
         lazy = "lazy " if sys.version_info >= (3, 15) else "if 0: "
@@ -161,8 +161,8 @@ def test_lazy_imports_of_the_program_stay_put_off():
     assert printed_by(source) == ["NOP []"]
 
 
-def test_what_is_asked_for_is_found_or_not():
-    """Packages and what is in them are the copies' own, as far as the program has not imported them."""
+def test_modules_that_the_program_has_not_imported_are_copied():
+    """So are packages with their submodules, and a module that does not exist raises the usual error."""
     source = """
         import sys
         import importlib, unittest
@@ -193,8 +193,8 @@ def test_what_is_asked_for_is_found_or_not():
     ]
 
 
-def test_what_the_program_has_half_imported_is_left_alone():
-    """Copies get one of their own of that, and its package."""
+def test_a_half_imported_module_of_the_program_is_copied():
+    """Its package is copied, too, and the module of the program stays as it is."""
     source = """
         import sys, json, json.decoder
         from instrument.guest import isolation
@@ -208,7 +208,7 @@ def test_what_the_program_has_half_imported_is_left_alone():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nobody forks")
 def test_a_fork_while_another_thread_loads():
-    """The child loads the copies itself: who held the lock is not there any more."""
+    """The child loads the copies itself: the thread that held the lock does not exist there."""
     source = """
         import os, threading
         from instrument.guest import isolation

@@ -94,7 +94,7 @@ def test_a_package_that_was_moved_is_loaded_from_its_new_folder(package, tmp_pat
 
 
 @pytest.mark.parametrize("variables", [{"PYTHONDONTWRITEBYTECODE": "1"}, {"PYTHONPYCACHEPREFIX": "elsewhere"}])
-def test_the_file_is_written_where_the_interpreter_writes_bytecode(package, variables):
+def test_the_file_is_written_where_and_if_the_interpreter_writes_bytecode(package, variables):
     """It is not written at all, or below the prefix."""
     variables = {name: value if value == "1" else str(package / value) for name, value in variables.items()}
     run(package, **variables)
@@ -136,7 +136,7 @@ def functions_of(module):
 
 
 def hidden_modules():
-    """Return the modules in which all functions are hidden, except those that are named as visible."""
+    """Return the modules in which all functions are hidden, except the modules that are named as visible."""
     paths = [path.relative_to(ROOT / "instrument").with_suffix("") for path in (ROOT / "instrument").rglob("*.py")]
     names = {".".join(path.parts) for path in paths}
     in_folders = {name for name in names if name.split(".")[0] in own_loader._HIDDEN_FOLDERS and "." in name}
@@ -163,7 +163,7 @@ def test_a_visible_function_is_in_exactly_one_hidden_module():
 
 
 def test_every_module_of_the_package_has_builtins_of_our_own(package):
-    """The loader gives them to all modules, and those that are loaded before it take them themselves."""
+    """The loader gives them to all modules, and modules that are loaded before it take them themselves."""
     source = """
 import sys
 from instrument.guest.own_builtins import ours

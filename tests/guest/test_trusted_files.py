@@ -1,4 +1,4 @@
-"""What another user could have made is known as such, and what anybody may have made is read without harm."""
+"""Folders that another user could have made are recognised, and files of any user are read without harm."""
 
 import os
 import socket
@@ -15,15 +15,15 @@ OTHER = 65533
 
 @pytest.fixture
 def inner(tmp_path):
-    """A folder in one that is in another, all of this user."""
+    """Return a folder two levels below the folder of the test; this user owns all of them."""
     (tmp_path / "outer" / "inner").mkdir(parents=True)
     for folder in (tmp_path / "outer", tmp_path / "outer" / "inner"):
         folder.chmod(0o755)
     return tmp_path / "outer" / "inner"
 
 
-def test_what_only_this_user_can_write_to_is_trusted(inner, monkeypatch):
-    """Whatever the path is like: relative, with dots, through links of this user, the root itself."""
+def test_a_folder_that_only_this_user_can_write_to_is_trusted(inner, monkeypatch):
+    """The path may be relative, have dots in it, lead through links of this user, or be the root."""
     (inner.parent / "link").symlink_to("inner/../inner")
     (inner.parent / "absolute").symlink_to(inner)
     monkeypatch.chdir(inner)
@@ -32,8 +32,8 @@ def test_what_only_this_user_can_write_to_is_trusted(inner, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
-def test_what_others_can_write_to_is_not(inner, mode):
-    """The sticky bit of the folder itself does not help: others could make files in it."""
+def test_a_folder_that_others_can_write_to_is_not_trusted(inner, mode):
+    """The sticky bit of the folder itself does not help: other users can make files in it."""
     inner.chmod(mode)
     assert objection_to_folder(str(inner)) == "others can write to it"
     assert objection_to_folder(str(inner), lenient=True) == "others can write to it"
@@ -42,16 +42,16 @@ def test_what_others_can_write_to_is_not(inner, mode):
 @pytest.mark.parametrize(
     ("mode", "strictly", "leniently"), [(0o775, True, False), (0o757, True, True), (0o1777, False, False)]
 )
-def test_a_folder_above_counts(inner, mode, strictly, leniently):
-    """Others could exchange the folder, but for the sticky bit; in one of a group that may be of no concern."""
+def test_a_folder_above_must_not_let_others_replace_the_folder(inner, mode, strictly, leniently):
+    """The sticky bit prevents that. If lenient, the members of a group may be able to."""
     inner.parent.chmod(mode)
     words = f"others can write to {str(inner.parent)!r}, which it is in"
     assert objection_to_folder(str(inner)) == (words if strictly else "")
     assert objection_to_folder(str(inner), lenient=True) == (words if leniently else "")
 
 
-def test_a_folder_above_a_link_counts(inner, tmp_path):
-    """Whoever can exchange the link decides where it leads."""
+def test_a_folder_above_a_link_must_not_let_others_replace_the_link(inner, tmp_path):
+    """They would decide where it leads."""
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "open" / "link").symlink_to(inner)
@@ -59,8 +59,8 @@ def test_a_folder_above_a_link_counts(inner, tmp_path):
 
 
 @needs_root
-def test_others_own_what_they_can_change(inner):
-    """The owner of a folder, of one above, or of a link can do with it as they please."""
+def test_folders_and_links_of_other_users_are_not_trusted(inner):
+    """The owner of a folder, of a folder above, or of a link can change it at any time."""
     link = inner.parent / "link"
     link.symlink_to(inner)
     os.chown(link, OTHER, -1, follow_symlinks=False)
@@ -74,7 +74,7 @@ def test_others_own_what_they_can_change(inner):
     assert objection_to_folder(str(inner), lenient=True) == ""
 
 
-def test_what_is_not_there_is_an_error(inner):
+def test_a_missing_folder_is_an_error(inner):
     """So are links that lead in a circle."""
     with pytest.raises(FileNotFoundError):
         objection_to_folder(str(inner / "nowhere"))
@@ -84,15 +84,15 @@ def test_what_is_not_there_is_an_error(inner):
 
 
 def test_a_regular_file_is_read(tmp_path):
-    """All of it, up to the bound."""
+    """A file with more bytes than allowed is an error."""
     (tmp_path / "file").write_bytes(b"x" * 3_000_000)
     assert read_regular(str(tmp_path / "file"), 3_000_000) == b"x" * 3_000_000
     with pytest.raises(ValueError, match="it is too large, with more than 2999999 bytes"):
         read_regular(str(tmp_path / "file"), 2_999_999)
 
 
-def test_nothing_else_is_opened(tmp_path):
-    """Neither does a pipe hold the reader up, nor does a device fill its memory."""
+def test_special_files_are_not_opened(tmp_path):
+    """A pipe would make the reader wait, and a device would fill its memory."""
     os.mkfifo(tmp_path / "pipe")
     server = socket.socket(socket.AF_UNIX)
     server.bind(os.path.relpath(tmp_path / "socket"))
@@ -104,8 +104,8 @@ def test_nothing_else_is_opened(tmp_path):
         read_regular(str(tmp_path), 100)
 
 
-def test_a_pipe_that_comes_between_is_not_waited_for(tmp_path, monkeypatch):
-    """What was a file when it was looked at may be a pipe when it is opened."""
+def test_a_pipe_that_replaces_the_file_is_not_waited_for(tmp_path, monkeypatch):
+    """A file may be replaced between the check of its kind and the opening."""
     (tmp_path / "file").write_text("x")
     os.mkfifo(tmp_path / "pipe")
     from instrument.guest import trusted_files

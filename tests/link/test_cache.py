@@ -332,7 +332,7 @@ def test_an_unchanged_bytecode_file_is_not_read(tmp_path):
     shelf = tmp_path / "shelf" / "shelf.py"
     shelf.write_text(SHELF)
     counts, _ = reads(tmp_path / "shelf", tmp_path / "cache")  # writes the bytecode
-    assert reads(tmp_path / "shelf", tmp_path / "cache") == (counts, 1)  # keeps what it is rewritten to
+    assert reads(tmp_path / "shelf", tmp_path / "cache") == (counts, 1)  # stores the rewritten code
     assert reads(tmp_path / "shelf", tmp_path / "cache") == (counts, 0)
 
     # Other bytecode, of a text of the same size and time, in a file of the same size and time.

@@ -39,7 +39,7 @@ def test_each_key_leads_to_its_group_code_object_record_and_code_unit(unlinked):
 
 
 def test_refused_code_has_neither_counters_nor_keys(unlinked):
-    """The code objects behind it have those that they would have without it."""
+    """The code objects behind it have the same ones as without it."""
     unlinked_codes, packed = unlinked
     refused = [RefusedCode(SOURCE, "a reason"), *unlinked_codes]
     group = CodeGroup(3, None, index_of_group(refused, "group.py"), packed)

@@ -1,4 +1,4 @@
-"""Modules that are not measured may execute measured code: those that cannot are recorded, and correctly."""
+"""Modules that are not measured may execute measured code: modules that cannot are recorded, and correctly."""
 
 import os
 import py_compile
@@ -96,10 +96,10 @@ def test_a_module_that_executes_code_is_not_even_read(run):
 
 def test_a_changed_module_is_searched_again(run):
     """Its source has the same size and time, but its bytecode is in another file."""
-    quiet = EXEC_FREE + "#" * (len(EXECUTES) - len(EXEC_FREE))
-    assert len(quiet) == len(EXECUTES)
+    padded_text = EXEC_FREE + "#" * (len(EXECUTES) - len(EXEC_FREE))
+    assert len(padded_text) == len(EXECUTES)
     for _ in range(2):
-        run(quiet)
+        run(padded_text)
         assert run()[:2] == ("[]", 0)
         assert run(EXECUTES)[0] == "[(1, 1), (2, 1)]"
         assert run()[0] == "[(1, 1), (2, 1)]"
@@ -120,7 +120,7 @@ def test_bytecode_that_is_replaced_while_it_is_read_is_searched(tmp_path):
     loader = SourceFileLoader("ignored", str(source))
     spec = spec_from_file_location("ignored", source, loader=loader)
     names = {"__name__": "ignored", "__file__": str(source), "__spec__": spec}
-    quiet = compile(EXEC_FREE, str(source), "exec")
+    exec_free_code = compile(EXEC_FREE, str(source), "exec")
     for is_replaced in (False, False, True):
         found = ModuleImport(dict(names), lambda: None, loader)
         first = bytecode_if_unmeasured(found, str(source))
@@ -133,7 +133,7 @@ def test_bytecode_that_is_replaced_while_it_is_read_is_searched(tmp_path):
         if not found.is_known_to_need_no_rewrite():
             assert bytecode_if_unmeasured(found, str(source)) is None
             assert not found.is_known_to_need_no_rewrite()
-            assert code_if_unmeasured(quiet, str(source), found) is quiet
+            assert code_if_unmeasured(exec_free_code, str(source), found) is exec_free_code
     assert was_known
     assert is_replaced
     assert found.stamp is None
@@ -149,9 +149,9 @@ def test_each_process_adds_to_the_record(tmp_path):
     """Modules that another process has added meanwhile stay."""
     caches = [Cache(placement.NOTHING, str(tmp_path)) for _ in range(2)]
     both = [ExecFreeModules(cache) for cache in caches]
-    quiet = compile(EXEC_FREE, "quiet.py", "exec")
+    exec_free_code = compile(EXEC_FREE, "quiet.py", "exec")
     for number, one in enumerate(both):
-        assert not one.may_execute_code_in(quiet, _module_imports(f"/{number}.py", (b"", number)))
+        assert not one.may_execute_code_in(exec_free_code, _module_imports(f"/{number}.py", (b"", number)))
     for one in both:
         one.save_cache()
     third = ExecFreeModules(caches[0])
@@ -164,10 +164,10 @@ def test_each_process_adds_to_the_record(tmp_path):
 def test_the_record_does_not_grow_for_ever(tmp_path, monkeypatch):
     """If it is too long, it begins anew with the modules of this process."""
     monkeypatch.setattr("instrument.link.exec_free._MOST_MODULES", 3)
-    quiet = compile(EXEC_FREE, "quiet.py", "exec")
+    exec_free_code = compile(EXEC_FREE, "quiet.py", "exec")
     for number in range(5):
         one = ExecFreeModules(Cache(placement.NOTHING, str(tmp_path)))
-        one.may_execute_code_in(quiet, _module_imports(f"/{number}.py", (number,)))
+        one.may_execute_code_in(exec_free_code, _module_imports(f"/{number}.py", (number,)))
         one.save_cache()
     known = ExecFreeModules(Cache(placement.NOTHING, str(tmp_path)))
     assert [known.is_exec_free(_module_imports(f"/{number}.py", (number,))) for number in range(5)] == [False] * 3 + [True] * 2

@@ -1,4 +1,4 @@
-"""Exits are counted once each, also those that are noted as late."""
+"""Exits are counted once each, also late ones."""
 
 import pickle
 
