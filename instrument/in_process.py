@@ -64,11 +64,11 @@ def _recorder(function_name: str) -> Recorder:
 
 
 class counting:  # noqa: N801 - programs use it like a function
-    """Count what runs in a `with` block: code of the modules and paths in *scope*, in all threads.
+    """Count the code of the modules and paths in *scope* that runs in a `with` block, in all threads.
 
     A module is given as itself, or by its name. The name of a package stands for all modules in it. Files and folders
     are given by their paths. Without a scope, the project's own code is counted: neither the standard library nor
-    installed packages. When the process ends, standard error names what matched no code in any measurement.
+    installed packages. When the process ends, standard error names the items that matched no code in any measurement.
 
     The `with` statement gives the results, which always have the counts until now:
 
@@ -100,7 +100,7 @@ class counting:  # noqa: N801 - programs use it like a function
         _unmatched.end(self._scope)
 
     def take(self) -> None:
-        """Add to the results what was counted since the last call."""
+        """Add the counts since the last call to the results."""
         if self._window is None:
             return
         counts = self._results.taken
@@ -203,7 +203,7 @@ def _scope_item(item: str | os.PathLike[str] | ModuleType) -> str:
         return item.__name__ if item.__name__ != "__main__" else os.path.abspath(str(item.__file__))
     better = alternative_to_pattern(item) if isinstance(item, str) else ""
     if better:
-        raise InstrumentError(f"{item!r} is a pattern, which a scope cannot have; name {better}")
+        raise InstrumentError(f"{item!r} is a pattern, and a scope takes no patterns; name {better}")
     if not isinstance(item, str) or os.sep in item or item.endswith(".py"):
         return os.path.abspath(os.fspath(item))
     if item == OWN:

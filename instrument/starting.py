@@ -1,8 +1,13 @@
 """`instrument.start()`: the program itself begins the measurement of its process.
 
-This is for programs that no start-up file reaches: archives that bring their own packages (pex), frozen programs
-(PyInstaller), interpreters with `-S` or `-I`, and C programs that embed Python. Arguments and environment variables
-come in. From then on the process is recorded, as with INSTRUMENT=1.
+Some programs are reached by no start-up file:
+
+- archives that bring their own packages (pex),
+- frozen programs (PyInstaller),
+- interpreters with `-S` or `-I`,
+- C programs that embed Python.
+
+Arguments and environment variables come in. From then on the process is recorded, as with INSTRUMENT=1.
 """
 
 import os

@@ -7,8 +7,8 @@ its own speed.
 
 from __future__ import annotations
 
-# The standard library's trace imports all of these modules. They are imported here, too, used or not: then a program
-# finds the same modules imported, and the same ones are counted when it imports more.
+# The standard library's trace imports all of these modules, so they are imported here, used or not. A program then
+# finds the same modules imported, and the same modules are counted when it imports more.
 import dis  # noqa: F401
 import gc
 import inspect
@@ -61,16 +61,16 @@ _find_executable_linenos = trace_lines.find_executable_lines
 class Trace:
     """Count, list or print the lines and functions that a program executes.
 
-    count          count how often each line is executed (the default)
-    trace          print each line before it is executed
-    countfuncs     list the functions that were called at least once; overrides *count* and *trace*
-    countcallers   list who called whom; overrides *countfuncs*
-    ignoremods     names of modules to ignore
-    ignoredirs     directories to ignore, with all that is below them
-    infile         file of earlier counts, added to the results
-    outfile        file that the results are written to, and that can be an *infile* later
-    timing         print the seconds since this object was created before each line that is printed
-    placement      "minimal" uses the fewest probes from which counts can be recovered, "line" one for each line event
+    - count: count how often each line is executed (the default).
+    - trace: print each line before it is executed.
+    - countfuncs: list the functions that were called at least once; overrides *count* and *trace*.
+    - countcallers: list who called whom; overrides *countfuncs*.
+    - ignoremods: names of modules to ignore.
+    - ignoredirs: directories to ignore, with all that is below them.
+    - infile: a file of earlier counts, which are added to the results.
+    - outfile: the file that the results are written to. It can be an *infile* later.
+    - timing: print the seconds since this object was created before each line that is printed.
+    - placement: "minimal" uses as few probes as counts can be recovered from, "line" one for each line event.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Trace:
             exec(cmd, globals, locals)
 
     def runfunc(self, func: Callable[..., object], /, *args: object, **kw: object) -> object:
-        """Return what *func* returns for these arguments."""
+        """Return the result of *func* for these arguments."""
         if self.donothing:
             return func(*args, **kw)
         run = self._run()
@@ -166,7 +166,7 @@ class Trace:
             return func(*args, **kw)
 
     def results(self) -> CoverageResults:
-        """Return all counts until now, of runs of this object that have ended and of those that go on."""
+        """Return all counts until now, of all runs of this object, whether they have ended or not."""
         for run in list(self._runs):
             self._take_counts(run)
         results = CoverageResults(
@@ -186,7 +186,7 @@ class Trace:
             self.start_time += monotonic() - since
 
     def _off_the_clock(self, function: Callable[..., Any], *arguments: object) -> Any:
-        """Return what *function* returns for *arguments*; exclude the time that it takes."""
+        """Return the result of *function* for *arguments*; exclude the time that it takes."""
         since = monotonic()
         try:
             return function(*arguments)
@@ -194,7 +194,7 @@ class Trace:
             self._exclude_time_since(since)
 
     def _take_counts(self, run: Run) -> None:
-        """Add to `counts` what *run* has counted since its counts were taken before."""
+        """Add the counts of *run*, since they were taken before, to `counts`."""
         if self._process != system.getpid():  # a fork: another thread of the parent may have held the lock
             self._process, self._lock = system.getpid(), Gate()
         counts = self.counts

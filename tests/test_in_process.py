@@ -1,4 +1,4 @@
-"""Counts of a process for itself: snapshot, reset and counting."""
+"""A process gets its own counts by snapshot, reset and counting."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def g():
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Yield a module that was imported before anything was measured."""
+    """Yield a module that was imported before any measurement began."""
     name = f"live_{tmp_path.name}".replace("-", "_")
     (tmp_path / f"{name}.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
@@ -35,8 +35,8 @@ def module(tmp_path, monkeypatch):
     del sys.modules[name]
 
 
-def test_counting(module):
-    """Results are there inside, at each moment, and after; what runs outside is not in them."""
+def test_counting_has_the_counts_of_its_block_at_each_moment(module):
+    """The results are exact inside the block and after it. Code that runs outside is not counted."""
     module.f(5)
     with in_process.counting(module.__name__) as results:
         module.f(3)
@@ -48,16 +48,16 @@ def test_counting(module):
 
 
 @pytest.mark.parametrize("scope", ["module", "path", "folder"])
-def test_scopes_of_counting(module, tmp_path, scope):
-    """Modules themselves, files and folders can be asked for."""
+def test_counting_takes_modules_files_and_folders(module, tmp_path, scope):
+    """Each of the three selects the same module here."""
     with in_process.counting({"module": module, "path": module.__file__, "folder": tmp_path}[scope]) as results:
         module.g()
 
     assert results.counts == {(module.__file__, 7): 1}
 
 
-def test_countings_nest(module):
-    """Each counting has its own counts and its own scope."""
+def test_nested_countings_each_have_their_own_counts(module):
+    """Each has a scope of its own, too."""
     with in_process.counting(module) as outer:
         module.g()
         with in_process.counting(module) as inner, in_process.counting("no_such_module") as other:
@@ -69,8 +69,8 @@ def test_countings_nest(module):
     assert other.counts == {}
 
 
-def test_counting_of_all_threads(module):
-    """What other threads run is counted, too."""
+def test_counting_counts_all_threads(module):
+    """The module runs in four other threads."""
     with in_process.counting(module) as results:
         threads = [threading.Thread(target=module.f, args=(100,)) for _ in range(4)]
         for thread in threads:
@@ -81,8 +81,8 @@ def test_counting_of_all_threads(module):
     assert results.counts[module.__file__, 7] == 400
 
 
-def test_counting_beside_trace(module):
-    """A Trace that ignores a module leaves it to those who count it, and the other way round."""
+def test_counting_and_trace_do_not_disturb_each_other(module):
+    """A module that one of them ignores is counted by the other."""
     with in_process.counting(module) as results:
         tracer = instrument.Trace(count=1, trace=0, ignoremods=[module.__name__], ignoredirs=INSTALLED)
         tracer.runctx("import sys; call()", {"__file__": "nowhere.py", "__name__": "x", "call": module.g})
@@ -96,16 +96,16 @@ def test_counting_beside_trace(module):
     assert tracer.results().counts[module.__file__, 7] == 1
 
 
-def test_counting_survives_an_exception(module):
-    """The results of a block that fails are those until then."""
+def test_counts_are_kept_if_an_exception_leaves_the_block(module):
+    """They are the counts until the exception."""
     with pytest.raises(TypeError), in_process.counting(module) as results:
         module.f("x")
 
     assert results.counts == {(module.__file__, 3): 1}
 
 
-def test_wrong_use(module):
-    """What cannot be is said in words."""
+def test_wrong_use_raises_InstrumentError_with_advice(module):
+    """An invalid scope, a second entry, and a process that is not recorded."""
     with pytest.raises(InstrumentError, match=r"neither the name of a module nor a path: write '\./a b'"):
         in_process.counting("a b")
     again = in_process.counting(module)
@@ -120,7 +120,7 @@ def test_wrong_use(module):
 
 
 def test_a_scope_that_matches_nothing_is_named_when_the_process_ends(tmp_path):
-    """Once, whatever is counted besides; not what another measurement of the process did match."""
+    """It is named once. Items that another measurement of the process has matched are not named."""
     (tmp_path / "shop.py").write_text("def sell():\n    return 1\n", encoding="utf-8")
     program = (
         "import os, sys, instrument\nfor scope in (['typo', 'shop'], ['late', 'sys'], ['typo']):\n"
@@ -143,14 +143,14 @@ def test_a_scope_that_matches_nothing_is_named_when_the_process_ends(tmp_path):
 
 
 @pytest.mark.parametrize(("scope", "better"), [("*.py", "the folder './'"), ("shop.*", "the package 'shop'")])
-def test_patterns_are_refused(scope, better):
-    """With what to name instead."""
+def test_patterns_raise_InstrumentError_with_an_alternative(scope, better):
+    """The message names the folder or the package to use."""
     with pytest.raises(InstrumentError, match=f"is a pattern, and a scope takes no patterns; name {re.escape(better)}"):
         in_process.counting(scope)
 
 
-def test_snapshot_and_reset(tmp_path):
-    """A recorded process sees its own counts, and can let them begin anew; the data keeps all."""
+def test_a_recorded_process_gets_its_counts_since_the_last_reset(tmp_path):
+    """The data file keeps all counts."""
     tree = Tree(tmp_path)
     output, _ = tree.run(
         textwrap.dedent(
@@ -177,8 +177,8 @@ def test_snapshot_and_reset(tmp_path):
     assert tree.lines()[3] == 4
 
 
-def test_code_of_one_measurement_is_given_back_only_while_there_is_no_other(tmp_path):
-    """Code that counted in a run is executed after it, and in the next one, all the while others are counted."""
+def test_live_code_of_an_earlier_run_counts_in_a_later_run_beside_counting(tmp_path):
+    """The code is executed between the runs, too, while a counting is active."""
     file = str(tmp_path / "program.py")
     namespace = {"__file__": file, "__name__": "program"}
 

@@ -140,7 +140,7 @@ def test_exceptions_of_the_program_reach_the_caller_and_counts_are_kept(kind):
 
 
 def test_an_unknown_placement_raises_ValueError():
-    """The message names the placements for users; those that call are not among them."""
+    """The message names the two placements for users, and none of the placements that call."""
     for placement in ("best", "", None, "events", "calls", "nothing"):
         with pytest.raises(ValueError, match="'minimal' or 'line'"):
             make_tracer(placement=placement)

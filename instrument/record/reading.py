@@ -1,12 +1,12 @@
-"""Readings: what a session counted since the last reading, read piece by piece.
+"""Readings: the counts of a session since the last reading, read piece by piece.
 
 The counters of a session come in. Counts go out for each code object that ran.
 
 Problem: a snapshot of all counters holds up the program for as long as it takes.
 Solution: conservation only ties together the counters, exits and frames in flight of one code object. So a reading
 searches for code groups that changed, a piece of the counters at a time, and then reads those, again in pieces. Between
-two pieces the program runs. Each code object is exact as of the moment at which it was read; what it counts later is in
-the next reading.
+two pieces the program runs. The counts of each code object are exact as of the moment at which it was read. Later
+counts are in the next reading.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def _full(n: int) -> array[int]:
 
 
 class Reading:
-    """What *session* counts from now on, to be taken again and again, piece by piece.
+    """The counts of *session* from now on, to be taken again and again, piece by piece.
 
-    *pause* is called between pieces. It lets other threads run if that is due, and returns whether to go on; what was
-    not read by then is part of the next `take`.
+    *pause* is called between pieces. It lets other threads run if that is due, and returns whether to go on. If not,
+    the remaining counts are part of the next `take`.
     """
 
     def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
@@ -216,7 +216,7 @@ class _Baseline:
         return any(n != self._exits.get(key, 0) for key, n in self._exits_of(group))
 
     def read(self, spans: list[Span]) -> list[Delta]:
-        """Return what the code of *spans* did since it was read before, as of one moment; that is the baseline then."""
+        """Read *spans* at one moment, make that the new baseline, and return the deltas."""
 
         def read() -> tuple[list[array[int]], ExitsByGroup]:
             remaining = [self._remaining_of(span) for span in spans]
@@ -228,7 +228,7 @@ class _Baseline:
         return self._commit(spans, remaining, exits, _by_group(in_flight))
 
     def read_last(self, group: CodeGroup) -> list[Delta]:
-        """Return what the short-lived *group*, which no frame runs, did since it was read before."""
+        """Return the deltas of the short-lived *group*, which no frame runs, since it was read before."""
         span = Span(group, 0, len(group))
         return self._commit([span], [_remaining(group.counters)], {group.number: self._exits_of(group)}, {})
 
@@ -272,7 +272,7 @@ class _Baseline:
         exits: ExitsByGroup,
         in_flight: dict[int, FramesInFlight],
     ) -> list[Delta]:
-        """Make what was read the new baseline, and return the deltas."""
+        """Make this reading the new baseline, and return the deltas."""
         deltas: list[Delta] = []
         for span, now in zip(spans, remaining):
             group, number = span.group, span.group.number

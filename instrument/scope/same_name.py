@@ -2,7 +2,7 @@
 
 The files of all loaded modules come in, with trace's rules; bare names go out.
 
-Problem: nobody knows what the program is going to import.
+Problem: nobody knows which modules the program is going to import.
 Solution: list the folders that modules may come from, and search them for source files of these names. Folders next to
 the roots come first. The search ends after about as many names as can be listed in 20 ms. It lists folders by one
 system call each, and does not access files.

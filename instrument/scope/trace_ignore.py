@@ -3,8 +3,8 @@
 The file and the bare name of a module come in; whether it is ignored goes out. `trace` remembers its decisions by bare
 name. So with `ignoredirs`, the first `__init__` module that is entered decides for all `__init__` modules.
 
-Only live code tells which module was entered first. So code is made live if its name is *ambiguous*, that is, if
-ignored and measured files share it, even if the code is likely to be ignored.
+Only live code tells which module was entered first. So code is made live if its name is *ambiguous*, even if the code
+is likely to be ignored. A name is ambiguous if ignored and measured files share it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Ignore:
         return self._ignore[modulename]
 
     def judge(self, filename: str | None, modulename: str) -> int:
-        """Return what `names` would return if the file were the first one called *modulename*; remember nothing."""
+        """Return the result of `names` if the file is the first one called *modulename*; remember nothing."""
         if self._is_named(modulename):
             return 1
         if filename is None:  # a built-in module

@@ -1,1 +1,1 @@
-"""The live code of this process, and what it counted between two moments."""
+"""The live code of this process, and its counts between two moments."""

@@ -1,4 +1,4 @@
-"""What each code object did between two readings, and the counts that follow from it.
+"""Deltas: the work of each code object between two readings, and the counts that follow from it.
 
 The counters, exits and frames in flight of a code group come in, before and after. A `Delta` goes out for each code
 object that ran, and `recovered` turns it into counts. Both readers of counters use this: `session.window`, which reads
@@ -32,19 +32,19 @@ class Span:
 
 
 class Delta:
-    """What code object *index* of *group* did between two readings.
+    """The work of code object *index* of *group* between two readings.
 
-    fired      how often each of its probes fired
-    exits      how often each exit was taken, by key
-    in_flight  how many more frames are at a code unit now than before; less than zero if fewer are
+    - fired: how often each of its probes fired.
+    - exits: how often each exit was taken, by key.
+    - in_flight: how many more frames are at a code unit now than before.
     """
 
     __slots__ = ("exits", "fired", "group", "in_flight", "index", "n_tried")
 
-    def __init__(self, group: CodeGroup, index: int) -> None:
+    def __init__(self, group: CodeGroup, index: int, fired: list[int]) -> None:
         self.group = group
         self.index = index
-        self.fired: list[int] = []
+        self.fired = fired
         self.exits: dict[int, int] = {}
         self.in_flight: dict[int, int] = {}
         #: How often the counts were to be recovered.
@@ -58,11 +58,11 @@ def deltas_of(
     exits: Iterable[tuple[int, int]],
     in_flight: Iterable[tuple[tuple[int, int], int]],
 ) -> list[Delta]:
-    """Return what the code objects of *span* did, by number; those that did nothing are left out.
+    """Return the deltas of the code objects of *span* that did anything, in the order of their numbers.
 
-    *before* and *now* are the remaining lengths of the counters of *span*. *exits* are pairs of a key and how often
-    the exit was taken, *in_flight* pairs of a place and the difference of frames there, both of the whole group. All
-    differences are other than zero.
+    *before* and *now* are the remaining lengths of the counters of *span*. The others are of the whole group: *exits*
+    are pairs of a key and how often the exit was taken. *in_flight* are pairs of a place and the difference of frames
+    there. No difference is zero.
     """
     group, first, last = span.group, span.first, span.last
     starts, offset = group.starts, group.starts[first]
@@ -70,19 +70,21 @@ def deltas_of(
     if now != before:
         for index in range(first, last):
             part = slice(starts[index] - offset, starts[index + 1] - offset)
-            if now[part] != before[part]:
-                deltas[index] = Delta(group, index)
+            remaining, was = now[part], before[part]
+            if remaining != was:
+                deltas[index] = Delta(group, index, [old - new for old, new in zip(was, remaining)])
     for key, n in exits:
         index = group.code_at(key)
         if first <= index < last:
-            deltas.setdefault(index, Delta(group, index)).exits[key] = n
+            if index not in deltas:
+                deltas[index] = Delta(group, index, [0] * (starts[index + 1] - starts[index]))
+            deltas[index].exits[key] = n
     for (key, unit), n in in_flight:
         index = group.code_at(key)
         if first <= index < last:
-            deltas.setdefault(index, Delta(group, index)).in_flight[unit] = n
-    for index, delta in deltas.items():
-        part = slice(starts[index] - offset, starts[index + 1] - offset)
-        delta.fired = [old - new for old, new in zip(before[part], now[part])]
+            if index not in deltas:
+                deltas[index] = Delta(group, index, [0] * (starts[index + 1] - starts[index]))
+            deltas[index].in_flight[unit] = n
     return [deltas[index] for index in sorted(deltas)]
 
 

@@ -1,4 +1,4 @@
-"""Existing functions: those that existed before a measurement began.
+"""Existing functions: they existed before a measurement began.
 
 All functions of the heap are examined, and the code of those to be measured is exchanged for its twin. Of unmeasured
 modules, only functions that may execute code of others are exchanged, for twins of the placement NOTHING.
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 class SourceFunctions:
     """The existing functions of one module whose code comes from one source file.
 
-    session  the session that makes their code live
-    file     the `__file__` of the module, and
-    name     its name; each may be None
-    by_code  code objects with the functions that run them, by the identity of the code object
+    - session: the session that makes their code live.
+    - file: the `__file__` of the module, or None.
+    - name: the name of the module, or None.
+    - by_code: the code objects with the functions that run them, by the identity of the code object.
     """
 
     __slots__ = ("by_code", "file", "name", "session")
@@ -76,7 +76,7 @@ def instrument_existing_functions(
     First call *on_files* with the files of all modules. Then, for each module and source file that is measured, call
     *on_twin* with each twin and the module's file and name, and *on_functions* with the file and the functions.
 
-    Load what rewriting needs before anything else; if *lazily*, only when some code must be rewritten.
+    Load the `bytecode` package before anything else; if *lazily*, only when some code must be rewritten.
     """
     if not lazily:
         isolation.load()

@@ -1,4 +1,4 @@
-"""What this package asks of the garbage collector: to collect later, and to list objects.
+"""Uses of the garbage collector: to collect later, and to list objects.
 
 `GcDeferred` puts collections off while counters are made. `instances_of` returns all objects of a type, for example all
 functions.
@@ -67,7 +67,7 @@ class GcDeferred:
         if _state.n_counters >= _N_COUNTERS_UNTIL_AGED and _state.n_times_aged < _N_TIMES_AGED_AT_MOST:
             _state.n_counters = 0
             _state.n_times_aged += 1
-            if get_freeze_count() < _N_FROZEN_AT_START:  # `unfreeze` would thaw what the program has frozen
+            if get_freeze_count() < _N_FROZEN_AT_START:  # `unfreeze` would thaw the program's frozen objects
                 any(map(call, _AGE_ALL_OBJECTS))
         enable()
 

@@ -38,16 +38,19 @@ if TYPE_CHECKING:
             *name* and *file* are the `__name__` and `__file__` of the module that it runs in, of whatever type.
             """
 
+        def note_entered(self, file: str) -> None:
+            """Note which modules with the bare name of *file* were entered until now; called before all others."""
+
         def note_execution(self, file: str) -> None:
-            """Note that code is about to run in a module with this `__file__`; called before `selects`."""
+            """Note that code is about to run in a module with this `__file__`."""
 
 
-#: What got the original of measured code that runs in an unmeasured namespace.
+#: The receiver of the original, if measured code is to run in an unmeasured namespace.
 _OUTSIDE = "exec or FunctionType outside of the scope"
 #: Types whose comparison calls no code of the program.
 _PLAIN_TYPES = (str, NoneType)
 _N_RECENT = 512
-#: Returns what `id` returns. `id` raises an audit event, and a hook of the program may forbid it.
+#: Works like `id`, which raises an audit event: a hook of the program may forbid that.
 _identity = object.__hash__
 
 
@@ -68,8 +71,8 @@ class Instrumenter:
         self.takes_bytecode = session.callbacks is None
         self._choice = choice
         self._note_live = note_live
-        #: The code that was executed recently, where it ran, and what ran in its place; by the identity of the code. So
-        #: a loop around `eval` does the work once. Twins that are in here are in use, and are not retired.
+        #: Recently executed code, the module where it ran, and the code object that ran in its place, by the identity
+        #: of the code. So a loop around `eval` does the work once. Twins in here are in use, and are not retired.
         self._recent_code: dict[int, tuple[CodeType, tuple[object, ...], CodeType]] = {}
 
     def forget_recent_code(self) -> None:
@@ -79,7 +82,7 @@ class Instrumenter:
     def instrument(
         self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
     ) -> CodeType:
-        """Return what runs in *namespace* in place of *code*.
+        """Return the code object that runs in *namespace* in place of *code*.
 
         *module_import* is the import if *code* is that of a module, and None for exec'd code.
         """
@@ -105,6 +108,7 @@ class Instrumenter:
     def _instrument(self, code: CodeType, file: object, name: object, module_import: ModuleImport | None) -> CodeType:
         module_file = file if isinstance(file, str) else None
         if module_file is not None:
+            self._choice.note_entered(module_file)
             self._choice.note_execution(module_file)
         if self._choice.selects(name, file, code.co_filename):
             if module_import is None:
@@ -119,17 +123,21 @@ class Instrumenter:
         return code_if_unmeasured(code, module_file, module_import)
 
     def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
-        """Return what runs in place of the bytecode of *module_import*; None if its code must be examined first.
+        """Return the code object that runs in place of the bytecode of *module_import*.
 
-        If code is returned, `instrument` is called with it before it runs.
+        Return None if the code in the bytecode must be examined first.
+
+        A code object that is returned passes through `instrument` before it runs.
         """
         file = dict.get(module_import.namespace, "__file__")
         if not isinstance(file, str):
             return None
+        self._choice.note_entered(file)
         if self._choice.selects(dict.get(module_import.namespace, "__name__"), file, module_import.path):
-            return self.session.instrument_cached_module(module_import, file)
-        code = bytecode_if_unmeasured(module_import, file)
-        if module_import.needs_no_rewrite:
+            code = self.session.instrument_cached_module(module_import, file)
+        else:
+            code = bytecode_if_unmeasured(module_import, file)
+        if code is not None or module_import.needs_no_rewrite:
             self._choice.note_execution(file)
         return code
 

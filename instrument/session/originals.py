@@ -56,12 +56,12 @@ def original_at(place: LivePlace, code: CodeType) -> CodeType:
 class GivenOut:
     """A function whose original was given out.
 
-    source      path and version of its source file
-    name        its qualified name, and
-    first_line  its first line: both as in the counts
-    receiver    what got the original, for example "pickle"
-    module      the name of the module that it runs in, and
-    file        the `__file__` of that module: both decide which scope it is in
+    - source: the path and the version of its source file.
+    - name: its qualified name.
+    - first_line: its first line.
+    - receiver: "pickle", or whoever else got the original.
+    - module: the name of the module that it runs in, or None.
+    - file: the `__file__` of that module, or None.
     """
 
     __slots__ = ("file", "first_line", "module", "name", "receiver", "source")
@@ -113,7 +113,7 @@ def give_out(code: CodeType, receiver: str) -> CodeType:
 def given_out(n_seen: int = 0) -> list[GivenOut]:
     """Return the functions whose originals were given out, in that order, without the first *n_seen*.
 
-    Counts lack what another process runs of such a function, unless that process is measured, too.
+    If another process runs such a function and is not measured, its counts are missing.
     """
     return list(_state.given_out)[n_seen:] if len(_state.given_out) > n_seen else []
 

@@ -8,8 +8,8 @@ has dropped their code. The registry's readers have banked their counts by then.
 - retiring: its counts are being banked.
 
 Problem: handlers of signals, and finalizers, run at any line of this. They may read all counts, execute code, or raise.
-Solution: no thread retires while any reads, which the gate ensures. `retiring` holds the groups until all is done: a
-reading of the same thread leaves these groups out, and the next `retire` starts over with the same groups.
+Solution: the gate ensures that no thread retires code while any thread reads. `retiring` holds the groups until all is
+done. A reading of the same thread leaves these groups out. The next `retire` starts over with the same groups.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Retirement:
             gate.release_to(depth)
 
     def _retire(self) -> None:
-        """Retire the queue's unused groups, and return those that are in use to the recent code."""
+        """Retire the unused groups of the queue. Groups that are in use become recent code again."""
         if not self.retiring:
             self._take_unused()
         registry = self._registry
@@ -185,7 +185,7 @@ def _size_of(group: CodeGroup) -> int:
 
 
 def _references_to_an_item() -> int:
-    """Return what `getrefcount` returns for the variable of a loop, if only the list holds the item."""
+    """Return the reference count of a loop's variable, if beside it only the list holds the item."""
     for item in [object()]:
         return getrefcount(item)
     raise AssertionError

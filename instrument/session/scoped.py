@@ -61,8 +61,10 @@ class Scopes:
                 return True
         return False
 
-    def note_execution(self, file: str) -> None:
-        """Do nothing: scopes do not depend on what runs."""
+    def note_entered(self, file: str) -> None:
+        """Do nothing: scopes do not depend on the order of execution."""
+
+    note_execution = note_entered
 
 
 class ScopedInstrumenter(Instrumenter):
@@ -90,7 +92,7 @@ class ScopedInstrumenter(Instrumenter):
     def begin(self, scope: Scope, lazily: bool) -> None:
         """Make code live that *scope* selects, existing functions included, until `end`.
 
-        If *lazily*, load what rewriting needs only when some code must be rewritten.
+        If *lazily*, load the `bytecode` package only when some code must be rewritten.
         """
         self._scopes.scopes.append(scope)
         self.forget_recent_code()
@@ -109,7 +111,7 @@ class ScopedInstrumenter(Instrumenter):
         self.save_cache()
 
     def save_cache(self) -> None:
-        """Save to the cache what other processes can use."""
+        """Save all new entries to the cache, for other processes."""
         self.session.unlinked_code.save()
         session(placement.NOTHING).unlinked_code.save()
 

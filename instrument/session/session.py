@@ -4,7 +4,7 @@ Code objects come in, their twins go out. An original has one twin for each modu
 measurements need it. Nothing is ever counted twice: measurements are differences of counters (`session.window`,
 `record.reading`).
 
-The parts of a session: `Registry` has what is live, `UnlinkedCode` rewrites code or takes it from the cache, and
+A session has three parts. `Registry` has the live code. `UnlinkedCode` rewrites code, or takes it from the cache.
 `Retirement` forgets code that the program has dropped.
 """
 
@@ -284,7 +284,7 @@ _sessions = _Sessions()
 def session(placement: str, make_callbacks: Callable[[], ProbeCallbacks] | None = None) -> Session:
     """Return this process's session with *placement*.
 
-    For the placements EVENTS and CALLS, *make_callbacks* returns what a new session calls.
+    For the placements EVENTS and CALLS, *make_callbacks* returns the callbacks of a new session.
     """
     by_placement = _sessions.by_placement
     if placement not in by_placement:
@@ -300,4 +300,4 @@ def sessions() -> list[Session]:
 on_pickled.append(
     lambda counter: note_pickled(counter, [each for each in sessions() if each.placement in placements.PLACEMENTS])
 )
-note_modules()  # those that this package has loaded
+note_modules()  # this package has loaded more of them

@@ -1,7 +1,7 @@
 """Snapshots: all counters, exits and frames in flight of a registry, as of one moment.
 
-Conservation ties the three together: counts can only be recovered from what was true at the same moment. Counters and
-exits are read by calls in C, which no other thread interrupts. Frames take longer, so they are read between two
+Conservation ties the three together: counts can only be recovered if all three are of one moment. Counters and exits
+are read by calls in C, which no other thread interrupts. Frames take longer, so they are read between two
 readings of the counters, until both readings agree (`read_at_one_moment`).
 """
 
@@ -43,10 +43,10 @@ _MOST_READINGS = 1_000
 class Snapshot:
     """All counters, exits and frames in flight of a registry, as of one moment.
 
-    remaining    the remaining length of each counter of the permanent groups
-    short_lived  the remaining lengths of the counters of each short-lived group, by its number
-    exits        how often each exit was taken, by key
-    in_flight    how many frames are at each place
+    - remaining: the remaining length of each counter of the permanent groups.
+    - short_lived: the remaining lengths of the counters of each short-lived group, by its number.
+    - exits: how often each exit was taken, by key.
+    - in_flight: how many frames are at each place.
     """
 
     __slots__ = ("exits", "in_flight", "remaining", "short_lived")
@@ -97,9 +97,9 @@ def take_snapshot(registry: Registry) -> Snapshot:
 
 
 def read_at_one_moment(read: Callable[[], Reading], records: ExitRecords) -> tuple[Reading, FramesInFlight]:
-    """Return what *read* returns, and the frames in flight of the code with *records*, both as of one moment.
+    """Return the result of *read*, and the frames in flight of the code with *records*, both as of one moment.
 
-    *read* reads counters and exits. It is called again after the frames were read: if both readings are equal, then no
+    *read* reads counters and exits. It is called again after the frames were read. If both results are equal, then no
     thread moved a counter on, or took an exit, in between.
     """
     is_single = is_single_threaded()

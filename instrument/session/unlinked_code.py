@@ -71,7 +71,7 @@ class UnlinkedCode:
         return unlinked
 
     def cached_module(self, module_import: ModuleImport) -> CachedModule | None:
-        """Return what the cache has for the bytecode of *module_import*; None if it has nothing.
+        """Return the entry of the cache for the bytecode of *module_import*; None if there is none.
 
         The bytecode is looked up by content hash if it was read, otherwise by the file's stamp.
         """
@@ -86,7 +86,7 @@ class UnlinkedCode:
     def cache_module(self, code: CodeType, module_import: ModuleImport) -> tuple[bool, str]:
         """Put unlinked code for *code*, of the module of *module_import*, into the cache.
 
-        It is what `Session.instrument_module` looks up when a process imports the module. Return whether the cache has
+        A process that imports the module looks it up there (`Session.instrument_module`). Return whether the cache has
         it now, and the reason why a part of *code* cannot be rewritten, or "".
         """
         if not SUPPORTED:

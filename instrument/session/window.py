@@ -1,4 +1,4 @@
-"""Windows: what is counted between two snapshots of a session.
+"""Windows: the counts between two snapshots of a session.
 
 Counters only ever grow, so a measurement is the difference between two snapshots. Nested and concurrent windows each
 get their own counts.
@@ -29,7 +29,7 @@ _MOST_BANKED = 512
 
 
 class Window:
-    """What *session* counts, from the opening of this window on."""
+    """The counts of *session* from the opening of this window on."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -39,7 +39,7 @@ class Window:
         session.readers.append(self)
 
     def close(self) -> None:
-        """Stop counting. What was counted until now can still be taken."""
+        """Stop counting. Counts until now can still be taken."""
         self._session.readers.remove(self)
 
     def take(self) -> Iterator[FileCounts]:
@@ -75,7 +75,7 @@ class Window:
     def bank_counts(self, groups: list[CodeGroup]) -> None:
         """Keep the counts of *groups*, which are about to be retired.
 
-        If an exception interrupts this, the next call with the same groups replaces what it has kept.
+        If an exception interrupts this, the next call with the same groups replaces the counts.
         """
         exits: dict[int, dict[int, int]] = {group.number: {} for group in groups}
         for key, n in exit_counts(self._session.records).items():
@@ -85,11 +85,11 @@ class Window:
             now = Snapshot([], {group.number: read_counters(group.counters)}, exits[group.number], {})
             self._banked[group.number] = list(self._counts_between(self._last, now, [group]))
         if len(self._banked) - len(groups) > _MOST_BANKED:
-            totals: dict[tuple[str | None, str], Counts] = {}
+            sums: dict[tuple[str | None, str], Counts] = {}
             for number, counted in self._banked.items():
                 for file, name, counts in counted if number not in exits else ():
-                    totals[file, name] = totals.get((file, name), Counts()) + counts
-            merged = [(*source, counts) for source, counts in totals.items()]
+                    sums[file, name] = sums.get((file, name), Counts()) + counts
+            merged = [(*source, counts) for source, counts in sums.items()]
             self._banked = {0: merged, **{group.number: self._banked[group.number] for group in groups}}
 
     def entered_files(self, name: str) -> Iterator[str]:
@@ -107,7 +107,7 @@ class Window:
                     yield group.file
 
     def _counts_between(self, before: Snapshot, now: Snapshot, groups: Iterable[CodeGroup]) -> Iterator[FileCounts]:
-        """Yield what *groups* counted between two snapshots, for each code object that ran."""
+        """Yield the counts of *groups* between two snapshots, for each code object that ran."""
         exits: dict[int, list[tuple[int, int]]] = {}
         for key, n in now.exits.items():
             n -= before.exits.get(key, 0)

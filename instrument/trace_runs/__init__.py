@@ -1,1 +1,1 @@
-"""One run of a `Trace`: what it measures, when it begins and ends, and the events that its handlers get."""
+"""One run of a `Trace`: the modules that it measures, its beginning and its end, and the events for its handlers."""

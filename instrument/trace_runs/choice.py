@@ -40,19 +40,19 @@ class RunChoice:
         """Return whether code that runs in a module with this `__file__` may turn out to be measured."""
         if self._selects_all:
             return True
-        if not file or not isinstance(file, str):
-            return False
-        self.note_entered(module_name(file))
-        return self._ignore.may_count(file)
+        return bool(file) and isinstance(file, str) and self._ignore.may_count(file)
+
+    def note_entered(self, file: str) -> None:
+        """Let the module that was entered first decide for the bare name of *file*, if one was entered."""
+        self._let_first_decide(module_name(file))
 
     def note_execution(self, file: str) -> None:
         """Note that a module with this `__file__` is entered: it decides for its bare name, if none did before."""
         name = module_name(file)
-        self.note_entered(name)
         if self._ignore.depends_on_order(name):
             self._ignore.names(file, name)
 
-    def note_entered(self, name: str, running: bool = True) -> None:
+    def _let_first_decide(self, name: str, running: bool = True) -> None:
         """Let the module that was entered first decide for the bare name *name*, if one was entered.
 
         If *running*, include modules that this thread is running now: their probes may fire later.
@@ -67,12 +67,12 @@ class RunChoice:
             self._ignore.names(first, name)
 
     def note_entered_of_others(self) -> None:
-        """Let modules decide that were entered, but not those that this thread is running now.
+        """Let modules decide that were entered, without modules that this thread is running now.
 
-        This thread only asks for results. What it runs may have been entered before the measurement began.
+        This thread only needs results. Modules that it runs may have been entered before the measurement began.
         """
         for name in list(self._ignore.ambiguous):
-            self.note_entered(name, running=False)
+            self._let_first_decide(name, running=False)
 
     def note_files(self, files: set[str]) -> None:
         """Find the bare names that ignored and measured modules share, from the *files* of all modules."""
@@ -90,11 +90,11 @@ class RunChoice:
             all_functions.extend(functions)
 
     def begin(self, window: Window, first_entered: FirstEntered) -> None:
-        """Have *first_entered* watch the existing functions for which the order matters."""
+        """Have *first_entered* observe the existing functions for which the order matters."""
         self._window, self._first_entered = window, first_entered
         for name, (is_ignored, functions) in self._ambiguous.items():
             if len(is_ignored) > 1 and self._ignore.depends_on_order(name):
-                first_entered.watch(name, functions)
+                first_entered.observe(name, functions)
 
     def end(self) -> None:
         """Undo `begin`."""

@@ -8,8 +8,8 @@ place of each counter it has a `chain`: the first step is a `map` that notifies,
 itself. The counter moves on as ever, at almost no extra cost.
 
 A probe may come late in a function, after calls of other functions. So a notice asks which module has the outermost
-frame on the stack. A generator that is thrown into before it began passes no probe, but the exit stub where it is left,
-so the keys of exits notify, too.
+frame on the stack. If an exception is thrown into a generator before it began, no probe fires, but an exit stub runs.
+So the keys of exits notify, too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
 
-#: The types of what code may have in place of a counter: itself, or a chain of this or of another run.
+#: The types of counters in code: plain ones, and chains that this or another run has put in their place.
 _COUNTER_TYPES = (repeat, chain)
 
 
@@ -44,21 +44,21 @@ class FirstEntered:
         self._files: dict[str, str] = {}
         self._thread = get_ident()
         self._depth = len(_frames_from(_getframe(2)))
-        self._watches: list[_EntryWatch] = []
+        self._notices: list[_EntryNotices] = []
 
-    def watch(self, name: str, functions: Iterable[FunctionType]) -> None:
+    def observe(self, name: str, functions: Iterable[FunctionType]) -> None:
         """Report the first entry into any of *functions*, of modules called *name*. Stop after that, or at `end`."""
-        watch = _state.watches.setdefault(name, _EntryWatch(name))
-        self._watches.append(watch)
-        watch.join(self, functions)
+        notices = _state.notices_by_name.setdefault(name, _EntryNotices(name))
+        self._notices.append(notices)
+        notices.join(self, functions)
 
     def end(self) -> None:
         """Stop all reports."""
-        for watch in self._watches:
-            watch.leave(self)
+        for notices in self._notices:
+            notices.leave(self)
 
     def first_file(self, name: str) -> str | None:
-        """Return the file of the first module called *name* that a watched function entered; None if none did."""
+        """Return the file of the first module called *name* that an observed function entered; None if none did."""
         return self._files.get(name)
 
     def first_running(self, name: str) -> str | None:
@@ -84,30 +84,30 @@ class FirstEntered:
         return outermost
 
 
-class _EntryWatch:
+class _EntryNotices:
     """The functions of modules called *name* that notify when they are entered.
 
-    Their code is restored as soon as no `FirstEntered` needs the notice: if an exception leaves such a function, a
-    KeyboardInterrupt during the notice would be swallowed.
+    Their code is restored as soon as no `FirstEntered` needs the notice. If an exception leaves such a function, then a
+    KeyboardInterrupt during the notice is swallowed.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._listeners: list[FirstEntered] = []
         #: Functions, their code, and the code that notifies.
-        self._watched: list[tuple[ref[FunctionType], CodeType, CodeType]] = []
+        self._observed: list[tuple[ref[FunctionType], CodeType, CodeType]] = []
 
     def join(self, listener: FirstEntered, functions: Iterable[FunctionType]) -> None:
-        """Notify *listener* when any of *functions*, or of those that are watched already, is entered."""
+        """Notify *listener* when any of *functions*, or any function in here already, is entered."""
         self._listeners.append(listener)
-        notifying = {id(code): code for _, _, code in self._watched}  # by identity of the code that it replaces
+        notifying = {id(code): code for _, _, code in self._observed}  # by identity of the code that it replaces
         for function in functions:
             code = function.__code__
             if id(code) not in notifying and (constants := appended_constants(code)) is not None:
                 replacement = _notifying_code(code, group_of(constants[1]), self._on_entry)
                 notifying[id(code)] = notifying[id(replacement)] = replacement
             if id(code) in notifying and notifying[id(code)] is not code:
-                self._watched.append((ref(function), code, notifying[id(code)]))
+                self._observed.append((ref(function), code, notifying[id(code)]))
                 function.__code__ = notifying[id(code)]
         self._restore_if_unneeded()  # the entry may have been reported meanwhile
 
@@ -132,9 +132,9 @@ class _EntryWatch:
     def _restore_if_unneeded(self) -> None:
         if self._listeners:
             return
-        if _state.watches.get(self._name) is self:
-            _state.watches.pop(self._name, None)
-        watched, self._watched = self._watched, []
+        if _state.notices_by_name.get(self._name) is self:
+            _state.notices_by_name.pop(self._name, None)
+        watched, self._observed = self._observed, []
         for reference, code, notifying in watched:
             function = reference()
             if function is not None and function.__code__ is notifying:
@@ -142,14 +142,14 @@ class _EntryWatch:
 
 
 class _State(ProcessState):
-    """The watches that some `FirstEntered` needs, by bare name."""
+    """The notices that some `FirstEntered` needs, by bare name."""
 
-    __slots__ = ("watches",)
-    watches: dict[str, _EntryWatch]
+    __slots__ = ("notices_by_name",)
+    notices_by_name: dict[str, _EntryNotices]
 
     def reset(self) -> None:
-        """Forget all watches."""
-        self.watches = {}
+        """Forget all notices."""
+        self.notices_by_name = {}
 
 
 _state = _State()

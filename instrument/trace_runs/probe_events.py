@@ -1,4 +1,4 @@
-"""Probe events: what probes and exit stubs call with the placements EVENTS and CALLS.
+"""Probe events: the callables of probes and exit stubs, with the placements EVENTS and CALLS.
 
 Such probes do not count. Each calls a callable of its own, which calls the listeners with the code object, the probe,
 and the frame of the program.
@@ -92,9 +92,7 @@ class ProbeEvents:
 
 
 class _Callback(partial):  # type: ignore[misc]
-    """What a probe or an exit stub calls. If code is pickled by value, the unpickled copy calls a function without
-    effect.
-    """
+    """The callable of a probe or an exit stub. If code is pickled by value, that of the copy has no effect."""
 
     __slots__ = ()
 

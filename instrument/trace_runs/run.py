@@ -61,8 +61,8 @@ class Run:
     """A context manager, in which code that *ignore* leaves measured is live with *placement*.
 
     With the placements EVENTS and CALLS, *listener* gets the probe events. Otherwise `window` has the counts while the
-    run goes on: it is in the list *runs* for that time, and *take_counts* is called at its end. *off_the_clock*, if
-    given, calls a function whose time does not count as the program's.
+    run goes on. The run is in the list *runs* for that time, and *take_counts* is called at its end. *off_the_clock*,
+    if given, calls a function whose time does not count as the program's.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Run:
         return session_for(placement)
 
     def instrument(self, code: CodeType, namespace: dict[str, object]) -> CodeType:
-        """Return what runs in *namespace* in place of *code*."""
+        """Return the code object that runs in *namespace* in place of *code*."""
         return self._instrumenter.instrument(code, namespace)
 
     def __enter__(self) -> None:
@@ -103,7 +103,7 @@ class Run:
             choice = self.choice
             instrument_existing_functions(
                 lambda file, name: self._session if choice.selects(name, file, "") else None,
-                # Loading what rewriting needs runs some of the standard library, which may be measured itself.
+                # Loading the `bytecode` package runs some of the standard library, which may be measured itself.
                 lazily=not choice.selects(None, os.__file__, ""),
                 on_files=choice.note_files if self._session.placement != placements.CALLS else None,
                 on_functions=choice.note_functions,
@@ -194,11 +194,11 @@ class TimedInstrumenter(Instrumenter):
     def instrument(
         self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
     ) -> CodeType:
-        """Return what runs in *namespace* in place of *code*."""
+        """Return the code object that runs in *namespace* in place of *code*."""
         live: CodeType = self._off_the_clock(super().instrument, code, namespace, module_import)
         return live
 
     def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
-        """Return what runs in place of the bytecode of *module_import*; None if its code must be examined first."""
+        """Return the code object that runs in place of the bytecode of *module_import*, or None."""
         code: CodeType | None = self._off_the_clock(super().code_for_cached_bytecode, module_import)
         return code

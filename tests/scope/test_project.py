@@ -1,4 +1,4 @@
-"""A scope selects modules by dotted names and paths, or, without any, what is neither library nor installed."""
+"""A scope selects modules by dotted names and paths; without any, it selects the project's own code."""
 
 import json
 import os
@@ -29,8 +29,8 @@ STDLIB = os.path.dirname(os.__file__)
         (instrument.__file__, False, "a part of instrument itself"),
     ],
 )
-def test_own_code_is_neither_library_nor_installed(file, selected, reason):
-    """Without items, the project's own code is selected."""
+def test_a_scope_without_items_selects_own_code(file, selected, reason):
+    """Own code is neither in the standard library nor in a folder of installed packages."""
     scope = Scope()
 
     assert scope.selects("module", file) == selected
@@ -42,13 +42,13 @@ def test_own_code_is_neither_library_nor_installed(file, selected, reason):
     [("pkg", True), ("pkg.a", True), ("pkg.a.b", True), ("pkgs", False), ("other", False), ("a.pkg", False)]
     + [(None, False), ("x.y", True), ("x", False), ("x.yz", False)],
 )
-def test_dotted_names_select_modules_and_what_is_in_them(name, selected):
-    """A package is selected with all that is below it, wherever it is installed."""
+def test_dotted_names_select_modules_and_packages_with_all_modules_in_them(name, selected):
+    """It does not matter where they are installed."""
     assert Scope(["pkg", "x.y"]).selects(name, "/lib/site-packages/somewhere.py") == selected
 
 
 def test_paths_select_files_and_folders(tmp_path):
-    """Whatever the spelling: relative, with a link on the way, with dots."""
+    """Paths with links or dots select the same files."""
     real = tmp_path / "real"
     real.mkdir()
     (real / "module.py").touch()
@@ -68,8 +68,8 @@ def test_paths_select_files_and_folders(tmp_path):
         assert not scope.selects(None, str(tmp_path / "real.py")), item
 
 
-def test_relative_files_start_from_the_folder_at_the_beginning(tmp_path, monkeypatch):
-    """The program may change its working directory."""
+def test_relative_file_names_start_from_the_working_directory_at_the_beginning(tmp_path, monkeypatch):
+    """The program may change its working directory later."""
     monkeypatch.chdir(tmp_path)
     scope = Scope([str(tmp_path / "src")])
     monkeypatch.chdir("/")
@@ -77,8 +77,8 @@ def test_relative_files_start_from_the_folder_at_the_beginning(tmp_path, monkeyp
     assert scope.selects(None, "src/module.py")
 
 
-def test_what_matched_nothing_is_known():
-    """An item is matched once it has selected something."""
+def test_items_that_have_selected_nothing_are_unmatched():
+    """An item is matched as soon as it has selected a module."""
     scope = Scope(["pkg", "other", "/no/such/folder"])
     assert scope.unmatched() == ("pkg", "other", "/no/such/folder")
 
@@ -89,8 +89,8 @@ def test_what_matched_nothing_is_known():
     assert Scope().unmatched() == ()
 
 
-def test_own_code_can_be_one_item_of_several():
-    """`1` beside names and paths; it is never among those that matched nothing."""
+def test_own_code_can_be_an_item_beside_names_and_paths():
+    """The item is `1`, and is never unmatched."""
     scope = Scope(["1", "json"])
 
     assert scope.selects("module", "/srv/me/project/module.py")
@@ -101,7 +101,7 @@ def test_own_code_can_be_one_item_of_several():
 
 
 def test_installed_scripts_are_not_own_code(tmp_path):
-    """What is in the folder of scripts is installed, whoever wrote it; a scope can name it."""
+    """A script in the folder of installed scripts counts as installed, but a scope can name it."""
     script = os.path.join(sys.prefix, "bin", "gunicorn")
 
     assert not Scope().selects("__main__", script)
@@ -125,28 +125,28 @@ WRAPPERS = {
 
 
 @pytest.mark.parametrize("maker", WRAPPERS)
-def test_scripts_that_installers_make_are_not_own_code(tmp_path, maker):
-    """They are known by their text where the folder says nothing, such as ~/.local/bin."""
+def test_scripts_that_installers_create_are_not_own_code(tmp_path, maker):
+    """Their text identifies them in any folder, such as ~/.local/bin."""
     script = tmp_path / "tool"
     script.write_text(f"#!/usr/bin/python3\n# -*- coding: utf-8 -*-\n{WRAPPERS[maker]}", encoding="utf-8")
     (tmp_path / "mine").write_text("#!/usr/bin/python3\nimport sys\nsys.exit(len(sys.argv))\n", encoding="utf-8")
 
     assert not Scope().selects("__main__", str(script))
     assert "starts an installed package" in Scope().explain("__main__", str(script))
-    assert Scope().selects("tool", str(script))  # a module is one, whatever it looks like
+    assert Scope().selects("tool", str(script))  # a module, with the same text
     assert Scope().selects("__main__", str(tmp_path / "mine"))
 
 
 def test_instrument_itself_is_never_selected():
-    """Not even by its name."""
+    """A scope that names the package does not select it either."""
     assert not Scope(["instrument"]).selects(
         "instrument.cli", os.path.join(os.path.dirname(instrument.__file__), "cli.py")
     )
 
 
 @pytest.mark.parametrize("arguments", [["-m", "pkg.tool"], ["pkg/tool.py"]])
-def test_the_main_program_goes_by_the_name_it_would_be_imported_by(tmp_path, arguments):
-    """`python -m pkg.tool` is in the scope pkg; a script, by its bare name."""
+def test_the_main_program_has_the_name_that_it_would_be_imported_by(tmp_path, arguments):
+    """`python -m pkg.tool` is in the scope pkg. A script has its bare name."""
     program = (
         "from instrument.scope.project import Scope\n"
         "print([Scope([name]).selects(__name__, __file__) for name in ('pkg', 'pkg.tool', 'tool', '__main__')])"
@@ -162,8 +162,8 @@ def test_the_main_program_goes_by_the_name_it_would_be_imported_by(tmp_path, arg
     assert finished.stdout == f"{expected}\n"
 
 
-def test_links_are_resolved_as_the_system_does(tmp_path):
-    """The same as os.path.realpath, circles included (those stay as they are)."""
+def test_links_are_resolved_as_os_path_realpath_does(tmp_path):
+    """Links that form a circle stay as they are."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").symlink_to(tmp_path / "a")
     (tmp_path / "c").symlink_to("b")

@@ -1,4 +1,4 @@
-"""Names that modules on both sides have are found where modules may come from."""
+"""Bare names that ignored and measured modules share are found, loaded or not."""
 
 import os
 import sys
@@ -30,8 +30,8 @@ def names(tmp_path, ignore, *loaded):
     return names_ignored_and_measured(ignore, [str(tmp_path / file) for file in loaded])
 
 
-def test_what_is_loaded_is_on_both_sides(tmp_path, tree):
-    """Two files of one name are loaded, one of them from a directory that is ignored."""
+def test_names_that_loaded_modules_share_are_found(tmp_path, tree):
+    """Two files of one name are loaded, one of them from an ignored directory."""
     ignore = tree()
     assert names(tmp_path, ignore, "ignored/a.py", "elsewhere/a.py", "ignored/b.py", "elsewhere/c.py") == {"a"}
 
@@ -39,8 +39,8 @@ def test_what_is_loaded_is_on_both_sides(tmp_path, tree):
 @pytest.mark.parametrize(
     "file", ["path/a.py", "path/deep/er/a.py", "path/a.pyc", "home/a.py", "home/below/a.py", "path/__init__/a.py"]
 )
-def test_what_may_be_imported_is_found(tmp_path, tree, file):
-    """Below the search path, and below the folders of what is loaded and measured, at any depth."""
+def test_names_of_modules_that_may_be_imported_are_found(tmp_path, tree, file):
+    """They are below the search path, or below the folders of loaded and measured modules, at any depth."""
     ignore = tree(file)
     assert names(tmp_path, ignore, "ignored/a.py", "ignored/b.py", "home/program.py") == {"a"}
 
@@ -48,22 +48,22 @@ def test_what_may_be_imported_is_found(tmp_path, tree, file):
 @pytest.mark.parametrize(
     "file", ["path/within/a.py", "path/no-name/a.py", "path/__pycache__/a.pyc", "path/a.txt", "path/a", "other/a.py"]
 )
-def test_what_is_ignored_or_no_module_is_not_found(tmp_path, tree, file):
-    """Neither what is below a directory that is ignored, nor what no import leads to."""
+def test_names_of_ignored_files_and_of_other_files_are_not_found(tmp_path, tree, file):
+    """They are below an ignored directory, or no import leads to them."""
     ignore = tree(file)
     assert names(tmp_path, ignore, "ignored/a.py", "home/program.py") == set()
 
 
-def test_what_does_not_depend_on_order_is_left_out(tmp_path, tree):
-    """Names that are ignored wherever they are, and those that were decided about."""
+def test_names_that_do_not_depend_on_the_order_are_left_out(tmp_path, tree):
+    """They are ignored everywhere, or were decided about before."""
     ignore = tree("path/named.py", "path/decided.py", "path/open.py")
     ignore.names("decided.py", "decided")
     assert names(tmp_path, ignore, "ignored/named.py", "ignored/decided.py", "ignored/open.py") == {"open"}
     assert names(tmp_path, Ignore(["named"]), "ignored/open.py", "elsewhere/open.py") == set()
 
 
-def test_the_current_folder_is_looked_at(tmp_path, tree, monkeypatch):
-    """An empty entry of the search path stands for it."""
+def test_the_working_directory_is_searched_for_an_empty_entry_of_the_search_path(tmp_path, tree, monkeypatch):
+    """An empty entry stands for it."""
     ignore = tree("path/deep/a.py", "ignored/b.py")
     monkeypatch.setattr(sys, "path", [""])
     monkeypatch.chdir(tmp_path / "path")
@@ -72,8 +72,8 @@ def test_the_current_folder_is_looked_at(tmp_path, tree, monkeypatch):
     assert names(tmp_path, ignore, "ignored/b.py") == set()
 
 
-def test_a_tree_without_end_is_left(tmp_path, tree, monkeypatch):
-    """What is next to the root is looked at first, and no more than a start can afford."""
+def test_the_search_of_an_endless_tree_ends(tmp_path, tree, monkeypatch):
+    """Folders next to the root are searched first, up to the limit."""
     ignore = tree("path/a.py", "path/one/two/b.py")
     os.symlink(tmp_path / "path", tmp_path / "path" / "one" / "again")
     assert names(tmp_path, ignore, "ignored/a.py", "ignored/b.py", "ignored/c.py") == {"a", "b"}

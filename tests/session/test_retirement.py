@@ -190,7 +190,7 @@ def test_a_handler_that_interrupts_retiring_reads_nothing_twice(breaks, monkeypa
     monkeypatch.setattr("instrument.session.window._MOST_BANKED", 20)
     own = session(placement.MINIMAL).retirement
     monkeypatch.setattr(own, "longest_queue", 250)
-    watched = {f.__code__ for f in (Retirement._retire, Retirement._take_unused, Retirement._requeue, Window.bank_counts, Window._counts_between, deltas_of, recovered)}
+    interruptible = {f.__code__ for f in (Retirement._retire, Retirement._take_unused, Retirement._requeue, Window.bank_counts, Window._counts_between, deltas_of, recovered)}
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
     namespace = {"__file__": FILE, "__name__": "program"}
     rng = random.Random(1)
@@ -217,9 +217,9 @@ def test_a_handler_that_interrupts_retiring_reads_nothing_twice(breaks, monkeypa
             sys.settrace(None)
 
     def begin(frame, event, arg):
-        return watch if frame.f_code in watched and own.is_retiring() else None
+        return interrupt if frame.f_code in interruptible and own.is_retiring() else None
 
-    def watch(frame, event, arg):
+    def interrupt(frame, event, arg):
         nonlocal n_lines_left, n_interrupted
         n_lines_left -= event == "line"
         if n_lines_left == 0 and event == "line":
@@ -231,7 +231,7 @@ def test_a_handler_that_interrupts_retiring_reads_nothing_twice(breaks, monkeypa
                 sys.settrace(begin)
             if breaks:
                 raise Broken
-        return watch
+        return interrupt
 
     monkeypatch.setattr(own, "retire", interrupted)
     tracer.runctx(compile(EVER_NEW_AND_RAISING, FILE, "exec"), namespace, namespace)

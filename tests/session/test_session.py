@@ -65,7 +65,7 @@ for thread in threads: thread.join()
 
 @pytest.mark.parametrize("placement_name", placement.PLACEMENTS)
 def test_an_exception_that_leaves_a_run_is_freed_with_its_frames(placement_name):
-    """Nothing of this package keeps the frames alive, nor what they hold."""
+    """Nothing of this package keeps the frames, or their variables, alive."""
     source = """
 class Held:
     def __del__(self):

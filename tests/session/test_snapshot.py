@@ -59,7 +59,7 @@ def test_a_frame_that_raises_while_frames_are_read_is_counted_once(kind, monkeyp
     def in_flight_before_it_raises(records):
         frames = in_flight(records)
         calls.append(None)
-        if len(calls) == (1 if kind == "window" else 2):  # a Reading reads the frames once before, to find what has changed
+        if len(calls) == (1 if kind == "window" else 2):  # a Reading reads the frames once before, to find changed groups
             lock.release()
             thread.join()
         return frames
@@ -71,7 +71,7 @@ def test_a_frame_that_raises_while_frames_are_read_is_counted_once(kind, monkeyp
 
 
 def test_a_switch_interval_that_the_program_sets_during_a_reading_stays():
-    """If the program sets none, the interval is what it was before."""
+    """If the program sets none, the interval is the same as before."""
     interval = sys.getswitchinterval()
     try:
         with LongSwitchInterval():

@@ -10,7 +10,7 @@ import instrument
 
 
 def test_nested_measurements_each_have_their_own_counts():
-    """Each counts what ran between its beginning and its end."""
+    """Each has the counts between its beginning and its end."""
     source = """
 def f():
     return 1

@@ -116,7 +116,7 @@ def test_a_thread_that_asks_for_results_decides_nothing(same_names, module_text)
         asked.wait(30)
         exec(compile(module_text, file, "exec"), {"__file__": file})
 
-    def ask():
+    def read_results():
         thread = threading.Thread(target=tracer.runfunc, args=(run,))
         thread.start()
         begun.wait(30)
@@ -124,5 +124,5 @@ def test_a_thread_that_asks_for_results_decides_nothing(same_names, module_text)
         asked.set()
         thread.join()
 
-    ignored.f(ask)
+    ignored.f(read_results)
     assert tracer.results().counts[file, 1] == 1

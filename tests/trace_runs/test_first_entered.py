@@ -9,7 +9,7 @@ from tracers import STDLIB, load, make_tracer
 from instrument.trace_runs.first_entered import FirstEntered
 
 
-def is_watched(function):
+def notifies(function):
     """Return whether *function* notifies when it is entered."""
     return any(type(constant) is itertools.chain for constant in function.__code__.co_consts)
 
@@ -29,10 +29,10 @@ def test_a_package_decides_though_its_probe_fires_after_those_of_functions_that_
     assert outer.runfunc(lambda: inner.runfunc(package.f, 5)) == "5"
     assert inner.counts == expected.counts
     assert expected.counts.items() <= outer.counts.items()
-    assert not is_watched(package.f), "as it was before"
+    assert not notifies(package.f), "as it was before"
 
 
-def test_functions_are_not_watched_if_one_is_entered_while_watching_begins(same_names):
+def test_functions_do_not_notify_if_one_is_entered_while_they_are_exchanged(same_names):
     """Another thread, for example, may enter a function meanwhile."""
     module = load(same_names / "measured" / "foo.py")
 
@@ -43,12 +43,12 @@ def test_functions_are_not_watched_if_one_is_entered_while_watching_begins(same_
 
     def run():
         first_entered = FirstEntered()
-        first_entered.watch("foo", functions())
+        first_entered.observe("foo", functions())
         return first_entered.first_file("foo")
 
     assert make_tracer().runfunc(lambda: (lambda: run())()) == str(same_names / "measured" / "foo.py")
-    assert not is_watched(module.f)
-    assert not is_watched(module.g)
+    assert not notifies(module.f)
+    assert not notifies(module.g)
 
 
 def test_functions_run_as_before_once_the_first_is_known(same_names):
@@ -56,10 +56,10 @@ def test_functions_run_as_before_once_the_first_is_known(same_names):
     loaded = [load(same_names / folder / "foo.py") for folder in ("measured", "ignored")]
     functions = [module.f for module in loaded] + [module.g for module in loaded]
     outer, inner, later = (make_tracer(ignoredirs=[*STDLIB, str(same_names / "ignored")]) for _ in range(3))
-    watched = []
+    notifying = []
 
     def note():
-        watched.append([is_watched(function) for function in functions])
+        notifying.append([notifies(function) for function in functions])
 
     def run():
         note()
@@ -69,7 +69,7 @@ def test_functions_run_as_before_once_the_first_is_known(same_names):
         note()
 
     outer.runfunc(lambda: inner.runfunc(run))
-    assert watched == [[True] * 4, [True] * 4, [True] * 4, [False] * 4]
+    assert notifying == [[True] * 4, [True] * 4, [True] * 4, [False] * 4]
     for tracer in (outer, inner):
         assert tracer.counts[str(same_names / "measured" / "foo.py"), 3] == 1
     code = (lambda: (yield)).__code__
@@ -82,5 +82,5 @@ def test_functions_run_as_before_once_the_first_is_known(same_names):
     later.runfunc(note)
     later.runfunc(exchange)
     assert functions[2].__code__ is code, "the program exchanged this code itself"
-    assert watched[4:] == [[True] * 4, [False] * 4]
+    assert notifying[4:] == [[True] * 4, [False] * 4]
     assert not any(file.endswith("foo.py") for file, _ in later.counts)
