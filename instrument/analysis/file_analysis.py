@@ -34,16 +34,16 @@ SORTS = ("file", "lines", "missing", "hits", "hottest")
 class FileAnalysis:
     """One version of a source file, with the lines that can run, that ran, and that are missing.
 
-    `path` is where the file is on this machine, and `measured_at` has the paths at which it was measured, none if it
-    was never imported. `counts` lacks line 0, on which the code of an empty file runs.
+    `path` is where the file is on this machine. `measured_at` has the paths at which it was measured, none if it was
+    never imported. `counts` lacks line 0, on which the code of an empty file runs.
 
     `is_complete` is False if lines are not known, or not all was measured: then nothing is called missing.
     `executable` has the lines that can run and count as such; `missing` has those of them that did not run, sorted.
     `hits` is the sum of the counts of all lines. `hottest_line` ran most often, `hottest_count` times; both are 0 if
     nothing ran.
 
-    `uncertain` has the lines of functions that were given out, which may have run uncounted, and
-    `uncertain_functions` has these functions and those nested in them.
+    `uncertain_functions` has the functions that were given out, and those nested in them. `uncertain` has their lines,
+    which may have run uncounted.
     """
 
     def __init__(
@@ -192,8 +192,8 @@ def _unused_functions(file: FileAnalysis, since: float) -> Iterator[UnusedFuncti
         last_uses["<module>", 1] = -math.inf
     lines = file.counts.lines
     for function, body in file.source.functions().items() if file.is_complete else ():
-        # The lines of a body tell about calls, too. A function on one line has no such lines: if the file has no count
-        # of any call, then nothing is known about the function.
+        # The lines of a body tell about calls, too. A function on one line has no such lines. If
+        # the file has no count of any call, nothing is known about such a function.
         if function not in last_uses and (body or last_uses):
             last_uses[function] = max((lines[line].last for line in body & lines.keys()), default=-math.inf)
     for function, last in sorted(last_uses.items(), key=lambda item: (item[0][1], item[0][0])):

@@ -30,7 +30,7 @@ LARGEST = 1 << 26
 #: The states of a source file, compared with the measured version.
 CURRENT, STALE, MISSING, UNKNOWN = "current", "stale", "missing", "unknown"
 
-#: The kinds of code objects. Annotations are code that Python runs only on request; so are the values of type aliases,
+#: The kinds of code objects. Annotations are code that Python runs only on request. So are the values of type aliases,
 #: and the bounds and defaults of type parameters.
 FUNCTION, CLASS, MODULE, ANNOTATIONS = "function", "class", "module", "annotations"
 #: The scope of type parameters, which runs each time its `def`, `class` or `type` runs.
@@ -58,8 +58,8 @@ def archive_of(path: str) -> str:
 class SourceFile:
     """The source file at `path`, and its lines and functions if it is the measured version.
 
-    `state` is CURRENT, STALE, MISSING or UNKNOWN. `reason` says why no lines are known; it is empty if they are known,
-    because the file is current and can be compiled. Then
+    `state` is CURRENT, STALE, MISSING or UNKNOWN. `reason` says why no lines are known. It is empty if the file is
+    current and can be compiled. Then
     - `executable` has the lines that can run, without docstrings;
     - `annotations` has those of them that only annotations, or the message of an `assert`, run;
     - `excluded` has the lines that coverage.py excludes (`exclusions.excluded_lines`);

@@ -7,7 +7,6 @@ and stays in that folder, whatever names a data file has.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
@@ -24,6 +23,7 @@ from instrument.commands._data_options import (
 )
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError
+from instrument.guest.atomic_files import write_file
 from instrument.report import remarks
 from instrument.report.cover_listing import listing_of, path_of_listing
 from instrument.report.text import ProgressBar, number_of, say, shown
@@ -97,13 +97,6 @@ def _make(folder: str) -> None:
 
 def _write(path: str, data: bytes) -> None:
     """Make *data* the content of the file at *path*; raise OSError, and leave it unchanged, if that fails."""
-    temporary = os.path.join(os.path.dirname(path), f".instrument-{os.urandom(8).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-        if os.path.isdir(path) and not os.path.islink(path):
-            raise IsADirectoryError("it is a folder")
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    if os.path.isdir(path) and not os.path.islink(path):
+        raise IsADirectoryError("it is a folder")
+    write_file(path, data, mode=0o666)

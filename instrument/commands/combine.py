@@ -23,6 +23,7 @@ from instrument.data.no_data import no_data_message, processes_without_counts
 from instrument.data.query import default_directory, read_processes
 from instrument.data.scratch import Scratch
 from instrument.errors import DataError
+from instrument.guest.atomic_files import replace_file
 from instrument.report import remarks
 from instrument.report.text import ProgressBar, number_of, say, shown
 
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from instrument.model.measured_process import MeasuredProcess
 
-# Names of the temporary files of this command, and of `data.writer`.
-_TEMPORARY = re.compile(r"\.(combined-[0-9a-f]+\.tmp(-journal)?|[A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+\.tmp)")
+# Names of the temporary files of `guest.atomic_files`, and of `data.writer`.
+_TEMPORARY = re.compile(r"\.(instrument-[0-9a-f]+\.tmp(-journal)?|[A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+\.tmp)")
 # Seconds. No write takes that long, so an older temporary file belongs to a process that was killed.
 _ABANDONED = 3600.0
 
@@ -113,18 +114,14 @@ def _copy_to(database: str, output: str) -> None:
 
     SQLite never opens a file in the folder of *output*: other users may write there, and SQLite obeys journals.
     """
-    temporary = os.path.join(os.path.dirname(output), f".combined-{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        with open(descriptor, "wb") as copy, open(database, "rb") as file:
+
+    def write(descriptor: int, _path: str) -> None:
+        with open(descriptor, "wb", closefd=False) as copy, open(database, "rb") as file:
             shutil.copyfileobj(file, copy, 1 << 20)
             copy.flush()
-            os.fsync(copy.fileno())
-        # Until here *output* has its old content, and from here on the whole sum.
-        os.replace(temporary, output)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            os.fsync(descriptor)
+
+    replace_file(output, write)
     if os.name != "nt":
         folder = os.open(os.path.dirname(output), os.O_RDONLY)
         try:

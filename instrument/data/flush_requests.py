@@ -1,7 +1,7 @@
 """Flush requests: files by which one process makes another write its counts now, without a signal.
 
 `FlushRequest` makes the request: a file `<host>-<pid>.flush` in the data folder of the measured process. Its recorder
-checks about once a second (`take`). It renames the file to `….flushing`, flushes, and removes the file (`answer`); if
+checks about once a second (`take`). It renames the file to `….flushing`, flushes, and removes the file (`answer`). If
 the flush failed, it renames the file to `….failed`.
 
 Every measured process loads this module at its start, so the recorder's functions call the system by
@@ -31,7 +31,7 @@ REQUESTED, ANSWERING, FAILED = ".flush", ".flushing", ".failed"
 def request_path(data_file: str) -> str:
     """Return the path of the request files for the process that writes *data_file*, without their suffix.
 
-    It is the path of the data file up to the number of the process: before the first flush nobody knows the rest.
+    It is the path of the data file up to the number of the process. The rest is unknown before the first flush.
     """
     return data_file.rsplit("-", 2)[0]
 

@@ -276,7 +276,9 @@ class Merge:
         return merged is not None and merged.part == 0 and process.flushes <= merged.flushes
 
     def _merge_sum(self, processes: list[ProcessState]) -> None:
-        """Add part 0 of the attached file, the sum of *processes*; or let it replace ours, or skip it if ours has it.
+        """Add part 0 of the attached file, the sum of *processes*.
+
+        Skip it if our sum has all of these. Let it replace our sum if it has all processes of that.
 
         Raise DataError, before anything is changed, if the two sums share some processes only.
         """

@@ -1,7 +1,7 @@
 """Why data folders hold no counts, of all processes or of some, for messages.
 
-Paths of data folders come in. Running processes that have written no counts go out (`processes_without_counts`), and
-the message of a report that finds no counts at all (`no_data_message`).
+Paths of data folders come in. `processes_without_counts` returns the running processes that have written no counts.
+`no_data_message` returns the message of a report that finds no counts at all.
 """
 
 from __future__ import annotations

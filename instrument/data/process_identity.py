@@ -3,8 +3,8 @@
 Process numbers are used again, so a process has a random id, too. `KernelIdentity` tells, on the same machine, whether
 a number still means the same process.
 
-Every measured process loads this module at its start: functions of the system are held by name, and nothing of weight
-is imported.
+Every measured process loads this module at its start. So it calls the system by `own_builtins.system`, and imports
+nothing of weight.
 """
 
 from __future__ import annotations

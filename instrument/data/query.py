@@ -3,7 +3,7 @@
 Paths of data files, and of folders of them, come in. `StoredMeasurement` adds them up (`instrument.data.merge`), in a
 private database, and returns their counts as the values of `instrument.model.measurement`.
 
-The counts of one file are read when a caller asks for them: a measurement of a large program would not fit in memory.
+The counts of a file are read when a caller needs them. All counts of a large program would not fit in memory.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 The path of a data file comes in; a private copy that has passed every check goes out (`Copy`, `check`).
 
 A data file may come from anywhere, so SQLite never opens more than plain tables. The schema must be, to the letter, the
-one of `instrument.data.schema`: so it has no view, trigger, index or expression that SQLite would evaluate. SQLite
+one of `instrument.data.schema`. So it has no view, trigger, index or expression that SQLite would evaluate. SQLite
 checks the pages before use, and `check` tests the type and range of each value. Files beside the data file are not
 obeyed: a rollback journal can name further files for SQLite to delete.
 
 The writer is never blocked, because nothing is locked. The copy is consistent all the same. SQLite changes pages only
 while a journal exists, and each transaction increments the change counter in the header. So a copy is good if journal
-and header are the same before and after. If there is a journal, its writer was killed or is writing still; copied with
+and header are the same before and after. If there is a journal, its writer was killed or is writing still. Copied with
 the file, the journal restores the state before the transaction.
 """
 

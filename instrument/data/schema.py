@@ -6,7 +6,7 @@ SQLite reads the files, also those of running processes:
     SELECT path, line, SUM(count) FROM line JOIN file ON file.id = line.file GROUP BY path, version, line
 
 `application_id` is "INST", and `user_version` is the version of this format. Times are seconds since the epoch. A text
-that UTF-8 cannot encode, such as a file name of other bytes, is stored as a blob: its UTF-8 with surrogates.
+that UTF-8 cannot encode, such as a file name of other bytes, is stored as a blob, its UTF-8 with surrogates.
 
 process     one row for each process whose counts are in the file
     id          random, one for each process: two files hold the same id only if one was made from the other
@@ -116,7 +116,7 @@ def size(header: bytes) -> int:
 
 
 def complaint(header: bytes) -> str:
-    """Return why a file that begins with *header* is no data file that can be read; an empty text if it is one."""
+    """Return why a file with this *header* cannot be read as a data file; an empty text if it can."""
     if not header:
         return "it is empty"
     if MAGIC.startswith(header[: len(MAGIC)]) and len(header) < HEADER:

@@ -4,7 +4,7 @@ Totals of lines and functions come in from time to time; a file in the format of
 
 The file is complete or absent. Its first state is written beside it and renamed, and each later flush is one
 transaction. So a kill at any moment leaves the state before that moment. The last flush of a process is not
-synchronised: the system keeps the data, and only a power failure within seconds would lose it.
+synchronised. The system keeps the data, and only a power failure within seconds would lose it.
 
 No connection outlives a call, so no connection crosses a fork. Readers copy the file (`instrument.data.reader`) and
 never lock it.
@@ -13,8 +13,8 @@ SQLite obeys files beside a database: a journal can name further files for SQLit
 folder that another user could write to, unless the settings allow it. Between two flushes there is no journal. If there
 is one all the same, the writer does not open the file again, and writes to another file.
 
-This code runs inside the measured program: it calls functions of the system by `own_builtins.system`, and
-`instrument.data.sqlite` loads SQLite when it is first needed.
+This code runs inside the measured program. So it calls functions of the system by `own_builtins.system`, and
+`instrument.data.sqlite` loads SQLite at the first flush.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The format is that of `trace`: a pickle of protocol 1, of the tuple (counts, cal
 three dictionaries, and `store` writes them. `counts_pickle` decodes the file, because `pickle.load` would run any
 command that it holds.
 
-A file is written completely or not at all: `store` writes a new file in the same folder, and renames it to the path.
+A file is written completely or not at all. `store` writes a new file in the same folder, and renames it to the path.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pickle
 import stat
 
 from instrument.errors import CountsFileError
+from instrument.guest.atomic_files import create_beside
 from instrument.report.counts_pickle import decode
 
 TYPE_CHECKING = False
@@ -100,7 +101,7 @@ def _replace(target: str, data: bytes, old: os.stat_result | None) -> bool:
     Complete or absent: until the one rename below *target* is untouched, from then on it is the whole new file.
     """
     try:
-        descriptor, temporary = _create_beside(target)
+        descriptor, temporary = create_beside(target, 0o666)
     except (PermissionError, FileNotFoundError):
         return False
     renamed = False
@@ -123,21 +124,8 @@ def _replace(target: str, data: bytes, old: os.stat_result | None) -> bool:
     return renamed
 
 
-def _create_beside(target: str) -> tuple[int, str]:
-    """Create an empty file in the folder of *target*; return its descriptor and its name, which is new."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    attempt = 0
-    while True:
-        # Not made from the name of the target, which may be as long as names can be.
-        name = os.path.join(os.path.dirname(target), f".instrument-{os.getpid()}-{attempt}.tmp")
-        try:
-            return os.open(name, flags, 0o666), name
-        except FileExistsError:
-            attempt += 1
-
-
 def _keep_owner_and_mode(path: str, old: os.stat_result) -> None:
-    """Give the file at *path* the mode of the one it is to replace, and its owner and group where that is allowed."""
+    """Give the file at *path* the mode of the file that it will replace, and owner and group if that is allowed."""
     new = os.stat(path)
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid) and hasattr(os, "chown"):
         try:

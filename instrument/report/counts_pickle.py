@@ -2,8 +2,7 @@
 
 The bytes of a pickle come in (`decode`); dictionaries, short tuples, texts, numbers, booleans and None go out.
 
-Problem: a pickle is a program for a stack machine, so `pickle.load` runs any command that the writer of a counts file
-chose.
+Problem: a pickle is a program for a stack machine. So `pickle.load` runs any command in a counts file.
 Solution: an interpreter of the instructions that counts need. It has no instruction that names, imports or calls
 anything. Its values are as shallow and as short as those of counts, so later use of them is harmless, too.
 Alternatives: `Unpickler.find_class` can forbid names. But a key of 200 kB of nested tuples kills the process.

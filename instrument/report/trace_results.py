@@ -1,8 +1,8 @@
 """CoverageResults: counts, called functions and callers, as the standard library's `trace` returns them.
 
 Counts come in, with the names of counts files to add and to write. Listings and a counts file go to disk, tables to
-standard output, remarks to standard error. This class is a drop-in: names, aliasing, order of effects and every byte of
-the output are those of the running interpreter's own class.
+standard output, remarks to standard error. This class is a drop-in. Its names, aliasing, order of effects and every
+byte of the output are those of the running interpreter's own class.
 
 Three things differ, where that class fails. A source file that is gone, or is no Python, costs its own listing only. A
 counts file that cannot be read is never overwritten. The counts are saved even if the report fails.

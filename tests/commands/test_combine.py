@@ -173,13 +173,13 @@ def test_one_combine_at_a_time():
 def test_combine_removes_old_temporary_files():
     """Old temporary files are removed; young ones may be in use and stay."""
     write(".instrument", "one", {A: {1: 1}})
-    names = [".combined-0123456789abcdef.tmp", ".combined-0123456789abcdef.tmp-journal", ".vm-12-abc-0123.tmp"]
-    for name in [*names, ".combined-ff.tmp", "notes.tmp"]:
+    names = [".instrument-0123456789abcdef.tmp", ".instrument-0123456789abcdef.tmp-journal", ".vm-12-abc-0123.tmp"]
+    for name in [*names, ".instrument-ff.tmp", "notes.tmp"]:
         Path(".instrument", name).write_text("x")
     for name in names:
         os.utime(f".instrument/{name}", (1, 1))
     run("combine")
-    assert files(".instrument") == [".combined-ff.tmp", "combined.sqlite", "notes.tmp"]
+    assert files(".instrument") == [".instrument-ff.tmp", "combined.sqlite", "notes.tmp"]
 
 
 def test_a_read_only_folder_is_named(tmp_path):
