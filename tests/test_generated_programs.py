@@ -30,6 +30,7 @@ def judge_alone(program, **how):
 
 
 @given(programs())
+@pytest.mark.slow
 def test_generated_programs_have_the_counts_of_trace(program):
     """Each line of a generated program has the count that `trace` finds, in both placements."""
     verdict = judge_alone(program)
@@ -47,6 +48,7 @@ def test_generated_programs_have_the_functions_and_callers_of_trace(program):
 
 
 @pytest.mark.parametrize("start", range(0, 90, 30))
+@pytest.mark.slow
 def test_random_programs_have_the_counts_of_trace(start):
     """Programs for the seeds of tests/fuzz.py have the counts of `trace`: its source of choices is not Hypothesis."""
     for seed in range(start, start + 30):
@@ -56,6 +58,7 @@ def test_random_programs_have_the_counts_of_trace(start):
         assert not verdict, f"seed {seed}: {verdict}\n{program}"
 
 
+@pytest.mark.slow
 def test_random_programs_compile_end_and_repeat_themselves():
     """Each program compiles, ends, and has the same outcome in a second run."""
     for seed in range(200):

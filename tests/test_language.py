@@ -1,7 +1,11 @@
 """The prose and the names of the package and of its tests: those of the ten rules that a machine can check.
 
-Checked are docstrings, comments, names that are bound, and README. The lists say how many violations a file still has:
-the numbers only shrink. `python tests/test_language.py` prints the lists as they are now, `-v` each violation.
+Checked are docstrings, comments, names that are bound, and README. The file language_violations.txt says how many
+violations a file still has: long sentences, phrases, names. The numbers only shrink.
+
+    python tests/test_language.py             print the numbers as they are now
+    python tests/test_language.py FILE …      print each violation in these files
+    python tests/test_language.py --write     write the numbers to language_violations.txt
 """
 
 import ast
@@ -159,17 +163,14 @@ def replaced_names(file):
                 yield line, f"{name}: {better}"
 
 
-# -- the lists -------------------------------------------------------------------------------------------------------
-
-#: Violations that a file still has: sentences too long, phrases, names.
-KNOWN = {}
-
+# -- the numbers -----------------------------------------------------------------------------------------------------
 
 CHECKS = (long_sentences, phrases, replaced_names)
+NUMBERS = Path(__file__).with_name("language_violations.txt")
 
 
 def violations():
-    """Return a dict from paths to the numbers of violations that each of CHECKS finds there, without zeros only."""
+    """Return a dict from path to the numbers of violations that each of CHECKS finds, for files that have any."""
     numbers = {}
     for file in [*python_files(), ROOT / "README.md"]:
         counts = tuple(len(list(check(file))) for check in CHECKS)
@@ -178,13 +179,27 @@ def violations():
     return numbers
 
 
-def test_prose_and_names_get_no_worse():
-    """No file has more violations than the list says, nor fewer: then the list is to be shortened."""
-    found = violations()
-    none = (0,) * len(CHECKS)
-    changed = {path: (KNOWN.get(path, none), found.get(path, none)) for path in KNOWN.keys() | found.keys()}
+def known_violations():
+    """Return the numbers that NUMBERS holds, in the form of `violations`."""
+    rows = (line.rsplit(None, len(CHECKS)) for line in NUMBERS.read_text(encoding="utf-8").splitlines())
+    return {path: tuple(map(int, counts)) for path, *counts in rows}
 
-    assert not {path: both for path, both in changed.items() if both[0] != both[1]}, "path: (known, found)"
+
+def lines_of(numbers):
+    """Return the text that NUMBERS holds for *numbers*."""
+    return "".join(f"{path} {' '.join(map(str, counts))}\n" for path, counts in numbers.items())
+
+
+def test_prose_and_names_get_no_worse():
+    """No file has more violations than language_violations.txt says, nor fewer: then that file is to be written anew."""
+    known, found = known_violations(), violations()
+    none = (0,) * len(CHECKS)
+    both = {path: (known.get(path, none), found.get(path, none)) for path in known.keys() | found.keys()}
+    worse = {path: pair for path, pair in both.items() if any(now > before for before, now in zip(*pair))}
+    better = {path: pair for path, pair in both.items() if pair[0] != pair[1] and path not in worse}
+
+    assert not worse, "path: (known, found); `python tests/test_language.py FILE` shows the violations"
+    assert not better, "these files have become better: run `python tests/test_language.py --write`"
 
 
 def test_each_module_has_a_header():
@@ -195,9 +210,11 @@ def test_each_module_has_a_header():
 
 
 if __name__ == "__main__":
-    for path, numbers in violations().items():
-        print(f'    "{path}": {numbers},')
-        if "-v" in sys.argv:
-            for check in CHECKS:
-                for line, text in check(ROOT / path):
-                    print(f"        {line}: {check.__name__}: {text}")
+    if sys.argv[1:] == ["--write"]:
+        NUMBERS.write_text(lines_of(violations()), encoding="utf-8")
+    for name in sys.argv[1:] if sys.argv[1:] != ["--write"] else ():
+        for check in CHECKS:
+            for line, text in check(Path(name).absolute()):
+                print(f"{name}:{line}: {check.__name__}: {text}")
+    if not sys.argv[1:]:
+        print(lines_of(violations()), end="")

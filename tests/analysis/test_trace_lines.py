@@ -29,6 +29,7 @@ def test_executable_lines_are_those_of_trace(tmp_path_factory, source):
 
 
 @pytest.mark.parametrize("name", MODULES)
+@pytest.mark.slow
 def test_executable_lines_of_the_standard_library_are_those_of_trace(name):
     """Modules of the standard library have the executable lines, strings and line tables that `trace` finds."""
     path = importlib.util.find_spec(name).origin

@@ -90,6 +90,7 @@ def check(output):
 
 @pytest.mark.parametrize(("kind", "how"), [("text", "appended"), ("bytes", "replaced")])
 @pytest.mark.parametrize(("table", "column"), FIELDS)
+@pytest.mark.slow
 def test_texts_of_a_data_file_are_escaped(table, column, kind, how, capsys, monkeypatch):
     """Each text column is filled with control characters, for each command that reads data, in all its modes."""
     monkeypatch.setenv("COLUMNS", "80")

@@ -258,6 +258,7 @@ def test_text_that_is_no_utf8_does_no_harm(good):
         assert {path for path, _version in stored.files()} == {"\N{REPLACEMENT CHARACTER}", B[0]}
 
 
+@pytest.mark.slow
 def test_random_damage_never_crashes(good):
     """A file with random changes is refused with a message, or read as plain counts."""
     data = good.read_bytes()

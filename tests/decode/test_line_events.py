@@ -54,6 +54,7 @@ def test_each_step_of_a_program_raises_its_events(program):
     check(seen)
 
 
+@pytest.mark.slow
 def test_the_steps_of_many_programs_are_of_every_kind():
     """Hundreds of larger programs agree as well, and leave out no kind of step."""
     kinds = collections.Counter()

@@ -73,6 +73,7 @@ def calm_walk(graph, chance):
 
 
 @pytest.mark.parametrize("module", MODULES)
+@pytest.mark.slow
 def test_without_exits_and_frames_in_flight_the_line_effects_suffice(module):
     """The counts follow from the effects of the probes alone, for nearly all code of the standard library."""
     chance = random.Random(module)
@@ -114,6 +115,7 @@ def test_line_effects_give_no_counts_that_contradict_each_other():
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.slow
 def test_counts_of_walks_through_the_standard_library_are_recovered(placement, module):
     """The counts of large code are recovered like those of small programs."""
     chance = random.Random(module)

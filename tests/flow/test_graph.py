@@ -241,6 +241,7 @@ def test_each_step_of_a_program_is_in_its_graph(program):
     check_steps(seen)
 
 
+@pytest.mark.slow
 def test_the_steps_of_many_programs_take_edges_of_every_kind():
     """Hundreds of larger programs stay within their graphs, and leave out no kind of edge but LEAVE."""
     kinds = set()

@@ -155,6 +155,7 @@ def check_places(graph, placement):
 
 
 @pytest.mark.parametrize("module", MODULES)
+@pytest.mark.slow
 def test_chords_tree_and_undetermined_edges_are_all_edges(module):
     """Each edge is a chord or follows from others in the settling order; no two probes share a position."""
     for graph in graphs_of_module(module):
@@ -170,6 +171,7 @@ def test_each_line_event_and_entry_has_its_probe(module):
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("placement", ALL)
+@pytest.mark.slow
 def test_probes_have_positions_that_fit_their_instructions(placement, module):
     """Only jumps are taken, only raising instructions raise, and control does not fall in below a return."""
     for graph in graphs_of_module(module):
@@ -188,6 +190,7 @@ def test_plans_of_any_program_are_consistent(program):
             check_places(graph, placement)
 
 
+@pytest.mark.slow
 def test_minimal_needs_less_than_half_the_probes_of_line():
     """This holds for the sample of the standard library as a whole."""
     n_minimal = n_line = 0

@@ -95,6 +95,7 @@ def test_code_of_one_placement_is_not_found_for_another(tmp_path):
 
 @settings(max_examples=50)
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_damaged_file_is_ignored_and_replaced(tmp_path_factory, data):
     """A file may be cut off, overwritten, or have any byte changed."""
     folder = tmp_path_factory.mktemp("cache")

@@ -204,6 +204,7 @@ def test_existing_functions_of_ignored_modules_get_their_code_back(tmp_path):
     assert not session(placement.NOTHING).exchanged_functions
 
 
+@pytest.mark.slow
 def test_functions_of_one_file_are_counted_each_for_itself(tmp_path):
     """Some share their code, have nested functions, or cannot be rewritten."""
     path = tmp_path / "several.py"

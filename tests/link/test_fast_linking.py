@@ -67,6 +67,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("placed", placement.PLACEMENTS)
 @pytest.mark.parametrize("module", MODULES)
+@pytest.mark.slow
 def test_modules_are_the_same_as_linked(module, placed):
     """Each code object of a real module has its counters in their places."""
     same(*both(codes_of_module(module)[0], placed))

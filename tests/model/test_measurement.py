@@ -93,6 +93,7 @@ def test_a_series_is_a_mapping_of_keys_to_tallies():
 
 @settings(max_examples=40)
 @given(measurements("p"), measurements("q"), measurements("r"))
+@pytest.mark.slow
 def test_the_order_of_a_sum_does_not_matter(one, two, three):
     """Sums commute and associate, and leave their parts as they are."""
     total = one + two + three
@@ -131,6 +132,7 @@ def fill(value, field, name):
 
 @settings(max_examples=40)
 @given(measurements("p"), measurements("q"))
+@pytest.mark.slow
 def test_a_sum_shares_nothing_with_its_parts(one, two):
     """To count on in a sum changes neither part."""
     before = one + Measurement()

@@ -1,5 +1,6 @@
 """A reading takes the counts of a session piece by piece, and adds up those of retired code."""
 
+import pytest
 from small_runs import FILE
 
 from instrument.flow import placement
@@ -7,6 +8,7 @@ from instrument.record.reading import Reading
 from instrument.session.session import Session
 
 
+@pytest.mark.slow
 def test_counts_of_retired_code_are_kept_once_for_each_text():
     """Equal texts take no more memory each time, and the counts of different texts are not mixed up."""
     own_session = Session(placement.MINIMAL)
@@ -24,6 +26,7 @@ def test_counts_of_retired_code_are_kept_once_for_each_text():
     assert sorted(texts.values(), key=len) == [{1: 1500}, {1: 1500, 2: 1500}]
 
 
+@pytest.mark.slow
 def test_counts_of_equal_texts_are_added_up_when_they_are_banked():
     """All of them have one entry among the banked counts."""
     own_session = Session(placement.MINIMAL)

@@ -32,6 +32,7 @@ contents = st.tuples(
 
 @settings(deadline=None)
 @given(content=contents, protocol=st.integers(0, pickle.HIGHEST_PROTOCOL))
+@pytest.mark.slow
 def test_pickles_of_counts_are_decoded(content, protocol):
     """Counts in a pickle of any protocol are decoded unchanged."""
     assert counts_file.decode(pickle.dumps(content, protocol)) == content

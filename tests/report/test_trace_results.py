@@ -98,6 +98,7 @@ report_options = st.fixed_dictionaries(
     infile=st.sampled_from([None, "earlier", "missing", "empty"]),
     outfile=st.sampled_from([None, "earlier", "later", "no/such/folder", "pkg"]),
 )
+@pytest.mark.slow
 def test_reports_are_those_of_trace(contents, results, earlier, options, infile, outfile):
     """For any counts, every byte on standard output, on standard error and on disk is that of `trace`."""
     files = dict(zip(FILES, contents, strict=True))

@@ -72,6 +72,7 @@ def test_the_work_of_rewriting_grows_with_the_size_of_the_code_and_no_faster():
     assert 3.8 < larger_size / size < 4.2
 
 
+@pytest.mark.slow
 def test_a_function_of_ten_thousand_lines_is_rewritten_and_returns_the_same():
     """Jumps over tens of thousands of code units get the prefixes that they need."""
     source = lines_of_code(10_000)

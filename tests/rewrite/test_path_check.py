@@ -70,6 +70,7 @@ def sample(request):
 
 
 @pytest.mark.parametrize("placement", ALL)
+@pytest.mark.slow
 def test_no_path_of_ordinary_code_is_wrong(placement):
     """Code of the standard library, of the test programs and of generated programs passes the check."""
     codes = [code for module in MODULES[1::3] for code in codes_of_module(module)]

@@ -104,6 +104,7 @@ def check_added_code(code):
 
 @pytest.mark.parametrize("placement", ALL)
 @pytest.mark.parametrize("module", MODULES[::3])
+@pytest.mark.slow
 def test_code_of_the_standard_library_is_rewritten_without_a_difference(module, placement):
     """The verifier accepts all code of a sample of modules, and exceptions arrive at their handlers."""
     for code in codes_of_module(module):
@@ -115,6 +116,7 @@ def test_code_of_the_standard_library_is_rewritten_without_a_difference(module, 
 @pytest.mark.parametrize("placement", ALL)
 @given(program=strategies.programs(size=15))
 @settings(max_examples=25)
+@pytest.mark.slow
 def test_generated_programs_are_rewritten_without_a_difference(placement, program):
     """The verifier accepts generated programs; handlers, lines and jumps of the originals stay."""
     for code in codes_of(program.source):
@@ -125,6 +127,7 @@ def test_generated_programs_are_rewritten_without_a_difference(placement, progra
 
 
 @pytest.mark.parametrize("placement", [*COUNTING, EVENTS])
+@pytest.mark.slow
 def test_rewritten_programs_have_the_same_results(placement):
     """Values, exceptions, lines of tracebacks and the order of all effects are the same."""
     for seed in range(40):

@@ -16,6 +16,7 @@ from instrument.session.session import session
 
 
 @pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.slow
 def test_the_collector_is_left_as_it_was(collects, monkeypatch):
     """It is enabled or disabled as before, nothing is frozen that was not, and garbage is still found."""
     monkeypatch.setattr(garbage_collector._state, "n_times_aged", 0)
@@ -89,6 +90,7 @@ most = Ring.most
 
 
 @pytest.mark.parametrize("placement_name", placement.PLACEMENTS)
+@pytest.mark.slow
 def test_garbage_is_collected_while_ever_new_code_is_executed(placement_name):
     """Linking short-lived code does not delay the collector."""
     plain, counted = {"__file__": FILE, "__name__": "program"}, {"__file__": FILE, "__name__": "program"}
@@ -98,6 +100,7 @@ def test_garbage_is_collected_while_ever_new_code_is_executed(placement_name):
     assert plain["most"] < 15_000 > counted["most"]
 
 
+@pytest.mark.slow
 def test_other_threads_can_create_tuples_while_objects_are_listed():
     """The collector knows unfinished tuples. A reference to one makes the thread fail that creates it."""
     failed, is_over = [], threading.Event()
@@ -125,6 +128,7 @@ def test_other_threads_can_create_tuples_while_objects_are_listed():
     assert not failed
 
 
+@pytest.mark.slow
 def test_a_disabled_collector_is_enabled_by_the_thread_that_disabled_it_only(monkeypatch):
     """That thread may enable it at any moment, and then it stays enabled."""
 

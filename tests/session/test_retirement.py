@@ -34,6 +34,7 @@ for n in kept:
 
 
 @pytest.mark.usefixtures("frozen_heap")
+@pytest.mark.slow
 def test_code_of_ever_new_texts_is_counted_and_retired():
     """Every count is that of `trace`, and the number of live code groups does not grow with the texts."""
     expected, plain = counts_of(trace.Trace, EVER_NEW)
@@ -59,6 +60,7 @@ for n in range(400):
 
 
 @pytest.mark.parametrize("placement_name", placement.PLACEMENTS)
+@pytest.mark.slow
 def test_modules_that_are_reloaded_again_and_again_are_counted_and_retired(placement_name, tmp_path, monkeypatch):
     """Every count is that of `trace`, and the number of live code groups does not grow with the reloads."""
     (tmp_path / "again.py").write_text("def f(n):\n    for _ in range(1):\n        n += 1\n    return n\n")
@@ -81,6 +83,7 @@ def test_modules_that_are_reloaded_again_and_again_are_counted_and_retired(place
 
 
 @pytest.mark.parametrize("kind", ["window", "reading"])
+@pytest.mark.slow
 def test_counts_are_not_read_twice_if_a_thread_reads_while_code_is_retired(kind, monkeypatch):
     """Another thread that begins a reading in the middle of retiring waits for the end."""
     own_session = Session(placement.MINIMAL)
@@ -181,6 +184,7 @@ for n in range(1500):
 
 @pytest.mark.parametrize("breaks", [False, True])
 @pytest.mark.usefixtures("frozen_heap")
+@pytest.mark.slow
 def test_a_handler_that_interrupts_retiring_reads_nothing_twice(breaks, monkeypatch):
     """A handler may read, or raise, at any line of retiring, or do both. In the end each count was read once."""
     expected, _ = counts_of(trace.Trace, EVER_NEW_AND_RAISING)
