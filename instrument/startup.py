@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from instrument.record.recorder import Recorder
 
 _modules = sys.modules
-#: An attribute of `sys`. It is set once the user was told that a module of the program has this package's name: `site`
+#: An attribute of `sys`. It is set after the message that a module of the program has this package's name. `site`
 #: executes the start-up file of a virtual environment twice, and imports this module anew.
 _GAVE_WAY = "_instrument_gave_way"
 

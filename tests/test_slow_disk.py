@@ -110,7 +110,7 @@ def test_the_last_flush_does_not_synchronise_the_disk(tree, library, end):
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_fork_during_a_flush_loses_and_doubles_no_count(tree, library, is_first, end):
     """A process forks while a flush is in `fsync`. Each call of parent and child is counted once."""
-    write = "recorder.current().ask()\nhas_begun()\n"
+    write = "recorder.current().request_flush()\nhas_begun()\n"
     if not is_first:
         write = f"{write}recorder.current().flush()\nos.unlink(os.environ['FSYNC_BEGAN'])\nwork(10)\n{write}"
     run(
@@ -130,7 +130,7 @@ def test_lost_counts_are_reported_if_the_interpreter_ends_a_thread_that_flushes(
         tree,
         library,
         "import atexit\nfrom instrument.hooks import process_end\nprocess_end.SOON = 60\nwork(600)\natexit._clear()\n"
-        "recorder.current().ask()\nhas_begun()\nwork(400)",
+        "recorder.current().request_flush()\nhas_begun()\nwork(400)",
         0.7,
     )
 
@@ -146,7 +146,7 @@ def test_the_last_flush_waits_for_a_flush_that_has_begun(tree, library, end, flu
     _, errors = run(
         tree,
         library,
-        f"work(600)\n{'' if flush else 'recorder.current().ask()'}\nhas_begun()\nwork(400)\n{text}",
+        f"work(600)\n{'' if flush else 'recorder.current().request_flush()'}\nhas_begun()\nwork(400)\n{text}",
         0.7,
         flush=flush,
         status=status,
@@ -162,7 +162,7 @@ def test_a_kill_during_an_fsync_loses_no_flushed_count(tree, library):
     run(
         tree,
         library,
-        "work(600)\nrecorder.current().ask()\nhas_begun()\nos.kill(os.getpid(), signal.SIGKILL)",
+        "work(600)\nrecorder.current().request_flush()\nhas_begun()\nos.kill(os.getpid(), signal.SIGKILL)",
         40,
         status=-signal.SIGKILL,
     )
@@ -176,7 +176,7 @@ def test_processes_flush_again_after_a_fork_during_an_fsync(tree, library):
     run(
         tree,
         library,
-        "work(600)\nrecorder.current().ask()\nhas_begun()\npid = os.fork()\nwork(200)\nif not pid:\n    os._exit(0)\n"
+        "work(600)\nrecorder.current().request_flush()\nhas_begun()\npid = os.fork()\nwork(200)\nif not pid:\n    os._exit(0)\n"
         "os.waitpid(pid, 0)\ntime.sleep(0.5)\nassert recorder.current()._background._is_alive",
         0.5,
         flush=100,

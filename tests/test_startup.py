@@ -65,7 +65,7 @@ class Outcome:
 
 def tidy(text):
     """Return *text* without details that differ between two runs."""
-    if sys.version_info < (3, 12):  # where C functions of ours count for the recursion limit, five of a thousand
+    if sys.version_info < (3, 12):  # there the recursion limit counts C functions of this package, five of a thousand
         text = re.sub(r"repeated 9\d\d more", "repeated 99… more", text)
     return re.sub(r"0x[0-9a-f]+", "0x…", text)
 
@@ -340,7 +340,7 @@ def test_a_scope_that_matches_nothing_is_named_at_the_end(folder):
 
 
 def test_a_pattern_as_scope_is_refused_at_the_start(folder):
-    """The program runs, and the message says what to write instead."""
+    """The program runs, and the message names an alternative."""
     measured = run(folder, ["-c", "print(1)"], "*.py")
 
     assert (measured.out, measured.status) == ("1\n", 0)

@@ -2,7 +2,7 @@
 
 No other folder replaces an attribute of a module that is not ours. All hooks of this folder, by module:
 
-| module | what is replaced or registered | from when | until when | who could notice |
+| module | replaced or registered | from | until | who could notice |
 |---|---|---|---|---|
 | imports | `_LoaderBasics.exec_module` of importlib, `_compile_bytecode` | the first instrumenter is installed | the last one is uninstalled | a program that compares these functions |
 | main_program | `exec` in the frozen `runpy`, `exec_module` of its loader | the start of the process | never for `exec`: `runpy` may execute other programs; the loader until `runpy` is imported | a program that looks for `exec` in `runpy` |
@@ -19,8 +19,8 @@ No other folder replaces an attribute of a module that is not ours. All hooks of
 | bytecode_readers | `_imp.exec_dynamic`, `_imp.exec_builtin`, from 3.13 on | the first instrumenter is installed | never: the same reason | a program that compares these functions |
 
 Other folders change the interpreter only as follows. `guest.own_loader` sets `sys.path_importer_cache` for this
-package's own folders. `guest.process_state` registers a callback for forks, which resets locks. For a moment only, and
-always put back: the switch interval and garbage collection (`session`, `record.flushing`), the mode of lazy imports
-(`guest.own_imports`), and entries of `sys.modules` (`guest`, `startup`). `session` exchanges the code of functions that
-exist already. `record.background` removes its thread from the tables of `threading`.
+package's own folders. `guest.process_state` registers a callback for forks, which resets locks. `startup` sets an
+attribute of `sys` if the program has a module of this package's name. `session` exchanges the code of functions that
+exist already. `record.background` removes its thread from the tables of `threading`. Some settings change for a moment
+only, and are always put back. They are the switch interval, garbage collection and the mode of lazy imports.
 """  # noqa: E501

@@ -13,9 +13,9 @@ is such a library, the functions by which it gets code are wrapped, until the pr
 - hypothesis looks for the source of a lambda (hypothesis/internal/lambda_sources.py: _function_key);
 - torch.compile translates the code of frames (torch/_dynamo/convert_frame.py: _compile), and of the functions that such
   code calls (torch/_dynamo/variables/functions.py: get_code), to graphs. It must not translate frames of this package;
-- from 3.13 on, C code marshals the code of functions that the program sends to another interpreter
-  (_interpretersmodule.c: exec, call, run_func; crossinterp_data_lookup.h: _PyCode_GetXIData), by
-  `concurrent.interpreters` or otherwise. Live counters cannot be marshalled.
+- from 3.13 on, C code marshals the code of functions that the program sends to another interpreter. It does so for
+  `concurrent.interpreters` and others (_interpretersmodule.c: exec, call, run_func; crossinterp_data_lookup.h:
+  _PyCode_GetXIData). Live counters cannot be marshalled.
 
 Except for libraries that only compare code, they may run the original where nothing counts. So each function that they
 got is noted as given out (`give_out`), and no report calls its lines missing.
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     #: Wraps a function by which a reader gets code.
     Wrap: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
-    #: How a reader gets code: the path of a function in its module, what wraps that function, and the path of a
+    #: A function by which a reader gets code: its path in the module, and its `Wrap`. The third item is the path of a
     #: dictionary in which the function is also registered for code, or "".
     Entrance: TypeAlias = tuple[str, Wrap, str]
     OriginalOf: TypeAlias = Callable[[CodeType], CodeType]
@@ -58,7 +58,7 @@ class _State(ProcessState):
     __slots__ = ("dispatch_table", "give_out", "original_of", "wrappers")
 
     def __init__(self) -> None:
-        #: Functions of ours that stand in for functions of readers.
+        #: The functions that stand in for functions of readers.
         self.wrappers: list[object] = []
         #: The table of the program's `copyreg`: from types to the functions that reduce them.
         self.dispatch_table: dict[type, Any] = register.__globals__["dispatch_table"]
@@ -67,11 +67,11 @@ class _State(ProcessState):
     def reset(self) -> None:
         #: Returns the original of a code object.
         self.original_of: OriginalOf = _unchanged
-        #: Does so, too, and notes that the taker with the given name got it.
+        #: Does so, too, and notes the name of the receiver.
         self.give_out: GiveOut = _unchanged
 
 
-def _unchanged(code: CodeType, taker: str = "") -> CodeType:
+def _unchanged(code: CodeType, receiver: str = "") -> CodeType:
     return code
 
 
@@ -79,7 +79,7 @@ _state = _State()
 
 
 def install(original_of: OriginalOf, give_out: GiveOut) -> None:
-    """Wrap the functions of readers that are imported, and of those that will be, by *original_of* and *give_out*.
+    """Wrap functions of readers, imported now or later: they get the results of *original_of* and *give_out*.
 
     This is never undone: live code outlives a measurement, and readers keep the functions that they have got.
     """
@@ -146,8 +146,9 @@ def _adapt_registered_reducer(module: ModuleType) -> None:
 def _share_registry(names: dict[str, Any]) -> None:
     """Make *names*, the globals of the program's `copyreg`, share their tables with `_pickle`; register counters there.
 
-    Our own imports have left `sys.modules`. On 3.11, `_pickle` is initialised once in a process and keeps the tables
-    that it found first (_pickle.c: PyInit__pickle): without this, the program's own registrations had no effect.
+    This package's own imports have left `sys.modules`. On 3.11, `_pickle` is initialised once in a process, and keeps
+    the tables that it found first (_pickle.c: PyInit__pickle). Without this, the program's own registrations had no
+    effect.
     """
     ours = register.__globals__
     if sys.version_info < (3, 12):
@@ -174,14 +175,14 @@ def _attribute(owner: Any, path: list[str]) -> Any:
     return owner
 
 
-def _original(argument: Any, taker: str = "") -> Any:
+def _original(argument: Any, receiver: str = "") -> Any:
     """Return the original of *argument*, if it is code or a function with live code; else *argument* itself.
 
-    *taker* is the name of the library if it may run the original where nothing counts, else "".
+    *receiver* is the name of the library if it may run the original where nothing counts, else "".
     """
     if type(argument) is CodeType:
-        return _state.give_out(argument, taker) if taker else _state.original_of(argument)
-    if type(argument) is FunctionType and (code := _original(argument.__code__, taker)) is not argument.__code__:
+        return _state.give_out(argument, receiver) if receiver else _state.original_of(argument)
+    if type(argument) is FunctionType and (code := _original(argument.__code__, receiver)) is not argument.__code__:
         function = FunctionType(
             code, argument.__globals__, argument.__name__, argument.__defaults__, argument.__closure__
         )
@@ -193,24 +194,24 @@ def _original(argument: Any, taker: str = "") -> Any:
 # Wrappers. Each function here is a `Wrap`, or returns one. ############################################################
 
 
-def _returning_originals(taker: str = "") -> Wrap:
-    """Return what wraps a function that returns code: the wrapper returns the original."""
+def _returning_originals(receiver: str = "") -> Wrap:
+    """Return the `Wrap` for a function that returns code: the wrapper returns the original."""
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return _original(function(*args, **kwargs), taker)
+            return _original(function(*args, **kwargs), receiver)
 
         return wrapper
 
     return wrap
 
 
-def _giving_originals(taker: str) -> Wrap:
-    """Return what wraps a function whose arguments are code to be translated or written: it gets originals."""
+def _giving_originals(receiver: str) -> Wrap:
+    """Return the `Wrap` for a function whose arguments are code to translate or write: it gets originals."""
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return function(*[_original(argument, taker) for argument in args], **kwargs)
+            return function(*[_original(argument, receiver) for argument in args], **kwargs)
 
         return wrapper
 

@@ -1,8 +1,8 @@
 """Exchanges code that the program passes to `exec`, `eval`, `types.FunctionType` or `marshal`, just before the call.
 
 Rewritten code evaluates `exchange_code[function, source, namespace]` before each call that may be such a call, and
-passes the result on (`rewrite.probes`). So no frame of ours is on the stack while exec'd code runs. The instrumenters
-are those of `hooks.imports`.
+passes the result on (`rewrite.probes`). So no frame of this package is on the stack while exec'd code runs. The
+instrumenters are those of `hooks.imports`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MARSHAL = (marshal.dumps, marshal.dump)
 _ALL_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _MOST_COMPILED = 512
 #: How many frames the caller's is above that of `_exchange_in_caller`. Frames of hidden functions are not counted,
-#: except that of the function that asks. On 3.15 that function is seen, and those that call it are not.
+#: except that of the function itself. On 3.15 that function is seen, and its callers are not.
 _CALLER = 1 if CAN_HIDE else 3
 
 

@@ -4,11 +4,12 @@ A `ForkListener` comes in. Forks by `os.fork` are announced by `os.register_at_f
 
 Problem: a C program that embeds Python may call `fork()` without telling Python. uWSGI's master process loads the
 application and then forks each worker.
-Solution: ask the C library to call us (`__register_atfork`), in processes that embed Python. The background thread ends
-before each fork: it may hold the interpreter's lock, which would stay locked in the child. In the child nothing is
-called at once, as its only thread may be unable to take that lock. A pending call precedes the first Python code there.
-The C library must not call us when the interpreter is gone. It knows us by a handle of our own, as it knows libraries
-that can be unloaded, and forgets us at exit. That is glibc's interface; with other C libraries nothing is registered.
+Solution: register callbacks with the C library (`__register_atfork`), in processes that embed Python. The background
+thread ends before each fork: it may hold the interpreter's lock, which would stay locked in the child. In the child
+nothing is called at once, as its only thread may be unable to take that lock. A pending call precedes the first Python
+code there. The C library must not call functions of an interpreter that is gone. So they are registered under a handle,
+as those of libraries that can be unloaded, and are removed at exit. Only glibc offers that: with other C libraries
+nothing is registered.
 Alternatives: none is complete. `check_for_fork` compares process numbers, in case nothing has announced the fork.
 """
 
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
         """Is called around forks."""
 
         def before_fork(self) -> None:
-            """End all threads of ours: Python knows of the fork that comes."""
+            """End the background thread: Python knows of the fork that comes."""
 
         def before_c_fork(self) -> None:
-            """End all threads of ours, and write the counts: C code is about to fork."""
+            """End the background thread, and write the counts: C code is about to fork."""
 
         def after_fork_in_parent(self) -> None:
             """Note that one fork is over."""
@@ -47,16 +48,17 @@ if TYPE_CHECKING:
             """Begin anew in the child. *is_prepared* says that `before_c_fork` was called in the parent."""
 
         def resume(self) -> None:
-            """Start the threads again, in the parent or in the child."""
+            """Start the background thread again, in the parent or in the child."""
 
 
 _getpid = os.getpid
-#: The module that the program has as `posix`, where some functions of ours stand in for the originals.
+#: The module that the program has as `posix`, where functions of this package stand in for some.
 _system: Any = sys.modules[system.__name__]
 #: 3.13.0 warns of a fork with several threads only after it has called the functions that are registered for forks. So
 #: the threads begin again in a function that stands in for `os.fork`.
 _WARNS_LATE = sys.version_info[:3] == (3, 13, 0)
-#: What the C library calls, the handle that it knows us by, and its function to forget us. These must never be freed.
+#: The functions that the C library calls, the handle of their registration, and the function that ends it. These must
+#: never be freed.
 _held_for_c_library: list[Any] = []
 
 
@@ -213,7 +215,7 @@ def register_with_c_library(
 
 
 def forget_c_library() -> None:
-    """Undo `register_with_c_library` for good: the C library calls nothing of ours again."""
+    """Undo `register_with_c_library` for good: the C library makes no call to this package again."""
     if _held_for_c_library:
         forget, handle = _held_for_c_library[:2]
         forget(handle)

@@ -10,8 +10,8 @@ Alternatives: a finder in `sys.meta_path`. The program can see it, and it misses
 and reloads execute.
 
 The interpreter removes frames of importlib from tracebacks, which it recognises by their file name. The replacements
-carry importlib's file name, names and line numbers, so they are also counted and listed as importlib's. They call our
-code by subscripts, which raise no call event, and profilers do not see that code (`guest.hiding`).
+carry importlib's file name, names and line numbers, so they are also counted and listed as importlib's. They call this
+package by subscripts, which raise no call event, and profilers do not see the functions called (`guest.hiding`).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _original_compile_bytecode = _bootstrap_external._compile_bytecode  # type: igno
 def install(instrumenter: Instrumenter, at_end: bool = False) -> None:
     """Make *instrumenter* instrument all code that is imported or executed from now on.
 
-    With *at_end* it comes after all other instrumenters, those that are installed later included.
+    With *at_end* it comes after all other instrumenters, even if these are installed later.
     """
     if at_end:
         _instrumenters.append(instrumenter)

@@ -1,18 +1,18 @@
 """Hooks the execution of the main program, so that its code is live from the first line on.
 
 A function that makes code live comes in (`install`). The interpreter itself, or its `runpy`, then executes the live
-code of `__main__`. No frame of ours is below the program: `sys._getframe`, tracebacks and exit statuses are those of a
+code of `__main__`. No other frame is below the program: `sys._getframe`, tracebacks and exit statuses are those of a
 plain run.
 
 - `runpy` executes programs from `-m`, folders and archives, and for children of multiprocessing the main program of the
-  parent. It passes their code to a global name, `exec`. That name gets a meaning of our own as soon as `runpy` is
+  parent. It passes their code to a global name, `exec`. That name gets another meaning as soon as `runpy` is
   imported.
 - A script is compiled and executed by the interpreter in C, without any hook.
   Problem: have the interpreter execute live code of a script.
   Solution: before it executes a script, the interpreter looks whether `sys.path_hooks` know the script, as they know
   archives and folders. If so, it has `runpy` execute `__main__`. So `sys.path_importer_cache` gets an entry for the
-  script, and `sys.modules` a `runpy` of our own. That one puts everything back, and executes the script.
-  Alternatives: executing the script from the start-up file. Then a frame of ours is below the program.
+  script, and `sys.modules` another `runpy`. That one puts everything back, and executes the script.
+  Alternatives: executing the script from the start-up file. Then frames of this package are below the program.
 
 Programs from `-c` and standard input come from no file, and are not counted. The modules that they import are.
 These hooks are undone when the main program begins, except for the name `exec` in `runpy`, which may execute others.
@@ -47,12 +47,12 @@ _CodeType = type(_getframe().f_code)
 
 #: Options of the interpreter that are one letter and take no argument.
 _LETTERS = "bBdEhiIOPqRsSuvVx?"
-#: What the first argument is when the main program is no script.
+#: Values of the first argument if the main program is no script.
 _NO_SCRIPT = ("", "-", "-c", "-m")
 
 
 class _Execution:
-    """Stands for a function that executes a program: when called, it performs *calls* with no frame of ours.
+    """Stands for a function that executes a program: when called, it performs *calls* without a frame.
 
     *calls* returns tuples of a function and its arguments. To call an object, the interpreter looks up `__call__`, and
     here the lookup performs the calls. `run` gets them and returns, then built-in iterators call them. The last one

@@ -1,16 +1,17 @@
-"""Hooks the ends of a process: the exit handlers, and functions of `os` that end it or change what it may do.
+"""Hooks the ends of a process: the exit handlers, and functions of `os` that end it or change its rights.
 
 Functions come in (`at_last`): each is called once, the last added first, after all exit handlers of the program. An
-`EndListener` comes in (`install`): it is called before `os._exit` and `os.exec*`, and before functions after which the
-process sees other files, or may not read and write those that it could.
+`EndListener` comes in (`install`). It is called before `os._exit` and `os.exec*`, and before functions of `os` that
+change the rights of the process, or the files that it sees.
 
-Problem: a program can remove exit handlers that it did not register (`atexit._clear`, or `atexit.unregister` of an
-object that equals everything), or call all of them early (`atexit._run_exitfuncs`).
+Problem: a program can remove exit handlers that it did not register. It may call `atexit._clear`, or
+`atexit.unregister` with an object that equals everything. By `atexit._run_exitfuncs` it can call all of them early.
 Solution: register a handler that does nothing. Only `atexit` holds it, and its finalizer does the work. When the
 process ends, the interpreter empties the list of handlers after the last one: then no Python function is below the
-finalizer. Otherwise the program has removed the handler, and `restore` registers another one a moment later. Not at
-once: up to 3.13 the interpreter empties its list one by one, and from 3.14 on the new one moves handlers, so that
-`unregister` would miss some. If the process ends within that moment, the background thread calls `call_remaining`.
+finalizer. Otherwise the program has removed the handler, and `restore` registers another one a moment later.
+It must not do so at once. Up to 3.13 the interpreter empties its list one by one, and would remove the new handler.
+From 3.14 on the new handler would move others, so that `unregister` misses some. If the process ends within that
+moment, `call_remaining` is called, by a finalizer of the background thread.
 Alternatives: a plain exit handler, which such programs remove.
 """
 
@@ -45,24 +46,24 @@ if TYPE_CHECKING:
             """Write the counts: the process is about to end by the function with the name *how*."""
 
         def prepare(self, is_repeated: bool) -> None:
-            """Write the counts, and load what writing needs. *is_repeated*: servers make that call very often."""
+            """Write the counts, and load the modules for writing. *is_repeated*: servers make that call very often."""
 
         def before_fork(self) -> None:
-            """End all threads of ours."""
+            """End the background thread."""
 
         def after_fork_in_parent(self) -> None:
-            """Note that threads may begin again."""
+            """Note that the background thread may begin again."""
 
         def resume(self) -> None:
-            """Start the threads again."""
+            """Start the background thread again."""
 
 
 _register = atexit.register
-#: The module that the program has as `posix`, where functions of ours stand in for some.
+#: The module that the program has as `posix`, where functions of this package stand in for some.
 _system: Any = sys.modules[system.__name__]
 #: From functions of `os` that end the program to the names for `finish`.
 _ENDS = {"_exit": "_exit", "execv": "exec", "execve": "exec"}
-#: Functions after which the process sees other files, or may not read and write those that it could.
+#: Functions that change the rights of the process, or the files that it sees.
 _CHANGES = (
     *("chroot", "setuid", "setgid", "seteuid", "setegid", "setreuid", "setregid", "setresuid", "setresgid"),
     *("unshare", "setns"),
@@ -215,7 +216,7 @@ def _is_called_by_program() -> bool:
 class _NotifyingFunction:
     """Stands in for *function* of `os`, and calls the listeners first: `finish` with *how*, or `prepare` without it.
 
-    The program's call has no frame of ours: the interpreter looks up `__call__`, and the lookup calls the listeners.
+    The program's call has no other frame: the interpreter looks up `__call__`, and the lookup calls the listeners.
     """
 
     def __init__(self, function: Any, how: str) -> None:
@@ -243,9 +244,9 @@ class _NotifyingFunction:
 
 
 class _CallWithoutThreads(partial):  # type: ignore[misc]
-    """Calls *function* while this process has no thread of ours.
+    """Calls *function* while this process has no background thread.
 
-    The threads begin again when this object is freed, right after the call. Python code around the call would be seen
+    The thread begins again when this object is freed, right after the call. Python code around the call would be seen
     in tracebacks.
     """
 

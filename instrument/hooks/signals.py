@@ -9,7 +9,7 @@ status is as without this package.
 
 Problem: Python handles signals in the main thread, between two instructions. If a signal comes just before that thread
 blocks in a system call, its handler runs only after the call, which may be never. The default ends the process at once.
-Solution: the interpreter writes signals to a pipe of ours (`set_wakeup_fd`), unless the program uses that itself. The
+Solution: the interpreter writes signals to a pipe (`set_wakeup_fd`), unless the program uses that itself. The
 background thread reads the pipe (`check_pending_signals`), and sends the same signal to the main thread, which ends its
 call. If a call in C does not end all the same, the background thread ends the process after two seconds. The pipe has
 high file numbers: a daemon may close all inherited files, and no other file soon takes high numbers.
@@ -119,7 +119,7 @@ class _State(ProcessState):
         self.due_since: dict[int, float] = {}
 
     def open_pipe_of_ours(self) -> _Pipe | None:
-        """Return the pipe; None if there is none, or if the program has closed its reading end."""
+        """Return the pipe; None if there is none, or if the program has closed the reading end."""
         pipe = self.pipe
         return pipe if pipe is not None and pipe.is_ours(pipe.reading) else None
 
@@ -178,8 +178,8 @@ def handle_defaults() -> None:
 def begin_in_child() -> None:
     """Forget the signals of the parent, after a fork, and open a pipe of the child's own.
 
-    `hooks.forks` calls this and not `process_state`, once for each child: signals of the child may be due already when
-    a fork by C is announced a second time.
+    `hooks.forks` calls this once for each child. `process_state` may do so twice, if a fork by C is announced a second
+    time, and signals of the child may be due by then.
     """
     if _state.is_handling_requested:
         call_contained(handle_defaults)
@@ -213,8 +213,8 @@ def end(number: int) -> None:
 class SignalsBlocked:
     """A context in which this thread handles no signal, if the process is a C program that embeds Python.
 
-    Handlers in C may end the process while it is ending. uWSGI's do if both its master and a service manager send a
-    signal to a worker. Handlers in Python run between two instructions only, and need no such protection.
+    Handlers in C may end the process while it is ending. Those of uWSGI do if both its master and a service manager
+    send a signal to a worker. Handlers in Python run between two instructions only, and need no such protection.
     """
 
     def __init__(self) -> None:
@@ -247,7 +247,7 @@ class _DefaultHandler:
     """Handles a signal whose default ends the process: calls the listeners, then ends the process by the default.
 
     The program gets a new instance each time it sets the default. A signal that came before that was for the previous
-    handler: a handler may set the default so that only a second signal ends the process.
+    handler. A handler may set the default, so that only a second signal ends the process.
     """
 
     __slots__ = ("is_settled",)
@@ -347,7 +347,7 @@ def check_pending_signals() -> int | None:
 def checks() -> list[Callable[[], object]]:
     """Return functions in C that return true, or raise OSError, if `check_pending_signals` has something to do.
 
-    What they read from the pipe goes to `_state.unread`.
+    They put the bytes that they read into `_state.unread`.
     """
     pipe = _state.open_pipe_of_ours()
     if pipe is None:
@@ -358,7 +358,7 @@ def checks() -> list[Callable[[], object]]:
 
 
 def _open_pipe() -> None:
-    """Have the interpreter write each signal to a pipe of ours, unless the program has set a file for that."""
+    """Have the interpreter write each signal to a new pipe, unless the program has set a file for that."""
     if _set_wakeup_fd_original is None or _pthread_kill is None:
         return
     if not _state.main_thread:
@@ -432,7 +432,7 @@ _look_like(_set_handler, _signal_original)
 _look_like(_get_handler, _getsignal_original)
 _look_like(_set_wakeup_fd, _set_wakeup_fd_original)
 _look_like(_interrupt_main, _interrupt_main_original)
-# The program sees what these raise, and must not see a frame of ours in the traceback. On 3.11 the frame stays.
+# The program sees errors of these, and must not see their frames in tracebacks. On 3.11 the frames stay.
 for _function in (
     *(_set_handler, _get_handler, _set_wakeup_fd, _interrupt_main, _settled_handlers, _forget_handled),
     *(_Pipe.is_ours, _State.open_pipe_of_ours),

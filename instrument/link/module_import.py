@@ -1,7 +1,7 @@
-"""Holds what is known of one import of a module, from its first lookup to its live code.
+"""Describes one import of a module, from its first lookup to its live code.
 
-A `ModuleImport` is made when the import system is about to execute a module. Instrumenters and the cache read it, and
-identify the module's bytecode by it: by content once the bytecode was read, before that by the stamp of the file.
+A `ModuleImport` is made when the import system is about to execute a module. Instrumenters read it, and the cache
+identifies the module's bytecode by it. It does so by content once the bytecode was read, before that by a stamp.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class ModuleImport:
 
 _SourceFileLoader: Any = _bootstrap_external.SourceFileLoader
 _ModuleSpec: Any = _bootstrap.ModuleSpec
-#: A copy of importlib's function with our builtins: the program may replace what the function calls.
+#: A copy of importlib's function with this package's builtins: the program may replace functions that it calls.
 _get_cached: Any = functions_of(_bootstrap_external)["_get_cached"]
 _IMPORTLIB_FILE = _bootstrap_external._LoaderBasics.exec_module.__code__.co_filename
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 #: Seconds without progress after which a waiting thread gives up: the worker may itself wait for that thread.
 _PATIENCE = 10.0
-#: Seconds for one call of ours into the system, at most: a slow disk takes minutes, one that is gone takes for ever.
+#: Seconds for one system call of the worker, at most: a slow disk takes minutes, one that is gone takes for ever.
 _LONGEST_CALL = 300.0
 #: Seconds between two looks while a thread waits for the end of the background thread.
 _POLL_EVERY = 0.00005
@@ -49,7 +49,7 @@ _AFTER_A_FAILURE = 1.0
 #: After how many exceptions a thread that waits for an order gives up.
 _MOST_FAILURES = 1000
 _PACKAGE = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
-#: Names of functions of ours that wait for work, or for a lock that the program may hold, that of standard error.
+#: Names of functions of this package that wait for work, or for a lock that the program may hold (standard error).
 _WAITING_FUNCTIONS = ("_idle", "say")
 _pthread_sigmask, _valid_signals = getattr(_signal, "pthread_sigmask", None), _signal.valid_signals
 
@@ -120,7 +120,7 @@ class Background:
         if not self._is_alive:
             self._ensure()
 
-    def ask(self, action: Callable[[], bool]) -> Order:
+    def order(self, action: Callable[[], bool]) -> Order:
         """Have *action* called soon, and return its order without waiting."""
         order = Order(action)
         self._orders.append(order)
@@ -131,12 +131,12 @@ class Background:
     def run(self, action: Callable[[], bool]) -> bool:
         """Have *action* called, wait for it, and return whether it was done.
 
-        What handlers of signals raise meanwhile is raised afterwards.
+        Errors that handlers of signals raise meanwhile are raised afterwards.
         """
         # The worker itself calls this if a finalizer of the program runs in it, for example.
         if self._worker == get_ident() or self.is_broken_off:
             return False
-        order = self.ask(action)
+        order = self.order(action)
         raised: BaseException | None = None
         n_failures = 0
         beat, since = -1, 0.0
@@ -170,10 +170,10 @@ class Background:
         return order.is_done
 
     def _is_in_own_call(self) -> bool:
-        """Return whether the worker is in a function of ours, or in a call in C from there, such as one to a slow disk.
+        """Return whether the worker runs code of this package, or a call in C from there, such as one to a slow disk.
 
-        If code of the program runs in the worker, such as a finalizer or an audit hook, it may need a lock that the
-        waiting thread holds.
+        Otherwise code of the program runs in the worker, such as a finalizer or an audit hook. It may need a lock that
+        the waiting thread holds.
         """
         try:
             code = _current_frames()[self._worker or self._thread].f_code
@@ -227,7 +227,7 @@ class Background:
         return self._thread == get_ident()
 
     def _loop(self, last_steps: list[Iterator[object]]) -> None:
-        """Work until the thread must end. Append to *last_steps* an iterator of what remains to be done in C then."""
+        """Work until the thread must end. Then append to *last_steps* an iterator of steps that remain, in C."""
         self._thread, self._native_id = get_ident(), get_native_id()
         _of_thread.at_end = _AtThreadEnd(self)
         if _pthread_sigmask is not None:  # signals are for the main thread, and end its system calls
@@ -259,7 +259,7 @@ class Background:
         wait = starmap(self._wake.acquire, repeat((True, seconds))).__next__
         try:
             any(chain(_forgetting(), map(call, cycle([wait, process_end.is_missing, *self._checks()]))))
-        except BaseException:  # the program has closed a file of ours, or an audit hook forbids to look
+        except BaseException:  # the program has closed the pipe of signals, or an audit hook forbids to look
             if not self._is_over:
                 self._wake.acquire(True, seconds)
 

@@ -153,7 +153,7 @@ class ProcessData:
         self._n_given_out_written = 0
 
     def read(self) -> None:
-        """Add to the counts what was counted since the last call, as far as there is time before a fork."""
+        """Read all counts since the last call, and add them up, as far as there is time before a fork."""
         now = time()
         selects, process_counts = self._scope.selects, self._counts
         for group, index, name, counts in self.reading.take():
@@ -245,7 +245,7 @@ class Complaints:
     def tell(self, error: BaseException, *, is_end: bool, is_written: bool) -> None:
         """Say that counts are not saved, because of *error*, unless that was said. *is_written*: some were saved.
 
-        If *is_end*, no write follows. Then say it again if standard error led to another file at the last message: a
+        If *is_end*, no write follows. Then say it again if standard error led to another file at the last message. A
         tool that captures the program's output may have thrown that message away.
         """
         self.has_failed = True

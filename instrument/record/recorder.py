@@ -2,13 +2,13 @@
 
 Settings come in (`start`). Data files go out, one for each process, with the totals since the process began. Modules
 in the scope are made live as they are imported, and functions that exist already at once (`session.scoped`). In the
-background, what was counted is read in pieces, and every so many seconds the changes are written in one transaction
+background, counters are read in pieces, and every so many seconds the changes are written in one transaction
 (`record.flushing`). The recorder is the listener of all ends of the process (`hooks`). So an end that is announced
 loses nothing, and any other end loses the last few seconds.
 
 A forked process counts from the fork on, in a data file of its own, and its parent goes on.
 
-If counts cannot be written, the program is not affected: the user is told once, and the totals are written later.
+If counts cannot be written, the program is not affected. One message says so, and the totals are written later.
 Code that runs after the last exit handler, such as finalizers of objects that live to the end, is not recorded.
 """
 
@@ -50,11 +50,11 @@ if TYPE_CHECKING:
 _getpid = os.getpid
 #: Seconds between two looks for flush requests and other work, at most.
 _LOOK_EVERY = 1.0
-#: Up to 3.12, an interpreter that the program has left open is ended while the process ends. The first call in C that
-#: releases the interpreter lock then ends the thread, which is the main one, and all output in buffers would be lost
-#: (Python/ceval_gil.c: take_gil, tstate_must_exit).
+#: Up to 3.12, an interpreter that the program has left open is ended while the process ends. Then the first call in C
+#: that releases the interpreter lock ends the main thread (Python/ceval_gil.c: take_gil, tstate_must_exit). All output
+#: in buffers would be lost.
 _RELEASING_LOCK_ENDS_THREAD = sys.version_info < (3, 13)
-#: What such an interpreter executes before. It leaves no name there.
+#: The text that such an interpreter executes before. It leaves no name there.
 _SAVE_LEFT_OPEN = f"""__import__("sys").modules[{__name__!r}].save_left_open()"""
 
 
@@ -139,17 +139,17 @@ class Recorder:
         Raise InstrumentError if they cannot be read.
         """
         forks.check_for_fork()
-        totals: list[tuple[LineCounts, FunctionCounts]] = []
+        counts: list[tuple[LineCounts, FunctionCounts]] = []
 
         def read() -> bool:
             if not self._read():
                 return False
-            totals.append(self._data.counts())
+            counts.append(self._data.counts())
             return True
 
         if not self._background.run(read):
             raise InstrumentError("the counts of this process cannot be read: see standard error for the reason")
-        lines, functions = totals[-1]
+        lines, functions = counts[-1]
         lines_before, functions_before = self._counts_at_reset
         return (
             {line: n - lines_before.get(line, 0) for line, n in lines.items() if n != lines_before.get(line, 0)},
@@ -170,7 +170,7 @@ class Recorder:
     def request_flush(self) -> None:
         """Have the counts written soon, and do not wait for that."""
         forks.check_for_fork()
-        self._background.ask(self._flush)
+        self._background.order(self._flush)
 
     def finish(self, how: str) -> None:
         """Write the counts: the process is about to end, or to become another program. *how* is written, too."""
@@ -188,7 +188,7 @@ class Recorder:
             self._pacing.is_urgent = False
 
     def prepare(self, is_repeated: bool) -> None:
-        """Write the counts, and load what writing needs: the process is about to see other files, or to give up rights.
+        """Write the counts, and load the modules for writing: the process is about to change its rights or its files.
 
         If the program calls such a function very often (*is_repeated*), do so the first time only.
         """
@@ -257,7 +257,7 @@ class Recorder:
         self._background.before_fork()
 
     def before_c_fork(self) -> None:
-        """End the background thread, and write what was counted until now, which is the parent's."""
+        """End the background thread, and write all counts so far, which are the parent's."""
         self._background.before_fork()
         self._instrumenter.instrument_late_functions()
         self._background.run(self._flush)
@@ -323,7 +323,7 @@ class Recorder:
     def _flush(self, how: str = "") -> bool:
         """Write all counts so far; return False if a fork waits before all is read. *how* names the end, if it is one.
 
-        Failures are told to the user, and count as done.
+        A failure counts as done. One message says so.
         """
         is_complete = False
         try:

@@ -115,10 +115,10 @@ def tree(tmp_path):
 
 
 def test_readers_get_originals_in_a_recorded_process(tree):
-    """Except for comparisons, what they got is noted as given out."""
+    """Except for comparisons, each function that they got is noted as given out."""
     assert tree.run(PROGRAM) == (SAID, "")
     assert tree.lines()[8] == 10
-    assert given_out(tree) == [("f", 5, taker) for taker in ("cloudpickle", "dill", "numba", "pony")]
+    assert given_out(tree) == [("f", 5, receiver) for receiver in ("cloudpickle", "dill", "numba", "pony")]
 
 
 @pytest.mark.parametrize("before", ["", f"import {', '.join(name.replace('/', '.') for name in FAKES)}"])
@@ -222,8 +222,8 @@ def test_code_that_runs_in_a_namespace_out_of_scope_is_noted_as_given_out(tree):
     """
 
     assert tree.run(source) == ("1 3\n", "")
-    taker = "exec or FunctionType outside of the scope"
-    assert given_out(tree) == [("made", 3, taker), ("run", 5, taker)]
+    receiver = "exec or FunctionType outside of the scope"
+    assert given_out(tree) == [("made", 3, receiver), ("run", 5, receiver)]
     file, _ = reported(tree)
     assert file["missing"] == [10]
     assert file["lines"]["8"]["count"] == 1
@@ -361,13 +361,13 @@ if __name__ == "__main__":
 
 
 def given_out(tree):
-    """Return (name, first line, taker) of each function of the program in *tree* that was given out, sorted."""
+    """Return (name, first line, receiver) of each function of the program in *tree* that was given out, sorted."""
     rows = tree.rows("SELECT path, name, line, taker FROM given_out JOIN file ON file.id = given_out.file")
-    return sorted((name, line, taker) for path, name, line, taker in rows if path == str(tree.path))
+    return sorted((name, line, receiver) for path, name, line, receiver in rows if path == str(tree.path))
 
 
 def reported(tree, *data):
-    """Return what `report --json --unused-for 0s` prints of the program in *tree*: its file, and the remarks."""
+    """Return the output of `report --json --unused-for 0s` for the program in *tree*: its file, and the remarks."""
     done = subprocess.run(
         [sys.executable, "-m", "instrument", "report", "--json", "--unused-for", "0s", *(data or [str(tree.data)])],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -22,7 +22,7 @@ def tree(tmp_path):
 
 
 def test_the_program_sees_its_own_handlers_and_defaults(tree):
-    """`signal` and `getsignal` return the handlers that the program has set, and defaults in place of ours."""
+    """`signal` and `getsignal` return the handlers that the program has set, and defaults in place of this package's."""
     output, _ = tree.run(
         """
         import signal

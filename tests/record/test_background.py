@@ -85,7 +85,7 @@ def test_a_debugger_prints_nothing_at_the_end(tree):
 
 
 def test_libraries_that_convert_locks_find_none_of_this_package(tree):
-    """Libraries such as eventlet convert all locks of the program, and complain of those that they cannot."""
+    """Libraries such as eventlet convert all locks of the program, and complain of locks that they cannot convert."""
     source = """
     import _thread, gc, sys
     if len(sys.argv) > 1:
