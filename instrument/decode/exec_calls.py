@@ -1,7 +1,7 @@
 """Finds code that may call an executor: `exec`, `eval`, `types.FunctionType`, or an alias of one of them.
 
 A code object comes in. Whether it may call an executor goes out, with its aliases of executors and the calls that may
-call one. The code that is passed to an executor may have to be exchanged for live code (hooks.imports). That
+call one. The code that is passed to an executor may have to be exchanged for live code (hooks.exec_calls). That
 holds in modules that are not measured as well, so every module that is imported is examined.
 
 The answer errs on the side of yes: any code that mentions an executor by name or by a string may call one. The

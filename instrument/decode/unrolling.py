@@ -115,7 +115,7 @@ class Unrolled(Instructions):
     If a loop turns within one line, control passes its copies upwards instead. It goes from the first copy to the last,
     and from each copy to the one above. So each turn remains a jump back, because no other instruction raises its line
     event. The jump from the first copy to the last leads downwards, to another jump that leads upwards
-    (rewrite.rewriter).
+    (rewrite.jumps).
     """
 
     __slots__ = ()
