@@ -92,14 +92,18 @@ class Registry:
 
 
 class LivePlace:
-    """Where live code belongs: the *registry*, the code *group* in it, and the first *key* of the code object."""
+    """Where live code belongs: the *registry*, the code *group* in it, and the first *key* of the code object.
 
-    __slots__ = ("group", "key", "registry")
+    *is_copy* is whether the code was pickled by value and unpickled: nobody reads its counters.
+    """
 
-    def __init__(self, registry: Registry, group: CodeGroup, key: int) -> None:
+    __slots__ = ("group", "is_copy", "key", "registry")
+
+    def __init__(self, registry: Registry, group: CodeGroup, key: int, is_copy: bool) -> None:
         self.registry = registry
         self.group = group
         self.key = key
+        self.is_copy = is_copy
 
     def index(self) -> int:
         """Return the number of the code object in its group."""
@@ -118,4 +122,4 @@ def live_place(code: CodeType) -> LivePlace | None:
         return None
     records, key = constants
     group: CodeGroup | None = records.session.groups.get(group_of(key))
-    return None if group is None else LivePlace(records.session, group, key)
+    return None if group is None else LivePlace(records.session, group, key, records is not records.session.records)

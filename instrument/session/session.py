@@ -169,6 +169,7 @@ class Session(Registry):
         if place is not None:
             if (
                 place.registry is self
+                and not place.is_copy
                 and (self.callbacks is not None or place.group.file == file)
                 and place.group.is_as_linked(code, place.key)
             ):
