@@ -14,12 +14,12 @@ PYTHONPYCACHEPREFIX and PYTHONDONTWRITEBYTECODE hold for it.
 
 # No `from __future__ import annotations`: see instrument.guest.
 import sys
+from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import (
     MAGIC_NUMBER,
     FileFinder,
     SourceFileLoader,
     cache_from_source,
-    spec_from_file_location,
 )
 from marshal import dumps, loads
 
@@ -30,7 +30,6 @@ __builtins__ = ours  # type: ignore[assignment]  # this module is loaded before 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
     #: A module in the file: whether it is a package; time in nanoseconds and size of its source; its marshalled code.
@@ -98,12 +97,23 @@ class _Finder(FileFinder):
             end = f"{_SEPARATOR}__init__.py" if is_package else ".py"
             path = f"{self.path}{_SEPARATOR}{name}{end}"
             if stamp == _stamp_of(path):
-                folders = [f"{self.path}{_SEPARATOR}{name}"] if is_package else None
-                return spec_from_file_location(
-                    fullname, path, loader=_Loader(fullname, path), submodule_search_locations=folders
-                )
+                return _spec_of(fullname, path, f"{self.path}{_SEPARATOR}{name}" if is_package else "")
             del _stored[fullname]
         return super().find_spec(fullname, target)
+
+
+def _spec_of(name: str, path: str, folder: str) -> "ModuleSpec":
+    """Return the spec of the module *name* with the source *path*; *folder* is that of a package, or "".
+
+    It lacks the path of a bytecode file: importlib computes that in as much time as it searches for the module.
+    [3.12, callgrind: 2 of 181 million instructions of a start with 103 modules]
+    """
+    spec = ModuleSpec(name, _Loader(name, path), origin=path)
+    spec.has_location = True
+    spec.cached = ""
+    if folder:
+        spec.submodule_search_locations = [folder]
+    return spec
 
 
 def _stamp_of(path: str) -> "list[int]":
