@@ -91,9 +91,9 @@ def recover(plan: Plan, seen: Observation) -> Counts:
 class Flows:
     """How often control took each way through one code object.
 
-    edges        the flow of each edge, None if it is not determined
-    left_at      for each instruction, how often control left its block there: by an exit, or in flight
-    raised_into  for each entry, or -1 for outside, how often an exit led there
+    - `edges`: the flow of each edge, None if it is not determined.
+    - `left_at`: for each instruction, how often control left its block there: by an exit, or in flight.
+    - `raised_into`: for each entry, or -1 for outside, how often an exit led there.
     """
 
     __slots__ = ("edges", "left_at", "raised_into")

@@ -210,7 +210,7 @@ def packed_pair(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedPair:
         fast_path_infos.append(dumps((other_file, code.co_qualname, plan.line_effects)))
         units, unfired = pack_numbers(unlinked.units), pack_numbers(unlinked.unfired)
         recovery_infos.append(
-            dumps((plan.pack(), units, unlinked.instructions, unfired, unlinked.n_instructions, code.co_qualname))  # type: ignore[arg-type]
+            dumps((plan.pack(), units, unlinked.added_jumps, unfired, unlinked.n_instructions, code.co_qualname))  # type: ignore[arg-type]
         )
     return compressed(dumps(fast_path_infos)), compressed(dumps(recovery_infos))
 

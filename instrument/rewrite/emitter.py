@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class InstructionEmitter:
     """Emits the instructions of one code object.
 
-    places    for each instruction, the place of its piece in the `Output`
+    - `places`: for each instruction, the place of its piece in the `Output`.
     """
 
     def __init__(

@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 class ProbePlaces:
     """The numbers of the probes of a Plan, by the instruction that they stand at.
 
-    before, falling, taken, raising    the probes of each position (flow.placement), by instruction
-    inlined       the probe of each inlinable call
-    before_target for each jump target that nothing falls into: the jump whose probe stands right before it
-    above_target  3.11: for each jump target, the jumps back within one line whose probes stand above it
+    - `before`, `falling`, `taken`, `raising`: the probes of each position (flow.placement), by instruction.
+    - `inlined`: the probe of each inlinable call.
+    - `before_target`: for each jump target that nothing falls into: the jump whose probe stands right before it.
+    - `above_target`: 3.11: for each jump target, the jumps back within one line whose probes stand above it.
     """
 
     __slots__ = ("above_target", "before", "before_target", "falling", "inlined", "raising", "taken")
@@ -86,8 +86,8 @@ class ProbePlaces:
 class JumpEmitter:
     """Emits the jumps of one code object.
 
-    entrances     for each instruction, the place at which control arrives that falls into it; filled by the caller
-    added_jumps   (place, meaning) of each jump that is added; the meaning is an item of `Unlinked.instructions`
+    - `entrances`: for each instruction, the place at which control arrives that falls into it; filled by the caller.
+    - `added_jumps`: (place, meaning) of each jump that is added; the meaning is an item of `Unlinked.added_jumps`.
     """
 
     def __init__(

@@ -50,13 +50,13 @@ NO_LOCATION = Location((None, None, None, None))
 class Output:
     """The pieces that have been emitted for one code object, and all that still depends on their offsets.
 
-    pieces          code units of each piece
-    locations       Location of each piece
-    labels          place that each label stands for; the first `n_instructions + 1` labels are those of the
-                    original instructions and of the end of the code
-    jumps           the jumps to resolve
-    routes          (place, route): exceptions of the pieces from *place* on take *route*, up to the next item
-    place_of_probe  for each probe at which a trace function may be called: the place at which that happens
+    - `pieces`: code units of each piece.
+    - `locations`: Location of each piece.
+    - `labels`: place that each label stands for; the first `n_instructions + 1` labels are those of the original
+      instructions and of the end of the code.
+    - `jumps`: the jumps to resolve.
+    - `routes`: (place, route): exceptions of the pieces from *place* on take *route*, up to the next item.
+    - `place_of_probe`: for each probe at which a trace function may be called: the place at which that happens.
     """
 
     def __init__(self, code: CodeType, n_instructions: int, layout: ConstantLayout, calls: bool) -> None:

@@ -80,11 +80,11 @@ def wrong_path(graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Seque
 class _Code:
     """The rewritten code: where original instructions stand in it, and where exceptions lead.
 
-    units        code unit of each original instruction
-    ends         the code unit behind each original instruction
-    no_space     original instructions that became a step to the next one, and take no space
-    originals    code units at which an original instruction stands
-    handler_at   for each code unit, that to which its exceptions lead, -1 for outside
+    - `units`: code unit of each original instruction.
+    - `ends`: the code unit behind each original instruction.
+    - `no_space`: original instructions that became a step to the next one, and take no space.
+    - `originals`: code units at which an original instruction stands.
+    - `handler_at`: for each code unit, that to which its exceptions lead, -1 for outside.
     """
 
     __slots__ = ("ends", "handler_at", "layout", "no_space", "opcodes", "originals", "raw", "units")
@@ -136,7 +136,7 @@ class _Code:
 class _Paths:
     """The paths that pass each probe of a Plan.
 
-    by_probe    for each probe, the paths that pass it
+    - `by_probe`: for each probe, the paths that pass it.
     """
 
     def __init__(self, graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Sequence[int]) -> None:

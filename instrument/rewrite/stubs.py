@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class StubNames:
     """The names of the original code object, and behind them the names of attributes that stubs look up.
 
-    traceback, tb_lasti    indices of `__traceback__` and `tb_lasti` in *names*; 0 on versions that need neither
+    - `traceback`, `tb_lasti`: indices of `__traceback__` and `tb_lasti` in *names*; 0 on versions that need neither.
     """
 
     __slots__ = ("names", "tb_lasti", "traceback")
@@ -47,10 +47,10 @@ class StubNames:
 class ExitStubs:
     """The exit stubs of one code object.
 
-    labels       the label of each route's stub
-    fallbacks    (place, end, label, depth): exceptions of the pieces from *place* to *end*, those of our own
-                 instructions, go to *label* with *depth* entries of the stack kept
-    reraises     (place, handler) of each RERAISE that goes on to a handler of the original
+    - `labels`: the label of each route's stub.
+    - `fallbacks`: (place, end, label, depth). Exceptions of the pieces from *place* to *end*, which are part of a stub,
+      go to *label* with *depth* entries of the stack kept.
+    - `reraises`: (place, handler) of each RERAISE that goes on to a handler of the original.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class ExceptionTable:
     """The entries of the exception table, built from the routes of exceptions.
 
-    deepest    the greatest depth of the stack that an entry keeps, those of fallbacks excepted
+    - `deepest`: the greatest depth of the stack that an entry keeps, those of fallbacks excepted.
     """
 
     def __init__(

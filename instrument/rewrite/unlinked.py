@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 class Unlinked:
     """Rewritten code with placeholders for its appended constants, and the values that linking and recovery need.
 
-    code            the code object; None stands for each appended constant (rewrite.constant_layout)
-    units           where each of the *n_instructions* original instructions stands, in code units, ascending; then
-                    where each jump stands that the rewriter added
-    instructions    for each of these jumps, the original instruction that it belongs to, or *n_instructions* + the
-                    number of the probe that stands above it
-    unfired         for each probe, the code unit at which a trace function may raise before the probe counts; 0 for
-                    probes at which no trace function is called
-    plan            the Plan
-    inlinable       for each inlinable call of the Plan, the name of the method that is called, or None
+    - `code`: the code object; None stands for each appended constant (rewrite.constant_layout).
+    - `units`: where each of the *n_instructions* original instructions stands, in code units, ascending; then where
+      each jump stands that the rewriter added.
+    - `added_jumps`: for each of these jumps, the original instruction that it belongs to, or *n_instructions* + the
+      number of the probe that stands above it.
+    - `unfired`: for each probe, the code unit at which a trace function may raise before the probe counts. It is 0 if
+      no trace function is called there.
+    - `plan`: the Plan.
+    - `inlinable`: for each inlinable call of the Plan, the name of the method that is called, or None.
     """
 
     __slots__ = (
-        *("code", "inlinable", "instructions", "n_exits", "n_instructions", "n_probes", "plan", "unfired", "units"),
+        *("added_jumps", "code", "inlinable", "n_exits", "n_instructions", "n_probes", "plan", "unfired", "units"),
     )
 
     def __init__(
@@ -38,7 +38,7 @@ class Unlinked:
         plan: Plan,
         n_instructions: int,
         units: Sequence[int],
-        instructions: Sequence[int],
+        added_jumps: Sequence[int],
         unfired: Sequence[int],
     ) -> None:
         self.code = code
@@ -48,5 +48,5 @@ class Unlinked:
         self.inlinable = tuple(plan.inlinable)
         self.n_instructions = n_instructions
         self.units = tuple(units)
-        self.instructions = tuple(instructions)
+        self.added_jumps = tuple(added_jumps)
         self.unfired = tuple(unfired)

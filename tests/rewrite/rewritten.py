@@ -30,9 +30,9 @@ def f(x, *, y=2):
 class Rewritten:
     """A code object and its rewritten form, as instructions.
 
-    originals    the instructions of the code object
-    copies       the instructions of the rewritten code
-    units        the code unit of each original in the rewritten code
+    - `originals`: the instructions of the code object.
+    - `copies`: the instructions of the rewritten code.
+    - `units`: the code unit of each original in the rewritten code.
     """
 
     def __init__(self, code, placement):
