@@ -11,6 +11,8 @@ import textwrap
 import pytest
 from recorded import ROOT, Tree
 
+from instrument.link.cache import FROM_EXEC
+
 
 @pytest.fixture
 def tree(tmp_path):
@@ -128,7 +130,7 @@ def test_execd_code_is_rewritten_once_for_all_processes(tree):
     """
 
     def cache_files():
-        name = f"given in {tree.folder / 'made.py'}".encode()
+        name = f"{FROM_EXEC}{tree.folder / 'made.py'}".encode()
         files = [path for path in cache.rglob("*") if path.is_file()]
         return {path: path.stat().st_mtime_ns for path in files if name in path.read_bytes()}
 
