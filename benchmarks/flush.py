@@ -1,10 +1,10 @@
-"""How long does a flush hold up the program, and does a long run grow?
+"""Measure how long a flush holds up the program, and whether memory and data grow in a long run.
 
-A program of so many counters (`--counters`, 100,000) is recorded with a flush each second (`--flush`). Its main thread
-is busy all the time: it calls the functions, all of them in each interval in the first part, a few in the second, and
-notes the longest time between two looks at the clock. Between flushes the same loop runs without a flush, for
-comparison: what it sees there is the machine's own noise. Printed are the longest pauses, what the flushes took, and
-memory and size of the data file over time; `--minutes 20` makes a long run of it.
+A program with many counters (`--counters`, 100,000) is recorded with a flush each second (`--flush`). Its main thread
+is always busy: it calls all functions in each interval of the first part, and a few in the second. Meanwhile it notes
+the longest time between two readings of the clock. The same loop without flushes shows the noise of the machine. The
+script prints the longest pauses, the durations of flushes, and memory and size of the data file over time.
+`--minutes 20` makes a long run.
 
     python benchmarks/flush.py [--counters N] [--flush SECONDS] [--minutes N]
 """
@@ -59,22 +59,22 @@ def make(folder: Path, n_modules: int) -> list[str]:
 
 
 class Clock:
-    """Notes the longest times between two looks at it, and how long other threads of this process ran in between.
+    """Notes the longest times between two readings, and how long other threads of this process ran in between.
 
-    The latter is what we do to the program, the former may be what others on this machine do.
+    Flushes cause the time of other threads. Other programs on this machine may cause the rest.
     """
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was seen."""
+        """Forget all readings."""
         self.gaps: list[float] = []
         self.ours: list[float] = []
         self.last, self.others = perf_counter(), process_time() - thread_time()
 
     def look(self) -> None:
-        """Note how long ago the last look was."""
+        """Read the clock, and note the time since the last reading."""
         now = perf_counter()
         if now - self.last > 0.0005:
             others = process_time() - thread_time()
@@ -90,7 +90,7 @@ class Clock:
 
 
 def run(functions: list, clock: Clock, seconds: float, every: int) -> int:
-    """Call *functions*, all of them or one of *every*, over and over for so long; return how many calls that were."""
+    """Call *functions*, one of *every*, again and again for so many *seconds*; return the number of calls."""
     n = 0
     end = monotonic() + seconds
     part = functions[::every]

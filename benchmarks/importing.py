@@ -1,9 +1,9 @@
-"""What does it cost to import a large package while it is counted?
+"""Measure the cost of importing a large package while it is counted.
 
-The name of an importable package goes in, a table comes out: CPU seconds and peak memory of the process that imports
-it, by then and once its counts were read, plain; cold, when all of it has to be rewritten; and warm, when all of it is
-in the cache. The modes take turns in fresh processes; a ratio is formed within its round. `bytecode` is what that
-package alone needs to take the same code apart and put it together again, for the cold import to be held against.
+The name of an importable package goes in. A table comes out: CPU seconds and peak memory of a process that imports it,
+after the import and after its counts were read. The modes are "plain", "cold" (all code is rewritten) and
+"warm" (all code is in the cache). The modes take turns in fresh processes, and each ratio is that of one round. For
+comparison with the cold import, `bytecode` is the time in which that package disassembles and assembles the same code.
 
     python benchmarks/importing.py sympy
     python benchmarks/importing.py networkx --path ~/libraries --rounds 9 --placement line
@@ -36,7 +36,7 @@ megabytes = peak()
 
 
 def work(mode, package, placement):
-    """Import *package* and say what it took; under measurement, of the package alone."""
+    """Import *package* in *mode*, and print the time and the memory that it took."""
     names = {"__name__": "__main__", "__file__": "command", "package": package, "peak": peak}
     if mode == "bytecode":
         concrete, whole = taken_apart(package)
@@ -90,7 +90,7 @@ def peak():
 
 
 def run(mode, package, arguments, cache):
-    """Do `work` in a fresh process and return what it says."""
+    """Call `work` in a fresh process and return the numbers that it prints."""
     command = [sys.executable, "-W", "ignore", __file__, "--work", mode, package, arguments.placement]
     paths = [str(Path(path).expanduser().resolve()) for path in arguments.path]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "INSTRUMENT_CACHE": cache, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,12 +1,12 @@
-"""Does a program notice that it is counted? Test suites are the programs that notice most.
+"""Check that programs behave the same while they are counted. The programs are test suites.
 
-`stdlib` runs modules of CPython's own test suite, `packages` the test suites of packages from the package index: once
-plain and once counted, each in a fresh process, with nothing ignored. So the standard library, the test framework, the
-code under test and the tests themselves are all rewritten. Out comes a table with the number of lines that were
-counted, which shows that there was something to notice, and every test whose verdict is not the same.
+`stdlib` runs modules of CPython's own test suite, `packages` runs the test suites of packages from the package index.
+Each suite runs plain and counted, in fresh processes, with no file ignored. So the standard library, the test
+framework, the code under test and the tests are all rewritten. A table comes out with the number of counted lines, and
+with each test whose verdict differs.
 
-A suite with a verdict that differs is run once more on both sides, for some tests depend on the machine's load. What
-differs twice is a difference; what differs once is shown as unstable.
+A suite with a different verdict runs once more on both sides, because some tests depend on the load of the machine. A
+verdict that differs twice is a difference, one that differs once is shown as unstable.
 
     python benchmarks/no_harm.py stdlib                         over a hundred modules, two at a time
     python benchmarks/no_harm.py stdlib --modules test_json test_enum
@@ -77,8 +77,8 @@ EXPLAINED = {
     "tests.test_instr.InstrTests::test_code_object_containing_mutable_data": LOOKS_AT_ITS_OWN_CODE,
 }
 
-# Package → what of its source distribution is run, and what its tests need besides pytest. The versions are fixed, so
-# that two runs of this script can be compared.
+# Package: the tests of its source distribution that run, and the requirements of these tests besides pytest. The
+# versions are fixed, so that two runs of this script can be compared.
 PACKAGES = {
     "attrs==26.1.0": ("tests", ["hypothesis", "cloudpickle"]),
     "boltons==26.2.0": ("tests", []),
@@ -91,8 +91,7 @@ PACKAGES = {
     "toolz==1.2.0": ("toolz", []),
 }
 
-# What pytest is told, beside where the tests are: those of click under stress take many minutes, and its own settings,
-# which we do without, leave them out.
+# Arguments of pytest. Stress tests of click take many minutes. Its own settings, which are not used here, skip them.
 SELECTED = {"click": ["-m", "not stress"]}
 
 Told = collections.namedtuple("Told", "verdicts seconds lines")
@@ -102,7 +101,7 @@ Told = collections.namedtuple("Told", "verdicts seconds lines")
 
 
 class Verdicts(unittest.TestResult):
-    """Remembers one verdict for each test; a failed subtest fails its test."""
+    """Collects one verdict for each test; a failed subtest fails its test."""
 
     def __init__(self):
         super().__init__()
@@ -161,7 +160,7 @@ def run_pytest(*arguments):
 
 
 def work(placement, what, answer, prefix, *arguments):
-    """Do run_unittests or run_pytest under *placement*, and write what came of it to the file *answer*.
+    """Call run_unittests or run_pytest under *placement*, and write the results to the file *answer*.
 
     The lines reported are those in files whose names begin with *prefix*.
     """

@@ -1,10 +1,9 @@
-"""How much slower does a program run while it is counted?
+"""Measure how much slower programs run while they are counted.
 
 The programs in programs/ go in, a table of ratios to the plain run comes out: for `instrument` in both placements, and
-for the standard library's `trace`. Every run is a process of its own; all modes of a program take turns, round by
-round, and a ratio is formed within its round, so that a machine that slows down slows down all of them. What is timed
-is the CPU time of the program's work: after its import, before the reading of results. The first thing checked is that
-the counts are right: a fast wrong count is worth nothing.
+for the standard library's `trace`. Each run is a process of its own. All modes take turns in each round, and each ratio
+is that of one round, so that a change of the machine's speed affects all modes. The CPU time of the program's work is
+measured, without its import and without the reading of results. Before that, the script checks that counts are right.
 
     python benchmarks/overhead.py                       all programs, seven rounds
     python benchmarks/overhead.py --quick               shorter runs, three rounds, for a first impression
@@ -28,7 +27,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROGRAMS = HERE / "programs"
 
-# What is worth timing, and against which plain run it is held. `trace` is so slow that it gets a share of the loops
+# Mode: the plain run that it is compared with. `trace` is so slow that it gets a share of the loops
 # and a plain run of its own with as many.
 MODES = {"minimal": "plain", "line": "plain", "trace": "plain, short"}
 SHORT = 20
@@ -77,7 +76,7 @@ def work(mode, program, loops, with_counts):
 
 
 def run(mode, program, loops, with_counts=False):
-    """Do `work` in a fresh process and return what it says."""
+    """Call `work` in a fresh process and return its results."""
     command = [sys.executable, __file__, "--work", mode, program, str(loops), str(int(with_counts))]
     # One hash seed for all: the order of sets must not make one mode's work longer than another's.
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
@@ -88,7 +87,7 @@ def run(mode, program, loops, with_counts=False):
 
 
 def check(program, modes):
-    """Stop unless all *modes* count what `trace` counts and compute what the plain run computes."""
+    """Exit unless all *modes* have the counts of `trace` and the result of the plain run."""
     plain = run("plain", program, 2)
     truth = run("trace", program, 2, with_counts=True)
     assert truth["counts"], f"{program}: trace counted nothing"
@@ -142,7 +141,7 @@ def geometric_mean(values):
 
 
 def machine():
-    """Return lines that say what the numbers hold for."""
+    """Return lines that name the Python and the machine."""
     try:
         model = next(line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                      if line.startswith("model name"))

@@ -1,11 +1,14 @@
-"""What does it cost to run a program under `instrument`, and what under each of its peers?
+"""Measure the cost of running programs under `instrument`, and under comparable tools, its peers.
 
-Micro programs, programs and libraries of the pyperformance collection and the test suites of real packages are run
-plain, under `instrument` in both placements, under the standard library's trace, line_profiler, a callback of
-sys.monitoring that counts, coverage.py with both of its cores, and slipcover without and with branches. The code in
-scope is the same for all. Every run is a process of its own, all tools take turns, and a ratio is formed within its
-round; each tool has to show that it saw the code and did not change what it computes. Tables come out, and, if wanted,
-every single measurement and a picture.
+The programs are small ones, programs and libraries of pyperformance, and test suites of packages. Each runs plain,
+under `instrument` in both placements, and under its peers:
+
+- the standard library's trace, line_profiler, and a callback of sys.monitoring that counts;
+- coverage.py with both of its cores, and slipcover without and with branches.
+
+The code in scope is the same for all tools. Each run is a process of its own, all tools take turns, and each ratio is
+that of one round. First, each tool must prove that it records the code and does not change its results. Tables come
+out, and optionally all measurements and a picture.
 
     python benchmarks/peers.py --short --env /tmp/peers        two minutes, once the environment is made
     python benchmarks/peers.py --json peers.json --plot peers.svg
@@ -36,7 +39,7 @@ SMOKE_TOOLS = ("plain", "minimal", "line", "trace", "monitoring")
 
 
 class Progress:
-    """Says on stderr what is running and how far we are: in one line on a terminal, else in a line for each step."""
+    """Prints the progress to stderr: in one line on a terminal, else in a line for each step."""
 
     def __init__(self, steps=0):
         self.begin = time.monotonic()
@@ -51,7 +54,7 @@ class Progress:
               flush=True)
 
     def __call__(self, workload, step, detail=""):
-        """Be told what is run next; details are too much to say without a terminal."""
+        """Print the step that runs next; the details only on a terminal."""
         line = f"[{self.done + 1}/{self.steps}] {workload.title}: {step}"
         if self.terminal:
             self.say(f"{line}, {detail}" if detail else line)
@@ -65,7 +68,7 @@ class Progress:
 
 
 def load():
-    """Return a line that says what else the machine was doing."""
+    """Return a line with the load of the machine."""
     try:
         return f"{time.strftime('%Y-%m-%d %H:%M')}, load average {os.getloadavg()[0]:.1f} at the start"
     except (AttributeError, OSError):
@@ -73,7 +76,7 @@ def load():
 
 
 def chosen_tools(arguments, missing):
-    """Return the names of the tools to run, plain first; put into *missing* those that this Python cannot have."""
+    """Return the names of the tools to run, plain first; add tools that this Python cannot run to *missing*."""
     names = ["plain", *(name for name in arguments.tools or TOOLS if name != "plain")]
     if arguments.smoke and not arguments.tools:
         names = list(SMOKE_TOOLS)
@@ -90,7 +93,7 @@ def chosen_tools(arguments, missing):
 
 
 def chosen_workloads(arguments, environment, missing):
-    """Return the workloads to run; put into *missing* those that *environment* cannot have."""
+    """Return the workloads to run; add workloads that *environment* lacks to *missing*."""
     known = workloads.names()
     if arguments.workloads:
         pairs = [tuple(title.split("/", 1)) for title in arguments.workloads]
@@ -109,7 +112,7 @@ def chosen_workloads(arguments, environment, missing):
 
 
 def run(arguments, measurement, progress, scratch):
-    """Measure what *arguments* ask for; *measurement* grows with each workload, so that an end by Ctrl-C leaves it."""
+    """Run the workloads of *arguments*; add each record to *measurement* at once, so that Ctrl-C loses only one."""
     missing = measurement["missing"]
     if arguments.smoke:
         environment = environments.Bare()

@@ -1,9 +1,8 @@
-"""What does it cost to instrument code, and to read the counts back?
+"""Measure the cost of instrumenting code, and of reading its counts.
 
-A generated program of as many executed lines as asked for goes in: a package of modules with functions, loops,
-conditions, handlers and classes, as ordinary code has them. Out come the times of a run of it: plain; under
-measurement, cold (every line is rewritten); of reading all counts from inside the program, which recovers a count for
-every line; of `results()` after the run; and of the report. Each is the median of some fresh processes.
+The number of executed lines goes in. The script generates a package of that size, with functions, loops, conditions,
+handlers and classes. It prints the times of a plain run, of a cold run (all lines are rewritten), of reading all counts
+inside the program, of `results()` after the run, and of the report. Each is the median of some fresh processes.
 
     python benchmarks/reading.py [--lines 50000] [--rounds 3] [--placement minimal|line|trace]
 """
@@ -107,7 +106,7 @@ def work(placement, folder):
     else:
         import instrument.trace
         tracer = instrument.trace.Trace(count=1, trace=0, ignoredirs=outside, placement=placement)
-    # After the run all counts are recovered already: what reading costs shows while it is under way.
+    # At the end of a run all counts are recovered, so measure a reading during the run.
     scope = {"__name__": "__main__", "__file__": "command", "tracer": tracer, "clock": clock}
     with timed("run"):
         tracer.runctx("import generated\nbegin = clock()\ntracer.results()\nreading = clock() - begin", scope, scope)

@@ -1,9 +1,9 @@
-"""Does a server under load lose a count, and what does counting cost it?
+"""Check that a server under load loses no count, and measure the cost of counting.
 
 A WSGI application under gunicorn, with four workers that are replaced after some hundred requests each, and an ASGI
-application under uvicorn come in. A client on this machine sends a known number of requests to each, plain and counted
-in turns; gunicorn is reloaded (HUP) in the middle of it, and both are ended by SIGTERM. Out comes whether each line of
-the handler was counted exactly once for each request that was answered, and the throughput.
+application under uvicorn run plain and counted in turns. A client on this machine sends a known number of requests to
+each. Halfway gunicorn is reloaded (HUP), and at the end both get SIGTERM. The script prints the throughput, and whether
+each line of the handler was counted exactly once for each answered request.
 
     python benchmarks/servers.py
     python benchmarks/servers.py --requests 20000 --rounds 5 --env ~/.cache/instrument-servers

@@ -1,10 +1,9 @@
-"""What does it cost to start, with the package installed, and measured?
+"""Measure the cost of starting an interpreter, with the package installed, and measured.
 
-Nothing goes in, tables come out: seconds of wall clock from the start of an interpreter to its end. First for a program
-of one line: in an environment without the package, in one with it and INSTRUMENT unset, in that with INSTRUMENT set, in
-one that has a start-up file of PEP 829 besides (3.15 and up). Then for the import of a large package, plain and
-measured with a warm cache; of that, the import alone, too. The environments are made in a temporary folder. Modes take
-turns in fresh processes; a ratio is formed within its round.
+Tables come out with the seconds of wall clock from the start of an interpreter to its end. The first is of a program of
+one line: without the package, with it and INSTRUMENT unset, with INSTRUMENT set, and from 3.15 on with a start-up file
+of PEP 829. The second is of the import of a large package, plain and measured with a warm cache. The environments are
+made in a temporary folder. Modes take turns in fresh processes, and each ratio is that of one round.
 
     python benchmarks/startup.py
     python benchmarks/startup.py --rounds 40 --package networkx
@@ -48,7 +47,7 @@ print(perf_counter() - begin)
 
 
 def seconds(interpreter, arguments, folder, **variables):
-    """Return how long a process takes, or, if it prints that itself, what it says."""
+    """Return the number of seconds that a process prints, else the seconds from its start to its end."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("INSTRUMENT", "PYTHON"))}
     begin = time.perf_counter()
     finished = subprocess.run(

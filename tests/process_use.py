@@ -1,9 +1,10 @@
 """Find out, from its code, whether a test starts processes.
 
-A test starts processes if its own function, a fixture of its, or a helper that these name, uses `subprocess`,
-`multiprocessing` or a function such as `os.fork`. Helpers are the functions and classes that are defined below `tests`.
+A test starts processes if it uses `subprocess`, `multiprocessing` or a function such as `os.fork`. It may do so in its
+own function, in a fixture, or in a helper. Helpers are the functions and classes that are defined below `tests`.
 """
 
+import sys
 import types
 from pathlib import Path
 
@@ -13,7 +14,7 @@ FUNCTIONS = {"fork", "forkpty", "posix_spawn", "spawnv"}
 
 
 def starts_processes(function, examined):
-    """Return whether *function*, or a helper that it names, starts processes; add what is looked at to *examined*."""
+    """Return whether *function*, or a helper that it names, starts processes; add these functions to *examined*."""
     function = getattr(function, "__wrapped__", function)
     if not isinstance(function, types.FunctionType) or function in examined:
         return False
@@ -44,7 +45,6 @@ def _reaches(value, names, examined):
 
 def _is_helper(value):
     """Return whether the function or class *value* is defined below `tests`."""
-    import sys
 
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     code = getattr(value, "__code__", None)

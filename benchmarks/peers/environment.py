@@ -1,15 +1,15 @@
 """A place to measure in: a virtual environment with the peers, and beside it all that is measured.
 
-    FOLDER/venv                the Python that runs everything; peers, pytest, what `instrument` depends on
+    FOLDER/venv                the Python that runs everything; peers, pytest, the requirements of `instrument`
     FOLDER/pyperformance       pyperformance, for the programs among its data files
     FOLDER/programs/NAME       copies of some of them, with less data
-    FOLDER/libraries/NAME      what the program NAME requires
+    FOLDER/libraries/NAME      the requirements of the program NAME
     FOLDER/standard/NAME       copies of modules of this Python's standard library
-    FOLDER/packages/NAME/…     a package with a suite of tests: `source`, and `installed` without what it depends on
-    FOLDER/state.json          what could not be had, and why
+    FOLDER/packages/NAME/…     a package with a suite of tests: `source`, and `installed` without its requirements
+    FOLDER/state.json          the reasons for which some of these are missing
 
-Everything is installed when it is first asked for, and found there the next time. What cannot be installed on this
-Python is remembered with its reason, and a LookupError with that reason is raised whenever it is asked for.
+Each of these is installed at its first use, and found there the next time. If it cannot be installed on this Python,
+each use raises a LookupError with the reason.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ REPORTED = [*PEERS, "pytest", "bytecode"]  # the versions that the results hold 
 
 
 def outside():
-    """Return the directories of the standard library and of what is installed for the Python that runs this."""
+    """Return the directories of the standard library and of installed packages, of the Python that runs this."""
     kinds = ("stdlib", "platstdlib", "purelib", "platlib")
     return sorted({sysconfig.get_path(kind) for kind in kinds} | {os.path.dirname(os.__file__)})
 
@@ -49,7 +49,7 @@ class Bare:
         self.missing = {}
 
     def versions(self):
-        """Return {package: version} of what is installed and matters."""
+        """Return {package: version} of the installed packages that have an effect on measurements."""
         script = ("import importlib.metadata as m, json\nfound = {}\n"
                   f"for name in {REPORTED!r}:\n    try: found[name] = m.version(name)\n"
                   "    except m.PackageNotFoundError: pass\nprint(json.dumps(found))")
@@ -73,9 +73,9 @@ class Environment(Bare):
         if not Path(self.python).exists():
             say("making a virtual environment")
             make_venv(venv)
-        self.ignore += self.ask("import sysconfig, json; print(json.dumps(sorted({sysconfig.get_path(kind) "
+        self.ignore += self.output_of("import sysconfig, json; print(json.dumps(sorted({sysconfig.get_path(kind) "
                                 "for kind in ('stdlib', 'platstdlib', 'purelib', 'platlib')})))")
-        if self.ask("import sys, json; print(json.dumps(list(sys.version_info)))") != list(sys.version_info):
+        if self.output_of("import sys, json; print(json.dumps(list(sys.version_info)))") != list(sys.version_info):
             raise SystemExit(f"{self.folder} was made by another Python; name another folder, or delete it")
         project = tomllib.loads((Path(instrument) / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         self.need("base", "pytest>=8.3", *project["dependencies"])
@@ -85,12 +85,13 @@ class Environment(Bare):
             except LookupError:
                 pass  # It is named in the report.
 
-    def ask(self, script):
+    def output_of(self, script):
+        """Return the JSON value that *script* prints in the environment's Python."""
         done = subprocess.run([self.python, "-c", script], capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 
     def pip(self, *arguments):
-        """Run pip; raise LookupError with what went wrong."""
+        """Run pip; if it fails, raise LookupError with its last error."""
         done = subprocess.run([self.python, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-input",
                                *arguments], capture_output=True, text=True)
         if done.returncode:
@@ -98,7 +99,7 @@ class Environment(Bare):
             raise LookupError(wrong[-1].strip()[:200])
 
     def once(self, what, mark, action):
-        """Do *action* unless the file *mark* shows that it was done; remember what went wrong under *what*."""
+        """Call *action* unless the file *mark* exists; if it fails, keep the reason under *what*."""
         if what in self.missing:
             raise LookupError(self.missing[what])
         if mark.exists():
@@ -122,8 +123,9 @@ class Environment(Bare):
         self.pip("install", "--root-user-action=ignore", "--target", str(target), *arguments)
 
     def program(self, name, without=(), lines=None):
-        """Return the file of pyperformance's program *name*; or of a copy with less data: without those files and
-        folders of them that are named, and with so many *lines* of each.
+        """Return the file of pyperformance's program *name*, or of a copy with less data.
+
+        The copy lacks the files and folders *without*, and has the first *lines* of each data file.
         """
         target = self.folder / "pyperformance"
         self.once("pyperformance", self.folder / "done" / "pyperformance",
@@ -146,8 +148,9 @@ class Environment(Bare):
         return smaller / file.name
 
     def library(self, program, newest=False):
-        """Return the folder with what the program in the folder *program* requires: the versions that pyperformance
-        has fixed, or the *newest*.
+        """Return the folder with the requirements of the program in the folder *program*.
+
+        Their versions are those that pyperformance has fixed, or the *newest*.
         """
         name = program.name.removeprefix("bm_")
         target = self.folder / "libraries" / name
@@ -158,7 +161,7 @@ class Environment(Bare):
                 with contextlib.suppress(LookupError):
                     return self.install(target, "-r", str(requirements))
                 shutil.rmtree(target, ignore_errors=True)
-            # What is fixed can be too old for this Python.
+            # Fixed versions can be too old for this Python.
             text = re.sub(r"#.*", "", requirements.read_text(encoding="utf-8"))
             return self.install(target, *re.findall(r"^([\w.\[\]-]+)", text, re.MULTILINE))
 

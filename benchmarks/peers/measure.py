@@ -1,9 +1,9 @@
-"""Workloads and tools go in, a record of every single measurement comes out.
+"""Workloads and tools go in, a record of all measurements comes out.
 
-Every run is a process of its own; all tools of a workload take turns, round by round, and a ratio is formed within its
-round, so that a machine that slows down slows down all of them. First of all each tool has to show, in a short run,
-that it saw the code in scope, that the program computes what it computes plain, and, if it promises exact counts, that
-they are those of the standard library's trace.
+Each run is a process of its own. All tools of a workload take turns in each round, and each ratio is that of one round,
+so that a change of the machine's speed affects all tools. First, each tool must prove three things in a short run: it
+records the code in scope, results equal those of the plain run, and exact counts equal those of the standard library's
+trace.
 """
 
 import collections
@@ -19,19 +19,19 @@ from peers.tools import TOOLS
 
 HERE = Path(__file__).resolve().parent
 
-SLOW = 10  # what slow tools do is a part of what the others do
+SLOW = 10  # slow tools do a tenth of the loops
 PLAIN_SLOW = "plain, short"  # the plain run that slow tools are held against
 SLOW_TURNS = 3  # they take part in every third round
 # How far the work grows, as multiples of the loops of a timed run; and how far under slow tools.
 GROWTH = (0.25, 1, 4)
 GROWTH_SLOW = 1
 
-# What is set for the Python that starts us must not reach the one that is measured.
+# Settings for the Python of this script must not reach the one that is measured.
 FOREIGN = ("PYTHON", "COVERAGE", "SLIPCOVER", "PYTEST", "INSTRUMENT", "LINE_PROFILE", "HYPOTHESIS")
 
 
 class Failed(Exception):
-    """A run that did not come to its end; the message is the last thing that it said."""
+    """A run failed; the message is the last line of its output."""
 
 
 class Runner:
@@ -59,7 +59,7 @@ class Runner:
         }
 
     def run(self, tool, workload, loops, lines=False):
-        """Return the answer of `measured`: what was taken, computed and, with *lines*, seen."""
+        """Return the answer of `measured`: the seconds, the result and, with *lines*, the recorded lines."""
         with tempfile.TemporaryDirectory(dir=self.folder) as own:
             answer, report = Path(own) / "answer.json", Path(own) / "report.xml"
             arguments = workload.arguments
@@ -140,7 +140,7 @@ def compare(tool, told, truth, unsteady):
 
 
 def check(runner, workload, tools, loops):
-    """Return for each of *tools* how many lines it saw, why it failed, and what else is wrong with it.
+    """Return for each of *tools* the number of lines that it recorded, its failure, and other remarks.
 
     This is also the run that fills `instrument`'s cache, and Python's own.
     """
@@ -182,7 +182,7 @@ def check(runner, workload, tools, loops):
 
 
 def calibrate(runner, workload, target):
-    """Return as many loops as take *target* CPU seconds plain."""
+    """Return the number of loops that take *target* CPU seconds in a plain run."""
     loops = 1
     for _ in range(3):
         seconds = max(runner.run("plain", workload, loops)["seconds"], 1e-6)
@@ -193,7 +193,7 @@ def calibrate(runner, workload, target):
 
 
 def measure(runner, workload, tools, rounds, target, checked, progress):
-    """Return the record of *workload*: the seconds of every run, its ratios, and what was wrong."""
+    """Return the record of *workload*: the seconds of all runs, the ratios, and the errors."""
     record = {"group": workload.group, "name": workload.name, "seconds": {}, "ratios": {}, "errors": {}, "notes": {}}
     tools = [tool for tool in tools if workload.group in TOOLS[tool].groups]
     growing, suite = workload.group == "growth", workload.kind == "suite"

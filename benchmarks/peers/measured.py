@@ -1,8 +1,8 @@
 """The process that is timed: one workload under one tool.
 
-A request comes in, a JSON file named on the command line; the answer is written to the file that it names. A request
-says which *tool*; the *kind* of workload and what belongs to it; how many *loops*; the directories in *scope* and those
-to *ignore*; which modules to forget before the program imports them; whether the *lines* seen are wanted.
+A request comes in, a JSON file named on the command line. The answer goes to the file that the request names. A request
+has the *tool*, the *kind* of workload with its parameters, and the number of *loops*. It also has the directories in
+*scope*, those to *ignore*, the modules to forget before the program imports them, and whether *lines* are wanted.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from time import process_time
 
 HERE = Path(__file__).resolve().parent
 
-# The text that is run under the tool. What it calls of ours is out of scope.
+# The text that runs under the tool. The functions of this module that it calls are out of scope.
 MICRO = """\
 import {name} as program
 imported()
@@ -54,7 +54,7 @@ def micro(tool, request):
 
 
 def program(tool, request, stand_in):
-    """Run a program of pyperformance as the main module, with our stand-in for pyperf."""
+    """Run a program of pyperformance as the main module, with `stand_in` in place of pyperf."""
     path = Path(request["file"])
     runs = stand_in.Runs(request["loops"], tool.imported)
     sys.modules["pyperf"] = stand_in.make(runs)
@@ -71,7 +71,7 @@ def program(tool, request, stand_in):
 
 
 def suite(tool, request, begin):
-    """Run a package's tests; what is timed includes all imports, that of the tool too."""
+    """Run a package's tests; the time includes all imports, that of the tool too."""
     namespace = {"__name__": "__main__", "__file__": "command", "arguments": request["arguments"],
                  "process_time": process_time, "begin": begin}
     sys.argv[1:] = []

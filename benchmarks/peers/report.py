@@ -1,7 +1,7 @@
-"""Measurements → text: a table for each group, a summary of all, and what went wrong.
+"""Turns measurements into text: a table for each group, a summary, and all errors.
 
-A measurement is what `peers.py --json` writes: machine, versions, and a record for each workload. Several of them, of
-several Pythons, can be shown together.
+`peers.py --json` writes a measurement: machine, versions, and a record for each workload. Measurements of several
+Pythons can be shown together.
 """
 
 import math
@@ -43,7 +43,7 @@ def number(ratio):
 
 
 def cell(record, tool):
-    """Return a ratio and its spread; `failed`; or a dash for what was not tried. A star refers to a note."""
+    """Return a ratio and its spread, `failed`, or a dash if there was no run. A star refers to a note."""
     if tool in record["errors"] or "plain" in record["errors"]:
         return "failed"
     ratios = record["ratios"].get(tool)
@@ -76,8 +76,9 @@ def group_table(measurement, group):
 
 
 def summary_table(measurements, title, function):
-    """Return the lines of a table: tool by group, in each cell what *function* makes of the medians of its workloads,
-    the Pythons of a group side by side.
+    """Return the lines of a table, tool by group, with the Pythons of a group side by side.
+
+    *function* computes each cell from the medians of the workloads.
     """
     tools = [tool for tool in TOOLS if any(tool in tools_of(measurement, group)
                                            for measurement in measurements for group in GROUPS)]
@@ -108,7 +109,7 @@ def line_through(points):
 
 
 def growth_table(measurement):
-    """Return the lines of the table of what a run costs as the work grows."""
+    """Return the lines of the table with the costs of a run as its work grows."""
     lines = [("growth: CPU seconds of the whole process, start and results included = fixed + each turn; the turns "
              "relative to plain ones"), "", f"{'':<24}{'tool':<18}{'fixed s':>10}{'turns':>10}"]
     for record in measurement["workloads"]:

@@ -1,7 +1,7 @@
-"""What pyperformance's programs find when they import pyperf: as many loops as we say, timed in CPU seconds.
+"""Stands for pyperf in pyperformance's programs: runs a fixed number of loops and takes CPU seconds.
 
-Loops come in; the seconds of the benchmarks' own work, and what they returned, go out. The real pyperf would start
-processes of its own, and calibrate each of them by itself.
+Loops come in, the seconds of the benchmarks' own work and their results go out. The real pyperf would start processes
+of its own, and calibrate each of them.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from time import process_time
 
 
 class Runs:
-    """What the benchmarks of one program have taken and returned so far. *imported* is called before the first."""
+    """The seconds and the results of a program's benchmarks so far. *imported* is called before the first benchmark."""
 
     def __init__(self, loops, imported):
         self.loops = loops
@@ -28,7 +28,7 @@ class Runs:
 
 
 def make(runs):
-    """Return a module to be put in the place of pyperf, whose benchmarks do and tell *runs*."""
+    """Return a module that replaces pyperf; its benchmarks follow *runs*, and add their results to it."""
 
     class Runner:
         def __init__(self, add_cmdline_args=None, **ignored):
@@ -41,7 +41,7 @@ def make(runs):
             return self.args
 
         def bench_time_func(self, name, time_func, *args, inner_loops=None, **ignored):
-            """Let the program time itself, with our clock."""
+            """Have the program time itself, with CPU seconds."""
             runs.ready()
             time_func(1, *args)
             runs.seconds += time_func(runs.loops, *args)

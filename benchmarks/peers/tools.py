@@ -1,10 +1,10 @@
-"""What a program is run under: nothing, `instrument`, and its peers.
+"""The tools that programs run under: none, `instrument`, and its peers.
 
-A tool is made in the process that is timed, before the program is imported; it runs a piece of source text, and then
-tells which lines in scope it saw, and how often where it counts. The scope is a list of directories and the same for
-all tools: what is outside of it, the tool is told to ignore in its own way.
+A tool is made in the process that is timed, before the program is imported. It runs a source text, and then returns the
+lines in scope that it recorded, with counts if it counts. All tools have the same scope, a list of directories. Each
+tool ignores all other files in its own way.
 
-The table TOOLS is also read by the process that compares; so a peer is imported when a tool is made, not before.
+The process that compares reads the table TOOLS, too. So a peer is imported when a tool is made, not before.
 """
 
 import collections
@@ -32,7 +32,7 @@ class Plain:
         exec(compile(source, file, "exec", dont_inherit=True), namespace)
 
     def imported(self):
-        """Be told that the program has been imported and its work begins."""
+        """Prepare for the program's work, after its import."""
 
     def lines(self):
         """Return {file: {line: count}} of the files in scope; counts of a tool that does not count are 1."""
@@ -40,7 +40,7 @@ class Plain:
 
 
 class Counting(Plain):
-    """Trace of *module*, which is the standard library's or ours; *options*: further arguments."""
+    """The Trace of *module*, `trace` or `instrument.trace`; *options*: further arguments."""
 
     def __init__(self, scope, ignore, *, module, **options):
         super().__init__(scope, ignore)
@@ -183,7 +183,7 @@ class Tool:
     make: type  # the class, called with scope, ignore and *options*
     records: str  # "counts", "branches" or "lines"
     options: dict = field(default_factory=dict)
-    package: str = ""  # what must be installed
+    package: str = ""  # the package that must be installed
     environment: dict = field(default_factory=dict)
     since: tuple = (3, 11)
     slow: bool = False  # so slow that it gets a share of the loops, and a plain run of its own with as many

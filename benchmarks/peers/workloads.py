@@ -1,14 +1,13 @@
-"""What is run, in four groups; and a fifth that asks what a longer run costs.
+"""The workloads in four groups, and a fifth with runs that become longer.
 
-    micro       our own small programs, in ../micro
+    micro       small programs, in ../micro
     programs    programs of pyperformance whose work is in their own module
     libraries   programs of pyperformance whose work is in a library written in Python, which is in scope with them
     suites      a package and its own tests, run by pytest, imports included
-    growth      some of the above, run for a growing number of loops: what is paid once, and what each time
+    growth      some of the above with a growing number of loops: the cost of a start, and the cost of each loop
 
-A workload says how it is started and which directories are in scope. Directories alone separate what is measured from
-what is not; so libraries and packages are installed in folders of their own, and modules of the standard library that
-are to be measured are found in copies, made for the run.
+A workload has a start and the directories in scope. The scope consists of whole directories. So libraries and packages
+are installed in folders of their own, and measured modules of the standard library are copies.
 """
 
 from dataclasses import dataclass, field, replace
@@ -67,7 +66,7 @@ SMALLER = {
 # The versions that pyperformance has fixed install, and cannot be imported since 3.12 took distutils away.
 NEWEST = {"django_template", "sympy:str", "sympy:sum"}
 
-# What a short run takes: some of each kind, none of them long.
+# The workloads of a short run: some of each group, none of them long.
 SHORT = {
     "micro": ["calls", "exceptions_each", "parser"],
     "programs": ["comprehensions", "deltablue", "richards"],
