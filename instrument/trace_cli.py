@@ -161,7 +161,17 @@ def _build_parser(command_lines: str) -> "argparse.ArgumentParser":
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"instrument {__version__}")
+    _add_main_options(parser)
+    _add_modifiers(parser)
+    _add_filters(parser)
+    parser.add_argument("--module", action="store_true", default=False, help="progname is a module, as in python -m")
+    parser.add_argument("progname", nargs="?", help="the program: a file, or with --module a module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the arguments of the program")
+    return parser
 
+
+def _add_main_options(parser: "argparse.ArgumentParser") -> None:
+    """Add the options that say how a program is run."""
     group = parser.add_argument_group("Main options", "One of these (or --report) must be given")
     group.add_argument(
         "-c",
@@ -183,6 +193,9 @@ def _build_parser(command_lines: str) -> "argparse.ArgumentParser":
         "-T", "--trackcalls", action="store_true", help="when the program has ended, list the callers of each function"
     )
 
+
+def _add_modifiers(parser: "argparse.ArgumentParser") -> None:
+    """Add the options for reports and for the output of --trace."""
     group = parser.add_argument_group("Modifiers")
     report = group.add_mutually_exclusive_group()
     report.add_argument(
@@ -215,6 +228,9 @@ def _build_parser(command_lines: str) -> "argparse.ArgumentParser":
         "-g", "--timing", action="store_true", help="with --trace: begin each line with the seconds since the start"
     )
 
+
+def _add_filters(parser: "argparse.ArgumentParser") -> None:
+    """Add the options that leave modules out."""
     group = parser.add_argument_group("Filters", "Can be specified multiple times")
     group.add_argument(
         "--ignore-module",
@@ -229,8 +245,3 @@ def _build_parser(command_lines: str) -> "argparse.ArgumentParser":
         help="ignore all files in these folders (separated as in PATH); $prefix and $exec_prefix stand for "
         "the standard library",
     )
-
-    parser.add_argument("--module", action="store_true", default=False, help="progname is a module, as in python -m")
-    parser.add_argument("progname", nargs="?", help="the program: a file, or with --module a module")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the arguments of the program")
-    return parser
