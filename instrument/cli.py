@@ -26,7 +26,7 @@ COMMANDS = {
     "run": "run a program and save how often each line ran",
     "report": "print a table of the counts",
     "annotate": "write listings of the sources with their counts",
-    "diff": "show what ran between two moments",
+    "diff": "show which lines ran between two moments",
     "combine": "add up the data of many processes in one file",
     "erase": "remove the data",
     "debug": "show the settings, and why code is or is not counted",

@@ -78,9 +78,9 @@ examples:
     "diff": (
         None,
         """\
-Print what ran between two moments: the counts of B minus those of A. Each is a
-data file, such as `instrument snapshot PID --copy FILE` writes, or a folder of
-data files.
+Print which lines ran between two moments: the counts of B minus those of A.
+Each is a data file, such as `instrument snapshot PID --copy FILE` writes, or a
+folder of data files.
 
 example:
   instrument snapshot 4711 --copy before.sqlite

@@ -123,19 +123,19 @@ def test_modules_are_searched_in_the_working_directory(folder):
     (folder / "prog.py").touch()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "INSTRUMENT_CACHE": str(folder / "cache")}
 
-    def asked(*options):
+    def output_of(*options):
         command = [sys.executable, *options, str(script), "debug", "--scope", "prog", "prog", "prog.py", "beside"]
         finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
         return finished.stdout.split("measured:\n")[1].splitlines(), finished.stderr
 
-    found, err = asked()
-    for line, name in zip(found, ("prog", "prog.py")):
+    rows, err = output_of()
+    for line, name in zip(rows, ("prog", "prog.py")):
         assert line.split(None, 1) == [name, f"measured: it is prog ({folder}/prog.py, as prog)"]
-    assert "not found" in found[2]
+    assert "not found" in rows[2]
     assert err == ""
 
-    found, err = asked("-P")  # the program would not find it either
-    assert "not found" in found[0]
+    rows, err = output_of("-P")  # the program would not find it either
+    assert "not found" in rows[0]
     assert "'prog' in the scope (--scope) matches nothing" in err
 
 
@@ -231,9 +231,9 @@ def test_commands_that_are_counted(programs, command, process, main):
     """The process is counted, and its main program gets a verdict of its own; nothing is executed."""
     command = [word.replace("PYTHON", sys.executable) for word in command]
 
-    status, found, program, err = explained(programs, *command, **ON)
+    status, state, program, err = explained(programs, *command, **ON)
 
-    assert (status, found, err) == (0, process, "")
+    assert (status, state, err) == (0, process, "")
     assert program.startswith(main.format(folder=programs))
 
 
