@@ -110,7 +110,7 @@ def _with_output_errors(action: "Callable[[str, list[str]], int]", name: str) ->
 
 
 def _may_be_a_command(word: str) -> bool:
-    """Return whether the first argument *word* can be a command: it looks like a name, and no file has this name."""
+    """Return whether *word*, the first argument, can be a command: a name that no file has."""
     return word.replace("-", "_").isidentifier() and word[0] != "-" and not os.path.lexists(word)
 
 

@@ -97,7 +97,7 @@ def _command_of_file(words: list[str], n: int, skips: bool) -> PythonCommand:
 
 
 def _take_apart(word: str) -> tuple[str, str, str]:
-    """Return the letters in *word* that take no value, the letter that takes one or "", and its value or ""."""
+    """Return the letters in *word* without a value, the letter with a value, and the value; "" for missing parts."""
     match = re.search(f"[{_WITH_VALUE}]", word)
     return (word[: match.start()], match[0], word[match.end() :]) if match else (word, "", "")
 

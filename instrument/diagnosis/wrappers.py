@@ -138,7 +138,7 @@ def _split(text: str) -> list[str]:
 
 
 def question_instead(words: list[str]) -> str:
-    """Return the end of a message with the command to ask about instead; "" if none of *words* is a Python."""
+    """Return, for a message, the command to ask about instead; "" if none of *words* is a Python."""
     for n, word in enumerate(words):
         if is_python(word) and shutil.which(word):
             return f"; ask about the Python that it starts: instrument debug -- {shlex.join(words[n:])}"

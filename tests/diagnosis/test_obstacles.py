@@ -10,7 +10,7 @@ from instrument.diagnosis.obstacles import has_bootstrap, why_not_saved
 
 @pytest.mark.skipif(os.name != "posix", reason="folders have no owners and modes")
 def test_a_missing_folder_is_judged_by_the_folders_above(tmp_path):
-    """The process creates it for this user alone, so others can do harm only if they can replace a folder above it."""
+    """The process creates it for this user alone. Others can do harm only if they can replace a folder above it."""
     parent = tmp_path / "parent"
     parent.mkdir()
     parent.chmod(0o777)
