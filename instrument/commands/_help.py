@@ -92,16 +92,20 @@ example:
         "instrument debug [OPTIONS] [FILE|MODULE …]\n       instrument debug -- COMMAND [ARGUMENTS]",
         """\
 Show the settings and the origin of each. Say whether a file, a module, or the
-program of a command is counted, and if not, why. The program is not run. The
+program of a command is counted, and if not, why; no program is run for it. The
 exit status is 1 if something is not found, or if the command would not be
 counted. A command takes its settings from the environment and pyproject.toml,
 so put INSTRUMENT_DIR=… before it instead of --dir.
+
+With --code, show where the probes in the code of a file are; with --run also
+run the file, and show how often control took each edge.
 
 examples:
   instrument debug
   instrument debug shop.py shop.prices
   instrument debug -- python -I shop.py
   instrument debug -- gunicorn shop:application
+  instrument debug --code shop.py:price --run
 """,
     ),
     "snapshot": (

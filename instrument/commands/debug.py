@@ -1,9 +1,8 @@
 """Shows the settings, and whether files, modules or a command line are counted, and if not, why.
 
-from instrument.diagnosis.code_view import show_code
 Input: settings, and files and modules or a command line. Output: a report for people. It shows each setting with its
 origin, and the state of interpreter, cache and data folder. Each file, module or command gets a verdict with a reason.
-The program is not executed, except by --run, which shows the flows of its code (diagnosis.code_view).
+The program is executed only with --code and --run, which show the flows of its code (diagnosis.code_view).
 """
 
 from __future__ import annotations
