@@ -1,4 +1,4 @@
-"""Lines of a source file that can run, told apart: statements, annotations, docstrings.
+"""Tells the lines of a source file apart: statements, annotations and docstrings.
 
 The syntax tree of a source, and its compiled code, come in; sets of line numbers go out.
 

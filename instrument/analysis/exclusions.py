@@ -1,4 +1,4 @@
-"""Lines of a source file that are never missing: comments exclude them, or coverage.py does by default.
+"""Finds the lines of a source file that are never missing: comments exclude them, or coverage.py does by default.
 
 The tokens of a source come in; line numbers go out.
 """

@@ -1,4 +1,4 @@
-"""Which file on this machine a measured file is: for files that were measured in a container or on another machine.
+"""Finds the files on this machine that correspond to files measured in a container or on another machine.
 
 Measured file versions come in; paths on this machine go out. Files are compared by content, and never executed.
 """

@@ -1,4 +1,4 @@
-"""Patterns that choose source files: `FilePatterns`, and the paths as they are shown, which patterns match too.
+"""Chooses source files by patterns (`FilePatterns`), which match a path, or the path as it is shown.
 
 Texts from the command line and from pyproject.toml come in. A text may hold several patterns with commas in between.
 """

@@ -1,4 +1,4 @@
-"""Lines and names of modules as the running interpreter's own `trace` finds them.
+"""Finds executable lines and names of modules as the running interpreter's own `trace` does.
 
 Paths of source files come in; executable lines and names go out, exactly those of the standard library's `trace`. A
 line is executable if the compiler gave it a place in the line table of a code object, and no docstring covers it.

@@ -1,4 +1,4 @@
-"""Options of the commands that read data: data files, and patterns of source files. And their common messages."""
+"""Adds the options that choose data files and source files, and prints messages that several commands have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flush requests: files by which one process makes another write its counts now, without a signal.
+"""Makes another process write its counts now, by a request file and without a signal.
 
 `FlushRequest` makes the request: a file `<host>-<pid>.flush` in the data folder of the measured process. Its recorder
 checks about once a second (`take`). It renames the file to `….flushing`, flushes, and removes the file (`answer`). If

@@ -1,4 +1,4 @@
-"""Why data folders hold no counts, of all processes or of some, for messages.
+"""Explains to users why data folders have no counts, of all processes or of some.
 
 Paths of data folders come in. `processes_without_counts` returns the running processes that have written no counts.
 `no_data_message` returns the message of a report that finds no counts at all.

@@ -1,4 +1,4 @@
-"""Which process counts belong to: `ProcessInfo`, the row that a process writes about itself.
+"""Identifies the process that counts belong to: `ProcessInfo` is the row that a process writes about itself.
 
 Process numbers are used again, so a process has a random id, too. `KernelIdentity` tells, on the same machine, whether
 a number still means the same process.

@@ -1,4 +1,4 @@
-"""Counts files: the counts of several runs in one file, which the standard library's `trace` reads and writes, too.
+"""Reads and writes counts files: the counts of several runs in one file, as the standard library's `trace` has them.
 
 The format is that of `trace`: a pickle of protocol 1, of the tuple (counts, calledfuncs, callers). `load` returns these
 three dictionaries, and `store` writes them. `counts_pickle` decodes the file, because `pickle.load` would run any

@@ -1,4 +1,4 @@
-"""Listings of sources with counts, and tables on standard output, exactly as the standard library's `trace` has them.
+"""Writes listings of sources with counts, and tables, exactly as the standard library's `trace` does.
 
 Sources and counts come in; lines of text go out. Scripts read these texts, so every byte is that of the running
 interpreter's own `trace`. If Pythons differ, a constant below names the behaviour.

@@ -1,4 +1,4 @@
-"""The table of `instrument diff`: for each file the lines that ran between two measurements."""
+"""Writes the table of `instrument diff`: for each file the lines that ran between two measurements."""
 
 from __future__ import annotations
 

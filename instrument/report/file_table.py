@@ -1,4 +1,4 @@
-"""The table of `instrument report`: for each file its lines, missing lines, hits and hottest line."""
+"""Writes the table of `instrument report`: for each file its lines, missing lines, hits and hottest line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON for other programs: `instrument report --json` and `instrument diff --json`.
+"""Writes JSON for other programs: `instrument report --json` and `instrument diff --json`.
 
 Documents are ASCII, with escapes for all other characters. `format` is the version of their shape.
 """

@@ -1,4 +1,4 @@
-"""Remarks of reports: texts about data and sources that a reader of the numbers has to know.
+"""Writes the remarks of reports: facts about data and sources that a reader of the numbers needs.
 
 Analyses come in; lines of text go out, for standard error or for JSON.
 """

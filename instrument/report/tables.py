@@ -1,4 +1,4 @@
-"""Tables for terminals: rows of texts come in, aligned lines go out."""
+"""Formats tables for terminals: rows of texts come in, aligned lines go out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts for people: numbers, dates, ranges of lines and paths as words; `say` and `ProgressBar` print.
+"""Formats numbers, dates, ranges of lines and paths for people; `say` and `ProgressBar` print.
 
 Names in data files may come from anywhere. So control characters and escape sequences are shown as escapes, and never
 reach the terminal.

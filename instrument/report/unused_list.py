@@ -1,4 +1,4 @@
-"""The list of `instrument report --unused-for`: functions and lines that were not used since a moment."""
+"""Writes the list of `instrument report --unused-for`: functions and lines that were not used since a moment."""
 
 from __future__ import annotations
 
