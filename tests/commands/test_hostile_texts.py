@@ -198,7 +198,7 @@ def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
             writer.write([((str(source), version), {1: (next(counts), 1.0, 1.0)})], [], {})
 
         run_line()
-        monkeypatch.setattr("instrument.commands.top.wait", run_line)
+        monkeypatch.setattr("instrument.commands.top.wait_for_answers", run_line)
         ended("top", "--dir", "data", "--once", "--interval", "0.01", pid)
         assert "(source has changed)" in capsys.readouterr().out
         for command in (
