@@ -31,7 +31,7 @@ def write(directory, name, lines, *, pid=NO_SUCH_PID, ended="exit", functions=()
 def more(writer, lines, *, ended="exit", functions=(), not_measured=None, given_out=()):
     """Have *writer* write *lines* as well, a dict from file keys to counts by line."""
     rows = [(key, {n: (count, 100.0, 200.0) for n, count in counts.items()}) for key, counts in lines.items()]
-    writer.write(rows, functions, not_measured or {}, ended, given_out)
+    writer.write({"lines": rows, "functions": functions}, not_measured or {}, ended, given_out)
 
 
 def counts(path):

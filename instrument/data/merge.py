@@ -24,6 +24,7 @@ from instrument.data import schema, sqlite
 from instrument.data.process_identity import KernelIdentity
 from instrument.data.reader import Copy, check, harden
 from instrument.errors import BusyError, DataError
+from instrument.model.measurement import FACTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -351,10 +352,14 @@ class Merge:
 
     def _add_rows(self, source: str, part: int, their_part: int, version: int = schema.VERSION) -> None:
         """Add the rows of *their_part* in the database *source*, of this *version* of the format, to *part*."""
-        for table, keys in (("line", "row.line"), ("function", "row.name, row.line")):
-            columns = "part, file, " + keys.replace("row.", "")
-            statement = _ADD_ROWS.format(table=table, columns=columns, keys=keys, source=source)
-            self.connection.execute(statement, (part, their_part))
+        for fact in FACTS:
+            if fact.since <= version:
+                columns = ", ".join(column for column, _ in fact.columns)
+                keys = ", ".join(f"row.{column}" for column, _ in fact.columns)
+                statement = _ADD_ROWS.format(
+                    table=fact.table, columns=f"part, file, {columns}", keys=keys, source=source
+                )
+                self.connection.execute(statement, (part, their_part))
         self.connection.execute(_ADD_REASONS.format(source=source), (part, their_part))
         if version > 2:
             self.connection.execute(_ADD_GIVEN_OUT.format(source=source), (part, their_part))

@@ -18,7 +18,7 @@ from instrument.data.no_data import no_data_message, processes_without_counts
 from instrument.data.scratch import Scratch
 from instrument.errors import DataError
 from instrument.model.measured_process import MeasuredProcess
-from instrument.model.measurement import FileCounts, Measurement
+from instrument.model.measurement import FACTS, FileCounts, Measurement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,11 +81,9 @@ class StoredMeasurement:
     def _files(self) -> dict[FileKey, int]:
         """Return the row number of each file version that has counts, or functions that were given out."""
         if self._row_numbers is None:
-            rows = self._query(
-                "SELECT id, path, version FROM file WHERE EXISTS (SELECT 1 FROM line WHERE part = 0 AND file = id) "
-                "OR EXISTS (SELECT 1 FROM function WHERE part = 0 AND file = id) "
-                "OR EXISTS (SELECT 1 FROM given_out WHERE part = 0 AND file = id)"
-            )
+            tables = [*(fact.table for fact in FACTS), "given_out"]
+            has_rows = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE part = 0 AND file = id)" for table in tables)
+            rows = self._query(f"SELECT id, path, version FROM file WHERE {has_rows}")
             self._row_numbers = {
                 (schema.from_text(path), schema.from_text(version)): number for number, path, version in rows
             }
@@ -95,14 +93,13 @@ class StoredMeasurement:
         """Return the counts of *file*, one of `files`."""
         number = (self._files()[file],)
         counts = FileCounts()
-        for line, count, first, last in self._query(
-            "SELECT line, count, first, last FROM line WHERE part = 0 AND file = ?", number
-        ):
-            counts.lines.add(line, count, first, last)
-        for name, line, count, first, last in self._query(
-            "SELECT name, line, count, first, last FROM function WHERE part = 0 AND file = ?", number
-        ):
-            counts.functions.add((schema.from_text(name), line), count, first, last)
+        for fact, series in counts.series():
+            columns = ", ".join(column for column, _ in fact.columns)
+            for *key, count, first, last in self._query(
+                f"SELECT {columns}, count, first, last FROM {fact.table} WHERE part = 0 AND file = ?", number
+            ):
+                values = tuple(map(_plain, key))
+                series.add(values if len(values) > 1 else values[0], count, first, last)
         for name, line, receiver in self._query(
             "SELECT name, line, taker FROM given_out WHERE part = 0 AND file = ?", number
         ):

@@ -22,9 +22,11 @@ import time
 
 from instrument.data import schema, sqlite
 from instrument.errors import BusyError, DataError
+from instrument.model.measurement import FACTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from sqlite3 import Connection
 
 # The number of attempts at a copy while a process writes all the time; the pauses between the attempts grow.
@@ -51,12 +53,6 @@ _CHECKS = (
     ("process", [("place", _TEXT), ("ended", _TEXT), ("started", _TIME), ("updated", _TIME), ("part", _NUMBER)]),
     ("process", [("pid", _NUMBER), ("parent", _NUMBER), ("ticks", _NUMBER), ("flushes", _NUMBER)]),
     ("file", [("id", _NUMBER), ("path", _TEXT), ("version", _TEXT)]),
-    ("line", [("part", _NUMBER), ("line", _NUMBER), ("count", _NUMBER), ("first", _TIME), ("last", _TIME)]),
-    ("line", [("file", "{0} NOT IN (SELECT id FROM source.file)")]),
-    ("line", [("part", "{0} NOT IN (SELECT part FROM source.process)")]),
-    ("function", [("part", _NUMBER), ("line", _NUMBER), ("count", _NUMBER), ("first", _TIME), ("last", _TIME)]),
-    ("function", [("name", _TEXT), ("file", "{0} NOT IN (SELECT id FROM source.file)")]),
-    ("function", [("part", "{0} NOT IN (SELECT part FROM source.process)")]),
     ("not_measured", [("path", _TEXT), ("reason", _TEXT), ("part", "{0} NOT IN (SELECT part FROM source.process)")]),
     ("process", [("part", f"{{0}} IN ({_SHARED})")]),
 )
@@ -194,6 +190,19 @@ def harden(connection: Connection) -> None:
     connection.execute("PRAGMA mmap_size = 0")
 
 
+def _checks(version: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield tables of this *version* of the format, each with columns and the conditions that no value may meet."""
+    yield from _CHECKS
+    for fact in FACTS:
+        if fact.since <= version:
+            keys = [(column, _TEXT if type_ is str else _NUMBER) for column, type_ in fact.columns]
+            yield fact.table, [("part", _NUMBER), *keys, ("count", _NUMBER), ("first", _TIME), ("last", _TIME)]
+            yield fact.table, [("file", "{0} NOT IN (SELECT id FROM source.file)")]
+            yield fact.table, [("part", "{0} NOT IN (SELECT part FROM source.process)")]
+    yield from _CHECKS_SINCE_2 if version > 1 else ()
+    yield from _CHECKS_SINCE_3 if version > 2 else ()
+
+
 def check(connection: Connection) -> None:
     """Raise DataError, or an error of SQLite, unless the database `source` of *connection* is a sound data file."""
     [version] = connection.execute("PRAGMA source.user_version").fetchone()
@@ -210,8 +219,7 @@ def check(connection: Connection) -> None:
     [damage] = connection.execute("PRAGMA source.quick_check(1)").fetchone()
     if damage != "ok":
         raise DataError(f"it is damaged: {damage}")
-    checks = (*_CHECKS, *(_CHECKS_SINCE_2 if version > 1 else ()), *(_CHECKS_SINCE_3 if version > 2 else ()))
-    for table, columns in checks:
+    for table, columns in _checks(version):
         invalid = " OR ".join(f"({condition.format(column)})" for column, condition in columns)
         if connection.execute(f"SELECT 1 FROM source.{table} WHERE {invalid} LIMIT 1").fetchone():
             names = ", ".join(column for column, _condition in columns)

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 from instrument.data import schema, sqlite
 from instrument.data.process_identity import CLOCK
+from instrument.model.measurement import FACTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from sqlite3 import Connection
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
-    from instrument.model.measurement import FileKey, FunctionKey
+    from instrument.model.measurement import Fact, FileKey
 
     #: Count, first and last time, of a `Tally` or as a plain tuple.
     Times: TypeAlias = tuple[int, float, float]
-    LineTallies: TypeAlias = Iterable[tuple[FileKey, Mapping[int, Times]]]
-    FunctionTallies: TypeAlias = Iterable[tuple[FileKey, Mapping[FunctionKey, Times]]]
+    #: By the field of a `Fact`: file versions, each with its tallies by key, perhaps in several chunks.
+    Tallies: TypeAlias = Mapping[str, Iterable[tuple[FileKey, Mapping[Any, Times]]]]
     #: A function that was given out: its file, qualified name, first line, and the receiver.
     GivenOut: TypeAlias = tuple[FileKey, str, int, str]
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 _ROWS = (1000, 190, 16)
 _ROWS_BEFORE_3_32 = (190, 16)
 
-_INSERT_LINES = "INSERT OR REPLACE INTO line (part, file, line, count, first, last) VALUES "
-_INSERT_FUNCTIONS = "INSERT OR REPLACE INTO function (part, file, name, line, count, first, last) VALUES "
 _INSERT_GIVEN_OUT = "INSERT OR IGNORE INTO given_out (part, file, name, line, taker) VALUES "
 
 
@@ -65,8 +64,7 @@ class Flush:
         before: WrittenState,
         number: int,
         *,
-        lines: LineTallies,
-        functions: FunctionTallies,
+        tallies: Tallies,
         not_measured: Mapping[str, str],
         ended: str,
         given_out: Iterable[GivenOut],
@@ -75,7 +73,7 @@ class Flush:
         self.number = number
         self._process_id = process_id
         self._before = before
-        self._lines, self._functions = lines, functions
+        self._tallies = tallies
         self._files: dict[FileKey, int] = {}
         self._reasons = {path: why for path, why in not_measured.items() if before.reasons.get(path) != why}
         self._given_out = [each for each in given_out if each not in before.given_out]
@@ -84,8 +82,11 @@ class Flush:
     def write(self, connection: Connection) -> None:
         """Write all rows to *connection*, in its open transaction."""
         n_rows = connection.total_changes
-        _insert(connection, _INSERT_LINES, "(1, ?, ?, ?, ?, ?)", 5, self._rows_of_lines())
-        _insert(connection, _INSERT_FUNCTIONS, "(1, ?, ?, ?, ?, ?, ?)", 6, self._rows_of_functions())
+        for fact in FACTS:
+            keys = ", ".join(column for column, _ in fact.columns)
+            insert = f"INSERT OR REPLACE INTO {fact.table} (part, file, {keys}, count, first, last) VALUES "
+            width = len(fact.columns) + 4
+            _insert(connection, insert, f"(1{', ?' * width})", width, self._rows_of(fact))
         _insert(connection, _INSERT_GIVEN_OUT, "(1, ?, ?, ?, ?)", 4, self._rows_of_given_out())
         for (path, version), number in self._files.items():
             row = number, schema.to_text(path), schema.to_text(version)
@@ -118,23 +119,24 @@ class Flush:
             number = self._files[key] = len(known) + len(self._files) + 1
         return number
 
-    def _rows_of_lines(self) -> Iterator[tuple[object, ...]]:
-        for key, tallies in self._lines:
+    def _rows_of(self, fact: Fact) -> Iterator[tuple[object, ...]]:
+        columns_of = _COLUMNS_OF_KEY[tuple([type_ for _, type_ in fact.columns])]
+        for file, tallies in self._tallies.get(fact.field, ()):
             if tallies:
-                number = self._number_of(key)
-                for line, (count, first, last) in tallies.items():
-                    yield number, line, count, within_range(first), within_range(last)
-
-    def _rows_of_functions(self) -> Iterator[tuple[object, ...]]:
-        for key, tallies in self._functions:
-            if tallies:
-                number = self._number_of(key)
-                for (name, line), (count, first, last) in tallies.items():
-                    yield number, schema.to_text(name), line, count, within_range(first), within_range(last)
+                number = self._number_of(file)
+                for key, (count, first, last) in tallies.items():
+                    yield number, *columns_of(key), count, within_range(first), within_range(last)
 
     def _rows_of_given_out(self) -> Iterator[tuple[object, ...]]:
         for key, name, line, receiver in self._given_out:
             yield self._number_of(key), schema.to_text(name), line, schema.to_text(receiver)
+
+
+#: The values of a key's columns, by the types of the columns.
+_COLUMNS_OF_KEY: dict[tuple[type, ...], Callable[[Any], tuple[object, ...]]] = {
+    (int,): lambda key: (key,),
+    (str, int): lambda key: (schema.to_text(key[0]), key[1]),
+}
 
 
 def within_range(moment: float) -> float:

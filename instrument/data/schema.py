@@ -40,10 +40,14 @@ table `given_out`.
 
 from __future__ import annotations
 
-from instrument.model.measurement import GREATEST_COUNT
+from instrument.model.measurement import FACTS, GREATEST_COUNT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from instrument.model.measurement import Fact
 
 APPLICATION_ID = int.from_bytes(b"INST", "big")
-VERSION = 3
+VERSION = max(3, *(fact.since for fact in FACTS))
 
 #: The greatest count. Sums end there: SQLite would turn a larger one into floating point.
 GREATEST = GREATEST_COUNT
@@ -51,6 +55,19 @@ GREATEST = GREATEST_COUNT
 #: The latest time, some 3,000 years from now; the earliest is 0. Writers clip times to this range, and readers
 #: refuse other times.
 LATEST = 1e11
+
+_SQL_TYPES = {int: "INTEGER NOT NULL", str: "TEXT NOT NULL"}
+
+
+def table_of(fact: Fact) -> str:
+    """Return the statement that creates the table of *fact*."""
+    keys = "".join(f"{column} {_SQL_TYPES[type_]}, " for column, type_ in fact.columns)
+    names = "".join(f", {column}" for column, _ in fact.columns)
+    return (
+        f"CREATE TABLE {fact.table} (part INTEGER NOT NULL, file INTEGER NOT NULL, {keys}count INTEGER NOT NULL, "
+        f"first REAL NOT NULL, last REAL NOT NULL, PRIMARY KEY (part, file{names})) WITHOUT ROWID"
+    )
+
 
 #: Statements that create the tables, by name. Readers refuse a file whose tables differ from these.
 TABLES = {
@@ -64,15 +81,7 @@ TABLES = {
         "CREATE TABLE file (id INTEGER PRIMARY KEY NOT NULL, path TEXT NOT NULL, version TEXT NOT NULL, "
         "UNIQUE (path, version))"
     ),
-    "line": (
-        "CREATE TABLE line (part INTEGER NOT NULL, file INTEGER NOT NULL, line INTEGER NOT NULL, "
-        "count INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL, PRIMARY KEY (part, file, line)) WITHOUT ROWID"
-    ),
-    "function": (
-        "CREATE TABLE function (part INTEGER NOT NULL, file INTEGER NOT NULL, name TEXT NOT NULL, "
-        "line INTEGER NOT NULL, count INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL, "
-        "PRIMARY KEY (part, file, name, line)) WITHOUT ROWID"
-    ),
+    **{fact.table: table_of(fact) for fact in FACTS},
     "not_measured": (
         "CREATE TABLE not_measured (part INTEGER NOT NULL, path TEXT NOT NULL, reason TEXT NOT NULL, "
         "PRIMARY KEY (part, path, reason)) WITHOUT ROWID"
@@ -88,10 +97,9 @@ _PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT, root INTEGER NOT NULL)"
 
 def tables(version: int) -> dict[str, str]:
     """Return the statements that create the tables in this *version* of the format, by name."""
-    if version > 2:
-        return TABLES
-    in_format_2 = {name: statement for name, statement in TABLES.items() if name != "given_out"}
-    return in_format_2 if version > 1 else {**in_format_2, "process": _PROCESS_IN_1}
+    since = {"given_out": 3, **{fact.table: fact.since for fact in FACTS}}
+    in_format = {name: statement for name, statement in TABLES.items() if since.get(name, 1) <= version}
+    return in_format if version > 1 else {**in_format, "process": _PROCESS_IN_1}
 
 
 CREATE = (f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {VERSION}", *TABLES.values())

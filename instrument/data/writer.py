@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from instrument.data.process_identity import ProcessInfo
-    from instrument.data.rows import FunctionTallies, GivenOut, LineTallies
+    from instrument.data.rows import GivenOut, Tallies
 
 _SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"
 _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -116,16 +116,15 @@ class Writer:
 
     def write(
         self,
-        lines: LineTallies,
-        functions: FunctionTallies,
+        tallies: Tallies,
         not_measured: Mapping[str, str],
         ended: str = "",
         given_out: Iterable[GivenOut] = (),
     ) -> None:
         """Write all that has changed, or nothing. A value of *ended* says how the process ended.
 
-        *lines* and *functions* yield a file version and its tallies, perhaps in several chunks. *not_measured* maps
-        paths to reasons. *given_out* has the functions that were given out.
+        *tallies* has, for the field of each fact, file versions with their tallies, perhaps in several chunks.
+        *not_measured* maps paths to reasons. *given_out* has the functions that were given out.
 
         Raise DataError if nothing could be written: pass the same again. Raise DataGoneError if the file is lost: pass
         all totals since the process began.
@@ -137,8 +136,7 @@ class Writer:
             self.process.id,
             self._state,
             self._n_flushes + 1,
-            lines=lines,
-            functions=functions,
+            tallies=tallies,
             not_measured=not_measured,
             ended=ended,
             given_out=given_out,

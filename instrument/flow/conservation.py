@@ -122,7 +122,7 @@ def recover_flows(plan: Plan, seen: Observation) -> Flows:
 
 
 def _times_passed(plan: Plan, seen: Observation, departures: _Departures, number: int) -> int:
-    """Return how often control did what the probe *number* counts."""
+    """Return how often the event occurred that the probe *number* counts."""
     count = seen.counters[number] - departures.not_passed.get(number, 0)
     rollback_at = plan.probes[number].rollback_at
     return count - departures.left_at.get(rollback_at, 0) if rollback_at >= 0 else count

@@ -1,8 +1,9 @@
 """Counts of source files, and of a whole measurement: values that add.
 
 The counts of code objects come in (`FileCounts.add_code`), or rows of a data file. Files by path and version go out.
-Whoever adds a fact adds a field here, a clause to `__iadd__`, and a table to the data files. Then
-`tests/model/test_roads.py` names each road that does not carry the new field yet.
+`FACTS` lists the kinds of counts that a file has. A new kind takes a Series of FileCounts, a clause of `add_code`, and
+an entry of FACTS. Changes, and the tables, writers, merges and readers of data files, follow FACTS. Then
+`tests/model/test_roads.py` names each road that does not carry the new kind yet.
 
 Every measured process loads this module at its start, so this module imports nothing of weight.
 
@@ -21,7 +22,7 @@ from instrument.guest.own_imports import extension
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Iterator, KeysView
+    from collections.abc import Collection, Iterable, Iterator, KeysView
     from typing import Any, TypeAlias
 
     from instrument.model.counts import Counts
@@ -151,6 +152,30 @@ class _Value:
         return f"<{type(self).__name__} {fields}>"
 
 
+class Fact:
+    """One kind of counts of a source file: a Series of FileCounts, and a table of data files.
+
+    - field: the name of the Series in FileCounts
+    - table: the name of the table
+    - columns: the columns of the table that make the key, each with the type of its values, int or str
+    - since: the version of the file format that has the table first
+    """
+
+    __slots__ = ("columns", "field", "since", "table")
+
+    def __init__(self, field: str, table: str, columns: tuple[tuple[str, type], ...], since: int) -> None:
+        self.field = field
+        self.table = table
+        self.columns = columns
+        self.since = since
+
+
+FACTS = (
+    Fact("lines", "line", (("line", int),), since=1),
+    Fact("functions", "function", (("name", str), ("line", int)), since=1),
+)
+
+
 class FileCounts(_Value):
     """Counts of one version of a source file.
 
@@ -165,12 +190,23 @@ class FileCounts(_Value):
         self.functions = Series()
         self.given_out: dict[FunctionKey, set[str]] = {}
 
-    def add_code(self, function: FunctionKey, counts: Counts, now: float) -> None:
-        """Add the *counts* of the code object of *function*, as seen *now*, in the process that runs it."""
+    def add_code(self, function: FunctionKey, counts: Counts, now: float) -> dict[str, Collection[Any]]:
+        """Add the *counts* of the code object of *function*, as seen *now*, in the process that runs it.
+
+        Return the keys whose counts have changed, by field.
+        """
+        changed: dict[str, Collection[Any]] = {"lines": counts.lines}
         for line, count in counts.lines.items():
             self.lines.count(line, count, now)
         if counts.entered:
             self.functions.count(function, counts.entered, now)
+            changed["functions"] = (function,)
+        return changed
+
+    def series(self) -> Iterator[tuple[Fact, Series]]:
+        """Yield each fact with its series."""
+        for fact in FACTS:
+            yield fact, getattr(self, fact.field)
 
     def __add__(self, other: FileCounts) -> FileCounts:
         total = FileCounts()
@@ -179,8 +215,8 @@ class FileCounts(_Value):
         return total
 
     def __iadd__(self, other: FileCounts) -> FileCounts:
-        self.lines += other.lines
-        self.functions += other.functions
+        for (_, mine), (_, theirs) in zip(self.series(), other.series()):
+            mine += theirs
         for function, receivers in other.given_out.items():
             self.given_out.setdefault(function, set()).update(receivers)
         return self

@@ -193,16 +193,14 @@ class ProcessData:
         if (
             not new_given_out
             and not_measured == self._not_measured_written
-            and not self._counts.changed_lines
-            and not self._counts.changed_functions
+            and not self._counts.have_changed()
             and not (how and self.is_written)
         ):
             return
         counts = self._counts
         try:
             self.writer.write(
-                self._take_changes("lines", counts.changed_lines),
-                self._take_changes("functions", counts.changed_functions),
+                {field: self._take_changes(field, changes) for field, changes in counts.changes.items()},
                 not_measured,
                 how,
                 [
@@ -212,17 +210,15 @@ class ProcessData:
                 ],
             )
         except BaseException:
-            counts.changed_lines.restore()
-            counts.changed_functions.restore()
+            counts.restore()
             raise
-        counts.changed_lines.commit()
-        counts.changed_functions.commit()
+        counts.commit()
         self._not_measured_written = not_measured
         self._n_given_out_written += len(new_given_out)
         self.is_written = True
 
     def _take_changes(self, field: str, changes: Changes) -> Iterator[tuple[FileKey, dict[Any, Times]]]:
-        """Yield the tallies of *changes*, in parts, by file; *field* is "lines" or "functions", as in `FileCounts`."""
+        """Yield the tallies of *changes*, in parts, by file. *field* is that of a `Fact`."""
         for file, keys in changes.take():
             series = getattr(self._counts.measurement.files[file], field)
             remaining = iter(keys)

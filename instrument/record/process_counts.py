@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from instrument.model.measurement import Measurement
+from instrument.model.measurement import FACTS, Measurement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Changes:
-    """The keys of one kind, lines or functions, whose counts have changed since the last write, by file."""
+    """The keys of one fact whose counts have changed since the last write, by file."""
 
     __slots__ = ("_keys", "_taken")
 
@@ -54,22 +54,33 @@ class Changes:
 
 
 class ProcessCounts:
-    """The counts of this process since it began: `measurement`, and the changes since the last write."""
+    """The counts of this process since it began: `measurement`, and the `changes` since the last write, by field."""
 
     def __init__(self) -> None:
         self.measurement = Measurement()
-        self.changed_lines = Changes()
-        self.changed_functions = Changes()
+        self.changes = {fact.field: Changes() for fact in FACTS}
 
     def add(self, file: FileKey, function: FunctionKey, counts: Counts, now: float) -> None:
         """Add the *counts* of the code object of *function* in *file*, which were read *now*."""
-        self.measurement.file(file).add_code(function, counts, now)
-        self.changed_lines.mark(file, counts.lines)
-        if counts.entered:
-            self.changed_functions.mark(file, (function,))
+        for field, keys in self.measurement.file(file).add_code(function, counts, now).items():
+            self.changes[field].mark(file, keys)
+
+    def have_changed(self) -> bool:
+        """Return whether any counts have changed since the last write."""
+        return any(self.changes.values())
+
+    def commit(self) -> None:
+        """Forget the changes that were taken, because they are written."""
+        for changes in self.changes.values():
+            changes.commit()
+
+    def restore(self) -> None:
+        """Mark the changes that were taken as changes again, because they could not be written."""
+        for changes in self.changes.values():
+            changes.restore()
 
     def mark_all(self) -> None:
         """Mark all counts as changed, because the data file is lost."""
         for file, counts in self.measurement.files.items():
-            self.changed_lines.mark(file, counts.lines.keys())
-            self.changed_functions.mark(file, counts.functions.keys())
+            for fact, series in counts.series():
+                self.changes[fact.field].mark(file, series.keys())

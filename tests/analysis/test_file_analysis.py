@@ -112,7 +112,7 @@ def test_functions_whose_calls_were_not_recorded_are_known_by_their_lines(capsys
     Path("m.py").write_bytes(source)
     now = time.time()
     lines = dict.fromkeys((1, 2, 4, 7), (1, now, now))
-    Writer(".instrument", process("one")).write([((str(tmp_path / "m.py"), version_of(source)), lines)], [], {}, "exit")
+    Writer(".instrument", process("one")).write({"lines": [((str(tmp_path / "m.py"), version_of(source)), lines)]}, {}, "exit")
     run("report", "--unused-for", "1d")
     output = capsys.readouterr().out
 

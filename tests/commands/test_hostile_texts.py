@@ -56,8 +56,7 @@ def write(folder, pid, count):
     key = str(source.absolute()), version_of(source.read_bytes())
     writer = Writer(folder, process("one", pid))
     writer.write(
-        [(key, {1: (1, 1.0, 1.0), 2: (count, 1.0, 1.0)}), (("/gone.py", "sha256:" + "0" * 64), {1: (1, 1.0, 1.0)})],
-        [(key, {("f", 1): (count, 1.0, 1.0)})],
+        {"lines": [(key, {1: (1, 1.0, 1.0), 2: (count, 1.0, 1.0)}), (("/gone.py", "sha256:" + "0" * 64), {1: (1, 1.0, 1.0)})], "functions": [(key, {("f", 1): (count, 1.0, 1.0)})]},
         {"/frozen.py": "it is frozen"},
         "exit" if pid == NO_SUCH_PID else "",
         [(key, "f", 1, "cloudpickle")],
@@ -195,7 +194,7 @@ def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
         counts = itertools.count(1)
 
         def run_line(*_):  # top shows only lines that ran between two readings
-            writer.write([((str(source), version), {1: (next(counts), 1.0, 1.0)})], [], {})
+            writer.write({"lines": [((str(source), version), {1: (next(counts), 1.0, 1.0)})]}, {})
 
         run_line()
         monkeypatch.setattr("instrument.commands.top.wait_for_answers", run_line)

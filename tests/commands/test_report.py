@@ -105,11 +105,10 @@ def test_a_large_folder_is_reported_in_time(tmp_path, capsys):
     source = b"x = 1\n" * 1000
     Path("m.py").write_bytes(source)
     writer.write(
-        [
+        {"lines": [
             ((f"{tmp_path}/{n}.py", version_of(source)), dict.fromkeys(range(1, 1001), (1, 1.0, 1.0)))
             for n in range(100)
-        ],
-        [],
+        ]},
         {},
         "exit",
     )

@@ -29,7 +29,7 @@ def folder(tmp_path):
 def writer(folder):
     """A writer that has written once."""
     writer = Writer(str(folder), ProcessInfo.current())
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     return writer
 
 
@@ -61,7 +61,7 @@ def test_sqlite_deletes_what_a_planted_journal_names(writer, tmp_path):
 def test_a_planted_journal_is_not_obeyed(folder, tmp_path, shared):
     """The writer touches neither file nor journal, and writes all counts to another file."""
     writer = Writer(str(folder), ProcessInfo.current(), shared=shared)
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     if shared:
         folder.chmod(0o777)
     victim = tmp_path / "precious"
@@ -69,8 +69,8 @@ def test_a_planted_journal_is_not_obeyed(folder, tmp_path, shared):
     old = writer.path
     journal = plant_journal(old, victim)
     with pytest.raises(DataGoneError, match="was not left by this process"):
-        writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
-    writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
+        writer.write({"lines": [(A, {1: (2, 1.0, 2.0)})]}, {})
+    writer.write({"lines": [(A, {1: (2, 1.0, 2.0)})]}, {})
 
     assert victim.read_text() == "precious"
     assert writer.path != old
@@ -84,9 +84,9 @@ def test_no_file_beside_the_data_file_is_opened(writer, suffix):
     old = writer.path
     os.mkfifo(old + suffix)
     with pytest.raises(DataGoneError, match="was not left by this process"):
-        writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
+        writer.write({"lines": [(A, {1: (2, 1.0, 2.0)})]}, {})
     os.mkfifo(old.replace(".sqlite", ".998.sqlite") + suffix)
-    writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
+    writer.write({"lines": [(A, {1: (2, 1.0, 2.0)})]}, {})
 
     assert writer.path == old.replace(".sqlite", ".997.sqlite")
     assert (count(old), count(writer.path)) == (1, 2)
@@ -99,8 +99,8 @@ def test_a_link_in_place_of_the_file_is_not_followed(writer, tmp_path):
     os.symlink(other, writer.path)
     before = other.read_bytes()
     with pytest.raises(DataGoneError, match="it was replaced"):
-        writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
-    writer.write([(A, {1: (2, 1.0, 2.0)})], [], {})
+        writer.write({"lines": [(A, {1: (2, 1.0, 2.0)})]}, {})
+    writer.write({"lines": [(A, {1: (2, 1.0, 2.0)})]}, {})
 
     assert other.read_bytes() == before
     assert count(writer.path) == 2
@@ -112,7 +112,7 @@ def test_a_link_in_place_of_the_temporary_file_is_not_followed(folder, tmp_path)
     victim = tmp_path / "precious"
     victim.write_text("precious")
     os.symlink(victim, writer._temporary)
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
 
     assert victim.read_text() == "precious"
     assert count(writer.path) == 1
@@ -125,17 +125,17 @@ def test_a_folder_that_others_can_write_to_is_refused(folder, mode):
     writer = Writer(str(folder), ProcessInfo.current())
     words = "others can write to it.*chmod go-w.*INSTRUMENT_DIR.*INSTRUMENT_SHARED"
     with pytest.raises(DataError, match=words) as error:
-        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     assert repr(str(folder)) in str(error.value)
     assert os.listdir(folder) == []
 
     folder.chmod(0o700)
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     folder.chmod(mode)
     with pytest.raises(DataError, match=words):
-        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {})
     folder.chmod(0o700)
-    writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {})
 
     assert count(writer.path) == 2
 
@@ -145,7 +145,7 @@ def test_a_shared_folder_is_allowed_if_the_settings_say_so(folder):
     folder.chmod(0o777)
     writer = Writer(str(folder), ProcessInfo.current(), shared=True)
     for n in (1, 2):
-        writer.write([(A, {1: (n, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (n, 1.0, 1.0)})]}, {})
 
     assert count(writer.path) == 2
 
@@ -155,20 +155,20 @@ def test_a_shared_folder_is_allowed_if_the_settings_say_so(folder):
 def test_folders_links_and_files_of_another_user_are_refused(folder, tmp_path, what):
     """A folder, a link to a folder, or a data file that another user has put there is not written to."""
     writer = Writer(str(folder), ProcessInfo.current())
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     words = "belongs to another user.*INSTRUMENT_DIR.*INSTRUMENT_SHARED"
     if what == "folder":
         os.chown(folder, 65533, -1)
     elif what == "link":
         folder.rename(tmp_path / "elsewhere")
         folder.symlink_to(tmp_path / "elsewhere")
-        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})  # a link of this user's is followed
+        writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})  # a link of this user's is followed
         os.chown(folder, 65533, -1, follow_symlinks=False)
     else:
         os.chown(writer.path, 65533, -1)
         words = "was replaced"
     with pytest.raises(DataError, match=words):
-        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {})
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
@@ -177,13 +177,13 @@ def test_a_server_that_becomes_another_user_says_what_to_do():
     base = tempfile.mkdtemp()
     try:
         os.chmod(base, 0o755)
-        Writer(f"{base}/data", ProcessInfo.current()).write([], [], {})
+        Writer(f"{base}/data", ProcessInfo.current()).write({}, {})
         writer = Writer(f"{base}/data", ProcessInfo.current())
         os.seteuid(65533)
         try:
             words = "user 65533 cannot write to its folder; INSTRUMENT_DIR can name one"
             with pytest.raises(DataError, match=words):
-                writer.write([], [], {})
+                writer.write({}, {})
         finally:
             os.seteuid(0)
     finally:
@@ -196,9 +196,9 @@ def test_a_folder_above_that_anybody_can_write_to_is_refused(tmp_path):
     (tmp_path / "above").chmod(0o777)
     writer = Writer(str(tmp_path / "above" / "data"), ProcessInfo.current())
     with pytest.raises(DataError, match=r"others can write to .*above', which it is in"):
-        writer.write([], [], {})
+        writer.write({}, {})
     (tmp_path / "above").chmod(0o1777)
-    writer.write([], [], {})
+    writer.write({}, {})
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
@@ -208,7 +208,7 @@ def test_new_files_are_private(tmp_path, umask):
     before = os.umask(umask)
     try:
         for n in (1, 2):
-            writer.write([(A, {1: (n, 1.0, 1.0)})], [], {})
+            writer.write({"lines": [(A, {1: (n, 1.0, 1.0)})]}, {})
     finally:
         os.umask(before)
 
@@ -222,7 +222,7 @@ def test_a_new_folder_is_ignored_by_git(tmp_path):
     new, named, old = tmp_path / ".instrument", tmp_path / "named", tmp_path / "old" / ".instrument"
     old.mkdir(mode=0o700, parents=True)
     for folder in (new, named, old):
-        Writer(str(folder), ProcessInfo.current()).write([], [], {})
+        Writer(str(folder), ProcessInfo.current()).write({}, {})
 
     assert (new / ".gitignore").read_text() == "*\n"
     assert not (named / ".gitignore").exists()

@@ -32,7 +32,7 @@ def test_times_and_functions_add_up(tmp_path):
     for name, first, last in (("one", 10.0, 20.0), ("two", 5.0, 15.0)):
         writer = Writer(str(tmp_path), process(name))
         writer.write(
-            [(A, {1: (1, first, last)})], [(A, {("f", 1): (2, first, last)})], {"/c.py": f"why {name}"}, "exit"
+            {"lines": [(A, {1: (1, first, last)})], "functions": [(A, {("f", 1): (2, first, last)})]}, {"/c.py": f"why {name}"}, "exit"
         )
     with StoredMeasurement([str(tmp_path)]) as stored:
         [file] = stored.files()

@@ -36,7 +36,8 @@ from instrument.data.writer import Writer
 writer = Writer(sys.argv[1], ProcessInfo.current())
 for n in itertools.count(1):
     rows = dict.fromkeys(range(1500), (n, 1.0, 2.0))
-    writer.write([((f"/src/{i}.py", "v"), rows) for i in range(4)], [(("/src/1.py", "v"), {(f"f{n}" * 200, n): (1, 1.0, 2.0)})], {})
+    functions = [(("/src/1.py", "v"), {(f"f{n}" * 200, n): (1, 1.0, 2.0)})]
+    writer.write({"lines": [((f"/src/{i}.py", "v"), rows) for i in range(4)], "functions": functions}, {})
     if n == 1:
         print(writer.path, flush=True)
 """

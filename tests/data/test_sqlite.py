@@ -23,14 +23,14 @@ def test_the_program_does_not_see_the_private_sqlite(tmp_path):
         from instrument.data.writer import Writer
         before = set(sys.modules)
         writer = Writer({str(tmp_path)!r}, ProcessInfo.current())
-        writer.write([(("/a", "v"), {{1: (1, 1., 1.)}})], [], {{}})
+        writer.write({{"lines": [(("/a", "v"), {{1: (1, 1., 1.)}})]}}, {{}})
         assert set(sys.modules) == before, set(sys.modules) - before
         assert not {{"sqlite3", "_sqlite3"}} & before
         import sqlite3
         from instrument.data import sqlite
         assert sqlite3.Connection is not sqlite.load().Connection
         print(sqlite3.connect(writer.path).execute("SELECT sum(count) FROM line").fetchall())
-        writer.write([(("/a", "v"), {{1: (2, 1., 1.)}})], [], {{}})
+        writer.write({{"lines": [(("/a", "v"), {{1: (2, 1., 1.)}})]}}, {{}})
         print(sqlite3.connect(writer.path).execute("SELECT sum(count) FROM line").fetchall())
     """
     done = subprocess.run(
@@ -51,7 +51,7 @@ def test_functools_of_the_program_is_left_alone(tmp_path):
         functools.lru_cache = lru_cache
         writer = Writer({str(tmp_path)!r}, ProcessInfo.current())
         for n in range(3):
-            writer.write([(("/a", "v"), {{1: (n, 1., 1.)}})], [], {{}})
+            writer.write({{"lines": [(("/a", "v"), {{1: (n, 1., 1.)}})]}}, {{}})
         assert sys.modules["functools"] is functools
     """
     done = subprocess.run(
@@ -68,7 +68,7 @@ def test_a_python_without_sqlite_is_named(monkeypatch, writer):
     monkeypatch.setattr(sqlite, "_path", [])
     monkeypatch.setattr(sqlite, "is_builtin", lambda name: 0)
     with pytest.raises(DataError, match="without SQLite"):
-        writer.write([], [], {})
+        writer.write({}, {})
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -49,13 +49,13 @@ def lines_of(path):
 def test_nothing_is_created_before_the_first_write(writer, tmp_path):
     """A process that never writes leaves no file."""
     assert list(tmp_path.iterdir()) == []
-    writer.write([], [], {})
+    writer.write({}, {})
     assert [path.name for path in (tmp_path / "new" / "data").iterdir()] == [os.path.basename(writer.path)]
 
 
 def test_what_was_written_can_be_read_by_any_tool(writer):
     """Lines, functions, reasons and the process are rows of plain tables."""
-    writer.write([(A, {1: (5, 10.0, 20.0)})], [(A, {("f", 1): (2, 10.0, 20.0)})], {"/src/c.py": "it is frozen"})
+    writer.write({"lines": [(A, {1: (5, 10.0, 20.0)})], "functions": [(A, {("f", 1): (2, 10.0, 20.0)})]}, {"/src/c.py": "it is frozen"})
 
     assert lines_of(writer.path) == [("/src/a.py", 1, 5, 10.0, 20.0)]
     assert table(writer.path, "SELECT name, line, count FROM function") == [("f", 1, 2)]
@@ -66,9 +66,9 @@ def test_what_was_written_can_be_read_by_any_tool(writer):
 
 def test_later_counts_replace_earlier_ones(writer):
     """A later write replaces its rows, adds new rows, and keeps the others; to repeat it changes nothing."""
-    writer.write([(A, {1: (5, 10.0, 20.0), 2: (1, 11.0, 11.0)})], [], {"/c": "old", "/d": "stays"})
+    writer.write({"lines": [(A, {1: (5, 10.0, 20.0), 2: (1, 11.0, 11.0)})]}, {"/c": "old", "/d": "stays"})
     for _ in range(2):
-        writer.write([(B, {7: (1, 30.0, 30.0)}), (A, {1: (9, 10.0, 30.0)})], [], {"/c": "new", "/d": "stays"}, "exit")
+        writer.write({"lines": [(B, {7: (1, 30.0, 30.0)}), (A, {1: (9, 10.0, 30.0)})]}, {"/c": "new", "/d": "stays"}, "exit")
 
     assert lines_of(writer.path) == [
         ("/src/a.py", 1, 9, 10.0, 30.0),
@@ -83,8 +83,7 @@ def test_later_counts_replace_earlier_ones(writer):
 def test_any_number_of_rows_is_written(writer, n):
     """One statement writes many rows, and no row is lost between two statements."""
     writer.write(
-        [(A, {line: (line + 1, 1.0, 2.0) for line in range(n)})],
-        [(A, {(f"f{i}", i): (i, 1.0, 2.0) for i in range(n)})],
+        {"lines": [(A, {line: (line + 1, 1.0, 2.0) for line in range(n)})], "functions": [(A, {(f"f{i}", i): (i, 1.0, 2.0) for i in range(n)})]},
         {},
     )
 
@@ -97,10 +96,10 @@ GIVEN_OUT = "SELECT path, version, name, line, taker FROM given_out JOIN file ON
 
 def test_functions_that_were_given_out_are_written_once(writer):
     """Each is written once, whether its file has counts or not, and again to a new data file."""
-    writer.write([(A, {1: (5, 10.0, 20.0)})], [], {}, "", [(A, "f", 1, "dill")])
-    writer.write([], [], {}, "", [(A, "f", 1, "dill"), (A, "f", 1, "marshal"), (B, "g\ud800", 2, "dill")])
+    writer.write({"lines": [(A, {1: (5, 10.0, 20.0)})]}, {}, "", [(A, "f", 1, "dill")])
+    writer.write({}, {}, "", [(A, "f", 1, "dill"), (A, "f", 1, "marshal"), (B, "g\ud800", 2, "dill")])
     before = os.stat(writer.path)
-    writer.write([], [], {}, "", [(A, "f", 1, "dill")])
+    writer.write({}, {}, "", [(A, "f", 1, "dill")])
 
     assert os.stat(writer.path).st_mtime_ns == before.st_mtime_ns
     *rows, last = table(writer.path, GIVEN_OUT)
@@ -108,16 +107,16 @@ def test_functions_that_were_given_out_are_written_once(writer):
     assert (*last[:2], schema.from_text(last[2]), *last[3:]) == (*B, "g\ud800", 2, "dill")
     os.unlink(writer.path)
     with pytest.raises(DataGoneError):
-        writer.write([], [], {}, "exit", [(A, "f", 1, "dill")])
-    writer.write([], [], {}, "exit", [(A, "f", 1, "dill")])
+        writer.write({}, {}, "exit", [(A, "f", 1, "dill")])
+    writer.write({}, {}, "exit", [(A, "f", 1, "dill")])
     assert table(writer.path, GIVEN_OUT) == [(*A, "f", 1, "dill")]
 
 
 def test_a_write_without_changes_does_not_touch_the_file(writer):
     """An idle process costs its disk nothing."""
-    writer.write([(A, {1: (5, 10.0, 20.0)})], [], {"/c": "why"})
+    writer.write({"lines": [(A, {1: (5, 10.0, 20.0)})]}, {"/c": "why"})
     before = os.stat(writer.path)
-    writer.write([], [], {"/c": "why"})
+    writer.write({}, {"/c": "why"})
 
     assert os.stat(writer.path).st_mtime_ns == before.st_mtime_ns
 
@@ -126,7 +125,7 @@ def test_a_file_grows_with_new_code_only(writer):
     """Growing counts take no more space than the first ones, except for larger numbers."""
     sizes = []
     for n in range(50):
-        writer.write([(A, dict.fromkeys(range(1000), (10 ** (n // 3), 1.0, 2.0 + n)))], [], {})
+        writer.write({"lines": [(A, dict.fromkeys(range(1000), (10 ** (n // 3), 1.0, 2.0 + n)))]}, {})
         sizes.append(os.path.getsize(writer.path))
 
     assert sizes[-1] < 2 * sizes[0]
@@ -136,7 +135,7 @@ def test_a_file_grows_with_new_code_only(writer):
 def test_names_that_utf8_cannot_encode_are_kept(writer):
     """A file name of other bytes is stored as a blob and read back unchanged."""
     path = os.fsdecode(b"/src/\xff.py")
-    writer.write([((path, "sha256:0"), {1: (1, 1.0, 1.0)})], [], {path: "why"})
+    writer.write({"lines": [((path, "sha256:0"), {1: (1, 1.0, 1.0)})]}, {path: "why"})
 
     [(kept,)] = table(writer.path, "SELECT path FROM file")
     assert schema.from_text(kept) == path
@@ -149,7 +148,7 @@ def test_times_out_of_range_are_clipped(writer, monkeypatch, now):
         monkeypatch.setattr(f"instrument.data.{module}.CLOCK", (lambda: now,))
     writer.process.started = now
     for n in (1, 2):
-        writer.write([(A, {1: (n, now, now)})], [(A, {("f", 1): (n, now, now)})], {}, "exit" if n == 2 else "")
+        writer.write({"lines": [(A, {1: (n, now, now)})], "functions": [(A, {("f", 1): (n, now, now)})]}, {}, "exit" if n == 2 else "")
     with StoredMeasurement([writer.path]) as stored:
         assert stored.refused == []
         [file] = stored.files()
@@ -162,7 +161,7 @@ def test_hostile_host_names_stay_inside_the_folder(tmp_path):
     process = ProcessInfo.current()
     process.host = "../../\x1b[31m\nevil" + "x" * 500
     writer = Writer(str(tmp_path), process)
-    writer.write([], [], {})
+    writer.write({}, {})
 
     assert os.path.dirname(writer.path) == str(tmp_path)
     assert os.path.basename(writer.path).replace("-", "").replace(".", "").replace("_", "").isalnum()
@@ -172,8 +171,8 @@ def test_hostile_host_names_stay_inside_the_folder(tmp_path):
 def test_the_folder_may_have_any_name(tmp_path, name):
     """Characters with a meaning in a URI have none in the name of a folder."""
     writer = Writer(str(tmp_path / name), ProcessInfo.current())
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
-    writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
+    writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {})
 
     assert os.listdir(tmp_path / name) == [os.path.basename(writer.path)]
     with open(writer.path, "rb") as file:
@@ -194,9 +193,9 @@ def test_a_busy_program_does_not_delay_the_writer(writer):
     thread = threading.Thread(target=busy)
     thread.start()
     try:
-        writer.write([], [], {})
+        writer.write({}, {})
         begin = time.perf_counter()
-        writer.write([(A, dict.fromkeys(range(20000), (1, 1.0, 2.0)))], [], {})
+        writer.write({"lines": [(A, dict.fromkeys(range(20000), (1, 1.0, 2.0)))]}, {})
         took = time.perf_counter() - begin
     finally:
         stop.set()
@@ -206,21 +205,21 @@ def test_a_busy_program_does_not_delay_the_writer(writer):
 
 def test_a_child_does_not_write_into_its_parents_file(writer):
     """After a fork the parent's writer raises DataError with a hint."""
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     writer._pid -= 1  # as if this were the child
 
     with pytest.raises(DataError, match="make a new Writer"):
-        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {})
     assert lines_of(writer.path)[0][2] == 1
 
 
 def test_a_removed_file_is_created_again(writer):
     """The writer raises DataGoneError once, and then creates a file with all counts."""
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     os.unlink(writer.path)
     with pytest.raises(DataGoneError, match="was removed"):
-        writer.write([(B, {2: (2, 1.0, 1.0)})], [], {})
-    writer.write([(A, {1: (1, 1.0, 1.0)}), (B, {2: (2, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(B, {2: (2, 1.0, 1.0)})]}, {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)}), (B, {2: (2, 1.0, 1.0)})]}, {})
 
     assert [row[:3] for row in lines_of(writer.path)] == [("/src/a.py", 1, 1), ("/src/b.py", 2, 2)]
 
@@ -271,12 +270,12 @@ WRECKS = {
 @pytest.mark.parametrize("wreck", WRECKS)
 def test_a_file_that_cannot_be_written_is_replaced(writer, wreck):
     """If another program has damaged the file, the writer raises DataGoneError once, and a new file has all counts."""
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     WRECKS[wreck](writer.path)
     with pytest.raises(DataGoneError, match="cannot be written any more"):
-        writer.write([(B, {2: (2, 1.0, 1.0)})], [], {})
-    writer.write([(A, {1: (1, 1.0, 1.0)}), (B, {2: (2, 1.0, 1.0)})], [], {})
-    writer.write([(B, {2: (3, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(B, {2: (2, 1.0, 1.0)})]}, {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)}), (B, {2: (2, 1.0, 1.0)})]}, {})
+    writer.write({"lines": [(B, {2: (3, 1.0, 1.0)})]}, {})
 
     assert [row[:3] for row in lines_of(writer.path)] == [("/src/a.py", 1, 1), ("/src/b.py", 2, 3)]
     assert [name for name in os.listdir(writer.directory) if name.endswith(".tmp")] == []
@@ -284,14 +283,14 @@ def test_a_file_that_cannot_be_written_is_replaced(writer, wreck):
 
 def test_a_locked_file_is_replaced(writer):
     """A lock of another program delays the process for a moment only, and no count is lost."""
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     connection = sqlite3.connect(writer.path)
     connection.execute("BEGIN")
     connection.execute("SELECT * FROM line").fetchall()
     since = time.monotonic()
     with pytest.raises(DataGoneError, match="locked"):
-        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {}, "exit")
-    writer.write([(A, {1: (2, 1.0, 1.0)})], [], {}, "exit")
+        writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {}, "exit")
+    writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {}, "exit")
     connection.close()
 
     assert time.monotonic() - since < 4
@@ -301,16 +300,16 @@ def test_a_locked_file_is_replaced(writer):
 def test_the_newer_of_two_files_of_a_process_counts(writer, tmp_path):
     """If the old file can be neither written nor replaced, there are two files, and readers take the newer state."""
     for n in range(1, 4):
-        writer.write([(A, {1: (n, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (n, 1.0, 1.0)})]}, {})
     first = writer.path
     for n in range(4, 15):
         kept = tmp_path / "kept"
         os.rename(writer.path, kept)
         make_folder(writer.path)
         with pytest.raises(DataGoneError):
-            writer.write([(A, {1: (n, 1.0, 1.0)})], [], {})
+            writer.write({"lines": [(A, {1: (n, 1.0, 1.0)})]}, {})
         before = writer.path
-        writer.write([(A, {1: (n, 1.0, 1.0)})], [], {}, "exit")
+        writer.write({"lines": [(A, {1: (n, 1.0, 1.0)})]}, {}, "exit")
         shutil.rmtree(before)
         os.rename(kept, before)
     paths, _ = data_files([writer.directory])
@@ -327,16 +326,16 @@ def test_the_newer_of_two_files_of_a_process_counts(writer, tmp_path):
 
 def test_a_tree_that_was_removed_stays_removed(writer, tmp_path):
     """The data folder is created again, the folders above it are not: they were temporary."""
-    writer.write([], [], {})
+    writer.write({}, {})
     for path in (writer.path, writer.directory, tmp_path / "new"):
         os.unlink(path) if os.path.isfile(path) else os.rmdir(path)
     with pytest.raises(DataGoneError):
-        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     with pytest.raises(DataError, match=r"cannot be saved to '.*': No such file or directory"):
-        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "new").mkdir()
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     assert lines_of(writer.path)
 
 
@@ -344,18 +343,18 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
     """If a file has the name of the data folder, the error says so."""
     (tmp_path / "data").write_text("precious")
     with pytest.raises(DataError, match=r"cannot be saved to '.*data/.*': Not a directory"):
-        Writer(str(tmp_path / "data"), ProcessInfo.current()).write([], [], {})
+        Writer(str(tmp_path / "data"), ProcessInfo.current()).write({}, {})
     assert (tmp_path / "data").read_text() == "precious"
 
 
 def test_a_folder_that_became_a_file_is_named(writer, tmp_path):
     """If a file replaces the data folder later, the error says so, too."""
-    writer.write([], [], {})
+    writer.write({}, {})
     os.rename(writer.directory, tmp_path / "moved")
     (tmp_path / "new" / "data").write_text("precious")
     for _ in range(2):
         with pytest.raises(DataError):
-            writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+            writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     assert (tmp_path / "new" / "data").read_text() == "precious"
 
 
@@ -380,44 +379,44 @@ def test_a_full_disk_at_the_first_write_leaves_nothing(small_disk):
     """No partial file stays, and a later write that fits succeeds."""
     writer = Writer(str(small_disk), ProcessInfo.current())
     with pytest.raises(DataError, match=r"full|No space"):
-        writer.write(MANY, [], {})
+        writer.write({"lines": MANY}, {})
     assert os.listdir(small_disk) == []
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     assert len(lines_of(writer.path)) == 1
 
 
 def test_a_full_disk_at_a_later_write_leaves_the_previous_state(small_disk):
     """The earlier counts stay, and the writer goes on when there is space again."""
     writer = Writer(str(small_disk), ProcessInfo.current())
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     with pytest.raises(DataError, match=r"full|No space"):
-        writer.write(MANY, [], {})
+        writer.write({"lines": MANY}, {})
     assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
-    writer.write([(B, {1: (3, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(B, {1: (3, 1.0, 1.0)})]}, {})
     assert [row[:3] for row in lines_of(writer.path)] == [("/src/a.py", 1, 1), ("/src/b.py", 1, 3)]
 
 
 def test_a_read_only_disk_is_named(small_disk):
     """The earlier counts stay, and the error gives the reason."""
     writer = Writer(str(small_disk), ProcessInfo.current())
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(DataError, match=r"[Rr]ead.?only"):
-        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
+        writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {})
     with pytest.raises(DataError, match=r"[Rr]ead.?only"):
-        Writer(str(small_disk), ProcessInfo.current()).write([], [], {})
+        Writer(str(small_disk), ProcessInfo.current()).write({}, {})
 
 
 def test_a_limit_on_file_sizes_leaves_the_previous_state(writer):
     """A file at the limit of its size keeps its counts."""
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(DataError):
-            writer.write(MANY, [], {})
+            writer.write({"lines": MANY}, {})
         with pytest.raises(DataError):
-            Writer(writer.directory, ProcessInfo.current()).write(MANY, [], {})
+            Writer(writer.directory, ProcessInfo.current()).write({"lines": MANY}, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
@@ -432,11 +431,11 @@ def test_an_error_of_the_caller_leaves_the_previous_state(writer):
         raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
-        writer.write(broken(), [], {})
+        writer.write({"lines": broken()}, {})
     assert os.listdir(writer.directory) == []
-    writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
+    writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
     with pytest.raises(RuntimeError, match="mine"):
-        writer.write(broken(), [], {})
+        writer.write({"lines": broken()}, {})
     assert lines_of(writer.path) == [("/src/a.py", 1, 1, 1.0, 1.0)]
 
 
@@ -449,7 +448,7 @@ process.id = "id"
 writer = Writer(sys.argv[1], process)
 for n in itertools.count(1):
     rows = {line: (n, 1.0, n) for line in range(3000)}
-    writer.write([((f"/src/{i}.py", "v"), rows) for i in range(1, 2 + n % 2)], [], {}, "")
+    writer.write({"lines": [((f"/src/{i}.py", "v"), rows) for i in range(1, 2 + n % 2)]}, {}, "")
     if n == 1:
         print(writer.path, flush=True)
     print(n, flush=True)
@@ -500,8 +499,8 @@ def test_replaced_functions_of_the_program_are_not_called(writer, monkeypatch):
         patch.setattr("builtins.open", patched)
         patch.setattr("instrument.data.sqlite._loaded", [])
         process = ProcessInfo.current()
-        writer.write([(A, {1: (1, 1.0, 1.0)})], [], {})
-        writer.write([(A, {1: (2, 1.0, 1.0)})], [], {})
-        Writer(writer.directory, process).write([], [], {})
+        writer.write({"lines": [(A, {1: (1, 1.0, 1.0)})]}, {})
+        writer.write({"lines": [(A, {1: (2, 1.0, 1.0)})]}, {})
+        Writer(writer.directory, process).write({}, {})
     assert lines_of(writer.path) == [("/src/a.py", 1, 2, 1.0, 1.0)]
 

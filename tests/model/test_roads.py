@@ -27,7 +27,7 @@ from instrument.data.query import StoredMeasurement
 from instrument.data.scratch import Scratch
 from instrument.data.writer import Writer
 from instrument.model.counts import Counts
-from instrument.model.measurement import FileCounts, Measurement
+from instrument.model.measurement import FACTS, FileCounts, Measurement
 from instrument.record.process_counts import ProcessCounts
 from instrument.report import json_documents
 
@@ -92,8 +92,14 @@ def write(measurement, directory):
     process = ProcessInfo.current()
     writer = Writer(str(directory), process)
     writer.write(
-        [(key, counts.lines.tallies(counts.lines)) for key, counts in measurement.files.items()],
-        [(key, counts.functions.tallies(counts.functions)) for key, counts in measurement.files.items()],
+        {
+            fact.field: [
+                (key, series.tallies(series))
+                for key, counts in measurement.files.items()
+                for series in (getattr(counts, fact.field),)
+            ]
+            for fact in FACTS
+        },
         {path: reason for path, reasons in measurement.not_measured.items() for reason in reasons},
         "exit",
         [
@@ -227,14 +233,19 @@ def test_counts_of_a_process_have_every_field(file):
     assert {field for field in Measurement.__slots__ if getattr(counts.measurement, field)} == set(
         carried(Measurement, "process")
     )
-    assert list(counts.changed_lines.take()) == [(file, {2})]
-    assert list(counts.changed_functions.take()) == [(file, {("f", 1)})]
-    assert not counts.changed_lines
-    counts.changed_lines.restore()
-    assert list(counts.changed_lines.take()) == [(file, {2})]
-    counts.changed_lines.commit()
+    changed = {"lines": {2}, "functions": {("f", 1)}}
+    assert list(changed) == [fact.field for fact in FACTS]
+
+    def taken():
+        return {field: dict(changes.take()) for field, changes in counts.changes.items()}
+
+    assert taken() == {field: {file: keys} for field, keys in changed.items()}
+    assert not counts.have_changed()
+    counts.restore()
+    assert taken() == {field: {file: keys} for field, keys in changed.items()}
+    counts.commit()
     counts.mark_all()
-    assert list(counts.changed_lines.take()) == [(file, {2})]
+    assert taken() == {field: {file: keys} for field, keys in changed.items()}
 
 
 #: The attributes of `CoverageResults`, the drop-in's results, that hold a field of the model.

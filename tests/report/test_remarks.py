@@ -82,7 +82,7 @@ def test_a_running_process_without_counts_is_named(tmp_path, capsys):
                 assert "(Not certain: 1 running process wrote no counts yet.)" in output.out
         info = process("it")
         info.pid = running.pid
-        Writer(".instrument", info).write([(key, {1: (1, 1e9, 1e9)})], [], {}, "")
+        Writer(".instrument", info).write({"lines": [(key, {1: (1, 1e9, 1e9)})]}, {}, "")
         run("report", "--unused-for", "1d")
         output = capsys.readouterr()
         assert said not in output.err

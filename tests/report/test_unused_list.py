@@ -23,7 +23,7 @@ def test_short_periods_are_shown_with_the_time_of_day(capsys):
     writer.process.started = now - 3000
     functions = {("<module>", 1): (1, now - 2000, now - 2000), ("C", 5): (1, now - 2000, now - 2000)}
     lines = dict.fromkeys((1, 5, 6), (1, now - 2000, now - 2000)) | {2: (1, now, now)}
-    writer.write([(key, lines)], [(key, functions)], {}, "exit")
+    writer.write({"lines": [(key, lines)], "functions": [(key, functions)]}, {}, "exit")
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now - 2000))
     run("report", "--unused-for", "15m")
     output = capsys.readouterr().out.splitlines()
@@ -59,7 +59,7 @@ def test_unused_code_is_listed(shop, capsys):
     writer = Writer(".instrument", process("two"))
     writer.process.started = now - 100 * day
     lines = {line: (1, now - 90 * day, now - (40 * day if line in (4, 7) else 0)) for line in (*SHOP_COUNTS, 5)}
-    writer.write([(shop, lines)], [(shop, {("price", 1): (1, now, now)})], {}, "exit")
+    writer.write({"lines": [(shop, lines)], "functions": [(shop, {("price", 1): (1, now, now)})]}, {}, "exit")
     assert run("report", "--unused-for", "30d") == 0
     old = time.strftime("%Y-%m-%d", time.localtime(now - 40 * day))
     output = capsys.readouterr().out.splitlines()
