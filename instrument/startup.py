@@ -21,10 +21,10 @@ from instrument.config import START_ARGUMENTS, Settings, is_on, publish, read_se
 from instrument.config.project_file import ignored_files
 from instrument.config.values import ENVIRONMENT, ITEMS, ROOT
 from instrument.errors import ConfigError
+from instrument.guest import own_loader
 from instrument.guest.messages import say, text_of
 from instrument.guest.own_builtins import system
 from instrument.guest.own_imports import OwnImports, forget_imports_since
-from instrument.guest.own_loader import write_stored
 from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import belongs_to_program
 
@@ -99,7 +99,7 @@ def _run_or_say_why_not(run: "Callable[[], None]") -> None:
     finally:
         _remove_own_imports()
     if not _state.leaves_imports:
-        write_stored()
+        own_loader.write_stored()
 
 
 def _is_own_command() -> bool:
@@ -139,6 +139,7 @@ def _start() -> None:
         for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
             del _modules[name]
         return
+    own_loader.execute_stored()
     from instrument.hooks import main_program
 
     if _may_count():
