@@ -23,6 +23,7 @@ from instrument.link.code_group import CodeGroup, index_of_group
 from instrument.link.unlinked_values import take_apart
 from instrument.model.counts import Counts
 from instrument.rewrite.rewriter import rewrite
+from instrument.session.session import session
 
 N_STEPS = 150
 
@@ -298,6 +299,7 @@ def test_the_warning_about_a_contradiction_names_function_file_block_and_both_su
         "block 0 was entered 1 times and left 7 times, not counting the edge from block 0 to the outside"
     )
     counts = tracer.results().counts
+    assert session(MINIMAL).not_measured.pop("contradicting.py").startswith("f: its counts contradict each other")
     assert capfd.readouterr().err == f"InstrumentWarning: {message}\n"
     assert counts["contradicting.py", 4] == 1
     assert ("contradicting.py", 2) not in counts
