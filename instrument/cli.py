@@ -194,7 +194,7 @@ def _parser_of(name: str, command: "ModuleType") -> "argparse.ArgumentParser":
 
 
 def _add_patterns_of_file(options: "argparse.Namespace") -> None:
-    """Set `include` and `omit` of *options* from pyproject.toml if the command has these options and none was given."""
+    """Take `include` from pyproject.toml if *options* have it and the user gave none; `omit` likewise."""
     from instrument.config.project_file import PATTERNS
     from instrument.config.reports import read_patterns
 

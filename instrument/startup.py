@@ -103,10 +103,10 @@ def _run_or_say_why_not(run: "Callable[[], None]") -> None:
 
 
 def _is_own_command() -> bool:
-    """Return whether this process is a command of this package, and not the program."""
+    """Return whether this process is a command of this package, which is never measured."""
     n_arguments = max(len(sys.argv), 1)
     options = sys.orig_argv[1 : len(sys.orig_argv) - n_arguments + 1]
-    if sys.argv[:1] == ["-m"]:
+    if sys.argv[:1] == ["-m"]:  # while `site` runs; only `sys.orig_argv` has the name of the module
         return options[-1:] in (["instrument"], ["-minstrument"])
     return os.path.basename(sys.argv[0] if sys.argv else "") in ("instrument", "instrument.exe")
 

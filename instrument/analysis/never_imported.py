@@ -7,6 +7,7 @@ number of files and folder entries, so that it ends soon in any folder.
 from __future__ import annotations
 
 import os
+import re
 
 from instrument.analysis.local_paths import can_encode, import_root
 from instrument.scope.project import INSTALLED, Scope
@@ -153,14 +154,19 @@ def _scopes(processes: Iterable[MeasuredProcess]) -> Scopes:
 def _paths_of_module(name: str, directories: Iterable[str], here: list[str]) -> list[str]:
     """Return the files and folders of the module or package *name*.
 
-    They follow from the measured files *here*. If no measured file is of this module, *directories* are searched.
+    They follow from *here*, the real paths of measured files that exist on this machine. If none is of this module,
+    look for *name* in *directories*, and in the folder `src` of each.
     """
     relative = name.replace(".", os.sep)
     paths: list[str] = []
     for path in here:
-        before, separator, _after = path.partition(f"{os.sep}{relative}{os.sep}")
-        if separator:
-            paths.append(f"{before}{os.sep}{relative}")
+        folders = [
+            path[: match.end()] for match in re.finditer(f"{re.escape(os.sep + relative)}(?={re.escape(os.sep)})", path)
+        ]
+        if folders:
+            # A checkout may have the name of the package in it, so a folder without `__init__.py` comes second.
+            is_package = [os.path.isfile(os.path.join(folder, "__init__.py")) for folder in folders]
+            paths.append(folders[is_package.index(True) if any(is_package) else 0])
         elif path.endswith(f"{os.sep}{relative}.py"):
             paths.append(path)
     if not paths:

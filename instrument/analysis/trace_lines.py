@@ -91,7 +91,11 @@ def executable_lines(filename: str) -> dict[int | None, int]:
 
 
 def find_executable_lines(filename: str) -> dict[int | None, int]:
-    """Return the executable lines of *filename*. If it cannot be read, say so on standard error and return none."""
+    """Return the executable lines of *filename* as keys, for programs that call `trace._find_executable_linenos`.
+
+    If the file cannot be opened, print the message of `trace`, and return {}. Raise SyntaxError or ValueError if the
+    text cannot be compiled.
+    """
     try:
         return executable_lines(filename)
     except OSError as error:

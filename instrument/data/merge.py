@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # The names that `Writer` gives its files, which hold one process: <host>-<pid>-<start>-<random>. A process that had to
 # begin another file appended a number.
-_OF_ONE_PROCESS = re.compile(r"([A-Za-z0-9._]+-\d+-[0-9a-f]+-[A-Za-z0-9._]+?)(?:\.(\d+))?\.sqlite")
+_OF_ONE_PROCESS = re.compile(r"([A-Za-z0-9._]+-(?P<pid>\d+)-[0-9a-f]+-[A-Za-z0-9._]+?)(?:\.(?P<number>\d+))?\.sqlite")
 
 _ADD_FILES = "INSERT OR IGNORE INTO main.file (path, version) SELECT path, version FROM {source}.file"
 _ADD_ROWS = f"""
@@ -83,6 +83,19 @@ def data_files(paths: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
             names = [name for name in names if name.endswith(schema.SUFFIX) and not name.startswith(".")]
             files.update(dict.fromkeys(os.path.join(path, name) for name in names))
     return list(files), missing
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether a process with this *pid* runs here; True if the system does not tell."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 class ProcessState(NamedTuple):
@@ -201,7 +214,7 @@ class Merge:
             name = os.path.basename(path)
             match = _OF_ONE_PROCESS.fullmatch(name)
             if match:
-                keys[path] = (1, match[1], int(match[2] or 1000), -_change_counter(path))
+                keys[path] = (1, match[1], int(match["number"] or 1000), -_change_counter(path))
             else:
                 keys[path] = (-self._n_processes_in_sum(path), name, 0, 0)
         return sorted(files, key=lambda path: keys[path])
@@ -373,14 +386,16 @@ class Merge:
             del self._merged[id_]
 
     def may_be_written(self, path: str) -> bool:
-        """Return whether one process writes the file at *path*, and may still write to it."""
-        if not _OF_ONE_PROCESS.fullmatch(os.path.basename(path)):
+        """Return whether *path* has the name of a process' own file, and that process may still run."""
+        match = _OF_ONE_PROCESS.fullmatch(os.path.basename(path))
+        if not match:
             return False
         try:
             with _Attached(self, path):
                 return not all(map(self._observer.has_ended, self._processes("source")))
         except DataError as error:
-            return isinstance(error, BusyError)  # other errors mean damage, and a process writes no damaged file
+            # The file may be damaged, or in a newer format, or there is no space for a copy. Its name has the process.
+            return isinstance(error, BusyError) or _is_running(int(match["pid"]))
 
     @property
     def n_processes(self) -> int:

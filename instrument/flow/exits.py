@@ -51,8 +51,8 @@ _CO_OPTIMIZED = 1
 def exit_records(graph: ControlFlowGraph) -> list[tuple[int, str]]:
     """Return the records of exits: (number of the entry, or -1 for no handler; ExitKind).
 
-    There is a RAISED record for each handler, and one for exceptions that leave the code. A RESTORED record is for a
-    handler that starts a line, if a RERAISE that restores a place leads there.
+    There is a RAISED record for each handler, and one for exceptions that leave the code. A handler that
+    starts a line also gets a RESTORED record, if a RERAISE to it restores f_lasti. The index of a record is its number.
     """
     records = [(number, ExitKind.RAISED) for number in range(-1, len(graph.entries))]
     restored = {

@@ -173,6 +173,7 @@ class ControlFlowGraph:
     # ##########################################################################################################
 
     def _find_blocks(self) -> list[Block]:
+        """Return the blocks in the order of the code, without await loops, RESUMEs and instructions above the body."""
         instructions = self.instructions
         ops, targets = instructions.ops, instructions.targets
         n = len(ops)

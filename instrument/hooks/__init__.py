@@ -18,8 +18,8 @@ No other folder replaces an attribute of a module that is not ours. All hooks of
 | bytecode_readers | functions of numba, pony, cloudpickle, dill, hypothesis and torch by which they get code; reducers of code in `copyreg` | one of them is imported | never: live code outlives a measurement, and the libraries keep the functions | a program that compares these functions |
 | bytecode_readers | `_imp.exec_dynamic`, `_imp.exec_builtin`, from 3.13 on | the first instrumenter is installed | never: the same reason | a program that compares these functions |
 
-Other folders change the interpreter only as follows. `guest.own_loader` sets `sys.path_importer_cache` for this
-package's own folders. `guest.process_state` registers a callback for forks, which resets locks. `startup` sets an
+Other folders change the interpreter only as follows. `guest.own_loader` sets `sys.path_importer_cache` and
+`sys.modules` for this package's own folders and modules. `guest.process_state` registers a callback for forks, which resets locks. `startup` sets an
 attribute of `sys` if the program has a module of this package's name. `session` exchanges the code of functions that
 exist already. `record.background` removes its thread from the tables of `threading`. Some settings change for a moment
 only, and are always put back. They are the switch interval, garbage collection and the mode of lazy imports.

@@ -67,7 +67,7 @@ class _State(ProcessState):
     def reset(self) -> None:
         #: Returns the original of a code object.
         self.original_of: OriginalOf = _unchanged
-        #: Does so, too, and notes the name of the receiver.
+        #: Returns the original of a code object, and notes the name of its receiver.
         self.give_out: GiveOut = _unchanged
 
 
@@ -79,7 +79,9 @@ _state = _State()
 
 
 def install(original_of: OriginalOf, give_out: GiveOut) -> None:
-    """Wrap functions of readers, imported now or later: they get the results of *original_of* and *give_out*.
+    """Wrap functions of libraries that read bytecode: they get the results of *original_of* and *give_out*.
+
+    This wraps all that are imported already, and all that are imported while an instrumenter is installed.
 
     This is never undone: live code outlives a measurement, and readers keep the functions that they have got.
     """

@@ -109,7 +109,11 @@ def call_after_execution(function: Callable[[ModuleType], None]) -> None:
 
 
 def module_code(module_import: ModuleImport) -> CodeType:
-    """Return the live code of the module of *module_import*; raise ImportError if its loader has no code for it."""
+    """Return the code to run for the module of *module_import*, without its execution.
+
+    Raise ImportError if the loader has no code. `warming.preparation` calls this; the stand-in for `exec_module` takes
+    the same steps.
+    """
     _look_up(module_import)
     code = module_import.code or _LiveCode()[module_import, module_import.origin()]
     if code is None:

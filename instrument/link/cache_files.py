@@ -45,7 +45,7 @@ _SUFFIXES = (".py", ".pyc")
 
 
 def _hashed_files() -> Iterator[str]:
-    """Yield the paths of the files of HASHED_FOLDERS and HASHED_MODULES that exist."""
+    """Yield the paths of the files in HASHED_FOLDERS, and those of HASHED_MODULES with each suffix, existing or not."""
     for folder in HASHED_FOLDERS:
         path = os.path.join(_PACKAGE, folder)
         names = sorted(os.listdir(path)) if os.path.isdir(path) else ()  # the package may be in an archive

@@ -43,7 +43,7 @@ def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
 
 
 def _rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
-    """Return the code of *graph* with the probes and exit stubs of *plan*, unchecked."""
+    """Return the `Unlinked` of *graph* and *plan*, not yet verified; raise RewriteError if a jump cannot be encoded."""
     instructions = graph.instructions
     code = instructions.code
     n = len(instructions)

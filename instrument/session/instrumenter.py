@@ -164,9 +164,10 @@ def code_if_unmeasured(code: CodeType, file: str | None, module_import: ModuleIm
 
 
 def bytecode_if_unmeasured(module_import: ModuleImport, file: str) -> CodeType | None:
-    """Return the cached version of unmeasured bytecode that only intercepts `exec`.
+    """Return the cached twin that runs in place of unmeasured bytecode, and only intercepts executors.
 
-    Return None if the cache does not have it, or if the module is exec-free. The latter is noted in *module_import*.
+    Return None if the cache does not have it, or if the module is exec-free. Then `needs_no_rewrite` of *module_import*
+    becomes True. If the bytecode was not read yet, its stamp is predicted.
     """
     if module_import.bytecode is None:
         module_import.predict_bytecode()

@@ -71,7 +71,7 @@ def _finishing(executor: Executor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT; an interrupt that arrives meanwhile is raised at the end."""
+    """Block SIGINT in this thread and in processes that it starts; raise an interrupt at the end."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

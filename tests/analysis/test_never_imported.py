@@ -14,6 +14,7 @@ from reporting import in_own_folder as in_own_folder
 from reporting import project as project
 from reporting import shop as shop
 
+from instrument.analysis.never_imported import _paths_of_module as paths_of_module
 from instrument.analysis.source_file import version_of
 from instrument.data import schema
 
@@ -198,3 +199,12 @@ def test_a_file_that_only_ran_elsewhere_is_not_said_to_be_never_imported(shop, c
     assert ">>>>>>     y = x" in Path("covers/other.cover").read_text()
     assert ">>>>>>     total = 0" not in Path("covers/other.cover").read_text()
 
+
+
+def test_a_checkout_may_have_the_name_of_the_package_in_it(tmp_path):
+    """The package is the folder with `__init__.py`, not the outermost folder of its name."""
+    package = tmp_path / "shop" / "shop"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "core.py"):
+        (package / name).touch()
+    assert paths_of_module("shop", [], [str(package / "core.py")]) == [str(package)]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from processes import A, Running, files, write
 from recorded import Tree
@@ -79,6 +80,18 @@ def test_erase_spares_running_processes(capsys):
         assert "1 of processes that may still be running" in capsys.readouterr().err
         run("erase", "--force")
         assert files(".instrument") == []
+
+
+def test_erase_spares_the_file_of_a_running_process_that_cannot_be_copied(monkeypatch, capsys):
+    """Without space for a copy, the name of the file says which process may still write to it."""
+    with Running() as pid:
+        writer = write(".instrument", "one", {A: {1: 1}}, pid=pid, ended="")
+        monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+        run("erase")
+        assert files(".instrument") == [os.path.basename(writer.path)]
+        assert "1 of processes that may still be running" in capsys.readouterr().err
+    run("erase")
+    assert files(".instrument") == []
 
 
 def test_erase_of_a_folder_that_cannot_be_read_is_an_error(monkeypatch, capsys):

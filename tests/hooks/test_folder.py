@@ -8,6 +8,7 @@ import house
 NO_HOOKS = {
     # The entry for this package's own folder.
     ("guest/own_loader.py", "sys.path_importer_cache"),
+    ("guest/own_loader.py", "sys.modules"),
 }
 #: Folders and modules of commands, which run in processes of their own.
 OF_COMMANDS = ("commands/", "diagnosis/", "warming/", "cli.py", "trace_cli.py", "bootstrap/")
