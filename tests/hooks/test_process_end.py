@@ -45,6 +45,11 @@ print("end")
 """
 
 
+@pytest.mark.xfail(
+    not os.environ.get("PYTHONUNBUFFERED"),
+    reason="text that is printed while the interpreter ends may stay in the buffer",
+    strict=False,
+)
 @pytest.mark.parametrize("flush", [0, 0.05])
 def test_exit_handlers_are_called_and_freed_as_in_a_plain_run(tree, flush):
     """Whichever handlers the program removes, the others are called in the same order, with the same output."""
