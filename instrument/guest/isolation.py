@@ -198,6 +198,9 @@ class _Typing:
 
 #: The functions of `sys`, as they were before the program could replace them.
 _functions_of_sys = {name: value for name, value in vars(sys).items() if type(value) is BuiltinFunctionType}
+#: A copy of `sys` has no streams. It may outlive the program's, and what the program prints at its very end is written
+#: when the last reference to the stream goes.
+_NO_STREAMS = dict.fromkeys(("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__"))
 
 
 class _Copies:
@@ -212,7 +215,7 @@ class _Copies:
         self._finder = _Finder()
         self.modules: dict[str, Any] = {}
         copy = ModuleType("sys", sys.__doc__)
-        vars(copy).update({**vars(sys), **_functions_of_sys, "modules": self.modules})
+        vars(copy).update({**vars(sys), **_functions_of_sys, **_NO_STREAMS, "modules": self.modules})
         self.modules.update(sys=copy, threading=_Threading, typing=_Typing(self))
         self._builtins = {**own_builtins.ours, "__import__": self.imported}
         self.modules["builtins"] = ModuleType("builtins")
