@@ -199,7 +199,7 @@ def test_command_lines_have_the_effects_of_trace(tmp_path, commands):
 
 @pytest.mark.parametrize("option", ["-l", "-T"])
 def test_imports_are_listed_as_by_trace(tmp_path, option):
-    """Functions of importlib that import modules of the program are listed, and none of the tool itself."""
+    """Functions of importlib that import modules of the program are listed; functions of this package are not."""
     (theirs, _), (ours, _) = both(tmp_path, f"{option} program.py a b")
     [(their_status, their_lists, their_errors)] = theirs
     [(status, lists, errors)] = ours
@@ -294,7 +294,7 @@ def test_the_commands_are_listed(tmp_path):
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_each_command_has_a_help_for_users(tmp_path, name):
-    """It has an example, and none of the words of developers."""
+    """It has an example, and no word that only developers of this package know."""
     helped, own = (run("instrument", tmp_path, words) for words in (["help", name], [name, "--help"]))
 
     assert (helped.returncode, helped.stdout, helped.stderr) == (0, own.stdout, "")

@@ -194,8 +194,8 @@ def record_exit_late(late: int, base: int, traceback: int, tb_lasti: int) -> byt
     from 3.14 on to read the traceback. LIST_APPEND makes no call. From 3.14 on, *traceback* is the index of
     `__traceback__` in `co_names`; an exception whose class redefines that name may be lost here.
 
-    The stack is … lasti exception error at the beginning, and one entry above the exception at the end. If these
-    instructions fail, too, for want of memory, the stack is the same.
+    The stack is … lasti exception error at the beginning, and one entry above the exception at the end. That is
+    also so if these instructions raise a MemoryError.
     """
     rows: list[Row] = [
         ("POP_TOP", 0),  #                                      stack: … lasti exception

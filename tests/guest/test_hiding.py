@@ -1,4 +1,4 @@
-"""Profilers, tracers and tools of `sys.monitoring` see the functions of the program, and none of the package."""
+"""Profilers, tracers and tools of `sys.monitoring` see the functions of the program, but no function of the package."""
 
 import os
 import subprocess
