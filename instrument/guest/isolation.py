@@ -198,8 +198,8 @@ class _Typing:
 
 #: The functions of `sys`, as they were before the program could replace them.
 _functions_of_sys = {name: value for name, value in vars(sys).items() if type(value) is BuiltinFunctionType}
-#: A copy of `sys` has no streams. It may outlive the program's, and what the program prints at its very end is written
-#: when the last reference to the stream goes.
+#: A copy of `sys` has no streams, because it may outlive `sys`. The interpreter writes the last output of the program
+#: when it frees the stream.
 _NO_STREAMS = dict.fromkeys(("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__"))
 
 
