@@ -15,7 +15,7 @@ from instrument.model.measurement import FACTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from sqlite3 import Connection
     from typing import Any, TypeAlias
 
@@ -120,23 +120,18 @@ class Flush:
         return number
 
     def _rows_of(self, fact: Fact) -> Iterator[tuple[object, ...]]:
-        columns_of = _COLUMNS_OF_KEY[tuple([type_ for _, type_ in fact.columns])]
+        has_one_column = len(fact.columns) == 1
         for file, tallies in self._tallies.get(fact.field, ()):
             if tallies:
                 number = self._number_of(file)
                 for key, (count, first, last) in tallies.items():
-                    yield number, *columns_of(key), count, within_range(first), within_range(last)
+                    values = (key,) if has_one_column else key
+                    stored = [schema.to_text(value) if type(value) is str else value for value in values]
+                    yield number, *stored, count, within_range(first), within_range(last)
 
     def _rows_of_given_out(self) -> Iterator[tuple[object, ...]]:
         for key, name, line, receiver in self._given_out:
             yield self._number_of(key), schema.to_text(name), line, schema.to_text(receiver)
-
-
-#: The values of a key's columns, by the types of the columns.
-_COLUMNS_OF_KEY: dict[tuple[type, ...], Callable[[Any], tuple[object, ...]]] = {
-    (int,): lambda key: (key,),
-    (str, int): lambda key: (schema.to_text(key[0]), key[1]),
-}
 
 
 def within_range(moment: float) -> float:
