@@ -9,7 +9,7 @@ No other folder replaces an attribute of a module that is not ours. All hooks of
 | main_program | `sys.modules["runpy"]`, `sys.path_importer_cache[script]` | the start of the process, for a script | the script begins | nobody: no code runs in between |
 | main_program | `sys.path_importer_cache[script]` in subinterpreters | the start of the interpreter | its first entry of `sys.path` is used | a program that lists that cache before |
 | exec_calls | nothing: rewritten code evaluates `exchange_code` before such calls | | | |
-| forks | `os.register_at_fork`; `__register_atfork` of glibc, if Python is embedded; `os.fork` on 3.13.0 | the recorder starts | never: there is no way back; they do nothing without a listener. `os.fork`: the recorder stops. glibc: exit | nobody; of `os.fork`: a comparison of functions |
+| forks | `os.register_at_fork`; `__register_atfork` of glibc, if Python is embedded or the program imports ctypes or cffi; `os.fork` on 3.13.0 | the recorder starts | never: there is no way back; they do nothing without a listener. `os.fork`: the recorder stops. glibc: exit | nobody; of `os.fork`: a comparison of functions |
 | process_end | an exit handler (`atexit.register`) | the first `at_last` | the end | a program that removes all exit handlers; it is registered again |
 | process_end | `os._exit`, `execv`, `execve`, `chroot`, `setuid` and the like, `unshare`, `setns`, in `os` and in `posix` | the recorder starts | the recorder stops | `type()` of these functions |
 | signals | `signal`, `getsignal`, `set_wakeup_fd` of `_signal`, `_thread.interrupt_main` | the recorder starts | the recorder stops | a program that compares these functions with copies |

@@ -2,14 +2,14 @@
 
 A `ForkListener` comes in. Forks by `os.fork` are announced by `os.register_at_fork`, those by C code as follows.
 
-Problem: a C program that embeds Python may call `fork()` without telling Python. uWSGI's master process loads the
-application and then forks each worker.
-Solution: register callbacks with the C library (`__register_atfork`), in processes that embed Python. The background
-thread ends before each fork: it may hold the interpreter's lock, which would stay locked in the child. In the child
-nothing is called at once, as its only thread may be unable to take that lock. A pending call precedes the first Python
-code there. The C library must not call functions of an interpreter that is gone. So they are registered under a handle,
-as those of libraries that can be unloaded, and are removed at exit. Only glibc offers that: with other C libraries
-nothing is registered.
+Problem: C code may call `fork()` without telling Python. uWSGI's master process loads the application and then forks
+each worker. A program may call the C library's `fork` by ctypes.
+Solution: register callbacks with the C library (`__register_atfork`), in processes that embed Python or import a module
+that calls functions of C libraries. The background thread ends before each fork: it may hold the interpreter's lock,
+which would stay locked in the child. In the child nothing is called at once, as its only thread may be unable to take
+that lock. A pending call precedes the first Python code there. The C library must not call functions of an interpreter
+that is gone. So they are registered under a handle, as those of libraries that can be unloaded, and are removed at
+exit. Only glibc offers that: with other C libraries nothing is registered.
 Alternatives: none is complete. `check_for_fork` compares process numbers, in case nothing has announced the fork.
 """
 
@@ -25,11 +25,12 @@ from instrument.guest.messages import say
 from instrument.guest.own_builtins import system
 from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import call_contained
-from instrument.hooks import process_end, signals
+from instrument.hooks import imports, process_end, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any, Protocol
 
     class ForkListener(Protocol):
@@ -57,6 +58,8 @@ _system: Any = sys.modules[system.__name__]
 #: 3.13.0 warns of a fork with several threads only after it has called the functions that are registered for forks. So
 #: the threads begin again in a function that stands in for `os.fork`.
 _WARNS_LATE = sys.version_info[:3] == (3, 13, 0)
+#: Modules by which a program calls any function of a C library.
+_CALLERS_OF_C = ("ctypes", "cffi")
 #: The functions that the C library calls, the handle of their registration, and the function that ends it. These must
 #: never be freed.
 _held_for_c_library: list[Any] = []
@@ -93,9 +96,11 @@ def install(listener: ForkListener) -> None:
         os.register_at_fork(
             before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
         )
-        if interpreters.is_embedded() and interpreters.number() == 0:
-            register_with_c_library(_before_c_fork, _after_c_fork_in_parent, _notice_c_fork)
-            process_end.at_last(forget_c_library)
+        if interpreters.number() == 0:
+            if interpreters.is_embedded() or any(map(sys.modules.__contains__, _CALLERS_OF_C)):
+                _announce_c_forks()
+            else:
+                imports.call_after_execution(_announce_c_forks_after)
     if _WARNS_LATE:
         _system.fork = os.fork = fork
 
@@ -174,6 +179,17 @@ if _WARNS_LATE:
 
 
 # Forks by C ###########################################################################################################
+
+
+def _announce_c_forks_after(module: ModuleType) -> None:
+    """Have C forks announced if *module*, which was just imported, can make them."""
+    if module.__dict__.get("__name__") in _CALLERS_OF_C:
+        _announce_c_forks()
+
+
+def _announce_c_forks() -> None:
+    if not _held_for_c_library and register_with_c_library(_before_c_fork, _after_c_fork_in_parent, _notice_c_fork):
+        process_end.at_last(forget_c_library)
 
 
 def register_with_c_library(

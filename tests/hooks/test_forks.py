@@ -108,14 +108,41 @@ for n in range(3):
     assert errors == ""
 
 
-def test_a_child_of_an_unannounced_fork_counts_once_it_is_noticed(tree):
-    """Python itself registers nothing with the C library. The child is noticed at its next import, and says so."""
+def test_a_fork_by_ctypes_is_announced(tree):
+    """Plain Python registers with the C library once the program imports ctypes. Else the child may hang: the
+    background thread, which the child does not have, may hold the interpreter's lock."""
     source = """
+import os, sys
+def work(n):
+    return n
+work(1)
+import ctypes
+if not ctypes.CDLL(None).fork():
+    work(2)
+    import colorsys
+    sys.exit()
+_, status = os.wait()
+work(3)
+sys.exit(status)
+"""
+    for flush in (0, 0.001, 0.001, 0.001):
+        with tree.start(source, flush=flush) as process:
+            output, errors = process.communicate(timeout=50)
+        assert (process.returncode, output, errors) == (0, "", "")
+
+    assert tree.calls("work") == 12
+
+
+def test_a_child_of_an_unannounced_fork_counts_once_it_is_noticed(tree):
+    """The child is noticed at its next import, and says so. `PyDLL` keeps the interpreter's lock meanwhile."""
+    source = """
+from instrument.hooks import forks
+forks.register_with_c_library = lambda *functions: False
 import ctypes, os, sys
 def work(n):
     return n
 work(1)
-if not ctypes.CDLL(None).fork():
+if not ctypes.PyDLL(None).fork():
     work(2)
     import colorsys
     sys.exit()
