@@ -10,8 +10,13 @@ Offsets are in code units of two bytes, as the interpreter keeps them in frames 
 
 from __future__ import annotations
 
+from _bisect import bisect_left
+from _operator import add, ne
+from itertools import compress
+
 from instrument.decode.opcodes import (
     BACKWARD,
+    CACHE,
     CACHES,
     EXTENDED_ARG,
     JUMPS,
@@ -23,12 +28,22 @@ from instrument.decode.opcodes import (
     RETURNS,
     SKIPPED,
     UNCONDITIONAL_JUMPS,
+    flags_of,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType
+
+
+#: Opcodes that belong to the instruction behind or in front of them.
+_NO_INSTRUCTIONS = bytes((CACHE, EXTENDED_ARG))
+_IS_INSTRUCTION = flags_of(set(range(256)).difference(_NO_INSTRUCTIONS))
+_NEVER_GOES_ON = RETURNS | RAISES | UNCONDITIONAL_JUMPS
+_HAS_TARGET = flags_of(JUMPS | REFERENCES)
+#: By opcode: one unit, and its caches.
+_SIZES = bytes(1 + n_caches for n_caches in CACHES)
 
 
 class Handler:
@@ -52,11 +67,13 @@ class Handler:
 class Instructions:
     """The instructions of *code*, in lists by index.
 
-        ops, args       opcode, and argument with the bits of its prefixes
+        ops             opcodes, as bytes
+        args            arguments, with the bits of their prefixes
         starts          code unit of the first prefix, or of the opcode if there is none
         units           code unit of the opcode
         lines           line number, or None
         targets         index that a jump goes to, or that a reference names (opcodes.REFERENCES); -1 for others
+        jumps           indices of the jumps and references, ascending
         handlers        index in `table` of the handler of exceptions, or -1
         table           the distinct handlers
         first           index of the RESUME that the body starts with; nothing above it is traced
@@ -68,51 +85,30 @@ class Instructions:
         origins         for each instruction its index in `source`
         ranks           the order in which control reaches the instructions if it does not jump back
         turns           jumps back that lead to a copy further below
+        steps           jumps back that have become a step to the next instruction, and take no space
     """
 
     __slots__ = (
-        *("_joins", "args", "code", "first", "handlers", "lines", "ops", "origins", "ranks", "source", "starts"),
-        *("table", "targets", "throwable_from", "turns", "units"),
+        *("_joins", "args", "code", "first", "handlers", "jumps", "lines", "ops", "origins", "ranks", "source"),
+        *("starts", "steps", "table", "targets", "throwable_from", "turns", "units"),
     )
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
         self.source: Instructions = self
-        ops: list[int] = []
-        args: list[int] = []
-        starts: list[int] = []
-        units: list[int] = []
-        raw = code.co_code
-        caches = CACHES
-        n_units = len(raw) // 2
-        unit = start = prefix = 0
-        while unit < n_units:
-            op = raw[2 * unit]
-            arg = raw[2 * unit + 1] | prefix
-            if op == EXTENDED_ARG:
-                prefix = arg << 8
-                unit += 1
-                continue
-            ops.append(op)
-            args.append(arg)
-            starts.append(start)
-            units.append(unit)
-            unit += 1 + caches[op]
-            start = unit
-            prefix = 0
-        if prefix or unit != n_units:
-            raise ValueError("the last instruction is cut off")
-        self.ops = ops
-        self.origins: Sequence[int] = range(len(ops))
+        self._decode(code.co_code)
+        ops = self.ops
+        n = len(ops)
+        self.origins: Sequence[int] = range(n)
         self.ranks: Sequence[int] = self.origins
         self.turns: frozenset[int] = frozenset()
-        self.args = args
-        self.starts = starts
-        self.units = units
+        self.steps: frozenset[int] = frozenset()
         # The body of a generator starts behind RETURN_GENERATOR; from 3.15 on another RESUME may stand above that.
-        self.first = ops.index(RESUME, ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else 0)
-        self.throwable_from = ops.index(RETURN_GENERATOR) if RETURN_GENERATOR in ops else self.first
-        self.lines = self.lines_of(code, starts)
+        generator = ops.find(RETURN_GENERATOR)
+        self.first = ops.index(RESUME, max(generator, 0))
+        self.throwable_from = generator if generator >= 0 else self.first
+        self.lines = self.lines_of(code, self.starts)
+        self.jumps = list(compress(self.origins, ops.translate(_HAS_TARGET)))
         self.targets = self._targets()
         self.table, self.handlers = self._handlers()
         self._joins: frozenset[int] | None = None
@@ -120,56 +116,72 @@ class Instructions:
     def __len__(self) -> int:
         return len(self.ops)
 
+    def _decode(self, raw: bytes) -> None:
+        """Set `ops`, `args`, `units` and `starts` from *raw*, a `co_code`, in which caches are zero."""
+        opcodes = raw[::2]
+        is_instruction = opcodes.translate(_IS_INSTRUCTION)
+        self.ops = opcodes.translate(None, _NO_INSTRUCTIONS)
+        self.args = args = list(compress(raw[1::2], is_instruction))
+        self.units = units = list(compress(range(len(opcodes)), is_instruction))
+        self.starts = starts = [0, *map(add, units, self.ops.translate(_SIZES))]
+        if starts.pop() != len(opcodes):
+            raise ValueError("the last instruction is cut off")
+        for index in compress(range(len(units)), map(ne, units, starts)):
+            start, unit = starts[index], units[index]
+            if opcodes.count(EXTENDED_ARG, start, unit) != unit - start:
+                raise ValueError(f"code unit {start} is no instruction")
+            args[index] |= int.from_bytes(raw[2 * start + 1 : 2 * unit : 2], "big") << 8
+
     @staticmethod
     def lines_of(code: CodeType, starts: list[int]) -> list[int | None]:
         """Return the line of each instruction of *code*, as tracebacks have it; *starts* are their first code units."""
         lines: list[int | None] = []
         index = 0
-        n = len(starts)
         for _, end, line in code.co_lines():
-            end >>= 1
-            while index < n and starts[index] < end:
-                lines.append(line)
-                index += 1
-        lines.extend([None] * (n - len(lines)))
+            stop = bisect_left(starts, end >> 1, index)
+            lines += [line] * (stop - index)
+            index = stop
+        lines += [None] * (len(starts) - index)
         return lines
 
     def _targets(self) -> list[int]:
-        index_of = dict(zip(self.starts, range(len(self.starts))))
-        targets = [-1] * len(self.ops)
-        jumps = JUMPS | REFERENCES
-        for index, op in enumerate(self.ops):
-            if op in jumps:
-                after = self.units[index] + 1 + CACHES[op]
-                target = after - self.args[index] if op in BACKWARD else after + self.args[index]
-                targets[index] = index_of[target]
+        ops, args, units, starts = self.ops, self.args, self.units, self.starts
+        n = len(ops)
+        targets = [-1] * n
+        for index in self.jumps:
+            op = ops[index]
+            after = units[index] + 1 + CACHES[op]
+            unit = after - args[index] if op in BACKWARD else after + args[index]
+            target = bisect_left(starts, unit)
+            if target == n or starts[target] != unit:
+                raise ValueError(f"instruction {index} leads to code unit {unit}, where no instruction begins")
+            targets[index] = target
         return targets
 
     def _handlers(self) -> tuple[list[Handler], list[int]]:
         """Return the distinct handlers, and for each instruction the number of its handler or -1."""
-        handlers = [-1] * len(self.ops)
+        units, starts = self.units, self.starts
+        handlers = [-1] * len(units)
         table: list[Handler] = []
         number_of: dict[tuple[int, int], int] = {}
-        index_of = dict(zip(self.starts, range(len(self.starts))))
-        index = 0
-        units = self.units
-        n = len(units)
-        for start, end, target, depth_and_lasti in exception_table(self.code.co_exceptiontable):
-            key = target, depth_and_lasti
+        first = 0
+        for start, end, unit, depth_and_lasti in exception_table(self.code.co_exceptiontable):
+            key = unit, depth_and_lasti
             if key not in number_of:
+                target = bisect_left(starts, unit)
+                if target == len(starts) or starts[target] != unit:
+                    raise ValueError(f"a handler begins at code unit {unit}, where no instruction begins")
                 number_of[key] = len(table)
-                table.append(Handler(index_of[target], depth_and_lasti >> 1, bool(depth_and_lasti & 1)))
-            while index < n and units[index] < start:
-                index += 1
-            while index < n and units[index] < end:
-                handlers[index] = number_of[key]
-                index += 1
+                table.append(Handler(target, depth_and_lasti >> 1, bool(depth_and_lasti & 1)))
+            first = bisect_left(units, start, first)
+            stop = bisect_left(units, end, first)
+            handlers[first:stop] = [number_of[key]] * (stop - first)
+            first = stop
         return table, handlers
 
     def falls_into(self, index: int) -> bool:
         """Return whether control can go on to the instruction at *index* from the instruction above it."""
-        above = self.ops[index - 1]
-        return above not in RETURNS and above not in RAISES and above not in UNCONDITIONAL_JUMPS
+        return self.ops[index - 1] not in _NEVER_GOES_ON or index - 1 in self.steps
 
     def above(self, index: int) -> int:
         """Return the instruction that stands above the one at *index* in the original code.
@@ -194,7 +206,8 @@ class Instructions:
     def joins(self) -> frozenset[int]:
         """The targets of jumps and the first instructions of handlers."""
         if self._joins is None:
-            self._joins = frozenset(self.targets).union(handler.target for handler in self.table)
+            targets = self.targets
+            self._joins = frozenset([targets[jump] for jump in self.jumps] + [entry.target for entry in self.table])
         return self._joins
 
     def describe(self, index: int) -> str:

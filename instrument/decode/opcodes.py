@@ -16,6 +16,10 @@ from instrument.decode.versions import (
     SKIPPED_AT_EXHAUSTION,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 OPNAMES = opcode.opname
 OPCODES = opcode.opmap
 #: Opcodes from this number on use their argument.
@@ -152,6 +156,15 @@ def _opcodes_of(*kinds: str) -> frozenset[int]:
     return opcodes(*[name for kind in kinds for *_, names in TABLE[kind] for name in names.split()])
 
 
+def flags_of(opcodes: Iterable[int]) -> bytes:
+    """Return a table for `bytes.translate`: one at each of *opcodes*, else zero."""
+    flags = bytearray(256)
+    for op in opcodes:
+        if op >= 0:
+            flags[op] = 1
+    return bytes(flags)
+
+
 def _cache_units() -> list[int]:
     """Return the number of inline cache units that follow each opcode."""
     entries = opcode._inline_cache_entries  # type: ignore[attr-defined]
@@ -165,6 +178,7 @@ CACHES = _cache_units()
 
 # Single opcodes; -1 where this version lacks one.
 BINARY_OP = opcode_called("BINARY_OP")
+CACHE = opcode_called("CACHE")
 CALL = opcode_called("CALL")
 CALL_FUNCTION_EX = opcode_called("CALL_FUNCTION_EX")
 CALL_KW = opcode_called("CALL_KW")

@@ -34,6 +34,7 @@ from instrument.decode.opcodes import (
     SEND,
     UNCONDITIONAL_JUMPS,
     YIELD_VALUE,
+    flags_of,
 )
 from instrument.decode.versions import JUMP_BACK_RAISES_LINE_EVENT
 
@@ -46,7 +47,11 @@ if TYPE_CHECKING:
 _COPIES_WITHOUT_BRANCH = ((16, 4), (24, 3), (56, 2))
 _COPIES_WITH_BRANCHES = ((40, 2),)
 #: A loop that suspends its frame is not unrolled: it turns slowly, and passes a probe at each resumption in any case.
-_PREVENTS_UNROLLING = frozenset((YIELD_VALUE, SEND, RESUME)) | REFERENCES
+_PREVENTS_UNROLLING = flags_of((YIELD_VALUE, SEND, RESUME, *REFERENCES))
+_LARGEST = max(size for size, _ in _COPIES_WITHOUT_BRANCH + _COPIES_WITH_BRANCHES)
+_IS_BRANCH = flags_of(JUMPS - UNCONDITIONAL_JUMPS)
+_JUMPS_BACK = (BACKWARD & JUMPS) - {JUMP_BACKWARD_NO_INTERRUPT}
+_STEPS = BACKWARD & UNCONDITIONAL_JUMPS
 
 
 class Loop:
@@ -109,7 +114,7 @@ class Unrolled(Instructions):
     """The instructions of *source* with copies of *loops*.
 
     A jump back to the first instruction of a loop leads from each copy to the next copy, and from the last to the
-    first. If the next copy follows directly, an unconditional jump remains that takes no space (`takes_no_space`).
+    first. If the next copy follows directly, an unconditional jump remains that takes no space (`steps`).
     A conditional jump becomes the opposite one, which leads out of the loop.
 
     If a loop turns within one line, control passes its copies upwards instead. It goes from the first copy to the last,
@@ -127,12 +132,18 @@ class Unrolled(Instructions):
         self.throwable_from = source.throwable_from
         layout = _Layout(source, loops)
         self.origins = origins = layout.origins
-        self.ops = [source.ops[origin] for origin in origins]
-        self.args = [source.args[origin] for origin in origins]
-        self.starts = [source.starts[origin] for origin in origins]
-        self.units = [source.units[origin] for origin in origins]
-        self.lines = [source.lines[origin] for origin in origins]
+        self.ops = bytes(map(source.ops.__getitem__, origins))
+        self.args = list(map(source.args.__getitem__, origins))
+        self.starts = list(map(source.starts.__getitem__, origins))
+        self.units = list(map(source.units.__getitem__, origins))
+        self.lines = list(map(source.lines.__getitem__, origins))
         self.targets, self.turns = self._redirect_jumps(layout)
+        self.jumps = [index for index, target in enumerate(self.targets) if target >= 0]
+        self.steps = frozenset(
+            index
+            for index in self.jumps
+            if self.targets[index] == index + 1 and self.ops[index] in _STEPS and index not in self.turns
+        )
         self.table, self.handlers = self._redirect_exceptions(layout)
         self._joins = None
         self.ranks = [
@@ -145,16 +156,17 @@ class Unrolled(Instructions):
     def _redirect_jumps(self, layout: _Layout) -> tuple[list[int], frozenset[int]]:
         """Return the `targets` and the `turns` of the copies; replace conditional jumps in `ops` by their opposite."""
         source = self.source
+        ops = bytearray(self.ops)
         targets = []
         turns = set()
         for index, (origin, loop, copy) in enumerate(layout):
-            op, target = source.ops[origin], source.targets[origin]
+            op, target = ops[index], source.targets[origin]
             if target < 0:
                 pass
             elif loop is None or target != loop.first or op not in BACKWARD:
                 target = layout.index_from(target, loop, copy)
             elif origin == loop.last and copy + 1 < loop.n_copies and op in OPPOSITE_BRANCHES:
-                self.ops[index] = OPPOSITE_BRANCHES[op]
+                ops[index] = OPPOSITE_BRANCHES[op]
                 target = layout.index_of(loop.last + 1)
             else:
                 step = -1 if loop.goes_upwards else 1
@@ -162,6 +174,7 @@ class Unrolled(Instructions):
                 if loop.goes_upwards and copy == 0:
                     turns.add(index)
             targets.append(target)
+        self.ops = bytes(ops)
         return targets, frozenset(turns)
 
     def _redirect_exceptions(self, layout: _Layout) -> tuple[list[Handler], list[int]]:
@@ -185,10 +198,6 @@ class Unrolled(Instructions):
             handlers.append(number)
         return table, handlers
 
-    def falls_into(self, index: int) -> bool:
-        """Return whether control can go on to the instruction at *index* from the instruction above it."""
-        return super().falls_into(index) or takes_no_space(self, index - 1)
-
 
 def unroll(instructions: Instructions) -> Instructions:
     """Return *instructions* with small innermost loops unrolled; *instructions* itself if it has none."""
@@ -201,10 +210,12 @@ def _small_loops(instructions: Instructions) -> list[Loop]:
     ops, targets = instructions.ops, instructions.targets
     jumps_back: dict[int, list[int]] = {}  # to each target
     first_jump: dict[int, int] = {}  # to each target
-    for index, op in enumerate(ops):
+    for index in instructions.jumps:
         first_jump.setdefault(targets[index], index)
-        if op in BACKWARD and op in JUMPS and op != JUMP_BACKWARD_NO_INTERRUPT:
+        if ops[index] in _JUMPS_BACK:
             jumps_back.setdefault(targets[index], []).append(index)
+    if not jumps_back:
+        return []
     handlers = sorted(handler.target for handler in instructions.table)
     loops: list[Loop] = []
     for first in sorted(jumps_back):
@@ -229,13 +240,12 @@ def _small_loops(instructions: Instructions) -> list[Loop]:
 
 def _n_copies(instructions: Instructions, first: int, last: int) -> int:
     """Return how often the loop of the instructions *first* to *last* is to stand in a row; 1 if it is not unrolled."""
-    ops, targets = instructions.ops, instructions.targets
-    body = range(first, last + 1)
-    if last + 1 == len(ops) or any(ops[index] in _PREVENTS_UNROLLING for index in body):
-        return 1
+    ops = instructions.ops
     size = instructions.units[last] + 1 + CACHES[ops[last]] - instructions.starts[first]
+    if size > _LARGEST or last + 1 == len(ops) or 1 in ops[first : last + 1].translate(_PREVENTS_UNROLLING):
+        return 1
     # One branch ends the loop.
-    n_branches = sum(1 for index in body if targets[index] >= 0 and ops[index] not in UNCONDITIONAL_JUMPS) - 1
+    n_branches = sum(ops[first : last + 1].translate(_IS_BRANCH)) - 1
     copies = _COPIES_WITH_BRANCHES if n_branches > 0 else _COPIES_WITHOUT_BRANCH
     return next((n for largest, n in copies if size <= largest), 1)
 
@@ -248,16 +258,9 @@ def _turns_on_one_line(instructions: Instructions, first: int, last: int) -> boo
     lines, targets = instructions.lines, instructions.targets
     return JUMP_BACK_RAISES_LINE_EVENT and any(
         targets[index] == first and lines[index] == lines[first] and lines[first] is not None
-        for index in range(first, last + 1)
-        if instructions.ops[index] in BACKWARD
+        for index in instructions.jumps
+        if first <= index <= last and instructions.ops[index] in BACKWARD
     )
-
-
-def takes_no_space(instructions: Instructions, index: int) -> bool:
-    """Return whether the instruction at *index* is a jump back that has become a step to the next instruction."""
-    op = instructions.ops[index]
-    is_step = op in BACKWARD and op in UNCONDITIONAL_JUMPS and instructions.targets[index] == index + 1
-    return is_step and index not in instructions.turns
 
 
 def is_faithful(instructions: Instructions) -> bool:

@@ -26,7 +26,6 @@ from instrument.decode.opcodes import (
     RESUME,
     YIELD_VALUE,
 )
-from instrument.decode.unrolling import takes_no_space
 from instrument.decode.versions import (
     CALLERS_ARE_LEFT_ABOVE,
     INLINED_CALL_LOSES_LINE,
@@ -155,7 +154,7 @@ def _exclude_ambiguous_exits(instructions: Instructions, members: dict[ExitClass
         if not is_left_above(ops[index]):
             continue
         above = index - 1
-        while above > 0 and takes_no_space(instructions, above):
+        while above > 0 and above in instructions.steps:
             above -= 1
         if class_of.get(above) != class_of.get(index):
             for other in range(above, index):

@@ -15,7 +15,6 @@ from __future__ import annotations
 from _bisect import bisect_right
 
 from instrument.decode.opcodes import DELETE_FAST, LOAD_CONST, LOAD_FAST, STORE_FAST, YIELD_VALUE
-from instrument.decode.unrolling import takes_no_space
 from instrument.flow.graph import ControlFlowGraph, EdgeKind
 
 _FIRST_OF_PAIR = frozenset((LOAD_CONST, LOAD_FAST, STORE_FAST))
@@ -31,7 +30,7 @@ def loads_to_separate(graph: ControlFlowGraph) -> frozenset[int]:
     loads = set()
     for index in [index for index, op in enumerate(ops) if op == LOAD_FAST]:
         above = index - 1
-        while above > 0 and takes_no_space(instructions, above):
+        while above > 0 and above in instructions.steps:
             above -= 1
         if ops[above] in _FIRST_OF_PAIR:
             loads.add(index)

@@ -27,7 +27,6 @@ from instrument.decode.opcodes import (
     SEND,
     UNCONDITIONAL_JUMPS,
 )
-from instrument.decode.unrolling import takes_no_space
 from instrument.decode.versions import (
     CALLER_IS_ABOVE_TARGET_OF_ITERATION,
     HAS_MONITORING,
@@ -110,7 +109,7 @@ class JumpEmitter:
     def emit_jump(self, index: int, location: Location) -> None:
         """Emit the jump at the instruction *index*."""
         instructions, output = self._instructions, self._output
-        if takes_no_space(instructions, index):
+        if index in instructions.steps:
             self._emit_step(index, location)
             return
         op = instructions.ops[index]

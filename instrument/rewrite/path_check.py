@@ -31,7 +31,6 @@ from instrument.decode.opcodes import (
     SEND,
     UNCONDITIONAL_JUMPS,
 )
-from instrument.decode.unrolling import takes_no_space
 from instrument.decode.versions import SKIPPED_AT_EXHAUSTION
 from instrument.flow.exits import is_left_above
 from instrument.flow.graph import ControlFlowGraph, EdgeKind
@@ -98,7 +97,7 @@ class _Code:
         self.no_space = {
             index
             for index, target in enumerate(instructions.targets)
-            if target == index + 1 and takes_no_space(instructions, index)
+            if target == index + 1 and index in instructions.steps
         }
         self.ends = [unit + 1 + CACHES[opcodes[unit]] for unit in units]
         for index in self.no_space:

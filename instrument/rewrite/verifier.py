@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from instrument.decode.instructions import Instructions, exception_table
 from instrument.decode.opcodes import BACKWARD, CACHES, EXTENDED_ARG, JUMPS, RERAISE, RESUME, SWAP
-from instrument.decode.unrolling import is_faithful, takes_no_space
+from instrument.decode.unrolling import is_faithful
 from instrument.flow.exits import is_left_above
 from instrument.rewrite import probes
 from instrument.rewrite.jumps import forward
@@ -80,7 +80,7 @@ class _Comparison:
             return "instructions differ"
         for index, (op, unit) in enumerate(zip(originals.ops, units)):
             copy = raw[2 * unit]
-            if copy != op and not takes_no_space(originals, index) and (op not in BACKWARD or copy != forward(op)):
+            if copy != op and index not in originals.steps and (op not in BACKWARD or copy != forward(op)):
                 return "instructions differ"
         return ""
 
@@ -90,13 +90,14 @@ class _Comparison:
         positions = list(self._rewritten.co_positions())
         expected = list(originals.code.co_positions())
         for index, (unit, original_unit) in enumerate(zip(units, originals.units)):
-            if positions[unit : unit + 1] != expected[original_unit : original_unit + 1] and not takes_no_space(
-                originals, index
+            if (
+                positions[unit : unit + 1] != expected[original_unit : original_unit + 1]
+                and index not in originals.steps
             ):
                 return "positions differ"
         lines = originals.lines_of(self._rewritten, list(units))
         for index, (expected_line, line) in enumerate(zip(originals.lines, lines)):
-            if expected_line != line and not takes_no_space(originals, index):
+            if expected_line != line and index not in originals.steps:
                 return "lines differ"
         return ""
 
@@ -104,7 +105,7 @@ class _Comparison:
         """Return which instruction has another argument or jumps elsewhere, or an empty string."""
         originals, raw, units = self._originals, self._raw, self._units
         for index, (op, unit) in enumerate(zip(originals.ops, units)):
-            if takes_no_space(originals, index):
+            if index in originals.steps:
                 if unit > units[index + 1]:
                     return f"instruction {index} does not go on"
                 continue
@@ -132,7 +133,7 @@ class _Comparison:
         originals, raw = self._originals, self._raw
         first_by_route: dict[tuple[int, Landing], int] = {}
         for index, unit in enumerate(self._units):
-            if takes_no_space(originals, index):
+            if index in originals.steps:
                 continue
             first_by_route.setdefault((originals.handlers[index], landings[unit]), index)
             if index and is_left_above(originals.ops[index]) and raw[2 * unit - 2] != EXTENDED_ARG:
@@ -208,7 +209,7 @@ class _Comparison:
         """Return whether *unit* is that of the original *target*, or lies between this and the original above it."""
         originals = self._originals
         above = target - 1
-        while above >= 0 and takes_no_space(originals, above):
+        while above >= 0 and above in originals.steps:
             above -= 1
         end = self._units[above] + 1 + CACHES[self._raw[2 * self._units[above]]] if above >= 0 else 0
         return end <= unit <= self._units[target]

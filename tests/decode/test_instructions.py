@@ -33,7 +33,7 @@ def test_instructions_are_those_of_dis(module):
     """Opcodes, arguments, offsets and jump targets are equal."""
     for code in code_of(module):
         ours, theirs = Instructions(code), by_dis(code)
-        assert ours.ops == [found.opcode for found in theirs]
+        assert list(ours.ops) == [found.opcode for found in theirs]
         assert [2 * unit for unit in ours.units] == [found.offset for found in theirs]
         for index, found in enumerate(theirs):
             if found.arg is not None:

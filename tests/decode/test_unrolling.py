@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from instrument.decode.instructions import Instructions
 from instrument.decode.line_events import LineEvents
 from instrument.decode.opcodes import BACKWARD, FOR_ITER, JUMPS, OPNAMES, UNCONDITIONAL_JUMPS
-from instrument.decode.unrolling import Unrolled, is_faithful, takes_no_space, unroll
+from instrument.decode.unrolling import Unrolled, is_faithful, unroll
 from instrument.flow.conservation import recover
 from instrument.flow.graph import build
 from instrument.flow.placement import MINIMAL, graph_of, plan
@@ -75,7 +75,7 @@ def steps_of(instructions):
     steps = set()
     for index, (op, target) in enumerate(zip(instructions.ops, instructions.targets, strict=True)):
         origins = instructions.origins
-        if index + 1 < len(instructions) and instructions.falls_into(index + 1) and not takes_no_space(instructions, index):
+        if index + 1 < len(instructions) and instructions.falls_into(index + 1) and index not in instructions.steps:
             steps.add((origins[index], origins[index + 1]))
         if op in JUMPS:
             steps.add((origins[index], origins[target]))
@@ -97,7 +97,7 @@ def check(code):
     assert set(unrolled.origins) == set(range(len(source)))
     # Every cycle of the unrolled code keeps a jump back, at which interrupts are handled.
     for first, last in itertools.pairwise([*range(len(unrolled)), len(unrolled)]):
-        if takes_no_space(unrolled, first):
+        if first in unrolled.steps:
             assert unrolled.targets[first] == last
 
 
@@ -168,13 +168,15 @@ def test_code_with_another_step_or_handler_is_not_faithful():
     assert is_faithful(unrolled)
     for index, op in enumerate(unrolled.ops):
         for name, wrong in (("targets", unrolled.targets[index] + 1), ("ops", op + 1), ("handlers", -1)):
-            values = getattr(unrolled, name)
+            all_right = getattr(unrolled, name)
+            values = list(all_right)
             right = values[index]
             if right in (-1, wrong):
                 continue
             values[index] = wrong
+            setattr(unrolled, name, values)
             assert not is_faithful(unrolled), (index, name)
-            values[index] = right
+            setattr(unrolled, name, all_right)
     assert is_faithful(unrolled)
 
 
@@ -191,6 +193,6 @@ def test_an_unrolled_loop_has_one_jump_back():
     """Only the last copy goes back, and handles interrupts there."""
     unrolled = unroll(Instructions(code_called("straight", LOOPS)))
     backward = [index for index, op in enumerate(unrolled.ops) if op in BACKWARD and op in UNCONDITIONAL_JUMPS]
-    (last,) = (index for index in backward if not takes_no_space(unrolled, index))
+    (last,) = (index for index in backward if index not in unrolled.steps)
     assert last == backward[-1]
     assert unrolled.ops[unrolled.targets[last]] == FOR_ITER

@@ -2,7 +2,6 @@
 
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import CACHES
-from instrument.decode.unrolling import takes_no_space
 from instrument.flow.placement import LINE, MINIMAL, graph_of, plan
 from instrument.rewrite.rewriter import rewrite
 from instrument.rewrite.verifier import difference
@@ -63,7 +62,7 @@ class Rewritten:
     def is_at(self, unit, index):
         """Return whether *unit* is that of the original *index*, or lies between this and the original above it."""
         end_above = 0
-        if index and takes_no_space(self.originals, index - 1):
+        if index and index - 1 in self.originals.steps:
             end_above = self.units[index - 1]
         elif index:
             end_above = self.units[index - 1] + 1 + CACHES[self.unlinked.code.co_code[2 * self.units[index - 1]]]

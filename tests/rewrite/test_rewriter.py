@@ -11,7 +11,6 @@ from rewrite.rewritten import COUNTING, SAMPLE, Rewritten
 
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import BACKWARD, MAY_RERAISE, OPNAMES, RAISES, RERAISE
-from instrument.decode.unrolling import takes_no_space
 from instrument.errors import RewriteError
 from instrument.flow.graph import build
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, plan
@@ -32,7 +31,7 @@ def check_handlers(code):
     """Check that an exception of each original instruction of *code*, a Rewritten, arrives at its original handler."""
     originals, copies = code.originals, code.copies
     for index, unit in enumerate(code.units):
-        if takes_no_space(originals, index):
+        if index in originals.steps:
             continue
         handler = originals.table[originals.handlers[index]] if originals.handlers[index] >= 0 else None
         number = copies.handlers[index_at(copies, unit)]
@@ -82,7 +81,7 @@ def check_added_code(code):
     originals, copies = code.originals, code.copies
     assert sorted(code.units) == code.units
     for index, unit in enumerate(code.units):
-        if takes_no_space(originals, index):
+        if index in originals.steps:
             continue
         copy = index_at(copies, unit)
         assert copies.units[copy] == unit
