@@ -18,14 +18,18 @@ In addition, a JUMP_BACKWARD within one line raises one event for that line (ver
 
 from __future__ import annotations
 
+from _operator import eq, ne
+from itertools import compress, repeat
+
 from instrument.decode.opcodes import (
     END_ASYNC_FOR,
     FOR_ITER,
     JUMP_BACKWARD,
-    JUMPS,
     NEVER_START_A_LINE,
+    REFERENCES,
     RESUME,
     SEND,
+    flags_of,
 )
 from instrument.decode.versions import (
     ANY_INSTRUCTION_STARTS_A_LINE,
@@ -42,15 +46,18 @@ if TYPE_CHECKING:
     #: For each instruction its line, or None.
     Lines = list[int | None]
 
+_NEVER_STARTS_A_LINE = flags_of(NEVER_START_A_LINE)
+_IS_NO_RESUME = flags_of(set(range(256)) - {RESUME})
+
 
 class LineEvents:
     """The line events of *instructions*.
 
         lines           for each instruction the line that its event reports, or None
-        starts          for each instruction whether a step to it can raise an event
+        starts          for each instruction whether a step to it can raise an event: 1 or 0
         always_fires    the instructions to which every step raises an event (versions.FAR_LINES_ALWAYS_FIRE)
 
-    The lists have an entry for each instruction.
+    `lines` and `starts` have an entry for each instruction.
     """
 
     __slots__ = ("always_fires", "instructions", "lines", "starts")
@@ -60,10 +67,14 @@ class LineEvents:
         source, origins = instructions.source, instructions.origins
         lines = _reported_lines(source)
         starts = _any_instructions(source, lines) if ANY_INSTRUCTION_STARTS_A_LINE else _line_starts(source, lines)
-        self.lines = [lines[origin] for origin in origins]
-        self.starts = [starts[origin] for origin in origins]
         far = _far_line_starts(source, lines) if FAR_LINES_ALWAYS_FIRE else frozenset()
-        self.always_fires = frozenset(index for index, origin in enumerate(origins) if origin in far) if far else far
+        if source is not instructions:
+            lines = list(map(lines.__getitem__, origins))
+            starts = bytearray(map(starts.__getitem__, origins))
+            far = frozenset(index for index, origin in enumerate(origins) if origin in far) if far else far
+        self.lines = lines
+        self.starts = starts
+        self.always_fires = far
 
     def fires(self, prev: int, here: int) -> bool:
         """Return whether the step from instruction *prev* to *here* raises an event for the line of *here*."""
@@ -77,14 +88,24 @@ class LineEvents:
             return prev <= instructions.first or (is_back and instructions.ops[here] != SEND)
         return instructions.ops[prev] == RESUME
 
+    def fired_from_above(self) -> list[int]:
+        """Return the instructions to which the step from the instruction above them raises an event.
+
+        Only steps within straight-line code are considered: from no RESUME, and in no jump.
+        """
+        lines = self.lines
+        changes = compress(range(1, len(lines)), map(ne, lines[1:], lines))
+        fired = filter(self.starts.__getitem__, changes)
+        return sorted(self.always_fires.union(fired)) if self.always_fires else list(fired)
+
     def eventless_sources(self, handler: int) -> frozenset[int]:
         """Return the instructions from which an exception may enter *handler* without a line event.
 
         *handler* is the first instruction of a handler, and starts a line.
         """
-        line = self.lines[handler]
-        on_line = (index for index, other in enumerate(self.lines) if other == line)
-        return frozenset(index for index in on_line if not self.fires(index, handler))
+        lines = self.lines
+        on_line = compress(range(len(lines)), map(eq, lines, repeat(lines[handler])))
+        return frozenset([index for index in on_line if not self.fires(index, handler)])
 
     def loops_on_one_line(self, jump: int, target: int) -> bool:
         """Return whether the jump from *jump* to *target* raises an event of its own, beside the event of *target*."""
@@ -99,9 +120,11 @@ class LineEvents:
 def _reported_lines(instructions: Instructions) -> Lines:
     """Return the lines that events report: those of the line table, wrapped around if versions.LINES_WRAP."""
     lines = instructions.lines
-    numbers = [line for line in lines if line is not None]
+    if not LINES_WRAP:
+        return lines
     first = instructions.code.co_firstlineno
-    if not LINES_WRAP or not numbers or min(numbers) >= first - 1:
+    numbers = [line for line in set(lines) if line is not None]
+    if not numbers or min(numbers) >= first - 1:
         return lines
     size = 256
     while max(numbers) - first + 2 >= size - 2:
@@ -109,17 +132,24 @@ def _reported_lines(instructions: Instructions) -> Lines:
     return [None if line is None else first + (line - first + 2) % size - 2 for line in lines]
 
 
-def _any_instructions(instructions: Instructions, lines: Lines) -> list[bool]:
+def _any_instructions(instructions: Instructions, lines: Lines) -> bytearray:
     """Return the `starts` of 3.11: every instruction of the body that has a line, except RESUME."""
-    first = instructions.first
-    ops = instructions.ops
-    return [line is not None and index > first and ops[index] != RESUME for index, line in enumerate(lines)]
+    starts = bytearray(instructions.ops.translate(_IS_NO_RESUME))
+    n_above = instructions.first + 1
+    starts[:n_above] = bytes(n_above)
+    if None in lines:
+        for index, line in enumerate(lines):
+            if line is None:
+                starts[index] = 0
+    return starts
 
 
-def _line_starts(instructions: Instructions, lines: Lines) -> list[bool]:
+def _line_starts(instructions: Instructions, lines: Lines) -> bytearray:
     """Return the `starts` of 3.12 and later, as initialize_lines computes them."""
     ops = instructions.ops
-    starts = _line_changes(instructions, lines)
+    starts = bytearray(len(ops))
+    for index in _line_changes(instructions, lines):
+        starts[index] = 1
     for target in _targets_of_jumps(instructions):
         starts[target] = lines[target] is not None
     for handler in instructions.table:
@@ -128,44 +158,36 @@ def _line_starts(instructions: Instructions, lines: Lines) -> list[bool]:
     return starts
 
 
-def _line_changes(instructions: Instructions, lines: Lines) -> list[bool]:
-    """Return for each instruction whether it has a line, and another line than the instruction above it."""
-    ops = instructions.ops
-    changes = [False] * len(ops)
-    current: int | None = None
-    for index in range(instructions.first, len(ops)):
-        if ops[index] in NEVER_START_A_LINE:
-            continue
-        line = lines[index]
-        changes[index] = line is not None and line != current
-        current = line
-    return changes
+def _line_changes(instructions: Instructions, lines: Lines) -> list[int]:
+    """Return the instructions that have a line, and another line than the instruction above them."""
+    first, ops = instructions.first, instructions.ops
+    # An instruction that never starts a line counts as if it were on the line of the instruction above it.
+    counted = [None, *lines[first:]]
+    for place in compress(range(1, len(counted)), ops[first:].translate(_NEVER_STARTS_A_LINE)):
+        counted[place] = counted[place - 1]
+    changes = compress(range(first, len(ops)), map(ne, counted[1:], counted))
+    return [index for index in changes if lines[index] is not None]
 
 
 def _far_line_starts(instructions: Instructions, lines: Lines) -> frozenset[int]:
     """Return the instructions to which every step raises an event (versions.FAR_LINES_ALWAYS_FIRE)."""
     first = instructions.code.co_firstlineno
-    targets = _targets_of_jumps(instructions)
-    return frozenset(
-        index
-        for index, (line, changes) in enumerate(zip(lines, _line_changes(instructions, lines)))
-        if line is not None
-        and changes
-        and index not in targets
-        and not -126 < line - first - (instructions.starts[index] >> 4) <= 127
-    )
+    distances = ((index, (lines[index] or 0) - first) for index in _line_changes(instructions, lines))
+    far = {index for index, distance in distances if not -126 < distance - (instructions.starts[index] >> 4) <= 127}
+    return frozenset(far.difference(_targets_of_jumps(instructions)) if far else far)
 
 
 def _targets_of_jumps(instructions: Instructions) -> set[int]:
     """Return the instructions that initialize_lines takes for targets of jumps."""
-    ops = instructions.ops
-    targets = set()
-    for index, target in enumerate(instructions.targets):
-        if target < 0 or index < instructions.first or ops[index] not in JUMPS:
+    ops, targets = instructions.ops, instructions.targets
+    starts = set()
+    for jump in instructions.jumps:
+        if jump < instructions.first or ops[jump] in REFERENCES:
             continue
-        if ops[index] in (FOR_ITER, SEND):
+        target = targets[jump]
+        if ops[jump] in (FOR_ITER, SEND):
             target += 1  # past END_FOR or END_SEND
             if target >= len(ops) or (POP_ITER_STARTS_NO_LINE and ops[target] in NEVER_START_A_LINE):
                 continue
-        targets.add(target)
-    return targets
+        starts.add(target)
+    return starts

@@ -20,6 +20,7 @@ Closing the graph by a node outside: Knuth & Stevenson, BIT 13, 1973; Ball & Lar
 from __future__ import annotations
 
 from _bisect import bisect_right
+from itertools import compress, pairwise
 
 from instrument.decode.call_sites import callable_of
 from instrument.decode.line_events import LineEvents
@@ -31,20 +32,37 @@ from instrument.decode.opcodes import (
     LOAD_ATTR,
     MAY_RERAISE,
     RAISES,
+    REFERENCES,
     RERAISE,
     RESUME,
     RETURNS,
     SEND,
+    SKIPPED,
     UNCONDITIONAL_JUMPS,
     YIELD_VALUE,
+    flags_of,
 )
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from instrument.decode.instructions import Instructions
+
+#: The opcodes behind which a block ends.
+_ENDS_BLOCK = flags_of(JUMPS | RETURNS | RAISES | MAY_RERAISE | {YIELD_VALUE, RESUME})
+#: The ways out of a block, and by opcode the way out of a block that ends with it.
+_FALLS, _BRANCHES, _JUMPS, _RETURNS, _RAISES, _SUSPENDS, _MAY_RERAISE = range(7)
+_WAYS_OUT = bytearray(256)
+for _way_out, _opcodes in (
+    (_BRANCHES, JUMPS),
+    (_JUMPS, UNCONDITIONAL_JUMPS),
+    (_RETURNS, RETURNS),
+    (_RAISES, RAISES),
+    (_SUSPENDS, (YIELD_VALUE, SEND)),
+    (_MAY_RERAISE, MAY_RERAISE),
+):
+    for _op in _opcodes:
+        _WAYS_OUT[_op] = _way_out
 
 
 class EdgeKind:
@@ -125,7 +143,7 @@ class ControlFlowGraph:
         inlinable_calls     calls that raise a line event on their return if they were inlined: (instruction, line, name
                             of the method that is called or None). Empty unless versions.INLINED_CALL_LOSES_LINE
         firsts              the first instruction of each block
-        blocks_with_events  the blocks that have line events within
+        lines_within        for each block that has line events within: their lines, in order
         n_ways_into         for each node, how many edges and handlers lead into it
 
     Raise ValueError if no compiler makes code of this shape.
@@ -134,21 +152,25 @@ class ControlFlowGraph:
     def __init__(self, instructions: Instructions) -> None:
         self.instructions = instructions
         self.line_events = LineEvents(instructions)
-        self.await_loops = _await_loops(instructions)
-        self.blocks = self._find_blocks()
+        self.await_loops = _await_loops(instructions) if SEND in instructions.ops else frozenset()
+        cuts = self._cuts()
+        self.blocks = self._blocks_between(cuts)
         self.firsts = [block.first for block in self.blocks]
         self.outside = len(self.blocks)
         self.edges: list[Edge] = []
         self.inlinable_calls: list[tuple[int, int, str | None]] = []
         self.entries = [self._entry_at(handler.target) for handler in instructions.table]
-        self.events = list(self._events_within_blocks())
-        self.blocks_with_events = {bisect_right(self.firsts, index) - 1 for index, _ in self.events}
+        self.events = self._events_within_blocks(cuts)
+        self.lines_within: dict[int, list[int]] = {}
+        for index, line in self.events:
+            self.lines_within.setdefault(bisect_right(self.firsts, index) - 1, []).append(line)
+        self._number_at = dict(zip(self.firsts, range(self.outside)))
         self._connect()
-        self.n_ways_into = [0] * (self.outside + 1)
+        self.n_ways_into = n_ways_into = [0] * (self.outside + 1)
         for edge in self.edges:
-            self.n_ways_into[edge.target] += 1
+            n_ways_into[edge.target] += 1
         for entry in self.entries:
-            self.n_ways_into[entry.block] += 1
+            n_ways_into[entry.block] += 1
 
     def block_of(self, index: int) -> int:
         """Return the block that is left if control leaves at the instruction *index*; -1 if control is in no block.
@@ -172,29 +194,35 @@ class ControlFlowGraph:
     # Blocks
     # ##########################################################################################################
 
-    def _find_blocks(self) -> list[Block]:
-        """Return the blocks in the order of the code, without await loops, RESUMEs and instructions above the body."""
+    def _cuts(self) -> set[int]:
+        """Return the first instructions of blocks, all RESUMEs and instructions of await loops, and the end."""
         instructions = self.instructions
         ops, targets = instructions.ops, instructions.targets
-        n = len(ops)
         start = instructions.first + 1
-        leaders = {start}
-        for index in range(start, n):
-            op = ops[index]
-            if op in JUMPS:
-                leaders.add(targets[index])
-                leaders.add(index + 1)
-            elif op in RETURNS or op in RAISES or op in MAY_RERAISE or op in (YIELD_VALUE, RESUME):
-                leaders.add(index + 1)
-                if op == RESUME:
-                    leaders.add(index)
-        leaders.update(handler.target for handler in instructions.table)
-        cuts = sorted(leader for leader in leaders if start <= leader < n)
+        cuts = set(compress(range(start + 1, len(ops) + 1), ops[start:].translate(_ENDS_BLOCK)))
+        cuts.update((start, len(ops)))
+        if REFERENCES:
+            cuts.update([targets[jump] for jump in instructions.jumps if ops[jump] not in REFERENCES])
+        else:
+            cuts.update(map(targets.__getitem__, instructions.jumps))
+        cuts.update([handler.target for handler in instructions.table])
+        resume = ops.find(RESUME, start)
+        while resume >= 0:
+            cuts.add(resume)
+            resume = ops.find(RESUME, resume + 1)
+        return {cut for cut in cuts if cut >= start}
+
+    def _blocks_between(self, cuts: set[int]) -> list[Block]:
+        """Return the blocks in the order of the code, without await loops, RESUMEs and instructions above the body."""
+        instructions = self.instructions
+        ops, await_loops = instructions.ops, self.await_loops
         blocks = []
-        for first, stop in zip(cuts, [*cuts[1:], n]):
-            if ops[first] == RESUME or first in self.await_loops:
+        for first, stop in pairwise(sorted(cuts)):
+            op = ops[first]
+            if op == RESUME or first in await_loops:
                 continue
-            blocks.append(Block(first, stop - 1, min(first + instructions.n_skipped_at(first), stop)))
+            head = min(first + instructions.n_skipped_at(first), stop) if op == SKIPPED[0] else first
+            blocks.append(Block(first, stop - 1, head))
         return blocks
 
     def _entry_at(self, target: int) -> Entry:
@@ -204,15 +232,13 @@ class ControlFlowGraph:
             return Entry(block, None, frozenset())
         return Entry(block, line_events.lines[target], line_events.eventless_sources(target))
 
-    def _events_within_blocks(self) -> Iterator[tuple[int, int]]:
-        line_events = self.line_events
-        lines, starts, fires = line_events.lines, line_events.starts, line_events.fires
-        for block in self.blocks:
-            for index in range(block.head + 1, block.last + 1):
-                if starts[index] and fires(index - 1, index):
-                    line = lines[index]
-                    assert line is not None
-                    yield index, line
+    def _events_within_blocks(self, cuts: set[int]) -> list[tuple[int, int]]:
+        """Return `events`. The event of a block's head belongs to the edges into the block."""
+        lines, start = self.line_events.lines, self.instructions.first + 1
+        skipping = [block for block in self.blocks if block.head > block.first]
+        left_out = cuts.union(*[range(block.first, block.head + 1) for block in skipping])
+        fired = self.line_events.fired_from_above()
+        return [(index, lines[index]) for index in fired if index > start and index not in left_out]  # type: ignore[misc]
 
     # Edges
     # ##########################################################################################################
@@ -221,46 +247,44 @@ class ControlFlowGraph:
         """Add all edges: of the entry of the code, then those out of each block."""
         instructions = self.instructions
         ops, targets = instructions.ops, instructions.targets
+        ways_out = ops.translate(_WAYS_OUT)
         self._add_entry(instructions.first, instructions.first + 1)
         for number, block in enumerate(self.blocks):
             last = block.last
-            op = ops[last]
-            if op == SEND:
-                self._add_exit(number, last)
-                self._add_entry(last, targets[last])
-            elif op == YIELD_VALUE:
-                self._add_exit(number, last)
-                if last + 1 >= len(ops) or ops[last + 1] != RESUME:
-                    raise ValueError("no RESUME behind a yield")
-                self._add_entry(last + 1, last + 2)
-            elif op in RETURNS:
-                self._add_exit(number, last)
-            elif op in RAISES:
-                self._add_raise(number, last, EdgeKind.RAISE)
-            elif op in UNCONDITIONAL_JUMPS:
+            way_out = ways_out[last]
+            if way_out <= _BRANCHES:
+                self._add_step(number, block, EdgeKind.FALL, last + 1)
+                if way_out == _BRANCHES:
+                    self._add_step(number, block, EdgeKind.JUMP, targets[last])
+                elif INLINED_CALL_LOSES_LINE and ops[last] == CALL:
+                    self._note_inlinable_call(last)
+            elif way_out == _JUMPS:
                 self._add_step(number, block, EdgeKind.GOTO, targets[last])
+            elif way_out == _RETURNS:
+                self._add_exit(number, last)
+            elif way_out == _RAISES:
+                self._add_raise(number, last, EdgeKind.RAISE)
+            elif way_out == _SUSPENDS:
+                self._add_exit(number, last)
+                self._add_resumption(last)
             else:
-                self._add_edges_of_branch(number, block)
-
-    def _add_edges_of_branch(self, number: int, block: Block) -> None:
-        """Add the edges out of a block whose last instruction can go on to the next one."""
-        instructions = self.instructions
-        last = block.last
-        op = instructions.ops[last]
-        if last + 1 >= len(instructions):
-            raise ValueError("control runs off the end of the code")
-        self._add_step(number, block, EdgeKind.FALL, last + 1)
-        if INLINED_CALL_LOSES_LINE and op == CALL:
-            self._note_inlinable_call(last)
-        if op in JUMPS:
-            self._add_step(number, block, EdgeKind.JUMP, instructions.targets[last])
-        elif op in MAY_RERAISE:
-            self._add_raise(number, last, EdgeKind.RERAISED)
+                self._add_step(number, block, EdgeKind.FALL, last + 1)
+                self._add_raise(number, last, EdgeKind.RERAISED)
 
     def _add_entry(self, at: int, first: int) -> None:
         number = self._block_that_starts_at(first)
         head = self.blocks[number].head
         self.edges.append(Edge(self.outside, number, EdgeKind.ENTER, at, head, self._lines_of_step(at, head)))
+
+    def _add_resumption(self, last: int) -> None:
+        """Add the edge by which control comes back to a frame that has left at *last*, a SEND or a YIELD_VALUE."""
+        ops = self.instructions.ops
+        if ops[last] == SEND:
+            self._add_entry(last, self.instructions.targets[last])
+        elif last + 1 == len(ops) or ops[last + 1] != RESUME:
+            raise ValueError("no RESUME behind a yield")
+        else:
+            self._add_entry(last + 1, last + 2)
 
     def _add_exit(self, number: int, at: int) -> None:
         self.edges.append(Edge(number, self.outside, EdgeKind.LEAVE, at, -1, ()))
@@ -281,29 +305,35 @@ class ControlFlowGraph:
     def _add_step(self, number: int, block: Block, kind: str, first: int) -> None:
         """Add the edge from *block*, numbered *number*, to the block that starts at *first*."""
         target = self._block_that_starts_at(first)
-        head = self.blocks[target].head
-        # The instruction that was executed last. If all of the block is skipped, that is the FOR_ITER that skips it.
-        prev = block.last if block.head <= block.last else self._for_iter_that_leads_to(block.first)
+        last = block.last
+        target_block = self.blocks[target]
+        head = target_block.head
         lines: tuple[int, ...] = ()
-        if head <= self.blocks[target].last:
-            lines = self._lines_of_step(prev, head)
-            if kind == EdgeKind.GOTO and self.line_events.loops_on_one_line(block.last, first):
-                line = self.line_events.lines[block.last]
+        if head <= target_block.last:
+            # The instruction that was executed last. If all of the block is skipped, that is the FOR_ITER that did it.
+            prev = last if block.head <= last else self._for_iter_that_leads_to(block.first)
+            line_events = self.line_events
+            if line_events.starts[head]:
+                lines = self._lines_of_step(prev, head)
+            if kind == EdgeKind.GOTO and line_events.loops_on_one_line(last, first):
+                line = line_events.lines[last]
                 assert line is not None
                 lines = (line, *lines)
-        self.edges.append(Edge(number, target, kind, block.last, head, lines))
+        self.edges.append(Edge(number, target, kind, last, head, lines))
 
     def _block_that_starts_at(self, first: int) -> int:
-        number = bisect_right(self.firsts, first) - 1
-        if number < 0 or self.firsts[number] != first:
-            raise ValueError(f"control goes to instruction {first}, which starts no block")
-        return number
+        number = self._number_at.get(first)
+        if number is not None:
+            return number
+        if first == len(self.instructions):
+            raise ValueError("control runs off the end of the code")
+        raise ValueError(f"control goes to instruction {first}, which starts no block")
 
     def _for_iter_that_leads_to(self, target: int) -> int:
         instructions = self.instructions
-        for index, other in enumerate(instructions.targets):
-            if other == target and instructions.ops[index] == FOR_ITER:
-                return index
+        for jump in instructions.jumps:
+            if instructions.targets[jump] == target and instructions.ops[jump] == FOR_ITER:
+                return jump
         raise ValueError(f"no FOR_ITER leads to the end of a loop at instruction {target}")
 
     def _lines_of_step(self, prev: int, here: int) -> tuple[int, ...]:

@@ -14,8 +14,6 @@ A control-flow graph and the name of a placement come in; a `Plan` goes out. The
 
 from __future__ import annotations
 
-from _bisect import bisect_right
-
 from instrument.decode.exec_calls import exec_calls_in
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import POP_ITER, RESUME, SEND, YIELD_VALUE
@@ -160,12 +158,11 @@ def _probes_on_chords(graph: ControlFlowGraph, outside_block: frozenset[int]) ->
             chosen.undetermined_edges.extend(edge for edge, _ in cycle)
     if chords <= cycles.keys():
         chosen.line_effects = []
-    events: dict[int, list[int]] = {}  # lines of the events within each block
-    for index, line in graph.events:
-        events.setdefault(bisect_right(graph.firsts, index) - 1, []).append(line)
     for number in sorted(chords):
         is_known = chosen.line_effects is not None
-        chosen.add(places[number], number, _line_effect(graph, cycles[number], events) if is_known else None)
+        chosen.add(
+            places[number], number, _line_effect(graph, cycles[number], graph.lines_within) if is_known else None
+        )
         above = places[number].index - 1
         is_fall = places[number].position == ProbePosition.FALLING
         if graph.edges[number].kind == EdgeKind.JUMP and is_fall and graph.instructions.ops[above] == POP_ITER:
@@ -222,7 +219,7 @@ def _no_count_depends_on(graph: ControlFlowGraph, cycle: Cycle) -> bool:
             step = lines[edge.at], line
             changes[step] = changes.get(step, 0) + sign
     return not any(changes.values()) and not any(
-        times and block in graph.blocks_with_events for block, times in inflow.items()
+        times and block in graph.lines_within for block, times in inflow.items()
     )
 
 
