@@ -23,7 +23,7 @@ from instrument.flow.misattributed_raises import loads_to_separate
 from instrument.flow.placement import CALLING, NOTHING
 from instrument.rewrite import probes
 from instrument.rewrite.jumps import JumpEmitter, ProbePlaces
-from instrument.rewrite.output import NO_LOCATION
+from instrument.rewrite.tables import NO_UNIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,15 +31,12 @@ if TYPE_CHECKING:
     from instrument.flow.graph import ControlFlowGraph
     from instrument.flow.plan import Plan
     from instrument.rewrite.constant_layout import ConstantLayout
-    from instrument.rewrite.output import Location, Output
+    from instrument.rewrite.output import Output
     from instrument.rewrite.routes import ExceptionRoutes
 
 
 class InstructionEmitter:
-    """Emits the instructions of one code object.
-
-    - `places`: for each instruction, the place of its piece in the `Output`.
-    """
+    """Emits the instructions of one code object."""
 
     def __init__(
         self,
@@ -52,7 +49,7 @@ class InstructionEmitter:
         probe_places: ProbePlaces,
     ) -> None:
         instructions = graph.instructions
-        self.places = [0] * len(instructions)
+        self._runs: list[tuple[int, int, int]] = []  # first instruction, the one behind the last, place of the piece
         self._instructions = instructions
         self._output = output
         self._routes = routes
@@ -67,85 +64,113 @@ class InstructionEmitter:
         )
 
     def emit_instructions(self) -> None:
-        """Emit all original instructions with their probes."""
-        for index in range(len(self._instructions)):
-            self._emit_instruction(index)
-        self._output.set_route(None)
+        """Emit all original instructions with their probes, in runs as long as nothing stands in between."""
+        output = self._output
+        stops = self._stops()
+        for index, next_stop in zip(stops, [*stops[1:], len(self._instructions)]):
+            self._emit_added_code(index)
+            output.set_route(self._routes.by_instruction[index])
+            self._emit_run(index, next_stop)
+        output.set_route(None)
 
     def units(self, offsets: list[int]) -> list[int]:
         """Return the code unit of each original instruction, where *offsets* are those of the pieces' opcodes.
 
-        The piece of a jump begins with its opcode here; that of another instruction begins with its prefixes.
+        The piece of a jump begins with its opcode here; that of other instructions begins with their prefixes.
         """
         instructions = self._instructions
-        return [
-            offsets[place] + (0 if target >= 0 else unit - start)
-            for place, target, unit, start in zip(
-                self.places, instructions.targets, instructions.units, instructions.starts
-            )
-        ]
+        units: list[int] = []
+        for index, end, place in self._runs:
+            if instructions.targets[index] >= 0:
+                units.append(offsets[place])
+            else:
+                moved = offsets[place] - instructions.starts[index]
+                units += map(moved.__add__, instructions.units[index:end])
+        return units
 
-    def _emit_instruction(self, index: int) -> None:
-        instructions, output, routes = self._instructions, self._output, self._routes
+    def _stops(self) -> list[int]:
+        """Return the instructions at which a new piece must begin, in order."""
+        instructions, probe_places = self._instructions, self._probes
+        stops = {0, instructions.first, *instructions.jumps, *instructions.joins, *self._routes.changes()}
+        stops.update(probe_places.before, probe_places.falling, probe_places.above_target, probe_places.before_target)
+        stops.update(self._separated, self._before_calls, probe_places.heads)
+        stops.update([index + 1 for index in instructions.jumps], [call + 1 for call in probe_places.inlined])
+        if instructions.source is not instructions:
+            origins = instructions.origins
+            stops.update(index for index in range(1, len(origins)) if origins[index] != origins[index - 1] + 1)
+        if self._calls:
+            resumes = [index for index, op in enumerate(instructions.ops) if op == RESUME]
+            stops.update(resumes, [index + 1 for index in resumes])
+        stops.discard(len(instructions))
+        return sorted(stops)
+
+    def _emit_added_code(self, index: int) -> None:
+        """Emit the code that is added above the instruction *index*, and set the label of the instruction."""
+        instructions, output = self._instructions, self._output
         unit = instructions.units[index]
-        location = output.location_at(unit)
-        op = instructions.ops[index]
         first_place = len(output.pieces)
         if index > instructions.first:
-            self._emit_entrance(index, location)
+            self._emit_entrance(index, unit)
         output.set_label(index)
         if index in self._probes.before:
-            output.set_route(routes.of_trace_function(index))
-            output.emit_probes(self._probes.before[index], location)
-            if index > instructions.first and is_left_above(op):
-                self._route_as_above(index, location)
-        output.set_route(routes.of_instruction(index))
+            output.set_route(self._routes.of_trace_function(index))
+            output.emit_probes(self._probes.before[index], unit)
+            if index > instructions.first and is_left_above(instructions.ops[index]):
+                self._route_as_above(index, unit)
         if index in self._separated and len(output.pieces) == first_place:
-            output.emit(probes.nop(), location)
+            output.set_route(self._routes.by_instruction[index])
+            output.emit(probes.nop(), unit)
         if index in self._before_calls:
-            output.emit(self._before_calls[index], location)
-        self.places[index] = len(output.pieces)
+            output.set_route(self._routes.by_instruction[index])
+            output.emit(self._before_calls[index], unit)
+
+    def _emit_run(self, index: int, end: int) -> None:
+        """Emit the instructions from *index* to *end*: one jump, or a run without a jump."""
+        instructions, output = self._instructions, self._output
+        unit = instructions.units[index]
+        self._runs.append((index, end, len(output.pieces)))
         if instructions.targets[index] >= 0:
-            self._jumps.emit_jump(index, location)
+            self._jumps.emit_jump(index, unit)
             return
-        if op == RESUME and self._calls:
-            output.emit(probes.resume(instructions.args[index]), location)
+        last = end - 1
+        if self._calls and instructions.ops[index] == RESUME:
+            output.emit(probes.resume(instructions.args[index]), unit)
         else:
-            output.copy_units(instructions.starts[index], unit + 1 + CACHES[op], location)
-        if index in self._probes.inlined:
+            output.copy_units(instructions.starts[index], instructions.units[last] + 1 + CACHES[instructions.ops[last]])
+        if last in self._probes.inlined:
             # After an inlined call, the next line raises an event because the call's last unit has no line. The probe
             # stands in between, so it must not have a line, either.
-            condition, probe = probes.count_if_inlined(output.probe(self._probes.inlined[index]))
-            output.emit(condition, location)
-            output.emit(probe, NO_LOCATION)
+            condition, probe = probes.count_if_inlined(output.probe(self._probes.inlined[last]))
+            output.emit(condition, instructions.units[last])
+            output.emit(probe, NO_UNIT)
 
-    def _emit_entrance(self, index: int, location: Location) -> None:
+    def _emit_entrance(self, index: int, unit: int) -> None:
         """Emit the code between the instruction above and the place where jumps to *index* arrive."""
         instructions, output, probe_places = self._instructions, self._output, self._probes
         op_above = instructions.ops[index - 1]
         is_loop_head = index in self._loop_heads
         # An interrupt at a jump back may be led to the handler of the instruction above. If exceptions of that one
         # are not recorded, a NOP whose exceptions are recorded stands in between.
-        if (op_above in RAISES or op_above in MAY_RERAISE) and is_loop_head:
+        if is_loop_head and (op_above in RAISES or op_above in MAY_RERAISE):
             output.set_route(self._routes.to_record(instructions.handlers[index - 1]))
-            output.emit(probes.nop(), location)
+            output.emit(probes.nop(), unit)
         self._jumps.entrances[index] = len(output.pieces)
         if index in probe_places.falling:
             output.set_route(self._routes.of_trace_function(index))
-            output.emit_probes(probe_places.falling[index], location)
+            output.emit_probes(probe_places.falling[index], unit)
         if index in probe_places.before_target:
             output.set_route(self._routes.of_trace_function(index))
             output.set_label(self._jumps.label_before(index))
-            output.emit_probes(probe_places.taken[probe_places.before_target[index]], location)
+            output.emit_probes(probe_places.taken[probe_places.before_target[index]], unit)
         if index in probe_places.above_target:
-            self._jumps.emit_probes_above(index, location)
+            self._jumps.emit_probes_above(index, unit)
         has_probes = index in probe_places.falling or index in probe_places.before_target
         is_left = is_left_above(instructions.ops[index]) or (INLINED_CALL_LOSES_LINE and is_loop_head)
         is_left = is_left or (has_probes and INTERRUPTS_ARE_RAISED_ABOVE_TARGET and is_loop_head)
         if is_left and (has_probes or instructions.above(index) != index - 1):
-            self._route_as_above(index, location)
+            self._route_as_above(index, unit)
 
-    def _route_as_above(self, index: int, location: Location) -> None:
+    def _route_as_above(self, index: int, unit: int) -> None:
         """Give the code unit above the instruction at *index* the route of the original instruction above it.
 
         A NOP is added if the latest piece has another route.
@@ -154,16 +179,13 @@ class InstructionEmitter:
         route = self._routes.to_record(handler)
         if self._output.latest_route() != route:
             self._output.set_route(route)
-            self._output.emit(probes.nop(), location)
+            self._output.emit(probes.nop(), unit)
 
 
 def _loop_heads(instructions: Instructions) -> set[int]:
     """Return the instructions that jumps back lead to, in the original or in a copy of a loop."""
-    heads = {
-        target
-        for index, (op, target) in enumerate(zip(instructions.ops, instructions.targets))
-        if 0 <= target <= index and op in JUMPS
-    }
+    ops, targets = instructions.ops, instructions.targets
+    heads = {targets[jump] for jump in instructions.jumps if targets[jump] <= jump and ops[jump] in JUMPS}
     heads.update(instructions.targets[index] for index in instructions.turns)
     return heads
 

@@ -36,13 +36,13 @@ from instrument.decode.versions import (
 from instrument.errors import RewriteError
 from instrument.flow.plan import ProbePosition
 from instrument.rewrite import probes
-from instrument.rewrite.output import NO_LOCATION
+from instrument.rewrite.tables import NO_UNIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.flow.graph import ControlFlowGraph
     from instrument.flow.plan import Plan
-    from instrument.rewrite.output import Location, Output
+    from instrument.rewrite.output import Output
     from instrument.rewrite.routes import ExceptionRoutes
 
 
@@ -52,10 +52,11 @@ class ProbePlaces:
     - `before`, `falling`, `taken`, `raising`: the probes of each position (flow.placement), by instruction.
     - `inlined`: the probe of each inlinable call.
     - `before_target`: for each jump target that nothing falls into: the jump whose probe stands right before it.
+    - `heads`: for each FOR_ITER whose target has instructions that it skips: the first that it does not skip.
     - `above_target`: 3.11: for each jump target, the jumps back within one line whose probes stand above it.
     """
 
-    __slots__ = ("above_target", "before", "before_target", "falling", "inlined", "raising", "taken")
+    __slots__ = ("above_target", "before", "before_target", "falling", "heads", "inlined", "raising", "taken")
 
     def __init__(self, graph: ControlFlowGraph, plan: Plan) -> None:
         by_position: dict[str, dict[int, list[int]]] = {position: {} for position in ProbePosition.ALL}
@@ -71,6 +72,10 @@ class ProbePlaces:
             target = targets[index]
             if not instructions.falls_into(target) and not instructions.n_skipped_at(target):
                 self.before_target.setdefault(target, index)
+        ops = instructions.ops
+        self.heads = [
+            targets[jump] + instructions.n_skipped_at(targets[jump]) for jump in self.taken if ops[jump] == FOR_ITER
+        ]
         self.above_target: dict[int, list[int]] = {}
         for index in () if JUMP_BACK_RAISES_LINE_EVENT else self.taken:
             target = targets[index]
@@ -106,11 +111,11 @@ class JumpEmitter:
         self._labels_above: dict[int, int] = {}  # jump -> label of its probes above the target
         self._pads: dict[int, int] = {}  # head of a copy of a loop -> label of the pad above it, see `_emit_pad`
 
-    def emit_jump(self, index: int, location: Location) -> None:
+    def emit_jump(self, index: int, unit: int) -> None:
         """Emit the jump at the instruction *index*."""
         instructions, output = self._instructions, self._output
         if index in instructions.steps:
-            self._emit_step(index, location)
+            self._emit_step(index, unit)
             return
         op = instructions.ops[index]
         target = instructions.targets[index]
@@ -128,9 +133,9 @@ class JumpEmitter:
                 label, backward = self._new_second_jump(index), False
             else:
                 label = self._label_at_target(index)
-        output.jump(op if backward else forward(op), label, backward, location)
+        output.jump(op if backward else forward(op), label, backward, unit)
         if op != instructions.source.ops[instructions.origins[index]]:  # reversed: not taken, it goes to the next copy
-            self._emit_pad(index, location)
+            self._emit_pad(index, unit)
 
     def _needs_second_jump(self, index: int) -> bool:
         """Return whether the probes of the jump at *index* stand above a second jump, and not at its target."""
@@ -163,20 +168,20 @@ class JumpEmitter:
             self._labels_before[target] = self._output.new_label()
         return self._labels_before[target]
 
-    def emit_probes_above(self, target: int, location: Location) -> None:
+    def emit_probes_above(self, target: int, unit: int) -> None:
         """Emit the probes of jumps to *target* above it, and a jump over them for control that falls into *target*."""
         instructions, output, places = self._instructions, self._output, self._places
         if instructions.falls_into(target) or target in places.before_target:
-            at = location
+            at = unit
             if target not in places.falling and target not in places.before_target:
-                at = output.location_at(instructions.units[target - 1])
+                at = instructions.units[target - 1]
             output.jump(JUMP_FORWARD, target, False, at)
         first, *others = places.above_target[target]
         for index in (*others, first):
             output.set_label(self._labels_above[index])
-            output.emit_probes(places.taken[index], location)
+            output.emit_probes(places.taken[index], unit)
             if index != first:
-                output.jump(JUMP_FORWARD, target, False, location)
+                output.jump(JUMP_FORWARD, target, False, unit)
 
     def emit_second_jumps(self) -> None:
         """Emit all second jumps, each below the probe of the edge that it belongs to."""
@@ -184,60 +189,60 @@ class JumpEmitter:
         for label, number in self._second_jumps:
             index = self._plan.probes[number].index
             op = instructions.ops[index]
-            location = output.location_at(instructions.units[index])
+            unit = instructions.units[index]
             target = instructions.targets[index]
             if CALLER_IS_ABOVE_TARGET_OF_ITERATION and op in (FOR_ITER, SEND):
                 # When a generator ends, the frame of its caller stands one code unit above the target.
-                output.emit(probes.nop(), output.location_at(instructions.starts[target] - 1))
+                output.emit(probes.nop(), instructions.starts[target] - 1)
             output.set_label(label)
             n_skipped = instructions.n_skipped_at(target) if op == FOR_ITER else 0
             head = target + n_skipped
             if HAS_MONITORING:
                 # `sys.monitoring` reports the line of this code as the end of the branch, so it has the line of the
                 # target. A trace function may be called here and raise; the exception goes where one of *head* goes.
-                location = output.location_at(instructions.units[head])
+                unit = instructions.units[head]
                 output.set_route(self._routes.to_record(instructions.handlers[head]))
                 self.added_jumps.append((len(output.pieces), index))
-            if op == FOR_ITER:
-                for unit in range(instructions.units[target], instructions.units[target] + n_skipped):
-                    output.copy_units(unit, unit + 1, output.location_at(unit))
-            output.emit_probes((number,), location)
+            if n_skipped:
+                skipped = instructions.units[target]
+                output.copy_units(skipped, skipped + n_skipped)
+            output.emit_probes((number,), unit)
             if op == FOR_ITER:
                 back = output.new_label()
                 output.labels[back] = self.entrances[head] if n_skipped else output.labels[target]
-                output.jump(JUMP_BACKWARD_NO_INTERRUPT, back, True, location)
+                output.jump(JUMP_BACKWARD_NO_INTERRUPT, back, True, unit)
             elif target <= index:  # a loop of 3.11, which must stay interruptible
                 self.added_jumps.append((len(output.pieces), len(instructions) + number))
-                output.jump(JUMP_BACKWARD, target, True, location)
+                output.jump(JUMP_BACKWARD, target, True, unit)
             else:
-                output.jump(JUMP_BACKWARD_NO_INTERRUPT, target, True, location)
+                output.jump(JUMP_BACKWARD_NO_INTERRUPT, target, True, unit)
         output.set_route(None)
 
     def emit_upward_jumps(self) -> None:
         """Emit the jumps from the first to the last copy of each loop whose copies go upwards."""
         instructions, output = self._instructions, self._output
         for label, index in self._upward_jumps:
-            output.set_route(self._routes.of_instruction(index))
+            output.set_route(self._routes.by_instruction[index])
             output.set_label(label)
             self.added_jumps.append((len(output.pieces), index))
-            location = output.location_at(instructions.units[index])
-            output.jump(JUMP_BACKWARD, instructions.targets[index], True, location)
+            unit = instructions.units[index]
+            output.jump(JUMP_BACKWARD, instructions.targets[index], True, unit)
         output.set_route(None)
 
     # Jumps back that became steps
     # ##########################################################################################################
 
-    def _emit_step(self, index: int, location: Location) -> None:
+    def _emit_step(self, index: int, unit: int) -> None:
         """Emit the jump back at *index*, which became a step to the next copy of its loop.
 
         A NOP with the line of the jump is left if control may arrive there with a line event, or by a branch. Otherwise
         the instruction above has the same line, and its step to the next line is the same line event.
         """
         if self._arrives_with_event(index) or self._is_branched_to(index):
-            self._output.emit(probes.nop(), location)
-        self._emit_pad(index, location)
+            self._output.emit(probes.nop(), unit)
+        self._emit_pad(index, unit)
 
-    def _emit_pad(self, index: int, location: Location) -> None:
+    def _emit_pad(self, index: int, unit: int) -> None:
         """Emit the pad between the end of one copy of a loop, at *index*, and the next copy.
 
         On 3.11 a jump back within one line is a line event. Between copies of the loop a step from an instruction
@@ -249,17 +254,17 @@ class JumpEmitter:
         is_event = self._turns_on_line(index, head)
         if label is not None and head in self._places.falling:  # only the step may pass its probes
             after = output.new_label()
-            output.jump(JUMP_FORWARD, after, False, location)
+            output.jump(JUMP_FORWARD, after, False, unit)
             output.set_label(label)
-            output.jump(JUMP_FORWARD, head, False, NO_LOCATION)
+            output.jump(JUMP_FORWARD, head, False, NO_UNIT)
             output.set_label(after)
             label = None
         if label is not None and not is_event:
-            output.emit(probes.jump_over(len(probes.nop()) // 2), location)
+            output.emit(probes.jump_over(len(probes.nop()) // 2), unit)
         if label is not None:
             output.set_label(label)
         if label is not None or is_event:
-            output.emit(probes.nop(), NO_LOCATION)
+            output.emit(probes.nop(), NO_UNIT)
 
     def _turns_on_line(self, index: int, head: int) -> bool:
         """Return whether the jump at *index* to the *head* of a loop is a line event that a step must replace.
@@ -272,7 +277,7 @@ class JumpEmitter:
     def _arrives_with_event(self, index: int) -> bool:
         """Return whether a step to the instruction at *index* may be a line event."""
         instructions = self._instructions
-        sources = [source for source, target in enumerate(instructions.targets) if target == index]
+        sources = [jump for jump in instructions.jumps if instructions.targets[jump] == index]
         if instructions.falls_into(index):
             sources.append(index - 1)
         return any(self._graph.line_events.fires(source, index) for source in sources)

@@ -20,7 +20,7 @@ from instrument.rewrite.output import Output
 from instrument.rewrite.path_check import wrong_path
 from instrument.rewrite.routes import ExceptionRoutes
 from instrument.rewrite.stubs import ExitStubs, StubNames
-from instrument.rewrite.tables import ExceptionTable, encode_tables
+from instrument.rewrite.tables import ExceptionTable, location_table
 from instrument.rewrite.unlinked import Unlinked
 from instrument.rewrite.verifier import difference
 
@@ -49,7 +49,7 @@ def _rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     n = len(instructions)
     layout = layout_of(code, plan)
     names = StubNames(code)
-    output = Output(code, n, layout, plan.placement in CALLING)
+    output = Output(code.co_code, n, layout, plan.placement in CALLING)
     routes = ExceptionRoutes(graph, plan)
     probe_places = ProbePlaces(graph, plan)
 
@@ -63,15 +63,14 @@ def _rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
 
     offsets = output.resolve_jumps()
     exceptions = ExceptionTable(instructions, output, offsets, routes, stubs)
-    location_table, exception_table = encode_tables(code.co_firstlineno, output, offsets, exceptions.entries)
     rewritten = code.replace(
         co_code=b"".join(output.pieces),
         co_consts=(*code.co_consts, *[None] * (layout.n_constants - len(code.co_consts))),
         co_names=tuple(names.names),
         # A stub finds lasti and the exception on the stack above the depth of its handler.
         co_stacksize=max(code.co_stacksize, exceptions.deepest + 2) + probes.STACK_OF_PROBE,
-        co_linetable=location_table,
-        co_exceptiontable=exception_table,
+        co_linetable=location_table(code, output.sources, offsets),
+        co_exceptiontable=exceptions.encode(),
     )
     opcodes_at = output.opcode_offsets(offsets)
     return Unlinked(

@@ -14,23 +14,32 @@ A handler is a number in `Instructions.table`; -1 is outside of the code.
 
 from __future__ import annotations
 
-from instrument.decode.opcodes import END_ASYNC_FOR, MAY_RERAISE, RAISES, RERAISE
+from _operator import is_not
+from itertools import compress
+
+from instrument.decode.opcodes import END_ASYNC_FOR, MAY_RERAISE, RAISES, RERAISE, flags_of
 from instrument.flow.plan import ExitKind, ProbePosition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from instrument.flow.graph import ControlFlowGraph
     from instrument.flow.plan import Plan
 
     Route = tuple[str, int]
 
 DIRECT = "direct"
+_MAY_RERAISE = flags_of(RAISES | MAY_RERAISE)
 
 
 class ExceptionRoutes:
-    """The routes of the exceptions of one code object, as its Plan wants them counted."""
+    """The routes of the exceptions of one code object, as its Plan wants them counted.
 
-    __slots__ = ("_exits", "_graph", "_instructions", "_plan", "_raising")
+    - `by_instruction`: the route of exceptions that each instruction raises.
+    """
+
+    __slots__ = ("_exits", "_graph", "_instructions", "_plan", "_raising", "by_instruction")
 
     def __init__(self, graph: ControlFlowGraph, plan: Plan) -> None:
         self._graph = graph
@@ -38,28 +47,46 @@ class ExceptionRoutes:
         self._plan = plan
         self._exits = {key: number for number, key in enumerate(plan.exits)}
         self._raising = frozenset(probe.index for probe in plan.probes if probe.position == ProbePosition.RAISING)
+        self.by_instruction = self._by_instruction()
 
-    def of_instruction(self, index: int) -> Route | None:
-        """Return the route of exceptions that the instruction *index* raises."""
+    def _by_instruction(self) -> list[Route | None]:
+        """Return the route of exceptions that each instruction raises; equal neighbours are the same object."""
+        instructions, stubs = self._instructions, self._plan.stubs
+        handlers = instructions.handlers
+        to_record = [self.to_record(handler) for handler in (*range(len(instructions.table)), -1)]
+        routes = list(map(to_record.__getitem__, handlers))
+        of_probe = {number: (ProbePosition.EXITING, number) for number in set(stubs.values())}
+        for index, number in stubs.items():
+            routes[index] = of_probe[number]
+        for index in compress(range(len(routes)), instructions.ops.translate(_MAY_RERAISE)):
+            routes[index] = self._of_raise(index)
+        for index in range(instructions.throwable_from):  # no exception can be thrown into the code before that
+            routes[index] = _direct(handlers[index])
+        return routes
+
+    def _of_raise(self, index: int) -> Route | None:
+        """Return the route of exceptions of the instruction *index*, which raises or may reraise."""
         instructions = self._instructions
-        op = instructions.ops[index]
         handler = instructions.handlers[index]
-        if index < instructions.throwable_from:  # no exception can be thrown into the code before that
-            return _direct(handler)
-        if op in RAISES or op in MAY_RERAISE:
-            if index in self._raising:
-                return ProbePosition.RAISING, index
-            if op == RERAISE and instructions.args[index] and (handler, ExitKind.RESTORED) in self._exits:
-                return ExitKind.RESTORED, handler
-            return _direct(handler)
-        if index in self._plan.stubs:
-            return ProbePosition.EXITING, self._plan.stubs[index]
-        return self.to_record(handler)
+        if index in self._raising:
+            return ProbePosition.RAISING, index
+        if (
+            instructions.ops[index] == RERAISE
+            and instructions.args[index]
+            and (handler, ExitKind.RESTORED) in self._exits
+        ):
+            return ExitKind.RESTORED, handler
+        return _direct(handler)
+
+    def changes(self) -> Iterable[int]:
+        """Return the instructions whose exceptions may take another route than those of the instruction above."""
+        routes = self.by_instruction
+        return compress(range(1, len(routes)), map(is_not, routes[1:], routes))
 
     def of_trace_function(self, index: int) -> Route | None:
         """Return the route of exceptions that a trace function raises at the line event of the instruction *index*."""
         if index < self._instructions.throwable_from:
-            return self.of_instruction(index)
+            return self.by_instruction[index]
         return self.to_record(self._instructions.handlers[index])
 
     def to_record(self, handler: int) -> Route | None:

@@ -14,8 +14,8 @@ from instrument.decode.versions import LASTI_IS_AN_INT
 from instrument.flow.placement import CALLING
 from instrument.flow.plan import ProbePosition
 from instrument.rewrite import probes
-from instrument.rewrite.output import NO_LOCATION
 from instrument.rewrite.routes import DIRECT
+from instrument.rewrite.tables import NO_UNIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,33 +100,33 @@ class ExitStubs:
         output, layout = self._output, self._layout
         if kind == ProbePosition.RAISING:
             for probe in self._raising[number]:
-                output.emit(output.probe(probe), NO_LOCATION)
+                output.emit(output.probe(probe), NO_UNIT)
         elif kind == ProbePosition.EXITING:
-            output.emit(output.probe(number), NO_LOCATION)
+            output.emit(output.probe(number), NO_UNIT)
         elif self._calls:
             function = layout.first_exit + self._routes.exit_record(route)
-            output.emit(probes.call(function, exception=True), NO_LOCATION)
+            output.emit(probes.call(function, exception=True), NO_UNIT)
         else:
             record = probes.record_exit(
                 *(layout.exit_records, layout.first_exit + self._routes.exit_record(route), layout.traceback_of),
                 *(self._names.tb_lasti, layout.range_of_counts),
             )
-            output.emit(record, NO_LOCATION)
+            output.emit(record, NO_UNIT)
 
     def _emit_way_on(self, route: Route) -> None:
         """Emit the instructions by which the exception goes on from the stub of *route*."""
         output = self._output
         handler = self._routes.handler_of(route)
         if handler < 0:
-            output.emit(probes.reraise(), NO_LOCATION)
+            output.emit(probes.reraise(), NO_UNIT)
         elif self._routes.must_reraise(route):
             self.reraises.append((len(output.pieces), handler))
-            output.emit(probes.reraise(), NO_LOCATION)
+            output.emit(probes.reraise(), NO_UNIT)
         else:
             entry = self._instructions.table[handler]
             if not entry.push_lasti and route[0] != ProbePosition.EXITING:
-                output.emit(probes.drop_lasti(), NO_LOCATION)
-            output.jump(JUMP_BACKWARD_NO_INTERRUPT, entry.target, True, NO_LOCATION)
+                output.emit(probes.drop_lasti(), NO_UNIT)
+            output.jump(JUMP_BACKWARD_NO_INTERRUPT, entry.target, True, NO_UNIT)
 
     def _emit_fallback(self, route: Route, start: int, stop: int, counted: int) -> None:
         """Emit the code that follows if the instructions from *start* to *stop*, which record an exit, fail.
@@ -143,8 +143,8 @@ class ExitStubs:
         start = len(output.pieces)
         base = layout.first_exit + self._routes.exit_record(route)
         record = probes.record_exit_late(layout.late_exits, base, self._names.traceback, self._names.tb_lasti)
-        output.emit(record, NO_LOCATION)
+        output.emit(record, NO_UNIT)
         output.set_label(dropped)
         self.fallbacks.append((start, len(output.pieces), dropped, depth))
-        output.emit(probes.pop(), NO_LOCATION)
-        output.jump(JUMP_BACKWARD_NO_INTERRUPT, counted, True, NO_LOCATION)
+        output.emit(probes.pop(), NO_UNIT)
+        output.jump(JUMP_BACKWARD_NO_INTERRUPT, counted, True, NO_UNIT)

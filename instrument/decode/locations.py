@@ -1,0 +1,77 @@
+"""Takes the location table of a code object apart into its entries.
+
+A `co_linetable` comes in (CPython: Objects/locations.md); a `LocationTable` goes out. An entry gives one location to up
+to eight code units. It holds the difference between its line and the line of the entry before it, so an entry can be
+moved only together with that difference.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate, compress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+#: Kinds of entries from this number on hold a difference of lines. Of those, the first three hold it in their number.
+ONE_LINE = 10
+NO_COLUMNS = 13
+LONG = 14
+NOWHERE = 15
+
+#: By first byte of an entry: how many code units the entry is for.
+_SIZES = bytes((head & 7) + 1 for head in range(256))
+_DIFFERENCES = bytes(max((head >> 3 & 15) - ONE_LINE, 0) if head >> 3 & 15 < NO_COLUMNS else 0 for head in range(256))
+_HAS_VARINT = bytes(int(head >= 128 and head >> 3 & 15 in (NO_COLUMNS, LONG)) for head in range(256))
+_IS_FIRST = bytes(128) + b"\1" * 128
+_NOT_FIRST = bytes(range(128))
+
+
+class LocationTable:
+    """The entries of the location table of *code*, in lists by index.
+
+        table       the bytes of the table
+        offsets     where each entry begins in the table, and the end of the table
+        ends        the code unit behind each entry
+        lines       the line of each entry; for an entry without a location, that of the last entry that has one
+
+    Raise ValueError if the entries are not those of all code units of *code*.
+    """
+
+    __slots__ = ("ends", "lines", "offsets", "table")
+
+    def __init__(self, code: CodeType) -> None:
+        self.table = table = code.co_linetable
+        heads = table.translate(None, _NOT_FIRST)
+        self.offsets = offsets = [*compress(range(len(table)), table.translate(_IS_FIRST)), len(table)]
+        self.ends = list(accumulate(heads.translate(_SIZES)))
+        if not heads or offsets[0] or self.ends[-1] != len(code.co_code) >> 1:
+            raise ValueError("the location table is not one of this code")
+        differences = list(heads.translate(_DIFFERENCES))
+        for entry in compress(range(len(heads)), heads.translate(_HAS_VARINT)):
+            differences[entry] = self._signed_number(offsets[entry] + 1)
+        differences[0] += code.co_firstlineno
+        self.lines = list(accumulate(differences))
+
+    def _signed_number(self, offset: int) -> int:
+        """Return the signed number that begins at *offset*: groups of six bits, the lowest and the sign first."""
+        table = self.table
+        value, shift = table[offset] & 63, 6
+        while table[offset] & 64:
+            offset += 1
+            value |= (table[offset] & 63) << shift
+            shift += 6
+        return -(value >> 1) if value & 1 else value >> 1
+
+    def kind(self, entry: int) -> int:
+        """Return the kind of *entry*: 0 to 9 for short entries, else ONE_LINE to NOWHERE."""
+        return self.table[self.offsets[entry]] >> 3 & 15
+
+    def body(self, entry: int) -> bytes:
+        """Return the bytes of *entry* behind its first byte, without its difference of lines."""
+        table, start, end = self.table, self.offsets[entry] + 1, self.offsets[entry + 1]
+        if _HAS_VARINT[table[start - 1]]:
+            while table[start] & 64:
+                start += 1
+            start += 1
+        return table[start:end]
