@@ -23,7 +23,7 @@ from instrument.flow.misattributed_raises import loads_to_separate
 from instrument.flow.placement import CALLING, NOTHING
 from instrument.rewrite import probes
 from instrument.rewrite.jumps import JumpEmitter, ProbePlaces
-from instrument.rewrite.tables import NO_UNIT
+from instrument.rewrite.output import NO_UNIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from instrument.decode.versions import (
 from instrument.errors import RewriteError
 from instrument.flow.plan import ProbePosition
 from instrument.rewrite import probes
-from instrument.rewrite.tables import NO_UNIT
+from instrument.rewrite.output import NO_UNIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

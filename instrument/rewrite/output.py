@@ -25,10 +25,17 @@ if TYPE_CHECKING:
 
     from instrument.rewrite.constant_layout import ConstantLayout
     from instrument.rewrite.routes import Route
-    from instrument.rewrite.tables import Source
 
+    #: The code units of a piece that have locations of the original: (first unit, unit behind the last). If both are
+    #: equal, all units of the piece have the location of that one unit, or none if it is NO_UNIT.
+    Source = tuple[int, int]
     #: Place of the jump, opcode, label of the target, whether the distance is counted backward.
     Jump = tuple[int, int, int, bool]
+
+#: Stands for the unit of code that has no location.
+NO_UNIT = -1
+#: By opcode: a jump before its distance is known.
+_PLACEHOLDERS = [bytes(2 + 2 * n_caches) for n_caches in CACHES]
 
 
 class Output:
@@ -74,12 +81,14 @@ class Output:
         place = len(self.pieces)
         for number in numbers:
             self.place_of_probe[number] = place
-            self.emit(self.probe(number), unit)
+            self.pieces.append(self.probe(number))
+            self.sources.append((unit, unit))
 
     def jump(self, op: int, label: int, backward: bool, unit: int) -> None:
         """Emit a jump to *label*."""
         self.jumps.append((len(self.pieces), op, label, backward))
-        self.emit(probes.encode(op), unit)
+        self.pieces.append(_PLACEHOLDERS[op])
+        self.sources.append((unit, unit))
 
     def new_label(self) -> int:
         """Return a new label, which stands for no place yet."""

@@ -86,6 +86,17 @@ def encode(op: int, arg: int = 0, n_prefixes: int = 0) -> bytes:
     return units
 
 
+class _LoadsOfConstants(dict[int, bytes]):
+    """The LOAD_CONST of each index in `co_consts`, encoded when it is first needed."""
+
+    def __missing__(self, constant: int) -> bytes:
+        self[constant] = units = encode(LOAD_CONST, constant)
+        return units
+
+
+_load = _LoadsOfConstants().__getitem__
+
+
 def instruction(name: str, arg: int = 0) -> bytes:
     """Return the code units of the instruction *name* with *arg*."""
     return encode(OPCODES[name], arg)
@@ -95,13 +106,18 @@ def _assemble(rows: Iterable[Row]) -> bytes:
     return b"".join(instruction(name, arg) for name, arg in rows)
 
 
+_COPY_2, _COPY_3 = instruction("COPY", 2), instruction("COPY", 3)
+_NOP = instruction("NOP")
+_POP, _GET_ITER, _STORE_ITEM = instruction("POP_TOP"), instruction("GET_ITER"), instruction("STORE_SUBSCR")
+_POP_2 = _POP + _POP
+_ADD_UP, _GET_ITEM = instruction("BINARY_OP", _ADD), instruction(*_SUBSCRIPT)
 #: The code units of a probe, without the LOAD_CONST of its counter at the beginning.
 ADVANCE = _assemble((name, 0) for name in ADVANCE_AND_DROP)
 
 
 def probe(counter: int) -> bytes:
     """Return the instructions that move on the counter at the index *counter* of `co_consts`."""
-    return encode(LOAD_CONST, counter) + ADVANCE
+    return _load(counter) + ADVANCE
 
 
 def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int, range_of_counts: int) -> bytes:
@@ -111,29 +127,20 @@ def record_exit(exits: int, base: int, traceback_of: int, tb_lasti: int, range_o
     in `co_names`, the others in `co_consts`. *traceback_of* and *tb_lasti* are used from 3.14 on only,
     *range_of_counts* on 3.11 only.
     """
-    rows: list[Row]
     if COLLECTS_ANYWHERE:
         return _record_exit_untracked(exits, base, range_of_counts)
     if LASTI_IS_AN_INT:
         #                                                       stack: … lasti exception
-        rows = [
-            ("LOAD_CONST", exits),  #                           stack: … lasti exception exits
-            ("COPY", 3),  #                                     stack: … lasti exception exits lasti
-        ]
+        place = _COPY_3  #                                      stack: … lasti exception exits lasti
     else:
-        rows = [
-            ("LOAD_CONST", exits),  #                           stack: … lasti exception exits
-            ("LOAD_CONST", traceback_of),  #                    stack: … lasti exception exits traceback_of
-            ("COPY", 3),  #                                     stack: … lasti exception exits traceback_of exception
-            _SUBSCRIPT,  #                                      stack: … lasti exception exits traceback
-            ("LOAD_ATTR", tb_lasti << 1),  #                    stack: … lasti exception exits tb_lasti
-        ]
-    rows += [
-        ("LOAD_CONST", base),  #                                stack: … lasti exception exits place base
-        ("BINARY_OP", _ADD),  #                                 stack: … lasti exception exits key
-        _SUBSCRIPT,  #                                          stack: … lasti exception counter
-    ]
-    return _assemble(rows) + ADVANCE
+        place = (
+            _load(traceback_of)  #                              stack: … lasti exception exits traceback_of
+            + _COPY_3  #                                        stack: … lasti exception exits traceback_of exception
+            + _GET_ITEM  #                                      stack: … lasti exception exits traceback
+            + instruction("LOAD_ATTR", tb_lasti << 1)  #        stack: … lasti exception exits tb_lasti
+        )
+    #                                                           after _load(base): … lasti exception exits place base
+    return _load(exits) + place + _load(base) + _ADD_UP + _GET_ITEM + ADVANCE
 
 
 def _record_exit_untracked(exits: int, base: int, range_of_counts: int) -> bytes:
@@ -145,45 +152,34 @@ def _record_exit_untracked(exits: int, base: int, range_of_counts: int) -> bytes
     Solution: for a missing key the records return `range(key)`, which is empty, since keys are below zero. The counter
     is then made from the range at *range_of_counts*. Nothing else runs between the lookup and the store.
     """
-    count: list[Row] = [
-        ("LOAD_CONST", exits),  #                               stack: … key exits
-        ("COPY", 2),  #                                         stack: … key exits key
-        _SUBSCRIPT,  #                                          stack: … key counter
-        ("GET_ITER", 0),  #                                     stack: … key counter
-    ]
-    rest = _assemble(
-        [
-            ("POP_TOP", 0),  #                                  stack: … key counter
-            ("POP_TOP", 0),  #                                  stack: … key
-        ]
+    count = (
+        _load(exits)  #                                         stack: … key exits
+        + _COPY_2  #                                            stack: … key exits key
+        + _GET_ITEM  #                                          stack: … key counter
+        + _GET_ITER  #                                          stack: … key counter
     )
-    make = _assemble(
-        [
-            ("LOAD_CONST", range_of_counts),  #                 stack: … key range
-            ("GET_ITER", 0),  #                                 stack: … key counter
-            ("LOAD_CONST", exits),  #                           stack: … key counter exits
-            ("COPY", 3),  #                                     stack: … key counter exits key
-            ("STORE_SUBSCR", 0),  #                             stack: … key
-            *count,
-            ("FOR_ITER", 0),  #                                 stack: … key counter number
-        ]
+    make = (
+        _load(range_of_counts)  #                               stack: … key range
+        + _GET_ITER  #                                          stack: … key counter
+        + _load(exits)  #                                       stack: … key counter exits
+        + _COPY_3  #                                            stack: … key counter exits key
+        + _STORE_ITEM  #                                        stack: … key
+        + count
+        + instruction("FOR_ITER", 0)  #                         stack: … key counter number
+        + _POP_2  #                                             stack: … key
     )
-    make += rest
-    skip = instruction("JUMP_FORWARD", len(make) // 2)
+    skip = jump_over(len(make) // 2)
     return (
-        _assemble(
-            [
-                ("COPY", 2),  #                                 stack: … lasti exception lasti
-                ("LOAD_CONST", base),  #                        stack: … lasti exception lasti base
-                ("BINARY_OP", _ADD),  #                         stack: … lasti exception key
-                *count,
-                ("FOR_ITER", (len(rest) + len(skip)) // 2),  #  stack: … key counter number, or without a counter: … key
-            ]
-        )
-        + rest
+        _COPY_2  #                                              stack: … lasti exception lasti
+        + _load(base)  #                                        stack: … lasti exception lasti base
+        + _ADD_UP  #                                            stack: … lasti exception key
+        + count
+        #                                                       stack: … key counter number, or without a counter: … key
+        + instruction("FOR_ITER", (len(_POP_2) + len(skip)) // 2)
+        + _POP_2  #                                             stack: … key
         + skip
         + make
-        + pop()
+        + _POP
     )
 
 
@@ -197,24 +193,22 @@ def record_exit_late(late: int, base: int, traceback: int, tb_lasti: int) -> byt
     The stack is … lasti exception error at the beginning, and one entry above the exception at the end. That is
     also so if these instructions raise a MemoryError.
     """
-    rows: list[Row] = [
-        ("POP_TOP", 0),  #                                      stack: … lasti exception
-        ("LOAD_CONST", late),  #                                stack: … lasti exception late
-    ]
     if LASTI_IS_AN_INT:
-        rows += [("COPY", 3)]  #                                stack: … lasti exception late lasti
+        place = _COPY_3  #                                      stack: … lasti exception late lasti
     else:
-        rows += [
-            ("COPY", 2),  #                                     stack: … lasti exception late exception
-            ("LOAD_ATTR", traceback << 1),  #                   stack: … lasti exception late traceback
-            ("LOAD_ATTR", tb_lasti << 1),  #                    stack: … lasti exception late tb_lasti
-        ]
-    rows += [
-        ("LOAD_CONST", base),  #                                stack: … lasti exception late place base
-        ("BINARY_OP", _ADD),  #                                 stack: … lasti exception late key
-        ("LIST_APPEND", 1),  #                                  stack: … lasti exception late
-    ]
-    return _assemble(rows)
+        place = (
+            _COPY_2  #                                          stack: … lasti exception late exception
+            + instruction("LOAD_ATTR", traceback << 1)  #       stack: … lasti exception late traceback
+            + instruction("LOAD_ATTR", tb_lasti << 1)  #        stack: … lasti exception late tb_lasti
+        )
+    return (
+        _POP  #                                                 stack: … lasti exception
+        + _load(late)  #                                        stack: … lasti exception late
+        + place
+        + _load(base)  #                                        stack: … lasti exception late place base
+        + _ADD_UP  #                                            stack: … lasti exception late key
+        + instruction("LIST_APPEND", 1)  #                      stack: … lasti exception late
+    )
 
 
 def call(function: int, exception: bool = False) -> bytes:
@@ -347,12 +341,18 @@ def drop_lasti() -> bytes:
 
 def pop() -> bytes:
     """Return the instruction that drops the top of the stack."""
-    return instruction("POP_TOP")
+    return _POP
 
 
 def nop() -> bytes:
     """Return an instruction that does nothing."""
-    return instruction("NOP")
+    return _NOP
+
+
+def jump_back(n_units: int) -> bytes:
+    """Return a jump back over the last *n_units* code units that checks for no interrupt."""
+    op = OPCODES["JUMP_BACKWARD_NO_INTERRUPT"]
+    return encode(op, n_units + 1 + CACHES[op])
 
 
 def jump_over(n_units: int) -> bytes:

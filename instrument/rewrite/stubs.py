@@ -14,8 +14,8 @@ from instrument.decode.versions import LASTI_IS_AN_INT
 from instrument.flow.placement import CALLING
 from instrument.flow.plan import ProbePosition
 from instrument.rewrite import probes
+from instrument.rewrite.output import NO_UNIT
 from instrument.rewrite.routes import DIRECT
-from instrument.rewrite.tables import NO_UNIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from instrument.rewrite.constant_layout import ConstantLayout
     from instrument.rewrite.output import Output
     from instrument.rewrite.routes import ExceptionRoutes, Route
+
+    #: A code unit: place of a piece, and number of units behind its beginning.
+    Unit = tuple[int, int]
+
+_RERAISE, _DROP_LASTI, _POP = probes.reraise(), probes.drop_lasti(), probes.pop()
 
 
 class StubNames:
@@ -48,9 +53,11 @@ class ExitStubs:
     """The exit stubs of one code object.
 
     - `labels`: the label of each route's stub.
-    - `fallbacks`: (place, end, label, depth). Exceptions of the pieces from *place* to *end*, which are part of a stub,
-      go to *label* with *depth* entries of the stack kept.
-    - `reraises`: (place, handler) of each RERAISE that goes on to a handler of the original.
+    - `fallbacks`: (start, n_units, target, depth). Exceptions of *n_units* from *start* on, in a stub, go to *target*
+      with *depth* entries of the stack kept.
+    - `reraises`: (unit, handler) of each RERAISE that goes on to a handler of the original.
+
+    Units are given as (place of a piece, number of units behind its beginning).
     """
 
     def __init__(
@@ -64,8 +71,8 @@ class ExitStubs:
         raising: dict[int, list[int]],
     ) -> None:
         self.labels: dict[Route, int] = {}
-        self.fallbacks: list[tuple[int, int, int, int]] = []
-        self.reraises: list[tuple[int, int]] = []
+        self.fallbacks: list[tuple[Unit, int, Unit, int]] = []
+        self.reraises: list[tuple[Unit, int]] = []
         self._instructions = instructions
         self._calls = plan.placement in CALLING
         self._layout = layout
@@ -81,70 +88,72 @@ class ExitStubs:
                 self._emit_stub(route)
 
     def _emit_stub(self, route: Route) -> None:
-        """Emit the stub of *route*: count or record the exception, then go on to the handler."""
+        """Emit the stub of *route*: count or record the exception, then go on to the handler.
+
+        A record may fail: then the stub goes on by a fallback.
+        """
         output = self._output
+        place = len(output.pieces)
         self.labels[route] = output.new_label()
         output.set_label(self.labels[route])
-        start = len(output.pieces)
-        self._emit_counting(route)
-        stop = len(output.pieces)
+        counting = self._counting(route)
+        is_record = route[0] not in (ProbePosition.RAISING, ProbePosition.EXITING) and not self._calls
+        fallback = self._fallback(route) if is_record else b""
+        n_counting = len(counting) // 2
+        handler = self._routes.handler_of(route)
+        if handler < 0 or self._routes.must_reraise(route):
+            if handler >= 0:
+                self.reraises.append(((place, n_counting), handler))
+            code = counting + _RERAISE + fallback
+            if is_record:
+                self._add_fallbacks(route, place, n_counting, (place, n_counting + len(_RERAISE) // 2), fallback)
+                code += probes.jump_back((len(_RERAISE) + len(fallback)) // 2)
+            output.emit(code, NO_UNIT)
+            return
+        output.emit(counting, NO_UNIT)
         counted = output.new_label()
         output.set_label(counted)
-        self._emit_way_on(route)
-        if route[0] not in (ProbePosition.RAISING, ProbePosition.EXITING) and not self._calls:
-            self._emit_fallback(route, start, stop, counted)
+        entry = self._instructions.table[handler]
+        if not entry.push_lasti and route[0] != ProbePosition.EXITING:
+            output.emit(_DROP_LASTI, NO_UNIT)
+        output.jump(JUMP_BACKWARD_NO_INTERRUPT, entry.target, True, NO_UNIT)
+        if is_record:
+            self._add_fallbacks(route, place, n_counting, (len(output.pieces), 0), fallback)
+            output.emit(fallback, NO_UNIT)
+            output.jump(JUMP_BACKWARD_NO_INTERRUPT, counted, True, NO_UNIT)
 
-    def _emit_counting(self, route: Route) -> None:
-        """Emit the instructions that count an exception on *route*."""
+    def _counting(self, route: Route) -> bytes:
+        """Return the instructions that count an exception on *route*."""
         kind, number = route
         output, layout = self._output, self._layout
         if kind == ProbePosition.RAISING:
-            for probe in self._raising[number]:
-                output.emit(output.probe(probe), NO_UNIT)
-        elif kind == ProbePosition.EXITING:
-            output.emit(output.probe(number), NO_UNIT)
-        elif self._calls:
-            function = layout.first_exit + self._routes.exit_record(route)
-            output.emit(probes.call(function, exception=True), NO_UNIT)
-        else:
-            record = probes.record_exit(
-                *(layout.exit_records, layout.first_exit + self._routes.exit_record(route), layout.traceback_of),
-                *(self._names.tb_lasti, layout.range_of_counts),
-            )
-            output.emit(record, NO_UNIT)
+            return b"".join(map(output.probe, self._raising[number]))
+        if kind == ProbePosition.EXITING:
+            return output.probe(number)
+        base = layout.first_exit + self._routes.exit_record(route)
+        if self._calls:
+            return probes.call(base, exception=True)
+        return probes.record_exit(
+            *(layout.exit_records, base, layout.traceback_of, self._names.tb_lasti, layout.range_of_counts)
+        )
 
-    def _emit_way_on(self, route: Route) -> None:
-        """Emit the instructions by which the exception goes on from the stub of *route*."""
-        output = self._output
-        handler = self._routes.handler_of(route)
-        if handler < 0:
-            output.emit(probes.reraise(), NO_UNIT)
-        elif self._routes.must_reraise(route):
-            self.reraises.append((len(output.pieces), handler))
-            output.emit(probes.reraise(), NO_UNIT)
-        else:
-            entry = self._instructions.table[handler]
-            if not entry.push_lasti and route[0] != ProbePosition.EXITING:
-                output.emit(probes.drop_lasti(), NO_UNIT)
-            output.jump(JUMP_BACKWARD_NO_INTERRUPT, entry.target, True, NO_UNIT)
+    def _fallback(self, route: Route) -> bytes:
+        """Return the code for a record that fails: at the recursion limit, or out of memory.
 
-    def _emit_fallback(self, route: Route, start: int, stop: int, counted: int) -> None:
-        """Emit the code that follows if the instructions from *start* to *stop*, which record an exit, fail.
-
-        They fail at the recursion limit and out of memory. The key of the exit then goes into the list of late exits.
-        If that fails, too, the exit is not counted. In each case the stub goes on at the label *counted*.
+        The key of the exit goes into the list of late exits. If that fails, too, the exit is not counted. In each case
+        the last instruction drops an exception, and a jump back to the end of the record must follow.
         """
-        output, layout = self._output, self._layout
+        base = self._layout.first_exit + self._routes.exit_record(route)
+        late = probes.record_exit_late(self._layout.late_exits, base, self._names.traceback, self._names.tb_lasti)
+        return late + _POP
+
+    def _add_fallbacks(self, route: Route, place: int, n_counting: int, start: Unit, fallback: bytes) -> None:
+        """Lead exceptions of the record at *place* to its *fallback* at *start*, and those of the fallback to its end.
+
+        The record has *n_counting* units.
+        """
         handler = self._routes.handler_of(route)
         depth = self._instructions.table[handler].depth + 2 if handler >= 0 else 2
-        late, dropped = output.new_label(), output.new_label()
-        output.set_label(late)
-        self.fallbacks.append((start, stop, late, depth))
-        start = len(output.pieces)
-        base = layout.first_exit + self._routes.exit_record(route)
-        record = probes.record_exit_late(layout.late_exits, base, self._names.traceback, self._names.tb_lasti)
-        output.emit(record, NO_UNIT)
-        output.set_label(dropped)
-        self.fallbacks.append((start, len(output.pieces), dropped, depth))
-        output.emit(probes.pop(), NO_UNIT)
-        output.jump(JUMP_BACKWARD_NO_INTERRUPT, counted, True, NO_UNIT)
+        n_late = (len(fallback) - len(_POP)) // 2
+        self.fallbacks.append(((place, 0), n_counting, start, depth))
+        self.fallbacks.append((start, n_late, (start[0], start[1] + n_late), depth))

@@ -20,6 +20,7 @@ from _operator import itemgetter
 from instrument.decode.locations import LONG, NO_COLUMNS, NOWHERE, ONE_LINE, LocationTable
 from instrument.flow.plan import ProbePosition
 from instrument.guest.isolation import bytecode
+from instrument.rewrite.output import NO_UNIT
 from instrument.rewrite.routes import DIRECT
 
 TYPE_CHECKING = False
@@ -31,17 +32,13 @@ if TYPE_CHECKING:
     from bytecode import ConcreteBytecode
 
     from instrument.decode.instructions import Instructions
-    from instrument.rewrite.output import Output
+    from instrument.rewrite.output import Output, Source
     from instrument.rewrite.routes import ExceptionRoutes, Route
     from instrument.rewrite.stubs import ExitStubs
 
-    #: The code units of a piece that have locations of the original: (first unit, unit behind the last). If both are
-    #: equal, all units of the piece have the location of that one unit; -1 is no location.
-    Source = tuple[int, int]
     #: One entry: first code unit, unit behind the last, unit of the handler, 2 * depth + push_lasti.
     ExceptionEntry = tuple[int, int, int, int]
 
-NO_UNIT = -1
 _LONGEST = 8
 _CONTINUES = 64
 
@@ -125,19 +122,24 @@ class _Splicer:
 
     def _flush(self) -> None:
         """Write an entry, or several if there are many, for the units that were added."""
-        n_units, entry = self._n_units, self._entry
+        n_units, entry, written = self._n_units, self._entry, self._written
         if not n_units:
             return
-        kind = self._original.kind(entry) if entry >= 0 else NOWHERE
-        difference = self._lines[entry] - self._line if kind != NOWHERE else 0
-        self._line += difference
         self._n_units = 0
-        written = self._written
+        kind = self._original.kind(entry) if entry >= 0 else NOWHERE
+        difference = 0
+        if kind != NOWHERE:
+            difference = self._lines[entry] - self._line
+            self._line += difference
         while n_units > 0:
-            n = min(n_units, _LONGEST)
-            new_kind, body = self._encode(entry, kind, difference)
-            written.append(128 | new_kind << 3 | n - 1)
-            written += body
+            n = n_units if n_units < _LONGEST else _LONGEST
+            if kind < ONE_LINE and not difference:
+                written.append(127 + n | kind << 3)
+                written.append(self._table[self._offsets[entry] + 1])
+            else:
+                new_kind, body = self._encode(entry, kind, difference)
+                written.append(127 + n | new_kind << 3)
+                written += body
             n_units -= n
             difference = 0
 
@@ -192,16 +194,17 @@ class ExceptionTable:
         stubs: ExitStubs,
     ) -> None:
         self._instructions = instructions
-        self._offset_of = offset_of = [offsets[place] for place in output.labels]
+        self._offset_of = [offsets[place] for place in output.labels]
         self._routes = routes
         self._stubs = stubs
         self._entries = entries = self._entries_of_routes(output, offsets)
         self.deepest = max([depth_and_lasti >> 1 for _, _, _, depth_and_lasti in entries], default=0)
-        for place, end, label, depth in stubs.fallbacks:
-            entries.append((offsets[place], offsets[end], offset_of[label], depth << 1))
-        for place, number in stubs.reraises:
-            target, depth_and_lasti = self._target_of_handler(number)
-            entries.append((offsets[place], offsets[place + 1], target, depth_and_lasti))
+        for (place, unit), n_units, (target_place, target_unit), depth in stubs.fallbacks:
+            start = offsets[place] + unit
+            entries.append((start, start + n_units, offsets[target_place] + target_unit, depth << 1))
+        for (place, unit), number in stubs.reraises:
+            start = offsets[place] + unit
+            entries.append((start, start + 1, *self._target_of_handler(number)))
         entries.sort()
 
     def _entries_of_routes(self, output: Output, offsets: Sequence[int]) -> list[ExceptionEntry]:
