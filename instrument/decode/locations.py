@@ -23,6 +23,7 @@ NOWHERE = 15
 _SIZES = bytes((head & 7) + 1 for head in range(256))
 _DIFFERENCES = bytes(max((head >> 3 & 15) - ONE_LINE, 0) if head >> 3 & 15 < NO_COLUMNS else 0 for head in range(256))
 _HAS_VARINT = bytes(int(head >= 128 and head >> 3 & 15 in (NO_COLUMNS, LONG)) for head in range(256))
+_IS_NOWHERE = bytes(int(head >= 128 and head >> 3 & 15 == NOWHERE) for head in range(256))
 _IS_FIRST = bytes(128) + b"\1" * 128
 _NOT_FIRST = bytes(range(128))
 
@@ -33,12 +34,13 @@ class LocationTable:
         table       the bytes of the table
         offsets     where each entry begins in the table, and the end of the table
         ends        the code unit behind each entry
+        nowhere     the entries that give no location
         lines       the line of each entry; for an entry without a location, that of the last entry that has one
 
     Raise ValueError if the entries are not those of all code units of *code*.
     """
 
-    __slots__ = ("ends", "lines", "offsets", "table")
+    __slots__ = ("ends", "lines", "nowhere", "offsets", "table")
 
     def __init__(self, code: CodeType) -> None:
         self.table = table = code.co_linetable
@@ -52,6 +54,7 @@ class LocationTable:
             differences[entry] = self._signed_number(offsets[entry] + 1)
         differences[0] += code.co_firstlineno
         self.lines = list(accumulate(differences))
+        self.nowhere = frozenset(compress(range(len(heads)), heads.translate(_IS_NOWHERE)))
 
     def _signed_number(self, offset: int) -> int:
         """Return the signed number that begins at *offset*: groups of six bits, the lowest and the sign first."""
@@ -62,10 +65,6 @@ class LocationTable:
             value |= (table[offset] & 63) << shift
             shift += 6
         return -(value >> 1) if value & 1 else value >> 1
-
-    def kind(self, entry: int) -> int:
-        """Return the kind of *entry*: 0 to 9 for short entries, else ONE_LINE to NOWHERE."""
-        return self.table[self.offsets[entry]] >> 3 & 15
 
     def body(self, entry: int) -> bytes:
         """Return the bytes of *entry* behind its first byte, without its difference of lines."""

@@ -11,6 +11,8 @@ probes and jumps, code is added at three places:
 
 from __future__ import annotations
 
+from _bisect import bisect_right
+
 from instrument.decode.call_sites import passes_keywords, start_of_call
 from instrument.decode.opcodes import CACHES, CALL_FUNCTION_EX, CALL_KW, JUMPS, MAY_RERAISE, RAISES, RESUME
 from instrument.decode.versions import (
@@ -56,6 +58,7 @@ class InstructionEmitter:
         self._jumps = jumps
         self._probes = probe_places
         self._calls = plan.placement in CALLING
+        self._changes = list(routes.changes())
         self._loop_heads = _loop_heads(instructions)
         self._before_calls = _code_before_calls(instructions, plan, layout, probe_places)
         #: Instructions that must not stand right behind the one above.
@@ -69,7 +72,7 @@ class InstructionEmitter:
         stops = self._stops()
         for index, next_stop in zip(stops, [*stops[1:], len(self._instructions)]):
             self._emit_added_code(index)
-            output.set_route(self._routes.by_instruction[index])
+            self._set_routes(index, next_stop)
             self._emit_run(index, next_stop)
         output.set_route(None)
 
@@ -91,7 +94,7 @@ class InstructionEmitter:
     def _stops(self) -> list[int]:
         """Return the instructions at which a new piece must begin, in order."""
         instructions, probe_places = self._instructions, self._probes
-        stops = {0, instructions.first, *instructions.jumps, *instructions.joins, *self._routes.changes()}
+        stops = {0, instructions.first, *instructions.jumps, *instructions.joins}
         stops.update(probe_places.before, probe_places.falling, probe_places.above_target, probe_places.before_target)
         stops.update(self._separated, self._before_calls, probe_places.heads)
         stops.update([index + 1 for index in instructions.jumps], [call + 1 for call in probe_places.inlined])
@@ -123,6 +126,16 @@ class InstructionEmitter:
         if index in self._before_calls:
             output.set_route(self._routes.by_instruction[index])
             output.emit(self._before_calls[index], unit)
+
+    def _set_routes(self, index: int, end: int) -> None:
+        """Set the routes of the instructions from *index* to *end*, the next piece."""
+        output, routes, starts = self._output, self._routes.by_instruction, self._instructions.starts
+        output.set_route(routes[index])
+        changes = self._changes
+        n = bisect_right(changes, index)
+        while n < len(changes) and changes[n] < end:
+            output.set_route(routes[changes[n]], starts[changes[n]] - starts[index])
+            n += 1
 
     def _emit_run(self, index: int, end: int) -> None:
         """Emit the instructions from *index* to *end*: one jump, or a run without a jump."""

@@ -46,7 +46,8 @@ class Output:
     - `labels`: place that each label stands for; the first `n_instructions + 1` labels are those of the original
       instructions and of the end of the code.
     - `jumps`: the jumps to resolve.
-    - `routes`: (place, route): exceptions of the pieces from *place* on take *route*, up to the next item.
+    - `routes`: (place, n_units, route): exceptions from *n_units* behind the beginning of the piece at *place* on take
+      *route*, up to the next item.
     - `place_of_probe`: for each probe at which a trace function may be called: the place at which that happens.
     """
 
@@ -55,7 +56,7 @@ class Output:
         self.sources: list[Source] = []
         self.labels = [0] * (n_instructions + 1)
         self.jumps: list[Jump] = []
-        self.routes: list[tuple[int, Route | None]] = []
+        self.routes: list[tuple[int, int, Route | None]] = []
         self.place_of_probe: dict[int, int] = {}
         self._raw = raw
         self._first_counter = layout.first_counter
@@ -99,14 +100,14 @@ class Output:
         """Let *label* stand for the place of the next piece."""
         self.labels[label] = len(self.pieces)
 
-    def set_route(self, route: Route | None) -> None:
-        """Give *route* to the exceptions of all pieces from here on."""
-        if not self.routes or self.routes[-1][1] != route:
-            self.routes.append((len(self.pieces), route))
+    def set_route(self, route: Route | None, n_units: int = 0) -> None:
+        """Give *route* to the exceptions of all code behind the next *n_units* code units, which are of one piece."""
+        if not self.routes or self.routes[-1][2] != route:
+            self.routes.append((len(self.pieces), n_units, route))
 
     def latest_route(self) -> Route | None:
         """Return the route of the exceptions of the latest piece, None if they have none."""
-        return next((route for place, route in reversed(self.routes) if place < len(self.pieces)), None)
+        return next((route for place, _, route in reversed(self.routes) if place < len(self.pieces)), None)
 
     def resolve_jumps(self) -> list[int]:
         """Encode each jump with its distance; return the offset of each piece, and of the end, in code units.

@@ -124,7 +124,8 @@ class ExceptionRoutes:
             return bool(entry.eventless_sources)
         if kind == ProbePosition.RAISING:
             return number in entry.eventless_sources
-        return any(instructions.handlers[index] == handler for index in entry.eventless_sources)
+        handlers = instructions.handlers
+        return any(handlers[index] == handler for index in entry.eventless_sources)
 
 
 def _direct(handler: int) -> Route | None:

@@ -83,8 +83,8 @@ class ExitStubs:
 
     def emit_stubs(self) -> None:
         """Emit a stub for each route of the `Output` that does not lead straight to its handler."""
-        for _, route in list(self._output.routes):
-            if route is not None and route[0] != DIRECT and route not in self.labels:
+        for route in dict.fromkeys([route for _, _, route in self._output.routes]):
+            if route is not None and route[0] != DIRECT:
                 self._emit_stub(route)
 
     def _emit_stub(self, route: Route) -> None:

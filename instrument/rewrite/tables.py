@@ -46,17 +46,10 @@ _CONTINUES = 64
 def location_table(code: CodeType, sources: Sequence[Source], offsets: Sequence[int]) -> bytes:
     """Return the location table of rewritten *code*: of pieces with *sources*, which begin at the units *offsets*."""
     try:
-        writer = _Splicer(LocationTable(code), code.co_firstlineno)
+        original = LocationTable(code)
     except (ValueError, IndexError):
         return _location_table_anew(code, sources, offsets)
-    offset = 0
-    for (start, stop), end in zip(sources, offsets[1:]):
-        if start < stop:
-            writer.copy(start, stop)
-        else:
-            writer.add(start, end - offset)
-        offset = end
-    return writer.finish()
+    return _Splicer(original, code.co_firstlineno).splice(sources, offsets)
 
 
 class _Splicer:
@@ -65,83 +58,82 @@ class _Splicer:
     Units that are added one after another, all with one entry, share one entry in the new table.
     """
 
-    __slots__ = ("_ends", "_entry", "_line", "_lines", "_n_units", "_offsets", "_original", "_table", "_written")
+    __slots__ = (
+        *("_difference", "_ends", "_entry", "_line", "_lines", "_n_units", "_nowhere", "_offsets", "_original"),
+        *("_table", "_written"),
+    )
 
     def __init__(self, original: LocationTable, line: int) -> None:
         self._original = original
         self._table, self._offsets, self._ends = original.table, original.offsets, original.ends
-        self._lines = original.lines
-        self._line = line  # the line behind the entries that are written
-        self._entry = NO_UNIT  # the entry of the units that are added, but not written yet
-        self._n_units = 0
+        self._lines, self._nowhere = original.lines, original.nowhere
+        self._line = line  # the line behind the units that are added
+        # The units that are added, but not written yet: their entry, its difference of lines, and their number.
+        self._entry, self._difference, self._n_units = NO_UNIT, 0, 0
         self._written = bytearray()
 
-    def add(self, unit: int, n_units: int) -> None:
-        """Add *n_units* with the location of the original code unit *unit*, or without one for NO_UNIT."""
-        self._add_entry(bisect_right(self._ends, unit) if unit >= 0 else NO_UNIT, n_units)
-
-    def copy(self, start: int, stop: int) -> None:
-        """Add the original code units from *start* to *stop*, each with its location."""
-        ends = self._ends
-        entry = bisect_right(ends, start)
-        last = bisect_left(ends, stop, entry)
-        begin = ends[entry - 1] if entry else 0
-        # Add entries one by one until the line is that before the next entry, as in the original.
-        while True:
-            is_whole = begin == start and entry != self._entry
-            if is_whole and entry < last and self._line_behind() == (self._lines[entry - 1] if entry else None):
-                break
-            end = min(ends[entry], stop)
-            self._add_entry(entry, end - start)
-            if end == stop:
-                return
-            begin = start = end
-            entry += 1
-        self._flush()
-        self._written += self._table[self._offsets[entry] : self._offsets[last]]
-        self._line = self._lines[last - 1]
-        self._add_entry(last, stop - ends[last - 1])
-
-    def finish(self) -> bytes:
-        """Return the table."""
-        self._flush()
+    def splice(self, sources: Sequence[Source], offsets: Sequence[int]) -> bytes:
+        """Return the table of pieces with *sources*, which begin at the units *offsets*."""
+        ends, add = self._ends, self._add
+        begin = 0
+        for (start, stop), end in zip(sources, offsets[1:]):
+            if start < stop:
+                self._copy(start, stop)
+            else:
+                add(bisect_right(ends, start) if start >= 0 else NO_UNIT, end - begin)
+            begin = end
+        self._write()
         return bytes(self._written)
 
-    def _line_behind(self) -> int:
-        """Return the line behind all entries that were added."""
-        entry = self._entry
-        if not self._n_units or entry < 0 or self._original.kind(entry) == NOWHERE:
-            return self._line
-        return self._lines[entry]
+    def _copy(self, start: int, stop: int) -> None:
+        """Add the original code units from *start* to *stop*, each with its location."""
+        ends, lines = self._ends, self._lines
+        entry = bisect_right(ends, start)
+        last = bisect_left(ends, stop, entry)
+        is_whole = start == 0 or ends[entry - 1] == start
+        # Add entries one by one until the line is that before the next entry, as in the original.
+        while entry < last and not (is_whole and entry and self._line == lines[entry - 1] and entry != self._entry):
+            self._add(entry, ends[entry] - start)
+            start = ends[entry]
+            entry += 1
+            is_whole = True
+        if entry < last:
+            if self._n_units:
+                self._write()
+            self._written += self._table[self._offsets[entry] : self._offsets[last]]
+            self._line = lines[last - 1]
+            start = ends[last - 1]
+        self._add(last, stop - start)
 
-    def _add_entry(self, entry: int, n_units: int) -> None:
-        if entry != self._entry:
-            self._flush()
-            self._entry = entry
+    def _add(self, entry: int, n_units: int) -> None:
+        """Add *n_units* with the location of *entry* of the original, or without one for NO_UNIT."""
+        if entry != self._entry or not self._n_units:
+            if self._n_units:
+                self._write()
+            self._entry, self._n_units = entry, 0
+            if entry < 0 or entry in self._nowhere:
+                self._difference = 0
+            else:
+                self._difference = self._lines[entry] - self._line
+                self._line = self._lines[entry]
         self._n_units += n_units
 
-    def _flush(self) -> None:
+    def _write(self) -> None:
         """Write an entry, or several if there are many, for the units that were added."""
         n_units, entry, written = self._n_units, self._entry, self._written
-        if not n_units:
-            return
-        self._n_units = 0
-        kind = self._original.kind(entry) if entry >= 0 else NOWHERE
-        difference = 0
-        if kind != NOWHERE:
-            difference = self._lines[entry] - self._line
-            self._line += difference
+        kind = self._table[self._offsets[entry]] >> 3 & 15 if entry >= 0 else NOWHERE
+        if kind < ONE_LINE and not self._difference and n_units <= _LONGEST:
+            written.append(127 + n_units | kind << 3)
+            written.append(self._table[self._offsets[entry] + 1])
+            n_units = 0
         while n_units > 0:
             n = n_units if n_units < _LONGEST else _LONGEST
-            if kind < ONE_LINE and not difference:
-                written.append(127 + n | kind << 3)
-                written.append(self._table[self._offsets[entry] + 1])
-            else:
-                new_kind, body = self._encode(entry, kind, difference)
-                written.append(127 + n | new_kind << 3)
-                written += body
+            new_kind, body = self._encode(entry, kind, self._difference)
+            written.append(127 + n | new_kind << 3)
+            written += body
             n_units -= n
-            difference = 0
+            self._difference = 0
+        self._n_units = 0
 
     def _encode(self, entry: int, kind: int, difference: int) -> tuple[int, bytes]:
         """Return *entry*, of *kind*, with another *difference* of lines: its new kind, and the bytes behind the first.
@@ -210,18 +202,19 @@ class ExceptionTable:
     def _entries_of_routes(self, output: Output, offsets: Sequence[int]) -> list[ExceptionEntry]:
         """Return the entries of all pieces, in order; neighbours that are alike are one entry."""
         entries: list[ExceptionEntry] = []
-        targets: dict[Route, tuple[int, int]] = {}
-        latest: tuple[int, tuple[int, int]] | None = None  # unit behind the latest entry, and its target
-        for (place, route), (end_place, _) in zip(output.routes, output.routes[1:]):
-            if route is None or place == end_place:
+        targets: dict[Route | None, tuple[int, int]] = {}
+        starts = [offsets[place] + n_units for place, n_units, _ in output.routes]
+        latest_end, latest = -1, (-1, -1)
+        for start, end, (_, _, route) in zip(starts, starts[1:], output.routes):
+            if route is None or start == end:
                 continue
-            if route not in targets:
-                targets[route] = self._target_of(route)
-            start, end, target = offsets[place], offsets[end_place], targets[route]
-            if latest == (start, target):
+            target = targets.get(route)
+            if target is None:
+                target = targets[route] = self._target_of(route)
+            if latest_end == start and latest == target:
                 start = entries.pop()[0]
             entries.append((start, end, *target))
-            latest = end, target
+            latest_end, latest = end, target
         return entries
 
     def _target_of(self, route: Route) -> tuple[int, int]:
@@ -248,9 +241,12 @@ class ExceptionTable:
             first = len(table)
             for value in (start, stop - start, target, depth_and_lasti):
                 if value >= _CONTINUES:  # groups of six bits, the highest first
-                    for shift in range((value.bit_length() - 1) // 6 * 6, 0, -6):
-                        table.append(_CONTINUES | value >> shift & 63)
-                table.append(value & 63)
+                    if value >= 4096:
+                        for shift in range((value.bit_length() - 1) // 6 * 6, 6, -6):
+                            table.append(_CONTINUES | value >> shift & 63)
+                    table.append(_CONTINUES | value >> 6 & 63)
+                    value &= 63
+                table.append(value)
             table[first] |= 128
         return bytes(table)
 

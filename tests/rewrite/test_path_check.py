@@ -15,7 +15,7 @@ from instrument.errors import RewriteError
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
 from instrument.flow.plan import ProbePosition
 from instrument.rewrite.jumps import JumpEmitter
-from instrument.rewrite.output import NO_LOCATION
+from instrument.rewrite.output import NO_UNIT
 from instrument.rewrite.path_check import wrong_path
 from instrument.rewrite.probes import nop
 from instrument.rewrite.rewriter import rewrite
@@ -88,11 +88,11 @@ def test_no_path_of_ordinary_code_is_wrong(placement):
 def test_a_jump_that_passes_the_probe_of_a_step_is_noticed(monkeypatch):
     """The rewriter made this mistake once: a jump back passed the probe of the step to the next copy of the loop."""
 
-    def emit_pad(self, index, location):
+    def emit_pad(self, index, unit):
         if index + 1 in self._pads or self._turns_on_line(index, index + 1):
             if index + 1 in self._pads:
                 self._output.set_label(self._pads[index + 1])
-            self._output.emit(nop(), NO_LOCATION)
+            self._output.emit(nop(), NO_UNIT)
 
     monkeypatch.setattr(JumpEmitter, "_emit_pad", emit_pad)
     with pytest.raises(RewriteError, match=r"cannot be rewritten: probe 1 of the fall from .* is passed by"):
