@@ -5,7 +5,7 @@ block equals the flow out of it, along edges or by exits. The chords and the exi
 one after the other, each at a node where it is the last unknown edge. The time is linear in the size of the graph.
 
 Counts are linear in the counters, so the contribution of each probe to each line is known beforehand
-(`Plan.line_effects`). `recover_fast` only adds these up. That is enough for code without exits and frames in flight,
+(LineEffects). `recover_fast` only adds these up. That is enough for code without exits and frames in flight,
 which most code is.
 
 A frame in flight has entered a block and not left it yet. Conservation accounts for it as if it left the block at its
@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import sys
 from _bisect import bisect_right
+from _operator import mul
+from itertools import chain, repeat
 
 from instrument.errors import ConservationError
 from instrument.flow.placement import MINIMAL
@@ -28,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from instrument.flow.plan import LineEffect, Plan
+    from instrument.flow.plan import LineEffects, Plan
 
     #: (instruction, whether the frame is at a code unit that has lost its line: versions.INLINED_CALL_LOSES_LINE). For
     #: the meaning of greater numbers of instructions see Observation.
@@ -128,24 +130,22 @@ def _times_passed(plan: Plan, seen: Observation, departures: _Departures, number
     return count - departures.left_at.get(rollback_at, 0) if rollback_at >= 0 else count
 
 
-def recover_fast(line_effects: Sequence[LineEffect | None] | None, counters: Sequence[int]) -> Counts | None:
-    """Return the Counts that *counters* imply by *line_effects* of a Plan alone, or None if `recover` is needed.
+def recover_fast(effects: LineEffects, counters: Sequence[int]) -> Counts | None:
+    """Return the Counts that *counters* imply by the *effects* of their probes alone, or None if `recover` is needed.
 
     The caller has checked that no exit was recorded and no frame is in flight.
     """
-    if line_effects is None:
+    sizes = effects.sizes
+    if len(sizes) < len(counters) or any(count and not size for count, size in zip(counters, sizes)):
         return None
+    entered = sum(map(mul, counters, effects.entered))
     lines: dict[int, int] = {}
-    entered = 0
-    for count, effect in zip(counters, line_effects):
+    # Each counter counts for all lines of its probe: C repeats and multiplies it.
+    counters_by_line = chain.from_iterable([repeat(count, size >> 1) for count, size in zip(counters, sizes)])
+    for line, count in zip(effects.lines, map(mul, counters_by_line, effects.times)):
         if count:
-            if effect is None:
-                return None
-            entered += count * effect[0]
-            for place in range(1, len(effect), 2):
-                line = effect[place]
-                lines[line] = lines.get(line, 0) + count * effect[place + 1]
-    if entered < 0 or any(count < 0 for count in lines.values()):
+            lines[line] = lines.get(line, 0) + count
+    if entered < 0 or (lines and min(lines.values()) < 0):
         return None
     return Counts({line: count for line, count in lines.items() if count}, entered)
 

@@ -1,20 +1,16 @@
 """The plan of a code object: its probes, and how all counts follow from them.
 
 `flow.placement` builds Plans; `rewrite` puts their probes into code, and `flow.conservation` recovers counts with them.
-A Plan is a value: nothing changes it. It can be packed into plain values that `marshal` stores, and unpacked.
+A Plan is a value: nothing changes it. `flow.packing` packs Plans.
 
 Indices of instructions are those of the `Instructions` that the graph was built from.
 """
 
 from __future__ import annotations
 
-from itertools import islice
-
-from instrument.flow.packing import pack_numbers, pack_rows, unpack_numbers, unpack_rows
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     #: The meaning of one count of a probe: control took the edge with this number. Or: (whether it is a function entry,
@@ -46,6 +42,9 @@ class ExitKind:
     RAISED = "raised"  # the place where an instruction raised
     RESTORED = "restored"  # the place that a RERAISE restores: where the exception was raised first
 
+    #: The index of a kind stands for it in packed Plans.
+    ALL = (RAISED, RESTORED)
+
 
 class Probe:
     """A probe at *position*, one of ProbePosition, of the instruction *index*.
@@ -65,6 +64,25 @@ class Probe:
         return f"<probe {self.position} {self.index}>"
 
 
+class LineEffects:
+    """The LineEffect of each probe of a Plan, by columns.
+
+    - `sizes`: the size of each LineEffect; 0 for EXITING probes, which have none.
+    - `entered`: for each probe, the function entries that one more count implies.
+    - `lines`, `times`: the lines that one more count implies, probe by probe, and how often each.
+    """
+
+    __slots__ = ("entered", "lines", "sizes", "times")
+
+    def __init__(
+        self, sizes: Sequence[int], entered: Sequence[int], lines: Sequence[int], times: Sequence[int]
+    ) -> None:
+        self.sizes = sizes
+        self.entered = entered
+        self.lines = lines
+        self.times = times
+
+
 class Plan:
     """The probes of one code object, and the facts from which its counts are recovered. Immutable.
 
@@ -78,7 +96,7 @@ class Plan:
         stubs               for each instruction whose exits an EXITING probe counts: the number of the probe. Only
                             rewriting needs it; not packed
         line_effects        the LineEffect of each probe, valid while there are no exits; None for EXITING probes. None
-                            for all if they are not known. Only fast reading needs them; not packed
+                            for all if they are not known. Only fast reading needs them; packed apart
 
     Exits
 
@@ -137,67 +155,12 @@ class Plan:
     def __init__(self, **fields: Any) -> None:
         if fields.keys() != _FIELDS:
             raise TypeError(f"a Plan has other fields than {', '.join(fields)}")
-        _set_fields(self, fields)
+        for name, value in fields.items():
+            _set_field(self, name, tuple(value) if type(value) is list else value)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name} of a Plan cannot be changed")
 
-    def pack(self) -> tuple[object, ...]:
-        """Return this Plan as plain values, numbers packed by columns. `stubs` and `line_effects` are left out."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        index_of = ProbePosition.ALL.index
-        values.update(
-            stubs={},
-            line_effects=None,
-            probes=pack_rows([(index_of(probe.position), probe.index, probe.rollback_at) for probe in self.probes]),
-            blocks=pack_rows(self.blocks),
-            events=pack_rows(self.events),
-            settling_order=pack_rows(self.settling_order),
-            outside_block=pack_numbers(sorted(self.outside_block)),
-            resumed=pack_numbers(sorted(self.resumed)),
-            edges=(
-                *pack_rows([(source, target, is_entry, len(lines)) for source, target, lines, is_entry in self.edges]),
-                pack_numbers(line for _, _, lines, _ in self.edges for line in lines),
-            ),
-        )
-        if all(isinstance(measure, int) for measure in self.measured_by_probe):
-            values["measured_by_probe"] = pack_numbers(self.measured_by_probe)  # type: ignore[arg-type]
-        return tuple(values.values())
-
-    @classmethod
-    def unpack(cls, packed: tuple[object, ...]) -> Plan:
-        """Return the Plan that `pack` has *packed*."""
-        values: dict[str, Any] = dict(zip(cls.__slots__, packed))
-        positions = ProbePosition.ALL
-        *columns, all_lines = values["edges"]
-        lines = iter(unpack_numbers(all_lines))
-        values.update(
-            probes=[
-                Probe(positions[position], index, rollback_at)
-                for position, index, rollback_at in unpack_rows(values["probes"])
-            ],
-            blocks=unpack_rows(values["blocks"]),
-            events=unpack_rows(values["events"]),
-            settling_order=unpack_rows(values["settling_order"]),
-            outside_block=frozenset(unpack_numbers(values["outside_block"])),
-            resumed=frozenset(unpack_numbers(values["resumed"])),
-            edges=[
-                (source, target, tuple(islice(lines, n_lines)), bool(is_entry))
-                for source, target, is_entry, n_lines in unpack_rows(columns)
-            ],
-        )
-        if isinstance(values["measured_by_probe"], bytes):
-            values["measured_by_probe"] = unpack_numbers(values["measured_by_probe"])
-        plan = cls.__new__(cls)
-        _set_fields(plan, values)
-        return plan
-
 
 _FIELDS = frozenset(Plan.__slots__)
 _set_field = object.__setattr__
-
-
-def _set_fields(plan: Plan, fields: dict[str, Any]) -> None:
-    """Set the *fields* of a new *plan*; lists become tuples."""
-    for name, value in fields.items():
-        _set_field(plan, name, tuple(value) if type(value) is list else value)

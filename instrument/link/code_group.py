@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from _bisect import bisect_right
 from _struct import pack
+from itertools import chain
 
 from instrument.link.recovery_info import PackedInfos
 from instrument.link.unlinked_values import RefusedCode
@@ -168,7 +169,7 @@ class CodeGroup:
 
     def rewritten(self) -> bytes:
         """Return bytes that tell this code from other code that was compiled from a file of the same name."""
-        return b"".join(recovery_infos for _, recovery_infos in self._packed)
+        return b"".join(chain.from_iterable(self._packed))
 
     def source_key(self) -> tuple[str, str] | None:
         """Return path and version of the source file, under which the counts are saved.

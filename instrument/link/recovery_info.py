@@ -7,7 +7,7 @@ full information, so that stays packed: unpacked, it would take many times the m
 
 from __future__ import annotations
 
-from _bisect import bisect_right
+from _bisect import bisect_left, bisect_right
 from itertools import accumulate
 from marshal import dumps, loads
 
@@ -15,8 +15,7 @@ from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.errors import ConservationError
 from instrument.flow import conservation
 from instrument.flow.conservation import Observation
-from instrument.flow.packing import pack_numbers, unpack_numbers
-from instrument.flow.plan import Plan
+from instrument.flow.packing import PackedLineEffects, PackedPlans, Table, pack_line_effects, pack_lists, pack_plans
 
 try:
     from zlib import compress, decompress
@@ -36,20 +35,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import CodeType
 
+    from instrument.flow.plan import LineEffects, Plan
     from instrument.model.counts import Counts
     from instrument.rewrite.unlinked import Unlinked
 
-    #: The infos of several code objects: those for the fast path, and those for recovery. Each is a marshalled list,
-    #: compressed if it is long. The list has a marshalled tuple for each code object, or None if it was refused.
+    #: The infos of several code objects: those for the fast path, and those for recovery. Each is a marshalled tuple,
+    #: compressed if it is long. _FastPathPart and _RecoveryPart unpack them.
     PackedPair = tuple[bytes, bytes]
 
-_FAST_PATH, _RECOVERY = 0, 1
 #: Data of fewer bytes are not compressed: initialising zlib takes longer than that saves.
 _SHORT = 1_000
 
 
 class RecoveryInfo:
-    """Everything that recovery needs of one code object: its Plan, and the positions of its instructions.
+    """Everything that recovery needs of one code object: its *plan*, and the positions of its instructions.
 
     - `units`: the code units of the `n_instructions` original instructions, ascending, then of each added jump.
     - `places`: for each of these jumps, its place in the Plan, as `place_at` returns it.
@@ -58,20 +57,13 @@ class RecoveryInfo:
 
     __slots__ = ("n_instructions", "name", "places", "plan", "unfired", "units")
 
-    def __init__(
-        self,
-        plan: tuple[object, ...],
-        units: bytes,
-        places: tuple[int, ...],
-        unfired: bytes,
-        n_instructions: int,
-        name: str,
-    ) -> None:
-        self.plan = Plan.unpack(plan)
-        self.units = unpack_numbers(units)
+    def __init__(self, plan: Plan, units: list[int], places: list[int], unfired: list[int], name: str) -> None:
+        """*unfired* has the code unit of each probe, or 0."""
+        self.plan = plan
+        self.units = units
         self.places = places
-        self.unfired = {unit: number for number, unit in enumerate(unpack_numbers(unfired)) if unit}
-        self.n_instructions = n_instructions
+        self.unfired = {unit: number for number, unit in enumerate(unfired) if unit}
+        self.n_instructions = len(units) - len(places)
         self.name = name
 
     def place_at(self, unit: int) -> tuple[int, bool]:
@@ -110,10 +102,42 @@ class FastPathInfo:
 
     __slots__ = ("file_name", "line_effects", "name")
 
-    def __init__(self, file_name: str, name: str, line_effects: Sequence[tuple[int, ...] | None] | None) -> None:
+    def __init__(self, file_name: str, name: str, line_effects: LineEffects) -> None:
         self.file_name = file_name
         self.name = name
         self.line_effects = line_effects
+
+
+class _FastPathPart:
+    """The infos for the fast path of the code objects that were packed together.
+
+    - `refused`: the indices of those that were refused, ascending. The others have numbers from 0 on.
+    - `names`: the qualified name of each, by number.
+    - `other_files`: the file name of each, by number, if it is not that of the outermost code object.
+    - `line_effects`: the LineEffects of each, packed.
+    """
+
+    __slots__ = ("line_effects", "names", "other_files", "refused")
+
+    def __init__(self, packed: bytes) -> None:
+        self.refused, self.names, self.other_files, *line_effects = loads(decompressed(packed))
+        self.line_effects = PackedLineEffects(line_effects)
+
+
+class _RecoveryPart:
+    """The infos for recovery of the code objects that were packed together."""
+
+    __slots__ = ("_places", "_plans", "_unfired", "_units")
+
+    def __init__(self, packed: bytes) -> None:
+        plans, units, places, unfired = loads(decompressed(packed))
+        self._plans = PackedPlans(plans)
+        self._units, self._places, self._unfired = Table(units), Table(places), Table(unfired)
+
+    def info(self, number: int, name: str) -> RecoveryInfo:
+        """Return the RecoveryInfo of the code object *number*, which has this *name*."""
+        units, places, unfired = (table.numbers(number) for table in (self._units, self._places, self._unfired))
+        return RecoveryInfo(self._plans.plan(number), units, places, unfired, name)
 
 
 class PackedInfos:
@@ -134,32 +158,38 @@ class PackedInfos:
         self._exit_at = exit_at
         self._packed = packed
         self._starts = list(accumulate(sizes, initial=0))
-        self._unpacked: dict[tuple[int, int], list[bytes | None]] = {}
+        self._fast_path_parts: dict[int, _FastPathPart] = {}
+        self._recovery_parts: dict[int, _RecoveryPart] = {}
 
-    def _marshalled(self, index: int, kind: int) -> bytes | None:
-        """Return the marshalled info of the code object *index*, of either *kind*; None if it was refused."""
-        part = bisect_right(self._starts, index) - 1
-        infos = self._unpacked.get((part, kind))
-        if infos is None:
-            infos = self._unpacked[part, kind] = loads(decompressed(self._packed[part][kind]))
-        return infos[index - self._starts[part]]
-
-    def _values(self, index: int, kind: int) -> tuple[object, ...]:
-        values: tuple[object, ...] = loads(self._marshalled(index, kind))  # type: ignore[arg-type]
-        return values
+    def _at(self, index: int) -> tuple[int, _FastPathPart, int]:
+        """Return the part that the code object *index* is in: its number, its infos, and the index in it."""
+        number = bisect_right(self._starts, index) - 1
+        part = self._fast_path_parts.get(number)
+        if part is None:
+            packed, _ = self._packed[number]
+            part = self._fast_path_parts[number] = _FastPathPart(packed)
+        return number, part, index - self._starts[number]
 
     def was_refused(self, index: int) -> bool:
         """Return whether the code object *index* could not be rewritten, and so has no infos."""
-        return self._marshalled(index, _FAST_PATH) is None
+        _, part, index_in_part = self._at(index)
+        return index_in_part in part.refused
 
     def fast_path_info(self, index: int) -> FastPathInfo:
         """Return the FastPathInfo of the code object *index*."""
-        file_name, name, line_effects = self._values(index, _FAST_PATH)
-        return FastPathInfo(self._file_name if file_name is None else file_name, name, line_effects)  # type: ignore[arg-type]
+        _, part, index_in_part = self._at(index)
+        number = index_in_part - bisect_left(part.refused, index_in_part)
+        file_name = part.other_files.get(number, self._file_name)
+        return FastPathInfo(file_name, part.names[number], part.line_effects.effects(number))
 
     def recovery_info(self, index: int) -> RecoveryInfo:
         """Return the RecoveryInfo of the code object *index*."""
-        return RecoveryInfo(*self._values(index, _RECOVERY))  # type: ignore[arg-type]
+        part_number, part, index_in_part = self._at(index)
+        number = index_in_part - bisect_left(part.refused, index_in_part)
+        if part_number not in self._recovery_parts:
+            _, packed = self._packed[part_number]
+            self._recovery_parts[part_number] = _RecoveryPart(packed)
+        return self._recovery_parts[part_number].info(number, part.names[number])
 
     def recover(
         self,
@@ -197,30 +227,28 @@ def packed_pair(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedPair:
     infos.
     """
     file_name = tree[-1][0].co_filename
-    fast_path_infos: list[bytes | None] = []
-    recovery_infos: list[bytes | None] = []
-    for code, unlinked in tree:
-        if isinstance(unlinked, str):
-            fast_path_infos.append(None)
-            recovery_infos.append(None)
-            continue
-        plan = unlinked.plan
-        other_file = None if code.co_filename == file_name else code.co_filename
-        # Each info is marshalled by itself: a reader that pauses for the program unpacks one at a time.
-        fast_path_infos.append(dumps((other_file, code.co_qualname, plan.line_effects)))
-        units, unfired = pack_numbers(unlinked.units), pack_numbers(unlinked.unfired)
-        recovery_infos.append(
-            dumps((plan.pack(), units, unlinked.added_jumps, unfired, unlinked.n_instructions, code.co_qualname))  # type: ignore[arg-type]
-        )
-    return compressed(dumps(fast_path_infos)), compressed(dumps(recovery_infos))
+    rewritten = [(code, unlinked) for code, unlinked in tree if not isinstance(unlinked, str)]
+    refused = [index for index, (_, unlinked) in enumerate(tree) if isinstance(unlinked, str)]
+    other_files = {
+        number: code.co_filename for number, (code, _) in enumerate(rewritten) if code.co_filename != file_name
+    }
+    plans = [unlinked.plan for _, unlinked in rewritten]
+    fast_path_infos = refused, [code.co_qualname for code, _ in rewritten], other_files, *pack_line_effects(plans)
+    recovery_infos = (
+        pack_plans(plans),
+        pack_lists([unlinked.units for _, unlinked in rewritten]),
+        pack_lists([unlinked.added_jumps for _, unlinked in rewritten]),
+        pack_lists([unlinked.unfired for _, unlinked in rewritten]),
+    )
+    return compressed(dumps(fast_path_infos)), compressed(dumps(recovery_infos))  # type: ignore[arg-type]
 
 
 def compressed(marshalled: bytes) -> bytes:
     """Return *marshalled*, compressed if it is long."""
-    return compress(marshalled, 6) if len(marshalled) > _SHORT else marshalled
+    return compress(marshalled, 1) if len(marshalled) > _SHORT else marshalled
 
 
 def decompressed(data: bytes) -> bytes:
-    """Return the marshalled list that `compressed` returned *data* for."""
-    # Compressed data begin with an x (RFC 1950). A marshalled list never does.
+    """Return the marshalled tuple that `compressed` returned *data* for."""
+    # Compressed data begin with an x (RFC 1950). A marshalled tuple never does.
     return decompress(data) if data.startswith(b"x") else data

@@ -6,13 +6,14 @@ stores them by their `as_tuple`.
 
 from __future__ import annotations
 
+from _operator import attrgetter
 from types import CodeType
 
 from instrument.link.recovery_info import packed_pair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from instrument.link.recovery_info import PackedPair
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     #: A code object with all code that is nested in it, in the order of `nested_code`, and the infos for recovery.
     UnlinkedTree = tuple[list["UnlinkedValues | RefusedCode"], PackedPair]
 
+_first_arguments = attrgetter(
+    *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_nlocals", "co_stacksize", "co_flags", "co_code")
+)
+_last_arguments = attrgetter(
+    *("co_name", "co_qualname", "co_firstlineno", "co_linetable", "co_exceptiontable", "co_freevars", "co_cellvars")
+)
 #: The index of the first line among `UnlinkedValues.last_arguments`.
 _FIRST_LINE = 2
 
@@ -158,31 +165,36 @@ def take_apart(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> UnlinkedTree:
             unlinked_codes.append(RefusedCode(code, unlinked))
             continue
         new = unlinked.code
-        constants = list(code.co_consts)
-        nested = []
-        for place, constant in enumerate(constants):
-            if type(constant) is CodeType and id(constant) in index_of:
-                nested.append((place, index_of[id(constant)]))
-                constants[place] = None
+        first_arguments = _first_arguments(new)
+        constants, nested = _without_nested_code(code.co_consts, index_of)
         unlinked_codes.append(
             UnlinkedValues(
-                first_arguments=(
-                    *(new.co_argcount, new.co_posonlyargcount, new.co_kwonlyargcount, new.co_nlocals),
-                    *(new.co_stacksize, new.co_flags, new.co_code),
-                ),
-                constants=tuple(constants),
-                names=new.co_names,
-                variables=new.co_varnames,
-                file_name=None if code.co_filename == file_name else code.co_filename,
-                last_arguments=(
-                    *(new.co_name, new.co_qualname, new.co_firstlineno, new.co_linetable, new.co_exceptiontable),
-                    *(new.co_freevars, new.co_cellvars),
-                ),
-                nested=tuple(nested),
-                n_probes=unlinked.n_probes,
-                n_exits=unlinked.n_exits,
-                size=len(new.co_code),
-                inlinable=unlinked.inlinable,
+                first_arguments,
+                constants,
+                new.co_names,
+                new.co_varnames,
+                None if code.co_filename == file_name else code.co_filename,
+                _last_arguments(new),
+                nested,
+                unlinked.n_probes,
+                unlinked.n_exits,
+                len(first_arguments[-1]),
+                unlinked.inlinable,
             )
         )
     return unlinked_codes, packed_pair(tree)
+
+
+def _without_nested_code(
+    constants: tuple[object, ...], index_of: Mapping[int, int]
+) -> tuple[tuple[object, ...], tuple[tuple[int, int], ...]]:
+    """Return *constants* with None for nested code, and `UnlinkedValues.nested`, by the index of each code object."""
+    if CodeType not in map(type, constants):
+        return constants, ()
+    nested = tuple(
+        (place, index_of[id(constant)])
+        for place, constant in enumerate(constants)
+        if type(constant) is CodeType and id(constant) in index_of
+    )
+    places = {place for place, _ in nested}
+    return tuple([None if place in places else constant for place, constant in enumerate(constants)]), nested

@@ -17,8 +17,9 @@ from instrument.decode.opcodes import CALL, SEND
 from instrument.errors import ConservationError
 from instrument.flow.conservation import Observation, recover, recover_fast
 from instrument.flow.graph import EdgeKind, build
+from instrument.flow.packing import PackedLineEffects, PackedPlans, pack_line_effects, pack_plans
 from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, graph_of, plan
-from instrument.flow.plan import ExitKind
+from instrument.flow.plan import ExitKind, LineEffects
 from instrument.link.code_group import CodeGroup, index_of_group
 from instrument.link.unlinked_values import take_apart
 from instrument.model.counts import Counts
@@ -60,6 +61,11 @@ def test_counts_of_any_walk_through_any_graph_are_recovered(placement, program, 
         check(graph, made, middle, end)
 
 
+def effects_of(made):
+    """Return the LineEffects of a Plan, packed and unpacked."""
+    return PackedLineEffects(pack_line_effects([made])).effects(0)
+
+
 def calm_walk(graph, chance):
     """Return a Plan for *graph*, and the Observation of a calm World; None in place of it if there were exits or frames
     in flight.
@@ -82,7 +88,7 @@ def test_without_exits_and_frames_in_flight_the_line_effects_suffice(module):
     for code in codes_of_module(module):
         made, seen = calm_walk(graph_of(code, MINIMAL), chance)
         if seen is not None:
-            counts = recover_fast(made.line_effects, seen.counters)
+            counts = recover_fast(effects_of(made), seen.counters)
             n_codes += 1
             n_known += counts is not None
             assert counts is None or counts == recover(made, seen)
@@ -96,7 +102,7 @@ def test_line_effects_and_equations_give_equal_counts(program, chance):
     for code in codes_of(program.source):
         made, seen = calm_walk(graph_of(code, MINIMAL), random.Random(chance.random()))
         if seen is not None:
-            assert recover_fast(made.line_effects, seen.counters) in (None, recover(made, seen))
+            assert recover_fast(effects_of(made), seen.counters) in (None, recover(made, seen))
 
 
 def test_line_effects_give_no_counts_that_contradict_each_other():
@@ -104,14 +110,15 @@ def test_line_effects_give_no_counts_that_contradict_each_other():
     graph = build(Instructions(code_called("f", "def f(x):\n    a(x)\n    b(x)\n")))
     made = plan(graph, MINIMAL)
     assert made.measured_by_probe[1:] == (None, None), "an exit of either call"
-    assert recover_fast(made.line_effects, [3, 0, 0]) == Counts({2: 3, 3: 3}, entered=3)
-    assert recover_fast(made.line_effects, [3, 1, 0]) is None
-    assert recover_fast([(1, 2, -1)], [1]) is None
-    assert recover_fast([(-1, 2, 1)], [1]) is None
-    assert recover_fast([(0, 2, 1), (0, 2, -1)], [4, 4]) == Counts()
+    assert recover_fast(effects_of(made), [3, 0, 0]) == Counts({2: 3, 3: 3}, entered=3)
+    assert recover_fast(effects_of(made), [3, 1, 0]) is None
+    assert recover_fast(LineEffects([3], [1], [2], [-1]), [1]) is None
+    assert recover_fast(LineEffects([3], [-1], [2], [1]), [1]) is None
+    assert recover_fast(LineEffects([3, 3], [0, 0], [2, 2], [1, -1]), [4, 4]) == Counts()
     long = "def f(x):\n" + "".join(f"    if x == {n}:\n        a({n})\n" for n in range(100))
     assert plan(build(Instructions(code_called("f", long))), MINIMAL).line_effects is None
     assert plan(graph, LINE).line_effects is None
+    assert recover_fast(effects_of(plan(graph, LINE)), [1, 1, 1]) is None
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -272,7 +279,7 @@ def test_a_plan_that_was_packed_recovers_the_same_counts():
     graph = graph_of(code_called("f", WALKED), MINIMAL)
     made, (start, _, end) = walk(graph, MINIMAL, random.Random(3), 2000)
     seen = observation(start, end)
-    assert recover(type(made).unpack(made.pack()), seen) == recover(made, seen) == truth(start, end)
+    assert recover(PackedPlans(pack_plans([made])).plan(0), seen) == recover(made, seen) == truth(start, end)
 
 
 CONTRADICTING = """\

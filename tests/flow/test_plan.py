@@ -3,6 +3,7 @@
 import pytest
 from flow.codes import MODULES, code_called, codes_of_module
 
+from instrument.flow.packing import PackedLineEffects, PackedPlans, pack_line_effects, pack_plans
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
 from instrument.flow.plan import Plan, Probe, ProbePosition
 
@@ -16,12 +17,12 @@ def plan_of(source, placement=MINIMAL):
 
 @pytest.mark.parametrize("module", MODULES[:4])
 @pytest.mark.parametrize("placement", [MINIMAL, LINE, EVENTS, CALLS, NOTHING])
-def test_a_plan_that_was_packed_and_unpacked_is_equal(placement, module):
-    """All fields are equal, except `stubs` and `line_effects`, which are not packed."""
-    for code in codes_of_module(module):
-        graph = graph_of(code, placement)
-        original = plan(graph, placement)
-        unpacked = Plan.unpack(original.pack())
+def test_plans_that_were_packed_and_unpacked_are_equal(placement, module):
+    """All fields are equal, except `stubs` and `line_effects`, which are not packed with them."""
+    originals = [plan(graph_of(code, placement), placement) for code in codes_of_module(module)]
+    packed = PackedPlans(pack_plans(originals))
+    unpacked_plans = [packed.plan(number) for number in range(len(originals))]
+    for original, unpacked in zip(originals, unpacked_plans):
         for name in Plan.__slots__:
             if name not in ("probes", *NOT_PACKED):
                 assert getattr(unpacked, name) == getattr(original, name), name
@@ -29,7 +30,29 @@ def test_a_plan_that_was_packed_and_unpacked_is_equal(placement, module):
         assert [(probe.position, probe.index, probe.rollback_at) for probe in unpacked.probes] == [
             (probe.position, probe.index, probe.rollback_at) for probe in original.probes
         ]
-        assert unpacked.pack() == Plan.unpack(unpacked.pack()).pack()
+    assert pack_plans(unpacked_plans) == pack_plans(originals)
+
+
+@pytest.mark.parametrize("module", MODULES[:4])
+@pytest.mark.parametrize("placement", [MINIMAL, LINE])
+def test_line_effects_are_equal_after_packing(placement, module):
+    """The columns have the effects of all probes; none if they are not known."""
+    originals = [plan(graph_of(code, placement), placement) for code in codes_of_module(module)]
+    packed = PackedLineEffects(pack_line_effects(originals))
+    for number, original in enumerate(originals):
+        effects = packed.effects(number)
+        lines_and_times = zip(effects.lines, effects.times)
+        unpacked = [
+            (entered, *(value for _ in range(size >> 1) for value in next(lines_and_times))) if size else None
+            for size, entered in zip(effects.sizes, effects.entered)
+        ]
+        assert unpacked == list(original.line_effects or ())
+
+
+def test_no_plans_can_be_packed():
+    """All code of a module may be refused."""
+    assert PackedPlans(pack_plans([]))
+    assert PackedLineEffects(pack_line_effects([]))
 
 
 def test_a_plan_cannot_be_changed():
