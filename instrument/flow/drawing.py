@@ -22,7 +22,7 @@ from _bisect import bisect_right
 
 from instrument.decode.call_sites import accessed_name
 from instrument.decode.opcodes import MAY_RERAISE, OPNAMES, RAISES
-from instrument.flow.placement import MINIMAL, cheapest_probe
+from instrument.flow.placement import MINIMAL
 from instrument.flow.plan import ExitKind, ProbePosition
 from instrument.flow.weights import edge_weights
 
@@ -65,7 +65,7 @@ class _Drawing:
         self._source = source
         self._flows = flows
         self._instructions = graph.instructions
-        self._weights = edge_weights(graph, [cheapest_probe(graph, edge) for edge in graph.edges])
+        self._weights = edge_weights(graph)
         self._tree = {edge for edge, _ in plan.settling_order}
         self._probe_of_edge = {
             measure: number for number, measure in enumerate(plan.measured_by_probe) if isinstance(measure, int)

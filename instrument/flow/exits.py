@@ -13,6 +13,9 @@ Solution: one EXITING probe for all instructions whose exits no count can tell a
 
 from __future__ import annotations
 
+from _bisect import bisect_right
+from itertools import compress
+
 from instrument.decode.opcodes import (
     BINARY_OP,
     CACHES,
@@ -25,6 +28,7 @@ from instrument.decode.opcodes import (
     RERAISE,
     RESUME,
     YIELD_VALUE,
+    flags_of,
 )
 from instrument.decode.versions import (
     CALLERS_ARE_LEFT_ABOVE,
@@ -38,13 +42,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.decode.instructions import Instructions
 
-    #: Exits of one class are equivalent. A class is (handler or -1, block, number of events of the code up to the
-    #: instruction, whether the handler is entered without its event).
-    ExitClass = tuple[int, int, int, bool]
+    #: Exits of one class are equivalent. A class is (handler or -1, number of its run of instructions, whether the
+    #: handler is entered without its event).
+    ExitClass = tuple[int, int, bool]
 
 #: The most EXITING probes that lead to one handler. If more would be needed, a record costs less.
 _MOST_PROBES_A_HANDLER = 3
 _CO_OPTIMIZED = 1
+_OFTEN_RAISES = flags_of(OFTEN_RAISE | ({BINARY_OP} if SUBSCRIPT_BINARY_OP >= 0 else set()))
+_ALWAYS_RAISES = flags_of(RAISES | MAY_RERAISE)
 
 
 def exit_records(graph: ControlFlowGraph) -> list[tuple[int, str]]:
@@ -54,6 +60,8 @@ def exit_records(graph: ControlFlowGraph) -> list[tuple[int, str]]:
     starts a line also gets a RESTORED record, if a RERAISE to it restores f_lasti. The index of a record is its number.
     """
     records = [(number, ExitKind.RAISED) for number in range(-1, len(graph.entries))]
+    if not graph.entries:
+        return records
     restored = {
         graph.instructions.handlers[edge.at]
         for edge in graph.edges
@@ -84,82 +92,103 @@ def group_equivalent_exits(graph: ControlFlowGraph, must_differ: frozenset[int])
     instructions = graph.instructions
     if not instructions.code.co_flags & _CO_OPTIMIZED:
         return []
-    members = _exit_classes(graph, must_differ)
-    likely = [key for key, indices in members.items() if _often_raise(instructions, indices)]
-    if CALLERS_ARE_LEFT_ABOVE:
-        _exclude_ambiguous_exits(instructions, members)
-    n_likely = [0] * (len(graph.entries) + 1)  # by record: one RAISED record for each handler, the first for none
-    for handler, *_ in likely:
-        n_likely[handler + 1] += 1
+    classes = _ExitClasses(graph, must_differ)
     groups = []
-    for key in likely:
-        handler, *_ = key
-        if n_likely[handler + 1] <= _MOST_PROBES_A_HANDLER and members[key]:
-            groups.append((handler + 1, members[key]))
-    return groups
+    for exit_class in classes.likely():
+        handler, _, _ = exit_class
+        record = handler + 1  # one RAISED record for each handler, the first for none
+        groups.append((record, classes.members_of(exit_class)))
+    groups.sort(key=lambda group: group[1])
+    if CALLERS_ARE_LEFT_ABOVE:
+        groups = [(record, _without_ambiguous_exits(instructions, members)) for record, members in groups]
+    return [(record, members) for record, members in groups if members]
 
 
-def _often_raise(instructions: Instructions, indices: list[int]) -> bool:
-    """Return whether the exceptions of one of the instructions *indices* are often caught."""
-    ops, args = instructions.ops, instructions.args
-    return any(
-        ops[index] in OFTEN_RAISE or (ops[index] == BINARY_OP and args[index] == SUBSCRIPT_BINARY_OP)
-        for index in indices
-    )
+class _ExitClasses:
+    """The classes of equivalent exits of *graph*; the exits of instructions that *must_differ* are in none.
 
-
-def _exit_classes(graph: ControlFlowGraph, must_differ: frozenset[int]) -> dict[ExitClass, list[int]]:
-    """Return the instructions of each class of equivalent exits, in order."""
-    instructions = graph.instructions
-    ops, handlers = instructions.ops, instructions.handlers
-    loop_heads = {
-        target for index, target in enumerate(instructions.targets) if 0 <= target <= index and ops[index] in JUMPS
-    }
-    always_raise = RAISES | MAY_RERAISE
-    events = [index for index, _ in graph.events]
-    n_events = 0
-    members: dict[ExitClass, list[int]] = {}
-    for number, block in enumerate(graph.blocks):
-        for index in range(block.first, block.last + 1):
-            while n_events < len(events) and events[n_events] <= index:
-                n_events += 1
-            op = ops[index]
-            # An interrupt may be raised above a loop head (versions.INTERRUPTS_ARE_RAISED_ABOVE_TARGET).
-            if (
-                index in must_differ
-                or index + 1 in loop_heads
-                or index < instructions.throwable_from
-                or op in always_raise
-            ):
-                continue
-            handler = handlers[index]
-            is_eventless = False
-            if handler >= 0 and graph.entries[handler].line is not None:
-                is_eventless = index in graph.entries[handler].eventless_sources
-                if is_eventless and INLINED_CALL_LOSES_LINE and CACHES[op]:  # only if no call was inlined here
-                    continue
-            key = handler, number, n_events, is_eventless
-            members.setdefault(key, []).append(index)
-    return members
-
-
-def _exclude_ambiguous_exits(instructions: Instructions, members: dict[ExitClass, list[int]]) -> None:
-    """Remove each instruction from *members* to whose stub an exit of the instruction below it may be led.
-
-    It remains if both are in one class. A record tells the two apart by the place.
+    Blocks are cut into runs at their line events. The instructions of a class are in one run.
     """
-    ops = instructions.ops
-    class_of = {index: key for key, indices in members.items() for index in indices}
-    for index in range(len(ops) - 1, 0, -1):
-        if not is_left_above(ops[index]):
-            continue
-        above = index - 1
-        while above > 0 and above in instructions.steps:
+
+    def __init__(self, graph: ControlFlowGraph, must_differ: frozenset[int]) -> None:
+        instructions = graph.instructions
+        ops, targets = instructions.ops, instructions.targets
+        # An interrupt may be raised above a loop head (versions.INTERRUPTS_ARE_RAISED_ABOVE_TARGET).
+        above_loop_heads = [
+            targets[jump] - 1 for jump in instructions.jumps if targets[jump] <= jump and ops[jump] in JUMPS
+        ]
+        always_raise = compress(range(len(ops)), ops.translate(_ALWAYS_RAISES))
+        self._in_no_class = must_differ.union(above_loop_heads, always_raise)
+        self._graph = graph
+        self._starts_of_runs = sorted([*graph.firsts, *[index for index, _ in graph.events], len(ops)])
+
+    def likely(self) -> list[ExitClass]:
+        """Return the classes that have an instruction whose exceptions are often caught.
+
+        Of one handler there are none if they would be more than _MOST_PROBES_A_HANDLER.
+        """
+        instructions = self._graph.instructions
+        ops, args = instructions.ops, instructions.args
+        often_raises = ops.translate(_OFTEN_RAISES)
+        classes: dict[int, set[ExitClass]] = {}  # by handler
+        n_open = len(instructions.table) + 1  # handlers that do not have too many yet
+        index = often_raises.find(1)
+        while index >= 0:
+            start = index + 1
+            exit_class = self._class_of(index)
+            if exit_class is not None and (ops[index] != BINARY_OP or args[index] == SUBSCRIPT_BINARY_OP):
+                handler, run, _ = exit_class
+                of_handler = classes.setdefault(handler, set())
+                if exit_class not in of_handler:
+                    of_handler.add(exit_class)
+                    n_open -= len(of_handler) == _MOST_PROBES_A_HANDLER + 1
+                    if not n_open:
+                        return []
+                if not instructions.table:  # the rest of the run is in the same class
+                    start = self._starts_of_runs[run + 1]
+            index = often_raises.find(1, start)
+        few = [of_handler for of_handler in classes.values() if len(of_handler) <= _MOST_PROBES_A_HANDLER]
+        return [exit_class for of_handler in few for exit_class in of_handler]
+
+    def members_of(self, exit_class: ExitClass) -> list[int]:
+        """Return the instructions of *exit_class*, in order."""
+        _, run, _ = exit_class
+        instructions = range(self._starts_of_runs[run], self._starts_of_runs[run + 1])
+        if not self._graph.entries:
+            return [index for index in instructions if index not in self._in_no_class]
+        return [index for index in instructions if self._class_of(index) == exit_class]
+
+    def _class_of(self, index: int) -> ExitClass | None:
+        if index in self._in_no_class:
+            return None
+        graph = self._graph
+        handler = graph.instructions.handlers[index]
+        is_eventless = False
+        if handler >= 0 and graph.entries[handler].line is not None:
+            is_eventless = index in graph.entries[handler].eventless_sources
+            # The handler is entered with its event if a call was inlined here.
+            if is_eventless and INLINED_CALL_LOSES_LINE and CACHES[graph.instructions.ops[index]]:
+                return None
+        return handler, bisect_right(self._starts_of_runs, index) - 1, is_eventless
+
+
+def _without_ambiguous_exits(instructions: Instructions, members: list[int]) -> list[int]:
+    """Return the *members* of a class without those to whose stub an exit of the instruction below may be led.
+
+    A member remains if the instruction below it is in the class. A record tells the two apart by the place.
+    """
+    ops, steps = instructions.ops, instructions.steps
+    remaining = set(members)
+    for index in reversed(members):
+        above = below = index
+        while above in steps:
             above -= 1
-        if class_of.get(above) != class_of.get(index):
-            for other in range(above, index):
-                if other in class_of:
-                    members[class_of.pop(other)].remove(other)
+        while below == index or below in steps:
+            below += 1
+            if below < len(ops) and is_left_above(ops[below]) and not remaining.issuperset((above, below)):
+                remaining.discard(index)
+                break
+    return [index for index in members if index in remaining]
 
 
 # Exceptions that are raised again #####################################################################################

@@ -14,9 +14,11 @@ A control-flow graph and the name of a placement come in; a `Plan` goes out. The
 
 from __future__ import annotations
 
+from itertools import chain, compress
+
 from instrument.decode.exec_calls import exec_calls_in
 from instrument.decode.instructions import Instructions
-from instrument.decode.opcodes import POP_ITER, RESUME, SEND, YIELD_VALUE
+from instrument.decode.opcodes import POP_ITER, RESUME, SEND, YIELD_VALUE, flags_of
 from instrument.decode.unrolling import unroll
 from instrument.decode.versions import PLACES_ARE_OF_TRACEBACK
 from instrument.flow.exits import eventless_sources_of_restored, exit_records, group_equivalent_exits
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
     from instrument.flow.plan import LineEffect, Measure
 
-    #: The edges of a cycle: (number, 1 or -1), see spanning.fundamental_cycles.
-    Cycle = list[tuple[int, int]]
+    #: The edges of a cycle, see spanning.fundamental_cycles.
+    Cycle = list[int]
 
 MINIMAL = "minimal"
 LINE = "line"
@@ -46,6 +48,9 @@ PLACEMENTS = (MINIMAL, LINE)
 
 #: Longer cycles are not examined, so that planning takes linear time.
 _LONGEST_CYCLE = 50
+_NO_EFFECT = (0,)
+#: Instructions at which a frame has left its block.
+_IS_OUTSIDE_BLOCK = flags_of((YIELD_VALUE, SEND, RESUME))
 
 
 def graph_of(code: CodeType, placement: str) -> ControlFlowGraph:
@@ -67,7 +72,7 @@ def plan(graph: ControlFlowGraph, placement: str = MINIMAL, aliases: frozenset[s
     ops = instructions.ops
     outside_block = graph.await_loops.union(
         range(instructions.first + 1),
-        (index for index, op in enumerate(ops) if op in (YIELD_VALUE, SEND, RESUME)),
+        compress(range(len(ops)), ops.translate(_IS_OUTSIDE_BLOCK)),
     )
     chosen = _choose_probes(graph, placement, outside_block)
     if placement not in (CALLS, NOTHING):
@@ -96,7 +101,7 @@ def plan(graph: ControlFlowGraph, placement: str = MINIMAL, aliases: frozenset[s
         raised_again=raised_again,
         raise_reported_at=chosen.raise_reported_at,
         outside_block=outside_block,
-        resumed=frozenset(index for index in outside_block if ops[index] != SEND),
+        resumed=outside_block.difference([index for index in outside_block if ops[index] == SEND]),
         blocks=[(block.first, block.last) for block in graph.blocks],
         edges=[(edge.source, edge.target, edge.lines, edge.kind == EdgeKind.ENTER) for edge in graph.edges],
         events=graph.events,
@@ -145,36 +150,50 @@ def _choose_probes(graph: ControlFlowGraph, placement: str, outside_block: froze
 def _probes_on_chords(graph: ControlFlowGraph, outside_block: frozenset[int]) -> _Probes:
     """Return the probes of `minimal`: on chords, and for groups of equivalent exits."""
     chosen = _Probes()
-    places = [cheapest_probe(graph, edge) for edge in graph.edges]
-    ends = [(edge.source, edge.target) for edge in graph.edges]
-    n_nodes = graph.outside + 1
-    tree = maximum_spanning_tree(n_nodes, ends, edge_weights(graph, places))
-    chosen.settling_order = leaves_first(n_nodes, ends, tree)
-    cycles = dict(fundamental_cycles(n_nodes, ends, chosen.settling_order, _LONGEST_CYCLE))
-    chords = set(range(len(ends))).difference(tree)
-    for number, cycle in cycles.items():
-        if _no_count_depends_on(graph, cycle):
+    chosen.settling_order, cycles = _spanning_tree(graph)
+    edges = graph.edges
+    effects = {number: _line_effect(graph, cycle) for number, cycle in cycles.items()}
+    chords = set(range(len(edges))).difference([number for number, _ in chosen.settling_order])
+    for number, effect in effects.items():
+        if effect == _NO_EFFECT and _no_count_depends_on(graph, cycles[number]):
             chords.discard(number)
-            chosen.undetermined_edges.extend(edge for edge, _ in cycle)
-    if chords <= cycles.keys():
+            chosen.undetermined_edges += [edge if edge >= 0 else ~edge for edge in cycles[number]]
+    if chords <= effects.keys():
         chosen.line_effects = []
     for number in sorted(chords):
-        is_known = chosen.line_effects is not None
-        chosen.add(
-            places[number], number, _line_effect(graph, cycles[number], graph.lines_within) if is_known else None
-        )
-        above = places[number].index - 1
-        is_fall = places[number].position == ProbePosition.FALLING
-        if graph.edges[number].kind == EdgeKind.JUMP and is_fall and graph.instructions.ops[above] == POP_ITER:
-            chosen.raise_reported_at[above] = graph.edges[number].at
-    rolled_back = frozenset(probe.rollback_at for probe in chosen.probes)
-    must_differ = outside_block | rolled_back | chosen.raise_reported_at.keys()
-    for record, group in group_equivalent_exits(graph, must_differ):
-        probe = len(chosen.probes)
-        chosen.exiting.append((probe, record))
-        chosen.stubs.update(dict.fromkeys(group, probe))
+        chosen.add(cheapest_probe(graph, edges[number]), number, effects.get(number))
+    if POP_ITER >= 0 and POP_ITER in graph.instructions.ops:
+        chosen.raise_reported_at = _probes_behind_pop_iter(graph, chosen)
+    rolled_back = [probe.rollback_at for probe in chosen.probes]
+    for record, group in group_equivalent_exits(graph, outside_block.union(rolled_back, chosen.raise_reported_at)):
+        probe_number = len(chosen.probes)
+        chosen.exiting.append((probe_number, record))
+        chosen.stubs.update(dict.fromkeys(group, probe_number))
         chosen.add(Probe(ProbePosition.EXITING, group[0]), None)
     return chosen
+
+
+def _probes_behind_pop_iter(graph: ControlFlowGraph, chosen: _Probes) -> dict[int, int]:
+    """Return Plan.raise_reported_at: each POP_ITER above a *chosen* probe, and the jump that the probe counts."""
+    raise_reported_at = {}
+    for probe, number in zip(chosen.probes, chosen.measured_by_probe):
+        edge = graph.edges[number]  # type: ignore[index]
+        is_falling = edge.kind == EdgeKind.JUMP and probe.position == ProbePosition.FALLING
+        if is_falling and graph.instructions.ops[probe.index - 1] == POP_ITER:
+            raise_reported_at[probe.index - 1] = edge.at
+    return raise_reported_at
+
+
+def _spanning_tree(graph: ControlFlowGraph) -> tuple[list[tuple[int, int]], dict[int, Cycle]]:
+    """Return the settling order of a spanning tree of greatest weight, and the cycle that each other edge closes."""
+    edges = graph.edges
+    if len(edges) == 2 and edges[1].target == graph.outside:
+        # Half of all code is one block. Its entry is the chord, and its way out the tree.
+        return [(1, graph.outside)], {0: [0, 1]}
+    ends = [(edge.source, edge.target) for edge in edges]
+    n_nodes = graph.outside + 1
+    settling_order = leaves_first(n_nodes, ends, maximum_spanning_tree(n_nodes, ends, edge_weights(graph)))
+    return settling_order, fundamental_cycles(n_nodes, ends, settling_order, _LONGEST_CYCLE)
 
 
 def cheapest_probe(graph: ControlFlowGraph, edge: Edge) -> Probe:
@@ -207,13 +226,16 @@ def _no_count_depends_on(graph: ControlFlowGraph, cycle: Cycle) -> bool:
     For example, `a and b` on one line goes on with that line either way. Counts depend on the line events, on the line
     from which each of them is raised, and on calls.
     """
+    if any(
+        graph.edges[edge if edge >= 0 else ~edge].kind in (EdgeKind.ENTER, EdgeKind.RAISE, EdgeKind.RERAISED)
+        for edge in cycle
+    ):
+        return False
     lines = graph.instructions.lines
     changes: dict[object, int] = {}
     inflow: dict[int, int] = {}
-    for number, sign in cycle:
-        edge = graph.edges[number]
-        if edge.kind in (EdgeKind.ENTER, EdgeKind.RAISE, EdgeKind.RERAISED):
-            return False
+    for number in cycle:
+        edge, sign = (graph.edges[number], 1) if number >= 0 else (graph.edges[~number], -1)
         inflow[edge.target] = inflow.get(edge.target, 0) + sign
         for line in edge.lines:
             step = lines[edge.at], line
@@ -223,24 +245,29 @@ def _no_count_depends_on(graph: ControlFlowGraph, cycle: Cycle) -> bool:
     )
 
 
-def _line_effect(graph: ControlFlowGraph, cycle: Cycle, events: dict[int, list[int]]) -> LineEffect:
-    """Return the change of all counts if control goes round *cycle* once more.
-
-    *events* are the lines of the events within each block.
-    """
+def _line_effect(graph: ControlFlowGraph, cycle: Cycle) -> LineEffect:
+    """Return the change of all counts if control goes round *cycle* once more."""
+    edges, lines_within = graph.edges, graph.lines_within
     entered = 0
     lines: dict[int, int] = {}
-    inflow: dict[int, int] = {}
-    for number, sign in cycle:
-        edge = graph.edges[number]
-        entered += sign * (edge.kind == EdgeKind.ENTER)
-        inflow[edge.target] = inflow.get(edge.target, 0) + sign
+    inflow: dict[int, int] = {}  # of blocks that have events within
+    for number in cycle:
+        if number >= 0:
+            edge, sign = edges[number], 1
+        else:
+            edge, sign = edges[~number], -1
+        if edge.kind == EdgeKind.ENTER:
+            entered += sign
+        target = edge.target
+        if target in lines_within:
+            inflow[target] = inflow.get(target, 0) + sign
         for line in edge.lines:
             lines[line] = lines.get(line, 0) + sign
     for block, times in inflow.items():
-        for line in events.get(block, ()) if times else ():
+        for line in lines_within[block] if times else ():
             lines[line] = lines.get(line, 0) + times
-    return (entered, *(number for line, times in lines.items() if times for number in (line, times)))
+    changes = lines.items() if all(lines.values()) else [change for change in lines.items() if change[1]]
+    return (entered, *chain.from_iterable(changes))
 
 
 # Other placements #####################################################################################################

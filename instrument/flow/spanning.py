@@ -10,25 +10,24 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 def maximum_spanning_tree(n_nodes: int, edges: Sequence[tuple[int, int]], weights: Sequence[float]) -> list[int]:
     """Return the numbers of the *edges* on a spanning forest of maximum weight; of equal edges the first one wins."""
     parent = list(range(n_nodes))
-
-    def root_of(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = node = parent[parent[node]]
-        return node
-
     tree = []
     for number in sorted(range(len(edges)), key=weights.__getitem__, reverse=True):
         u, v = edges[number]
-        u, v = root_of(u), root_of(v)
+        while parent[u] != u:
+            parent[u] = u = parent[parent[u]]
+        while parent[v] != v:
+            parent[v] = v = parent[parent[v]]
         if u != v:
             parent[u] = v
             tree.append(number)
+            if len(tree) == n_nodes - 1:
+                break
     return tree
 
 
@@ -37,58 +36,64 @@ def leaves_first(n_nodes: int, edges: Sequence[tuple[int, int]], tree: Sequence[
 
     The edge is the last one at its leaf that was not returned before.
     """
-    edges_at: list[set[int]] = [set() for _ in range(n_nodes)]
+    n_edges_at = [0] * n_nodes
+    # For each node the exclusive or of its edges that were not returned yet. At a leaf it is the only one that remains.
+    edges_at = [0] * n_nodes
     for number in tree:
         u, v = edges[number]
-        edges_at[u].add(number)
-        edges_at[v].add(number)
+        n_edges_at[u] += 1
+        n_edges_at[v] += 1
+        edges_at[u] ^= number
+        edges_at[v] ^= number
     order = []
-    leaves = [node for node in range(n_nodes) if len(edges_at[node]) == 1]
+    leaves = [node for node, n_edges in enumerate(n_edges_at) if n_edges == 1]
     while leaves:
         leaf = leaves.pop()
-        if not edges_at[leaf]:
+        if not n_edges_at[leaf]:
             continue
-        number = edges_at[leaf].pop()
+        number = edges_at[leaf]
         order.append((number, leaf))
         u, v = edges[number]
         other = v if u == leaf else u
-        edges_at[other].discard(number)
-        if len(edges_at[other]) == 1:
+        n_edges_at[leaf] = 0
+        n_edges_at[other] -= 1
+        edges_at[other] ^= number
+        if n_edges_at[other] == 1:
             leaves.append(other)
     return order
 
 
 def fundamental_cycles(
     n_nodes: int, edges: Sequence[tuple[int, int]], settling_order: Sequence[tuple[int, int]], longest: int
-) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Yield (number, cycle) for every edge that is not on the tree: the cycle that this edge closes with the tree.
+) -> dict[int, list[int]]:
+    """Return for every edge that is not on the tree the cycle that this edge closes with the tree.
 
-    A cycle is a list of (edge, 1 or -1), with -1 for the edges that lead the other way round than the first one. The
-    tree is given by its *settling_order*, the result of `leaves_first`. Cycles of more than *longest* edges are left
-    out, so the time is linear.
+    A cycle is a list of edges, the first of which is the edge off the tree. An edge that leads the other way round than
+    the first one stands there as ~edge. The tree is given by its *settling_order*, the result of `leaves_first`. Cycles
+    of more than *longest* edges are left out, so the time is linear.
     """
-    edge_up: list[tuple[int, int]] = [(-1, -1)] * n_nodes  # the edge towards the root, and the node that it leads to
+    parent = [-1] * n_nodes
+    edge_up = [-1] * n_nodes  # the edge towards the root: ~edge if it leads down from there
     depth = [0] * n_nodes
-    on_tree = set()
+    off_tree = dict.fromkeys(range(len(edges)))
     for number, leaf in reversed(settling_order):
         u, v = edges[number]
-        parent = v if u == leaf else u
-        edge_up[leaf] = number, parent
-        depth[leaf] = depth[parent] + 1
-        on_tree.add(number)
-    for number, (u, v) in enumerate(edges):
-        if number in on_tree:
-            continue
-        cycle = [(number, 1)]
+        above, edge_up[leaf] = (v, number) if u == leaf else (u, ~number)
+        parent[leaf] = above
+        depth[leaf] = depth[above] + 1
+        del off_tree[number]
+    cycles = {}
+    for number in off_tree:
+        u, v = edges[number]
+        cycle = [number]
         # Go up from the edge's target and from its source, until the two paths meet.
         while u != v and len(cycle) <= longest:
             if depth[v] >= depth[u]:
-                edge, above = edge_up[v]
-                cycle.append((edge, 1 if edges[edge][0] == v else -1))
-                v = above
+                cycle.append(edge_up[v])
+                v = parent[v]
             else:
-                edge, above = edge_up[u]
-                cycle.append((edge, 1 if edges[edge][1] == u else -1))
-                u = above
+                cycle.append(~edge_up[u])
+                u = parent[u]
         if u == v:
-            yield number, cycle
+            cycles[number] = cycle
+    return cycles

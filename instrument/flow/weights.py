@@ -1,15 +1,20 @@
 """Estimates how often control takes each edge, and the cost of a probe there.
 
-A `ControlFlowGraph` and the cheapest probe for each edge come in; a weight for each edge goes out. The spanning tree of
-greatest weight then leaves the rare edges to be counted. The estimates affect only speed, never counts.
+A `ControlFlowGraph` comes in; a weight for each edge goes out. The spanning tree of greatest weight then leaves the
+rare edges to be counted. The estimates affect only speed, never counts.
 """
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from instrument.decode.opcodes import SEND, YIELD_VALUE
 from instrument.decode.versions import SEND_IS_SHORT
-from instrument.flow.graph import ControlFlowGraph, Edge, EdgeKind
-from instrument.flow.plan import Probe, ProbePosition
+from instrument.flow.graph import ControlFlowGraph, EdgeKind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: How often a loop turns.
 _TURNS = 10.0
@@ -21,127 +26,121 @@ _SECOND_JUMP = 1.5
 _FIRST_IS_BETTER = 1e-9
 
 
-def edge_weights(graph: ControlFlowGraph, probes: list[Probe]) -> list[float]:
-    """Return the weight of each edge of *graph*: its estimated frequency times the cost of its probe in *probes*.
+def edge_weights(graph: ControlFlowGraph) -> list[float]:
+    """Return the weight of each edge of *graph*: its estimated frequency times the cost of its cheapest probe.
 
     It is infinite for edges that cannot carry a probe. No set of those closes a cycle, because each leads outwards.
     """
-    instructions = graph.instructions
-    frequencies = _Frequencies(graph).estimate()
+    instructions, n_ways_into = graph.instructions, graph.n_ways_into
     weights = []
-    for number, edge in enumerate(graph.edges):
-        is_taken = probes[number].position == ProbePosition.TAKEN
-        has_second_jump = is_taken and instructions.falls_into(edge.target_instruction)
-        is_short_send = SEND_IS_SHORT and has_second_jump and instructions.ops[edge.at] == SEND
-        if edge.kind == EdgeKind.RERAISED or is_short_send:
-            weights.append(float("inf"))
-            continue
-        cost = _SECOND_JUMP if has_second_jump else 1.0
-        weights.append((frequencies[number] + 1e-6) * cost * (1.0 + _FIRST_IS_BETTER * number))
+    for number, (edge, frequency) in enumerate(zip(graph.edges, _frequencies(graph))):
+        kind = edge.kind
+        cost = 1.0
+        if kind == EdgeKind.JUMP or (kind == EdgeKind.ENTER and instructions.ops[edge.at] == SEND):
+            if n_ways_into[edge.target] > 1 and instructions.falls_into(edge.target_instruction):
+                cost = float("inf") if SEND_IS_SHORT and kind == EdgeKind.ENTER else _SECOND_JUMP
+        elif kind == EdgeKind.RERAISED:
+            cost = float("inf")
+        weights.append((frequency + 1e-6) * cost * (1.0 + _FIRST_IS_BETTER * number))
     return weights
 
 
-class _Frequencies:
-    """The estimated frequencies of the edges of *graph*, for one call of the code.
+def _frequencies(graph: ControlFlowGraph) -> list[float]:
+    """Return the estimated frequency of each edge, for one call of the code.
 
-    `estimate` passes the blocks once in the order of the code. That is a topological order except for jumps back; those
-    are loops, and multiply the frequency of the block that they lead to.
+    The edges are passed once, in the order of their sources in the code. That is a topological order except for jumps
+    back; those are loops, and multiply the frequency of the block that they lead to.
     """
+    edges, outside, ops = graph.edges, graph.outside, graph.instructions.ops
+    ranks = _ranks(graph)
+    loops = _loops(graph, ranks)
+    shares, totals = _shares(graph, ranks, loops)
+    entry_at = {edge.at: number for number, edge in enumerate(edges) if edge.kind == EdgeKind.ENTER}
+    turns = [_TURNS if rank in loops else 1.0 for rank in ranks]
+    frequencies = [0.0] * len(edges)
+    incoming = [0.0] * (outside + 1)
+    for entry in graph.entries:
+        incoming[entry.block] += _RARE
 
-    def __init__(self, graph: ControlFlowGraph) -> None:
-        self.graph = graph
-        n_nodes = graph.outside + 1
-        self.ranks = _ranks(graph)
-        self.depths = _loop_depths(graph, self.ranks)
-        self.loop_heads = {edge.target for edge in graph.edges if _is_jump_back(edge, self.ranks)}
-        self.is_rare = [False] * n_nodes
-        self.incoming = [0.0] * n_nodes
-        self.edges_out_of: list[list[int]] = [[] for _ in range(n_nodes)]
-        self.entry_at: dict[int, int] = {}  # by RESUME or SEND: the edge that enters there
-        self.frequencies = [0.0] * len(graph.edges)
-        for number, edge in enumerate(graph.edges):
-            if edge.kind == EdgeKind.ENTER:
-                self.entry_at[edge.at] = number
-            else:
-                self.edges_out_of[edge.source].append(number)
-            if edge.kind == EdgeKind.RAISE:
-                self.is_rare[edge.source] = True
-        for entry in graph.entries:
-            self.is_rare[entry.block] = True
-            self.incoming[entry.block] += _RARE
+    def enter(at: int, frequency: float) -> None:
+        number = entry_at[at]
+        frequencies[number] += frequency
+        incoming[edges[number].target] += frequency
 
-    def estimate(self) -> list[float]:
-        """Return the estimated frequency of each edge."""
-        graph = self.graph
-        self._enter(graph.instructions.first, 1.0)
-        for block in sorted(range(graph.outside), key=self.ranks.__getitem__):
-            arriving = self.incoming[block] * (_TURNS if block in self.loop_heads else 1.0)
-            shares = [self._share(graph.edges[number]) for number in self.edges_out_of[block]]
-            for number, share in zip(self.edges_out_of[block], shares):
-                self._take(number, arriving * share / sum(shares))
-        return self.frequencies
-
-    def _enter(self, at: int, frequency: float) -> None:
-        """Let control enter at the RESUME or SEND *at*."""
-        number = self.entry_at[at]
-        self.frequencies[number] += frequency
-        self.incoming[self.graph.edges[number].target] += frequency
-
-    def _take(self, number: int, frequency: float) -> None:
-        """Let control take the edge *number*, and enter again if it suspends the frame."""
-        graph, ranks = self.graph, self.ranks
-        edge = graph.edges[number]
-        op = graph.instructions.ops[edge.at]
-        self.frequencies[number] = frequency
-        if ranks[edge.source] < ranks[edge.target] < graph.outside:
-            self.incoming[edge.target] += frequency
-        elif op == YIELD_VALUE:
-            self._enter(edge.at + 1, frequency)
-        elif op == SEND:
-            self._enter(edge.at, frequency)
-
-    def _share(self, edge: Edge) -> float:
-        """Return how often *edge* is taken in relation to the other edges out of its block."""
-        if edge.kind == EdgeKind.RERAISED:
-            return _RARE
-        if edge.target == self.graph.outside:
-            return 1.0
-        if self.is_rare[edge.target]:
-            return _RARE
-        return 1.0 / _TURNS if self.depths[edge.target] < self.depths[edge.source] else 1.0
+    enter(graph.instructions.first, 1.0)
+    order: Sequence[int] = range(len(edges))
+    if graph.instructions.turns:
+        order = sorted(order, key=lambda number: ranks[edges[number].source])
+    for number in order:
+        edge = edges[number]
+        source, target = edge.source, edge.target
+        if source == outside:
+            continue
+        frequencies[number] = frequency = incoming[source] * turns[source] * shares[number] / totals[source]
+        if target != outside:
+            if ranks[target] > ranks[source]:
+                incoming[target] += frequency
+        elif ops[edge.at] == YIELD_VALUE:
+            enter(edge.at + 1, frequency)
+        elif ops[edge.at] == SEND:
+            enter(edge.at, frequency)
+    return frequencies
 
 
-def _is_jump_back(edge: Edge, ranks: list[int]) -> bool:
-    return ranks[edge.target] <= ranks[edge.source] and edge.kind in (EdgeKind.GOTO, EdgeKind.JUMP)
+def _shares(graph: ControlFlowGraph, ranks: list[int], loops: dict[int, int]) -> tuple[list[float], list[float]]:
+    """Return how often each edge is taken in relation to the others out of its block, and the sums for each block.
+
+    *loops* is the result of `_loops`.
+    """
+    edges, outside = graph.edges, graph.outside
+    depths = _loop_depths(loops, ranks)
+    rare = {entry.block for entry in graph.entries}
+    rare.update([edge.source for edge in edges if edge.kind == EdgeKind.RAISE])
+    shares = []
+    totals = [0.0] * (outside + 1)
+    for edge in edges:
+        source, target = edge.source, edge.target
+        share = 1.0
+        if edge.kind == EdgeKind.RERAISED or target in rare:
+            share = _RARE
+        elif target != outside and depths[target] < depths[source]:
+            share = 1.0 / _TURNS
+        shares.append(share)
+        totals[source] += share
+    return shares, totals
+
+
+def _loops(graph: ControlFlowGraph, ranks: list[int]) -> dict[int, int]:
+    """Return the loops: by the rank of the head that of the last block that jumps back to it.
+
+    Several jumps back to one head belong to one loop, whose turns end early by `continue` or by a filter.
+    """
+    loops: dict[int, int] = {}
+    for edge in graph.edges:
+        head, last = ranks[edge.target], ranks[edge.source]
+        if head <= last and edge.kind in (EdgeKind.GOTO, EdgeKind.JUMP):
+            loops[head] = max(loops.get(head, 0), last)
+    return loops
 
 
 def _ranks(graph: ControlFlowGraph) -> list[int]:
     """Return the rank of each node: its place in the order of the code, copies of loops in the order of control."""
-    ranks = graph.instructions.ranks
-    order = sorted(range(graph.outside), key=lambda block: ranks[graph.firsts[block]])
-    rank_of = [0] * graph.outside + [graph.outside]
-    for rank, block in enumerate(order):
-        rank_of[block] = rank
-    return rank_of
+    instructions, outside = graph.instructions, graph.outside
+    ranks = list(range(outside + 1))
+    if instructions.turns:
+        order = sorted(range(outside), key=[instructions.ranks[first] for first in graph.firsts].__getitem__)
+        for rank, block in enumerate(order):
+            ranks[block] = rank
+    return ranks
 
 
-def _loop_depths(graph: ControlFlowGraph, ranks: list[int]) -> list[int]:
-    """Return for each node how many loops it is in.
-
-    A loop is everything from its head to the last jump back to this head. Several jumps back to one head belong to one
-    loop, whose turns end early by `continue` or by a filter.
-    """
-    last_of: dict[int, int] = {}  # by rank of the head: rank of the last block
-    for edge in graph.edges:
-        if _is_jump_back(edge, ranks):
-            head = ranks[edge.target]
-            last_of[head] = max(last_of.get(head, 0), ranks[edge.source])
-    change = [0] * (graph.outside + 2)
-    for first, last in last_of.items():
+def _loop_depths(loops: dict[int, int], ranks: list[int]) -> list[int]:
+    """Return for each node in how many *loops* it is: each is everything from its head to its last block."""
+    if not loops:
+        return [0] * len(ranks)
+    change = [0] * (len(ranks) + 1)
+    for first, last in loops.items():
         change[first] += 1
         change[last + 1] -= 1
-    depths, depth = [], 0
-    for step in change:
-        depth += step
-        depths.append(depth)
+    depths = list(accumulate(change))
     return [depths[rank] for rank in ranks]

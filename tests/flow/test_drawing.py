@@ -8,7 +8,7 @@ from flow.codes import code_called, codes_of, codes_of_module
 from instrument.decode.opcodes import OPNAMES
 from instrument.flow.conservation import Flows
 from instrument.flow.drawing import draw
-from instrument.flow.placement import MINIMAL, cheapest_probe, graph_of, plan
+from instrument.flow.placement import MINIMAL, graph_of, plan
 from instrument.flow.weights import edge_weights
 
 SOURCE = """
@@ -99,7 +99,7 @@ def check(code, source):
     assert sorted(numbers(rows, "edge")) == list(range(len(graph.edges)))
     assert sorted(numbers(rows, "probe")) == list(range(len(planned.probes)))
     assert numbers(rows, "record") == list(range(len(planned.exits)))
-    weights = edge_weights(graph, [cheapest_probe(graph, edge) for edge in graph.edges])
+    weights = edge_weights(graph)
     tree = {edge for edge, _ in planned.settling_order}
     block = index = line = None
     for kind, found in rows:

@@ -4,7 +4,7 @@ from flow.codes import code_called
 
 from instrument.decode.instructions import Instructions
 from instrument.flow.graph import EdgeKind, build
-from instrument.flow.placement import MINIMAL, cheapest_probe, plan
+from instrument.flow.placement import MINIMAL, plan
 from instrument.flow.weights import edge_weights
 
 
@@ -14,7 +14,7 @@ def graph_of_f(source):
 
 
 def weights_of(graph):
-    return edge_weights(graph, [cheapest_probe(graph, edge) for edge in graph.edges])
+    return edge_weights(graph)
 
 
 def chords_of(graph):
