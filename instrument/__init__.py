@@ -14,6 +14,9 @@ vars(guest)["__builtins__"] = own_builtins.ours
 own_loader.read_stored()
 own_loader.use_for_folders(__path__)
 own_loader.use_for_folders(guest.__path__)
+own_loader.modules.update(
+    (module.__name__, module) for module in (sys.modules[__name__], guest, own_builtins, own_loader)
+)
 
 # ruff: noqa: E402
 from instrument.guest.own_imports import OwnImports

@@ -24,7 +24,7 @@ from instrument.errors import ConfigError
 from instrument.guest import own_loader
 from instrument.guest.messages import say, text_of
 from instrument.guest.own_builtins import system
-from instrument.guest.own_imports import OwnImports, forget_imports_since
+from instrument.guest.own_imports import OwnImports, forget_imports_since, starting
 from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import belongs_to_program
 
@@ -139,13 +139,22 @@ def _start() -> None:
         for name in [name for name in _modules if name.partition(".")[0] == "instrument"]:
             del _modules[name]
         return
-    own_loader.execute_stored()
-    from instrument.hooks import main_program
+    from gc import disable, enable, isenabled
 
-    if _may_count():
-        main_program.install(_record(read_settings()))
-    else:
-        main_program.correct_path_later()
+    collects = isenabled()
+    disable()  # it would find nothing
+    starting.append(True)
+    try:
+        from instrument.hooks import main_program
+
+        if _may_count():
+            main_program.install(_record(read_settings()))
+        else:
+            main_program.correct_path_later()
+    finally:
+        starting.clear()
+        if collects:
+            enable()
 
 
 def _may_count() -> bool:
@@ -170,7 +179,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     publish(settings)
     recorder = _start_recorder(settings)
     _state.recorder = recorder
-    from instrument.flow.placement import NOTHING
+    from instrument.flow.placement_names import NOTHING
     from instrument.session.session import session
 
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":

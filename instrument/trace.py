@@ -29,7 +29,7 @@ from instrument.guest.own_imports import OwnImports
 
 with OwnImports():
     from instrument.analysis import exclusions, trace_lines
-    from instrument.flow import placement as placements
+    from instrument.flow import placement_names
     from instrument.guest.gate import Gate
     from instrument.report.trace_results import CoverageResults
     from instrument.scope.trace_ignore import Ignore, module_name
@@ -85,10 +85,11 @@ class Trace:
         outfile: str | None = None,
         timing: bool = False,
         *,
-        placement: str = placements.MINIMAL,
+        placement: str = placement_names.MINIMAL,
     ) -> None:
-        if placement not in (placements.MINIMAL, placements.LINE):
-            raise ValueError(f"placement is {placement!r}; it can be {placements.MINIMAL!r} or {placements.LINE!r}")
+        if placement not in (placement_names.MINIMAL, placement_names.LINE):
+            names = f"{placement_names.MINIMAL!r} or {placement_names.LINE!r}"
+            raise ValueError(f"placement is {placement!r}; it can be {names}")
         self.infile = infile
         self.outfile = outfile
         self.ignore = Ignore(ignoremods, ignoredirs)
@@ -107,18 +108,18 @@ class Trace:
         self.globaltrace: Callable[[FrameType, str, object], Callable[..., object] | None]
         if countcallers:
             self.globaltrace = self.globaltrace_trackcallers
-            self._placement = placements.CALLS
+            self._placement = placement_names.CALLS
         elif countfuncs:
             self.globaltrace = self.globaltrace_countfuncs
-            self._placement = placements.CALLS
+            self._placement = placement_names.CALLS
         elif trace and count:
             self.globaltrace = self.globaltrace_lt
             self.localtrace = self.localtrace_trace_and_count
-            self._placement = placements.EVENTS
+            self._placement = placement_names.EVENTS
         elif trace:
             self.globaltrace = self.globaltrace_lt
             self.localtrace = self.localtrace_trace
-            self._placement = placements.EVENTS
+            self._placement = placement_names.EVENTS
         elif count:
             self.globaltrace = self.globaltrace_lt
             self.localtrace = self.localtrace_count
@@ -176,7 +177,7 @@ class Trace:
         return results
 
     def _run(self) -> Run:
-        listener = LineHandlers(self) if self._placement in placements.CALLING else None
+        listener = LineHandlers(self) if self._placement in placement_names.CALLING else None
         off_the_clock = None if self.start_time is None else self._off_the_clock
         return Run(self.ignore, self._placement, listener, self._runs, self._take_counts, off_the_clock)
 

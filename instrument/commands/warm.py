@@ -10,7 +10,7 @@ import argparse
 import os
 
 from instrument.errors import InstrumentError
-from instrument.flow import placement
+from instrument.flow import placement_names
 from instrument.link.cache import open_cache
 from instrument.warming.progress import ProgressBar
 from instrument.warming.source_files import python_files
@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--placement",
-        choices=placement.PLACEMENTS,
-        default=placement.MINIMAL,
+        choices=placement_names.PLACEMENTS,
+        default=placement_names.MINIMAL,
         help="the way of counting: minimal for `instrument run`, INSTRUMENT and Trace; another one only for programs "
         "that use Trace(placement=…) (default: %(default)s)",
     )

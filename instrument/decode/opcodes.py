@@ -7,18 +7,20 @@ was added, renamed or removed is noticed.
 
 from __future__ import annotations
 
-import opcode
-
 from instrument.decode.versions import (
     END_ASYNC_FOR_NAMES_ITS_SEND,
     LOAD_ATTR_SHIFT,
     POP_ITER_STARTS_NO_LINE,
     SKIPPED_AT_EXHAUSTION,
 )
+from instrument.guest.isolation import import_isolated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import opcode
     from collections.abc import Iterable
+else:
+    opcode = import_isolated("opcode")
 
 OPNAMES = opcode.opname
 OPCODES = opcode.opmap

@@ -18,7 +18,8 @@ from types import CodeType, ModuleType
 from instrument.errors import ConservationError
 from instrument.flow.conservation import recover_flows
 from instrument.flow.drawing import draw
-from instrument.flow.placement import MINIMAL, graph_of, plan
+from instrument.flow.placement import graph_of, plan
+from instrument.flow.placement_names import MINIMAL
 from instrument.link.unlinked_values import nested_code
 from instrument.report.text import say
 from instrument.session.deltas import Span, deltas_of

@@ -22,7 +22,7 @@ from _operator import mul
 from itertools import chain, repeat
 
 from instrument.errors import ConservationError
-from instrument.flow.placement import MINIMAL
+from instrument.flow.placement_names import MINIMAL
 from instrument.flow.plan import ExitKind
 from instrument.model.counts import Counts
 

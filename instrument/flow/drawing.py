@@ -22,7 +22,7 @@ from _bisect import bisect_right
 
 from instrument.decode.call_sites import accessed_name
 from instrument.decode.opcodes import MAY_RERAISE, OPNAMES, RAISES
-from instrument.flow.placement import MINIMAL
+from instrument.flow.placement_names import MINIMAL
 from instrument.flow.plan import ExitKind, ProbePosition
 from instrument.flow.weights import edge_weights
 

@@ -1,15 +1,6 @@
 """Places the probes: builds the Plan of a code object.
 
-A control-flow graph and the name of a placement come in; a `Plan` goes out. The placements are:
-
-- `minimal`: as few probes as determine all counts. The flow into each block equals the flow out of it. So the counts of
-  the edges outside a spanning tree (the chords) determine all others. If the tree has the greatest weight, the chords
-  are the rare edges. (Knuth & Stevenson, BIT 13, 1973; Ball & Larus, TOPLAS 16, 1994; GCC's -fprofile-arcs; LLVM's
-  PGOInstrumentation.) A chord needs no probe if no count depends on it. Small loops are unrolled (decode.unrolling).
-- `line`: a probe for every line event and every function entry. It is the plain reference for tests of `minimal`.
-- `events`: the places of `line`, with probes that call a function instead of counting: lines are traced as they run.
-- `calls`: the places of function entries only, with probes that call.
-- `nothing`: no probe, for code that is not measured but may call an executor.
+A control-flow graph and the name of a placement come in; a `Plan` goes out. `flow.placement_names` describes them.
 """
 
 from __future__ import annotations
@@ -23,6 +14,7 @@ from instrument.decode.unrolling import unroll
 from instrument.decode.versions import PLACES_ARE_OF_TRACEBACK
 from instrument.flow.exits import eventless_sources_of_restored, exit_records, group_equivalent_exits
 from instrument.flow.graph import ControlFlowGraph, Edge, EdgeKind, build
+from instrument.flow.placement_names import CALLING, CALLS, EVENTS, LINE, MINIMAL, NOTHING, PLACEMENTS
 from instrument.flow.plan import ExitKind, Plan, Probe, ProbePosition
 from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
 from instrument.flow.weights import edge_weights
@@ -35,16 +27,6 @@ if TYPE_CHECKING:
 
     #: The edges of a cycle, see spanning.fundamental_cycles.
     Cycle = list[int]
-
-MINIMAL = "minimal"
-LINE = "line"
-EVENTS = "events"
-CALLS = "calls"
-NOTHING = "nothing"
-#: The placements whose probes call a function.
-CALLING = (EVENTS, CALLS)
-#: The placements whose probes count.
-PLACEMENTS = (MINIMAL, LINE)
 
 #: Longer cycles are not examined, so that planning takes linear time.
 _LONGEST_CYCLE = 50

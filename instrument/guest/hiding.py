@@ -17,12 +17,11 @@ Limits by version:
 from __future__ import annotations
 
 import sys
-from opcode import opmap
 from types import CodeType, FunctionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
     from typing import TypeVar
 
     Function = TypeVar("Function")
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
 CAN_HIDE = sys.version_info >= (3, 12)
 _CAN_HIDE_HANDLERS = sys.version_info < (3, 15)
 _NO_EVENTS = 0x2000000 if sys.version_info >= (3, 13) else 0  # CO_NO_MONITORING_EVENTS
-_RESUME, _NOP = opmap["RESUME"], opmap["NOP"]
+#: The opcodes of these instructions, without the module `opcode`, which is one in Python.
+_RESUME, _NOP = compile("pass\npass", "", "exec").co_code[::2].replace(b"\0", b"")[:2]
 _IS_GENERATOR = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: a RESUME after each yield
 _IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module nor a class
 
@@ -61,6 +61,11 @@ def hide(code: CodeType, counts_frames: bool = False) -> CodeType:
         or not (counts_frames or _USES_FRAME.isdisjoint(code.co_names))
     ):
         return code if constants is code.co_consts else code.replace(co_consts=constants)
+    return _without_resume(code.replace(co_consts=constants))
+
+
+def _without_resume(code: CodeType) -> CodeType:
+    """Return *code* without the RESUME that it begins with; that of a generator without any."""
     instructions = bytearray(code.co_code)
     follows_resume = False
     for position in range(0, len(instructions), 2):
@@ -72,24 +77,33 @@ def hide(code: CodeType, counts_frames: bool = False) -> CodeType:
             break
         else:
             follows_resume = False
-    return code.replace(co_code=bytes(instructions), co_consts=constants, co_flags=code.co_flags | _NO_EVENTS)
+    return code.replace(co_code=bytes(instructions), co_flags=code.co_flags | _NO_EVENTS)
 
 
-def hide_in(code: CodeType, visible: Container[str] = ()) -> CodeType:
-    """Return *code*, that of a module, with its functions and the methods of its classes hidden.
+def hide_in(
+    code: CodeType,
+    is_hidden: Callable[[str], bool],
+    counting_frames: Container[str] = (),
+    hides_body: bool = False,
+) -> CodeType:
+    """Return *code*, that of a module, with those functions and methods hidden whose qualified names *is_hidden* names.
 
-    Those whose qualified names are in *visible* stay as they are.
+    *counting_frames* are the names of those that count frames: see `hide`. With *hides_body*, the code that makes
+    functions and classes is hidden, too. It must use no frame, for example by the metaclass of a class.
     """
+    if not CAN_HIDE:
+        return code
     constants = []
     for constant in code.co_consts:
         if type(constant) is CodeType:
             name = constant.co_qualname
             if not constant.co_flags & _IS_FUNCTION:
-                constant = hide_in(constant, visible)
-            elif name not in visible:
-                constant = hide(constant)
+                constant = hide_in(constant, is_hidden, counting_frames, hides_body)
+            elif is_hidden(name):
+                constant = hide(constant, name in counting_frames)
         constants.append(constant)
-    return code.replace(co_consts=tuple(constants)) if CAN_HIDE else code
+    code = code.replace(co_consts=tuple(constants))
+    return _without_resume(code) if hides_body and (_CAN_HIDE_HANDLERS or not code.co_exceptiontable) else code
 
 
 def unseen(function: Function, counts_frames: bool = False) -> Function:
@@ -99,5 +113,5 @@ def unseen(function: Function, counts_frames: bool = False) -> Function:
     return function
 
 
-for _function in (hide, hide_in, unseen):
+for _function in (hide, hide_in, _without_resume, unseen):
     unseen(_function)

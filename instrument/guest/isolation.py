@@ -24,7 +24,6 @@ from types import BuiltinFunctionType, ModuleType
 
 from instrument.guest import own_builtins
 from instrument.guest.gate import Gate
-from instrument.guest.hiding import hide
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.own_imports import OwnImports, own_modules
 from instrument.guest.process_state import ProcessState
@@ -265,6 +264,8 @@ class _Copies:
         was_there = name in sys.modules
         module = self.modules[name] = self._finder.module_from_spec(spec)
         own_modules.append(module)
+        from instrument.guest.hiding import hide
+
         if hasattr(spec.loader, "get_code") and (code := spec.loader.get_code(name)) is not None:
             vars(module)["__builtins__"] = self._builtins
             exec(hide(code), vars(module))

@@ -43,6 +43,11 @@ def as_noted(module: "Any") -> "Any":
     return _copy_of_noted(name) if name in _noted else module
 
 
+def noted(name: str) -> "ModuleType | None":
+    """Return a copy of the C module *name* with the content that `note_modules` noted; None if it was not noted."""
+    return _copy_of_noted(name) if name in _noted else None
+
+
 def _copy_of_noted(name: str) -> "Any":
     """Return a new module *name* with the content that was noted."""
     module = _ModuleType(name)

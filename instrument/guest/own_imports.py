@@ -2,6 +2,10 @@
 
 The program's own import of a module that only this package has imported must be executed, and counted, as in a plain
 run. So such modules leave `sys.modules` again.
+
+`import_own` stands in for `__import__` in all import statements of this package, those in functions included. Modules
+of this package are executed without the import system: during a start all of them, later the late ones. own_loader says
+why, and finds their code.
 """
 
 # No `from __future__ import annotations`: see instrument.guest.
@@ -9,10 +13,15 @@ import _collections_abc
 import sys
 from _frozen_importlib import ModuleSpec
 from _thread import _count
+from builtins import exec as _run
+
+from instrument.guest import own_builtins, own_loader
+from instrument.guest.own_builtins import ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from types import CodeType, ModuleType
     from typing import Any
 
 _get_lazy_imports: "Any" = getattr(sys, "get_lazy_imports", str)  # from 3.15 on
@@ -83,8 +92,7 @@ def extension(name: str) -> "Any":
     absent = [stand_in for stand_in in stand_ins if stand_in not in modules and not _count()]
     modules.update((stand_in, stand_ins[stand_in]) for stand_in in absent)
     try:
-        __import__(name)
-        return modules[name]
+        return __import__(name)
     finally:
         for stand_in in absent:
             modules.pop(stand_in, None)
@@ -94,3 +102,126 @@ _compat_pickle: "Any" = type(sys)("_compat_pickle")
 _compat_pickle.NAME_MAPPING, _compat_pickle.IMPORT_MAPPING = {}, {}
 _compat_pickle.REVERSE_NAME_MAPPING, _compat_pickle.REVERSE_IMPORT_MAPPING = {}, {}
 _STAND_INS = {"_compat_pickle": _compat_pickle, "collections": _collections_abc, "collections.abc": _collections_abc}
+
+
+# Import statements of this package ####################################################################################
+
+_Module = type(sys)
+_import = ours["__import__"]
+_modules = own_loader.modules
+_PACKAGE = "instrument"
+_BUILT_IN = sys.builtin_module_names
+#: Copies of modules of others that are not built in, as they were when this package first imported them.
+_others: "dict[str, Any]" = {}
+#: Not empty while a measured process starts.
+starting: "list[bool]" = []
+
+
+class _Future:
+    """Stands for `__future__`, whose import would be the program's first one."""
+
+    annotations = None
+
+
+def import_own(
+    name: str, names: "Any" = None, _: object = None, fromlist: "Sequence[str] | None" = (), level: int = 0
+) -> "Any":
+    """Return the module *name*, or the package if there is no *fromlist*; raise ImportError if there is none."""
+    module = _modules.get(name)
+    if module is None:
+        if name == "__future__" and fromlist == ("annotations",):
+            return _Future
+        if name.partition(".")[0] != _PACKAGE:
+            return _other_module(name, names, fromlist, level)
+        module = _load(name)
+    if not fromlist:
+        return _modules.get(_PACKAGE) or sys.modules[_PACKAGE]
+    if "__path__" in module.__dict__:
+        for item in fromlist:
+            if item not in module.__dict__:
+                _load(f"{name}.{item}")
+    return module
+
+
+def _other_module(name: str, names: "Any", fromlist: "Sequence[str] | None", level: int) -> "Any":
+    """Return the module *name*, which is not one of this package.
+
+    A late module gets what the module had when this package first saw it: the program may have replaced functions.
+    """
+    if names is not None and own_loader.is_late(names.get("__name__", "")):
+        module = own_builtins.noted(name) or _others.get(name)
+        if module is not None:
+            return module
+    module = _import(name, names, None, fromlist, level)
+    if fromlist and name not in _others and name not in _BUILT_IN and "." not in name:
+        _others[name] = copy = _Module(name)
+        copy.__dict__.update(module.__dict__)
+    return module
+
+
+def _load(name: str) -> "Any":
+    """Return the module *name* of this package, which is not complete; raise ImportError if there is none."""
+    is_late = own_loader.is_late(name)
+    if not is_late and (not starting or name in sys.modules):
+        _import(name, None, None, ("",))
+        return sys.modules[name]
+    module = _executed(name, is_late)
+    if module is None:  # the package is in an archive
+        _import(name, None, None, ("",))
+        return sys.modules[name]
+    return module
+
+
+def _executed(name: str, is_late: bool) -> "ModuleType | None":
+    """Return the module *name*, executed here; None if there is no such file."""
+    path, is_package = own_loader.locate(name)
+    if not path:
+        return None
+    parent, _, child = name.rpartition(".")
+    outer: Any = _modules.get(parent) or _load(parent)
+    module = _Module(name)
+    namespace = module.__dict__
+    namespace["__builtins__"] = ours
+    namespace["__file__"] = path
+    namespace["__package__"] = name if is_package else parent
+    namespace["__spec__"] = spec = own_loader.spec_of(name, path, is_package)
+    namespace["__loader__"] = spec.loader
+    if is_package:
+        namespace["__path__"] = spec.submodule_search_locations
+        own_loader.use_for_folders(namespace["__path__"])
+    code = own_loader.code_of(name, path, is_package, spec.loader)
+    if is_late:
+        _run(code, namespace)
+        module = _modules.setdefault(name, module)
+    else:
+        sys.modules[name] = module
+        try:
+            _run(code, namespace)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        _modules[name] = module
+    setattr(outer, child, module)
+    return module
+
+
+ours["__import__"] = import_own
+
+
+def hide_functions() -> None:
+    """Hide the functions that import statements in the midst of the program's code call."""
+    functions: Any = (
+        *(import_own, _other_module, _load, _executed, own_builtins.noted, own_builtins._copy_of_noted),
+        *(own_loader.is_late, own_loader.locate, own_loader.path_of, own_loader.path_if_stored, own_loader.code_of),
+        *(own_loader.spec_of, own_loader._stamp_of, own_loader._first_stamp_of),
+    )
+
+    def find() -> "list[CodeType]":
+        from instrument.guest.hiding import hide
+
+        return [hide(function.__code__) for function in functions]
+
+    if own_loader.hides:
+        paths = (__file__, own_builtins.__file__, own_loader.__file__)
+        for function, code in zip(functions, own_loader.fact_about(paths, "hidden functions", find)):
+            function.__code__ = code

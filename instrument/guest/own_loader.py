@@ -3,14 +3,23 @@
 The name of a module comes in, and its code is executed. The loader gives the module the package's own builtins
 (own_builtins), and hides the functions that run in the midst of the program's code (hiding).
 
-Problem: a start loads some sixty modules. Finding and reading that many files, and hiding some three hundred functions,
-takes longer than anything else in a start.
+Problem: a start loads some seventy modules. Finding and reading that many files, and hiding some three hundred
+functions, takes longer than anything else in a start.
 Solution: at the end of a start, the code of all modules that were loaded is written to one file, with functions hidden.
 The next start reads that file only, and executes the modules in order, each after its imports.
 So importlib searches for none of them. [3.12, callgrind, a script of one line, in million instructions: 178 with
 importlib, 166 without, 43 unmeasured] A module whose source has another time or size is loaded from its own file. The
 file is the bytecode file of `instrument/_start_modules.py`, an empty module. So installers remove it with the package,
 and PYTHONPYCACHEPREFIX and PYTHONDONTWRITEBYTECODE hold for it.
+
+Late modules (LATE) are those that a start does not need if all code is in the cache. A function that needs one has an
+import statement for it.
+Problem: by then other threads may hold import locks, and the program may have replaced `__import__`, finders, or
+modules of the standard library. A thread may be listing `sys.modules`, which must not grow meanwhile.
+Solution: import statements of this package call `own_imports.import_own`. It executes modules of this package without
+the import system, and keeps late ones out of `sys.modules`. It takes no lock. A module that is not complete is nobody
+else's: a second thread, or a signal handler that interrupts the execution, executes the module once more. The first one
+that is complete is the module for all. So the top level of a late module must have no effect outside of the module.
 """
 
 # No `from __future__ import annotations`: see instrument.guest.
@@ -30,15 +39,19 @@ __builtins__ = ours  # type: ignore[assignment]  # this module is loaded before 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import CodeType, ModuleType
+    from typing import Any
 
-    #: A module in the file: whether it is a package; time in nanoseconds and size of its source; its marshalled code.
-    StoredModule = tuple[bool, int, int, bytes]
+    #: A module in the file: whether it is a package; time in nanoseconds and size of its source.
+    Stored = tuple[bool, int, int]
+    #: Paths with times and sizes of the files, and the value that follows from their content.
+    Fact = tuple[list[tuple[str, list[int]]], Any]
 
 _Module = type(sys)
 _SEPARATOR = "\\" if sys.platform == "win32" else "/"
 _FOLDER = __file__.rpartition(_SEPARATOR)[0].rpartition(_SEPARATOR)[0]
+_PREFIX = "instrument."
 #: The beginning of the file. Importlib takes it for bytecode of another version of Python.
 _HEADER = b"instrument " + MAGIC_NUMBER
 
@@ -47,8 +60,8 @@ _HEADER = b"instrument " + MAGIC_NUMBER
 _HIDDEN_FOLDERS = ("decode", "flow", "link", "model", "rewrite", "scope", "session")
 _HIDDEN_MODULES = frozenset(
     (
-        *("guest.atomic_files", "guest.isolation", "hooks.bytecode_readers", "hooks.exec_calls"),
-        *("hooks.imports", "trace_runs.choice", "trace_runs.probe_events"),
+        *("guest.atomic_files", "guest.isolation", "hooks.bytecode_readers"),
+        *("hooks.exec_calls", "hooks.imports", "trace_runs.choice", "trace_runs.probe_events"),
     )
 )
 #: Modules of those folders whose functions are all visible. They run rarely, and tests interrupt them line by line.
@@ -68,28 +81,71 @@ _VISIBLE_FUNCTIONS = frozenset(
     )
 )
 
+#: Qualified names of hidden functions of other modules. The program sees errors of these, and must not see their frames
+#: in tracebacks. On 3.11 the frames stay.
+_HIDDEN_FUNCTIONS = {
+    "hooks.signals": frozenset(
+        (
+            *("_set_handler", "_get_handler", "_set_wakeup_fd", "_interrupt_main", "_settled_handlers"),
+            *("_forget_handled", "_Pipe.is_ours", "_State.open_pipe_of_ours"),
+        )
+    )
+}
+#: Qualified names of functions that are hidden although they use frames: they count one frame less.
+_HIDDEN_WITH_FRAMES = frozenset(("_exchange_in_caller",))
+
+#: The late modules, by their names within the package.
+LATE = frozenset(
+    (
+        *("decode.call_sites", "decode.exec_calls", "decode.instructions", "decode.line_events"),
+        *("decode.locations", "decode.opcodes", "decode.unrolling"),
+        *("flow.exits", "flow.graph", "flow.misattributed_raises", "flow.placement", "flow.spanning", "flow.weights"),
+        *("guest.hiding",),
+        *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),
+        *("rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables", "rewrite.unlinked"),
+        "rewrite.verifier",
+    )
+)
+
 #: Whether functions are hidden. Tests that recognise functions of this package by their frames set this to False before
 #: they import anything else.
 hides = True
 
+#: The complete modules of this package, by name. `sys.modules` has them, too, except late ones.
+modules: "dict[str, ModuleType]" = {}
 #: The modules in the file, by name, as far as their sources have not changed.
-_stored: "dict[str, StoredModule]" = {}
-#: The modules that this process loaded from files of their own, by name.
-_loaded: "dict[str, StoredModule]" = {}
+_stored: "dict[str, Stored]" = {}
+#: The marshalled code of late modules in the file, and of all others together.
+_late_codes: "dict[str, memoryview]" = {}
+_start_codes: "list[memoryview]" = []
+#: Codes of the others that were not executed yet; not empty once `_start_codes` were unmarshalled.
+_unmarshalled: "dict[str, CodeType]" = {}
+_are_unmarshalled: "list[bool]" = []
+#: The modules that this process loaded from files of their own, by name, with their code.
+_loaded: "dict[str, tuple[Stored, CodeType]]" = {}
+#: Facts about source files (`fact_about`), and whether this process has found one.
+_facts: "dict[str, Fact]" = {}
+_new_facts: "list[str]" = []
+#: Times and sizes of source files, as this process has first seen them.
+_stamps: "dict[str, list[int]]" = {}
 
 
 class _Loader(SourceFileLoader):
     """Executes a module of this package. No code of it is measured, so no hook for imports is called."""
 
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+        """Return the late module of *spec* if it was executed without the import system; else None."""
+        return modules.get(spec.name) if spec.name not in sys.modules and is_late(spec.name) else None
+
     def exec_module(self, module: "ModuleType") -> None:
-        """Execute *module*."""
+        """Execute *module*, unless it is a late module that was executed before."""
+        name = module.__name__
+        if modules.get(name) is module and is_late(name):
+            return
         vars(module)["__builtins__"] = ours
         use_for_folders(getattr(module, "__path__", ()))
-        name = module.__name__
-        code, stored = _code_of(self, name)
-        exec(code, vars(module))
-        if stored is not None:  # after all modules that it imports, which is the order of `execute_stored`
-            _loaded[name] = stored
+        exec(code_of(name, self.get_filename(name), self.is_package(name), self), vars(module))
+        modules[name] = module
 
 
 class _Finder(FileFinder):
@@ -97,19 +153,14 @@ class _Finder(FileFinder):
 
     def find_spec(self, fullname: str, target: "ModuleType | None" = None) -> "ModuleSpec | None":
         """Return the spec of the module *fullname*, None if there is no such module."""
-        if hides and fullname in _stored:
-            is_package, *stamp, _ = _stored[fullname]
-            name = fullname.rpartition(".")[2]
-            end = f"{_SEPARATOR}__init__.py" if is_package else ".py"
-            path = f"{self.path}{_SEPARATOR}{name}{end}"
-            if stamp == _stamp_of(path):
-                return _spec_of(fullname, path, f"{self.path}{_SEPARATOR}{name}" if is_package else "")
-            del _stored[fullname]
+        path = path_if_stored(fullname)
+        if path:
+            return spec_of(fullname, path, _stored[fullname][0])
         return super().find_spec(fullname, target)
 
 
-def _spec_of(name: str, path: str, folder: str) -> "ModuleSpec":
-    """Return the spec of the module *name* with the source *path*; *folder* is that of a package, or "".
+def spec_of(name: str, path: str, is_package: bool) -> "ModuleSpec":
+    """Return the spec of the module *name* with the source *path*.
 
     It lacks the path of a bytecode file: importlib computes that in as much time as it searches for the module.
     [3.12, callgrind: 2 of 181 million instructions of a start with 103 modules]
@@ -117,8 +168,8 @@ def _spec_of(name: str, path: str, folder: str) -> "ModuleSpec":
     spec = ModuleSpec(name, _Loader(name, path), origin=path)
     spec.has_location = True
     spec.cached = ""
-    if folder:
-        spec.submodule_search_locations = [folder]
+    if is_package:
+        spec.submodule_search_locations = [path.rpartition(_SEPARATOR)[0]]
     return spec
 
 
@@ -131,80 +182,85 @@ def _stamp_of(path: str) -> "list[int]":
     return [status.st_mtime_ns, status.st_size]
 
 
-def execute_stored() -> None:
-    """Execute all stored modules whose sources have not changed, for the start of a measured process.
-
-    The garbage collector is off meanwhile: it would find nothing.
-    """
-    if not hides:
-        return
-    from gc import disable, enable, isenabled
-
-    collects = isenabled()
-    disable()
-    try:
-        for name in list(_stored):
-            if name not in sys.modules:
-                _execute_stored_module(name)
-    finally:
-        if collects:
-            enable()
+def _first_stamp_of(path: str) -> "list[int]":
+    """Return the result of `_stamp_of` as of the first time that this process asked for it."""
+    stamp = _stamps.get(path)
+    if stamp is None:
+        stamp = _stamps[path] = _stamp_of(path)
+    return stamp
 
 
-def _execute_stored_module(name: str) -> None:
-    """Execute the stored module *name*, unless its source has changed. Then an import finds its file."""
-    is_package, *stamp, code = _stored[name]
-    parent, _, child = name.rpartition(".")
-    folder = _SEPARATOR.join((_FOLDER, *name.split(".")[1:]))
-    path = f"{folder}{_SEPARATOR}__init__.py" if is_package else f"{folder}.py"
-    if stamp != _stamp_of(path) or parent not in sys.modules:
-        del _stored[name]
-        return
-    module = _Module(name)
-    namespace = vars(module)
-    namespace["__builtins__"] = ours
-    namespace["__file__"] = path
-    namespace["__package__"] = name if is_package else parent
-    namespace["__spec__"] = spec = _spec_of(name, path, folder if is_package else "")
-    namespace["__loader__"] = spec.loader
-    if is_package:
-        namespace["__path__"] = [folder]
-        use_for_folders([folder])
-    sys.modules[name] = module
-    try:
-        exec(loads(code), namespace)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    setattr(sys.modules[parent], child, module)
+def is_late(name: str) -> bool:
+    """Return whether *name* is the name of a late module."""
+    return name[len(_PREFIX) :] in LATE
 
 
-def _code_of(loader: "_Loader", name: str) -> "tuple[CodeType, StoredModule | None]":
+def path_of(name: str, is_package: bool) -> str:
+    """Return the path of the source of the module *name* of this package."""
+    end = f"{_SEPARATOR}__init__.py" if is_package else ".py"
+    return f"{_FOLDER}{_SEPARATOR}{name[len(_PREFIX) :].replace('.', _SEPARATOR)}{end}"
+
+
+def locate(name: str) -> "tuple[str, bool]":
+    """Return the path of the source of the module *name*, and whether it is a package; ("", False) if there is none."""
+    path = path_if_stored(name)
+    if path:
+        return path, _stored[name][0]
+    for is_package in (False, True):
+        path = path_of(name, is_package)
+        if _stamp_of(path):
+            return path, is_package
+    return "", False
+
+
+def path_if_stored(name: str) -> str:
+    """Return the path of the source of the module *name*; "" if the module is not stored, or its source has changed."""
+    stored = _stored.get(name) if hides else None
+    if stored is None:
+        return ""
+    is_package, *stamp = stored
+    path = path_of(name, is_package)
+    if stamp == _first_stamp_of(path):
+        return path
+    del _stored[name]
+    return ""
+
+
+def code_of(name: str, path: str, is_package: bool, loader: "Any") -> "CodeType":
     """Return the code of the module *name* as it is executed, with functions hidden.
 
-    Return it also as it is to be stored; None if it is stored, or has no file.
+    If it is not stored, have *loader* read the file at *path*, and note that it is to be stored.
     """
-    if hides and name in _stored:
-        return loads(_stored[name][3]), None
-    path = loader.get_filename(name)
+    if path_if_stored(name):
+        if name in _late_codes:
+            late_code: CodeType = loads(_late_codes[name])
+            return late_code
+        if not _are_unmarshalled:
+            _are_unmarshalled.append(True)
+            _unmarshalled.update(loads(_start_codes[0]))
+        if name in _unmarshalled:
+            return _unmarshalled.pop(name)
     stamp = _stamp_of(path)
-    code: CodeType = loader.get_code(name)  # type: ignore[assignment]
+    code: CodeType = loader.get_code(name)
     if hides:
-        code = _with_functions_hidden(code, name.partition(".")[2])
-    if not stamp:
-        return code, None
-    mtime, size = stamp
-    return code, (loader.is_package(name), mtime, size, dumps(code))
+        code = _with_functions_hidden(code, name[len(_PREFIX) :])
+    if stamp:
+        _loaded[name] = (is_package, *stamp), code  # type: ignore[assignment]
+    return code
 
 
 def _with_functions_hidden(code: "CodeType", module: str) -> "CodeType":
     """Return *code*, that of *module*, a name within the package, with the functions hidden that the tables name."""
     is_in_folder = module.startswith(_FOLDER_PREFIXES) and module not in _VISIBLE_MODULES
-    if not is_in_folder and module not in _HIDDEN_MODULES:
+    hidden = _HIDDEN_FUNCTIONS.get(module)
+    if not is_in_folder and not hidden and module not in _HIDDEN_MODULES:
         return code
     from instrument.guest.hiding import hide_in
 
-    return hide_in(code, _VISIBLE_FUNCTIONS)
+    def is_hidden(name: str) -> bool:
+        return name in hidden if hidden else name not in _VISIBLE_FUNCTIONS
+
+    return hide_in(code, is_hidden, _HIDDEN_WITH_FRAMES, hides_body=module in LATE)
 
 
 _FOLDER_PREFIXES = tuple(f"{folder}." for folder in _HIDDEN_FOLDERS)
@@ -223,6 +279,30 @@ def use_for_folders(folders: "Iterable[str]") -> None:
             pass
 
 
+def fact_about(paths: "Sequence[str]", name: str, find: "Callable[[], Any]") -> "Any":
+    """Return the result of *find*, which follows from the content of the files or folders at *paths*.
+
+    It is stored under *name*, and returned without calling *find* as long as none of them has changed.
+    """
+    stamps = [(path, _first_stamp_of(path)) for path in paths]
+    known = _facts.get(name)
+    if known is not None and known[0] == stamps:
+        return known[1]
+    value = find()
+    _facts[name] = stamps, value
+    _new_facts.append(name)
+    return value
+
+
+# The file has a header, the length of an index in 8 bytes, the index, and marshalled codes. Those of all modules that
+# are not late are one piece, because unmarshalling them together takes a quarter less time. Each late module is one
+# piece.
+
+_N_SIZE = 8
+#: The name of the piece with all modules that are not late.
+_START = ""
+
+
 def _path_of_stored() -> str:
     """Return the path of the file with the modules of a start."""
     return cache_from_source(f"{_FOLDER}{_SEPARATOR}_start_modules.py")
@@ -231,25 +311,32 @@ def _path_of_stored() -> str:
 def read_stored() -> None:
     """Read the file with the modules of a start, if there is one for this folder and this version of Python."""
     try:
-        with open(_path_of_stored(), "rb") as file:
-            data = file.read()
-        if data.startswith(_HEADER):
-            folder, modules = loads(memoryview(data)[len(_HEADER) :])
-            if folder == _FOLDER:  # code has the path in it that it was compiled from
-                _stored.update(modules)
+        with open(_path_of_stored(), "rb", 0) as file:
+            data = memoryview(file.read())
+        end = len(_HEADER) + _N_SIZE
+        if data[: len(_HEADER)] != _HEADER:
+            return
+        begin, end = end, end + int.from_bytes(data[len(_HEADER) : end], "little")
+        folder, stored, facts, sizes = loads(data[begin:end])
+        if folder != _FOLDER or end + sum(sizes.values()) != len(data):  # code has the path that it was compiled from
+            return
+        for name, size in sizes.items():
+            begin, end = end, end + size
+            _late_codes[name] = data[begin:end]
+        _start_codes.append(_late_codes.pop(_START))
+        _stored.update(stored)
+        _facts.update(facts)
     except Exception:
         pass  # there is no file, or it is damaged
 
 
 def write_stored() -> None:
-    """Write the file with the modules of a start, if a module was loaded that is not in it.
+    """Write the file with the modules of a start, and the late ones, if a module was loaded that is not in it.
 
     Where the interpreter writes no bytecode, or the folder cannot be written to, do nothing.
     """
-    if not _loaded or sys.dont_write_bytecode or not hides:
+    if not (_loaded or _new_facts) or sys.dont_write_bytecode or not hides:
         return
-    modules = {**_stored, **_loaded}
-    _loaded.clear()
     path = _path_of_stored()
     try:
         from instrument.guest.atomic_files import write_file
@@ -258,6 +345,25 @@ def write_stored() -> None:
         if not _stamp_of(folder):
             system.mkdir(folder)
         mode = system.stat(__file__).st_mode & 0o666 | 0o600
-        write_file(path, _HEADER + dumps((_FOLDER, modules)), mode=mode)
+        write_file(path, _content_to_store(), mode=mode)
     except Exception:
         pass  # the folder is read-only, for example, or an audit hook forbids it
+
+
+def _content_to_store() -> bytes:
+    """Return the content of the file: the modules that were in it, and those that this process has loaded."""
+    for module in LATE:
+        name, path = f"{_PREFIX}{module}", path_of(f"{_PREFIX}{module}", False)
+        if not path_if_stored(name) and name not in _loaded:
+            code_of(name, path, False, SourceFileLoader(name, path))
+    start = loads(_start_codes[0]) if _start_codes else {}
+    start = {name: code for name, code in start.items() if name in _stored}
+    start.update((name, code) for name, (_, code) in _loaded.items() if not is_late(name))
+    pieces: dict[str, bytes | memoryview] = {_START: dumps(start)}
+    pieces.update((name, code) for name, code in _late_codes.items() if name in _stored)
+    pieces.update((name, dumps(code)) for name, (_, code) in _loaded.items() if is_late(name))
+    stored = {**_stored, **{name: stored for name, (stored, _) in _loaded.items()}}
+    index = dumps((_FOLDER, stored, _facts, {name: len(piece) for name, piece in pieces.items()}))
+    _loaded.clear()
+    _new_facts.clear()
+    return b"".join((_HEADER, len(index).to_bytes(_N_SIZE, "little"), index, *pieces.values()))

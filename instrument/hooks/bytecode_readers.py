@@ -30,9 +30,6 @@ from copyreg import pickle as register
 from itertools import repeat
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
-from instrument.decode.instructions import Instructions
-from instrument.decode.opcodes import LOAD_GLOBAL
-from instrument.guest.hiding import unseen
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import imports
 from instrument.link.counters import reduce_counter
@@ -128,7 +125,7 @@ def _adapting_senders(exec_extension: Callable[[ModuleType], object]) -> Callabl
             adapt(module)
         return status
 
-    return unseen(execute)
+    return execute
 
 
 def _adapt_registered_reducer(module: ModuleType) -> None:
@@ -276,7 +273,7 @@ def _running_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return function(*map(_sent_code, args), **dict(zip(kwargs, map(_sent_code, kwargs.values()))))
 
-    return unseen(wrapper)
+    return wrapper
 
 
 def _sending_originals(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -285,15 +282,13 @@ def _sending_originals(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return function(*map(_sent, args), **dict(zip(kwargs, map(_sent, kwargs.values()))))
 
-    return unseen(wrapper)
+    return wrapper
 
 
-@unseen
 def _sent_code(argument: Any) -> Any:
     return _original(argument, _ANOTHER_INTERPRETER)
 
 
-@unseen
 def _sent(argument: Any) -> Any:
     """Return the object to send in place of *argument*, which may be a tuple of arguments."""
     kind = type(argument)
@@ -315,6 +310,9 @@ def _is_sent_as_code(function: FunctionType) -> bool:
     code = _state.original_of(function.__code__)
     if function.__closure__ or function.__defaults__ or function.__kwdefaults__ or code.co_flags & _SUSPENDED:
         return False
+    from instrument.decode.instructions import Instructions
+    from instrument.decode.opcodes import LOAD_GLOBAL
+
     instructions = Instructions(code)
     loads = zip(instructions.ops, instructions.args)
     global_names = {code.co_names[arg >> 1] for op, arg in loads if op == LOAD_GLOBAL}

@@ -9,12 +9,12 @@ from __future__ import annotations
 import __future__
 
 import marshal
+import sys
 from _operator import is_
 from itertools import repeat
 from sys import _getframe  # held: the program may replace it
 from types import BuiltinFunctionType, CodeType, FunctionType
 
-from instrument.guest.hiding import CAN_HIDE, unseen
 from instrument.guest.isolation import is_loading
 from instrument.guest.process_state import cleared_on_reset
 from instrument.hooks.imports import _instrumenters, report_uncounted
@@ -29,7 +29,7 @@ _ALL_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future_
 _MOST_COMPILED = 512
 #: How many frames the caller's is above that of `_exchange_in_caller`. Frames of hidden functions are not counted,
 #: except that of the function itself. On 3.15 that function is seen, and its callers are not.
-_CALLER = 1 if CAN_HIDE else 3
+_CALLER = 1 if sys.version_info >= (3, 12) else 3
 
 
 #: From (text, mode, compiler flags) to the code that was compiled first, so that a loop around `eval` rewrites its text
@@ -136,6 +136,3 @@ def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | byt
     if len(_compiled) >= _MOST_COMPILED:
         _compiled.clear()
     return _compiled.setdefault(key, code)
-
-
-unseen(_exchange_in_caller, counts_frames=True)

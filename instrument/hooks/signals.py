@@ -29,7 +29,6 @@ from itertools import repeat
 from time import monotonic
 
 from instrument.guest import interpreters
-from instrument.guest.hiding import unseen
 from instrument.guest.isolation import import_isolated
 from instrument.guest.own_builtins import system
 from instrument.guest.process_state import ProcessState
@@ -432,9 +431,3 @@ _look_like(_set_handler, _signal_original)
 _look_like(_get_handler, _getsignal_original)
 _look_like(_set_wakeup_fd, _set_wakeup_fd_original)
 _look_like(_interrupt_main, _interrupt_main_original)
-# The program sees errors of these, and must not see their frames in tracebacks. On 3.11 the frames stay.
-for _function in (
-    *(_set_handler, _get_handler, _set_wakeup_fd, _interrupt_main, _settled_handlers, _forget_handled),
-    *(_Pipe.is_ours, _State.open_pipe_of_ours),
-):
-    unseen(_function)

@@ -8,7 +8,7 @@ the code is not searched again.
 
 from __future__ import annotations
 
-from instrument.decode.exec_calls import may_execute_code
+from instrument.decode.executors import may_execute_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,8 +27,7 @@ from types import CodeType
 from instrument.guest.own_imports import extension
 from instrument.link.code_group import numbers_in, packed_numbers
 from instrument.link.exit_records import RANGE_OF_COUNTS
-from instrument.rewrite.constant_layout import in_order, shared_constants
-from instrument.rewrite.probes import WasInlined
+from instrument.rewrite.constant_layout import WasInlined, in_order, shared_constants
 
 _modules_before = set(sys.modules)
 _unpickle = extension("_pickle").loads

@@ -11,8 +11,14 @@ from types import CodeType
 from instrument.link.code_group import first_key_of
 from instrument.link.exit_records import RANGE_OF_COUNTS, ExitRecords
 from instrument.link.unlinked_values import RefusedCode
-from instrument.rewrite.constant_layout import EXIT_RECORDS, FIRST_KEY, in_order, shared_constants
-from instrument.rewrite.probes import TracebackOf, WasInlined
+from instrument.rewrite.constant_layout import (
+    EXIT_RECORDS,
+    FIRST_KEY,
+    TracebackOf,
+    WasInlined,
+    in_order,
+    shared_constants,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

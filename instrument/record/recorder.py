@@ -25,7 +25,7 @@ from time import monotonic
 from instrument.config.values import ROOT
 from instrument.data import flush_requests, sqlite
 from instrument.errors import InstrumentError
-from instrument.flow import placement
+from instrument.flow import placement_names
 from instrument.guest import interpreters, isolation
 from instrument.guest.messages import forget_written_once, say_once, say_without_locks
 from instrument.guest.own_builtins import system as _system
@@ -74,7 +74,7 @@ class Recorder:
         self._instruments_late_functions = interpreters.is_embedded()
         self._begin()
         self._instrumenter.on_live = self._start
-        session(placement.NOTHING).is_permanent = self._session.retirement.has_background_thread = True
+        session(placement_names.NOTHING).is_permanent = self._session.retirement.has_background_thread = True
         self._instrumenter.begin(self.scope, lazily=True)
         process_end.install(self)
         forks.install(self)
@@ -108,7 +108,7 @@ class Recorder:
         process_end.uninstall(self)
         forks.uninstall(self)
         signals.uninstall(self)
-        session(placement.NOTHING).is_permanent = self._session.retirement.has_background_thread = False
+        session(placement_names.NOTHING).is_permanent = self._session.retirement.has_background_thread = False
         self._instrumenter.on_live = None
         self._instrumenter.end(self.scope)
         self._data.reading.close()

@@ -1,4 +1,4 @@
-"""The order of the constants that linking appends to those of the original code object.
+"""The order of the constants that linking appends to those of the original code object, and classes of some of them.
 
 The numbers of probes, exit records and inlinable calls of a Plan come in; the index of each appended constant in
 `co_consts` goes out (`ConstantLayout`). Linking passes the constants themselves and gets them in that order
@@ -20,6 +20,10 @@ The last two have a fixed distance from the end. Live code is recognised by them
 
 from __future__ import annotations
 
+from types import FunctionType, MethodDescriptorType, MethodType
+
+from instrument.decode.versions import LASTI_IS_AN_INT
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 EXIT_RECORDS = -2
 FIRST_KEY = -1
 
+#: Keys of exits count places in code units times this number: lasti counts code units, `tb_lasti` counts bytes.
+UNITS_TO_KEYS = 1 if LASTI_IS_AN_INT else 2
 #: TracebackOf, late exits, range of counts and exchange.
 _N_SHARED = 4
 
@@ -85,3 +91,50 @@ def in_order(
 def shared_constants(traceback_of: T, late_exits: T, range_of_counts: T, exchange: T) -> tuple[T, T, T, T]:
     """Return the constants that all code of one call of `link` shares, in their order."""
     return traceback_of, late_exits, range_of_counts, exchange
+
+
+class TracebackOf:
+    """`TracebackOf()[exception]` is the traceback of *exception*, even if its class redefines `__traceback__`.
+
+    The subscript is C from end to end: no Python frame runs. Unlike CALL, a subscript does not check for interrupts.
+    """
+
+    __slots__ = ()
+    __getitem__ = BaseException.__dict__["__traceback__"].__get__
+
+    def __reduce__(self) -> tuple[type[TracebackOf], tuple[()]]:
+        # The default would call functions of copyreg, which the program may count.
+        return TracebackOf, ()
+
+
+class WasInlined:
+    """Returns, given the callable of a call, whether 3.12 inlines the call: that of a Python function, plain or bound.
+
+    For a call by a method's name the interpreter keeps the method and its object, or NULL and the callable. The code
+    cannot tell the two apart. So this class gets the object, or the callable, and looks up *method* in its classes, as
+    the interpreter does.
+    """
+
+    __slots__ = ("method",)
+
+    def __init__(self, method: str | None) -> None:
+        self.method = method
+
+    def __reduce__(self) -> tuple[type[WasInlined], tuple[str | None]]:
+        return WasInlined, (self.method,)
+
+    def __call__(self, thing: object) -> bool:
+        if self.method is not None:
+            for base in type.__dict__["__mro__"].__get__(type(thing)):
+                namespace = _namespace_of(base)
+                if self.method in namespace:
+                    kind = type(namespace[self.method])
+                    if kind in (FunctionType, MethodDescriptorType):
+                        return kind is FunctionType
+                    break
+        if type(thing) is MethodType:
+            thing = thing.__func__
+        return type(thing) is FunctionType
+
+
+_namespace_of = type.__dict__["__dict__"].__get__

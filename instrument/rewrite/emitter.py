@@ -22,7 +22,7 @@ from instrument.decode.versions import (
 )
 from instrument.flow.exits import is_left_above
 from instrument.flow.misattributed_raises import loads_to_separate
-from instrument.flow.placement import CALLING, NOTHING
+from instrument.flow.placement_names import CALLING, NOTHING
 from instrument.rewrite import probes
 from instrument.rewrite.jumps import JumpEmitter, ProbePlaces
 from instrument.rewrite.output import NO_UNIT

@@ -34,7 +34,7 @@ from instrument.decode.opcodes import (
 from instrument.decode.versions import SKIPPED_AT_EXHAUSTION
 from instrument.flow.exits import is_left_above
 from instrument.flow.graph import ControlFlowGraph, EdgeKind
-from instrument.flow.placement import CALLING, EVENTS, LINE, MINIMAL, NOTHING
+from instrument.flow.placement_names import CALLING, EVENTS, LINE, MINIMAL, NOTHING
 from instrument.flow.plan import ExitKind, Plan, ProbePosition
 from instrument.rewrite import probes
 from instrument.rewrite.constant_layout import layout_of

@@ -34,8 +34,6 @@ Decision: exits are recorded by a subscript of one dictionary for each session.
 
 from __future__ import annotations
 
-from types import FunctionType, MethodDescriptorType, MethodType
-
 from instrument.decode.opcodes import CACHES, EXTENDED_ARG, LOAD_CONST, OPCODES
 from instrument.decode.versions import (
     ADVANCE_AND_DROP,
@@ -56,25 +54,9 @@ if TYPE_CHECKING:
 
 #: The number of stack entries that a probe, or the body of an exit stub, needs above those of the code around it.
 STACK_OF_PROBE = 6
-#: Keys of exits count places in code units times this number: lasti counts code units, `tb_lasti` counts bytes.
-UNITS_TO_KEYS = 1 if LASTI_IS_AN_INT else 2
 
 _ADD = 0  # NB_ADD
 _SUBSCRIPT = ("BINARY_SUBSCR", 0) if SUBSCRIPT_BINARY_OP < 0 else ("BINARY_OP", SUBSCRIPT_BINARY_OP)
-
-
-class TracebackOf:
-    """`TracebackOf()[exception]` is the traceback of *exception*, even if its class redefines `__traceback__`.
-
-    The subscript is C from end to end: no Python frame runs. Unlike CALL, a subscript does not check for interrupts.
-    """
-
-    __slots__ = ()
-    __getitem__ = BaseException.__dict__["__traceback__"].__get__
-
-    def __reduce__(self) -> tuple[type[TracebackOf], tuple[()]]:
-        # The default would call functions of copyreg, which the program may count.
-        return TracebackOf, ()
 
 
 def encode(op: int, arg: int = 0, n_prefixes: int = 0) -> bytes:
@@ -299,39 +281,6 @@ def exchange_exec_arguments(has_keywords: bool, exchange_code: int) -> bytes:
         ("POP_TOP", 0),
     ]
     return _assemble(rows)
-
-
-class WasInlined:
-    """Returns, given the callable of a call, whether 3.12 inlines the call: that of a Python function, plain or bound.
-
-    For a call by a method's name the interpreter keeps the method and its object, or NULL and the callable. The code
-    cannot tell the two apart. So this class gets the object, or the callable, and looks up *method* in its classes, as
-    the interpreter does.
-    """
-
-    __slots__ = ("method",)
-
-    def __init__(self, method: str | None) -> None:
-        self.method = method
-
-    def __reduce__(self) -> tuple[type[WasInlined], tuple[str | None]]:
-        return WasInlined, (self.method,)
-
-    def __call__(self, thing: object) -> bool:
-        if self.method is not None:
-            for base in type.__dict__["__mro__"].__get__(type(thing)):
-                namespace = _namespace_of(base)
-                if self.method in namespace:
-                    kind = type(namespace[self.method])
-                    if kind in (FunctionType, MethodDescriptorType):
-                        return kind is FunctionType
-                    break
-        if type(thing) is MethodType:
-            thing = thing.__func__
-        return type(thing) is FunctionType
-
-
-_namespace_of = type.__dict__["__dict__"].__get__
 
 
 def drop_lasti() -> bytes:

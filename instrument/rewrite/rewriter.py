@@ -11,7 +11,7 @@ their copies, and `path_check` follows all paths past the probes.
 from __future__ import annotations
 
 from instrument.errors import RewriteError
-from instrument.flow.placement import CALLING
+from instrument.flow.placement_names import CALLING
 from instrument.rewrite import probes
 from instrument.rewrite.constant_layout import layout_of
 from instrument.rewrite.emitter import InstructionEmitter

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from instrument.decode.opcodes import JUMP_BACKWARD_NO_INTERRUPT
 from instrument.decode.versions import LASTI_IS_AN_INT
-from instrument.flow.placement import CALLING
+from instrument.flow.placement_names import CALLING
 from instrument.flow.plan import ProbePosition
 from instrument.rewrite import probes
 from instrument.rewrite.output import NO_UNIT

@@ -181,7 +181,7 @@ def _library_folders() -> list[str]:
                 folders += [f"{prefix}/{lib}/{version}", f"{prefix}/{lib}/{plain}"]
                 folders.append(f"{prefix}/{lib}/python{sys.version_info[0]}{sys.version_info[1]}.zip")
     spellings: dict[str, None] = {}  # ordered, without duplicates
-    for folder in folders:
+    for folder in dict.fromkeys(folders):
         if folder:
             spellings.update(dict.fromkeys(_spellings(folder)))
     return list(spellings)

@@ -10,10 +10,11 @@ import sys
 from _weakref import ref
 from types import FunctionType
 
-from instrument.decode.exec_calls import may_execute_code
-from instrument.flow import placement
+from instrument.decode.executors import may_execute_code
+from instrument.flow import placement_names
 from instrument.guest import isolation
 from instrument.guest.own_imports import own_modules
+from instrument.guest.own_loader import modules
 from instrument.hooks import exec_calls
 from instrument.link.cache import Batch
 from instrument.link.linker import appended_constants
@@ -80,7 +81,7 @@ def instrument_existing_functions(
     """
     if not lazily:
         isolation.load()
-    nothing = session(placement.NOTHING)
+    nothing = session(placement_names.NOTHING)
     batches: dict[Session, Batch] = {}
     for source in _functions_by_source(choose_session, nothing, on_files):
         chosen = source.session
@@ -138,7 +139,7 @@ def _functions_by_source(
 
 def _functions_by_namespace() -> FunctionsByNamespace:
     """Return all functions of the heap, without those of this package and of its private copies of modules."""
-    own_namespaces = {id(vars(module)) for module in own_modules}
+    own_namespaces = {id(vars(module)) for module in (*own_modules, *modules.values())}
     for key, module in list(sys.modules.items()):
         if type(key) is str and key.partition(".")[0] == __name__.partition(".")[0] and module is not None:
             own_namespaces.add(id(vars(module)))
@@ -163,7 +164,7 @@ def restore_unmeasured_functions() -> None:
 
     Code that was imported since keeps its twins, which cost next to nothing.
     """
-    nothing = session(placement.NOTHING)
+    nothing = session(placement_names.NOTHING)
     if nothing.is_permanent:
         return
     exchanged, nothing.exchanged_functions = nothing.exchanged_functions, []

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from types import NoneType
 
-from instrument.flow import placement
+from instrument.flow import placement_names
 from instrument.hooks import imports
 from instrument.session.originals import give_out
 from instrument.session.registry import is_live, live_place
@@ -152,7 +152,7 @@ def code_if_unmeasured(code: CodeType, file: str | None, module_import: ModuleIm
     Return the original if *code* was live. *file* is the `__file__` of the module that it runs in, *module_import* the
     import if it is the code of a module.
     """
-    nothing = session(placement.NOTHING)
+    nothing = session(placement_names.NOTHING)
     place = live_place(code)
     if place is None or place.registry is not nothing:
         code = give_out(code, _OUTSIDE)
@@ -171,6 +171,6 @@ def bytecode_if_unmeasured(module_import: ModuleImport, file: str) -> CodeType |
     """
     if module_import.bytecode is None:
         module_import.predict_bytecode()
-    nothing = session(placement.NOTHING)
+    nothing = session(placement_names.NOTHING)
     module_import.needs_no_rewrite = nothing.unlinked_code.exec_free_modules().is_exec_free(module_import)
     return None if module_import.needs_no_rewrite else nothing.instrument_cached_module(module_import, file)

@@ -10,7 +10,7 @@ import sys
 from time import time
 from types import FunctionType
 
-from instrument.flow import placement
+from instrument.flow import placement_names
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import bytecode_readers, imports
 from instrument.link import source_versions
@@ -72,7 +72,7 @@ class ScopedInstrumenter(Instrumenter):
 
     def __init__(self) -> None:
         self._scopes = Scopes()
-        super().__init__(session(placement.MINIMAL), self._scopes, self._note_source)
+        super().__init__(session(placement_names.MINIMAL), self._scopes, self._note_source)
         #: Called whenever code was made live.
         self.on_live: Callable[[], None] | None = None
         #: Sources of live code whose texts have not been read yet.
@@ -113,7 +113,7 @@ class ScopedInstrumenter(Instrumenter):
     def save_cache(self) -> None:
         """Save all new entries to the cache, for other processes."""
         self.session.unlinked_code.save()
-        session(placement.NOTHING).unlinked_code.save()
+        session(placement_names.NOTHING).unlinked_code.save()
 
     def instrument_late_functions(self) -> None:
         """Make functions live of modules that C code has compiled and executed since the last call.

@@ -14,9 +14,10 @@ import sys
 from itertools import accumulate
 
 from instrument.decode.versions import SUPPORTED
-from instrument.flow import placement as placements
+from instrument.flow import placement_names
 from instrument.guest.messages import warn_of
 from instrument.guest.own_builtins import note_modules
+from instrument.guest.own_imports import hide_functions
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import exec_calls
 from instrument.link.code_group import CodeGroup, first_key_of, index_of_group
@@ -126,7 +127,7 @@ class Session(Registry):
             return code
         tree = nested_code(original)
         # Without counts, the originals are needed to restore the functions at the end.
-        originals = None if self.placement in placements.PLACEMENTS else tree
+        originals = None if self.placement in placement_names.PLACEMENTS else tree
         if module_import.bytecode is not None:
             module = self.unlinked_code.cached_module(module_import)
             if module is not None:
@@ -299,6 +300,7 @@ def sessions() -> list[Session]:
 
 
 on_pickled.append(
-    lambda counter: note_pickled(counter, [each for each in sessions() if each.placement in placements.PLACEMENTS])
+    lambda counter: note_pickled(counter, [each for each in sessions() if each.placement in placement_names.PLACEMENTS])
 )
 note_modules()  # this package has loaded more of them
+hide_functions()

@@ -6,15 +6,14 @@ that recovery needs. Code that cannot be rewritten goes out as a `RefusedCode`.
 
 from __future__ import annotations
 
-from instrument.decode.exec_calls import executor_aliases_in, uses_any_name
+from instrument.decode.executors import uses_any_name
 from instrument.decode.versions import SUPPORTED
-from instrument.flow import placement
+from instrument.flow import placement_names
 from instrument.guest.messages import say_once, text_of
 from instrument.guest.program_errors import belongs_to_program, comes_from_program
 from instrument.link.cache import FROM_EXEC, Batch, open_cache
 from instrument.link.exec_free import ExecFreeModules
 from instrument.link.unlinked_values import RefusedCode, nested_code, take_apart
-from instrument.rewrite import rewriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class UnlinkedCode:
     def of_module(self, tree: list[CodeType], module_import: ModuleImport) -> UnlinkedTree:
         """Return unlinked code for *tree*, the code of the module of *module_import*."""
         batch = Batch(self.cache())
-        bytecode = module_import.bytecode if self._placement not in placement.CALLING else None
+        bytecode = module_import.bytecode if self._placement not in placement_names.CALLING else None
         unlinked = batch.get(tree)
         if unlinked is None:
             unlinked = self._rewrite(tree)
@@ -75,7 +74,7 @@ class UnlinkedCode:
 
         The bytecode is looked up by content hash if it was read, otherwise by the file's stamp.
         """
-        if self._placement in placement.CALLING:
+        if self._placement in placement_names.CALLING:
             return None
         if module_import.bytecode is None and module_import.stamp is None:
             module_import.predict_bytecode()
@@ -128,6 +127,10 @@ class UnlinkedCode:
 
     def _rewrite(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> UnlinkedTree:
         """Return unlinked code for *tree*; *aliases* are the module's names for executors."""
+        from instrument.decode.exec_calls import executor_aliases_in
+        from instrument.flow import placement
+        from instrument.rewrite import rewriter
+
         aliases |= executor_aliases_in(tree)
         rewritten: list[tuple[CodeType, Unlinked | str]] = []
         for code in tree:

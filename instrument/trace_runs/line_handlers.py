@@ -6,9 +6,9 @@ lines that it returns.
 
 from __future__ import annotations
 
-from instrument.flow import placement as placements
+from instrument.flow import placement_names
 from instrument.flow.plan import ExitKind
-from instrument.rewrite.probes import TracebackOf
+from instrument.rewrite.constant_layout import TracebackOf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class LineHandlers:
         index, lost_line = code.place_at(_traceback_of[exception].tb_lasti >> 1)
         is_call = kind == ExitKind.RAISED and index in plan.resumed
         lines: tuple[int, ...] = ()
-        if entry >= 0 and plan.placement == placements.EVENTS:
+        if entry >= 0 and plan.placement == placement_names.EVENTS:
             _, line, eventless_sources = plan.entries[entry]
             if kind == ExitKind.RESTORED:
                 lost_line = lost_line and index not in plan.raised_again[entry]

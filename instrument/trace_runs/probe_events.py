@@ -10,7 +10,7 @@ from _functools import partial  # type: ignore[import-not-found]
 from _thread import get_ident
 from sys import _getframe
 
-from instrument.flow import placement as placements
+from instrument.flow import placement_names
 from instrument.guest.messages import say_once, text_of
 from instrument.guest.program_errors import belongs_to_program
 from instrument.link.unlinked_values import RefusedCode
@@ -106,4 +106,4 @@ def _ignore_event(*arguments: object) -> None:
 
 def session_for(placement: str) -> Session:
     """Return this process's session with *placement*; with EVENTS and CALLS, its probes call `ProbeEvents`."""
-    return session(placement, ProbeEvents if placement in placements.CALLING else None)
+    return session(placement, ProbeEvents if placement in placement_names.CALLING else None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from instrument.flow import placement as placements
+from instrument.flow import placement_names
 from instrument.guest.messages import say_once, text_of
 from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import belongs_to_program
@@ -75,7 +75,7 @@ class Run:
         off_the_clock: Callable[..., Any] | None = None,
     ) -> None:
         self.window: Window | None = None
-        self.choice = RunChoice(ignore, selects_all=placement == placements.CALLS)
+        self.choice = RunChoice(ignore, selects_all=placement == placement_names.CALLS)
         self._listener = listener
         self._runs = runs
         self._take_counts = take_counts
@@ -88,7 +88,7 @@ class Run:
 
     def _session_for(self, placement: str) -> Session:
         in_use = _state.placements_in_use
-        if self._listener is None and in_use and in_use[0] not in placements.CALLING:
+        if self._listener is None and in_use and in_use[0] not in placement_names.CALLING:
             placement = in_use[0]
         return session_for(placement)
 
@@ -105,7 +105,7 @@ class Run:
                 lambda file, name: self._session if choice.selects(name, file, "") else None,
                 # Loading the `bytecode` package runs some of the standard library, which may be measured itself.
                 lazily=not choice.selects(None, os.__file__, ""),
-                on_files=choice.note_files if self._session.placement != placements.CALLS else None,
+                on_files=choice.note_files if self._session.placement != placement_names.CALLS else None,
                 on_functions=choice.note_functions,
             )
             imports.install(self._instrumenter)
@@ -128,7 +128,7 @@ class Run:
             return
         steps: list[Callable[[], None]] = []
         if self.window is not None:
-            nothing = session(placements.NOTHING)
+            nothing = session(placement_names.NOTHING)
             steps = [partial(self._take_counts, self), self._session.unlinked_code.save, nothing.unlinked_code.save]
         error = self._end(steps)
         if error is not None:

@@ -5,7 +5,8 @@ from flow.codes import code_called, codes_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instrument.decode.exec_calls import exec_calls_in, executor_aliases_in, may_execute_code, uses_any_name
+from instrument.decode.exec_calls import exec_calls_in, executor_aliases_in
+from instrument.decode.executors import may_execute_code, uses_any_name
 from instrument.decode.instructions import Instructions
 
 #: Calls, and for each that may be a call of an executor the number of its namespace argument.

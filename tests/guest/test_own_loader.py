@@ -1,5 +1,6 @@
 """The package's loader: modules of a start come from one file, have own builtins, and their functions are hidden."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from recorded import ROOT
 
-from instrument.guest import own_loader
+from instrument.guest import own_imports, own_loader
 
 PRINT_LOADED = """
 import os, sys
@@ -121,6 +122,101 @@ for code in [function.__code__ for function in functions]: print(opmap["RESUME"]
     assert [line.split()[0] for line in without] == ["False", "True", "True", "True"]  # two stand for importlib's
 
 
+#: Prints the names of all modules of the package that are loaded, within the package.
+PRINT_MODULES = """
+from instrument.guest import own_loader
+print(*sorted(name.partition(".")[2] for name in own_loader.modules))
+"""
+#: So many modules are loaded if all code is in the cache. Each costs a third of a millisecond, so this must not grow.
+MOST_MODULES_OF_A_START = 82
+
+
+def test_a_start_loads_no_module_that_only_rewriting_needs(package):
+    """If all code is in the cache, the late modules stay where they are, and there are few others."""
+    first, second = run(package, PRINT_MODULES)[0].split(), run(package, PRINT_MODULES)[0].split()
+
+    assert {"rewrite.rewriter", "flow.graph"} <= set(first)
+    assert not own_loader.LATE & set(second)
+    assert len(second) <= MOST_MODULES_OF_A_START
+
+
+def imports_of(module):
+    """Return the modules of the package that *module* imports, at its top level or in functions, and the modules of others."""
+    path = ROOT / "instrument" / Path(*module.split(".")).with_suffix(".py")
+    ours, others = set(), set()
+    nodes = [ast.parse(path.read_text(encoding="utf-8"))]
+    for node in nodes:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            nodes += node.orelse
+        elif isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "instrument":
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}".partition(".")[2]
+                is_module = (ROOT / "instrument" / Path(*inner.split(".")).with_suffix(".py")).exists()
+                ours.add(inner if is_module else node.module.partition(".")[2])
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            others |= {node.module} if isinstance(node, ast.ImportFrom) else {alias.name for alias in node.names}
+        else:
+            nodes += ast.iter_child_nodes(node)
+    return ours, others - {"__future__"}
+
+
+def test_late_modules_import_what_a_start_has_loaded(package):
+    """Otherwise the import system of the program would load it in the midst of the program."""
+    run(package, PRINT_MODULES)
+    start = set(run(package, PRINT_MODULES)[0].split()) - {""}
+    of_start = set().union(*(imports_of(module)[1] for module in start if "." in module))
+    missing = {}
+    for module in sorted(own_loader.LATE):
+        ours, others = imports_of(module)
+        missing[module] = (ours - own_loader.LATE - start) | (others - of_start - {"sys"})
+
+    assert {module: names for module, names in missing.items() if names} == {}
+
+
+def test_late_modules_are_loaded_without_the_import_system(package):
+    """The program may have replaced it. `sys.modules` does not change, because a thread may be listing it."""
+    (package / "other.py").write_text("def double(n):\n    return 2 * n\n", encoding="utf-8")
+    source = """
+import builtins, sys
+from instrument.guest import own_loader
+import other
+late = {f"instrument.{name}" for name in own_loader.LATE}
+print(len(late & set(own_loader.modules)) > 20, late & set(sys.modules))
+"""
+    run(package, PRINT_MODULES)
+    assert run(package, source) == ["True set()"]
+    import_it = """
+from instrument.guest import own_loader
+from instrument.flow import graph
+import instrument.flow.graph
+print(own_loader.modules["instrument.flow.graph"] is graph is instrument.flow.graph)
+"""
+    assert run(package, import_it) == ["True"]
+
+
+def test_a_late_module_whose_execution_is_interrupted_is_executed_anew():
+    """A signal handler may need it, too. The module that is complete first is the module for all."""
+    name = "instrument.flow.spanning"
+    before = own_loader.modules.pop(name, None)
+    execute, inner = own_imports._run, []
+
+    def run(code, namespace):
+        if namespace["__name__"] == name and not inner:
+            inner.append(None)
+            inner.append(own_imports.import_own(name, fromlist=("leaves_first",)))
+        execute(code, namespace)
+
+    own_imports._run = run
+    try:
+        outer = own_imports.import_own(name, fromlist=("leaves_first",))
+        assert outer is inner[1] is own_loader.modules[name]
+        assert callable(outer.leaves_first)
+    finally:
+        own_imports._run = execute
+        if before is not None:
+            own_loader.modules[name] = before
+
+
 def functions_of(module):
     """Return the qualified names of the functions in *module*, a name within the package, those in functions left out."""
     path = ROOT / "instrument" / Path(*module.split(".")).with_suffix(".py")
@@ -149,6 +245,11 @@ def test_the_tables_of_hidden_functions_name_what_exists():
         assert (ROOT / "instrument" / folder).is_dir(), folder
     for module in own_loader._HIDDEN_MODULES | own_loader._VISIBLE_MODULES:
         assert functions_of(module), module
+    for module, functions in own_loader._HIDDEN_FUNCTIONS.items():
+        assert functions <= functions_of(module)
+    assert own_loader._HIDDEN_WITH_FRAMES <= set().union(*map(functions_of, hidden_modules()))
+    for module in own_loader.LATE:
+        assert (ROOT / "instrument" / Path(*module.split(".")).with_suffix(".py")).is_file(), module
     for module in own_loader._VISIBLE_MODULES:
         assert module.split(".")[0] in own_loader._HIDDEN_FOLDERS, f"{module} is visible anyway"
 

@@ -118,8 +118,19 @@ UNREGISTERED = {
     "_importlib",
     "_noted",
     "own_modules",
+    "_are_unmarshalled",
+    "_facts",
+    "_late_codes",
     "_loaded",
+    "_new_facts",
+    "_others",
+    "_stamps",
+    "_start_codes",
     "_stored",
+    "_unmarshalled",
+    "modules",
+    # Set during a start only.
+    "starting",
     # Filled while modules are imported, and constant from then on.
     "on_pickled",
     # Objects that must live as long as the process: the C library and pickled counters refer to them.

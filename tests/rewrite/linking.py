@@ -13,7 +13,7 @@ import types
 from instrument.flow.placement import CALLING, graph_of, plan
 from instrument.link.code_group import first_key_of
 from instrument.link.exit_records import RANGE_OF_COUNTS, ExitRecords, LateExits
-from instrument.rewrite.probes import TracebackOf, WasInlined
+from instrument.rewrite.constant_layout import TracebackOf, WasInlined
 from instrument.rewrite.rewriter import rewrite
 
 FIRST_KEY = first_key_of(1)
