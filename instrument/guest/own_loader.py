@@ -102,7 +102,7 @@ LATE = frozenset(
         *("flow.exits", "flow.graph", "flow.misattributed_raises", "flow.placement", "flow.spanning", "flow.weights"),
         *("guest.hiding",),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),
-        *("rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables", "rewrite.unlinked"),
+        *("rewrite.places", "rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables"),
         "rewrite.verifier",
     )
 )

@@ -16,7 +16,7 @@ from itertools import chain
 
 from instrument.link.recovery_info import PackedInfos
 from instrument.link.unlinked_values import RefusedCode
-from instrument.rewrite.constant_layout import UNITS_TO_KEYS
+from instrument.rewrite.unlinked import UNITS_TO_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

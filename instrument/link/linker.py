@@ -1,7 +1,7 @@
 """Link unlinked code: give it its counters, so that it becomes live code, and recognise live code.
 
 `UnlinkedValues` and counters come in; live code objects go out. The order of the constants that linking appends is that
-of `rewrite.constant_layout`. Code of whole modules takes a faster way (fast_linking).
+of `rewrite.unlinked`. Code of whole modules takes a faster way (fast_linking).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import CodeType
 from instrument.link.code_group import first_key_of
 from instrument.link.exit_records import RANGE_OF_COUNTS, ExitRecords
 from instrument.link.unlinked_values import RefusedCode
-from instrument.rewrite.constant_layout import (
+from instrument.rewrite.unlinked import (
     EXIT_RECORDS,
     FIRST_KEY,
     TracebackOf,

@@ -37,7 +37,7 @@ from instrument.flow.graph import ControlFlowGraph, EdgeKind
 from instrument.flow.placement_names import CALLING, EVENTS, LINE, MINIMAL, NOTHING
 from instrument.flow.plan import ExitKind, Plan, ProbePosition
 from instrument.rewrite import probes
-from instrument.rewrite.constant_layout import layout_of
+from instrument.rewrite.unlinked import layout_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

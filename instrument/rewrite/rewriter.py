@@ -11,17 +11,15 @@ their copies, and `path_check` follows all paths past the probes.
 from __future__ import annotations
 
 from instrument.errors import RewriteError
-from instrument.flow.placement_names import CALLING
 from instrument.rewrite import probes
-from instrument.rewrite.constant_layout import layout_of
-from instrument.rewrite.emitter import InstructionEmitter
-from instrument.rewrite.jumps import JumpEmitter, ProbePlaces
-from instrument.rewrite.output import Output
+from instrument.rewrite.emitter import Emitter
+from instrument.rewrite.jumps import Jumps
 from instrument.rewrite.path_check import wrong_path
+from instrument.rewrite.places import Places
 from instrument.rewrite.routes import ExceptionRoutes
 from instrument.rewrite.stubs import ExitStubs, StubNames
 from instrument.rewrite.tables import ExceptionTable, location_table
-from instrument.rewrite.unlinked import Unlinked
+from instrument.rewrite.unlinked import Unlinked, layout_of
 from instrument.rewrite.verifier import difference
 
 TYPE_CHECKING = False
@@ -46,19 +44,14 @@ def _rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     """Return the `Unlinked` of *graph* and *plan*, not yet verified; raise RewriteError if a jump cannot be encoded."""
     instructions = graph.instructions
     code = instructions.code
-    n = len(instructions)
     layout = layout_of(code, plan)
-    names = StubNames(code)
-    output = Output(code.co_code, n, layout, plan.placement in CALLING)
     routes = ExceptionRoutes(graph, plan)
-    probe_places = ProbePlaces(graph, plan)
-
-    jumps = JumpEmitter(graph, plan, output, routes, probe_places)
-    emitter = InstructionEmitter(graph, plan, layout, output, routes, jumps, probe_places)
-    emitter.emit_instructions()
-    jumps.emit_second_jumps()
-    jumps.emit_upward_jumps()
-    stubs = ExitStubs(instructions, plan, layout, names, output, routes, probe_places.raising)
+    places = Places(graph, plan, layout)
+    emitter = Emitter(graph, plan, places, Jumps(graph, places), routes)
+    emitter.emit()
+    output = emitter.output
+    names = StubNames(code)
+    stubs = ExitStubs(instructions, plan, layout, names, output, routes, places)
     stubs.emit_stubs()
 
     offsets = output.resolve_jumps()
@@ -76,9 +69,9 @@ def _rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     return Unlinked(
         rewritten,
         plan,
-        n,
-        [*emitter.units(opcodes_at), *[opcodes_at[place] for place, _ in jumps.added_jumps]],
-        [meaning for _, meaning in jumps.added_jumps],
+        len(instructions),
+        [*output.units(instructions, opcodes_at), *[opcodes_at[place] for place, _ in output.added_jumps]],
+        [meaning for _, meaning in output.added_jumps],
         [
             opcodes_at[output.place_of_probe[number]] if number in output.place_of_probe else 0
             for number in range(len(plan.probes))

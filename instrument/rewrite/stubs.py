@@ -14,7 +14,7 @@ from instrument.decode.versions import LASTI_IS_AN_INT
 from instrument.flow.placement_names import CALLING
 from instrument.flow.plan import ProbePosition
 from instrument.rewrite import probes
-from instrument.rewrite.output import NO_UNIT
+from instrument.rewrite.output import NO_UNIT, PLACEHOLDERS
 from instrument.rewrite.routes import DIRECT
 
 TYPE_CHECKING = False
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from instrument.decode.instructions import Instructions
     from instrument.flow.plan import Plan
-    from instrument.rewrite.constant_layout import ConstantLayout
     from instrument.rewrite.output import Output
+    from instrument.rewrite.places import Places
     from instrument.rewrite.routes import ExceptionRoutes, Route
+    from instrument.rewrite.unlinked import ConstantLayout
 
     #: A code unit: place of a piece, and number of units behind its beginning.
     Unit = tuple[int, int]
@@ -68,7 +69,7 @@ class ExitStubs:
         names: StubNames,
         output: Output,
         routes: ExceptionRoutes,
-        raising: dict[int, list[int]],
+        places: Places,
     ) -> None:
         self.labels: dict[Route, int] = {}
         self.fallbacks: list[tuple[Unit, int, Unit, int]] = []
@@ -79,13 +80,27 @@ class ExitStubs:
         self._names = names
         self._output = output
         self._routes = routes
-        self._raising = raising
+        self._places = places
 
     def emit_stubs(self) -> None:
         """Emit a stub for each route of the `Output` that does not lead straight to its handler."""
         for route in dict.fromkeys([route for _, _, route in self._output.routes]):
             if route is not None and route[0] != DIRECT:
                 self._emit_stub(route)
+
+    def _append(self, piece: bytes) -> None:
+        self._output.pieces.append(piece)
+        self._output.sources.append((NO_UNIT, NO_UNIT))
+
+    def _append_jump_back(self, label: int) -> None:
+        op = JUMP_BACKWARD_NO_INTERRUPT
+        self._output.jumps.append((len(self._output.pieces), op, label, True))
+        self._append(PLACEHOLDERS[op])
+
+    def _new_label(self) -> int:
+        """Return a new label, which stands for the place of the next piece."""
+        self._output.labels.append(len(self._output.pieces))
+        return len(self._output.labels) - 1
 
     def _emit_stub(self, route: Route) -> None:
         """Emit the stub of *route*: count or record the exception, then go on to the handler.
@@ -94,8 +109,7 @@ class ExitStubs:
         """
         output = self._output
         place = len(output.pieces)
-        self.labels[route] = output.new_label()
-        output.set_label(self.labels[route])
+        self.labels[route] = self._new_label()
         counting = self._counting(route)
         is_record = route[0] not in (ProbePosition.RAISING, ProbePosition.EXITING) and not self._calls
         fallback = self._fallback(route) if is_record else b""
@@ -108,28 +122,27 @@ class ExitStubs:
             if is_record:
                 self._add_fallbacks(route, place, n_counting, (place, n_counting + len(_RERAISE) // 2), fallback)
                 code += probes.jump_back((len(_RERAISE) + len(fallback)) // 2)
-            output.emit(code, NO_UNIT)
+            self._append(code)
             return
-        output.emit(counting, NO_UNIT)
-        counted = output.new_label()
-        output.set_label(counted)
+        self._append(counting)
+        counted = self._new_label()
         entry = self._instructions.table[handler]
         if not entry.push_lasti and route[0] != ProbePosition.EXITING:
-            output.emit(_DROP_LASTI, NO_UNIT)
-        output.jump(JUMP_BACKWARD_NO_INTERRUPT, entry.target, True, NO_UNIT)
+            self._append(_DROP_LASTI)
+        self._append_jump_back(entry.target)
         if is_record:
             self._add_fallbacks(route, place, n_counting, (len(output.pieces), 0), fallback)
-            output.emit(fallback, NO_UNIT)
-            output.jump(JUMP_BACKWARD_NO_INTERRUPT, counted, True, NO_UNIT)
+            self._append(fallback)
+            self._append_jump_back(counted)
 
     def _counting(self, route: Route) -> bytes:
         """Return the instructions that count an exception on *route*."""
         kind, number = route
-        output, layout = self._output, self._layout
+        layout, probe_code = self._layout, self._places.probe_code
         if kind == ProbePosition.RAISING:
-            return b"".join(map(output.probe, self._raising[number]))
+            return b"".join(map(probe_code.__getitem__, self._places.raising[number]))
         if kind == ProbePosition.EXITING:
-            return output.probe(number)
+            return probe_code[number]
         base = layout.first_exit + self._routes.exit_record(route)
         if self._calls:
             return probes.call(base, exception=True)

@@ -12,7 +12,7 @@ from instrument.decode.opcodes import BACKWARD, CACHES, EXTENDED_ARG, JUMPS, RER
 from instrument.decode.unrolling import is_faithful
 from instrument.flow.exits import is_left_above
 from instrument.rewrite import probes
-from instrument.rewrite.jumps import forward
+from instrument.rewrite.jumps import FORWARD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class _Comparison:
             return "instructions differ"
         for index, (op, unit) in enumerate(zip(originals.ops, units)):
             copy = raw[2 * unit]
-            if copy != op and index not in originals.steps and (op not in BACKWARD or copy != forward(op)):
+            if copy != op and index not in originals.steps and (op not in BACKWARD or copy != FORWARD[op]):
                 return "instructions differ"
         return ""
 

@@ -24,7 +24,7 @@ from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import belongs_to_program
 from instrument.link.code_group import group_of
 from instrument.link.linker import appended_constants
-from instrument.rewrite.constant_layout import FIRST_KEY
+from instrument.rewrite.unlinked import FIRST_KEY
 from instrument.scope.trace_ignore import module_name
 
 TYPE_CHECKING = False

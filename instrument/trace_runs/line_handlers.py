@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from instrument.flow import placement_names
 from instrument.flow.plan import ExitKind
-from instrument.rewrite.constant_layout import TracebackOf
+from instrument.rewrite.unlinked import TracebackOf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

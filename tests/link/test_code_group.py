@@ -5,7 +5,7 @@ from link.linked_code import tree_of, unlinked_tree
 
 from instrument.link.code_group import CodeGroup, first_key_of, group_of, index_of_group
 from instrument.link.unlinked_values import RefusedCode
-from instrument.rewrite.constant_layout import UNITS_TO_KEYS
+from instrument.rewrite.unlinked import UNITS_TO_KEYS
 
 SOURCE = "def f(x):\n    try:\n        return g(x)\n    except KeyError:\n        return h(x)\ndef g(x):\n    return x\n"
 

@@ -18,7 +18,7 @@ from instrument.link.exit_records import ExitRecords
 from instrument.link.fast_linking import compile_to_pickle, load_live_code
 from instrument.link.linker import link, traceback_of
 from instrument.link.unlinked_values import UnlinkedValues, nested_code
-from instrument.rewrite.constant_layout import WasInlined
+from instrument.rewrite.unlinked import WasInlined
 
 MODULES = ["ast", "asyncio.tasks", "dataclasses", "enum", "re._parser", "tarfile", "typing", "unittest.mock"]
 NUMBER = 7

@@ -1,7 +1,7 @@
 """Links rewritten code for tests, independently of `instrument.link`.
 
 A code object and a placement come in; code with counters goes out, nested code objects included. The order of the
-appended constants is written down here a second time, so that a mistake in `constant_layout` is noticed.
+appended constants is written down here a second time, so that a mistake in `unlinked` is noticed.
 """
 
 import collections
@@ -13,8 +13,8 @@ import types
 from instrument.flow.placement import CALLING, graph_of, plan
 from instrument.link.code_group import first_key_of
 from instrument.link.exit_records import RANGE_OF_COUNTS, ExitRecords, LateExits
-from instrument.rewrite.constant_layout import TracebackOf, WasInlined
 from instrument.rewrite.rewriter import rewrite
+from instrument.rewrite.unlinked import TracebackOf, WasInlined
 
 FIRST_KEY = first_key_of(1)
 

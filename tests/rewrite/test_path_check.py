@@ -14,7 +14,7 @@ from instrument.decode.opcodes import BACKWARD, CACHES, JUMPS, LOAD_CONST, OPCOD
 from instrument.errors import RewriteError
 from instrument.flow.placement import CALLS, EVENTS, LINE, MINIMAL, NOTHING, graph_of, plan
 from instrument.flow.plan import ProbePosition
-from instrument.rewrite.jumps import JumpEmitter
+from instrument.rewrite.emitter import Emitter
 from instrument.rewrite.output import NO_UNIT
 from instrument.rewrite.path_check import wrong_path
 from instrument.rewrite.probes import nop
@@ -89,12 +89,13 @@ def test_a_jump_that_passes_the_probe_of_a_step_is_noticed(monkeypatch):
     """The rewriter made this mistake once: a jump back passed the probe of the step to the next copy of the loop."""
 
     def emit_pad(self, index, unit):
-        if index + 1 in self._pads or self._turns_on_line(index, index + 1):
-            if index + 1 in self._pads:
-                self._output.set_label(self._pads[index + 1])
-            self._output.emit(nop(), NO_UNIT)
+        label = self._jumps.pads.get(index + 1)
+        if label is not None or index in self._jumps.with_event:
+            if label is not None:
+                self._set_label(label)
+            self._append(nop(), NO_UNIT)
 
-    monkeypatch.setattr(JumpEmitter, "_emit_pad", emit_pad)
+    monkeypatch.setattr(Emitter, "_emit_pad", emit_pad)
     with pytest.raises(RewriteError, match=r"cannot be rewritten: probe 1 of the fall from .* is passed by"):
         Rewritten(code_called("f", LOOPS), MINIMAL)
 

@@ -18,8 +18,8 @@ from instrument.decode.versions import LASTI_IS_AN_INT
 from instrument.guest.isolation import bytecode
 from instrument.link.exit_records import RANGE_OF_COUNTS, ExitRecords
 from instrument.rewrite import probes
-from instrument.rewrite.constant_layout import UNITS_TO_KEYS, TracebackOf, WasInlined
 from instrument.rewrite.probes import STACK_OF_PROBE
+from instrument.rewrite.unlinked import UNITS_TO_KEYS, TracebackOf, WasInlined
 
 ON_3_12 = pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="code asks only on 3.12 whether a call is inlined")
 NOWHERE = bytecode.instr.InstrLocation(None, None, None, None)

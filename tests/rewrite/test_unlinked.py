@@ -9,7 +9,8 @@ from rewrite.linking import link
 from instrument.flow.placement import LINE, MINIMAL, NOTHING, graph_of, plan
 from instrument.link.exit_records import ExitRecords
 from instrument.link.linker import appended_constants
-from instrument.rewrite.constant_layout import (
+from instrument.rewrite.rewriter import rewrite
+from instrument.rewrite.unlinked import (
     EXIT_RECORDS,
     FIRST_KEY,
     ConstantLayout,
@@ -17,7 +18,6 @@ from instrument.rewrite.constant_layout import (
     layout_of,
     shared_constants,
 )
-from instrument.rewrite.rewriter import rewrite
 
 
 @pytest.mark.parametrize(
