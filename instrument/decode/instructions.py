@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 _NO_INSTRUCTIONS = bytes((CACHE, EXTENDED_ARG))
 _IS_INSTRUCTION = flags_of(set(range(256)).difference(_NO_INSTRUCTIONS))
 _NEVER_GOES_ON = RETURNS | RAISES | UNCONDITIONAL_JUMPS
-_HAS_TARGET = flags_of(JUMPS | REFERENCES)
+#: By opcode: whether it is that of a jump or a reference.
+HAS_TARGET = flags_of(JUMPS | REFERENCES)
 #: By opcode: one unit, and its caches.
 _SIZES = bytes(1 + n_caches for n_caches in CACHES)
 
@@ -108,7 +109,7 @@ class Instructions:
         self.first = ops.index(RESUME, max(generator, 0))
         self.throwable_from = generator if generator >= 0 else self.first
         self.lines = self.lines_of(code, self.starts)
-        self.jumps = list(compress(self.origins, ops.translate(_HAS_TARGET)))
+        self.jumps = list(compress(self.origins, ops.translate(HAS_TARGET)))
         self.targets = self._targets()
         self.table, self.handlers = self._handlers()
         self._joins: frozenset[int] | None = None

@@ -21,7 +21,11 @@ Alternatives: code behind a join could be copied to the end of the function or o
 
 from __future__ import annotations
 
-from instrument.decode.instructions import Handler, Instructions
+from _bisect import bisect_right
+from _operator import ne, sub
+from itertools import compress
+
+from instrument.decode.instructions import HAS_TARGET, Handler, Instructions
 from instrument.decode.opcodes import (
     BACKWARD,
     CACHES,
@@ -263,14 +267,37 @@ def _turns_on_one_line(instructions: Instructions, first: int, last: int) -> boo
     )
 
 
+def changes_in(numbers: list[int]) -> list[int]:
+    """Return the indices at which *numbers*, which mostly ascend, has another number than right before."""
+    n = len(numbers)
+    if numbers != sorted(numbers):
+        return list(compress(range(1, n), map(ne, numbers, numbers[1:])))
+    changes = []
+    index = 0
+    while (index := bisect_right(numbers, numbers[index], index)) < n:  # 1.5 times as fast if there are few changes
+        changes.append(index)
+    return changes
+
+
+def starts_of_copies(instructions: Instructions) -> list[int]:
+    """Return the instructions whose original does not follow the original of the instruction above."""
+    return changes_in(list(map(sub, range(len(instructions)), instructions.origins)))
+
+
 def is_faithful(instructions: Instructions) -> bool:
     """Return whether each step of *instructions* is a step of the instructions that they are copies of."""
-    source = instructions.source
+    source, origins, ops = instructions.source, instructions.origins, instructions.ops
     if source is instructions:
         return True
-    return all(
-        _goes_as_original(instructions, index) and _has_handler_of_original(instructions, index)
-        for index in range(len(instructions.origins))
+    n = len(origins)
+    if instructions.jumps != list(compress(range(n), ops.translate(HAS_TARGET))):
+        return False
+    # All others have the opcode of the original, and go on to the copy of the instruction below.
+    special = {n - 1, *instructions.jumps, *(start - 1 for start in starts_of_copies(instructions))}
+    special.update(compress(range(n), map(ne, ops, map(source.ops.__getitem__, origins))))
+    handlers = zip(instructions.handlers, map(source.handlers.__getitem__, origins))
+    return all(_goes_as_original(instructions, index) for index in special) and all(
+        _is_handler_of_original(instructions, number, original_number) for number, original_number in set(handlers)
     )
 
 
@@ -291,14 +318,12 @@ def _goes_as_original(instructions: Instructions, index: int) -> bool:
     return next_origin == origin + 1 or origin + 1 >= len(source) or not source.falls_into(origin + 1)
 
 
-def _has_handler_of_original(instructions: Instructions, index: int) -> bool:
-    """Return whether exceptions go from the copy at *index* to a copy of the original's handler, in the same way."""
-    source, origins = instructions.source, instructions.origins
-    number, original_number = instructions.handlers[index], source.handlers[origins[index]]
+def _is_handler_of_original(instructions: Instructions, number: int, original_number: int) -> bool:
+    """Return whether the handler *number* is a copy of the original's handler, and entered in the same way."""
     if number < 0 or original_number < 0:
         return number == original_number
-    handler, original = instructions.table[number], source.table[original_number]
-    return (origins[handler.target], handler.depth, handler.push_lasti) == (
+    handler, original = instructions.table[number], instructions.source.table[original_number]
+    return (instructions.origins[handler.target], handler.depth, handler.push_lasti) == (
         *(original.target, original.depth),
         original.push_lasti,
     )

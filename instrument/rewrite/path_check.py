@@ -1,6 +1,6 @@
 """Follows every path through rewritten code, and checks that each probe stands on the path that it counts.
 
-A graph, its Plan and the rewritten code come in; the first mistake goes out as a text. `verifier` compares the places
+A graph, its Plan and a `RewrittenCode` come in; the first mistake goes out as a text. `verifier` compares the places
 to which instructions, jumps and handlers lead. It cannot see the probes on their way: a jump that arrives right above
 the probe of another edge counts for that edge, too.
 
@@ -12,61 +12,69 @@ as often (`_are_equivalent`).
 
 from __future__ import annotations
 
-from _bisect import bisect_right
+from _bisect import bisect_left, bisect_right
 
-from instrument.decode.instructions import exception_table
 from instrument.decode.opcodes import (
     BACKWARD,
-    CACHES,
+    CACHE,
     EXTENDED_ARG,
     FOR_ITER,
     JUMPS,
     LOAD_CONST,
     OPCODES,
-    OPNAMES,
     POP_ITER,
     PUSH_NULL,
     RERAISE,
     RESUME,
     SEND,
+    SKIPPED,
     UNCONDITIONAL_JUMPS,
+    flags_of,
 )
-from instrument.decode.versions import SKIPPED_AT_EXHAUSTION
+from instrument.decode.versions import CALLERS_ARE_LEFT_ABOVE
 from instrument.flow.exits import is_left_above
 from instrument.flow.graph import ControlFlowGraph, EdgeKind
 from instrument.flow.placement_names import CALLING, EVENTS, LINE, MINIMAL, NOTHING
 from instrument.flow.plan import ExitKind, Plan, ProbePosition
 from instrument.rewrite import probes
 from instrument.rewrite.unlinked import layout_of
+from instrument.rewrite.verifier import SIZES, RewrittenCode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import CodeType
-
     #: "edge" and its number; "step" and the instruction that it leads to; "handler" and its number, -1 for outside;
     #: "call" and the CALL.
     Path = tuple[str, int]
     #: The path that a probe counts, None for exits; and the item of `Plan.measured_by_probe` that it must have.
     Expected = tuple[Path | None, object]
+    #: Handler, unit that the exception table leads to, counter, whether the exit is its instruction's own.
+    Exit = tuple[int, int, int, bool]
 
 #: The counter of an instruction's exits, if it is no probe: the exit record, nothing, or one that is checked
 #: elsewhere.
 _RECORD, _NONE, _ELSEWHERE = -1, -2, -3
+_FOLLOWED_ELSEWHERE = (EdgeKind.LEAVE, EdgeKind.RAISE, EdgeKind.RERAISED)
+#: In place of a code unit: an exception has left the code.
+_LEFT = -1
 _POP_JUMP_IF_FALSE = OPCODES.get("POP_JUMP_IF_FALSE", -1)
+#: Opcodes that only probes and records of exits contain, behind their first instruction.
+_PARTS_OF_PROBE = {FOR_ITER, *SKIPPED, POP_ITER} - {OPCODES["POP_TOP"], -1}
+#: No added code begins with these opcodes, records of exits excepted: control that arrives there has passed something.
+_NEVER_FIRST = {CACHE, OPCODES["POP_TOP"]}
+#: The opcodes that matter for a walk.
+_STOPS = flags_of({EXTENDED_ARG, LOAD_CONST, RERAISE, _POP_JUMP_IF_FALSE, *UNCONDITIONAL_JUMPS, *_PARTS_OF_PROBE})
 
 
 class WrongPath(Exception):
     """A path passes a probe that does not count it, or does not arrive."""
 
 
-def wrong_path(graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Sequence[int]) -> str:
-    """Return which path of *graph* in *code* passes other probes than *plan* says, or an empty string.
-
-    *units* are the code units of the instructions of *graph* in *code*; further items are ignored.
-    """
+def wrong_path(graph: ControlFlowGraph, plan: Plan, rewritten: RewrittenCode) -> str:
+    """Return which path of *graph* in *rewritten* passes other probes than *plan* says, or an empty string."""
+    if not rewritten.is_table_in_order:
+        return "the exception table is out of order"
     try:
-        paths = _Paths(graph, plan, code, units)
+        paths = _Paths(graph, plan, rewritten)
         paths.follow_edges()
         paths.follow_steps()
         paths.follow_exceptions()
@@ -76,83 +84,27 @@ def wrong_path(graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Seque
     return ""
 
 
-class _Code:
-    """The rewritten code: where original instructions stand in it, and where exceptions lead.
-
-    - `units`: code unit of each original instruction.
-    - `ends`: the code unit behind each original instruction.
-    - `no_space`: original instructions that became a step to the next one, and take no space.
-    - `originals`: code units at which an original instruction stands.
-    - `handler_at`: for each code unit, that to which its exceptions lead, -1 for outside.
-    """
-
-    __slots__ = ("ends", "handler_at", "layout", "no_space", "opcodes", "originals", "raw", "units")
-
-    def __init__(self, graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Sequence[int]) -> None:
-        instructions = graph.instructions
-        self.raw = raw = code.co_code
-        self.opcodes = opcodes = raw[::2]
-        self.layout = layout_of(instructions.code, plan)
-        self.units = units = units[: len(instructions)]
-        self.no_space = {
-            index
-            for index, target in enumerate(instructions.targets)
-            if target == index + 1 and index in instructions.steps
-        }
-        self.ends = [unit + 1 + CACHES[opcodes[unit]] for unit in units]
-        for index in self.no_space:
-            self.ends[index] = units[index]
-        self.originals = set(units)
-        if self.no_space:
-            self.originals = {unit for index, unit in enumerate(units) if index not in self.no_space}
-        self.handler_at = [-1] * len(opcodes)
-        for start, stop, target, _ in exception_table(code.co_exceptiontable):
-            self.handler_at[start:stop] = [target] * (stop - start)
-
-    def target_of_jump(self, index: int) -> int:
-        """Return the code unit at which the jump *index* arrives if it is taken."""
-        raw = self.raw
-        unit = self.units[index]
-        argument, shift, op = raw[2 * unit + 1], 8, raw[2 * unit]
-        prefix = unit - 1
-        above = index - 1
-        while above >= 0 and above in self.no_space:
-            above -= 1
-        while prefix >= self.ends[above] and raw[2 * prefix] == EXTENDED_ARG:
-            argument |= raw[2 * prefix + 1] << shift
-            shift += 8
-            prefix -= 1
-        after = self.ends[index]
-        target = after - argument if op in BACKWARD else after + argument
-        if op == FOR_ITER:
-            for name in SKIPPED_AT_EXHAUSTION:
-                if target >= len(raw) // 2 or OPNAMES[raw[2 * target]] != name:
-                    break
-                target += 1
-        return target
-
-
 class _Paths:
     """The paths that pass each probe of a Plan.
 
     - `by_probe`: for each probe, the paths that pass it.
     """
 
-    def __init__(self, graph: ControlFlowGraph, plan: Plan, code: CodeType, units: Sequence[int]) -> None:
+    def __init__(self, graph: ControlFlowGraph, plan: Plan, rewritten: RewrittenCode) -> None:
         self.by_probe: list[set[Path]] = [set() for _ in plan.probes]
         self._graph = graph
         self._plan = plan
         self._instructions = graph.instructions
-        self._code = _Code(graph, plan, code, units)
+        self._rewritten = rewritten
+        self._units = units = rewritten.units
+        self._layout = layout_of(graph.instructions.code, plan)
         self._advance = b"" if plan.placement in CALLING else probes.ADVANCE
-        self._edges_into: list[list[int]] = [[] for _ in range(graph.outside + 1)]
-        self._edges_out_of: list[list[int]] = [[] for _ in range(graph.outside + 1)]
-        for number, edge in enumerate(graph.edges):
-            self._edges_into[edge.target].append(number)
-            self._edges_out_of[edge.source].append(number)
-        self._handlers_at: dict[int, list[int]] = {}  # handlers that begin with each block
-        for number, entry in enumerate(graph.entries):
-            self._handlers_at.setdefault(entry.block, []).append(number)
+        self._stops = rewritten.opcodes.translate(_STOPS)
+        #: The code unit behind the instruction above, for each original with added code in between.
+        self._gaps: dict[int, int] = {}
+        for first, _ in rewritten.runs:
+            if first and (end := rewritten.end_of(first - 1)) != units[first]:
+                self._gaps[first] = end
 
     # Following
     # ##########################################################################################################
@@ -162,60 +114,77 @@ class _Paths:
 
         Append the numbers of the exit records on this path to *records*. Raise WrongPath if it does not arrive.
         """
-        raw, originals = self._code.raw, self._code.originals
-        first_probe, first_exit = self._code.layout.first_counter, self._code.layout.first_exit
-        first_other = self._code.layout.traceback_of
-        end = self._code.units[goal] if goal >= 0 else -1
+        opcodes = self._rewritten.opcodes
+        end = self._units[goal] if goal >= 0 else _LEFT
         passed: list[int] = []
-        argument = 0
-        for _ in range(len(raw)):
+        for _ in range(len(opcodes)):
             if unit == end:
                 return passed
-            if unit in originals or unit >= len(raw) // 2:
+            if not 0 <= unit < len(opcodes) or (opcodes[unit] in _NEVER_FIRST and not records):
                 break
-            op, argument = raw[2 * unit], argument << 8 | raw[2 * unit + 1]
-            after = unit + 1 + CACHES[op]
-            if op == EXTENDED_ARG:
-                unit += 1
-                continue
-            if op == LOAD_CONST and first_probe <= argument < first_exit:
-                self._check_probe(argument - first_probe, after)
-                after += len(self._advance) // 2
-                passed.append(argument - first_probe)
-            elif op == LOAD_CONST and first_exit <= argument < first_other:
-                if records is None:
+            limit = end
+            if not self._gaps.get(goal, end) <= unit < end:
+                limit = self._next_original(unit)
+                if unit == limit:
                     break
-                records.append(argument - first_exit)
-            elif op in UNCONDITIONAL_JUMPS:
-                after += -argument if op in BACKWARD else argument
-            elif op == _POP_JUMP_IF_FALSE:
-                passed.append(self._probe_of_inlined_call(after, after + argument))
-                after += argument
-            elif op == RERAISE:
-                after = self._code.handler_at[unit]
-                if after < 0 and end < 0:
-                    return passed
-            unit = after
-            argument = 0
+            unit = self._walk_to_jump(unit, limit, passed, records)
         raise WrongPath(f"control does not arrive at instruction {goal}")
 
-    def _check_probe(self, number: int, unit: int) -> None:
-        """Raise WrongPath if the probe *number*, whose counter is loaded right above *unit*, is incomplete."""
-        if not self._code.raw.startswith(self._advance, 2 * unit):
-            raise WrongPath(f"probe {number} does not count")
+    def _next_original(self, unit: int) -> int:
+        """Return the first code unit from *unit* on at which an original stands; the end of the code if none does."""
+        units, steps = self._units, self._instructions.steps
+        index = bisect_left(units, unit)
+        while index in steps:
+            index += 1
+        return units[index] if index < len(units) else len(self._stops)
+
+    def _walk_to_jump(self, unit: int, limit: int, passed: list[int], records: list[int] | None) -> int:
+        """Return the code unit at which control arrives from *unit* on: *limit*, or the target of a jump before that.
+
+        Append to *passed* and *records* as `_walk` does. Return _LEFT if an exception leaves the code.
+        """
+        raw, opcodes = self._rewritten.raw, self._rewritten.opcodes
+        stops, layout = self._stops, self._layout
+        while (unit := stops.find(1, unit, limit)) >= 0:
+            op, argument = opcodes[unit], raw[2 * unit + 1]
+            while op == EXTENDED_ARG and unit + 1 < limit:
+                unit += 1
+                op, argument = opcodes[unit], argument << 8 | raw[2 * unit + 1]
+            after = unit + SIZES[op]
+            if op == LOAD_CONST:
+                if layout.first_counter <= argument < layout.first_exit:
+                    if not raw.startswith(self._advance, 2 * after):
+                        raise WrongPath(f"probe {argument - layout.first_counter} does not count")
+                    passed.append(argument - layout.first_counter)
+                    after += len(self._advance) // 2
+                elif layout.first_exit <= argument < layout.traceback_of:
+                    if records is None:
+                        raise WrongPath(f"control passes exit record {argument - layout.first_exit}")
+                    records.append(argument - layout.first_exit)
+            elif op in UNCONDITIONAL_JUMPS:
+                return after - argument if op in BACKWARD else after + argument
+            elif op == _POP_JUMP_IF_FALSE:
+                passed.append(self._probe_of_inlined_call(after, after + argument))
+                return after + argument
+            elif op == RERAISE:
+                return self._rewritten.landing_at(unit)[0]
+            elif op in _PARTS_OF_PROBE and not records:
+                raise WrongPath("control passes a part of a probe")
+            unit = after
+        return limit
 
     def _probe_of_inlined_call(self, unit: int, end: int) -> int:
         """Return the probe from *unit* to *end*, which control passes if a call was inlined; raise WrongPath if the
         code there is something else.
         """
-        raw = self._code.raw
+        raw = self._rewritten.raw
         argument = 0
         if raw[2 * unit] == PUSH_NULL:  # of a probe that calls
             unit += 1
         while raw[2 * unit] == EXTENDED_ARG and unit < end:
             argument = argument << 8 | raw[2 * unit + 1]
             unit += 1
-        number = (argument << 8 | raw[2 * unit + 1]) - self._code.layout.first_counter
+        number = (argument << 8 | raw[2 * unit + 1]) - self._layout.first_counter
         is_probe = raw[2 * unit] == LOAD_CONST and 0 <= number < len(self._plan.probes)
         if not is_probe or self._plan.probes[number].position != ProbePosition.INLINED:
             raise WrongPath("a condition that asks about no inlined call")
@@ -235,35 +204,42 @@ class _Paths:
 
     def follow_edges(self) -> None:
         """Follow each edge from the instruction that leads over it to the next one, those of exceptions excepted."""
-        graph, code = self._graph, self._code
-        ops = self._instructions.ops
-        for number, edge in enumerate(graph.edges):
-            if edge.kind in (EdgeKind.LEAVE, EdgeKind.RAISE, EdgeKind.RERAISED) or self._is_skipped(edge.source):
+        ops, units, gaps, steps = self._instructions.ops, self._units, self._gaps, self._instructions.steps
+        for number, edge in enumerate(self._graph.edges):
+            kind, at, target = edge.kind, edge.at, edge.target_instruction
+            if kind in _FOLLOWED_ELSEWHERE:
                 continue
-            at = edge.at
-            takes_jump = edge.kind == EdgeKind.JUMP or (
-                ops[at] in JUMPS and edge.kind != EdgeKind.FALL and at not in code.no_space
-            )
-            unit = code.target_of_jump(at) if takes_jump else code.ends[at]
-            if unit != code.units[edge.target_instruction]:
-                self._add(("edge", number), self._walk(unit, edge.target_instruction))
+            if kind == EdgeKind.JUMP or (kind != EdgeKind.FALL and ops[at] in JUMPS and at not in steps):
+                unit = self._target_of_jump(at)
+            elif target == at + 1 and target not in gaps:
+                continue
+            else:
+                unit = self._rewritten.end_of(at)
+            if unit != units[target] and not self._is_skipped(edge.source):
+                self._add(("edge", number), self._walk(unit, target))
+
+    def _target_of_jump(self, index: int) -> int:
+        """Return the code unit at which control goes on if the jump *index* is taken."""
+        unit = self._rewritten.arrivals()[index]
+        if self._instructions.ops[index] == FOR_ITER:
+            for op in SKIPPED:
+                if unit >= len(self._stops) or self._rewritten.opcodes[unit] != op:
+                    break
+                unit += 1
+        return unit
 
     def follow_steps(self) -> None:
         """Follow each step that is no edge: within blocks, above the first block, and in await loops."""
-        graph, ends, units = self._graph, self._code.ends, self._code.units
-        instructions = self._instructions
+        graph, instructions = self._graph, self._instructions
         ops, firsts, blocks, loops = instructions.ops, graph.firsts, graph.blocks, graph.await_loops
-        for index in range(1, len(ops)):
-            if ends[index - 1] == units[index]:
-                continue
+        for index, end in self._gaps.items():
             number = bisect_right(firsts, index) - 1
             is_within = number >= 0 and blocks[number].head < index <= blocks[number].last
             if is_within or index <= instructions.first or index in loops or ops[index] == RESUME:
-                self._add(("step", index), self._walk(ends[index - 1], index))
+                self._add(("step", index), self._walk(end, index))
         for index in loops:
             if ops[index] in UNCONDITIONAL_JUMPS:
-                target = self._code.target_of_jump(index)
-                self._add(("step", index + 1), self._walk(target, instructions.targets[index]))
+                self._add(("step", index + 1), self._walk(self._target_of_jump(index), instructions.targets[index]))
 
     def follow_exceptions(self) -> None:
         """Follow exceptions from each instruction to its handler, and check that each is recorded once."""
@@ -271,7 +247,7 @@ class _Paths:
             if edge.kind == EdgeKind.RAISE or edge.kind == EdgeKind.RERAISED:
                 self._follow_raise(number)
         probes_of_handler: dict[int, list[int]] = {}
-        for (handler, unit, counter, is_own), index in self._exits(self._exit_counters()).items():
+        for (handler, unit, counter, is_own), index in self._exits().items():
             if counter == _ELSEWHERE:
                 continue
             if unit >= 0:
@@ -283,37 +259,69 @@ class _Paths:
             elif handler >= 0 or counter != _NONE:
                 raise WrongPath(f"exceptions of instruction {index} are not recorded")
 
-    def _exit_counters(self) -> list[int]:
-        """Return the counter that each instruction's exits need: the number of a probe, or a constant from above."""
-        plan, instructions = self._plan, self._instructions
-        counters = [_NONE if plan.placement == NOTHING else _RECORD] * len(instructions)
-        for index, number in plan.stubs.items():
-            counters[index] = number
-        counters[: instructions.throwable_from] = [_NONE] * instructions.throwable_from
-        for index in self._code.no_space:
-            counters[index] = _ELSEWHERE
+    def _other_counters(self) -> dict[int, int]:
+        """Return the counter of the exits of each instruction that does not count them as all others do.
+
+        That is the number of a probe, or a constant from above.
+        """
+        instructions = self._instructions
+        counters = dict(self._plan.stubs)
+        counters.update(dict.fromkeys(range(instructions.throwable_from), _NONE))
+        counters.update(dict.fromkeys(instructions.steps, _ELSEWHERE))
         for edge in self._graph.edges:
             if edge.kind == EdgeKind.RAISE or edge.kind == EdgeKind.RERAISED:
                 counters[edge.at] = _ELSEWHERE
         return counters
 
-    def _exits(self, counters: list[int]) -> dict[tuple[int, int, int, bool], int]:
-        """Return the distinct exits: (handler, unit that the exception table leads to, counter, is own) and an
-        instruction.
+    def _exits(self) -> dict[Exit, int]:
+        """Return the distinct exits, and an instruction for each.
 
         An exit is not its instruction's own if the handler is looked up one code unit above (`is_left_above`).
         """
-        instructions, code = self._instructions, self._code
-        handlers, units, handler_at = instructions.handlers, code.units, code.handler_at
-        n = len(units)
-        landings = [handler_at[unit] for unit in units]
-        exits = dict(zip(zip(handlers, landings, counters, [True] * n), range(n)))
-        for index in [index for index in range(1, n) if handler_at[units[index] - 1] != landings[index]]:
-            if is_left_above(instructions.ops[index]) and code.opcodes[units[index] - 1] != EXTENDED_ARG:
-                above = instructions.above(index)
-                if counters[above] >= _RECORD and counters[index] >= _RECORD:
-                    exits[handlers[above], handler_at[units[index] - 1], counters[index], False] = index
+        handlers, steps, units, rewritten = (
+            *(self._instructions.handlers, self._instructions.steps),
+            *(self._units, self._rewritten),
+        )
+        has_handlers, n = bool(self._instructions.table), len(units)
+        other_counters = self._other_counters()
+        others = sorted(other_counters)
+        counter = _NONE if self._plan.placement == NOTHING else _RECORD
+        exits: dict[Exit, int] = {}
+        n_others = 0
+        first = stop = 0  # between instructions with other counters
+        for (unit, _), end in zip(rewritten.landings, rewritten.ends_of_landings):
+            start, stop = stop, bisect_left(units, end, stop)
+            if start == stop:
+                continue
+            if CALLERS_ARE_LEFT_ABOVE and start:
+                top = next(index for index in range(start, n) if index not in steps)
+                self._add_exit_above(top, other_counters, counter, exits)
+            while n_others < len(others) and others[n_others] < stop:
+                index = others[n_others]
+                for handler in set(handlers[first:index]) if has_handlers else (-1,) * (first < index):
+                    exits[handler, unit, counter, True] = first
+                exits[handlers[index], unit, other_counters[index], True] = index
+                first = index + 1
+                n_others += 1
+            for handler in set(handlers[first:stop]) if has_handlers else (-1,) * (first < stop):
+                exits[handler, unit, counter, True] = first
+            first = stop
+            if stop == n:
+                break
         return exits
+
+    def _add_exit_above(self, index: int, other_counters: dict[int, int], counter: int, exits: dict[Exit, int]) -> None:
+        """Add to *exits* that of the instruction *index* whose handler is looked up one code unit above.
+
+        *counter* is that of the instructions which *other_counters* lacks.
+        """
+        instructions, rewritten, unit = self._instructions, self._rewritten, self._units[index]
+        if not is_left_above(instructions.ops[index]) or rewritten.opcodes[unit - 1] == EXTENDED_ARG:
+            return
+        (landing, _), above = rewritten.landing_at(unit - 1), instructions.above(index)
+        own_counter = other_counters.get(index, counter)
+        if landing != rewritten.landing_at(unit)[0] and min(other_counters.get(above, counter), own_counter) >= _RECORD:
+            exits[instructions.handlers[above], landing, own_counter, False] = index
 
     def _follow_exit(self, handler: int, unit: int, counter: int, is_own: bool, index: int) -> list[int]:
         """Return the probes that an exception of instruction *index* passes from *unit* to *handler*.
@@ -340,7 +348,7 @@ class _Paths:
         graph = self._graph
         at = graph.edges[number].at
         handler = self._instructions.handlers[at]
-        unit = self._code.handler_at[self._code.units[at]]
+        unit, _ = self._rewritten.landing_at(self._units[at])
         if handler < 0 and unit < 0:
             return
         is_recorded = graph.restores_place(at) and (handler, ExitKind.RESTORED) in self._plan.exits
@@ -415,7 +423,7 @@ class _Paths:
             return False
         graph = self._graph
         edge = graph.edges[number]
-        if edge.source != graph.outside and len(self._edges_out_of[edge.source]) == 1:
+        if edge.source != graph.outside and len(self._edges_out_of(edge.source)) == 1:
             block = graph.blocks[edge.source]
             if block.head < block.last:
                 if paths == {("step", block.last)}:
@@ -427,17 +435,21 @@ class _Paths:
             if self._instructions.ops[block.head] == POP_ITER:
                 if block.head < block.last:
                     return paths == {("step", block.head + 1)}
-                return paths == {("edge", number) for number in self._edges_out_of[edge.target]}
+                return paths == {("edge", number) for number in self._edges_out_of(edge.target)}
         return False
 
     def _paths_into(self, block: int) -> set[Path]:
         """Return all paths into *block*."""
         paths: set[Path] = set()
-        for number in self._edges_into[block]:
-            source = self._graph.edges[number].source
-            paths |= self._paths_into(source) if self._is_skipped(source) else {("edge", number)}
-        paths.update(("handler", number) for number in self._handlers_at.get(block, ()))
+        for number, edge in enumerate(self._graph.edges):
+            if edge.target == block:
+                paths |= self._paths_into(edge.source) if self._is_skipped(edge.source) else {("edge", number)}
+        paths.update(("handler", number) for number, entry in enumerate(self._graph.entries) if entry.block == block)
         return paths
+
+    def _edges_out_of(self, node: int) -> list[int]:
+        """Return the edges that lead out of *node*."""
+        return [number for number, edge in enumerate(self._graph.edges) if edge.source == node]
 
     def _name(self, path: Path) -> str:
         """Return the name of *path* for messages."""

@@ -20,7 +20,7 @@ from instrument.rewrite.routes import ExceptionRoutes
 from instrument.rewrite.stubs import ExitStubs, StubNames
 from instrument.rewrite.tables import ExceptionTable, location_table
 from instrument.rewrite.unlinked import Unlinked, layout_of
-from instrument.rewrite.verifier import difference
+from instrument.rewrite.verifier import RewrittenCode, difference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     instructions = graph.instructions
     code = instructions.code
     unlinked = _rewritten(graph, plan)
-    problem = difference(instructions, unlinked) or wrong_path(graph, plan, unlinked.code, unlinked.units)
+    rewritten = RewrittenCode(instructions, unlinked.code, unlinked.units)
+    problem = difference(rewritten) or wrong_path(graph, plan, rewritten)
     if problem:
         name = f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname}"
         raise RewriteError(f"{name} cannot be rewritten: {problem}")

@@ -174,7 +174,7 @@ def test_code_with_another_step_or_handler_is_not_faithful():
             if right in (-1, wrong):
                 continue
             values[index] = wrong
-            setattr(unrolled, name, values)
+            setattr(unrolled, name, type(all_right)(values))
             assert not is_faithful(unrolled), (index, name)
             setattr(unrolled, name, all_right)
     assert is_faithful(unrolled)

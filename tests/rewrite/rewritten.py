@@ -4,7 +4,7 @@ from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import CACHES
 from instrument.flow.placement import LINE, MINIMAL, graph_of, plan
 from instrument.rewrite.rewriter import rewrite
-from instrument.rewrite.verifier import difference
+from instrument.rewrite.verifier import RewrittenCode, difference
 
 COUNTING = [MINIMAL, LINE]
 
@@ -45,12 +45,11 @@ class Rewritten:
 
     def difference(self, **changes):
         """Return the difference that the verifier reports after *changes* of the rewritten code."""
-        unchanged = self.unlinked.code
-        self.unlinked.code = unchanged.replace(**changes)
-        try:
-            return difference(self.originals, self.unlinked)
-        finally:
-            self.unlinked.code = unchanged
+        return difference(self.with_code(self.unlinked.code.replace(**changes)))
+
+    def with_code(self, code):
+        """Return the RewrittenCode of *code*, in which the originals stand at the same units."""
+        return RewrittenCode(self.originals, code, self.unlinked.units)
 
     def with_unit(self, unit, op=None, arg=None):
         """Return the bytes of the rewritten code with another opcode or argument at one code unit."""

@@ -49,7 +49,7 @@ class Checked(Rewritten):
         """Return the mistake that is found in the rewritten code, or in this code with the bytes *raw*."""
         code = self.unlinked.code
         code = code if raw is None else code.replace(co_code=bytes(raw))
-        return wrong_path(self.graph, self.plan, code, self.unlinked.units)
+        return wrong_path(self.graph, self.plan, self.with_code(code))
 
     def loads(self):
         """Return, for the index of each constant below 256, the code units of the LOAD_CONSTs that load it."""
