@@ -98,7 +98,7 @@ _HIDDEN_WITH_FRAMES = frozenset(("_exchange_in_caller",))
 LATE = frozenset(
     (
         *("decode.call_sites", "decode.exec_calls", "decode.instructions", "decode.line_events"),
-        *("decode.locations", "decode.opcodes", "decode.unrolling"),
+        *("decode.location_entries", "decode.locations", "decode.opcodes", "decode.unrolling"),
         *("flow.exits", "flow.graph", "flow.misattributed_raises", "flow.placement", "flow.spanning", "flow.weights"),
         *("guest.hiding",),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),
