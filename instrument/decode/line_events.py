@@ -56,25 +56,35 @@ class LineEvents:
         lines           for each instruction the line that its event reports, or None
         starts          for each instruction whether a step to it can raise an event: 1 or 0
         always_fires    the instructions to which every step raises an event (versions.FAR_LINES_ALWAYS_FIRE)
+        fired           in order, the instructions to which a step from the instruction above raises an event. Right for
+                        straight-line code: the step is no jump, and does not come from a RESUME
 
     `lines` and `starts` have an entry for each instruction.
     """
 
-    __slots__ = ("always_fires", "instructions", "lines", "starts")
+    __slots__ = ("always_fires", "fired", "instructions", "lines", "starts")
 
     def __init__(self, instructions: Instructions) -> None:
         self.instructions = instructions
-        source, origins = instructions.source, instructions.origins
+        source = instructions.source
         lines = _reported_lines(source)
-        starts = _any_instructions(source, lines) if ANY_INSTRUCTION_STARTS_A_LINE else _line_starts(source, lines)
-        far = _far_line_starts(source, lines) if FAR_LINES_ALWAYS_FIRE else frozenset()
+        changes = _changes(lines)
+        if ANY_INSTRUCTION_STARTS_A_LINE:
+            starts = _any_instructions(source, lines)
+        else:
+            starts = _line_starts(source, lines, changes)
+        far = _far_line_starts(source, lines, changes) if FAR_LINES_ALWAYS_FIRE else frozenset()
         if source is not instructions:
+            origins = instructions.origins
             lines = list(map(lines.__getitem__, origins))
+            changes = _changes(lines)
             starts = bytearray(map(starts.__getitem__, origins))
-            far = frozenset(index for index, origin in enumerate(origins) if origin in far) if far else far
+            far = frozenset([index for index, origin in enumerate(origins) if origin in far]) if far else far
         self.lines = lines
         self.starts = starts
         self.always_fires = far
+        fired = filter(starts.__getitem__, changes)
+        self.fired = sorted(far.union(fired)) if far else list(fired)
 
     def fires(self, prev: int, here: int) -> bool:
         """Return whether the step from instruction *prev* to *here* raises an event for the line of *here*."""
@@ -87,16 +97,6 @@ class LineEvents:
             is_back = instructions.origins[here] < instructions.origins[prev]
             return prev <= instructions.first or (is_back and instructions.ops[here] != SEND)
         return instructions.ops[prev] == RESUME
-
-    def fired_from_above(self) -> list[int]:
-        """Return the instructions to which the step from the instruction above them raises an event.
-
-        Only steps within straight-line code are considered: from no RESUME, and in no jump.
-        """
-        lines = self.lines
-        changes = compress(range(1, len(lines)), map(ne, lines[1:], lines))
-        fired = filter(self.starts.__getitem__, changes)
-        return sorted(self.always_fires.union(fired)) if self.always_fires else list(fired)
 
     def eventless_sources(self, handler: int) -> frozenset[int]:
         """Return the instructions from which an exception may enter *handler* without a line event.
@@ -132,6 +132,11 @@ def _reported_lines(instructions: Instructions) -> Lines:
     return [None if line is None else first + (line - first + 2) % size - 2 for line in lines]
 
 
+def _changes(lines: Lines) -> list[int]:
+    """Return the instructions that are on another line than the instruction above them."""
+    return list(compress(range(1, len(lines)), map(ne, lines[1:], lines)))
+
+
 def _any_instructions(instructions: Instructions, lines: Lines) -> bytearray:
     """Return the `starts` of 3.11: every instruction of the body that has a line, except RESUME."""
     starts = bytearray(instructions.ops.translate(_IS_NO_RESUME))
@@ -144,12 +149,10 @@ def _any_instructions(instructions: Instructions, lines: Lines) -> bytearray:
     return starts
 
 
-def _line_starts(instructions: Instructions, lines: Lines) -> bytearray:
+def _line_starts(instructions: Instructions, lines: Lines, changes: list[int]) -> bytearray:
     """Return the `starts` of 3.12 and later, as initialize_lines computes them."""
     ops = instructions.ops
-    starts = bytearray(len(ops))
-    for index in _line_changes(instructions, lines):
-        starts[index] = 1
+    starts = _starts_in_order(instructions, lines, changes)
     for target in _targets_of_jumps(instructions):
         starts[target] = lines[target] is not None
     for handler in instructions.table:
@@ -158,22 +161,38 @@ def _line_starts(instructions: Instructions, lines: Lines) -> bytearray:
     return starts
 
 
-def _line_changes(instructions: Instructions, lines: Lines) -> list[int]:
-    """Return the instructions that have a line, and another line than the instruction above them."""
-    first, ops = instructions.first, instructions.ops
-    # An instruction that never starts a line counts as if it were on the line of the instruction above it.
-    counted = [None, *lines[first:]]
-    for place in compress(range(1, len(counted)), ops[first:].translate(_NEVER_STARTS_A_LINE)):
-        counted[place] = counted[place - 1]
-    changes = compress(range(first, len(ops)), map(ne, counted[1:], counted))
-    return [index for index in changes if lines[index] is not None]
+def _starts_in_order(instructions: Instructions, lines: Lines, changes: list[int]) -> bytearray:
+    """Return 1 for each instruction that has a line, and another line than the instruction above it; 0 for others.
+
+    Instructions that never start a line are skipped. *changes* is the result of `_changes`.
+    """
+    first, n = instructions.first, len(lines)
+    starts = bytearray(n)
+    for index in changes:
+        starts[index] = lines[index] is not None
+    starts[:first] = bytes(first)
+    never_starts = instructions.ops.translate(_NEVER_STARTS_A_LINE)
+    above: int | None = None  # the line of the last instruction that was not skipped
+    skipped = never_starts.find(1, first)
+    while skipped >= 0:
+        if skipped > first and not never_starts[skipped - 1]:
+            above = lines[skipped - 1]
+        starts[skipped] = 0
+        below = skipped + 1
+        if below < n:
+            starts[below] = lines[below] is not None and lines[below] != above
+        skipped = never_starts.find(1, below)
+    return starts
 
 
-def _far_line_starts(instructions: Instructions, lines: Lines) -> frozenset[int]:
+def _far_line_starts(instructions: Instructions, lines: Lines, changes: list[int]) -> frozenset[int]:
     """Return the instructions to which every step raises an event (versions.FAR_LINES_ALWAYS_FIRE)."""
     first = instructions.code.co_firstlineno
-    distances = ((index, (lines[index] or 0) - first) for index in _line_changes(instructions, lines))
-    far = {index for index, distance in distances if not -126 < distance - (instructions.starts[index] >> 4) <= 127}
+    far = set()
+    for index in compress(range(len(lines)), _starts_in_order(instructions, lines, changes)):
+        distance = (lines[index] or 0) - first
+        if not -126 < distance - (instructions.starts[index] >> 4) <= 127:
+            far.add(index)
     return frozenset(far.difference(_targets_of_jumps(instructions)) if far else far)
 
 

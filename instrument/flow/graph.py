@@ -160,10 +160,9 @@ class ControlFlowGraph:
         self.edges: list[Edge] = []
         self.inlinable_calls: list[tuple[int, int, str | None]] = []
         self.entries = [self._entry_at(handler.target) for handler in instructions.table]
-        self.events = self._events_within_blocks(cuts)
+        self.events: list[tuple[int, int]] = []
         self.lines_within: dict[int, list[int]] = {}
-        for index, line in self.events:
-            self.lines_within.setdefault(bisect_right(self.firsts, index) - 1, []).append(line)
+        self._add_events_within_blocks(cuts)
         self._number_at = dict(zip(self.firsts, range(self.outside)))
         self._connect()
         self.n_ways_into = n_ways_into = [0] * (self.outside + 1)
@@ -232,13 +231,17 @@ class ControlFlowGraph:
             return Entry(block, None, frozenset())
         return Entry(block, line_events.lines[target], line_events.eventless_sources(target))
 
-    def _events_within_blocks(self, cuts: set[int]) -> list[tuple[int, int]]:
-        """Return `events`. The event of a block's head belongs to the edges into the block."""
-        lines, start = self.line_events.lines, self.instructions.first + 1
-        skipping = [block for block in self.blocks if block.head > block.first]
-        left_out = cuts.union(*[range(block.first, block.head + 1) for block in skipping])
-        fired = self.line_events.fired_from_above()
-        return [(index, lines[index]) for index in fired if index > start and index not in left_out]  # type: ignore[misc]
+    def _add_events_within_blocks(self, cuts: set[int]) -> None:
+        """Add all events within blocks. The event of a block's head belongs to the edges into the block."""
+        lines, blocks, firsts = self.line_events.lines, self.blocks, self.firsts
+        for index in self.line_events.fired:
+            if index in cuts:
+                continue
+            number = bisect_right(firsts, index) - 1
+            line = lines[index]
+            if number >= 0 and index > blocks[number].head and line is not None:
+                self.events.append((index, line))
+                self.lines_within.setdefault(number, []).append(line)
 
     # Edges
     # ##########################################################################################################
@@ -272,7 +275,9 @@ class ControlFlowGraph:
                 self._add_raise(number, last, EdgeKind.RERAISED)
 
     def _add_entry(self, at: int, first: int) -> None:
-        number = self._block_that_starts_at(first)
+        number = self._number_at.get(first, -1)
+        if number < 0:
+            raise self._no_block_starts_at(first)
         head = self.blocks[number].head
         self.edges.append(Edge(self.outside, number, EdgeKind.ENTER, at, head, self._lines_of_step(at, head)))
 
@@ -304,7 +309,9 @@ class ControlFlowGraph:
 
     def _add_step(self, number: int, block: Block, kind: str, first: int) -> None:
         """Add the edge from *block*, numbered *number*, to the block that starts at *first*."""
-        target = self._block_that_starts_at(first)
+        target = self._number_at.get(first, -1)
+        if target < 0:
+            raise self._no_block_starts_at(first)
         last = block.last
         target_block = self.blocks[target]
         head = target_block.head
@@ -321,13 +328,11 @@ class ControlFlowGraph:
                 lines = (line, *lines)
         self.edges.append(Edge(number, target, kind, last, head, lines))
 
-    def _block_that_starts_at(self, first: int) -> int:
-        number = self._number_at.get(first)
-        if number is not None:
-            return number
+    def _no_block_starts_at(self, first: int) -> ValueError:
+        """Return the error for control that goes to the instruction *first*."""
         if first == len(self.instructions):
-            raise ValueError("control runs off the end of the code")
-        raise ValueError(f"control goes to instruction {first}, which starts no block")
+            return ValueError("control runs off the end of the code")
+        return ValueError(f"control goes to instruction {first}, which starts no block")
 
     def _for_iter_that_leads_to(self, target: int) -> int:
         instructions = self.instructions
