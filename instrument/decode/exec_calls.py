@@ -50,8 +50,9 @@ def exec_calls_in(instructions: Instructions, aliases: frozenset[str]) -> list[t
     """
     code = instructions.code
     is_mentioned = mentions_executor(code)
-    names = frozenset((*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars))
-    if not is_mentioned and aliases.isdisjoint(names):
+    if not is_mentioned and (
+        not aliases or aliases.isdisjoint((*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars))
+    ):
         return []
     executors = executor_names_in(code.co_names) | aliases
     calls = []

@@ -13,11 +13,20 @@ tells which those are.
 from __future__ import annotations
 
 from _bisect import bisect_right
+from itertools import compress, pairwise
 
-from instrument.decode.opcodes import DELETE_FAST, LOAD_CONST, LOAD_FAST, STORE_FAST, YIELD_VALUE
+from instrument.decode.opcodes import DELETE_FAST, LOAD_CONST, LOAD_FAST, STORE_FAST, YIELD_VALUE, flags_of
 from instrument.flow.graph import ControlFlowGraph, EdgeKind
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    #: By block, in order: (instruction, variable as a set, whether the instruction deletes the variable).
+    _Changes = dict[int, list[tuple[int, int, bool]]]
+
 _FIRST_OF_PAIR = frozenset((LOAD_CONST, LOAD_FAST, STORE_FAST))
+_IS_LOAD = flags_of((LOAD_FAST,))
+_IS_DELETE = flags_of((DELETE_FAST,))
+_CHANGES_VARIABLE = flags_of((LOAD_FAST, STORE_FAST, DELETE_FAST))
 _CO_VARARGS, _CO_VARKEYWORDS = 4, 8
 
 # A set of local variables is an int: bit n stands for the variable number n.
@@ -26,37 +35,51 @@ _CO_VARARGS, _CO_VARKEYWORDS = 4, 8
 def loads_to_separate(graph: ControlFlowGraph) -> frozenset[int]:
     """Return each LOAD_FAST that may find no value, and that may run as one with the instruction above it."""
     instructions = graph.instructions
-    ops, args = instructions.ops, instructions.args
+    ops, args, steps = instructions.ops, instructions.args, instructions.steps
+    # Arguments that are never deleted have a value everywhere. The analysis is for the other loads only.
+    n_arguments = _n_arguments(graph)
+    deleted = {args[index] for index in compress(range(len(ops)), ops.translate(_IS_DELETE))}
     loads = set()
-    for index in [index for index, op in enumerate(ops) if op == LOAD_FAST]:
-        above = index - 1
-        while above > 0 and above in instructions.steps:
-            above -= 1
-        if ops[above] in _FIRST_OF_PAIR:
-            loads.add(index)
+    for index in compress(range(len(ops)), ops.translate(_IS_LOAD)):
+        if args[index] >= n_arguments or args[index] in deleted:
+            above = index - 1
+            while above > 0 and above in steps:
+                above -= 1
+            if ops[above] in _FIRST_OF_PAIR:
+                loads.add(index)
     if not loads:
         return frozenset()
-    deleted = 0
-    for index, op in enumerate(ops):
-        if op == DELETE_FAST:
-            deleted |= 1 << args[index]
-    # Arguments that are never deleted have a value everywhere. The analysis of all blocks is for the other loads only.
-    arguments = ((1 << _n_arguments(graph)) - 1) & ~deleted
-    unclear = _may_find_no_value(graph, loads, [arguments] * graph.outside)
-    return frozenset(_may_find_no_value(graph, unclear, _assigned_variables(graph)) if unclear else ())
+    changes = _changes_of_variables(graph, {args[index] for index in loads})
+    # The analysis of all blocks is for loads whose variable gets no value above them in their block.
+    unclear = _may_find_no_value(graph, loads, changes, [0] * graph.outside)
+    return frozenset(
+        _may_find_no_value(graph, unclear, changes, _assigned_variables(graph, changes)) if unclear else ()
+    )
 
 
-def _may_find_no_value(graph: ControlFlowGraph, loads: set[int], assigned: list[int]) -> set[int]:
+def _changes_of_variables(graph: ControlFlowGraph, variables: set[int]) -> _Changes:
+    """Return the instructions of each block that give one of *variables* a value, or take it.
+
+    A variable has a value behind a load of it that did not raise.
+    """
+    ops, args, firsts = graph.instructions.ops, graph.instructions.args, graph.firsts
+    changes: _Changes = {}
+    for index in compress(range(len(ops)), ops.translate(_CHANGES_VARIABLE)):
+        if args[index] in variables:
+            change = index, 1 << args[index], ops[index] == DELETE_FAST
+            changes.setdefault(bisect_right(firsts, index) - 1, []).append(change)
+    return changes
+
+
+def _may_find_no_value(graph: ControlFlowGraph, loads: set[int], changes: _Changes, assigned: list[int]) -> set[int]:
     """Return those of *loads* that may find no value, if the variables *assigned* have a value as each block begins."""
-    ops, args = graph.instructions.ops, graph.instructions.args
     unbound = set()
-    blocks = sorted({bisect_right(graph.firsts, index) - 1 for index in loads})
-    for number in blocks:
+    for number in {bisect_right(graph.firsts, index) - 1 for index in loads}:
         variables = assigned[number]
-        for index in range(graph.blocks[number].first, graph.blocks[number].last + 1):
-            if index in loads and not variables >> args[index] & 1:
+        for index, bit, is_delete in changes[number]:
+            if index in loads and not variables & bit:
                 unbound.add(index)
-            variables = _assigned_after(variables, ops[index], args[index])
+            variables = variables & ~bit if is_delete else variables | bit
     return unbound
 
 
@@ -66,31 +89,19 @@ def _n_arguments(graph: ControlFlowGraph) -> int:
     return code.co_argcount + code.co_kwonlyargcount + n_packed
 
 
-def _assigned_after(variables: int, op: int, variable: int) -> int:
-    """Return the variables that have a value after an instruction, if *variables* had one before and it did not
-    raise.
-    """
-    if op in (LOAD_FAST, STORE_FAST):
-        return variables | 1 << variable
-    return variables & ~(1 << variable) if op == DELETE_FAST else variables
-
-
-def _assigned_variables(graph: ControlFlowGraph) -> list[int]:
-    """Return the variables that certainly have a value as each block begins."""
-    instructions = graph.instructions
-    ops, args = instructions.ops, instructions.args
-    assigned = [(1 << instructions.code.co_nlocals) - 1] * (graph.outside + 1)
+def _assigned_variables(graph: ControlFlowGraph, changes: _Changes) -> list[int]:
+    """Return the variables that certainly have a value as each block begins, of those that *changes* has."""
     successors, handlers, start = _successors(graph)
+    effects = {number: _effect_of_block(in_block) for number, in_block in changes.items()}
+    assigned = [(1 << graph.instructions.code.co_nlocals) - 1] * (graph.outside + 1)
     assigned[start] = (1 << _n_arguments(graph)) - 1
     pending = {start}
     visited = {graph.outside}
     while pending:
         number = pending.pop()
         visited.add(number)
-        at_end = throughout = assigned[number]
-        for index in range(graph.blocks[number].first, graph.blocks[number].last + 1):
-            at_end = _assigned_after(at_end, ops[index], args[index])
-            throughout &= at_end | ~assigned[number]
+        gained, lost, deleted = effects.get(number, (0, 0, 0))
+        at_end, throughout = assigned[number] & ~lost | gained, assigned[number] & ~deleted
         for targets, variables in ((successors[number], at_end), (handlers[number], throughout)):
             for target in targets:
                 if assigned[target] & ~variables or target not in visited:
@@ -100,26 +111,33 @@ def _assigned_variables(graph: ControlFlowGraph) -> list[int]:
     return assigned
 
 
+def _effect_of_block(changes: list[tuple[int, int, bool]]) -> tuple[int, int, int]:
+    """Return what a block does to variables: those that gain a value, those that lose it, and all that it deletes."""
+    gained = lost = deleted = 0
+    for _, bit, is_delete in changes:
+        if is_delete:
+            gained, lost, deleted = gained & ~bit, lost | bit, deleted | bit
+        else:
+            gained, lost = gained | bit, lost & ~bit
+    return gained, lost, deleted
+
+
 def _successors(graph: ControlFlowGraph) -> tuple[list[set[int]], list[set[int]], int]:
     """Return, for each block, the blocks that follow it and the handlers of its exceptions; and the first block.
 
-    A block that yields is followed by the block at which the frame is resumed.
+    A block that yields is followed by the block at which the frame is resumed. An exception that is thrown into a
+    generator is raised in no block, but behind the block that has left.
     """
     ops, handlers = graph.instructions.ops, graph.instructions.handlers
     successors: list[set[int]] = [set() for _ in graph.blocks]
-    handler_blocks: list[set[int]] = [set() for _ in graph.blocks]
     entered_at = {edge.at: edge.target for edge in graph.edges if edge.kind == EdgeKind.ENTER}
-    suspended_at: dict[int, int] = {}  # by instruction: the block that leaves there
     for edge in graph.edges:
         if edge.kind == EdgeKind.LEAVE:
             successors[edge.source].add(entered_at.get(edge.at + (ops[edge.at] == YIELD_VALUE), graph.outside))
-            suspended_at[edge.at] = edge.source
         elif edge.kind != EdgeKind.ENTER:
             successors[edge.source].add(edge.target)
-    number = 0
-    for index, handler in enumerate(handlers):
-        # An exception that is thrown into a generator is raised in no block, but behind the block that has left.
-        number = suspended_at[index] if index in suspended_at else max(graph.block_of(index), number)
-        if handler >= 0:
-            handler_blocks[number].add(graph.entries[handler].block)
+    handler_blocks = [
+        {graph.entries[handler].block for handler in set(handlers[first:stop]) if handler >= 0}
+        for first, stop in pairwise([0, *graph.firsts[1:], len(ops)])
+    ]
     return successors, handler_blocks, entered_at[graph.instructions.first]
