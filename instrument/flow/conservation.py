@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import sys
 from _bisect import bisect_right
-from _operator import mul
-from itertools import chain, repeat
 
 from instrument.errors import ConservationError
 from instrument.flow.placement_names import MINIMAL
@@ -135,19 +133,26 @@ def recover_fast(effects: LineEffects, counters: Sequence[int]) -> Counts | None
 
     The caller has checked that no exit was recorded and no frame is in flight.
     """
-    sizes = effects.sizes
-    if len(sizes) < len(counters) or any(count and not size for count, size in zip(counters, sizes)):
+    if any(counters[len(effects.n_lines) :]):
         return None
-    entered = sum(map(mul, counters, effects.entered))
     lines: dict[int, int] = {}
-    # Each counter counts for all lines of its probe: C repeats and multiplies it.
-    counters_by_line = chain.from_iterable([repeat(count, size >> 1) for count, size in zip(counters, sizes)])
-    for line, count in zip(effects.lines, map(mul, counters_by_line, effects.times)):
+    entered = first = 0
+    for count, n_lines, entries in zip(counters, effects.n_lines, effects.entered):
+        last = first + n_lines
         if count:
-            lines[line] = lines.get(line, 0) + count
+            entered += count * entries
+            lines_and_times = zip(effects.lines[first:last], effects.times[first:last])
+            if lines:
+                for line, times in lines_and_times:
+                    lines[line] = lines.get(line, 0) + count * times
+            else:
+                lines = {line: count * times for line, times in lines_and_times}
+        first = last
     if entered < 0 or (lines and min(lines.values()) < 0):
         return None
-    return Counts({line: count for line, count in lines.items() if count}, entered)
+    if 0 in lines.values():
+        lines = {line: count for line, count in lines.items() if count}
+    return Counts(lines, entered)
 
 
 class _Departures:

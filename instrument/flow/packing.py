@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from _operator import itemgetter, sub
 from _struct import error, pack  # type: ignore[attr-defined]
-from itertools import accumulate, chain, islice
+from itertools import accumulate, chain, islice, takewhile
 
 from instrument.flow.plan import ExitKind, LineEffects, Plan, Probe, ProbePosition
 
@@ -104,26 +104,27 @@ class Table:
             (n_rows, _), *self._columns = map(_unpacked, packed)
             self._starts = [*accumulate(n_rows, initial=0)]
 
-    def columns(self, number: int) -> list[list[int]]:
+    def columns(self, number: int) -> list[Sequence[int]]:
         """Return the columns of the rows of the code object *number*."""
         if self._starts is None:
             return [[] for _ in self._columns]
-        first, last = self._starts[number : number + 2]
+        first, last = self._starts[number], self._starts[number + 1]
         return [
-            [*accumulate(numbers[first:last])] if are_differences else numbers[first:last].tolist()
+            [*accumulate(numbers[first:last])] if are_differences else numbers[first:last]
             for numbers, are_differences in self._columns
         ]
 
-    def numbers(self, number: int) -> list[int]:
+    def numbers(self, number: int) -> Sequence[int]:
         """Return the numbers of the code object *number*, in a table of one column."""
         return self.columns(number)[0]
 
 
-def _unpacked(packed: bytes) -> tuple[memoryview[int], bool]:
+def _unpacked(packed: bytes) -> tuple[Sequence[int], bool]:
     """Return the numbers of the column *packed*, or its differences and True."""
     letter = chr(packed[0])
-    kind = letter if letter == "B" else letter.lower()
-    return memoryview(packed)[1:].cast(kind), letter.islower()  # type: ignore[call-overload]
+    if letter == "B":
+        return packed[1:], False
+    return memoryview(packed)[1:].cast(letter.lower()), letter.islower()  # type: ignore[call-overload]
 
 
 # Plans ################################################################################################################
@@ -292,13 +293,14 @@ class PackedPlans:
 
 def pack_line_effects(plans: Sequence[Plan]) -> tuple[PackedTable, ...]:
     """Return the `line_effects` of *plans* as plain values for PackedLineEffects."""
-    n_effects = [len(plan.line_effects or ()) for plan in plans]
-    effects = [effect or () for plan in plans for effect in plan.line_effects or ()]
-    sizes = [*map(len, effects)]
+    # Behind the EXITING probes, which have no effects, there are only the few INLINED probes.
+    known = [[*takewhile(bool, plan.line_effects or ())] for plan in plans]
+    effects: list[Any] = [*chain.from_iterable(known)]
     lines_and_times = [*chain.from_iterable([effect[1:] for effect in effects])]
-    n_lines = [size >> 1 for size in sizes]
+    n_effects = [*map(len, known)]
+    n_lines = [len(effect) >> 1 for effect in effects]
     return (
-        pack_columns(n_effects, as_they_are(sizes), as_they_are([effect[0] if effect else 0 for effect in effects])),
+        pack_columns(n_effects, as_they_are(n_lines), as_they_are([effect[0] for effect in effects])),
         pack_columns(_sums(n_lines, n_effects), lines_and_times[0::2], as_they_are(lines_and_times[1::2])),
     )
 
@@ -314,5 +316,5 @@ class PackedLineEffects:
         self._lines = Table(lines, n_columns=2)
 
     def effects(self, number: int) -> LineEffects:
-        """Return the LineEffects of the Plan *number*. They are of no probe if they are not known."""
+        """Return the LineEffects of the Plan *number*."""
         return LineEffects(*self._probes.columns(number), *self._lines.columns(number))

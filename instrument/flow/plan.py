@@ -65,19 +65,20 @@ class Probe:
 
 
 class LineEffects:
-    """The LineEffect of each probe of a Plan, by columns.
+    """The LineEffect of each probe of a Plan, by columns, up to the first probe whose effect is not known.
 
-    - `sizes`: the size of each LineEffect; 0 for EXITING probes, which have none.
-    - `entered`: for each probe, the function entries that one more count implies.
-    - `lines`, `times`: the lines that one more count implies, probe by probe, and how often each.
+    - `n_lines`: for each of these probes, how many lines one more count implies.
+    - `entered`: for each of them, the function entries that one more count implies.
+    - `lines`, `times`: the lines that one more count implies, probe by probe, and how often each. Those of one probe
+      are distinct.
     """
 
-    __slots__ = ("entered", "lines", "sizes", "times")
+    __slots__ = ("entered", "lines", "n_lines", "times")
 
     def __init__(
-        self, sizes: Sequence[int], entered: Sequence[int], lines: Sequence[int], times: Sequence[int]
+        self, n_lines: Sequence[int], entered: Sequence[int], lines: Sequence[int], times: Sequence[int]
     ) -> None:
-        self.sizes = sizes
+        self.n_lines = n_lines
         self.entered = entered
         self.lines = lines
         self.times = times

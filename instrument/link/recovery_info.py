@@ -57,7 +57,9 @@ class RecoveryInfo:
 
     __slots__ = ("n_instructions", "name", "places", "plan", "unfired", "units")
 
-    def __init__(self, plan: Plan, units: list[int], places: list[int], unfired: list[int], name: str) -> None:
+    def __init__(
+        self, plan: Plan, units: Sequence[int], places: Sequence[int], unfired: Sequence[int], name: str
+    ) -> None:
         """*unfired* has the code unit of each probe, or 0."""
         self.plan = plan
         self.units = units
@@ -161,31 +163,33 @@ class PackedInfos:
         self._fast_path_parts: dict[int, _FastPathPart] = {}
         self._recovery_parts: dict[int, _RecoveryPart] = {}
 
-    def _at(self, index: int) -> tuple[int, _FastPathPart, int]:
-        """Return the part that the code object *index* is in: its number, its infos, and the index in it."""
+    def _part_at(self, index: int) -> tuple[_FastPathPart, int, int]:
+        """Return the infos of the part that the code object *index* is in, the number of this part, and its start."""
         number = bisect_right(self._starts, index) - 1
         part = self._fast_path_parts.get(number)
         if part is None:
             packed, _ = self._packed[number]
             part = self._fast_path_parts[number] = _FastPathPart(packed)
-        return number, part, index - self._starts[number]
+        return part, number, self._starts[number]
 
     def was_refused(self, index: int) -> bool:
         """Return whether the code object *index* could not be rewritten, and so has no infos."""
-        _, part, index_in_part = self._at(index)
-        return index_in_part in part.refused
+        part, _, start = self._part_at(index)
+        return index - start in part.refused
 
     def fast_path_info(self, index: int) -> FastPathInfo:
         """Return the FastPathInfo of the code object *index*."""
-        _, part, index_in_part = self._at(index)
-        number = index_in_part - bisect_left(part.refused, index_in_part)
-        file_name = part.other_files.get(number, self._file_name)
+        part, _, start = self._part_at(index)
+        number = index - start
+        if part.refused:
+            number -= bisect_left(part.refused, number)
+        file_name = part.other_files.get(number, self._file_name) if part.other_files else self._file_name
         return FastPathInfo(file_name, part.names[number], part.line_effects.effects(number))
 
     def recovery_info(self, index: int) -> RecoveryInfo:
         """Return the RecoveryInfo of the code object *index*."""
-        part_number, part, index_in_part = self._at(index)
-        number = index_in_part - bisect_left(part.refused, index_in_part)
+        part, part_number, start = self._part_at(index)
+        number = index - start - bisect_left(part.refused, index - start)
         if part_number not in self._recovery_parts:
             _, packed = self._packed[part_number]
             self._recovery_parts[part_number] = _RecoveryPart(packed)

@@ -112,9 +112,9 @@ def test_line_effects_give_no_counts_that_contradict_each_other():
     assert made.measured_by_probe[1:] == (None, None), "an exit of either call"
     assert recover_fast(effects_of(made), [3, 0, 0]) == Counts({2: 3, 3: 3}, entered=3)
     assert recover_fast(effects_of(made), [3, 1, 0]) is None
-    assert recover_fast(LineEffects([3], [1], [2], [-1]), [1]) is None
-    assert recover_fast(LineEffects([3], [-1], [2], [1]), [1]) is None
-    assert recover_fast(LineEffects([3, 3], [0, 0], [2, 2], [1, -1]), [4, 4]) == Counts()
+    assert recover_fast(LineEffects([1], [1], [2], [-1]), [1]) is None
+    assert recover_fast(LineEffects([1], [-1], [2], [1]), [1]) is None
+    assert recover_fast(LineEffects([1, 1], [0, 0], [2, 2], [1, -1]), [4, 4]) == Counts()
     long = "def f(x):\n" + "".join(f"    if x == {n}:\n        a({n})\n" for n in range(100))
     assert plan(build(Instructions(code_called("f", long))), MINIMAL).line_effects is None
     assert plan(graph, LINE).line_effects is None
