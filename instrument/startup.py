@@ -148,7 +148,14 @@ def _start() -> None:
         from instrument.hooks import main_program
 
         if _may_count():
-            main_program.install(_record(read_settings()))
+            settings = read_settings()
+            instrument = _record(settings)
+            from instrument.session.session import session
+
+            main_program.install(instrument, session(settings.placement).unlinked_code.cache())
+            from instrument.session.garbage_collector import age_all_objects
+
+            age_all_objects()  # those of this package: the collector would traverse them at once
         else:
             main_program.correct_path_later()
     finally:

@@ -467,6 +467,18 @@ def test_the_startup_file_harms_no_interpreter(folder):
     assert outcomes[1].out == "[]\n"
 
 
+def test_warnings_of_the_compiler_are_printed_each_time(folder):
+    """The code of a script is kept in the cache only if compiling it prints nothing."""
+    (folder / "warns.py").write_text("x = 1\nprint(x is 1, 2)\n", encoding="utf-8")
+    (folder / "fails.py").write_text("print(1 +)\n", encoding="utf-8")
+    for script in ("warns.py", "fails.py"):
+        plain = run(folder, [script])
+        for _ in range(3):
+            measured = run(folder, [script], "1")
+            assert (measured.out, measured.err, measured.status) == (plain.out, plain.err, plain.status)
+        assert "Syntax" in plain.err
+
+
 @pytest.mark.parametrize("option", ["-E", "-I"])
 def test_options_that_ignore_the_environment_ignore_our_variables(folder, option):
     """The recorder is not started with -E and -I."""

@@ -11,7 +11,13 @@ functions `dump` and `dumps` of `marshal` count as executors, since marshalled c
 from __future__ import annotations
 
 import os
+from _operator import and_, attrgetter, contains, ge
+from itertools import repeat
 from types import CodeType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Names of executors. `exec_` is the name that six, and copies of it, give to `exec`.
 _EXECUTORS = frozenset(("exec", "eval", "exec_", "FunctionType", "LambdaType"))
@@ -24,6 +30,7 @@ _EXECUTORS_AND_DUMP = _EXECUTORS | {"dump", "dumps"}
 _has_no_executor_or_marshal = (_EXECUTORS | {_MARSHAL}).isdisjoint
 _has_no_name_of_interest = (_EXECUTORS | {_MARSHAL} | _LOOKUPS).isdisjoint
 _has_no_executor = _EXECUTORS.isdisjoint
+_names_of, _variables_of, _constants_of = map(attrgetter, ("co_names", "co_varnames", "co_consts"))
 #: Returns whether its argument is the name of an executor.
 is_executor = _EXECUTORS.__contains__
 
@@ -65,6 +72,18 @@ def may_execute_code(code: CodeType) -> bool:
             if type(constant) is CodeType:
                 append(constant)
     return False
+
+
+def need_search(codes: list[CodeType]) -> Iterator[bool]:
+    """Yield for each of *codes* whether it must be searched: False means that `may_execute_code` returns False.
+
+    Everything happens in C. [3.12, callgrind: the search of 1,400 functions at a start took 10 million instructions]
+    """
+    kinds: Iterator[Iterator[type]] = map(map, repeat(type), map(_constants_of, codes))
+    has_nested_code = map(contains, kinds, repeat(CodeType))  # type: ignore[arg-type]
+    has_no_name = map(_has_no_name_of_interest, map(_names_of, codes))
+    has_no_variable = map(_has_no_executor, map(_variables_of, codes))
+    return map(ge, has_nested_code, map(and_, has_no_name, has_no_variable))
 
 
 def uses_any_name(code: CodeType, names: frozenset[str]) -> bool:

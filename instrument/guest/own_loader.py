@@ -41,8 +41,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import CodeType, ModuleType
-    from typing import Any
+    from typing import Any, TypeVar
 
+    T = TypeVar("T")
     #: A module in the file: whether it is a package; time in nanoseconds and size of its source.
     Stored = tuple[bool, int, int]
     #: Paths with times and sizes of the files, and the value that follows from their content.
@@ -279,7 +280,7 @@ def use_for_folders(folders: "Iterable[str]") -> None:
             pass
 
 
-def fact_about(paths: "Sequence[str]", name: str, find: "Callable[[], Any]") -> "Any":
+def fact_about(paths: "Sequence[str]", name: str, find: "Callable[[], T]") -> "T":
     """Return the result of *find*, which follows from the content of the files or folders at *paths*.
 
     It is stored under *name*, and returned without calling *find* as long as none of them has changed.
@@ -287,7 +288,8 @@ def fact_about(paths: "Sequence[str]", name: str, find: "Callable[[], Any]") -> 
     stamps = [(path, _first_stamp_of(path)) for path in paths]
     known = _facts.get(name)
     if known is not None and known[0] == stamps:
-        return known[1]
+        value: T = known[1]
+        return value
     value = find()
     _facts[name] = stamps, value
     _new_facts.append(name)

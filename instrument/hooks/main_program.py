@@ -29,12 +29,15 @@ from itertools import starmap
 from instrument.guest.interpreters import is_main
 from instrument.guest.messages import say_once, text_of
 from instrument.guest.program_errors import belongs_to_program
+from instrument.hooks.script_code import code_of_script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
     from typing import Any
+
+    from instrument.link.cache import Cache
 
     Namespace = dict[str, Any]
     Call = tuple[Any, ...]
@@ -69,8 +72,10 @@ class _Execution:
     __call__ = property(methodcaller("run"))
 
 
-def install(instrument: "Instrument") -> None:
+def install(instrument: "Instrument", cache: "Cache") -> None:
     """Have *instrument* make live the main program, and other programs that `runpy` executes.
+
+    The code of a script is taken from the *cache*, if possible.
 
     Only the main interpreter executes a script, although others may have the same `sys.argv`.
     """
@@ -79,7 +84,7 @@ def install(instrument: "Instrument") -> None:
     if not is_main():
         correct_path_later()
     elif name not in _NO_SCRIPT:
-        _install_for_script(name, instrument)
+        _install_for_script(name, instrument, cache)
 
 
 def install_in_runpy(instrument: "Instrument") -> None:
@@ -106,10 +111,10 @@ def install_in_runpy(instrument: "Instrument") -> None:
         vars(_modules["runpy"])["exec"] = _Execution(calls)
 
 
-def _install_for_script(name: str, instrument: "Instrument") -> None:
+def _install_for_script(name: str, instrument: "Instrument", cache: "Cache") -> None:
     """Have the live code of the script *name* executed, unless *name* is no script or cannot be compiled."""
     path = _absolute(name)
-    code = _compiled_script(path)
+    code = _code_of_script(path, cache)
     if code is None or "runpy" in _modules:
         return
     stand_in = _ModuleType("runpy")
@@ -232,13 +237,13 @@ def _folder_of_script(path: str) -> str:
 _S_IFMT, _S_IFREG = 0o170000, 0o100000
 
 
-def _compiled_script(path: str) -> "CodeType | None":
+def _code_of_script(path: str, cache: "Cache") -> "CodeType | None":
     """Return the code of the script at *path*; None if the interpreter must execute it, or complain of it, itself."""
     try:
         if not _is_script(path):
             return None
         with open(path, "rb") as file:
-            return compile(file.read(), path, "exec", dont_inherit=True)
+            return code_of_script(path, file.read(), cache)
     except Exception:
         return None  # the interpreter reports the error in its own words
 

@@ -23,12 +23,9 @@ from time import time
 
 from instrument.guest.atomic_files import remove_file, write_file
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.own_loader import fact_about
 from instrument.guest.trusted_files import objection_to_folder
 from instrument.version import __version__
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DAY = 24 * 60 * 60
 _KEY_SIZE = 16
@@ -44,18 +41,20 @@ HASHED_MODULES = ("session/unlinked_code",)
 _SUFFIXES = (".py", ".pyc")
 
 
-def _hashed_files() -> Iterator[str]:
-    """Yield the paths of the files in HASHED_FOLDERS, and those of HASHED_MODULES with each suffix, existing or not."""
+def _hashed_files() -> list[str]:
+    """Return the paths of files in HASHED_FOLDERS, and those of HASHED_MODULES with each suffix, existing or not."""
+    paths = []
     for folder in HASHED_FOLDERS:
         path = os.path.join(_PACKAGE, folder)
         names = sorted(os.listdir(path)) if os.path.isdir(path) else ()  # the package may be in an archive
-        yield from (os.path.join(path, name) for name in names if name.endswith(_SUFFIXES))
+        paths += [os.path.join(path, name) for name in names if name.endswith(_SUFFIXES)]
     for module in HASHED_MODULES:
-        yield from (os.path.join(_PACKAGE, f"{module}{suffix}") for suffix in _SUFFIXES)
+        paths += [os.path.join(_PACKAGE, f"{module}{suffix}") for suffix in _SUFFIXES]
+    return paths
 
 
 #: Listed when this module is imported, before the program can replace functions of `os`.
-_HASHED_FILES = tuple(_hashed_files())
+_HASHED_FILES: list[str] = fact_about([f"{_PACKAGE}{os.sep}{name}" for name in HASHED_FOLDERS], "files", _hashed_files)
 
 
 def default_folder() -> str | None:
@@ -75,9 +74,9 @@ def prepare_folder(folder: str, placement: str) -> tuple[str, bytes]:
     _make_folders(folder)
     _check_owner(folder)
     key = _key_of(folder)
-    state = b"".join([source_hash(0, read_file(path) or b"") for path in (*_HASHED_FILES, *_version_of_bytecode())])
+    state = _state_of_sources()
     python = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}-{sys.hexversion:x}-{MAGIC_NUMBER.hex()}"
-    inner = f"{folder}{os.sep}{python}-{placement}-{__version__}-{source_hash(0, state).hex()}"
+    inner = f"{folder}{os.sep}{python}-{placement}-{__version__}-{state.hex()}"
     try:
         mark_as_used(inner)
     except FileNotFoundError:
@@ -87,6 +86,16 @@ def prepare_folder(folder: str, placement: str) -> tuple[str, bytes]:
         pass
     _check_owner(inner)
     return inner, key
+
+
+def _state_of_sources() -> bytes:
+    """Return a hash of the files that decide how code is rewritten."""
+    files = [*_HASHED_FILES, *_version_of_bytecode()]
+    return fact_about(files, "state", lambda: source_hash(0, b"".join([_hash_of(path) for path in files])))
+
+
+def _hash_of(path: str) -> bytes:
+    return source_hash(0, read_file(path) or b"")
 
 
 def _key_of(folder: str) -> bytes:

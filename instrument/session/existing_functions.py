@@ -7,10 +7,12 @@ modules, only functions that may execute code of others are exchanged, for twins
 from __future__ import annotations
 
 import sys
+from _operator import attrgetter
 from _weakref import ref
+from itertools import compress
 from types import FunctionType
 
-from instrument.decode.executors import may_execute_code
+from instrument.decode.executors import may_execute_code, need_search
 from instrument.flow import placement_names
 from instrument.guest import isolation
 from instrument.guest.own_imports import own_modules
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     ChooseSession: TypeAlias = Callable[[str | None, str | None], Session | None]
     #: Namespaces of modules, by identity, and the functions that run in them.
     FunctionsByNamespace: TypeAlias = dict[int, list[FunctionType]]
+
+
+_code_of = attrgetter("__code__")
 
 
 class SourceFunctions:
@@ -122,6 +127,8 @@ def _functions_by_source(
     by_source: dict[tuple[Session, str | None, str | None, str], SourceFunctions] = {}
     for (file, name), functions in zip(modules, by_namespace.values()):
         module_session = choose_session(file, name)
+        if module_session is None:
+            functions = list(compress(functions, need_search(list(map(_code_of, functions)))))
         for function in functions:
             code = function.__code__
             if module_session is not None:

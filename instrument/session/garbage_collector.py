@@ -41,6 +41,12 @@ class _State(ProcessState):
 _state = _State()
 
 
+def age_all_objects() -> None:
+    """Make all objects old, so that the next collection of young ones does not traverse them, unless any are frozen."""
+    if get_freeze_count() < _N_FROZEN_AT_START:  # `unfreeze` would thaw the program's frozen objects
+        any(map(call, _AGE_ALL_OBJECTS))
+
+
 class GcDeferred:
     """Defer garbage collection while *n* permanent counters are made.
 
@@ -67,8 +73,7 @@ class GcDeferred:
         if _state.n_counters >= _N_COUNTERS_UNTIL_AGED and _state.n_times_aged < _N_TIMES_AGED_AT_MOST:
             _state.n_counters = 0
             _state.n_times_aged += 1
-            if get_freeze_count() < _N_FROZEN_AT_START:  # `unfreeze` would thaw the program's frozen objects
-                any(map(call, _AGE_ALL_OBJECTS))
+            age_all_objects()
         enable()
 
 

@@ -6,9 +6,9 @@ import house
 
 #: Assignments outside of the folder, each with the reason why it is no hook.
 NO_HOOKS = {
-    # The entry for this package's own folder.
+    # The entries for this package's own folders and modules.
     ("guest/own_loader.py", "sys.path_importer_cache"),
-    ("guest/own_loader.py", "sys.modules"),
+    ("guest/own_imports.py", "sys.modules"),
 }
 #: Folders and modules of commands, which run in processes of their own.
 OF_COMMANDS = ("commands/", "diagnosis/", "warming/", "cli.py", "trace_cli.py", "bootstrap/")

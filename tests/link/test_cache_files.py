@@ -11,6 +11,7 @@ from link.linked_code import unlinked_tree
 from test_floors import imports_by_module
 
 from instrument.flow import placement
+from instrument.guest import own_loader
 from instrument.link import cache_files
 from instrument.link.cache import Batch, Cache
 
@@ -64,9 +65,10 @@ def test_another_text_of_a_hashed_file_leads_to_another_folder(tmp_path, monkeyp
     assert is_stored(tmp_path / "cache")
     source = tmp_path / "source.py"
     source.write_text("1")
-    monkeypatch.setattr(cache_files, "_HASHED_FILES", (*cache_files._HASHED_FILES, str(source)))
+    monkeypatch.setattr(cache_files, "_HASHED_FILES", [*cache_files._HASHED_FILES, str(source)])
     folders = [Cache(placement.MINIMAL, str(tmp_path / "cache")).folder]
     source.write_text("2")
+    own_loader._stamps.clear()  # as in another process
     folders.append(Cache(placement.MINIMAL, str(tmp_path / "cache")).folder)
     assert folders[0] != folders[1]
     assert not is_stored(tmp_path / "cache")
