@@ -51,6 +51,9 @@ _MOST_PROBES_A_HANDLER = 3
 _CO_OPTIMIZED = 1
 _OFTEN_RAISES = flags_of(OFTEN_RAISE | ({BINARY_OP} if SUBSCRIPT_BINARY_OP >= 0 else set()))
 _ALWAYS_RAISES = flags_of(RAISES | MAY_RERAISE)
+_IS_LEFT_ABOVE = bytes(256)
+if CALLERS_ARE_LEFT_ABOVE:
+    _IS_LEFT_ABOVE = flags_of([op for op in range(256) if CACHES[op] or op == CALL_FUNCTION_EX])
 
 
 def exit_records(graph: ControlFlowGraph) -> list[tuple[int, str]]:
@@ -76,7 +79,7 @@ def is_left_above(op: int) -> bool:
 
     See versions.CALLERS_ARE_LEFT_ABOVE.
     """
-    return CALLERS_ARE_LEFT_ABOVE and (CACHES[op] > 0 or op == CALL_FUNCTION_EX)
+    return bool(_IS_LEFT_ABOVE[op])
 
 
 # Exits that share a counter ###########################################################################################
@@ -185,7 +188,7 @@ def _without_ambiguous_exits(instructions: Instructions, members: list[int]) -> 
             above -= 1
         while below == index or below in steps:
             below += 1
-            if below < len(ops) and is_left_above(ops[below]) and not remaining.issuperset((above, below)):
+            if below < len(ops) and _IS_LEFT_ABOVE[ops[below]] and not remaining.issuperset((above, below)):
                 remaining.discard(index)
                 break
     return [index for index in members if index in remaining]

@@ -209,7 +209,7 @@ class ControlFlowGraph:
         while resume >= 0:
             cuts.add(resume)
             resume = ops.find(RESUME, resume + 1)
-        return {cut for cut in cuts if cut >= start}
+        return cuts if min(cuts) == start else {cut for cut in cuts if cut >= start}
 
     def _blocks_between(self, cuts: set[int]) -> list[Block]:
         """Return the blocks in the order of the code, without await loops, RESUMEs and instructions above the body."""

@@ -140,10 +140,11 @@ def _probes_on_chords(graph: ControlFlowGraph, outside_block: frozenset[int]) ->
         if effect == _NO_EFFECT and _no_count_depends_on(graph, cycles[number]):
             chords.discard(number)
             chosen.undetermined_edges += [edge if edge >= 0 else ~edge for edge in cycles[number]]
+    in_order = sorted(chords)
+    chosen.probes = [cheapest_probe(graph, edges[number]) for number in in_order]
+    chosen.measured_by_probe = [*in_order]
     if chords <= effects.keys():
-        chosen.line_effects = []
-    for number in sorted(chords):
-        chosen.add(cheapest_probe(graph, edges[number]), number, effects.get(number))
+        chosen.line_effects = [effects[number] for number in in_order]
     if POP_ITER >= 0 and POP_ITER in graph.instructions.ops:
         chosen.raise_reported_at = _probes_behind_pop_iter(graph, chosen)
     rolled_back = [probe.rollback_at for probe in chosen.probes]

@@ -70,7 +70,7 @@ def fundamental_cycles(
 
     A cycle is a list of edges, the first of which is the edge off the tree. An edge that leads the other way round than
     the first one stands there as ~edge. The tree is given by its *settling_order*, the result of `leaves_first`. Cycles
-    of more than *longest* edges are left out, so the time is linear.
+    that pass more than *longest* edges of the tree are left out, so the time is linear.
     """
     parent = [-1] * n_nodes
     edge_up = [-1] * n_nodes  # the edge towards the root: ~edge if it leads down from there

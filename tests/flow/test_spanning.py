@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instrument.flow.spanning import leaves_first, maximum_spanning_tree
+from instrument.flow.spanning import fundamental_cycles, leaves_first, maximum_spanning_tree
 
 
 @st.composite
@@ -78,6 +78,32 @@ def test_every_edge_is_settled_at_a_leaf(graph):
         assert [other for other in remaining if leaf in edges[other]] == [number]
         remaining.remove(number)
     assert not remaining
+
+
+@given(multigraphs())
+def test_each_edge_off_the_tree_closes_a_cycle_with_it(graph):
+    """The edge comes first, then tree edges, each once; ~edge is passed against its direction, so all flows cancel out."""
+    n_nodes, edges, weights = graph
+    tree = maximum_spanning_tree(n_nodes, edges, weights)
+    cycles = fundamental_cycles(n_nodes, edges, leaves_first(n_nodes, edges, tree), longest=n_nodes)
+    assert list(cycles) == sorted(set(range(len(edges))).difference(tree))
+    for number, cycle in cycles.items():
+        assert cycle[0] == number
+        passed = [edge if edge >= 0 else ~edge for edge in cycle]
+        assert len(set(passed)) == len(passed)
+        assert set(tree).issuperset(passed[1:])
+        flow = [0] * n_nodes
+        for edge, (u, v) in ((edge, edges[edge if edge >= 0 else ~edge]) for edge in cycle):
+            flow[u] -= 1 if edge >= 0 else -1
+            flow[v] += 1 if edge >= 0 else -1
+        assert not any(flow)
+
+
+def test_longer_cycles_are_left_out():
+    """A cycle with three edges of the tree is found if the limit is three, and not if it is two."""
+    edges = [(0, 1), (1, 2), (2, 3), (3, 0)]
+    order = leaves_first(4, edges, [0, 1, 2])
+    assert [sorted(fundamental_cycles(4, edges, order, longest)) for longest in (2, 3)] == [[], [3]]
 
 
 def test_a_path_of_many_nodes_does_not_recurse():
