@@ -3,12 +3,13 @@
 import types
 
 import pytest
-from flow.codes import code_called
+from flow.codes import code_called, codes_of_module
 from rewrite.rewritten import COUNTING, SAMPLE, Rewritten
 
 from instrument.decode.instructions import exception_table
 from instrument.decode.opcodes import BACKWARD, CACHES, EXTENDED_ARG, JUMP_BACKWARD_NO_INTERRUPT, JUMPS, OPCODES
-from instrument.flow.placement import LINE
+from instrument.flow.placement import LINE, MINIMAL
+from instrument.rewrite.path_check import wrong_path
 from instrument.rewrite.probes import STACK_OF_PROBE
 from instrument.rewrite.verifier import difference
 
@@ -115,7 +116,12 @@ def test_a_changed_field_is_noticed(sample, name, value):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("total += y", "total +=  y"), ("helper(total)", "helper(\ntotal)"), ("    return", "\n    return"), ("text", "t")],
+    [
+        ("total += y", "total +=  y"),
+        ("helper(total)", "helper(\ntotal)"),
+        ("    return", "\n    return"),
+        ("text", "t"),
+    ],
     ids=["a column", "an argument's line", "the last line", "the end of an argument"],
 )
 def test_changed_positions_are_noticed(sample, old, new):
@@ -178,3 +184,76 @@ def test_an_exception_that_would_go_elsewhere_is_noticed(sample):
         for other in others:
             changed = encoded([*entries[:number], *other, *entries[number + 1 :]])
             assert sample.difference(co_exceptiontable=changed).startswith("the handler of instruction ")
+
+
+def with_byte(table, index, byte):
+    """Return *table* with another *byte* at *index*."""
+    return table[:index] + bytes((byte,)) + table[index + 1 :]
+
+
+def small_functions():
+    """Return functions of the standard library with loops, handlers, `with`, generators, coroutines and long lines."""
+    codes = [code for module in ("contextlib", "asyncio.tasks", "ast", "typing") for code in codes_of_module(module)]
+    return [code for code in codes if 100 < len(code.co_code) < 700][::40]
+
+
+@pytest.mark.parametrize("placement", COUNTING)
+def test_each_byte_of_the_location_table_matters_if_and_only_if_a_position_changes(placement):
+    """Entries are compared as bytes; what is refused are other positions, as both decoders of CPython read them."""
+    verdicts = set()
+    for code in [code_called("f", SAMPLE), *small_functions()]:
+        sample = Rewritten(code, placement)
+        rewritten, units, steps = sample.unlinked.code, sample.units, sample.originals.steps
+        originals = [unit for index, unit in enumerate(units) if index not in steps]
+        positions = list(rewritten.co_positions())
+        lines = sample.originals.lines_of(rewritten, units)
+        table = rewritten.co_linetable
+        for index, byte in enumerate(table):
+            for other in (byte ^ 1, byte ^ 8, byte ^ 64, byte ^ 128):
+                changed = rewritten.replace(co_linetable=with_byte(table, index, other))
+                new_positions = list(changed.co_positions())
+                is_same = sample.originals.lines_of(changed, units) == lines and all(
+                    positions[unit : unit + 1] == new_positions[unit : unit + 1] for unit in originals
+                )
+                verdict = difference(sample.with_code(changed))
+                assert (verdict == "") == is_same, (code, index, byte, other)
+                verdicts.add(verdict)
+    assert verdicts == {"", "positions differ", "lines differ"}
+
+
+def test_each_byte_of_the_exception_table_that_leads_an_original_elsewhere_is_noticed(sample):
+    """For each original the handler, the depth and the flag for lasti must be right.
+
+    The instructions within exit stubs are not compared, so only changes to the beginning of another stub are noticed.
+    """
+    rewritten = sample.unlinked.code
+    right = [sample.with_code(rewritten).landing_at(unit) for unit in sample.units]
+    table = rewritten.co_exceptiontable
+    refused = 0
+    for index, byte in enumerate(table):
+        for other in [byte ^ 1 << bit for bit in range(8)]:
+            changed = sample.with_code(rewritten.replace(co_exceptiontable=with_byte(table, index, other)))
+            if not changed.is_table_in_order:
+                assert difference(changed) == "the exception table is out of order"
+                continue
+            landings = [changed.landing_at(unit) for unit in sample.units]
+            new = {landing for landing, old in zip(landings, right, strict=True) if landing != old}
+            targets = {target for target, _ in right}
+            if any(target in targets or target <= sample.units[-1] for target, _ in new):
+                assert difference(changed) or wrong_path(sample.graph, sample.plan, changed), (index, byte, other)
+                refused += 1
+    assert refused > 20
+
+
+def test_a_jump_behind_the_prefix_of_its_target_is_noticed():
+    """The instruction there would run without the upper bits of its argument."""
+    assignments = "".join(f" a.n{number} = 0\n" for number in range(300))
+    sample = Rewritten(code_called("f", f"def f(a):\n{assignments} if a:\n  a = 1\n return g(a)\n"), MINIMAL)
+    originals, raw = sample.originals, sample.unlinked.code.co_code
+    (jump,) = [
+        index for index in originals.jumps if raw[2 * sample.units[originals.targets[index]] - 2] == EXTENDED_ARG
+    ]
+    unit, target = sample.units[jump], sample.units[originals.targets[jump]]
+    changed = sample.with_unit(unit, arg=target - unit - 1 - CACHES[raw[2 * unit]])
+    assert sample.difference(co_code=raw) == ""
+    assert sample.difference(co_code=changed) == f"the jump at instruction {jump} goes elsewhere"
