@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 #: The counter of an instruction's exits, if it is no probe: the exit record, nothing, or one that is checked
 #: elsewhere.
 _RECORD, _NONE, _ELSEWHERE = -1, -2, -3
-_FOLLOWED_ELSEWHERE = (EdgeKind.LEAVE, EdgeKind.RAISE, EdgeKind.RERAISED)
+_JUMP, _FALL = EdgeKind.JUMP, EdgeKind.FALL
+_FOLLOWED_ELSEWHERE = frozenset((EdgeKind.LEAVE, EdgeKind.RAISE, EdgeKind.RERAISED))
 #: In place of a code unit: an exception has left the code.
 _LEFT = -1
 _POP_JUMP_IF_FALSE = OPCODES.get("POP_JUMP_IF_FALSE", -1)
@@ -206,10 +207,11 @@ class _Paths:
         """Follow each edge from the instruction that leads over it to the next one, those of exceptions excepted."""
         ops, units, gaps, steps = self._instructions.ops, self._units, self._gaps, self._instructions.steps
         for number, edge in enumerate(self._graph.edges):
-            kind, at, target = edge.kind, edge.at, edge.target_instruction
+            kind = edge.kind
             if kind in _FOLLOWED_ELSEWHERE:
                 continue
-            if kind == EdgeKind.JUMP or (kind != EdgeKind.FALL and ops[at] in JUMPS and at not in steps):
+            at, target = edge.at, edge.target_instruction
+            if kind == _JUMP or (kind != _FALL and ops[at] in JUMPS and at not in steps):
                 unit = self._target_of_jump(at)
             elif target == at + 1 and target not in gaps:
                 continue
@@ -278,36 +280,31 @@ class _Paths:
 
         An exit is not its instruction's own if the handler is looked up one code unit above (`is_left_above`).
         """
-        handlers, steps, units, rewritten = (
-            *(self._instructions.handlers, self._instructions.steps),
-            *(self._units, self._rewritten),
-        )
-        has_handlers, n = bool(self._instructions.table), len(units)
+        handlers, steps = self._instructions.handlers, self._instructions.steps
+        has_handlers, n = bool(self._instructions.table), len(handlers)
         other_counters = self._other_counters()
-        others = sorted(other_counters)
+        others = [*sorted(other_counters), n]
         counter = _NONE if self._plan.placement == NOTHING else _RECORD
         exits: dict[Exit, int] = {}
         n_others = 0
-        first = stop = 0  # between instructions with other counters
-        for (unit, _), end in zip(rewritten.landings, rewritten.ends_of_landings):
-            start, stop = stop, bisect_left(units, end, stop)
-            if start == stop:
-                continue
+        for start, stop, (unit, _) in self._rewritten.originals_by_landing:
+            first = start  # behind the latest instruction with another counter
             if CALLERS_ARE_LEFT_ABOVE and start:
                 top = next(index for index in range(start, n) if index not in steps)
                 self._add_exit_above(top, other_counters, counter, exits)
-            while n_others < len(others) and others[n_others] < stop:
+            while others[n_others] < stop:
                 index = others[n_others]
-                for handler in set(handlers[first:index]) if has_handlers else (-1,) * (first < index):
-                    exits[handler, unit, counter, True] = first
+                if first < index:
+                    for handler in set(handlers[first:index]):
+                        exits[handler, unit, counter, True] = first
                 exits[handlers[index], unit, other_counters[index], True] = index
                 first = index + 1
                 n_others += 1
-            for handler in set(handlers[first:stop]) if has_handlers else (-1,) * (first < stop):
-                exits[handler, unit, counter, True] = first
-            first = stop
-            if stop == n:
-                break
+            if has_handlers:
+                for handler in set(handlers[first:stop]):
+                    exits[handler, unit, counter, True] = first
+            elif first < stop:
+                exits[-1, unit, counter, True] = first
         return exits
 
     def _add_exit_above(self, index: int, other_counters: dict[int, int], counter: int, exits: dict[Exit, int]) -> None:

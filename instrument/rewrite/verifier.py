@@ -12,7 +12,8 @@ change. If the bytes of a run differ, its instructions are compared one by one.
 from __future__ import annotations
 
 from _bisect import bisect_left, bisect_right
-from _operator import attrgetter, is_, sub
+from _operator import attrgetter, is_, lt, sub
+from itertools import chain
 
 from instrument.decode.instructions import Instructions, exception_table
 from instrument.decode.location_entries import LocationEntries, end_if_alike
@@ -60,13 +61,14 @@ class RewrittenCode:
     - `raw`, `opcodes`: its code units, and the first byte of each.
     - `units`: the code unit of each original instruction.
     - `runs`: the runs of originals, see `_runs_of`.
-    - `landings`: where exceptions go, in the order of the code; `ends_of_landings`: the code unit behind each.
+    - `originals_by_landing`: for each part of the originals whose exceptions go to one place: the first original, the
+      one behind the last, and the Landing.
     - `is_table_in_order`: whether the entries of the exception table are in order, and none overlaps another.
     """
 
     __slots__ = (
-        *("_arrivals", "code", "ends_of_landings", "is_table_in_order", "landings", "opcodes", "originals", "raw"),
-        *("runs", "units"),
+        *("_arrivals", "_entries", "_starts", "code", "is_table_in_order", "opcodes", "originals"),
+        *("originals_by_landing", "raw", "runs", "units"),
     )
 
     def __init__(self, originals: Instructions, code: CodeType, units: Sequence[int]) -> None:
@@ -76,32 +78,38 @@ class RewrittenCode:
         self.opcodes = self.raw[::2]
         self.units = units[: len(originals)]
         self.runs = _runs_of(originals, self.units)
-        self.landings: list[Landing] = []
-        self.ends_of_landings: list[int] = []
-        self.is_table_in_order = self._split_by_landing()
         self._arrivals: dict[int, int] | None = None
+        self._entries = exception_table(code.co_exceptiontable)
+        self._starts: tuple[int, ...]
+        self._starts, stops, targets, _ = zip(*self._entries) if self._entries else ((), (), (), ())
+        bounds = [*chain.from_iterable(zip(self._starts, stops)), len(self.opcodes)]
+        self.is_table_in_order = (
+            bounds == sorted(bounds) and all(map(lt, self._starts, stops)) and max(targets, default=-1) < bounds[-1]
+        )
+        self.originals_by_landing = self._split_by_landing()
 
-    def _split_by_landing(self) -> bool:
-        """Fill `landings` and `ends_of_landings`; return `is_table_in_order`."""
-        n_units = len(self.opcodes)
-        landings, ends = self.landings, self.ends_of_landings
+    def _split_by_landing(self) -> list[tuple[int, int, Landing]]:
+        """Return `originals_by_landing`."""
+        units, n = self.units, len(self.units)
+        parts = []
         end = 0
-        for start, stop, target, depth_and_lasti in exception_table(self.code.co_exceptiontable):
-            if not end <= start < stop <= n_units or target >= n_units:
-                return False
-            if end < start:
-                landings.append(_OUTSIDE)
-                ends.append(start)
-            landings.append((target, depth_and_lasti))
-            ends.append(stop)
-            end = stop
-        landings.append(_OUTSIDE)
-        ends.append(n_units)
-        return True
+        for start, stop, target, depth_and_lasti in self._entries:
+            first = bisect_left(units, start, end)
+            if end < first:
+                parts.append((end, first, _OUTSIDE))
+            end = bisect_left(units, stop, first)
+            if first < end:
+                parts.append((first, end, (target, depth_and_lasti)))
+            if end == n:
+                return parts
+        return [*parts, (end, n, _OUTSIDE)]
 
     def landing_at(self, unit: int) -> Landing:
         """Return where exceptions of the code unit *unit* go."""
-        return self.landings[bisect_right(self.ends_of_landings, unit)]
+        entry = bisect_right(self._starts, unit) - 1
+        if entry < 0 or self._entries[entry][1] <= unit:
+            return _OUTSIDE
+        return self._entries[entry][2:]
 
     def argument_at(self, unit: int) -> int:
         """Return the argument of the instruction at *unit*, with the bits of its prefixes."""
@@ -345,20 +353,13 @@ class _Comparison:
         rewritten = self._rewritten
         if not rewritten.is_table_in_order:
             return "the exception table is out of order"
-        originals, units = self._originals, self._units
-        table, n = originals.table, len(units)
+        originals, table = self._originals, self._originals.table
         first_by_route: dict[tuple[int, Landing], int] = {}
-        first = stop = 0
-        for end, landing in zip(rewritten.ends_of_landings, rewritten.landings):
-            stop = bisect_left(units, end, first)
-            if first < stop:
-                for number in self._handlers_in(first, stop) if table else (-1,):
-                    first_by_route.setdefault((number, landing), first)
-                if CALLERS_ARE_LEFT_ABOVE:
-                    self._add_route_above(first, first_by_route)
-                first = stop
-            if stop == n:
-                break
+        for first, stop, landing in rewritten.originals_by_landing:
+            for number in self._handlers_in(first, stop) if table else (-1,):
+                first_by_route.setdefault((number, landing), first)
+            if CALLERS_ARE_LEFT_ABOVE:
+                self._add_route_above(first, first_by_route)
         if CALLERS_ARE_LEFT_ABOVE and originals.source is not originals:
             for first, _ in self._runs:
                 self._add_route_above(first, first_by_route)
