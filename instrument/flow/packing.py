@@ -13,7 +13,7 @@ code object, 260 kB by table]
 
 from __future__ import annotations
 
-from _operator import itemgetter, sub
+from _operator import attrgetter, itemgetter, sub
 from _struct import error, pack  # type: ignore[attr-defined]
 from itertools import accumulate, chain, islice, takewhile
 
@@ -32,21 +32,26 @@ if TYPE_CHECKING:
 # for differences, "B", "h", "i" and "q" for numbers.
 
 
-def pack_table(owned_rows: Iterable[Sequence[tuple[int, ...]]], n_columns: int = 2) -> PackedTable:
+def pack_table(
+    owned_rows: Iterable[Sequence[tuple[int, ...]]], n_columns: int = 2, are_close: bool = True
+) -> PackedTable:
     """Return the table of *owned_rows*, for each code object its rows of *n_columns* numbers, packed.
 
-    Raise `struct.error` if a number, or a difference of two, does not fit in 64 bits.
+    *are_close* says whether the numbers of a column are close to those above, so that differences are smaller. Raise
+    `struct.error` if a number, or a difference of two, does not fit in 64 bits.
     """
     owned_rows = [*owned_rows]
     rows = [*chain.from_iterable(owned_rows)]
     # `zip(*rows)` would make an iterator for each row, which the garbage collector traverses.
-    return pack_columns(map(len, owned_rows), *[[*map(itemgetter(place), rows)] for place in range(n_columns)])
+    columns = [[*map(itemgetter(place), rows)] for place in range(n_columns)]
+    return pack_columns(map(len, owned_rows), *(columns if are_close else map(as_they_are, columns)))
 
 
-def pack_lists(owned_numbers: Iterable[Collection[int]]) -> PackedTable:
+def pack_lists(owned_numbers: Iterable[Collection[int]], are_close: bool = True) -> PackedTable:
     """Return the table of one column that has *owned_numbers*, those of each code object, packed: see `pack_table`."""
     owned_numbers = [*owned_numbers]
-    return pack_columns(map(len, owned_numbers), [*chain.from_iterable(owned_numbers)])
+    numbers = [*chain.from_iterable(owned_numbers)]
+    return pack_columns(map(len, owned_numbers), numbers if are_close else as_they_are(numbers))
 
 
 def pack_columns(n_rows: Iterable[int], *columns: Sequence[int] | bytes) -> PackedTable:
@@ -153,6 +158,7 @@ _RARE: dict[str, object] = {
     "raise_reported_at": {},
     "exec_calls": (),
 }
+_values_of_rare = attrgetter(*_RARE)
 #: Stands for None in a column. No line and no number of an edge is negative.
 _NONE = -1
 
@@ -168,11 +174,10 @@ def pack_plans(plans: Sequence[Plan]) -> tuple[object, ...]:
         **_tables_of_edges(plans),
         "blocks": pack_table([plan.blocks for plan in plans]),
         "events": pack_table([plan.events for plan in plans]),
-        "settling_order": pack_table([plan.settling_order for plan in plans]),
+        "settling_order": pack_table([plan.settling_order for plan in plans], are_close=False),
         "undetermined_edges": pack_lists([plan.undetermined_edges for plan in plans]),
     }
-    rare = {number: fields for number, plan in enumerate(plans) if (fields := _rare_fields(plan))}
-    return plans[0].placement if plans else "", rare, *[tables[name] for name in _TABLES]
+    return plans[0].placement if plans else "", _rare_fields(plans), *[tables[name] for name in _TABLES]
 
 
 def _tables_of_probes(plans: Sequence[Plan]) -> dict[str, PackedTable]:
@@ -182,11 +187,11 @@ def _tables_of_probes(plans: Sequence[Plan]) -> dict[str, PackedTable]:
         "probes": pack_columns(
             [len(plan.probes) for plan in plans],
             as_they_are([number_of[probe.position] for probe in probes]),
-            [probe.index for probe in probes],
-            [probe.rollback_at for probe in probes],
+            as_they_are([probe.index for probe in probes]),
+            as_they_are([probe.rollback_at for probe in probes]),
             [each if type(each) is int else _NONE for plan in plans for each in plan.measured_by_probe],
         ),
-        "exiting": pack_table([plan.exiting for plan in plans]),
+        "exiting": pack_table([plan.exiting for plan in plans], are_close=False),
     }
 
 
@@ -199,7 +204,7 @@ def _tables_of_exits(plans: Sequence[Plan]) -> dict[str, PackedTable]:
         "exits": pack_columns(
             [len(plan.exits) for plan in plans],
             [entry for entry, _ in exits],
-            as_they_are([ExitKind.ALL.index(kind) for _, kind in exits]),
+            as_they_are([kind == ExitKind.RESTORED for _, kind in exits]),
         ),
         "entries": pack_columns(
             n_entries,
@@ -216,12 +221,12 @@ def _tables_of_exits(plans: Sequence[Plan]) -> dict[str, PackedTable]:
 
 
 def _tables_of_edges(plans: Sequence[Plan]) -> dict[str, PackedTable]:
-    edges = [edge for plan in plans for edge in plan.edges]
+    edges = [*chain.from_iterable([plan.edges for plan in plans])]
     sources, targets, lines, are_entries = ([*map(itemgetter(place), edges)] for place in range(4))
     n_lines = [*map(len, lines)]
     n_edges = [len(plan.edges) for plan in plans]
     return {
-        "edges": pack_columns(n_edges, sources, targets, as_they_are(n_lines), as_they_are(are_entries)),
+        "edges": pack_columns(n_edges, *map(as_they_are, (sources, targets, n_lines, are_entries))),
         "lines_of_edges": pack_columns(_sums(n_lines, n_edges), [*chain.from_iterable(lines)]),
     }
 
@@ -233,12 +238,16 @@ def _sums(numbers: Iterable[int], n_rows: Iterable[int]) -> list[int]:
     return [*map(sub, ends, [0, *ends])]
 
 
-def _rare_fields(plan: Plan) -> dict[str, object]:
-    """Return the fields of *plan* that are packed as they are, by name."""
-    fields = {name: value for name in _RARE if (value := getattr(plan, name))}
-    if tuple in map(type, plan.measured_by_probe):
-        fields["measured_by_probe"] = plan.measured_by_probe
-    return fields
+def _rare_fields(plans: Sequence[Plan]) -> dict[int, dict[str, object]]:
+    """Return the fields that are packed as they are: for each number of a Plan that has some, by name."""
+    rare: dict[int, dict[str, object]] = {}
+    for number, values in enumerate(map(_values_of_rare, plans)):
+        if any(values):
+            rare[number] = {name: value for name, value in zip(_RARE, values) if value}
+    for number, plan in enumerate(plans):
+        if tuple in map(type, plan.measured_by_probe):
+            rare.setdefault(number, {})["measured_by_probe"] = plan.measured_by_probe
+    return rare
 
 
 class PackedPlans:
@@ -253,7 +262,7 @@ class PackedPlans:
     def plan(self, number: int) -> Plan:
         """Return the Plan *number*."""
         columns = dict(zip(_TABLES, [table.columns(number) for table in self._tables]))
-        positions, kinds = ProbePosition.ALL, ExitKind.ALL
+        positions, kinds = ProbePosition.ALL, (ExitKind.RAISED, ExitKind.RESTORED)
         probe_positions, indices, rollbacks, measures = columns["probes"]
         sources = iter(columns["sources_of_entries"][0])
         lines = iter(columns["lines_of_edges"][0])
@@ -267,7 +276,7 @@ class PackedPlans:
             "exiting": [*zip(*columns["exiting"])],
             "stubs": {},
             "line_effects": None,
-            "exits": [(entry, kinds[kind]) for entry, kind in zip(*columns["exits"])],
+            "exits": [(entry, kinds[is_restored]) for entry, is_restored in zip(*columns["exits"])],
             "entries": [
                 (block, None if line == _NONE else line, frozenset(islice(sources, n)))
                 for block, line, n in zip(*columns["entries"])

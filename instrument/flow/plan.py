@@ -42,9 +42,6 @@ class ExitKind:
     RAISED = "raised"  # the place where an instruction raised
     RESTORED = "restored"  # the place that a RERAISE restores: where the exception was raised first
 
-    #: The index of a kind stands for it in packed Plans.
-    ALL = (RAISED, RESTORED)
-
 
 class Probe:
     """A probe at *position*, one of ProbePosition, of the instruction *index*.

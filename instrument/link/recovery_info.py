@@ -242,7 +242,7 @@ def packed_pair(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedPair:
         pack_plans(plans),
         pack_lists([unlinked.units for _, unlinked in rewritten]),
         pack_lists([unlinked.added_jumps for _, unlinked in rewritten]),
-        pack_lists([unlinked.unfired for _, unlinked in rewritten]),
+        pack_lists([unlinked.unfired for _, unlinked in rewritten], are_close=False),
     )
     return compressed(dumps(fast_path_infos)), compressed(dumps(recovery_infos))  # type: ignore[arg-type]
 
