@@ -189,12 +189,14 @@ def _without_nested_code(
     constants: tuple[object, ...], index_of: Mapping[int, int]
 ) -> tuple[tuple[object, ...], tuple[tuple[int, int], ...]]:
     """Return *constants* with None for nested code, and `UnlinkedValues.nested`, by the index of each code object."""
-    if CodeType not in map(type, constants):
+    types = [*map(type, constants)]
+    if CodeType not in types:
         return constants, ()
-    nested = tuple(
-        (place, index_of[id(constant)])
-        for place, constant in enumerate(constants)
-        if type(constant) is CodeType and id(constant) in index_of
-    )
-    places = {place for place, _ in nested}
-    return tuple([None if place in places else constant for place, constant in enumerate(constants)]), nested
+    values = [*constants]
+    nested = []
+    for place in [place for place, kind in enumerate(types) if kind is CodeType]:
+        index = index_of.get(id(values[place]))
+        if index is not None:
+            nested.append((place, index))
+            values[place] = None
+    return tuple(values), tuple(nested)
