@@ -48,10 +48,10 @@ class Scope:
             self._folder = ""
         self._has_own = OWN in self.items
         self._names = [item for item in self.items if item != OWN and not _is_absolute(item)]
-        self._paths = [(item, _spellings(item)) for item in self.items if _is_absolute(item)]
-        self._library = _library_folders()
+        self._paths = [(item, _starts(_spellings(item))) for item in self.items if _is_absolute(item)]
+        self._library = [(folder, _starts((folder,))) for folder in _library_folders()]
         self._scripts = _scripts_folders()
-        self._ours = _spellings(_OURS)
+        self._ours = _starts(_spellings(_OURS))
         #: Folders with their links resolved, by the path as it is.
         self._folders: dict[str, str] = {}
         #: Whether a module is selected, and why, by its name and file.
@@ -92,8 +92,8 @@ class Scope:
             return False, "it is a part of instrument itself"
         if not self.items:
             return self._is_own(name, spellings)
-        for item, roots in self._paths:
-            if _is_below(spellings, roots):
+        for item, starts in self._paths:
+            if _is_below(spellings, starts):
                 self._matched.add(item)
                 return True, f"it is in {item}" if path != item else f"the scope names {item}"
         dotted_name = self._main or _name_of_main(path) if name == "__main__" else name
@@ -118,12 +118,12 @@ class Scope:
             for folder in INSTALLED:
                 if f"{_SEP}{folder}{_SEP}" in path:
                     return False, f"it is installed in a {folder} folder, and no scope names it"
-        for folder in self._library:
-            if _is_below(spellings, (folder,)):
+        for folder, starts in self._library:
+            if _is_below(spellings, starts):
                 return False, f"it is in the standard library ({folder}), and no scope names it"
         for path in spellings:
             for folder in self._scripts:
-                if _is_below((path,), (folder,)) and _SEP not in path[len(folder) + 1 :]:
+                if _is_below((path,), _starts((folder,))) and _SEP not in path[len(folder) + 1 :]:
                     return False, f"it is in the folder of installed scripts ({folder}), and no scope names it"
         if name in _MAIN_NAMES and _starts_a_package(spellings[1]):
             return False, "it is the script that starts an installed package, and no scope names it"
@@ -251,15 +251,14 @@ else:
         return path
 
 
-def _is_below(spellings: Iterable[str], roots: Iterable[str]) -> bool:
-    """Return whether one of the *spellings* of a path is one of the *roots*, or is below one."""
-    for path in spellings:
-        path = _same_case(path)
-        for root in roots:
-            root = _same_case(root)
-            if path == root or path.startswith(root if root[-1:] == _SEP else root + _SEP):
-                return True
-    return False
+def _starts(roots: Iterable[str]) -> tuple[str, ...]:
+    """Return how paths begin that are below one of *roots*."""
+    return tuple(root if root[-1:] == _SEP else root + _SEP for root in map(_same_case, roots))
+
+
+def _is_below(spellings: Iterable[str], starts: tuple[str, ...]) -> bool:
+    """Return whether one of the *spellings* of a path is one of the roots with these *starts*, or is below one."""
+    return any((_same_case(path) + _SEP).startswith(starts) for path in spellings)
 
 
 def _spellings(path: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ modules, only functions that may execute code of others are exchanged, for twins
 from __future__ import annotations
 
 import sys
-from _operator import attrgetter
+from _operator import attrgetter, not_
 from _weakref import ref
 from itertools import compress
 from types import FunctionType
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     FunctionsByNamespace: TypeAlias = dict[int, list[FunctionType]]
 
 
-_code_of = attrgetter("__code__")
+_code_of, _globals_of = attrgetter("__code__"), attrgetter("__globals__")
 
 
 class SourceFunctions:
@@ -151,11 +151,13 @@ def _functions_by_namespace() -> FunctionsByNamespace:
         if type(key) is str and key.partition(".")[0] == __name__.partition(".")[0] and module is not None:
             own_namespaces.add(id(vars(module)))
     by_namespace: FunctionsByNamespace = {}
-    for function in instances_of([FunctionType]):
-        namespace = id(function.__globals__)
+    functions = instances_of([FunctionType])
+    namespaces = list(map(id, map(_globals_of, functions)))
+    are_others = list(map(not_, map(own_namespaces.__contains__, namespaces)))  # in C: most functions are our own
+    for function, namespace in zip(compress(functions, are_others), compress(namespaces, are_others)):
         if namespace in by_namespace:
             by_namespace[namespace].append(function)
-        elif namespace not in own_namespaces:
+        else:
             by_namespace[namespace] = [function]
     return by_namespace
 
