@@ -45,7 +45,10 @@ _FRESH = (
     *("reprlib", "token", "tokenize", "types", "weakref"),
 )
 #: Further modules that are copied, by the name of the module for which they are: it calls them when it is imported.
-_FRESH_FOR = {"ctypes": ("genericpath", "ntpath", "os", "posixpath", "stat", "sysconfig")}
+_FRESH_FOR = {
+    "ctypes": ("genericpath", "ntpath", "os", "posixpath", "stat", "sysconfig"),
+    "opcode": ("_opcode", "_opcode_metadata"),
+}
 
 
 class _Isolated:

@@ -33,7 +33,7 @@ from _frozen_importlib_external import (
 )
 from marshal import dumps, loads
 
-from instrument.guest.own_builtins import ours, system
+from instrument.guest.own_builtins import importlib, ours, system
 
 __builtins__ = ours  # type: ignore[assignment]  # this module is loaded before there is the loader
 
@@ -242,6 +242,8 @@ def code_of(name: str, path: str, is_package: bool, loader: "Any") -> "CodeType"
         if name in _unmarshalled:
             return _unmarshalled.pop(name)
     stamp = _stamp_of(path)
+    if is_late(name):  # the program may have replaced functions of importlib, or functions that these call
+        loader = importlib()[1].SourceFileLoader(name, path)
     code: CodeType = loader.get_code(name)
     if hides:
         code = _with_functions_hidden(code, name[len(_PREFIX) :])
