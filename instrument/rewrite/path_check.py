@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 #: elsewhere.
 _RECORD, _NONE, _ELSEWHERE = -1, -2, -3
 _JUMP, _FALL = EdgeKind.JUMP, EdgeKind.FALL
-_FOLLOWED_ELSEWHERE = frozenset((EdgeKind.LEAVE, EdgeKind.RAISE, EdgeKind.RERAISED))
+_RAISES = frozenset((EdgeKind.RAISE, EdgeKind.RERAISED))
+_FOLLOWED_ELSEWHERE = _RAISES | {EdgeKind.LEAVE}
 #: In place of a code unit: an exception has left the code.
 _LEFT = -1
 _POP_JUMP_IF_FALSE = OPCODES.get("POP_JUMP_IF_FALSE", -1)
@@ -100,7 +101,10 @@ class _Paths:
         self._units = units = rewritten.units
         self._layout = layout_of(graph.instructions.code, plan)
         self._advance = b"" if plan.placement in CALLING else probes.ADVANCE
+        #: The number of code units of a probe that counts, without a prefix.
+        self._size_of_probe = 1 + len(self._advance) // 2
         self._stops = rewritten.opcodes.translate(_STOPS)
+        self._raising = [number for number, edge in enumerate(graph.edges) if edge.kind in _RAISES]
         #: The code unit behind the instruction above, for each original with added code in between.
         self._gaps: dict[int, int] = {}
         for first, _ in rewritten.runs:
@@ -117,6 +121,11 @@ class _Paths:
         """
         opcodes = self._rewritten.opcodes
         end = self._units[goal] if goal >= 0 else _LEFT
+        if 0 <= unit == end - self._size_of_probe and opcodes[unit] == LOAD_CONST:  # half of all walks: just one probe
+            raw = self._rewritten.raw
+            number = raw[2 * unit + 1] - self._layout.first_counter
+            if 0 <= number < len(self.by_probe) and raw.startswith(self._advance, 2 * unit + 2):
+                return [number]
         passed: list[int] = []
         for _ in range(len(opcodes)):
             if unit == end:
@@ -245,9 +254,8 @@ class _Paths:
 
     def follow_exceptions(self) -> None:
         """Follow exceptions from each instruction to its handler, and check that each is recorded once."""
-        for number, edge in enumerate(self._graph.edges):
-            if edge.kind == EdgeKind.RAISE or edge.kind == EdgeKind.RERAISED:
-                self._follow_raise(number)
+        for number in self._raising:
+            self._follow_raise(number)
         probes_of_handler: dict[int, list[int]] = {}
         for (handler, unit, counter, is_own), index in self._exits().items():
             if counter == _ELSEWHERE:
@@ -270,9 +278,8 @@ class _Paths:
         counters = dict(self._plan.stubs)
         counters.update(dict.fromkeys(range(instructions.throwable_from), _NONE))
         counters.update(dict.fromkeys(instructions.steps, _ELSEWHERE))
-        for edge in self._graph.edges:
-            if edge.kind == EdgeKind.RAISE or edge.kind == EdgeKind.RERAISED:
-                counters[edge.at] = _ELSEWHERE
+        for number in self._raising:
+            counters[self._graph.edges[number].at] = _ELSEWHERE
         return counters
 
     def _exits(self) -> dict[Exit, int]:
