@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 from _imp import source_hash
+from _operator import attrgetter
 from marshal import dumps, loads
 from types import CodeType
 
@@ -111,16 +112,18 @@ class Cache:
             return None
         return value if stored_name == name else None
 
-    def store(self, name: str, value: object) -> None:
-        """Store *value* as the entry *name*, if possible."""
+    def store(self, name: str, value: object) -> bool:
+        """Store *value* as the entry *name*, and return whether that was possible."""
         if self.folder is None:
-            return
+            return False
         try:
             body = dumps((name, value))  # type: ignore[arg-type]
             write_file(self._path(name), _MAGIC + self._checksum(body) + body)
         except BaseException as error:  # no space, a name that cannot be encoded, or an audit hook that forbids it
             if belongs_to_program(error):
                 raise
+            return False
+        return True
 
     def keep_longer(self, name: str) -> None:
         """Note that the entry *name* is in use."""
@@ -166,16 +169,17 @@ class Cache:
 
     def store_module(
         self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, unlinked: UnlinkedTree, file_name: str
-    ) -> None:
+    ) -> bool:
         """Store *unlinked*, the code of the module with source *path*, unless some of it was refused.
 
-        Its *bytecode* is that of the file with *stamp*, and was compiled from *file_name*.
+        Its *bytecode* is that of the file with *stamp*, and was compiled from *file_name*. Return whether it is stored.
         """
         unlinked_codes, packed = unlinked
         values = rewritten_codes(unlinked_codes)
-        if values is not None:
-            pickled, index = compile_to_pickle(values, file_name), index_of_group(unlinked_codes, file_name)
-            self.store(_MODULE + path, (source_hash(1, bytecode), stamp, (pickled, index.as_tuple(), packed)))
+        if values is None:
+            return False
+        pickled, index = compile_to_pickle(values, file_name), index_of_group(unlinked_codes, file_name)
+        return self.store(_MODULE + path, (source_hash(1, bytecode), stamp, (pickled, index.as_tuple(), packed)))
 
     def _path(self, name: str) -> str:
         return f"{self.folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"
@@ -217,6 +221,8 @@ class Batch:
         self._used: dict[str, dict[bytes, bytes]] = {}
         #: The shelves to be written.
         self._changed: set[str] = set()
+        #: The tree that was not found last, and its key: it is likely to be put next.
+        self._missing: tuple[list[CodeType], bytes] = [], b""
 
     def get(self, tree: list[CodeType], shelf: str | None = None) -> UnlinkedTree | None:
         """Return the unlinked code of *tree*, a code object with all nested code; None if the cache has none."""
@@ -230,6 +236,7 @@ class Batch:
         shelf = shelf or _BY_CONTENT + key.hex()
         stored = self._load(shelf)
         if key not in stored:
+            self._missing = tree, key
             return None
         if is_by_content:
             self._cache.keep_longer(shelf)
@@ -242,12 +249,15 @@ class Batch:
 
         Code is not stored if some of it was refused, or if the shelf is full.
         """
+        (missing, key), self._missing = self._missing, ([], b"")
         unlinked_codes, packed = unlinked
         values = rewritten_codes(unlinked_codes)
         if values is None:
             return
         try:
-            key, value = key_of(tree), dumps(([each.as_tuple() for each in values], packed))
+            if missing is not tree:
+                key = key_of(tree)
+            value = dumps(([each.as_tuple() for each in values], packed))
         except ValueError:
             return
         shelf = shelf or _BY_CONTENT + key.hex()
@@ -255,15 +265,17 @@ class Batch:
             self._used[shelf][key] = value
             self._changed.add(shelf)
 
-    def flush(self) -> None:
-        """Write the shelves that have changed."""
+    def flush(self) -> bool:
+        """Write the shelves that have changed, and return whether there were some and all could be written."""
+        are_stored = []
         for shelf in list(self._changed):
             used, stored = self._used[shelf], self._stored[shelf]
             # Code that is no longer used is kept, but no more of it than of code that is.
             if len(stored.keys() - used.keys()) <= len(used):
                 used = {**stored, **used}
-            self._cache.store(shelf, used)
+            are_stored.append(self._cache.store(shelf, used))
         self._changed.clear()
+        return bool(are_stored) and all(are_stored)
 
     def _load(self, shelf: str) -> dict[bytes, bytes]:
         """Return the marshalled trees in the file of *shelf*, by key."""
@@ -273,6 +285,16 @@ class Batch:
         return self._stored[shelf]
 
 
+#: All but the constants and the file name.
+_content_of = attrgetter(
+    *("co_code", "co_linetable", "co_exceptiontable", "co_names", "co_varnames", "co_cellvars", "co_freevars"),
+    *("co_flags", "co_stacksize", "co_firstlineno", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
+    *("co_name", "co_qualname"),
+)
+#: Types of constants that version 2 of `marshal` can write.
+_PLAIN = frozenset((str, int, float, complex, bytes, bool, type(None), type(...), frozenset))
+
+
 def key_of(tree: list[CodeType]) -> bytes:
     """Return a key for the content of *tree*, a code object with all nested code: all that decides how it is rewritten.
 
@@ -280,19 +302,19 @@ def key_of(tree: list[CodeType]) -> bytes:
     """
     file_name = tree[-1].co_filename
     content = dumps(
-        [
-            (
-                *(code.co_code, code.co_linetable, code.co_exceptiontable, code.co_names, code.co_varnames),
-                *(code.co_cellvars, code.co_freevars, code.co_flags, code.co_stacksize, code.co_firstlineno),
-                *(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_name),
-                *(code.co_qualname, None if code.co_filename == file_name else code.co_filename),
-                [_marshallable(constant) for constant in code.co_consts],
-            )
-            for code in tree
-        ],
+        (
+            [*map(_content_of, tree)],
+            [None if code.co_filename == file_name else code.co_filename for code in tree],
+            [_marshallable_constants(code.co_consts) for code in tree],
+        ),
         _MARSHAL_VERSION,
     )
     return source_hash(1, content) + source_hash(2, content)
+
+
+def _marshallable_constants(constants: tuple[object, ...]) -> tuple[object, ...]:
+    """Return values for *constants* that version 2 of `marshal` can write."""
+    return constants if _PLAIN.issuperset(map(type, constants)) else (*map(_marshallable, constants),)
 
 
 def _marshallable(constant: object) -> Any:
@@ -301,4 +323,4 @@ def _marshallable(constant: object) -> Any:
         return None
     if type(constant) is slice:  # a constant since 3.14
         return slice.__name__, constant.start, constant.stop, constant.step
-    return tuple(map(_marshallable, constant)) if type(constant) is tuple else constant
+    return _marshallable_constants(constant) if type(constant) is tuple else constant

@@ -57,17 +57,24 @@ class UnlinkedCode:
 
     def of_module(self, tree: list[CodeType], module_import: ModuleImport) -> UnlinkedTree:
         """Return unlinked code for *tree*, the code of the module of *module_import*."""
+        unlinked, _ = self._stored_module(tree, module_import)
+        return unlinked
+
+    def _stored_module(self, tree: list[CodeType], module_import: ModuleImport) -> tuple[UnlinkedTree, bool]:
+        """Return unlinked code for *tree*, the code of the module of *module_import*, and whether the cache has it."""
         batch = Batch(self.cache())
         bytecode = module_import.bytecode if self._placement not in placement_names.CALLING else None
         unlinked = batch.get(tree)
+        is_stored = unlinked is not None
         if unlinked is None:
             unlinked = self._rewrite(tree)
             if bytecode is None:
                 batch.put(tree, unlinked)
-                batch.flush()
+                is_stored = batch.flush()
         if bytecode is not None:
-            self.cache().store_module(module_import.path, bytecode, module_import.stamp, unlinked, tree[-1].co_filename)
-        return unlinked
+            path, stamp, file_name = module_import.path, module_import.stamp, tree[-1].co_filename
+            is_stored = self.cache().store_module(path, bytecode, stamp, unlinked, file_name)
+        return unlinked, is_stored
 
     def cached_module(self, module_import: ModuleImport) -> CachedModule | None:
         """Return the entry of the cache for the bytecode of *module_import*; None if there is none.
@@ -90,13 +97,11 @@ class UnlinkedCode:
         """
         if not SUPPORTED:
             return False, "this release does not know this Python"
-        tree = nested_code(code)
-        for unlinked in self.of_module(tree, module_import)[0]:
+        (unlinked_codes, _), is_stored = self._stored_module(nested_code(code), module_import)
+        for unlinked in unlinked_codes:
             if isinstance(unlinked, RefusedCode):
                 return False, f"{unlinked.code.co_qualname}: {unlinked.reason}"
-        if module_import.bytecode is None:
-            return Batch(self.cache()).get(tree) is not None, ""
-        return self.cached_module(module_import) is not None, ""
+        return is_stored, ""
 
     def exec_free_modules(self) -> ExecFreeModules:
         """Return the record of exec-free modules."""
