@@ -206,9 +206,11 @@ def eventless_sources_of_restored(
     another place, that of the first raise in the frame. Neither a bare `raise` nor the end of a `finally` adds an
     entry to the traceback. If *follows*, the ways from the first raise to the entry are followed to find it.
     """
+    if not entries:
+        return {}, {}
     eventless = {entry: set(graph.entries[entry].eventless_sources) for entry in entries}
     raised_again: dict[int, set[int]] = {entry: set() for entry in entries}
-    if entries and follows:
+    if follows:
         paths = _ExceptionPaths(graph)
         instructions = graph.instructions
         for index, handler in enumerate(instructions.handlers):

@@ -56,6 +56,7 @@ def plan(graph: ControlFlowGraph, placement: str = MINIMAL, aliases: frozenset[s
         range(instructions.first + 1),
         compress(range(len(ops)), ops.translate(_IS_OUTSIDE_BLOCK)),
     )
+    sends = [index for index in outside_block if ops[index] == SEND] if graph.await_loops else []
     chosen = _choose_probes(graph, placement, outside_block)
     if placement not in (CALLS, NOTHING):
         for call, line, _ in graph.inlinable_calls:
@@ -83,7 +84,7 @@ def plan(graph: ControlFlowGraph, placement: str = MINIMAL, aliases: frozenset[s
         raised_again=raised_again,
         raise_reported_at=chosen.raise_reported_at,
         outside_block=outside_block,
-        resumed=outside_block.difference([index for index in outside_block if ops[index] == SEND]),
+        resumed=outside_block.difference(sends) if sends else outside_block,
         blocks=[(block.first, block.last) for block in graph.blocks],
         edges=[(edge.source, edge.target, edge.lines, edge.kind == EdgeKind.ENTER) for edge in graph.edges],
         events=graph.events,
