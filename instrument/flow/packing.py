@@ -7,8 +7,8 @@ are stored, and most take one byte.
 Problem: code objects are small. To pack each of them by itself takes dozens of short calls, and as many short values.
 Solution: a table holds the rows of all code objects of a module. It is packed column by column, each in a few calls. It
 also has the number of rows of each code object, so that its rows can be cut out.
-[3.12, 20 modules of the standard library, microseconds a line: 4.2 by code object, 1.0 by table; compressed: 400 kB by
-code object, 260 kB by table]
+[3.12, 20 modules of the standard library: 4.7 microseconds a line by code object, 1.7 by table; compressed: 400 kB by
+code object, 285 kB by table]
 """
 
 from __future__ import annotations

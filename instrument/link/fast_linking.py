@@ -71,7 +71,7 @@ class _PickleCompiler:
 
     A value is memoized once if it is the same object again: compilers use one object for equal constants, and intern
     names. Equal names of variables, line tables and bytecodes are different objects, so `_one_of_equals` merges them.
-    [3.12, microseconds a line of the standard library: 0.6; 1.7 if all values are compared by type and text]
+    [3.12, microseconds a line of the standard library: 0.9; 1.7 if all values are compared by type and text]
     """
 
     def __init__(self, unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> None:
