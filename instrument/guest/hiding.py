@@ -88,7 +88,7 @@ def hide_in(
 ) -> CodeType:
     """Return *code*, that of a module, with those functions and methods hidden whose qualified names *is_hidden* names.
 
-    *counting_frames* are the names of those that count frames: see `hide`. With *hides_body*, the code that makes
+    *counting_frames* are the names of functions that count frames: see `hide`. With *hides_body*, the code that makes
     functions and classes is hidden, too. It must use no frame, for example by the metaclass of a class.
     """
     if not CAN_HIDE:

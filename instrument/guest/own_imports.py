@@ -4,8 +4,8 @@ The program's own import of a module that only this package has imported must be
 run. So such modules leave `sys.modules` again.
 
 `import_own` stands in for `__import__` in all import statements of this package, those in functions included. Modules
-of this package are executed without the import system: during a start all of them, later the late ones. own_loader says
-why, and finds their code.
+of this package are executed without the import system. During a start, that holds for all of them, and later for late
+ones. own_loader says why, and finds their code.
 """
 
 # No `from __future__ import annotations`: see instrument.guest.
@@ -146,7 +146,7 @@ def import_own(
 def _other_module(name: str, names: "Any", fromlist: "Sequence[str] | None", level: int) -> "Any":
     """Return the module *name*, which is not one of this package.
 
-    A late module gets what the module had when this package first saw it: the program may have replaced functions.
+    A late module gets the module as this package first saw it: the program may have replaced functions.
     """
     if names is not None and own_loader.is_late(names.get("__name__", "")):
         module = own_builtins.noted(name) or _others.get(name)

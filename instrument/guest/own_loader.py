@@ -12,7 +12,7 @@ importlib, 167 without, 135 with late modules and a start that does less, 44 unm
 another time or size is loaded from its own file. The file is the bytecode file of `instrument/_start_modules.py`, an
 empty module. So installers remove it with the package, and PYTHONPYCACHEPREFIX and PYTHONDONTWRITEBYTECODE hold for it.
 
-Late modules (LATE) are those that a start does not need if all code is in the cache. A function that needs one has an
+Late modules (LATE) are modules that a start does not need if all code is in the cache. A function that needs one has an
 import statement for it.
 Problem: by then other threads may hold import locks, and the program may have replaced `__import__`, finders, or
 modules of the standard library. A thread may be listing `sys.modules`, which must not grow meanwhile.
@@ -355,7 +355,7 @@ def write_stored() -> None:
 
 
 def _content_to_store() -> bytes:
-    """Return the content of the file: the modules that were in it, and those that this process has loaded."""
+    """Return the content of the file: the modules that were in it, and others that this process has loaded."""
     for module in LATE:
         name, path = f"{_PREFIX}{module}", path_of(f"{_PREFIX}{module}", False)
         if not path_if_stored(name) and name not in _loaded:

@@ -6,7 +6,7 @@ Problem: the function `compile` first makes all types of the module `_ast`, some
 script without them. [3.12, callgrind: 9 million instructions, of 44 for a whole plain process]
 Solution: keep the marshalled code of the script in the cache, by its text, and by all else that compiling depends on.
 Compiling may print warnings, which a run with code from the cache would lack. So code is stored only if a second
-compilation prints nothing, and neither stored nor taken if an option of the interpreter changes which warnings appear.
+compilation prints nothing. If an option of the interpreter changes which warnings appear, no code is stored or taken.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Paper:
 
 
 def code_of_script(path: str, text: bytes, cache: Cache) -> CodeType:
-    """Return the code of the script at *path* with this *text*; raise what `compile` raises.
+    """Return the code of the script at *path* with this *text*; raise any error of `compile`.
 
     Print the warnings that `compile` prints.
     """
