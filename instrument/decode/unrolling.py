@@ -21,7 +21,7 @@ Alternatives: code behind a join could be copied to the end of the function or o
 
 from __future__ import annotations
 
-from _bisect import bisect_right
+from _bisect import bisect_left, bisect_right
 from _operator import ne, sub
 from itertools import compress
 
@@ -41,10 +41,6 @@ from instrument.decode.opcodes import (
     flags_of,
 )
 from instrument.decode.versions import JUMP_BACK_RAISES_LINE_EVENT
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: How many copies of a body stand in a row: (largest size in code units, copies), for bodies without a branch and with
 #: branches. In a larger body the probe is a small part of the cost. Each copy needs probes for its branches.
@@ -73,45 +69,57 @@ class Loop:
         self.goes_upwards = goes_upwards
 
 
-class _Layout:
-    """The order of the instructions of *source* with copies of *loops*.
+class _Segment:
+    """The instructions of the source from *start* to *stop*, which stand at *index* in the unrolled code.
 
-    For each instruction `origins` has its index in *source*, `loops` its Loop or None, and `copies` the number of its
-    copy, from 0 on.
+    They are the *copy* number 0, 1, … of *loop*, or stand between loops, where *loop* is None.
     """
 
-    def __init__(self, source: Instructions, loops: list[Loop]) -> None:
-        self.origins: list[int] = []
-        self.loops: list[Loop | None] = []
-        self.copies: list[int] = []
-        start = 0
+    __slots__ = ("copy", "index", "loop", "start", "stop")
+
+    def __init__(self, start: int, stop: int, index: int, loop: Loop | None, copy: int) -> None:
+        self.start = start
+        self.stop = stop
+        self.index = index
+        self.loop = loop
+        self.copy = copy
+
+
+class _Layout:
+    """The order of the instructions of a source with *n* instructions and copies of *loops*, as `segments`."""
+
+    def __init__(self, n: int, loops: list[Loop]) -> None:
+        self.segments: list[_Segment] = []
+        self._ends: list[int] = []  # of the first copies
+        self._shifts: list[int] = []  # of their instructions
+        start = index = 0
         for loop in loops:
-            self._append(range(start, loop.first), None, 0)
-            for copy in range(loop.n_copies):
-                self._append(range(loop.first, loop.last + 1), loop, copy)
+            self._append(start, loop.first, index, None, 0)
+            index += loop.first - start
             start = loop.last + 1
-        self._append(range(start, len(source)), None, 0)
-        self._index_of = {key: index for index, key in enumerate(zip(self.origins, self.copies))}
+            for copy in range(loop.n_copies):
+                self._append(loop.first, start, index, loop, copy)
+                index += start - loop.first
+        self._append(start, n, index, None, 0)
 
-    def _append(self, origins: range, loop: Loop | None, copy: int) -> None:
-        self.origins.extend(origins)
-        self.loops.extend([loop] * len(origins))
-        self.copies.extend([copy] * len(origins))
+    def _append(self, start: int, stop: int, index: int, loop: Loop | None, copy: int) -> None:
+        self.segments.append(_Segment(start, stop, index, loop, copy))
+        if copy == 0:
+            self._ends.append(stop)
+            self._shifts.append(index - start)
 
-    def __iter__(self) -> Iterator[tuple[int, Loop | None, int]]:
-        """Iterate over (origin, Loop or None, number of the copy) of the instructions."""
-        return zip(self.origins, self.loops, self.copies)
+    def index_of(self, origin: int) -> int:
+        """Return the index of the first copy of the instruction *origin* of the source."""
+        return origin + self._shifts[bisect_right(self._ends, origin)]
 
-    def index_of(self, origin: int, copy: int = 0) -> int:
-        """Return the index of the given copy of the instruction *origin* of the source."""
-        return self._index_of[origin, copy]
-
-    def index_from(self, origin: int, loop: Loop | None, copy: int) -> int:
-        """Return the index of *origin* for a jump or an exception out of the given *copy* of *loop*.
+    def index_from(self, origin: int, segment: _Segment) -> int:
+        """Return the index of *origin* for a jump or an exception out of *segment*.
 
         Within the loop that is the same copy, elsewhere the only one or the first one.
         """
-        return self._index_of[origin, copy if loop is not None and loop.first <= origin <= loop.last else 0]
+        if segment.start <= origin < segment.stop:
+            return segment.index + origin - segment.start
+        return self.index_of(origin)
 
 
 class Unrolled(Instructions):
@@ -134,52 +142,61 @@ class Unrolled(Instructions):
         self.code = source.code
         self.first = source.first
         self.throwable_from = source.throwable_from
-        layout = _Layout(source, loops)
-        self.origins = origins = layout.origins
-        self.ops = bytes(map(source.ops.__getitem__, origins))
-        self.args = list(map(source.args.__getitem__, origins))
-        self.starts = list(map(source.starts.__getitem__, origins))
-        self.units = list(map(source.units.__getitem__, origins))
-        self.lines = list(map(source.lines.__getitem__, origins))
-        self.targets, self.turns = self._redirect_jumps(layout)
-        self.jumps = [index for index, target in enumerate(self.targets) if target >= 0]
-        self.steps = frozenset(
-            index
-            for index in self.jumps
-            if self.targets[index] == index + 1 and self.ops[index] in _STEPS and index not in self.turns
-        )
+        layout = _Layout(len(source), loops)
+        slices = [slice(segment.start, segment.stop) for segment in layout.segments]
+        self.origins = [origin for part in slices for origin in range(part.start, part.stop)]
+        self.ops = b"".join([source.ops[part] for part in slices])
+        self.args = [arg for part in slices for arg in source.args[part]]
+        self.starts = [start for part in slices for start in source.starts[part]]
+        self.units = [unit for part in slices for unit in source.units[part]]
+        self.lines = [line for part in slices for line in source.lines[part]]
+        self.jumps = []
+        self.targets = [-1] * len(self.ops)
+        self.turns, self.steps = self._redirect_jumps(layout)
         self.table, self.handlers = self._redirect_exceptions(layout)
         self._joins = None
-        self.ranks = [
-            index + (loop.n_copies - 2 * copy) * (loop.last + 1 - loop.first)
-            if loop is not None and loop.goes_upwards and copy
-            else index
-            for index, (_, loop, copy) in enumerate(layout)
-        ]
+        self.ranks = ranks = list(range(len(self.ops)))
+        for segment in layout.segments:
+            loop, start = segment.loop, segment.index
+            if loop is not None and loop.goes_upwards and segment.copy:
+                size = loop.last + 1 - loop.first
+                rank = start + (loop.n_copies - 2 * segment.copy) * size
+                ranks[start : start + size] = range(rank, rank + size)
 
-    def _redirect_jumps(self, layout: _Layout) -> tuple[list[int], frozenset[int]]:
-        """Return the `targets` and the `turns` of the copies; replace conditional jumps in `ops` by their opposite."""
+    def _redirect_jumps(self, layout: _Layout) -> tuple[frozenset[int], frozenset[int]]:
+        """Set `jumps` and `targets`, and replace conditional jumps in `ops` by their opposite.
+
+        Return `turns` and `steps`.
+        """
         source = self.source
-        ops = bytearray(self.ops)
-        targets = []
-        turns = set()
-        for index, (origin, loop, copy) in enumerate(layout):
-            op, target = ops[index], source.targets[origin]
-            if target < 0:
-                pass
-            elif loop is None or target != loop.first or op not in BACKWARD:
-                target = layout.index_from(target, loop, copy)
-            elif origin == loop.last and copy + 1 < loop.n_copies and op in OPPOSITE_BRANCHES:
-                ops[index] = OPPOSITE_BRANCHES[op]
-                target = layout.index_of(loop.last + 1)
-            else:
-                step = -1 if loop.goes_upwards else 1
-                target = layout.index_of(loop.first, (copy + step) % loop.n_copies)
-                if loop.goes_upwards and copy == 0:
-                    turns.add(index)
-            targets.append(target)
+        ops, targets = bytearray(self.ops), self.targets
+        turns, steps = set(), set()
+        for segment in layout.segments:
+            loop = segment.loop
+            first, stop = bisect_left(source.jumps, segment.start), bisect_left(source.jumps, segment.stop)
+            for origin in source.jumps[first:stop]:
+                index = segment.index + origin - segment.start
+                op, target = ops[index], source.targets[origin]
+                if loop is None or target != loop.first or op not in BACKWARD:
+                    target = layout.index_from(target, segment)
+                elif origin == loop.last and segment.copy + 1 < loop.n_copies and op in OPPOSITE_BRANCHES:
+                    ops[index] = OPPOSITE_BRANCHES[op]
+                    target = layout.index_of(loop.last + 1)
+                else:
+                    target = self._head_after(segment, loop)
+                    if loop.goes_upwards and segment.copy == 0:
+                        turns.add(index)
+                    elif target == index + 1 and op in _STEPS:
+                        steps.add(index)
+                targets[index] = target
+                self.jumps.append(index)
         self.ops = bytes(ops)
-        return targets, frozenset(turns)
+        return frozenset(turns), frozenset(steps)
+
+    def _head_after(self, segment: _Segment, loop: Loop) -> int:
+        """Return the first instruction of the copy that control passes after *segment*, which is a copy of *loop*."""
+        copy = (segment.copy + (-1 if loop.goes_upwards else 1)) % loop.n_copies
+        return segment.index + (copy - segment.copy) * (segment.stop - segment.start)
 
     def _redirect_exceptions(self, layout: _Layout) -> tuple[list[Handler], list[int]]:
         """Return the `table` and the `handlers` of the copies; a handler within a loop has a copy with each body."""
@@ -188,18 +205,18 @@ class Unrolled(Instructions):
             Handler(layout.index_of(handler.target), handler.depth, handler.push_lasti) for handler in source.table
         ]
         handlers = []
-        number_of_copy: dict[tuple[int, int], int] = {}  # by number of the original handler, and target
-        for origin, loop, copy in layout:
-            number = source.handlers[origin]
-            if number >= 0:
-                handler = source.table[number]
-                target = layout.index_from(handler.target, loop, copy)
-                if target != table[number].target:
-                    if (number, target) not in number_of_copy:
-                        number_of_copy[number, target] = len(table)
+        for segment in layout.segments:
+            numbers = source.handlers[segment.start : segment.stop]
+            if segment.copy:
+                number_of_copy = {}
+                for number in dict.fromkeys(numbers):
+                    if number >= 0 and segment.start <= source.table[number].target < segment.stop:
+                        handler = source.table[number]
+                        number_of_copy[number] = len(table)
+                        target = layout.index_from(handler.target, segment)
                         table.append(Handler(target, handler.depth, handler.push_lasti))
-                    number = number_of_copy[number, target]
-            handlers.append(number)
+                numbers = [number_of_copy.get(number, number) for number in numbers]
+            handlers += numbers
         return table, handlers
 
 

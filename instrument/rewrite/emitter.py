@@ -31,7 +31,7 @@ from instrument.rewrite.output import NO_UNIT, PLACEHOLDERS, Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from instrument.flow.graph import ControlFlowGraph
     from instrument.flow.plan import Plan
@@ -49,9 +49,15 @@ class Emitter:
     """Writes the code of one code object into `output`."""
 
     def __init__(
-        self, graph: ControlFlowGraph, plan: Plan, places: Places, jumps: Jumps, routes: ExceptionRoutes
+        self,
+        graph: ControlFlowGraph,
+        plan: Plan,
+        places: Places,
+        jumps: Jumps,
+        routes: ExceptionRoutes,
+        long_jumps: Iterable[int] = (),
     ) -> None:
-        self.output = Output(jumps.n_labels)
+        self.output = Output(graph.instructions, jumps.n_labels)
         self._graph = graph
         self._instructions = graph.instructions
         self._plan = plan
@@ -60,13 +66,18 @@ class Emitter:
         self._routes = routes
         self._raw = graph.instructions.code.co_code
         self._changes = list(routes.changes())
-        #: For each instruction, the place at which control arrives that falls into it.
-        self._entrances = [0] * (len(graph.instructions) + 1)
+        #: For instructions with code above them, the place at which control arrives that falls into them.
+        self._entrances: dict[int, int] = {}
+        #: Jumps that may need more code units than in the original.
+        self._jumps_as_pieces = jumps.ends.union(long_jumps, jumps.that_may_grow())
 
     def emit(self) -> None:
         """Write all original instructions, then the jumps that stand behind them."""
-        instructions = self._instructions
-        stops = self._places.stops(instructions)
+        instructions, ways = self._instructions, self._jumps.ways
+        self.output.jumps_in_runs = [
+            (index, *ways[index]) for index in instructions.jumps if index not in self._jumps_as_pieces
+        ]
+        stops = self._places.stops(instructions, self._jumps_as_pieces)
         for index, next_stop in zip(stops, [*stops[1:], len(instructions)]):
             self._emit_added_code(index)
             self._set_routes(index, next_stop)
@@ -142,12 +153,13 @@ class Emitter:
             n += 1
 
     def _emit_run(self, index: int, end: int) -> None:
-        """Emit the instructions from *index* to *end*: one jump, or a run without a jump."""
+        """Emit the instructions from *index* to *end*: one jump that is a piece, or a run."""
         instructions, output, places = self._instructions, self.output, self._places
-        output.runs.append((index, end, len(output.pieces)))
-        if instructions.targets[index] >= 0:
+        if index in self._jumps_as_pieces:
+            output.runs.append((index, end, len(output.pieces), instructions.units[index]))
             self._emit_jump(index)
             return
+        output.runs.append((index, end, len(output.pieces), instructions.starts[index]))
         last = end - 1
         unit = instructions.units[last]
         if index in places.resumes:
@@ -233,8 +245,7 @@ class Emitter:
         label = self._jumps.pads.get(head)
         is_event = index in self._jumps.with_event
         if label is not None and head in self._places.falling:  # only the step may pass its probes
-            after = len(self.output.labels)
-            self.output.labels.append(0)
+            after = self.output.new_label(len(self.output.pieces))
             self._append_jump(JUMP_FORWARD, after, False, unit)
             self._set_label(label)
             self._append_jump(JUMP_FORWARD, head, False, NO_UNIT)
@@ -269,8 +280,7 @@ class Emitter:
                 self._append_copy(instructions.units[target], instructions.units[target] + n_skipped)
             self._append_probes((number,), unit)
             if op == FOR_ITER:
-                back = len(output.labels)
-                output.labels.append(self._entrances[head] if n_skipped else output.labels[target])
+                back = output.new_label(self._entrances[head]) if n_skipped else target
                 self._append_jump(JUMP_BACKWARD_NO_INTERRUPT, back, True, unit)
             elif target <= index:  # a loop of 3.11, which must stay interruptible
                 output.added_jumps.append((len(output.pieces), len(instructions) + number))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from instrument.decode.opcodes import (
     BACKWARD,
+    CACHES,
     ENDS_LOOP,
     JUMPS,
     NOT_TAKEN,
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 #: By opcode: the jump like it that goes forward; -1 if there is none.
 FORWARD = [OPCODES.get(name.replace("BACKWARD", "FORWARD"), -1) for name in OPNAMES]
+
+
+#: A longer distance, in code units, may have no room in one byte after rewriting.
+_SHORT = 80
 
 
 class Jumps:
@@ -87,6 +92,16 @@ class Jumps:
                 # The opposite condition: if it is not taken, control goes to the next copy.
                 if instructions.ops[index] != instructions.source.ops[instructions.origins[index]]:
                     self._add_end(index)
+
+    def that_may_grow(self) -> list[int]:
+        """Return the jumps that may need more code units than in the original, or fewer."""
+        instructions, ways = self._instructions, self.ways
+        ops, args = instructions.ops, instructions.args
+        return [
+            index
+            for index in instructions.jumps
+            if args[index] > _SHORT or index not in ways or CACHES[ways[index][0]] != CACHES[ops[index]]
+        ]
 
     def _new_label(self) -> int:
         self.n_labels += 1

@@ -1,12 +1,13 @@
 """The code that is written for one code object: pieces, labels, jumps, and the routes of exceptions.
 
-`rewrite.emitter` and `rewrite.stubs` append to an `Output`. The offset of each piece goes out once all jumps have their
-distances. A *piece* is a run of original instructions, one jump, or code that is added. A *place* is the number of a
-piece. A *label* stands for a place; jumps lead to labels (rewrite.jumps).
+`rewrite.emitter` and `rewrite.stubs` append to an `Output`. All offsets go out once the jumps have their distances. A
+*piece* is a run of original instructions, one jump, or code that is added. A *place* is the number of a piece. A
+*label* stands for an instruction or for a place; jumps lead to labels (rewrite.jumps).
 
 Decision: pieces of bytes.
     Problem: jumps, locations and handlers have to follow when probes move the instructions apart.
-    Solution: copy runs of instructions as bytes, and encode jumps anew.
+    Solution: copy runs of instructions as bytes. A jump that stays short is patched within its run; another one is a
+    piece, which may grow.
     Alternatives: `bytecode.ConcreteBytecode` makes one object for each code unit, and takes eight times as long.
     `bytecode.Bytecode` orders constants and names anew, and takes twice as long again.
 """
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     #: The code units of a piece that have locations of the original: (first unit, unit behind the last). If both are
     #: equal, all units of the piece have the location of that one unit, or none if it is NO_UNIT.
     Source = tuple[int, int]
-    #: Place of the jump, opcode, label of the target, whether the distance is counted backward.
+    #: Place or instruction of the jump, opcode, label of its target, whether the distance is counted backward.
     Jump = tuple[int, int, int, bool]
 
 #: Stands for the unit of code that has no location.
@@ -41,72 +42,108 @@ class Output:
 
     - `pieces`: code units of each piece.
     - `sources`: for each piece, which units of the original have its locations (rewrite.tables).
-    - `labels`: the place that each label stands for.
-    - `jumps`: the jumps to encode.
+    - `labels`: the place that each label stands for. A label without a place is the index of an instruction.
+    - `jumps`: the jumps that are pieces, by place.
+    - `jumps_in_runs`: the other jumps, by instruction.
     - `routes`: (place, n_units, route): exceptions from *n_units* behind the beginning of the piece at *place* on take
       *route*, up to the next item.
-    - `runs`: (first, end, place): the piece at *place* has the instructions from *first* to *end*.
+    - `runs`: (first, end, place, unit): the piece at *place* has the instructions from *first* to *end*. It begins with
+      the original code unit *unit*, prefixes of jumps not counted.
     - `place_of_probe`: for each probe at which a trace function may be called: the place at which that happens.
     - `added_jumps`: (place, meaning) of each jump that is added; the meaning is an item of `Unlinked.added_jumps`.
+
+    `resolve_jumps` sets what follows, in code units:
+
+    - `code`: all code units, with the distances of the jumps.
+    - `offsets`: where each piece begins, and the end.
+    - `opcode_offsets`: the same, but for jumps where their opcode is, behind their prefixes.
+    - `units`: where the opcode of each instruction is.
     """
 
-    __slots__ = ("added_jumps", "jumps", "labels", "pieces", "place_of_probe", "routes", "runs", "sources")
+    __slots__ = (
+        *("_instructions", "_n_labels", "added_jumps", "code", "jumps", "jumps_in_runs", "labels", "offsets"),
+        *("opcode_offsets", "pieces", "place_of_probe", "routes", "runs", "sources", "units"),
+    )
+    code: bytes
+    offsets: list[int]
+    opcode_offsets: list[int]
+    units: list[int]
 
-    def __init__(self, n_labels: int) -> None:
+    def __init__(self, instructions: Instructions, n_labels: int) -> None:
         self.pieces: list[bytes] = []
         self.sources: list[Source] = []
-        self.labels = [0] * n_labels
+        self.labels: dict[int, int] = {}
         self.jumps: list[Jump] = []
+        self.jumps_in_runs: list[Jump] = []
         self.routes: list[tuple[int, int, Route | None]] = []
-        self.runs: list[tuple[int, int, int]] = []
+        self.runs: list[tuple[int, int, int, int]] = []
         self.place_of_probe: dict[int, int] = {}
         self.added_jumps: list[tuple[int, int]] = []
+        self._instructions = instructions
+        self._n_labels = n_labels
+
+    def new_label(self, place: int) -> int:
+        """Return a new label, which stands for *place*."""
+        self._n_labels += 1
+        self.labels[self._n_labels] = place
+        return self._n_labels
+
+    def address(self, label: int) -> int:
+        """Return the code unit that *label* stands for."""
+        if label in self.labels:
+            return self.offsets[self.labels[label]]
+        n_prefixes: int = self._instructions.units[label] - self._instructions.starts[label]
+        return self.units[label] - n_prefixes
 
     def resolve_jumps(self) -> list[int]:
-        """Encode each jump with its distance; return the offset of each piece, and of the end, in code units.
+        """Encode all jumps; return the jumps in runs that have no room for their distance, and have to be pieces.
 
         Raise RewriteError if a target lies on the wrong side of its jump.
         """
         widths = [len(piece) >> 1 for piece in self.pieces]
-        labels = self.labels
-        jumps = [(place, CACHES[op], labels[label], is_backward) for place, op, label, is_backward in self.jumps]
         is_stable = False
         while not is_stable:
-            offsets = list(accumulate(widths, initial=0))
+            self._locate(widths)
             is_stable = True
-            distances = []
-            for place, n_caches, target, is_backward in jumps:
-                distance = offsets[target] - offsets[place + 1]
-                if is_backward:
-                    distance = -distance
-                distances.append(distance)
-                if 0 <= distance < 256:
-                    continue
-                if distance < 0:
-                    raise RewriteError(f"a jump would go {distance} units")
-                width = (distance.bit_length() + 7) // 8 + n_caches
+            distances = [
+                _distance(self.offsets[place + 1], self.address(label), is_backward)
+                for place, _, label, is_backward in self.jumps
+            ]
+            for (place, op, _, _), distance in zip(self.jumps, distances):
+                width = (distance.bit_length() + 7 >> 3 or 1) + CACHES[op]
                 if width > widths[place]:  # never narrower again, so this loop ends
                     widths[place] = width
                     is_stable = False
-        pieces = self.pieces
         for (place, op, _, _), distance in zip(self.jumps, distances):
-            pieces[place] = encode(op, distance, widths[place] - 1 - CACHES[op])
-        return offsets
+            self.pieces[place] = encode(op, distance, widths[place] - 1 - CACHES[op])
+        code = bytearray(b"".join(self.pieces))
+        too_long = []
+        for index, op, label, is_backward in self.jumps_in_runs:
+            unit = self.units[index]
+            distance = _distance(unit + 1 + CACHES[op], self.address(label), is_backward)
+            if distance > 255:
+                too_long.append(index)
+            code[2 * unit] = op
+            code[2 * unit + 1] = distance & 255
+        self.code = bytes(code)
+        return too_long
 
-    def opcode_offsets(self, offsets: list[int]) -> list[int]:
-        """Return *offsets*, those of jumps moved to the unit of their opcode, behind their prefixes."""
-        moved = offsets.copy()
+    def _locate(self, widths: list[int]) -> None:
+        """Set all offsets, for pieces of *widths*, in code units."""
+        self.offsets = offsets = list(accumulate(widths, initial=0))
+        self.opcode_offsets = opcode_offsets = offsets.copy()
         for place, op, _, _ in self.jumps:
-            moved[place] = offsets[place + 1] - 1 - CACHES[op]
-        return moved
-
-    def units(self, instructions: Instructions, opcode_offsets: list[int]) -> list[int]:
-        """Return the code unit of the opcode of each of *instructions*."""
+            opcode_offsets[place] = offsets[place + 1] - 1 - CACHES[op]
+        original_units = self._instructions.units
         units: list[int] = []
-        starts, old_units, targets = instructions.starts, instructions.units, instructions.targets
-        for first, end, place in self.runs:
-            if targets[first] >= 0:
-                units.append(opcode_offsets[place])
-            else:
-                units += map((opcode_offsets[place] - starts[first]).__add__, old_units[first:end])
-        return units
+        for first, end, place, unit in self.runs:
+            units += map((opcode_offsets[place] - unit).__add__, original_units[first:end])
+        self.units = units
+
+
+def _distance(after: int, target: int, is_backward: bool) -> int:
+    """Return the distance of a jump from the unit *after* it to *target*; raise RewriteError if it is below zero."""
+    distance = after - target if is_backward else target - after
+    if distance < 0:
+        raise RewriteError(f"a jump would go {distance} units")
+    return distance

@@ -95,13 +95,13 @@ class Places:
             ):
                 self.above_target.setdefault(target, []).append(index)
 
-    def stops(self, instructions: Instructions) -> list[int]:
-        """Return the instructions at which a new piece of the output must begin, in order: 0, and all with additions,
-        and those that control may enter or leave by a jump.
+    def stops(self, instructions: Instructions, jumps: set[int]) -> list[int]:
+        """Return the instructions at which a new piece of the output must begin, in order.
+
+        These are the first one, *jumps* that are pieces, those with additions, and those behind a copy of a loop.
         """
-        jumps = instructions.jumps
-        stops = {0, instructions.first, *jumps, *instructions.joins}
-        stops.update(self.before, self.falling, self.above_target, self.before_target, self.heads)
+        stops = {0, *jumps}
+        stops.update(self.before, self.falling, self.above_target, self.before_target, self.heads, self.loop_heads)
         stops.update(self.separated, self.before_calls, self.resumes)
         for pieces in (jumps, self.inlined, self.resumes):
             stops.update([index + 1 for index in pieces])

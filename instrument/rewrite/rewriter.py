@@ -46,35 +46,40 @@ def _rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     instructions = graph.instructions
     code = instructions.code
     layout = layout_of(code, plan)
+    names = StubNames(code)
     routes = ExceptionRoutes(graph, plan)
     places = Places(graph, plan, layout)
-    emitter = Emitter(graph, plan, places, Jumps(graph, places), routes)
-    emitter.emit()
-    output = emitter.output
-    names = StubNames(code)
-    stubs = ExitStubs(instructions, plan, layout, names, output, routes, places)
-    stubs.emit_stubs()
-
-    offsets = output.resolve_jumps()
-    exceptions = ExceptionTable(instructions, output, offsets, routes, stubs)
+    jumps = Jumps(graph, places)
+    long_jumps: list[int] = []
+    while True:
+        emitter = Emitter(graph, plan, places, jumps, routes, long_jumps)
+        emitter.emit()
+        output = emitter.output
+        stubs = ExitStubs(instructions, plan, layout, names, output, routes, places)
+        stubs.emit_stubs()
+        too_long = output.resolve_jumps()
+        if not too_long:
+            break
+        long_jumps += too_long
+    exceptions = ExceptionTable(instructions, output, routes, stubs)
     rewritten = code.replace(
-        co_code=b"".join(output.pieces),
+        co_code=output.code,
         co_consts=(*code.co_consts, *[None] * (layout.n_constants - len(code.co_consts))),
         co_names=tuple(names.names),
         # A stub finds lasti and the exception on the stack above the depth of its handler.
         co_stacksize=max(code.co_stacksize, exceptions.deepest + 2) + probes.STACK_OF_PROBE,
-        co_linetable=location_table(code, output.sources, offsets),
+        co_linetable=location_table(code, output.sources, output.offsets),
         co_exceptiontable=exceptions.encode(),
     )
-    opcodes_at = output.opcode_offsets(offsets)
+    offsets = output.opcode_offsets
     return Unlinked(
         rewritten,
         plan,
         len(instructions),
-        [*output.units(instructions, opcodes_at), *[opcodes_at[place] for place, _ in output.added_jumps]],
+        [*output.units, *[offsets[place] for place, _ in output.added_jumps]],
         [meaning for _, meaning in output.added_jumps],
         [
-            opcodes_at[output.place_of_probe[number]] if number in output.place_of_probe else 0
+            offsets[output.place_of_probe[number]] if number in output.place_of_probe else 0
             for number in range(len(plan.probes))
         ],
     )

@@ -97,11 +97,6 @@ class ExitStubs:
         self._output.jumps.append((len(self._output.pieces), op, label, True))
         self._append(PLACEHOLDERS[op])
 
-    def _new_label(self) -> int:
-        """Return a new label, which stands for the place of the next piece."""
-        self._output.labels.append(len(self._output.pieces))
-        return len(self._output.labels) - 1
-
     def _emit_stub(self, route: Route) -> None:
         """Emit the stub of *route*: count or record the exception, then go on to the handler.
 
@@ -109,7 +104,7 @@ class ExitStubs:
         """
         output = self._output
         place = len(output.pieces)
-        self.labels[route] = self._new_label()
+        self.labels[route] = output.new_label(len(output.pieces))
         counting = self._counting(route)
         is_record = route[0] not in (ProbePosition.RAISING, ProbePosition.EXITING) and not self._calls
         fallback = self._fallback(route) if is_record else b""
@@ -125,7 +120,7 @@ class ExitStubs:
             self._append(code)
             return
         self._append(counting)
-        counted = self._new_label()
+        counted = output.new_label(len(output.pieces))
         entry = self._instructions.table[handler]
         if not entry.push_lasti and route[0] != ProbePosition.EXITING:
             self._append(_DROP_LASTI)

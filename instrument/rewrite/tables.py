@@ -181,16 +181,16 @@ class ExceptionTable:
         self,
         instructions: Instructions,
         output: Output,
-        offsets: Sequence[int],
         routes: ExceptionRoutes,
         stubs: ExitStubs,
     ) -> None:
         self._instructions = instructions
-        self._offset_of = [offsets[place] for place in output.labels]
+        self._address = output.address
         self._routes = routes
         self._stubs = stubs
-        self._entries = entries = self._entries_of_routes(output, offsets)
+        self._entries = entries = self._entries_of_routes(output)
         self.deepest = max([depth_and_lasti >> 1 for _, _, _, depth_and_lasti in entries], default=0)
+        offsets = output.offsets
         for (place, unit), n_units, (target_place, target_unit), depth in stubs.fallbacks:
             start = offsets[place] + unit
             entries.append((start, start + n_units, offsets[target_place] + target_unit, depth << 1))
@@ -199,10 +199,11 @@ class ExceptionTable:
             entries.append((start, start + 1, *self._target_of_handler(number)))
         entries.sort()
 
-    def _entries_of_routes(self, output: Output, offsets: Sequence[int]) -> list[ExceptionEntry]:
+    def _entries_of_routes(self, output: Output) -> list[ExceptionEntry]:
         """Return the entries of all pieces, in order; neighbours that are alike are one entry."""
         entries: list[ExceptionEntry] = []
         targets: dict[Route | None, tuple[int, int]] = {}
+        offsets = output.offsets
         starts = [offsets[place] + n_units for place, n_units, _ in output.routes]
         latest_end, latest = -1, (-1, -1)
         for start, end, (_, _, route) in zip(starts, starts[1:], output.routes):
@@ -228,11 +229,11 @@ class ExceptionTable:
         push_lasti = (
             kind != ProbePosition.EXITING or handler is None or handler.push_lasti or self._routes.must_reraise(route)
         )
-        return self._offset_of[self._stubs.labels[route]], (0 if handler is None else handler.depth) << 1 | push_lasti
+        return self._address(self._stubs.labels[route]), (0 if handler is None else handler.depth) << 1 | push_lasti
 
     def _target_of_handler(self, number: int) -> tuple[int, int]:
         handler = self._instructions.table[number]
-        return self._offset_of[handler.target], handler.depth << 1 | handler.push_lasti
+        return self._address(handler.target), handler.depth << 1 | handler.push_lasti
 
     def encode(self) -> bytes:
         """Return the encoded table: for each entry start, size, target, 2 * depth + push_lasti."""
