@@ -29,7 +29,10 @@ def executor_aliases_in(tree: Iterable[CodeType]) -> frozenset[str]:
     for code in tree:
         if not mentions_executor(code):
             continue
-        instructions = Instructions(code)
+        try:
+            instructions = Instructions(code)
+        except ValueError:  # this code is not rewritten, and says so
+            continue
         looks_up = looks_up_executor(code)
         for index in range(1, len(instructions)):
             name = stored_name(instructions, index)

@@ -19,6 +19,7 @@ from instrument.decode.opcodes import (
     CACHE,
     CACHES,
     EXTENDED_ARG,
+    IS_UNKNOWN,
     JUMPS,
     OPNAMES,
     RAISES,
@@ -118,8 +119,14 @@ class Instructions:
         return len(self.ops)
 
     def _decode(self, raw: bytes) -> None:
-        """Set `ops`, `args`, `units` and `starts` from *raw*, a `co_code`, in which caches are zero."""
+        """Set `ops`, `args`, `units` and `starts` from *raw*, a `co_code`, in which caches are zero.
+
+        Raise ValueError if *raw* has an opcode that the table of opcodes lacks, or is cut off.
+        """
         opcodes = raw[::2]
+        unknown = opcodes.translate(IS_UNKNOWN).find(1)
+        if unknown >= 0:
+            raise ValueError(f"{OPNAMES[opcodes[unknown]]} is no opcode that this release knows")
         is_instruction = opcodes.translate(_IS_INSTRUCTION)
         self.ops = opcodes.translate(None, _NO_INSTRUCTIONS)
         self.args = args = list(compress(raw[1::2], is_instruction))

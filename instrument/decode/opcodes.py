@@ -167,6 +167,12 @@ def flags_of(opcodes: Iterable[int]) -> bytes:
     return bytes(flags)
 
 
+#: By opcode: whether the table lacks it. Code with such an opcode is not rewritten: it might be a jump, or have caches.
+IS_UNKNOWN = flags_of(
+    set(range(256)) - _opcodes_of(*[kind for kind in TABLE if kind not in (OpcodeKind.INTERNAL, OpcodeKind.PSEUDO)])
+)
+
+
 def _cache_units() -> list[int]:
     """Return the number of inline cache units that follow each opcode."""
     entries = opcode._inline_cache_entries  # type: ignore[attr-defined]

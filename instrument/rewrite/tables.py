@@ -18,6 +18,7 @@ from _functools import partial  # type: ignore[import-not-found]
 from _operator import itemgetter
 
 from instrument.decode.locations import LONG, NO_COLUMNS, NOWHERE, ONE_LINE, LocationTable
+from instrument.errors import RewriteError
 from instrument.flow.plan import ProbePosition
 from instrument.guest.isolation import bytecode
 from instrument.rewrite.output import NO_UNIT
@@ -266,8 +267,14 @@ class _Location(tuple):  # type: ignore[type-arg]
 
 
 def _location_table_anew(code: CodeType, sources: Sequence[Source], offsets: Sequence[int]) -> bytes:
-    """Return the location table of rewritten *code*, encoded from `co_positions`, as `location_table` does."""
+    """Return the location table of rewritten *code*, encoded from `co_positions`, as `location_table` does.
+
+    Raise RewriteError if a number in `co_positions` cannot be encoded: no compiler writes a table with such numbers.
+    """
     positions = [_Location(position) for position in code.co_positions()]
+    for line, end_line, column, end_column in positions:
+        if (end_line or 0) < (line or 0) or min(column or 0, end_column or 0) < 0:
+            raise RewriteError("the location table has an end line above the line, or a column below zero")
     nowhere = _Location((None, None, None, None))
     positions.append(nowhere)  # of NO_UNIT
     pieces: list[tuple[int, int, int, Any]] = []

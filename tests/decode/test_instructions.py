@@ -94,3 +94,18 @@ def test_code_that_is_cut_off_is_refused():
     unit = Instructions(code).units[last_cached]
     with pytest.raises(ValueError, match="cut off"):
         Instructions(code.replace(co_code=raw[: 2 * unit + 2]))
+
+
+def test_code_with_an_opcode_that_the_table_lacks_is_refused(monkeypatch):
+    """It might be a jump, or have caches: the code would be taken apart in the wrong places."""
+    load = opcodes.LOAD_GLOBAL
+    monkeypatch.setattr(instructions, "IS_UNKNOWN", opcodes.flags_of([load]))
+    with pytest.raises(ValueError, match="LOAD_GLOBAL is no opcode that this release knows"):
+        Instructions(code_of.__code__)
+
+
+def test_all_opcodes_that_compilers_write_are_known():
+    """Only opcodes that never stand in `co_code` are refused."""
+    for module in MODULES:
+        for code in code_of(module):
+            assert 1 not in code.co_code[::2].translate(opcodes.IS_UNKNOWN)
