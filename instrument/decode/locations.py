@@ -1,8 +1,8 @@
 """Takes the location table of a code object apart into its entries.
 
 A `co_linetable` comes in (CPython: Objects/locations.md); a `LocationTable` goes out. An entry gives one location to up
-to eight code units. It holds the difference between its line and the line of the entry before it, so an entry can be
-moved only together with that difference.
+to eight code units. An entry holds the difference from the line of the entry before, not the line itself. So an entry
+that is moved behind another one may need another difference.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-#: Kinds of entries from this number on hold a difference of lines. Of those, the first three hold it in their number.
+# Bits 3 to 6 of an entry's first byte are its kind. Kinds below ONE_LINE stay on the line of the entry before. ONE_LINE
+# and the two kinds above it add 0, 1 or 2 to that line. NO_COLUMNS and LONG store the difference as a number.
 ONE_LINE = 10
 NO_COLUMNS = 13
 LONG = 14
@@ -21,6 +22,7 @@ NOWHERE = 15
 
 #: By first byte of an entry: how many code units the entry is for.
 _SIZES = bytes((head & 7) + 1 for head in range(256))
+#: By first byte of an entry: the difference of lines that its kind says; 0 if a number says it.
 _DIFFERENCES = bytes(max((head >> 3 & 15) - ONE_LINE, 0) if head >> 3 & 15 < NO_COLUMNS else 0 for head in range(256))
 _HAS_VARINT = bytes(int(head >= 128 and head >> 3 & 15 in (NO_COLUMNS, LONG)) for head in range(256))
 _IS_NOWHERE = bytes(int(head >= 128 and head >> 3 & 15 == NOWHERE) for head in range(256))
@@ -67,10 +69,10 @@ class LocationTable:
         return -(value >> 1) if value & 1 else value >> 1
 
     def body(self, entry: int) -> bytes:
-        """Return the bytes of *entry* behind its first byte, without its difference of lines."""
+        """Return the bytes of *entry* behind its first byte, without the number for its difference of lines, if any."""
         table, start, end = self.table, self.offsets[entry] + 1, self.offsets[entry + 1]
         if _HAS_VARINT[table[start - 1]]:
-            while table[start] & 64:
+            while table[start] & 64:  # another byte of the number follows
                 start += 1
             start += 1
         return table[start:end]

@@ -7,7 +7,7 @@ jumping back, which unrolled loops do less often, so rewriting would change the 
 prevents the pair.
 
 A LOAD_FAST whose variable certainly has a value cannot raise and may stay in its pair. Definite assignment analysis
-tells which those are.
+finds these variables.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ def _n_arguments(graph: ControlFlowGraph) -> int:
 
 
 def _assigned_variables(graph: ControlFlowGraph, changes: _Changes) -> list[int]:
-    """Return the variables that certainly have a value as each block begins, of those that *changes* has."""
+    """Return, for each block, the variables that certainly have a value when it begins.
+
+    The result says nothing about variables that *changes* does not have.
+    """
     successors, handlers, start = _successors(graph)
     effects = {number: _effect_of_block(in_block) for number, in_block in changes.items()}
     assigned = [(1 << graph.instructions.code.co_nlocals) - 1] * (graph.outside + 1)
@@ -112,7 +115,7 @@ def _assigned_variables(graph: ControlFlowGraph, changes: _Changes) -> list[int]
 
 
 def _effect_of_block(changes: list[tuple[int, int, bool]]) -> tuple[int, int, int]:
-    """Return what a block does to variables: those that gain a value, those that lose it, and all that it deletes."""
+    """Return three sets of variables: with a value at the end of a block, without one, and deleted anywhere in it."""
     gained = lost = deleted = 0
     for _, bit, is_delete in changes:
         if is_delete:

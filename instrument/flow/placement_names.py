@@ -1,4 +1,4 @@
-"""The names of all placements: a placement says where the probes of a code object are, and what they do.
+"""The names of all placements: the rules that say which edges of a code object get a probe.
 
 - `minimal`: as few probes as determine all counts. The flow into each block equals the flow out of it. So the counts of
   the edges outside a spanning tree (the chords) determine all others. If the tree has the greatest weight, the chords

@@ -29,7 +29,7 @@ _FIRST_IS_BETTER = 1e-9
 def edge_weights(graph: ControlFlowGraph) -> list[float]:
     """Return the weight of each edge of *graph*: its estimated frequency times the cost of its cheapest probe.
 
-    It is infinite for edges that cannot carry a probe. No set of those closes a cycle, because each leads outwards.
+    The weight is infinite for edges that cannot carry a probe. Such edges close no cycle, because each leads outwards.
     """
     instructions, n_ways_into = graph.instructions, graph.n_ways_into
     weights = []
@@ -49,12 +49,12 @@ def _frequencies(graph: ControlFlowGraph) -> list[float]:
     """Return the estimated frequency of each edge, for one call of the code.
 
     The edges are passed once, in the order of their sources in the code. That is a topological order except for jumps
-    back; those are loops, and multiply the frequency of the block that they lead to.
+    back. A jump back makes a loop, and multiplies the frequency of the block that it leads to.
     """
     edges, outside, ops = graph.edges, graph.outside, graph.instructions.ops
     ranks = _ranks(graph)
     loops = _loops(graph, ranks)
-    shares, totals = _shares(graph, ranks, loops)
+    shares, sums = _shares(graph, ranks, loops)
     entry_at = {edge.at: number for number, edge in enumerate(edges) if edge.kind == EdgeKind.ENTER}
     turns = [_TURNS if rank in loops else 1.0 for rank in ranks]
     frequencies = [0.0] * len(edges)
@@ -76,7 +76,7 @@ def _frequencies(graph: ControlFlowGraph) -> list[float]:
         source, target = edge.source, edge.target
         if source == outside:
             continue
-        frequencies[number] = frequency = incoming[source] * turns[source] * shares[number] / totals[source]
+        frequencies[number] = frequency = incoming[source] * turns[source] * shares[number] / sums[source]
         if target != outside:
             if ranks[target] > ranks[source]:
                 incoming[target] += frequency
@@ -97,7 +97,7 @@ def _shares(graph: ControlFlowGraph, ranks: list[int], loops: dict[int, int]) ->
     rare = {entry.block for entry in graph.entries}
     rare.update([edge.source for edge in edges if edge.kind == EdgeKind.RAISE])
     shares = []
-    totals = [0.0] * (outside + 1)
+    sums = [0.0] * (outside + 1)
     for edge in edges:
         source, target = edge.source, edge.target
         share = 1.0
@@ -106,12 +106,12 @@ def _shares(graph: ControlFlowGraph, ranks: list[int], loops: dict[int, int]) ->
         elif target != outside and depths[target] < depths[source]:
             share = 1.0 / _TURNS
         shares.append(share)
-        totals[source] += share
-    return shares, totals
+        sums[source] += share
+    return shares, sums
 
 
 def _loops(graph: ControlFlowGraph, ranks: list[int]) -> dict[int, int]:
-    """Return the loops: by the rank of the head that of the last block that jumps back to it.
+    """Return a dict from the rank of each loop's head to the rank of the last block that jumps back to it.
 
     Several jumps back to one head belong to one loop, whose turns end early by `continue` or by a filter.
     """
@@ -135,7 +135,7 @@ def _ranks(graph: ControlFlowGraph) -> list[int]:
 
 
 def _loop_depths(loops: dict[int, int], ranks: list[int]) -> list[int]:
-    """Return for each node in how many *loops* it is: each is everything from its head to its last block."""
+    """Return, for each node, the number of *loops* around it. A loop is everything from its head to its last block."""
     if not loops:
         return [0] * len(ranks)
     change = [0] * (len(ranks) + 1)

@@ -100,7 +100,10 @@ class RecoveryInfo:
 
 
 class FastPathInfo:
-    """The info for `conservation.recover_fast`, for a code object without exits and frames in flight; its names."""
+    """The info that `conservation.recover_fast` needs of one code object, and the names of the code object.
+
+    This info suffices for a code object without exits and frames in flight.
+    """
 
     __slots__ = ("file_name", "line_effects", "name")
 
@@ -113,7 +116,7 @@ class FastPathInfo:
 class _FastPathPart:
     """The infos for the fast path of the code objects that were packed together.
 
-    - `refused`: the indices of those that were refused, ascending. The others have numbers from 0 on.
+    - `refused`: the indices of the code objects that were refused, ascending. The others have numbers from 0 on.
     - `names`: the qualified name of each, by number.
     - `other_files`: the file name of each, by number, if it is not that of the outermost code object.
     - `line_effects`: the LineEffects of each, packed.

@@ -52,7 +52,7 @@ class Output:
     - `place_of_probe`: for each probe at which a trace function may be called: the place at which that happens.
     - `added_jumps`: (place, meaning) of each jump that is added; the meaning is an item of `Unlinked.added_jumps`.
 
-    `resolve_jumps` sets what follows, in code units:
+    `resolve_jumps` sets these attributes, in code units:
 
     - `code`: all code units, with the distances of the jumps.
     - `offsets`: where each piece begins, and the end.

@@ -1,4 +1,4 @@
-"""Finds the places of one code object at which code is added, and what is added there.
+"""Finds the places of one code object at which code is added, and the code for each place.
 
 A graph, its Plan and the layout of the constants come in. The probes at each instruction go out, and the code units to
 add before calls. Beside probes and jumps, code is added at three places:

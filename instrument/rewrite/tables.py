@@ -68,8 +68,9 @@ class _Splicer:
         self._original = original
         self._table, self._offsets, self._ends = original.table, original.offsets, original.ends
         self._lines, self._nowhere = original.lines, original.nowhere
-        self._line = line  # the line behind the units that are added
-        # The units that are added, but not written yet: their entry, its difference of lines, and their number.
+        #: The line of the last unit that was added.
+        self._line = line
+        # Units that were added and are not written yet: their entry, its difference of lines, and their number.
         self._entry, self._difference, self._n_units = NO_UNIT, 0, 0
         self._written = bytearray()
 

@@ -1,4 +1,4 @@
-"""The entries of location tables are those that the interpreter reads."""
+"""The interpreter reads the same entries from location tables."""
 
 import pytest
 from decode.test_instructions import MODULES, code_of

@@ -199,7 +199,7 @@ def small_functions():
 
 @pytest.mark.parametrize("placement", COUNTING)
 def test_each_byte_of_the_location_table_matters_if_and_only_if_a_position_changes(placement):
-    """Entries are compared as bytes; what is refused are other positions, as both decoders of CPython read them."""
+    """Only other positions are refused, as both decoders of CPython read them, although bytes are compared."""
     verdicts = set()
     for code in [code_called("f", SAMPLE), *small_functions()]:
         sample = Rewritten(code, placement)
