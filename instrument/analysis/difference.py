@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 
 
 class FileDifference:
-    """The difference of one version of a source file: `lines` maps lines to how often they ran after A.
+    """The difference of one version of a source file: the line counts in B less the line counts in A.
 
-    `fewer` has the lines that ran less often in B than in A: then B is no later state of A. `only_in` is "A" or "B" if
-    the version is only there and the other measurement has another version; then nothing is compared. Else it is "".
+    - `lines`: maps each line that ran after A to how often it ran. `hits` is the sum of these numbers.
+    - `fewer`: the lines that ran less often in B than in A. If there are any, B is no later state of A.
+    - `only_in`: "A" or "B" if only that measurement has this version, and the other one has another version. Then
+      nothing is compared. Otherwise it is an empty text.
     """
 
     def __init__(
         self, path: str, version: str, before: dict[int, int], after: dict[int, int], *, only_in: str = ""
     ) -> None:
+        """*before* and *after* map lines to their counts in A and in B."""
         self.path = path
         self.version = version
         self.only_in = only_in

@@ -68,7 +68,7 @@ class FilePatterns:
         all_paths = list(paths)
         for key, texts in (("include", self.include), ("omit", self.omit)):
             for text in texts:
-                for pattern in _split([text]):
+                for pattern in _patterns_in([text]):
                     if not any(_is_among(path, [pattern]) for path in all_paths):
                         yield UnmatchedPattern(key, text, pattern, _suggestion(pattern, all_paths))
 
@@ -79,13 +79,16 @@ def _is_among(path: str, texts: Iterable[str]) -> bool:
     return any(
         # Compared as a plain text, too: the name of a file may have characters of patterns, as `[id].py` has.
         name == pattern or fnmatchcase(name, pattern) or fnmatchcase(name, os.path.join(pattern, "*"))
-        for pattern in _split(texts)
+        for pattern in _patterns_in(texts)
         for name in names
     )
 
 
-def _split(texts: Iterable[str]) -> Iterator[str]:
-    """Yield each pattern in *texts* as it is compared: `./tests` and `~/tests` become absolute paths."""
+def _patterns_in(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the patterns in *texts*, each of which may hold several with commas in between.
+
+    A pattern whose first part is `~`, `.` or `..` becomes an absolute path. A pattern ends without separators.
+    """
     for text in texts:
         for pattern in text.split(","):
             pattern = os.path.expanduser(pattern.strip())

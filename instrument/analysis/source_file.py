@@ -78,6 +78,7 @@ class SourceFile:
         self.executable = self.annotations = self.excluded = self.never_missing = frozenset[int]()
         self.kinds: dict[FunctionKey, str] = {}
         self.has_code = False
+        #: The result of `functions`.
         self._functions: dict[FunctionKey, set[int]] = {}
         self.state, self.reason = self._compare(version)
         if self.state == CURRENT:
@@ -128,9 +129,10 @@ class SourceFile:
     def _walk(
         self, module: types.CodeType, definitions: dict[FunctionKey, Definition], excluded: set[int]
     ) -> tuple[set[int], set[int]]:
-        """Note kind and lines of each code object in *module*.
+        """Fill `kinds` and `_functions` from the code of the file, *module*, and from all code in it.
 
-        Return the lines of all code but annotations, and the lines of annotations.
+        Return the lines of all code but annotations, and the lines of annotations. *definitions* is the result of
+        `_definitions`. A function whose `def` is on one of the *excluded* lines is not added to `_functions`.
         """
         lines, lines_of_annotations = set[int](), set[int]()
         remaining = [(module, MODULE)]
@@ -142,7 +144,7 @@ class SourceFile:
             self.kinds.setdefault(key, kind)
             definition = definitions.get((code.co_name, code.co_firstlineno))
             if kind == FUNCTION and definition and definition.line not in excluded:
-                self._functions[key] = own_lines - {code.co_firstlineno}
+                self._functions[key] = own_lines - {code.co_firstlineno}  # the line of the `def` is not in the body
             nested = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
             remaining.extend((each, kind if kind == ANNOTATIONS else _kind(each, definitions)) for each in nested)
         return lines, lines_of_annotations

@@ -201,7 +201,11 @@ def _rows_of_data(directory: str, *, shared: bool) -> list[Row]:
 
 
 def _refuse_settings(options: argparse.Namespace) -> None:
-    """Exit with status 2 if *options* has settings, which the command would not get, or targets besides the command."""
+    """Exit with status 2 if *options* has a setting, or a target besides the command.
+
+    The command gets its settings from its environment, never from options of `debug`. So the message names the
+    variable to set in place of the option.
+    """
     if options.targets:
         options.refuse(f"{options.targets[0]} and the command after -- are two questions; ask them one by one")
     for key, value in settings_of(options).items():

@@ -104,7 +104,7 @@ class FlushRequest:
                 pass
 
     def withdraw_without_trace(self) -> None:
-        """Remove the request, and the data folder if it is empty."""
+        """Remove the request, and the data folder if it is empty: `send` may have made it."""
         self.withdraw()
         try:
             os.rmdir(os.path.dirname(self.path))

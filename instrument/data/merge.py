@@ -313,11 +313,13 @@ class Merge:
         self._add(processes, part=0, their_part=0)
 
     def _merge_process(self, process: ProcessState, *, has_ended: bool) -> None:
-        """Add the part of *process* in the attached file, unless the sum has the same state or a newer one.
+        """Add the counts of *process* from the attached file, unless our sum has this state or a newer one.
 
-        Raise DataError, before anything is changed, if part 0 has an older state, which cannot be taken out.
+        They are added to part 0 if the process *has_ended*. Otherwise they get a part of their own, in place of the
+        part with an older state. Raise DataError, before anything is changed, if part 0 has an older state: nothing can
+        be subtracted from part 0.
         """
-        part, flushes = self._merged.get(process.id, (-1, -1))
+        part, flushes = self._merged.get(process.id, (-1, -1))  # -1: our sum does not have the process
         if part == 0 and flushes < process.flushes:
             raise DataError(
                 f"process {process.pid} went on after its counts had been added up for good: "
@@ -329,7 +331,7 @@ class Merge:
             part = 0 if has_ended else self._next_part
             self._next_part += 1
             self._add([process], part=part, their_part=process.part)
-        elif part > 0 and flushes == process.flushes and has_ended:
+        elif part > 0 and flushes == process.flushes and has_ended:  # the same state, now known to be the last
             self._add_part_to_sum(process.id)
 
     def has_ended(self, process: MeasuredProcess) -> bool:

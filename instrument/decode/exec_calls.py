@@ -69,9 +69,11 @@ def exec_calls_in(instructions: Instructions, aliases: frozenset[str]) -> list[t
 
 
 def _may_be_executor(instructions: Instructions, pushed: int, executors: frozenset[str], is_mentioned: bool) -> bool:
-    """Return whether the callable that the instruction *pushed* (-1 if unknown) pushes may be one of *executors*.
+    """Return whether a call may be a call of an executor.
 
-    If the code mentions an executor, the callable may also be the result of an expression.
+    *pushed* is the instruction that pushes the callable, -1 if that is not known. *executors* are the names that
+    executors have in this code. A callable by another name is no executor. A callable without a name, the result of an
+    expression, may be one if the code mentions an executor at all (*is_mentioned*).
     """
     name = accessed_name(instructions, pushed) if pushed >= 0 else ""
     return name in executors or (is_mentioned and (pushed < 0 or instructions.ops[pushed] not in NAME_SHIFTS))

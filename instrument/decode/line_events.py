@@ -87,13 +87,15 @@ class LineEvents:
         self.fired = sorted(far.union(fired)) if far else list(fired)
 
     def fires(self, prev: int, here: int) -> bool:
-        """Return whether the step from instruction *prev* to *here* raises an event for the line of *here*."""
+        """Return whether the step from instruction *prev* to *here* raises a line event, by the rules above."""
         if not self.starts[here]:
             return False
         instructions = self.instructions
         if self.lines[prev] != self.lines[here] or here in self.always_fires:
             return True
-        if ANY_INSTRUCTION_STARTS_A_LINE:
+        # Both are on the same line.
+        if ANY_INSTRUCTION_STARTS_A_LINE:  # 3.11
+            # The direction is that in the program's own code: a copy of a loop stands for its original.
             is_back = instructions.origins[here] < instructions.origins[prev]
             return prev <= instructions.first or (is_back and instructions.ops[here] != SEND)
         return instructions.ops[prev] == RESUME

@@ -285,13 +285,15 @@ def _turns_on_one_line(instructions: Instructions, first: int, last: int) -> boo
 
 
 def changes_in(numbers: list[int]) -> list[int]:
-    """Return the indices at which *numbers*, which mostly ascend, has another number than right before."""
+    """Return each index at which *numbers* has another number than at the index before."""
     n = len(numbers)
     if numbers != sorted(numbers):
         return list(compress(range(1, n), map(ne, numbers, numbers[1:])))
+    # Mostly the numbers ascend. Then equal numbers stand together, and bisection skips them: 1.5 times as fast if there
+    # are few changes.
     changes = []
     index = 0
-    while (index := bisect_right(numbers, numbers[index], index)) < n:  # 1.5 times as fast if there are few changes
+    while (index := bisect_right(numbers, numbers[index], index)) < n:
         changes.append(index)
     return changes
 

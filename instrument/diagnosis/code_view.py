@@ -134,7 +134,7 @@ def _deltas_between(session: Session, before: Snapshot, now: Snapshot) -> list[D
 
 
 def _flows_of(delta: Delta) -> Flows | str:
-    """Return the Flows that follow from *delta*, or the text of the contradiction."""
+    """Return how often control took each edge, by the readings in *delta*; a text if these contradict each other."""
     info = delta.group.recovery_info(delta.index)
     exits = {delta.group.exit_at(key, len(info.plan.exits)): n for key, n in delta.exits.items()}
     try:

@@ -48,9 +48,14 @@ print("\\n" + json.dumps({
 
 @dataclass(frozen=True)
 class InterpreterFacts:
-    """The answer of an interpreter: its flags, its `sys.path` without the folder of the program, and our files there.
+    """The answer of one interpreter.
 
-    `has_package` and `has_bytecode` say whether it can import `instrument` and the package `bytecode`.
+    - `name`: the implementation, for example "cpython". `version` is its number, three integers.
+    - `search_path`: its `sys.path`, without the entry for the folder of the program.
+    - `safe_path`, `ignores_environment`, `no_site`: whether these of its `sys.flags` are set.
+    - `has_gil`: whether its threads share the GIL.
+    - `start_files`: the paths of this package's start-up file, `instrument.pth`, in the folders of its `sys.path`.
+    - `has_package`, `has_bytecode`: whether it can import `instrument`, and the package `bytecode`.
     """
 
     name: str

@@ -58,10 +58,12 @@ class Gate:
         return this_thread in owners
 
     def release_to(self, depth: int) -> None:
-        """Release the lock until this thread holds it *depth* times; do nothing if it holds it less often."""
+        """Release the lock until this thread holds it *depth* times; do nothing if it does not hold it more often."""
         owners = self._owners
         held = self.depth()
         if held > depth and depth:
             del owners[depth:]
         elif held > depth:
-            any(map(call, (owners.clear, self._lock.release)))  # both return None, so `any` calls both
+            # One C call does both steps, so no signal handler runs in between. `any` does not stop at the first step,
+            # because both return None.
+            any(map(call, (owners.clear, self._lock.release)))

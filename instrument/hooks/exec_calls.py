@@ -129,9 +129,13 @@ def _original_for_marshal(source: object) -> object:
 
 
 def _compile(source: str | bytes, mode: str, flags: int) -> CodeType | str | bytes:
-    """Return the code of the text *source*, the same object each time; *source* itself if it does not compile."""
+    """Return the code that `exec` or `eval`, as *mode* says, compiles from the text *source*.
+
+    Equal calls return the same object, so that it is rewritten once. Return *source* itself if it does not compile.
+    """
     key = source, mode, flags
     text = source
+    # `eval` skips these characters (bltinmodule.c: builtin_eval).
     if mode == "eval":
         text = source.lstrip(" \t") if isinstance(source, str) else source.lstrip(b" \t")
     try:

@@ -3,13 +3,13 @@
 A `ForkListener` comes in. Forks by `os.fork` are announced by `os.register_at_fork`, those by C code as follows.
 
 Problem: C code may call `fork()` without telling Python. uWSGI's master process loads the application and then forks
-each worker. A program may call the C library's `fork` by ctypes.
+each worker. A program may call the C library's `fork` by ctypes or cffi.
 Solution: register callbacks with the C library (`__register_atfork`), in processes that embed Python or import a module
-that calls functions of C libraries. The background thread ends before each fork: it may hold the interpreter's lock,
-which would stay locked in the child. In the child nothing is called at once, as its only thread may be unable to take
-that lock. A pending call precedes the first Python code there. The C library must not call functions of an interpreter
-that is gone. So they are registered under a handle, as those of libraries that can be unloaded, and are removed at
-exit. Only glibc offers that: with other C libraries nothing is registered.
+by which programs call functions of C libraries. The background thread ends before each fork: it may hold the GIL, which
+would stay locked in the child. In the child nothing is called at once, as its only thread may be unable to take that
+lock. A pending call precedes the first Python code there. The C library must not call functions of an interpreter that
+is gone. So they are registered under a handle, as those of libraries that can be unloaded, and are removed at exit.
+Only glibc offers that: with other C libraries nothing is registered.
 Alternatives: none is complete. `check_for_fork` compares process numbers, in case nothing has announced the fork.
 """
 
@@ -89,19 +89,23 @@ _state = _State()
 
 
 def install(listener: ForkListener) -> None:
-    """Call *listener* around forks from now on."""
+    """Call the methods of *listener* around each fork from now on.
+
+    To have forks by C code announced, this package loads ctypes. It does so at once in processes that embed Python. In
+    others it does so once the program has imported one of `_CALLERS_OF_C`, so most starts are spared the cost.
+    """
     _state.listeners.append(listener)
     if not _state.is_registered and hasattr(os, "register_at_fork"):
         _state.is_registered = True
         os.register_at_fork(
             before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
         )
-        if interpreters.number() == 0:
+        if interpreters.number() == 0:  # other interpreters may end before the process
             if interpreters.is_embedded() or any(map(sys.modules.__contains__, _CALLERS_OF_C)):
                 _announce_c_forks()
             else:
                 imports.call_after_execution(_announce_c_forks_after)
-    if _WARNS_LATE:
+    if _WARNS_LATE:  # `os.fork` must resume the listeners itself
         _system.fork = os.fork = fork
 
 

@@ -123,13 +123,17 @@ def module_code(module_import: ModuleImport) -> CodeType:
 
 
 def report_uncounted(error: BaseException, namespace: dict[str, object], instrumenters: Sequence[Instrumenter]) -> None:
-    """Say that *error* kept *instrumenters* from counting code of *namespace*; raise *error* if it is the program's."""
+    """Report that *error* kept *instrumenters* from counting the code that runs in *namespace*.
+
+    The report is a message, once in this process, and an entry for the file in `not_measured` of each session. If
+    *error* belongs to the program, raise it and report nothing.
+    """
     if belongs_to_program(error):
         raise error
     file = dict.get(namespace, "__file__")
     if type(file) is str:
         for instrumenter in instrumenters:
-            session = getattr(instrumenter, "session", None)
+            session = getattr(instrumenter, "session", None)  # `warming.preparation` has none: it counts nothing
             if session is not None:
                 session.not_measured.setdefault(file, text_of(error))
     say_once(f"not all is counted in this process: {text_of(error)}")

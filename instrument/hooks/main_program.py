@@ -265,11 +265,16 @@ def _is_script(path: str) -> bool:
 
 
 def _skips_first_line() -> bool:
-    """Return whether the interpreter was called with `-x`: it skips the first line of the script then."""
-    for argument in sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]:
-        if argument[:1] == "-":
-            letters = argument[1:]
-            if "x" in letters[: len(letters) - len(letters.lstrip(_LETTERS))]:
+    """Return whether the interpreter was called with `-x`: then it skips the first line of the script."""
+    # The interpreter's options stand behind its name, and before the script and its arguments, which `argv` holds.
+    options = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]
+    for option in options:
+        if option[:1] == "-":
+            letters = option[1:]
+            # One option may join several letters. From the first letter that takes an argument on, the rest is that
+            # argument: `-bx` has an `x`, `-Xfrozen_modules` has none.
+            n_letters = len(letters) - len(letters.lstrip(_LETTERS))
+            if "x" in letters[:n_letters]:
                 return True
     return False
 

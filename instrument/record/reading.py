@@ -68,12 +68,15 @@ class Reading:
     def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
         self._session = session
         self._pause = pause
-        #: Counts of retired code: name and counts by group and number of the code object.
+        #: The counts of code that was retired since the last `take`, by code group and number of the code object in it:
+        #: qualified name and counts.
         self._banked: dict[tuple[CodeGroup, int], tuple[str, Counts]] = {}
+        #: The group under which like groups are banked (`_stand_in_for`), by module file, source file and module name.
         self._stand_ins: dict[tuple[str | None, str, str | None], CodeGroup] = {}
         self._baseline = _Baseline(session)
-        #: Deltas that were not turned into counts yet, because an exception came in between.
+        #: Deltas whose counts were not recovered, because an exception interrupted `take`. The next call tries again.
         self._unrecovered: list[Delta] = []
+        # From now on the session calls `bank_counts` before it retires code.
         session.readers.append(self)
 
     def close(self) -> None:
@@ -112,9 +115,9 @@ class Reading:
             baseline.forget(group)
 
     def _stand_in_for(self, group: CodeGroup) -> CodeGroup:
-        """Return the retired group whose banked counts those of *group* are added to: of the same text, or itself.
+        """Return the retired group under which the counts of *group* are banked: one of the same text, or *group*.
 
-        So text that is loaded or executed again and again takes no more memory each time.
+        So text that is executed again and again takes no more memory each time.
         """
         key = group.file, group.file_name, group.module
         stand_in = self._stand_ins.get(key)

@@ -129,14 +129,14 @@ class Output:
         return too_long
 
     def _locate(self, widths: list[int]) -> None:
-        """Set all offsets, for pieces of *widths*, in code units."""
+        """Set `offsets`, `opcode_offsets` and `units` for pieces that have *widths* code units."""
         self.offsets = offsets = list(accumulate(widths, initial=0))
         self.opcode_offsets = opcode_offsets = offsets.copy()
-        for place, op, _, _ in self.jumps:
+        for place, op, _, _ in self.jumps:  # a jump has prefixes, its opcode, and caches
             opcode_offsets[place] = offsets[place + 1] - 1 - CACHES[op]
         original_units = self._instructions.units
         units: list[int] = []
-        for first, end, place, unit in self.runs:
+        for first, end, place, unit in self.runs:  # all instructions of a run have moved by as many units
             units += map((opcode_offsets[place] - unit).__add__, original_units[first:end])
         self.units = units
 

@@ -146,10 +146,11 @@ class ExitStubs:
         )
 
     def _fallback(self, route: Route) -> bytes:
-        """Return the code for a record that fails: at the recursion limit, or out of memory.
+        """Return the fallback of a record: code that is entered if the record itself raises an exception.
 
-        The key of the exit goes into the list of late exits. If that fails, too, the exit is not counted. In each case
-        the last instruction drops an exception, and a jump back to the end of the record must follow.
+        A record raises at the recursion limit, or without memory. The fallback appends the key of the exit to the list
+        of late exits. If that raises, too, the exit is not counted. The last instruction of the fallback drops the
+        exception that was raised. The caller adds a jump back to the end of the record.
         """
         base = self._layout.first_exit + self._routes.exit_record(route)
         late = probes.record_exit_late(self._layout.late_exits, base, self._names.traceback, self._names.tb_lasti)

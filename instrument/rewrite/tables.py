@@ -202,22 +202,26 @@ class ExceptionTable:
         entries.sort()
 
     def _entries_of_routes(self, output: Output) -> list[ExceptionEntry]:
-        """Return the entries of all pieces, in order; neighbours that are alike are one entry."""
+        """Return the entries for `output.routes`, in order.
+
+        Each route holds up to the next item of `output.routes`. Code without a route gets no entry. Two routes share an
+        entry if the second begins at the end of the first, and both lead to the same target.
+        """
         entries: list[ExceptionEntry] = []
-        targets: dict[Route | None, tuple[int, int]] = {}
+        targets: dict[Route, tuple[int, int]] = {}
         offsets = output.offsets
         starts = [offsets[place] + n_units for place, n_units, _ in output.routes]
-        latest_end, latest = -1, (-1, -1)
-        for start, end, (_, _, route) in zip(starts, starts[1:], output.routes):
+        end_above, target_above = -1, (-1, -1)
+        for start, end, (_, _, route) in zip(starts, starts[1:], output.routes):  # the last route is None
             if route is None or start == end:
                 continue
             target = targets.get(route)
             if target is None:
                 target = targets[route] = self._target_of(route)
-            if latest_end == start and latest == target:
+            if end_above == start and target_above == target:
                 start = entries.pop()[0]
             entries.append((start, end, *target))
-            latest_end, latest = end, target
+            end_above, target_above = end, target
         return entries
 
     def _target_of(self, route: Route) -> tuple[int, int]:

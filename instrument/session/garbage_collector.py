@@ -86,9 +86,11 @@ def instances_of(types: list[type]) -> list[Any]:
     fetches the objects, compares their types by identity, and releases them. No method in Python is called.
     """
     objects: list[Any] = []
+    # These iterators do nothing until `list` consumes `candidates`. Then the first fills `objects`, the second yields
+    # them, and the third empties the list. `extend` and `clear` return None, which the filters drop.
     fetching = map(objects.extend, map(call, (get_objects,)))
     releasing = map(call, (objects.clear,))
-    candidates = chain(filter(None, fetching), objects, filter(None, releasing))  # both filters yield nothing
+    candidates = chain(filter(None, fetching), objects, filter(None, releasing))
     was_enabled = isenabled()
     if was_enabled:
         disable()  # a finalizer in Python would let other threads run

@@ -41,17 +41,17 @@ _MOST_SOURCES = 1_024
 
 
 class Scopes:
-    """Selects the code that any of `scopes` selects."""
+    """The choice of the `ScopedInstrumenter`: measure code whose module any of `scopes` selects."""
 
-    spares_live_code = True
+    spares_live_code = True  # of a `Trace`
 
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
 
     def selects(self, name: object, file: object, source: str) -> bool:
-        """Return whether code of the source file *source* is selected, in a module with this `__name__` and `__file__`.
+        """Return whether to measure code of the source file *source* in a module with this `__name__` and `__file__`.
 
-        Code from no file is not selected.
+        Code from no file is not measured.
         """
         if type(file) is not str or source.startswith("<"):
             return False
@@ -62,7 +62,7 @@ class Scopes:
         return False
 
     def note_entered(self, file: str) -> None:
-        """Do nothing: scopes do not depend on the order of execution."""
+        """Do nothing: unlike the choice of a `Trace`, scopes do not depend on which module runs first."""
 
     note_execution = note_entered
 
