@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from processes import A, B, counts, write
 
+from instrument.data import schema
 from instrument.data.merge import Merge
 from instrument.data.process_identity import ProcessInfo
 from instrument.data.scratch import Scratch
@@ -39,6 +40,28 @@ def sql(path, *statements):
     for statement in statements:
         connection.execute(statement)
     connection.close()
+
+
+def in_format(version, path):
+    """Turn the data file at *path* into one of an earlier *version* of the format, without what that does not have."""
+    tables = schema.tables(version)
+    statements = [f"PRAGMA user_version = {version}"]
+    statements += [f"DROP TABLE {name}" for name in schema.TABLES.keys() - tables.keys()]
+    for name, statement in tables.items():
+        if statement != schema.TABLES[name]:
+            columns = ", ".join(_columns_of(name, statement))
+            statements += [f"ALTER TABLE {name} RENAME TO newer", statement]
+            statements += [f"INSERT INTO {name} SELECT {columns} FROM newer", "DROP TABLE newer"]
+    sql(path, *statements)
+
+
+def _columns_of(name, statement):
+    """Return the names of the columns of the table *name* that *statement* creates."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute(statement)
+    columns = [column for _, column, *_ in connection.execute(f"PRAGMA table_info({name})")]
+    connection.close()
+    return columns
 
 
 @pytest.fixture

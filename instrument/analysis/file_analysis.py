@@ -15,7 +15,7 @@ from instrument.analysis.source_file import (
     kind_by_name,
     version_of,
 )
-from instrument.model.measurement import FileCounts, Series
+from instrument.model.measurement import FACTS, FileCounts, Series
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,10 +96,15 @@ class FileAnalysis:
                 self.is_complete = False
 
     def forget_lines(self) -> FileAnalysis:
-        """Free the memory for single lines, and return this analysis. The numbers and `missing_ranges` remain."""
+        """Free the memory for single lines, and return this analysis. The numbers and `missing_ranges` remain.
+
+        Reading the counts of lines or functions, `missing` or `executable` raises AttributeError from now on: they
+        would read as zeros.
+        """
         self.missing_ranges = line_ranges(self.missing, self.executable)
-        self.counts.lines, self.counts.functions = Series(), Series()
-        self.missing, self.executable = [], frozenset()
+        for fact in FACTS:
+            delattr(self.counts, fact.field)
+        del self.missing, self.executable
         self.source.data, self.source.executable, self.source.kinds = b"", frozenset(), {}
         return self
 

@@ -24,6 +24,7 @@ file        one row for each version of a source file: `version` is "sha256:…"
             another word if they could not be known. Counts of different versions are never added
 line        how often each line ran (`count`), and when it was first and last seen to have run
 function    the same for calls; `name` is the qualified name, `line` the first line of the function
+            (`line`, `function` and any other table of counts: see `model.measurement.FACTS`)
 not_measured  files that ran uncounted, in whole or in part, and why
 given_out   functions that were given out: their receivers may have run the original code uncounted. `name` and `line`
             are as in `function`, and `taker` is the receiver, such as "cloudpickle". Code nested in such a function
@@ -35,7 +36,7 @@ known. Each process that may still write has a part to itself, so that newer dat
 data may be added any number of times, in any order, and counts once.
 
 Older formats are still read and combined. Format 1 had no `scope` and no `root` of a process; formats 1 and 2 had no
-table `given_out`.
+table `given_out`. A table of counts exists since the format that its Fact names.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from instrument.model.measurement import Fact
 
 APPLICATION_ID = int.from_bytes(b"INST", "big")
+#: The version of the format that is written: the newest fact has it, or the newest of the other tables, `given_out`.
 VERSION = max(3, *(fact.since for fact in FACTS))
 
 #: The greatest count. Sums end there: SQLite would turn a larger one into floating point.

@@ -2,7 +2,7 @@
 
 The counts of code objects come in (`FileCounts.add_code`), or rows of a data file. Files by path and version go out.
 `FACTS` lists the kinds of counts that a file has. A new kind takes a Series of FileCounts, a clause of `add_code`, and
-an entry of FACTS. Changes, and the tables, writers, merges and readers of data files, follow FACTS. Then
+an entry of FACTS. Changes, JSON documents, and the tables, writers, merges and readers of data files follow FACTS. Then
 `tests/model/test_roads.py` names each road that does not carry the new kind yet.
 
 Every measured process loads this module at its start, so this module imports nothing of weight.
@@ -155,10 +155,10 @@ class _Value:
 class Fact:
     """One kind of counts of a source file: a Series of FileCounts, and a table of data files.
 
-    - field: the name of the Series in FileCounts
+    - field: the name of the Series in FileCounts, and of its list in JSON documents
     - table: the name of the table
     - columns: the columns of the table that make the key, each with the type of its values, int or str
-    - since: the version of the file format that has the table first
+    - since: the version of the file format that has the table first: for a new fact, `data.schema.VERSION` + 1
     """
 
     __slots__ = ("columns", "field", "since", "table")

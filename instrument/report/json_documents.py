@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from instrument.analysis.file_analysis import FileAnalysis
     from instrument.data.running_processes import RunningProcess
     from instrument.model.measured_process import MeasuredProcess
-    from instrument.model.measurement import FunctionKey
+    from instrument.model.measurement import Fact, FunctionKey, Series
 
 
 def write_analysis(
@@ -102,9 +102,21 @@ def _file(file: FileAnalysis, since: float | None) -> dict[str, Any]:
         },
         "functions": _functions(file),
     }
+    for fact, series in file.counts.series():
+        if fact.field not in described:
+            described[fact.field] = _tallies(fact, series)
     if since is not None:
         described["unused"] = _unused(file, since)
     return described
+
+
+def _tallies(fact: Fact, series: Series) -> list[dict[str, Any]]:
+    """Return the objects of the keys of *series*, sorted: the columns of the table of *fact*, and the tally."""
+    columns = [column for column, _type in fact.columns]
+    return [
+        {**dict(zip(columns, key if len(columns) > 1 else (key,))), "count": count, "first": first, "last": last}
+        for key, (count, first, last) in sorted(series.items())
+    ]
 
 
 def _functions(file: FileAnalysis) -> list[dict[str, Any]]:

@@ -110,4 +110,4 @@ def recovered(delta: Delta, packed: PackedInfos, registry: Registry) -> Recovere
     except InstrumentError as error:
         registry.refuse(info.file_name, info.name, error)
         return None
-    return RecoveredCounts(info.file_name, info.name, counts) if counts.lines or counts.entered else None
+    return RecoveredCounts(info.file_name, info.name, counts) if counts else None

@@ -10,8 +10,12 @@ from reporting import LISTING, measured, run, table_rows
 from reporting import in_own_folder as in_own_folder
 from reporting import shop as shop
 
+from instrument.analysis.analysis import Analysis
+from instrument.analysis.patterns import FilePatterns
 from instrument.analysis.source_file import version_of
+from instrument.data.query import StoredMeasurement
 from instrument.data.writer import Writer
+from instrument.model.measurement import FACTS
 
 
 def test_an_empty_file_has_no_line_0(tmp_path, capsys):
@@ -118,3 +122,16 @@ def test_functions_whose_calls_were_not_recorded_are_known_by_their_lines(capsys
 
     assert [line.strip() for line in output.splitlines() if "function" in line] == ["function g (line 4)  never"]
 
+
+
+def test_forgotten_lines_are_never_read_as_zeros(shop):
+    """The numbers and the missing ranges remain; counts of single lines raise an error."""
+    with StoredMeasurement([".instrument"]) as stored:
+        [kept] = Analysis(stored, FilePatterns()).files
+        [file] = Analysis(stored, FilePatterns(), keeps_lines=False).files
+
+    assert (file.n_lines, file.n_missing, file.hits) == (kept.n_lines, kept.n_missing, kept.hits) == (11, 3, 15)
+    assert file.missing_ranges == [(5, 5), (13, 14)]
+    for owner, name in [(file, "missing"), (file, "executable"), *((file.counts, fact.field) for fact in FACTS)]:
+        with pytest.raises(AttributeError, match=name):
+            getattr(owner, name)

@@ -2,11 +2,11 @@
 
 import json
 import os
-import sqlite3
 import sys
 from pathlib import Path
 
 import pytest
+from data_files import in_format
 from processes import files, write
 from recorded import Tree
 from reporting import NEVER, SHOP, elsewhere, run, scoped, table_rows
@@ -16,7 +16,6 @@ from reporting import shop as shop
 
 from instrument.analysis.never_imported import _paths_of_module as paths_of_module
 from instrument.analysis.source_file import version_of
-from instrument.data import schema
 
 
 def never_imported(capsys, *arguments):
@@ -130,23 +129,10 @@ def test_a_process_records_its_scope(tmp_path, capsys):
     assert rows[3].split()[0] == "program.py"
 
 
-def in_format_1(path):
-    """Turn the data file at *path* into one of format 1."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("ALTER TABLE process RENAME TO new")
-    connection.execute(schema.tables(1)["process"])
-    columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(process)"))
-    connection.execute(f"INSERT INTO process SELECT {columns} FROM new")
-    connection.execute("DROP TABLE new")
-    connection.execute("DROP TABLE given_out")
-    connection.execute("PRAGMA user_version = 1")
-    connection.close()
-
-
 def test_data_of_the_first_format_is_read_and_combined(project, capsys):
     """The scopes of its processes are unknown, and everything else is known."""
     scoped("one", ["main.py"], "")
-    in_format_1(Path(".instrument", *files(".instrument")))
+    in_format(1, Path(".instrument", *files(".instrument")))
     scoped("two", ["main.py", "src/other.py"], "main")
     run("report", "--json")
     before = json.loads(capsys.readouterr().out)

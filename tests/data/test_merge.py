@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 
 import pytest
-from data_files import add, sql
+from data_files import add, in_format
 from data_files import good as good
 from processes import A_CHANGED, NO_SUCH_PID, A, B, Running, counts, files, more, process, write
 
@@ -73,26 +73,17 @@ def test_functions_given_out_of_all_files_are_in_the_sum(tmp_path):
     }
 
 
-def in_format(version, path):
-    """Turn the data file at *path* into one of an earlier *version* of the format."""
-    statements = [f"PRAGMA user_version = {version}", "DROP TABLE given_out"]
-    if version < 2:
-        columns = "id, part, pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
-        statements += ["ALTER TABLE process RENAME TO new", schema.tables(1)["process"]]
-        statements += [f"INSERT INTO process SELECT {columns} FROM new", "DROP TABLE new"]
-    sql(path, *statements)
-
-
 @pytest.mark.parametrize("version", range(1, schema.VERSION))
 def test_older_formats_are_read_and_combined(tmp_path, version):
-    """Files of formats 1 and 2 are merged; they have no functions that were given out."""
-    one = write(tmp_path, "one", {A: {1: 5}}, given_out=[(A, "f", 1, "dill")]).path
+    """Files of older formats are merged; those of formats 1 and 2 have no functions that were given out."""
+    of_one = (A, "f", 1, "dill")
+    one = write(tmp_path, "one", {A: {1: 5}}, given_out=[of_one]).path
     in_format(version, one)
     two = write(tmp_path, "two", {A: {1: 7}}, given_out=[(A, "g", 1, "dill")]).path
     total = combined(tmp_path, "total.sqlite", [one, two])
 
     assert counts(total) == {A: {1: 12}}
-    assert given_out(total) == [(A, "g", 1, "dill")]
+    assert given_out(total) == [*([of_one] if "given_out" in schema.tables(version) else []), (A, "g", 1, "dill")]
 
 
 def test_the_same_data_twice_counts_once(tmp_path):

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from data_files import add, sql
+from data_files import add, in_format, sql
 from data_files import good as good
 from processes import A, B, counts, files, more, write
 
@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_table_that_the_format_does_not_have_is_refused(good):
     """A file of format 2 with the table `given_out` of format 3 is refused."""
-    sql(good, "PRAGMA user_version = 2")
+    in_format(2, good)
+    sql(good, schema.TABLES["given_out"])
     refuses(good, "something that no data file does", "given_out")
 
 

@@ -30,7 +30,17 @@ def observation(before, after):
 
 def truth(before, after):
     """Return the true Counts of the time between the moments *before* and *after*."""
-    return Counts(dict(after.lines - before.lines), after.entered - before.entered)
+    counts = Counts(dict(after.lines - before.lines))
+    for field in Counts.__slots__:
+        if field != "lines":
+            assert field in NUMBERS, f"walks.World does not count {field!r}: count it there, and name it in NUMBERS"
+            setattr(counts, field, after.numbers[field] - before.numbers[field])
+    return counts
+
+
+#: What a World counts beside lines, by the name of the field of Counts that it is the truth of, if there is one:
+#: entries of any kind, and those of exceptions that are thrown into a frame.
+NUMBERS = ("entered", "thrown")
 
 
 class Moment:
@@ -42,7 +52,7 @@ class Moment:
         self.flying = collections.Counter(frame.place for frame in world.frames if frame.place is not None)
         self.n_instructions = len(world.graph.instructions)
         self.lines = collections.Counter(world.lines)
-        self.entered = world.entered
+        self.numbers = collections.Counter(world.numbers)
         self.n_edges_passed = world.n_edges_passed
 
 
@@ -61,7 +71,7 @@ class World:
         self.counters = [0] * len(plan.probes)
         self.exits = [collections.Counter() for _ in plan.exits]
         self.lines = collections.Counter()
-        self.entered = 0
+        self.numbers = collections.Counter()
         self.n_edges_passed = 0
         self.probes = collections.defaultdict(list)
         for number, probe in enumerate(plan.probes):
@@ -186,12 +196,12 @@ class Frame:
         if self.world.graph.instructions.ops[at] == SEND:
             self.world.fire(ProbePosition.TAKEN, at)
         else:
-            self.world.entered += 1
+            self.world.numbers["entered"] += 1
         return self.take(self.world.entries[at])
 
     def throw(self, index):
         """Let an exception be thrown in at *index*."""
-        self.world.entered += 1
+        self.world.numbers.update(("entered", "thrown"))
         return self.leave_by_exception(index)
 
     def leave_by_exception(self, index):

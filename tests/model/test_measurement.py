@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from instrument.model.counts import Counts
 from instrument.model.measured_process import MeasuredProcess
-from instrument.model.measurement import GREATEST_COUNT, FileCounts, Measurement, Series, Tally
+from instrument.model.measurement import FACTS, GREATEST_COUNT, FileCounts, Measurement, Series, Tally
 
 A = ("/src/a.py", "sha256:a")
 B = ("/src/b.py", "sha256:b")
@@ -32,12 +32,18 @@ def series(draw, keys):
 FUNCTIONS = st.tuples(st.sampled_from("fg"), st.integers(1, 3))
 
 
+def keys_of(fact):
+    """Return a strategy for the keys of *fact*: values of its columns, a tuple if there is more than one."""
+    columns = [st.integers(1, 5) if kind is int else st.sampled_from("fg") for _, kind in fact.columns]
+    return columns[0] if len(columns) == 1 else st.tuples(*columns)
+
+
 @st.composite
 def file_counts(draw):
     """Draw counts of a file, in all fields."""
     counts = FileCounts()
-    counts.lines = draw(series(st.integers(1, 5)))
-    counts.functions = draw(series(FUNCTIONS))
+    for fact in FACTS:
+        setattr(counts, fact.field, draw(series(keys_of(fact))))
     counts.given_out = draw(st.dictionaries(FUNCTIONS, st.sets(st.sampled_from(["dill", "marshal"]), min_size=1)))
     return counts
 
@@ -116,11 +122,62 @@ def test_no_field_is_left_out_of_a_sum(kind):
         assert len(names) == 2, f"{kind.__name__}.__iadd__ forgets {field}"
 
 
+def test_every_series_of_a_file_is_a_fact():
+    """A Series that FACTS does not name would be left out of sums and data files."""
+    counts = FileCounts()
+
+    assert {field for field in FileCounts.__slots__ if isinstance(getattr(counts, field), Series)} == {
+        fact.field for fact in FACTS
+    }
+
+
+def counts_with(field, n):
+    """Return Counts of nothing but *n* in *field*: under the key *n* if the field is a dict."""
+    counts = Counts()
+    setattr(counts, field, {n: n} if isinstance(getattr(counts, field), dict) else n)
+    return counts
+
+
+@pytest.mark.parametrize("field", Counts.__slots__)
+def test_no_field_of_a_code_object_is_left_out(field):
+    """Sums, comparisons, truth value and text of Counts cover each field."""
+    one, two = counts_with(field, 3), counts_with(field, 5)
+    total = getattr(one + two, field)
+
+    assert total in (8, {3: 3, 5: 5})
+    assert one == counts_with(field, 3)
+    assert one != two
+    assert one
+    assert not Counts()
+    assert f"{field} {total}" in repr(one + two)
+
+
+@pytest.mark.parametrize("field", Counts.__slots__)
+def test_every_field_of_a_code_object_is_added_to_its_file(field):
+    """If this fails, `FileCounts.add_code` leaves the field out."""
+    counts = FileCounts()
+    changed = counts.add_code(("f", 1), counts_with(field, 3), 10.0)
+
+    assert {name: set(keys) for name, keys in changed.items() if keys} == {
+        fact.field: set(series) for fact, series in counts.series() if series
+    }
+    assert sum(sum(series.counts().values()) for _, series in counts.series()) == 3
+
+
+def test_sums_of_lines_add_up():
+    """The count of a line in both parts is the sum, and neither part changes."""
+    one, two = Counts({1: 2, 2: 3}), Counts({2: 1, 3: 0})
+
+    assert (one + two).lines == {1: 2, 2: 4}
+    assert (one.lines, two.lines) == ({1: 2, 2: 3}, {2: 1, 3: 0})
+
+
 def fill(value, field, name):
     """Put an entry *name* into *value*, the content of a *field*; fail for a field that is not known here."""
+    if isinstance(value, Series):
+        value.add(name, 1, 1.0, 1.0)
+        return
     entries = {
-        "lines": lambda: value.add(name, 1, 1.0, 1.0),
-        "functions": lambda: value.add((name, 1), 1, 1.0, 1.0),
         "given_out": lambda: value.update({(name, 1): {"dill"}}),
         "files": lambda: value.update({(name, "sha256:"): FileCounts()}),
         "contexts": lambda: value.update({name: {A: FileCounts()}}),

@@ -4,7 +4,8 @@ The roads: the recorder reads counters into the measurement of its process. A pr
 are merged and read. A measurement is analysed and reported. `Trace`, `counting` and `snapshot` return results.
 
 Whoever adds a field to `FileCounts` or `Measurement` must
-add it to `NOT_CARRIED`, or make it arrive at the end of each road.
+add it to `NOT_CARRIED`, or make it arrive at the end of each road. The tests fill the field of a new fact by
+themselves. It is named in `OF_ONE_PROCESS`, or in `ATTRIBUTES_OF_RESULTS`: one place.
 """
 
 import io
@@ -55,8 +56,7 @@ NOT_CARRIED = {
 
 #: How a field of the model is stored: the table of data files.
 TABLES = {
-    "lines": "line",
-    "functions": "function",
+    **{fact.field: fact.table for fact in FACTS},
     "given_out": "given_out",
     "files": "file",
     "not_measured": "not_measured",
@@ -75,13 +75,19 @@ def file(tmp_path):
     return str(path), version_of(SOURCE)
 
 
+def key_of(fact, line):
+    """Return a key of *fact*: *line*, or the function `f` in this line."""
+    values = [line if kind is int else "f" for _, kind in fact.columns]
+    return values[0] if len(values) == 1 else tuple(values)
+
+
 def full_measurement(file):
     """Return a measurement with content in each field that data files carry, of a process that is given as its info."""
     measurement = Measurement()
     counts = measurement.file(file)
-    for line in (1, 2, 3):
-        counts.lines.add(line, line, 10.0, 20.0 + line)
-    counts.functions.add(("f", 1), 7, 11.0, 12.0)
+    for n, fact in enumerate(FACTS):
+        for line in (1, 2, 3):
+            getattr(counts, fact.field).add(key_of(fact, line), line + n, 10.0, 20.0 + line)
     counts.given_out["g", 5] = {"dill", "marshal"}
     measurement.not_measured["/src/c.py"] = {"it is frozen"}
     return measurement
@@ -190,6 +196,16 @@ def test_every_column_of_a_process_is_read():
     assert columns - {"part", "argv"} == set(MeasuredProcess.__slots__) - {"is_optimized"}
 
 
+def tallies_in_json(fact, described):
+    """Yield each key of *fact* with its tally, as they are *described* in JSON: by line, or in a list of objects."""
+    if isinstance(described, dict):
+        described = [{"line": int(line), **tally} for line, tally in described.items()]
+    for each in described:
+        key = tuple(each[column] for column, _ in fact.columns)
+        count = each["count" if "count" in each else "calls"]
+        yield key if len(key) > 1 else key[0], (count, each["first"], each["last"])
+
+
 def test_json_has_every_field(tmp_path, file):
     """`instrument report --json` shows the content of each field."""
     measurement = full_measurement(file)
@@ -201,8 +217,7 @@ def test_json_has_every_field(tmp_path, file):
     document = json.loads(out.getvalue())
     [described] = document["files"]
     shown = {
-        "lines": {int(line): (each["count"], each["first"], each["last"]) for line, each in described["lines"].items()},
-        "functions": {(each["name"], each["line"]): each["calls"] for each in described["functions"]},
+        **{fact.field: dict(tallies_in_json(fact, described[fact.field])) for fact in FACTS},
         "given_out": {(each["name"], each["line"]): set(each["to"]) for each in described["given_out"]},
         "files": [(described["path"], described["version"])],
         "not_measured": {each["path"]: {each["reason"]} for each in document["not_measured"]},
@@ -210,8 +225,7 @@ def test_json_has_every_field(tmp_path, file):
     }
     counts = measurement.file(file)
     expected = {
-        "lines": dict(counts.lines.items()),
-        "functions": counts.functions.counts(),
+        **{fact.field: dict(series.items()) for fact, series in counts.series()},
         "given_out": counts.given_out,
         "files": [file],
         "not_measured": measurement.not_measured,
@@ -224,8 +238,10 @@ def test_json_has_every_field(tmp_path, file):
 
 def test_counts_of_a_process_have_every_field(file):
     """Counts of a code object arrive in the measurement of the process, and are marked as changed."""
-    counts = ProcessCounts()
-    counts.add(file, ("f", 1), Counts({2: 3}, entered=1), 10.0)
+    counts, of_code = ProcessCounts(), Counts()
+    for field in Counts.__slots__:
+        setattr(of_code, field, {1: 3} if isinstance(getattr(of_code, field), dict) else 3)
+    counts.add(file, ("f", 1), of_code, 10.0)
 
     assert {field for field in FileCounts.__slots__ if getattr(counts.measurement.files[file], field)} == set(
         carried(FileCounts, "process")
@@ -233,8 +249,7 @@ def test_counts_of_a_process_have_every_field(file):
     assert {field for field in Measurement.__slots__ if getattr(counts.measurement, field)} == set(
         carried(Measurement, "process")
     )
-    changed = {"lines": {2}, "functions": {("f", 1)}}
-    assert list(changed) == [fact.field for fact in FACTS]
+    changed = {fact.field: {key_of(fact, 1)} for fact in FACTS}
 
     def taken():
         return {field: dict(changes.take()) for field, changes in counts.changes.items()}
@@ -246,6 +261,58 @@ def test_counts_of_a_process_have_every_field(file):
     counts.commit()
     counts.mark_all()
     assert taken() == {field: {file: keys} for field, keys in changed.items()}
+
+
+PROGRAM = """
+def numbers():
+    try:
+        yield 1
+    except KeyError:
+        pass
+
+def failing():
+    raise ValueError
+
+for _ in range(3):
+    running = numbers()
+    next(running)
+    try:
+        running.throw(KeyError())
+    except StopIteration:
+        pass
+try:
+    failing()
+except ValueError:
+    pass
+"""
+
+
+def test_a_program_that_runs_fills_every_fact(tmp_path):
+    """The whole road: the counters of a program, its data file, the analysis, and the JSON document."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    environment = {"INSTRUMENT": "1", "INSTRUMENT_DIR": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
+    for arguments in (["run", "program.py"], ["report", "--json", "data"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "instrument", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **(environment if arguments[0] == "run" else {"PYTHONPATH": str(ROOT)})},
+        )
+        assert (done.stderr, done.returncode) == ("", 0)
+    [described] = json.loads(done.stdout)["files"]
+    tallies = {fact.field: dict(tallies_in_json(fact, described[fact.field])) for fact in FACTS}
+
+    assert [field for field, of_field in tallies.items() if not of_field] == []
+    assert {line: count for line, (count, _, _) in tallies["lines"].items()} == {
+        **dict.fromkeys((3, 4, 5, 6, 12, 13, 14, 15, 16, 17), 3),
+        **dict.fromkeys((2, 8, 9, 18, 19, 20, 21), 1),
+        11: 4,
+    }
+    assert {name: count for (name, _), (count, _, _) in tallies["functions"].items() if not name.startswith("<")} == {
+        "numbers": 6,
+        "failing": 1,
+    }
 
 
 #: The attributes of `CoverageResults`, the drop-in's results, that hold a field of the model.
