@@ -43,7 +43,7 @@ def sql(path, *statements):
 
 
 def in_format(version, path):
-    """Turn the data file at *path* into one of an earlier *version* of the format, without what that does not have."""
+    """Turn the data file at *path* into one of an earlier *version* of the format: drop newer tables and columns."""
     tables = schema.tables(version)
     statements = [f"PRAGMA user_version = {version}"]
     statements += [f"DROP TABLE {name}" for name in schema.TABLES.keys() - tables.keys()]

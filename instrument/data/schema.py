@@ -24,11 +24,12 @@ file        one row for each version of a source file: `version` is "sha256:…"
             another word if they could not be known. Counts of different versions are never added
 line        how often each line ran (`count`), and when it was first and last seen to have run
 function    the same for calls; `name` is the qualified name, `line` the first line of the function
-            (`line`, `function` and any other table of counts: see `model.measurement.FACTS`)
 not_measured  files that ran uncounted, in whole or in part, and why
 given_out   functions that were given out: their receivers may have run the original code uncounted. `name` and `line`
             are as in `function`, and `taker` is the receiver, such as "cloudpickle". Code nested in such a function
             was given out with it
+
+Each table of counts, such as `line` and `function`, follows from an entry of `model.measurement.FACTS`.
 
 The file that a process writes holds one process, in part 1. Its counts are totals since the process began, replaced in
 place, so the file grows with new code only. In a file of sums, part 0 is the sum over all processes whose last state is

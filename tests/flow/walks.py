@@ -38,8 +38,8 @@ def truth(before, after):
     return counts
 
 
-#: What a World counts beside lines, by the name of the field of Counts that it is the truth of, if there is one:
-#: entries of any kind, and those of exceptions that are thrown into a frame.
+#: The numbers that a World counts: entries of any kind, and exceptions thrown into a frame. A field of Counts that has
+#: the name of a number must equal this number.
 NUMBERS = ("entered", "thrown")
 
 
