@@ -1,7 +1,7 @@
 """Finds entries of a location table by code unit, for comparisons of two tables without a tuple for each code unit.
 
-A `co_linetable` comes in; which bytes of it locate a code unit goes out. An entry gives one location to up to eight
-code units. Its first byte has bit 7 set, its other bytes do not (CPython: Objects/locations.md).
+A `co_linetable` comes in; the indices of the bytes that locate a code unit go out. An entry gives one location to up to
+eight code units. Its first byte has bit 7 set, its other bytes do not (CPython: Objects/locations.md).
 """
 
 from __future__ import annotations

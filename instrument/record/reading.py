@@ -68,8 +68,8 @@ class Reading:
     def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
         self._session = session
         self._pause = pause
-        #: The counts of code that was retired since the last `take`, by code group and number of the code object in it:
-        #: qualified name and counts.
+        #: The counts of code that was retired since the last `take`. Maps each code object, as its code group and its
+        #: number in there, to its qualified name and counts.
         self._banked: dict[tuple[CodeGroup, int], tuple[str, Counts]] = {}
         #: The group under which like groups are banked (`_stand_in_for`), by module file, source file and module name.
         self._stand_ins: dict[tuple[str | None, str, str | None], CodeGroup] = {}
