@@ -96,12 +96,13 @@ class Jumps:
     def that_may_grow(self) -> list[int]:
         """Return the jumps that may need more code units than in the original, or fewer."""
         instructions, ways = self._instructions, self.ways
-        ops, args = instructions.ops, instructions.args
-        return [
-            index
-            for index in instructions.jumps
-            if args[index] > _SHORT or index not in ways or CACHES[ways[index][0]] != CACHES[ops[index]]
-        ]
+        ops, args, n = instructions.ops, instructions.args, len(instructions)
+        may_grow = []
+        for index in instructions.jumps:
+            way = ways.get(index)
+            if way is None or args[index] > _SHORT or way[1] > n or CACHES[way[0]] != CACHES[ops[index]]:
+                may_grow.append(index)
+        return may_grow
 
     def _new_label(self) -> int:
         self.n_labels += 1
