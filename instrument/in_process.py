@@ -20,16 +20,16 @@ with OwnImports():
     from instrument.hooks import process_end
     from instrument.link import source_versions
     from instrument.record import recorder
-    from instrument.report.trace_results import CoverageResults
     from instrument.scope.project import Scope
     from instrument.scope.trace_ignore import module_name
     from instrument.session.scoped import scoped_instrumenter
     from instrument.session.window import Window
+    from instrument.trace_results.coverage_results import CoverageResults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.record.recorder import Recorder
-    from instrument.report.counts_file import CalledFunctions, LineCounts
+    from instrument.trace_results.counts_file import CalledFunctions, LineCounts
 
 
 def snapshot() -> CoverageResults:

@@ -31,8 +31,8 @@ with OwnImports():
     from instrument.analysis import exclusions, trace_lines
     from instrument.flow import placement_names
     from instrument.guest.gate import Gate
-    from instrument.report.trace_results import CoverageResults
     from instrument.scope.trace_ignore import Ignore, module_name
+    from instrument.trace_results.coverage_results import CoverageResults
     from instrument.trace_runs.line_handlers import LineHandlers
     from instrument.trace_runs.probe_events import session_for
     from instrument.trace_runs.run import Run
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from instrument.report.counts_file import CalledFunctions, Callers
+    from instrument.trace_results.counts_file import CalledFunctions, Callers
 
 __all__ = ["CoverageResults", "Trace"]
 

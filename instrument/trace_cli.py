@@ -51,8 +51,8 @@ def run_as_trace(command_lines: str) -> None:
     was_imported = "__future__" in sys.modules
     with OwnImports():
         from instrument.errors import CountsFileError
-        from instrument.report.trace_results import CoverageResults
         from instrument.trace import Trace
+        from instrument.trace_results.coverage_results import CoverageResults
 
     if not was_imported:  # the program imports the module again, and its lines are counted
         sys.modules.pop("__future__", None)

@@ -25,8 +25,8 @@ from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError
 from instrument.guest.atomic_files import write_file
 from instrument.report import remarks
-from instrument.report.cover_listing import listing_of, path_of_listing
 from instrument.report.text import ProgressBar, number_of, say, shown
+from instrument.trace_results.cover_listing import listing_of, path_of_listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from contextlib import redirect_stderr
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report.sources import sources
+from trace_results.sources import sources
 
 from instrument.analysis import exclusions, trace_lines
 

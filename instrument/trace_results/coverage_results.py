@@ -19,13 +19,13 @@ import tokenize
 
 from instrument.analysis.trace_lines import executable_lines, full_module_name, module_name
 from instrument.guest.trusted_files import read_regular, trusted_users
-from instrument.report import counts_file, cover_listing
+from instrument.trace_results import counts_file, cover_listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    from instrument.report.counts_file import CalledFunctions, Callers, LineCounts, Path
+    from instrument.trace_results.counts_file import CalledFunctions, Callers, LineCounts, Path
 
 _LARGEST_SOURCE = 1 << 26
 

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from instrument.errors import CountsFileError
-from instrument.report import counts_file
+from instrument.trace_results import counts_file
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -305,7 +305,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
     store(path)
     program = f"""
 import os
-from instrument.report import counts_file
+from instrument.trace_results import counts_file
 os.getpid = lambda: {os.getpid()}
 os.fsync = lambda descriptor: os._exit(9)
 counts_file.store({str(path)!r}, {{("a", 1): 2}}, {{}}, {{}})

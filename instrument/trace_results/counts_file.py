@@ -15,7 +15,7 @@ import stat
 
 from instrument.errors import CountsFileError
 from instrument.guest.atomic_files import create_beside
-from instrument.report.counts_pickle import decode
+from instrument.trace_results.counts_pickle import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import trace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report.sources import sources
+from trace_results.sources import sources
 
-from instrument.report.trace_results import CoverageResults
+from instrument.trace_results.coverage_results import CoverageResults
 
 SOURCE = """\
 def f(x):

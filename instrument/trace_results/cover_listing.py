@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from instrument.analysis.file_analysis import FileAnalysis
-    from instrument.report.counts_file import Function
+    from instrument.trace_results.counts_file import Function
 
 #   3.13:  "    7    71%   sample   (sample.py)"
 #   3.14:  "    7   71.4%   sample   (sample.py)"

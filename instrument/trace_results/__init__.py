@@ -1,0 +1,1 @@
+"""The results of the drop-in for `trace`: counts files, listings, and `CoverageResults`."""
