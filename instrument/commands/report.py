@@ -1,4 +1,4 @@
-"""Prints how often lines ran: a table by source file, a list of unused code, or JSON.
+"""Prints how often lines ran, in one of the formats that the modules of `instrument.report` declare.
 
 Data files and folders of them come in, also those of running processes. Lines are called missing only if the source is
 the version that was measured, and all of it was measured. The files in the scope that were never imported are included.
@@ -23,12 +23,15 @@ from instrument.commands._data_options import (
 )
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError
-from instrument.report import file_table, json_documents, remarks, unused_list
+from instrument.report import remarks
+from instrument.report.formats import Choices, formats
 from instrument.report.text import ProgressBar, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+
+    from instrument.report.formats import Format
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -51,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = COLUMNS
     add_paths(parser)
     parser.add_argument("-m", "--missing", action="store_true", help="list the lines that did not run")
-    parser.add_argument("--sort", choices=SORTS, default="file", help="what to sort by; numbers from the top")
+    parser.add_argument("--sort", choices=SORTS, help="what to sort by (default: file); numbers from the top")
     add_patterns(parser)
     parser.add_argument("--only-imported", action="store_true", help="leave out files that were never imported")
     parser.add_argument(
@@ -60,7 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=duration,
         help="list instead what was never used, or not in this time, such as 30d (s, m, h, d, w)",
     )
-    parser.add_argument("--json", action="store_true", help="print all that is known, for other programs")
+    known = formats()
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--format", choices=known, help="; ".join(f"{each.name}: {each.help}" for each in known.values())
+    )
+    choice.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    parser.set_defaults(usage_error=parser.error)
 
 
 def duration(text: str) -> float:
@@ -75,25 +84,34 @@ def duration(text: str) -> float:
 
 def execute(options: argparse.Namespace) -> int:
     """Print the report that *options* describe, and return the exit status."""
+    report = _format_of(options)
     patterns = patterns_of(options)
-    is_table = not options.json and options.unused_for is None
     with StoredMeasurement(paths_of(options), ProgressBar("Reading")) as stored:
         say_incomplete(stored)
-        analysis = Analysis(stored, patterns, keeps_lines=not is_table)
+        analysis = Analysis(stored, patterns, keeps_lines=report.needs_lines)
         if not options.only_imported:
             analysis.add_never_imported()
     say_unmatched(patterns, analysis.paths)
     if not analysis.files and not analysis.not_measured:
         raise DataError(f"nothing is left to report{patterns_in_words(options)}")
     since = None if options.unused_for is None else time.time() - options.unused_for
-    if options.json:
-        json_documents.write_analysis(analysis, since=since, sort=options.sort)
-        return 0
-    if since is not None:
-        unused_list.write(analysis, since=since, sort=options.sort)
-    else:
-        file_table.write(analysis, sort=options.sort, with_missing=options.missing)
-    say(remarks.stale_sources(file.source for file in analysis.sorted_files(options.sort)), sys.stderr)
-    say(remarks.not_measured(analysis.not_measured), sys.stderr)
-    say(remarks.of_analysis(analysis), sys.stderr)
+    choices = Choices(sort=options.sort or "file", with_missing=options.missing, since=since)
+    report.write(analysis, sys.stdout, choices)
+    if not report.has_remarks:
+        say(remarks.stale_sources(file.source for file in analysis.sorted_files(choices.sort)), sys.stderr)
+        say(remarks.not_measured(analysis.not_measured), sys.stderr)
+        say(remarks.of_analysis(analysis), sys.stderr)
     return 0
+
+
+def _format_of(options: argparse.Namespace) -> Format:
+    """Return the format that *options* choose; end with a usage error if an option does not fit it."""
+    name = options.format or ("table" if options.unused_for is None else "unused")
+    report = formats()[name]
+    given = {"sort": options.sort, "missing": options.missing or None, "unused-for": options.unused_for}
+    for option, value in given.items():
+        if value is not None and option not in report.takes:
+            options.usage_error(f"--{option} has no effect on --format {name}")
+        if value is None and option in report.needs:
+            options.usage_error(f"--format {name} needs --{option}")
+    return report

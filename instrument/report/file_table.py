@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from instrument.analysis.source_file import CURRENT
+from instrument.report.formats import Format
 from instrument.report.tables import table
 from instrument.report.text import date, number_of, percentage, ranges_text, say, shown_path, terminal_width
 
@@ -13,15 +14,15 @@ if TYPE_CHECKING:
 
     from instrument.analysis.analysis import Analysis
     from instrument.analysis.file_analysis import FileAnalysis
+    from instrument.report.formats import Choices
 
 
-def write(analysis: Analysis, out: TextIO | None = None, *, sort: str = "file", with_missing: bool = False) -> None:
-    """Write the table of *analysis* to *out*, by default standard output, with the numbers of processes and runs.
+def write_analysis(analysis: Analysis, out: TextIO, choices: Choices) -> None:
+    """Write the table of *analysis* to *out*, with the numbers of processes and runs.
 
-    The files must have their `missing_ranges`: see `FileAnalysis.forget_lines`. With *with_missing*, the table lists
-    the missing lines.
+    The files must have their `missing_ranges`: see `FileAnalysis.forget_lines`.
     """
-    say(_table(analysis.sorted_files(sort), with_missing=with_missing), out)
+    say(_table(analysis.sorted_files(choices.sort), with_missing=choices.with_missing), out)
     say(_summary(analysis), out)
     say(_incomplete(analysis), out)
 
@@ -89,3 +90,8 @@ def _incomplete(analysis: Analysis) -> Iterator[str]:
             yield f"(1 process {one}: what it ran after {when} is not in these counts)"
         elif processes:
             yield f"({len(processes)} processes {more}: what they ran after their latest writes is not in these counts)"
+
+
+FORMAT = Format(
+    "table", write_analysis, help="a row for each file, the default", takes=("sort", "missing"), needs_lines=False
+)

@@ -12,6 +12,7 @@ import sys
 from instrument.analysis.file_analysis import UnusedCode
 from instrument.analysis.source_file import CURRENT, FUNCTION
 from instrument.report import remarks
+from instrument.report.formats import Format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,12 @@ if TYPE_CHECKING:
     from instrument.data.running_processes import RunningProcess
     from instrument.model.measured_process import MeasuredProcess
     from instrument.model.measurement import Fact, FunctionKey, Series
+    from instrument.report.formats import Choices
 
 
-def write_analysis(
-    analysis: Analysis, out: TextIO | None = None, *, since: float | None = None, sort: str = "file"
-) -> None:
-    """Write all of *analysis* to *out*, by default standard output; with *since*, also the code unused after it."""
-    files = analysis.sorted_files(sort)
+def write_analysis(analysis: Analysis, out: TextIO, choices: Choices) -> None:
+    """Write all of *analysis* to *out*; if *choices* have a moment, also the code that was not used after it."""
+    files, since = analysis.sorted_files(choices.sort), choices.since
     document: dict[str, Any] = {
         "format": 1,
         "processes": len(analysis.processes),
@@ -178,3 +178,12 @@ def _processes(processes: list[MeasuredProcess]) -> list[dict[str, Any]]:
 
 def _paths_and_reasons(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"path": path, "reason": reason} for path, reason in pairs]
+
+
+FORMAT = Format(
+    "json",
+    write_analysis,
+    help="all that is known, for other programs",
+    takes=("sort", "missing", "unused-for"),  # missing lines are in the document in any case
+    has_remarks=True,
+)

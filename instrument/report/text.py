@@ -91,8 +91,8 @@ def number_of(n: int, thing: str) -> str:
 def say(lines: Iterable[str], out: TextIO | None = None) -> None:
     """Print *lines* to *out*, by default standard output.
 
-    Characters that are not printable, or that the encoding of *out* lacks, are printed as escapes. All texts of all
-    commands are printed here, so none of them controls a terminal, and each is one line.
+    Characters that are not printable, or that the encoding of *out* lacks, are printed as escapes. All texts for people
+    are printed here, so none of them controls a terminal, and each is one line. Formats for programs are not.
     """
     stream = sys.stdout if out is None else out
     encoding = getattr(stream, "encoding", None) or "utf-8"

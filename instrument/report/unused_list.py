@@ -8,6 +8,7 @@ import time
 from instrument.analysis.file_analysis import UnusedCode
 from instrument.analysis.source_file import CURRENT, MODULE
 from instrument.report.file_table import name_of
+from instrument.report.formats import Format
 from instrument.report.remarks import uncertain_uses
 from instrument.report.text import date, ranges, say, shown
 
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 
     from instrument.analysis.analysis import Analysis
     from instrument.analysis.file_analysis import FileAnalysis
+    from instrument.report.formats import Choices
 
 # Seconds. If the period is shorter, dates have the time of day.
 _WITH_TIME = 2 * 86400.0
 
 
-def write(analysis: Analysis, out: TextIO | None = None, *, since: float, sort: str = "file") -> None:
-    """Write to *out*, by default standard output, the code of *analysis* that was not used after *since*."""
-    say(_unused(analysis, since, sort), out)
+def write_analysis(analysis: Analysis, out: TextIO, choices: Choices) -> None:
+    """Write to *out* the code of *analysis* that was not used after the moment of *choices*, or never without one."""
+    say(_unused(analysis, choices.since or 0.0, choices.sort), out)
 
 
 def _unused(analysis: Analysis, since: float, sort: str) -> Iterator[str]:
@@ -70,3 +72,12 @@ def _unused_in_file(file: FileAnalysis, unused: UnusedCode, *, with_time: bool) 
 
 def _last_use(moment: float, *, with_time: bool) -> str:
     return "never" if moment == -math.inf else f"last {date(moment, with_time=with_time)}"
+
+
+FORMAT = Format(
+    "unused",
+    write_analysis,
+    help="the code that was not used, see --unused-for",
+    takes=("sort", "missing", "unused-for"),  # missing lines are in the list in any case
+    needs=("unused-for",),
+)

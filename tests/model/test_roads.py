@@ -31,6 +31,7 @@ from instrument.model.counts import Counts
 from instrument.model.measurement import FACTS, FileCounts, Measurement
 from instrument.record.process_counts import ProcessCounts
 from instrument.report import json_documents
+from instrument.report.formats import Choices
 
 #: Fields that the results in a process do not have: they have the attributes of the standard library's class.
 OF_ONE_PROCESS = {
@@ -213,7 +214,7 @@ def test_json_has_every_field(tmp_path, file):
     with StoredMeasurement([str(tmp_path / "data")]) as stored:
         analysis = Analysis(stored, FilePatterns())
     out = io.StringIO()
-    json_documents.write_analysis(analysis, out)
+    json_documents.write_analysis(analysis, out, Choices())
     document = json.loads(out.getvalue())
     [described] = document["files"]
     shown = {
