@@ -12,6 +12,8 @@ import sysconfig
 import oracle
 import pytest
 
+from instrument.decode.versions import SUPPORTED_VERSIONS
+
 #: Name: (placement, arguments of Trace). Only counts depend on the placement: with other options, probes call.
 WAYS = {
     "line": ("line", {}),
@@ -24,19 +26,18 @@ WAYS = {
     ),
 }
 
-EVERY_VERSION = (3, 11), (3, 12), (3, 13), (3, 14), (3, 15)
 AUDIT_HOOK = "CPython calls audit hooks with tracing off; probes count them"
 THREAD_START = "threading sets the trace function when a thread has half started; probes count all of threading's code"
 
 #: Program: (pattern of the "way: part" that may differ, versions, reason). Any other difference is a bug.
 KNOWN_DIFFERENCES = {
-    "audit_hook": (": (counts|functions|callers)|trace: printed", EVERY_VERSION, AUDIT_HOOK),
-    "thread_generator_handed_over": ("elsewhere", EVERY_VERSION, THREAD_START),
-    "thread_local_values": ("elsewhere", EVERY_VERSION, THREAD_START),
-    "thread_pool": ("elsewhere", EVERY_VERSION, THREAD_START),
-    "thread_raises": ("elsewhere", EVERY_VERSION, THREAD_START),
-    "thread_subclass_with_lock": ("elsewhere", EVERY_VERSION, THREAD_START),
-    "threads_four_counting": ("elsewhere", EVERY_VERSION, THREAD_START),
+    "audit_hook": (": (counts|functions|callers)|trace: printed", SUPPORTED_VERSIONS, AUDIT_HOOK),
+    "thread_generator_handed_over": ("elsewhere", SUPPORTED_VERSIONS, THREAD_START),
+    "thread_local_values": ("elsewhere", SUPPORTED_VERSIONS, THREAD_START),
+    "thread_pool": ("elsewhere", SUPPORTED_VERSIONS, THREAD_START),
+    "thread_raises": ("elsewhere", SUPPORTED_VERSIONS, THREAD_START),
+    "thread_subclass_with_lock": ("elsewhere", SUPPORTED_VERSIONS, THREAD_START),
+    "threads_four_counting": ("elsewhere", SUPPORTED_VERSIONS, THREAD_START),
 }
 
 PROGRAMS = oracle.programs()

@@ -12,6 +12,7 @@ from instrument.decode.versions import (
     LOAD_ATTR_SHIFT,
     POP_ITER_STARTS_NO_LINE,
     SKIPPED_AT_EXHAUSTION,
+    SUPPORTED_VERSIONS,
 )
 from instrument.guest.isolation import import_isolated
 
@@ -48,7 +49,7 @@ class OpcodeKind:
     PSEUDO = "pseudo"  # exists within the compiler only; `co_code` never contains it
 
 
-_FIRST, _LAST = (3, 11), (3, 15)
+_FIRST, _LAST = SUPPORTED_VERSIONS[0], SUPPORTED_VERSIONS[-1]
 
 #: All opcodes by kind, in rows: the first and the last version that has them, and their names.
 TABLE: dict[str, tuple[tuple[tuple[int, int], tuple[int, int], str], ...]] = {

@@ -4,7 +4,8 @@ The folders decode, flow and rewrite compare no version: they import a constant 
 function of CPython's sources, an issue of CPython, or an observation. Differences of opcodes that only concern whether
 an opcode exists are in the table of `decode.opcodes`.
 
-To support another version of Python: read this page from top to bottom, and settle each constant for that version.
+To support another version of Python: add it to SUPPORTED_VERSIONS, and follow "A new version of Python" in
+CONTRIBUTING.md. Read this page from top to bottom, and settle each constant for that version.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import sys
 
 VERSION = sys.version_info[:2]
-#: Code is rewritten by these versions only; others run uncounted.
-SUPPORTED = (3, 11) <= VERSION <= (3, 15)
+#: The versions that rewrite code; on others code runs uncounted. All modules and tests derive the versions from here.
+SUPPORTED_VERSIONS = ((3, 11), (3, 12), (3, 13), (3, 14), (3, 15))
+SUPPORTED = VERSION in SUPPORTED_VERSIONS
 
 _MICRO_VERSION = sys.version_info[:3]
 

@@ -10,6 +10,7 @@ import os
 
 from instrument.config import is_on
 from instrument.config.project_file import VARIABLE
+from instrument.decode.versions import SUPPORTED_VERSIONS
 from instrument.diagnosis.interpreters import BOOTSTRAP
 from instrument.diagnosis.other_programs import START_FROM_CODE
 from instrument.diagnosis.python_arguments import ProgramKind, option_letters
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from instrument.diagnosis.interpreter_facts import InterpreterFacts
     from instrument.diagnosis.launch import Launch
 
-_SUPPORTED = ((3, 11), (3, 15))
 _PACKAGE = os.path.dirname(BOOTSTRAP)
 
 
@@ -39,8 +39,9 @@ def why_not_counted(launch: Launch, facts: InterpreterFacts) -> str:
 def _why_interpreter_cannot(launch: Launch, facts: InterpreterFacts) -> str:
     """Return why the version or the options of the interpreter prevent counting; "" if they do not."""
     version = tuple(facts.version[:2])
-    if facts.name != "cpython" or not _SUPPORTED[0] <= version <= _SUPPORTED[1]:
-        return "instrument supports CPython 3.11 to 3.15"
+    if facts.name != "cpython" or version not in SUPPORTED_VERSIONS:
+        first, last = (".".join(map(str, each)) for each in (SUPPORTED_VERSIONS[0], SUPPORTED_VERSIONS[-1]))
+        return f"instrument supports CPython {first} to {last}"
     if facts.ignores_environment:
         option = "-I" if "I" in option_letters(launch.command.interpreter) else "-E"
         return f"with {option} the interpreter ignores environment variables, also {VARIABLE}; {START_FROM_CODE}"

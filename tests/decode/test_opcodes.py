@@ -7,9 +7,9 @@ import pytest
 
 from instrument.decode import opcodes
 from instrument.decode.opcodes import OPCODES, TABLE, OpcodeKind
+from instrument.decode.versions import SUPPORTED_VERSIONS
 
 VERSION = sys.version_info[:2]
-SUPPORTED_VERSIONS = [(3, minor) for minor in range(11, 16)]
 NOT_IN_CODE = {OpcodeKind.CACHE, OpcodeKind.INTERNAL, OpcodeKind.PSEUDO}
 
 

@@ -3,6 +3,7 @@
 import dis
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,17 @@ def test_this_version_is_supported():
     """The tests run on supported versions only."""
     assert versions.SUPPORTED
     assert sys.version_info[:2] == versions.VERSION
+
+
+def test_the_project_names_the_supported_versions():
+    """The classifiers, which `.ci/run` reads, and the environments of tox are those of SUPPORTED_VERSIONS."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    supported = [f"{major}.{minor}" for major, minor in versions.SUPPORTED_VERSIONS]
+    classifiers = [re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", text) for text in project["project"]["classifiers"]]
+
+    assert [match[1] for match in classifiers if match] == supported
+    assert [name for name in project["tool"]["tox"]["env_list"] if name != "lint"] == supported
+    assert project["project"]["requires-python"] == f">={supported[0]}"
 
 
 def names_in(source):
