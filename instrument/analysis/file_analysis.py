@@ -193,7 +193,7 @@ class UnusedCode:
 def _unused_functions(file: FileAnalysis, since: float) -> Iterator[UnusedFunction]:
     """Yield the functions and classes of *file* that were not used after *since*, sorted by line."""
     last_uses = {function: tally.last for function, tally in file.counts.functions.items()}
-    if not file.measured_at:
+    if not file.measured_at:  # nothing ran, not even the code of the module
         last_uses["<module>", 1] = -math.inf
     lines = file.counts.lines
     for function, body in file.source.functions().items() if file.is_complete else ():

@@ -111,7 +111,8 @@ _import = ours["__import__"]
 _modules = own_loader.modules
 _PACKAGE = "instrument"
 _BUILT_IN = sys.builtin_module_names
-#: Copies of modules of others that are not built in, as they were when this package first imported them.
+#: Copies of modules from outside of this package, as they were when this package first imported them. Built-in modules
+#: have none.
 _others: "dict[str, Any]" = {}
 #: Not empty while a measured process starts.
 starting: "list[bool]" = []
@@ -160,7 +161,7 @@ def _other_module(name: str, names: "Any", fromlist: "Sequence[str] | None", lev
 
 
 def _load(name: str) -> "Any":
-    """Return the module *name* of this package, which is not complete; raise ImportError if there is none."""
+    """Return the module *name* of this package, which was not loaded before; raise ImportError if there is none."""
     is_late = own_loader.is_late(name)
     if not is_late and (not starting or name in sys.modules):
         _import(name, None, None, ("",))
@@ -173,7 +174,11 @@ def _load(name: str) -> "Any":
 
 
 def _executed(name: str, is_late: bool) -> "ModuleType | None":
-    """Return the module *name*, executed here; None if there is no such file."""
+    """Execute the module *name* of this package without the import system, and return it; None if it has no file.
+
+    A late module goes into `own_loader.modules` when it is complete, and never into `sys.modules`. Other modules go
+    into both. If another thread has executed the late module meanwhile, return the module of that thread.
+    """
     path, is_package = own_loader.locate(name)
     if not path:
         return None

@@ -17,9 +17,9 @@ import statement for it.
 Problem: by then other threads may hold import locks, and the program may have replaced `__import__`, finders, or
 modules of the standard library. A thread may be listing `sys.modules`, which must not grow meanwhile.
 Solution: import statements of this package call `own_imports.import_own`. It executes modules of this package without
-the import system, and keeps late ones out of `sys.modules`. It takes no lock. A module that is not complete is nobody
-else's: a second thread, or a signal handler that interrupts the execution, executes the module once more. The first one
-that is complete is the module for all. So the top level of a late module must have no effect outside of the module.
+the import system, and keeps late ones out of `sys.modules`. It takes no lock, and shares only complete modules. If a
+second thread needs the module meanwhile, or a signal handler, the module is executed once more there. The execution
+that ends first makes the module for all. So the top level of a late module must have no effect outside of the module.
 """
 
 # No `from __future__ import annotations`: see instrument.guest.
@@ -88,7 +88,7 @@ _HIDDEN_FUNCTIONS = {
     "hooks.signals": frozenset(
         (
             *("_set_handler", "_get_handler", "_set_wakeup_fd", "_interrupt_main", "_settled_handlers"),
-            *("_forget_handled", "_Pipe.is_ours", "_State.open_pipe_of_ours"),
+            *("_forget_handled", "_Pipe.is_ours", "_State.usable_pipe"),
         )
     )
 }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SCRIPT = "script "
 
 
-class _Paper:
+class _WriteDetector:
     """Stands for standard error, and notes whether anything was written."""
 
     def __init__(self) -> None:
@@ -78,10 +78,10 @@ def _compiled(path: str, text: bytes) -> CodeType:
 
 def _warns(path: str, text: bytes) -> bool:
     """Return whether compiling *text* prints a warning."""
-    stream, paper = sys.stderr, _Paper()
-    sys.stderr = paper
+    stream, detector = sys.stderr, _WriteDetector()
+    sys.stderr = detector
     try:
         _compiled(path, text)
     finally:
         sys.stderr = stream
-    return paper.is_written
+    return detector.is_written

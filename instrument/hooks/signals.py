@@ -93,7 +93,10 @@ class _Pipe:
 
 
 class _State(ProcessState):
-    """Containers are changed in place while the background thread runs: functions in C hold them (`checks`)."""
+    """The listeners, the pipe through which signals arrive, and the signals that were read from it.
+
+    Containers are changed in place while the background thread runs: functions in C hold them (`checks`).
+    """
 
     __slots__ = (
         *("due_since", "ending_by", "is_handling", "is_handling_requested", "listeners", "main_thread", "pipe"),
@@ -117,7 +120,7 @@ class _State(ProcessState):
         #: From the number of each signal that the main thread has not handled yet to the time when it was read.
         self.due_since: dict[int, float] = {}
 
-    def open_pipe_of_ours(self) -> _Pipe | None:
+    def usable_pipe(self) -> _Pipe | None:
         """Return the pipe; None if there is none, or if the program has closed the reading end."""
         pipe = self.pipe
         return pipe if pipe is not None and pipe.is_ours(pipe.reading) else None
@@ -313,7 +316,7 @@ def check_pending_signals() -> int | None:
 
     Only the background thread calls this.
     """
-    pipe = _state.open_pipe_of_ours()
+    pipe = _state.usable_pipe()
     if pipe is None:
         return None
     now = monotonic()
@@ -348,7 +351,7 @@ def checks() -> list[Callable[[], object]]:
 
     They put the bytes that they read into `_state.unread`.
     """
-    pipe = _state.open_pipe_of_ours()
+    pipe = _state.usable_pipe()
     if pipe is None:
         return []
     inodes = map(attrgetter("st_ino"), map(system.fstat, repeat(pipe.reading)))
@@ -410,7 +413,7 @@ def _settled_handlers() -> dict[int, _DefaultHandler]:
 
 def _forget_handled(number: int) -> None:
     """Forget that the signal *number* came: it was handled. Only the main thread calls this."""
-    pipe = _state.open_pipe_of_ours()
+    pipe = _state.usable_pipe()
     if pipe is not None:
         handlers = _settled_handlers()
         for other in pipe.file.read(4096) or b"":

@@ -109,10 +109,15 @@ class Jumps:
         return self.n_labels - 1
 
     def _way_of(self, index: int) -> Way:
-        """Return the way of the jump at *index*, which is no step."""
+        """Return the Way of the jump at *index*, which has not become a step.
+
+        The jump leads to its target if it can. Otherwise it leads to a label: of a pad, of an upward jump, of a second
+        jump, or of the probes at the target.
+        """
         instructions, places = self._instructions, self._places
         op, target = instructions.ops[index], instructions.targets[index]
         label, is_backward = target, target <= index
+        # A jump back of the original may lead forward here: to the head of the next copy of its loop.
         if not is_backward and op in BACKWARD and self._turns_on_line(index, target):
             if target not in self.pads:
                 self.pads[target] = self._new_label()

@@ -58,11 +58,12 @@ _state = _State()
 
 
 class Run:
-    """A context manager, in which code that *ignore* leaves measured is live with *placement*.
+    """A context manager: within it, code that *ignore* does not exclude is live with *placement*.
 
-    With the placements EVENTS and CALLS, *listener* gets the probe events. Otherwise `window` has the counts while the
-    run goes on. The run is in the list *runs* for that time, and *take_counts* is called at its end. *off_the_clock*,
-    if given, calls a function whose time does not count as the program's.
+    - *listener*: gets the probe events, with the placements EVENTS and CALLS; None with others.
+    - *runs*: with the other placements, this list has the run until its end. `window` has the counts so far.
+    - *take_counts*: with the other placements, it is called with the run at its end.
+    - *off_the_clock*: if given, calls a function so that its time does not count as the program's.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Run:
         self._has_begun = self._has_failed = False
 
     def _session_for(self, placement: str) -> Session:
+        """Return the session with *placement*, or the session that other runs that count use already (`_State`)."""
         in_use = _state.placements_in_use
         if self._listener is None and in_use and in_use[0] not in placement_names.CALLING:
             placement = in_use[0]
