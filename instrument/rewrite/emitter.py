@@ -31,7 +31,7 @@ from instrument.rewrite.output import NO_UNIT, PLACEHOLDERS, Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from instrument.flow.graph import ControlFlowGraph
     from instrument.flow.plan import Plan
@@ -55,7 +55,6 @@ class Emitter:
         places: Places,
         jumps: Jumps,
         routes: ExceptionRoutes,
-        long_jumps: Iterable[int] = (),
     ) -> None:
         self.output = Output(graph.instructions, jumps.n_labels)
         self._graph = graph
@@ -65,19 +64,15 @@ class Emitter:
         self._jumps = jumps
         self._routes = routes
         self._raw = graph.instructions.code.co_code
-        self._changes = list(routes.changes())
         #: For instructions with code above them, the place at which control arrives that falls into them.
         self._entrances: dict[int, int] = {}
-        #: Jumps that may need more code units than in the original.
-        self._jumps_as_pieces = jumps.ends.union(long_jumps, jumps.that_may_grow())
 
     def emit(self) -> None:
         """Write all original instructions, then the jumps that stand behind them."""
         instructions, ways = self._instructions, self._jumps.ways
-        self.output.jumps_in_runs = [
-            (index, *ways[index]) for index in instructions.jumps if index not in self._jumps_as_pieces
-        ]
-        stops = self._places.stops(instructions, self._jumps_as_pieces)
+        pieces = self._jumps.pieces
+        self.output.jumps_in_runs = [(index, *ways[index]) for index in instructions.jumps if index not in pieces]
+        stops = self._stops()
         for index, next_stop in zip(stops, [*stops[1:], len(instructions)]):
             self._emit_added_code(index)
             self._set_routes(index, next_stop)
@@ -85,6 +80,24 @@ class Emitter:
         self._set_route(None)
         self._emit_second_jumps()
         self._emit_upward_jumps()
+
+    def _stops(self) -> list[int]:
+        """Return the instructions at which a new piece begins, in order.
+
+        These are the first one, jumps that are pieces, instructions with code above or behind them, the instructions
+        behind all these, and those behind a copy of a loop.
+        """
+        instructions, places, jumps = self._instructions, self._places, self._jumps.pieces
+        stops = {0, *jumps, *places.loop_heads, *places.heads}
+        stops.update(places.before, places.falling, places.above_target, places.before_target)
+        stops.update(places.separated, places.before_calls, places.resumes)
+        for indices in (jumps, places.behind_calls, places.resumes):
+            stops.update([index + 1 for index in indices])
+        origins = instructions.origins
+        if instructions.source is not instructions:
+            stops.update(index for index in range(1, len(origins)) if origins[index] != origins[index - 1] + 1)
+        stops.discard(len(origins))
+        return sorted(stops)
 
     # Single pieces
     # ##########################################################################################################
@@ -132,7 +145,7 @@ class Emitter:
             self._emit_entrance(index, unit)
         output.labels[index] = len(output.pieces)
         if index in places.before:
-            self._set_route(self._routes.of_trace_function(index))
+            self._set_route(self._routes.traced[index])
             self._append_probes(places.before[index], unit)
             if index > instructions.first and _IS_LEFT_ABOVE[instructions.ops[index]]:
                 self._route_as_above(index, unit)
@@ -145,7 +158,7 @@ class Emitter:
 
     def _set_routes(self, index: int, end: int) -> None:
         """Set the routes of the instructions from *index* to *end*, the next piece."""
-        routes, changes, starts = self._routes.by_instruction, self._changes, self._instructions.starts
+        routes, changes, starts = self._routes.by_instruction, self._routes.changes, self._instructions.starts
         self._set_route(routes[index])
         n = bisect_right(changes, index)
         while n < len(changes) and changes[n] < end:
@@ -155,7 +168,7 @@ class Emitter:
     def _emit_run(self, index: int, end: int) -> None:
         """Emit the instructions from *index* to *end*: one jump that is a piece, or a run."""
         instructions, output, places = self._instructions, self.output, self._places
-        if index in self._jumps_as_pieces:
+        if index in self._jumps.pieces:
             output.runs.append((index, end, len(output.pieces), instructions.units[index]))
             self._emit_jump(index)
             return
@@ -163,13 +176,13 @@ class Emitter:
         last = end - 1
         unit = instructions.units[last]
         if index in places.resumes:
-            self._append(probes.resume(instructions.args[index]), unit)
+            self._append(places.resumes[index], unit)
         else:
             self._append_copy(instructions.starts[index], unit + 1 + CACHES[instructions.ops[last]])
-        if last in places.inlined:
+        if last in places.behind_calls:
             # After an inlined call, the next line raises an event because the call's last unit has no line. The probe
             # stands in between, so it must not have a line, either.
-            condition, probe = probes.count_if_inlined(places.probe_code[places.inlined[last]])
+            condition, probe = places.behind_calls[last]
             self._append(condition, unit)
             self._append(probe, NO_UNIT)
 
@@ -180,12 +193,12 @@ class Emitter:
         # An interrupt at a jump back may be led to the handler of the instruction above. If exceptions of that one
         # are not recorded, a NOP whose exceptions are recorded stands in between.
         if is_loop_head and instructions.ops[index - 1] in _ALWAYS_OR_MAYBE_RAISES:
-            self._set_route(self._routes.to_record(instructions.handlers[index - 1]))
+            self._set_route(self._routes.recorded[index - 1])
             self._append(_NOP, unit)
         self._entrances[index] = len(output.pieces)
         has_probes = index in places.falling or index in places.before_target
         if has_probes:
-            self._set_route(self._routes.of_trace_function(index))
+            self._set_route(self._routes.traced[index])
         if index in places.falling:
             self._append_probes(places.falling[index], unit)
         if index in places.before_target:
@@ -218,8 +231,7 @@ class Emitter:
 
         A NOP is added if the latest piece has another route.
         """
-        handler = self._instructions.handlers[self._instructions.above(index)]
-        route = self._routes.to_record(handler)
+        route = self._routes.recorded[self._instructions.above(index)]
         n_pieces = len(self.output.pieces)
         latest = next((latest for place, _, latest in reversed(self.output.routes) if place < n_pieces), None)
         if latest != route:
@@ -245,11 +257,11 @@ class Emitter:
         label = self._jumps.pads.get(head)
         is_event = index in self._jumps.with_event
         if label is not None and head in self._places.falling:  # only the step may pass its probes
-            after = self.output.new_label(len(self.output.pieces))
-            self._append_jump(JUMP_FORWARD, after, False, unit)
+            behind = self._jumps.behind_pads[head]
+            self._append_jump(JUMP_FORWARD, behind, False, unit)
             self._set_label(label)
             self._append_jump(JUMP_FORWARD, head, False, NO_UNIT)
-            self._set_label(after)
+            self._set_label(behind)
             label = None
         if label is not None and not is_event:
             self._append(_JUMP_OVER_NOP, unit)
@@ -261,7 +273,7 @@ class Emitter:
     def _emit_second_jumps(self) -> None:
         """Emit all second jumps, each below the probe of the edge that it belongs to."""
         instructions, output = self._instructions, self.output
-        for label, number in self._jumps.second:
+        for label, number, back in self._jumps.second:
             index = self._plan.probes[number].index
             op, target, unit = instructions.ops[index], instructions.targets[index], instructions.units[index]
             if CALLER_IS_ABOVE_TARGET_OF_ITERATION and op in (FOR_ITER, SEND):
@@ -274,14 +286,15 @@ class Emitter:
                 # `sys.monitoring` reports the line of this code as the end of the branch, so it has the line of the
                 # target. A trace function may be called here and raise; the exception goes where one of *head* goes.
                 unit = instructions.units[head]
-                self._set_route(self._routes.to_record(instructions.handlers[head]))
+                self._set_route(self._routes.recorded[head])
                 output.added_jumps.append((len(output.pieces), index))
             if n_skipped:
                 self._append_copy(instructions.units[target], instructions.units[target] + n_skipped)
             self._append_probes((number,), unit)
             if op == FOR_ITER:
-                back = output.new_label(self._entrances[head]) if n_skipped else target
-                self._append_jump(JUMP_BACKWARD_NO_INTERRUPT, back, True, unit)
+                if n_skipped:
+                    output.labels[back] = self._entrances[head]
+                self._append_jump(JUMP_BACKWARD_NO_INTERRUPT, back if n_skipped else target, True, unit)
             elif target <= index:  # a loop of 3.11, which must stay interruptible
                 output.added_jumps.append((len(output.pieces), len(instructions) + number))
                 self._append_jump(JUMP_BACKWARD, target, True, unit)

@@ -31,6 +31,8 @@ from instrument.errors import RewriteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from instrument.flow.graph import ControlFlowGraph
     from instrument.rewrite.places import Places
 
@@ -46,10 +48,12 @@ _SHORT = 80
 
 
 class Jumps:
-    """How the jumps of one code object are written.
+    """How the jumps of one code object are written. *long_jumps* are further jumps that may grow.
 
     - `ways`: for each jump of the original, its Way. Jumps that became steps have none.
-    - `second`: (label, probe) of each second jump.
+    - `pieces`: the jumps that are pieces of their own, because they may grow. The others are patched in a run.
+    - `second`: (label, probe, another label) of each second jump. The other label stands for the place where control
+      goes on if the target of the jump has instructions that FOR_ITER skips.
     - `upward`: (label, jump) of each upward jump, with the jump of the original that leads there.
     - `before`: for each target with probes right before it, the label of these probes.
     - `above`: for each jump with probes above its target, the label of these probes.
@@ -57,6 +61,8 @@ class Jumps:
     - `with_nop`: those of `ends` in whose place a NOP is left.
     - `with_event`: 3.11: those of `ends` behind which an instruction without a line must stand, see `pads`.
     - `pads`: 3.11: for each head of a copy of a loop, the label of the pad above it, if jumps lead there.
+    - `behind_pads`: for each head of a copy of a loop with probes that only a step may pass, a label for the place
+      behind the pad.
     - `n_labels`: the number of all labels.
 
     On 3.11 a jump back within one line is a line event. Between copies of the loop a step from an instruction without a
@@ -64,17 +70,17 @@ class Jumps:
     """
 
     __slots__ = (
-        *("_graph", "_instructions", "_places", "above", "before", "ends", "n_labels", "pads", "second", "upward"),
-        *("ways", "with_event", "with_nop"),
+        *("_graph", "_instructions", "_places", "above", "before", "behind_pads", "ends", "n_labels", "pads", "pieces"),
+        *("second", "upward", "ways", "with_event", "with_nop"),
     )
 
-    def __init__(self, graph: ControlFlowGraph, places: Places) -> None:
+    def __init__(self, graph: ControlFlowGraph, places: Places, long_jumps: Iterable[int] = ()) -> None:
         self._graph = graph
         self._instructions = instructions = graph.instructions
         self._places = places
         self.n_labels = len(instructions) + 1
         self.ways: dict[int, Way] = {}
-        self.second: list[tuple[int, int]] = []
+        self.second: list[tuple[int, int, int]] = []
         self.upward: list[tuple[int, int]] = []
         self.before = {target: self._new_label() for target in places.before_target}
         self.above: dict[int, int] = {}
@@ -82,6 +88,7 @@ class Jumps:
         self.with_nop: set[int] = set()
         self.with_event: set[int] = set()
         self.pads: dict[int, int] = {}
+        self.behind_pads: dict[int, int] = {}
         for index in instructions.jumps:
             if index in instructions.steps:
                 self._add_end(index)
@@ -92,17 +99,15 @@ class Jumps:
                 # The opposite condition: if it is not taken, control goes to the next copy.
                 if instructions.ops[index] != instructions.source.ops[instructions.origins[index]]:
                     self._add_end(index)
+        self.pieces = self.ends.union(long_jumps, filter(self._may_grow, instructions.jumps))
 
-    def that_may_grow(self) -> list[int]:
-        """Return the jumps that may need more code units than in the original, or fewer."""
-        instructions, ways = self._instructions, self.ways
-        ops, args, n = instructions.ops, instructions.args, len(instructions)
-        may_grow = []
-        for index in instructions.jumps:
-            way = ways.get(index)
-            if way is None or args[index] > _SHORT or way[1] > n or CACHES[way[0]] != CACHES[ops[index]]:
-                may_grow.append(index)
-        return may_grow
+    def _may_grow(self, index: int) -> bool:
+        """Return whether the jump at *index* may need more code units than in the original, or fewer."""
+        instructions, way = self._instructions, self.ways.get(index)
+        if way is None or instructions.args[index] > _SHORT:
+            return True
+        op, label, _ = way
+        return label > len(instructions) or CACHES[op] != CACHES[instructions.ops[index]]
 
     def _new_label(self) -> int:
         self.n_labels += 1
@@ -142,12 +147,14 @@ class Jumps:
         if SEND_IS_SHORT and self._instructions.ops[index] == SEND:
             raise RewriteError("an await loop ends where others arrive")
         label = self._new_label()
-        self.second += [(label, number) for number in self._places.taken[index]]
+        self.second += [(label, number, self._new_label()) for number in self._places.taken[index]]
         return label
 
     def _add_end(self, index: int) -> None:
         """Note that control goes on from the jump at *index* to the next copy of its loop."""
         self.ends.add(index)
+        if index + 1 in self._places.falling:
+            self.behind_pads[index + 1] = self._new_label()
         if self._turns_on_line(index, index + 1):
             self.with_event.add(index)
 

@@ -35,19 +35,19 @@ class Places:
     """The places of one code object at which code is added, by instruction.
 
     - `before`, `falling`, `taken`, `raising`: the numbers of the probes of each position (flow.plan).
-    - `inlined`: the probe of each inlinable call.
+    - `behind_calls`: for each inlinable call, the condition and the probe that must stand behind it.
     - `before_target`: for each jump target that nothing falls into: the jump whose probe stands right before it.
     - `heads`: for each FOR_ITER whose target has instructions that it skips: the first that it does not skip.
     - `above_target`: 3.11: for each jump target, the jumps back within one line whose probes stand above it.
     - `before_calls`: the code units that must stand before calls, by the first instruction of each call.
     - `separated`: instructions that must not stand right behind the one above.
     - `loop_heads`: instructions that jumps back lead to, in the original or in a copy of a loop.
-    - `resumes`: 3.13 and later: each RESUME that is written anew, because the placement calls.
+    - `resumes`: the code units of each RESUME that is written anew, because the placement calls.
     - `probe_code`: the code units of each probe, by its number.
     """
 
     __slots__ = (
-        *("above_target", "before", "before_calls", "before_target", "falling", "heads", "inlined", "loop_heads"),
+        *("above_target", "before", "before_calls", "before_target", "behind_calls", "falling", "heads", "loop_heads"),
         *("probe_code", "raising", "resumes", "separated", "taken"),
     )
 
@@ -58,14 +58,17 @@ class Places:
         self.probe_code = [code_of_probe(layout.first_counter + number) for number in range(len(plan.probes))]
         self._add_probes(plan)
         self._add_probes_at_targets(graph)
-        self.before_calls = _code_before_calls(instructions, plan, layout, list(self.inlined))
+        self.before_calls = _code_before_calls(instructions, plan, layout, list(self.behind_calls))
         self.separated: frozenset[int] = frozenset()
         if PAIRS_MISATTRIBUTE_RAISES and plan.placement != NOTHING:
             self.separated = frozenset(loads_to_separate(graph))
         ops, targets = instructions.ops, instructions.targets
         self.loop_heads = {targets[jump] for jump in instructions.jumps if targets[jump] <= jump and ops[jump] in JUMPS}
         self.loop_heads.update(targets[index] for index in instructions.turns)
-        self.resumes = set(compress(range(len(ops)), ops.translate(_IS_RESUME))) if calls else set()
+        self.resumes: dict[int, bytes] = {}
+        if calls:
+            resumes = compress(range(len(ops)), ops.translate(_IS_RESUME))
+            self.resumes = {index: probes.resume(instructions.args[index]) for index in resumes}
 
     def _add_probes(self, plan: Plan) -> None:
         by_position: dict[str, dict[int, list[int]]] = {position: {} for position in ProbePosition.ALL}
@@ -73,7 +76,10 @@ class Places:
             by_position[probe.position].setdefault(probe.index, []).append(number)
         self.before, self.falling = by_position[ProbePosition.BEFORE], by_position[ProbePosition.FALLING]
         self.taken, self.raising = by_position[ProbePosition.TAKEN], by_position[ProbePosition.RAISING]
-        self.inlined = {index: numbers[0] for index, numbers in by_position[ProbePosition.INLINED].items()}
+        self.behind_calls = {
+            call: probes.count_if_inlined(self.probe_code[numbers[0]])
+            for call, numbers in by_position[ProbePosition.INLINED].items()
+        }
 
     def _add_probes_at_targets(self, graph: ControlFlowGraph) -> None:
         """Set `before_target`, `heads` and `above_target` from `taken`."""
@@ -95,39 +101,23 @@ class Places:
             ):
                 self.above_target.setdefault(target, []).append(index)
 
-    def stops(self, instructions: Instructions, jumps: set[int]) -> list[int]:
-        """Return the instructions at which a new piece of the output must begin, in order.
-
-        These are the first one, *jumps* that are pieces, those with additions, and those behind a copy of a loop.
-        """
-        stops = {0, *jumps}
-        stops.update(self.before, self.falling, self.above_target, self.before_target, self.heads, self.loop_heads)
-        stops.update(self.separated, self.before_calls, self.resumes)
-        for pieces in (jumps, self.inlined, self.resumes):
-            stops.update([index + 1 for index in pieces])
-        origins = instructions.origins
-        if instructions.source is not instructions:
-            stops.update(index for index in range(1, len(origins)) if origins[index] != origins[index - 1] + 1)
-        stops.discard(len(origins))
-        return sorted(stops)
-
 
 def _code_before_calls(
     instructions: Instructions, plan: Plan, layout: ConstantLayout, inlinable: list[int]
 ) -> dict[int, bytes]:
     """Return the code units that must stand before calls, by the first instruction of each call."""
-    before_calls: dict[int, bytes] = {}
     ops, args = instructions.ops, instructions.args
-    added = [
-        (call, probes.check_if_inlined(args[call], layout.first_was_inlined + n)) for n, call in enumerate(inlinable)
+    calls = [*inlinable, *[call for call, _ in plan.exec_calls]]
+    starts = [start_of_call(instructions, call) for call in calls]
+    keywords = [ops[call] == CALL_FUNCTION_EX and passes_keywords(instructions, call) for call, _ in plan.exec_calls]
+    code = [probes.check_if_inlined(args[call], layout.first_was_inlined + n) for n, call in enumerate(inlinable)]
+    code += [
+        probes.exchange_exec_arguments(has_keywords, layout.exchange)
+        if ops[call] == CALL_FUNCTION_EX
+        else probes.exchange_exec_argument(args[call], namespace, ops[call] == CALL_KW, layout.exchange)
+        for (call, namespace), has_keywords in zip(plan.exec_calls, keywords)
     ]
-    for call, namespace in plan.exec_calls:
-        if ops[call] == CALL_FUNCTION_EX:
-            code = probes.exchange_exec_arguments(passes_keywords(instructions, call), layout.exchange)
-        else:
-            code = probes.exchange_exec_argument(args[call], namespace, ops[call] == CALL_KW, layout.exchange)
-        added.append((call, code))
-    for call, code in added:
-        start = start_of_call(instructions, call)
-        before_calls[start] = before_calls.get(start, b"") + code
+    before_calls: dict[int, bytes] = {}
+    for start, units in zip(starts, code):
+        before_calls[start] = before_calls.get(start, b"") + units
     return before_calls

@@ -49,10 +49,9 @@ def _rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     names = StubNames(code)
     routes = ExceptionRoutes(graph, plan)
     places = Places(graph, plan, layout)
-    jumps = Jumps(graph, places)
     long_jumps: list[int] = []
     while True:
-        emitter = Emitter(graph, plan, places, jumps, routes, long_jumps)
+        emitter = Emitter(graph, plan, places, Jumps(graph, places, long_jumps), routes)
         emitter.emit()
         output = emitter.output
         stubs = ExitStubs(instructions, plan, layout, names, output, routes, places)

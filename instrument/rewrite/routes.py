@@ -22,8 +22,6 @@ from instrument.flow.plan import ExitKind, ProbePosition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from instrument.flow.graph import ControlFlowGraph
     from instrument.flow.plan import Plan
 
@@ -37,32 +35,49 @@ class ExceptionRoutes:
     """The routes of the exceptions of one code object, as its Plan wants them counted.
 
     - `by_instruction`: the route of exceptions that each instruction raises.
+    - `changes`: the instructions whose exceptions may take another route than those of the instruction above.
+    - `traced`: the route of exceptions that a trace function raises at the line event of each instruction.
+    - `recorded`: the route to the handler of each instruction by its exit record, or straight to the handler if the
+      Plan has no such record.
     """
 
-    __slots__ = ("_exits", "_graph", "_instructions", "_plan", "_raising", "by_instruction")
+    __slots__ = (
+        "_exits",
+        "_graph",
+        "_instructions",
+        "_plan",
+        "_raising",
+        "by_instruction",
+        "changes",
+        "recorded",
+        "traced",
+    )
 
     def __init__(self, graph: ControlFlowGraph, plan: Plan) -> None:
         self._graph = graph
-        self._instructions = graph.instructions
+        self._instructions = instructions = graph.instructions
         self._plan = plan
         self._exits = {key: number for number, key in enumerate(plan.exits)}
         self._raising = frozenset(probe.index for probe in plan.probes if probe.position == ProbePosition.RAISING)
-        self.by_instruction = self._by_instruction()
-
-    def _by_instruction(self) -> list[Route | None]:
-        """Return the route of exceptions that each instruction raises; equal neighbours are the same object."""
-        instructions, stubs = self._instructions, self._plan.stubs
-        handlers = instructions.handlers
-        to_record = [self.to_record(handler) for handler in (*range(len(instructions.table)), -1)]
-        routes = list(map(to_record.__getitem__, handlers))
-        of_probe = {number: (ProbePosition.EXITING, number) for number in set(stubs.values())}
-        for index, number in stubs.items():
+        handlers, ops = instructions.handlers, instructions.ops
+        to_record = [self._to_record(handler) for handler in (*range(len(instructions.table)), -1)]
+        self.recorded = list(map(to_record.__getitem__, handlers))
+        self.traced = self.recorded.copy()
+        # No exception can be thrown into the code before that.
+        start = instructions.throwable_from
+        self.traced[:start] = [_direct(handler) for handler in handlers[:start]]
+        self.by_instruction = routes = self.recorded.copy()
+        of_probe = {number: (ProbePosition.EXITING, number) for number in set(plan.stubs.values())}
+        for index, number in plan.stubs.items():
             routes[index] = of_probe[number]
-        for index in compress(range(len(routes)), instructions.ops.translate(_MAY_RERAISE)):
+        for index in compress(range(len(ops)), ops.translate(_MAY_RERAISE)):
             routes[index] = self._of_raise(index)
-        for index in range(instructions.throwable_from):  # no exception can be thrown into the code before that
-            routes[index] = _direct(handlers[index])
-        return routes
+        routes[:start] = self.traced[:start]
+        # Equal neighbours are mostly the same object.
+        self.changes = list(compress(range(1, len(routes)), map(is_not, routes[1:], routes)))
+
+    def _to_record(self, handler: int) -> Route | None:
+        return (ExitKind.RAISED, handler) if (handler, ExitKind.RAISED) in self._exits else _direct(handler)
 
     def _of_raise(self, index: int) -> Route | None:
         """Return the route of exceptions of the instruction *index*, which raises or may reraise."""
@@ -77,21 +92,6 @@ class ExceptionRoutes:
         ):
             return ExitKind.RESTORED, handler
         return _direct(handler)
-
-    def changes(self) -> Iterable[int]:
-        """Return the instructions whose exceptions may take another route than those of the instruction above."""
-        routes = self.by_instruction
-        return compress(range(1, len(routes)), map(is_not, routes[1:], routes))
-
-    def of_trace_function(self, index: int) -> Route | None:
-        """Return the route of exceptions that a trace function raises at the line event of the instruction *index*."""
-        if index < self._instructions.throwable_from:
-            return self.by_instruction[index]
-        return self.to_record(self._instructions.handlers[index])
-
-    def to_record(self, handler: int) -> Route | None:
-        """Return the route to *handler* by its exit record, or straight to it if the Plan has no such record."""
-        return (ExitKind.RAISED, handler) if (handler, ExitKind.RAISED) in self._exits else _direct(handler)
 
     def handler_of(self, route: Route) -> int:
         """Return the handler that *route* ends at, -1 if the exception leaves the code."""
