@@ -1,6 +1,6 @@
 """Options, markers and Hypothesis profiles of the tests, and fixtures that all of them use.
 
-`pytest --quick` runs the tests that start no process and are not slow, with few Hypothesis examples: some ten seconds.
+`pytest --quick` runs the tests that start no process and are not slow, with few Hypothesis examples.
 The marker `process` is set by rule (process_use.py), the marker `slow` by hand.
 
 Hypothesis profiles: "ci", the default, is small and the same every time; "quick" is smaller; HYPOTHESIS_PROFILE=long
