@@ -21,9 +21,11 @@ from _imp import create_builtin, create_dynamic, exec_builtin, exec_dynamic, ext
 from _operator import is_
 from gc import disable, enable, isenabled
 from itertools import chain, compress, filterfalse
+from types import FunctionType
 
 from instrument.errors import DataError
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.own_imports import import_in_c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,8 +105,8 @@ def _exists(path: str) -> bool:
 def _initialise(module: ModuleType, execute: Callable[[ModuleType], object]) -> None:
     """Initialise *module* with *execute*, while `sys.modules` has `_Functools` in place of `functools`.
 
-    No other thread may run meanwhile, because it could import `functools`. So one call of `any` does everything in C.
-    Garbage collection is off, because finalizers may run Python code.
+    No other thread may run meanwhile, because it could import `functools`. So one call of `any` does everything in C,
+    the import that the extension makes included. Garbage collection is off, because finalizers may run Python code.
     """
     name = ("functools",)
     modules: dict[str, Any] = sys.modules
@@ -118,13 +120,18 @@ def _initialise(module: ModuleType, execute: Callable[[ModuleType], object]) -> 
     if collects:
         disable()
     try:
-        any(chain(note, replace, map(execute, (module,)), restore))
+        _consume(chain(note, replace, map(execute, (module,)), restore))
     finally:
         any(restore)  # nothing remains to be done here, unless an error came in between
         if collects:
             enable()
 
 
+#: `any`, in a frame whose `__import__` is the interpreter's: an extension imports by the `__import__` of that frame
+#: (import.c: PyImport_Import).
+_consume: Any = FunctionType(
+    (lambda steps: any(steps)).__code__, {"__builtins__": {"any": any, "__import__": import_in_c}}
+)
 _is_none = partial(is_, None)
 
 

@@ -107,7 +107,8 @@ _STAND_INS = {"_compat_pickle": _compat_pickle, "collections": _collections_abc,
 # Import statements of this package ####################################################################################
 
 _Module = type(sys)
-_import = ours["__import__"]
+#: The interpreter's own function, in C.
+import_in_c = _import = ours["__import__"]
 _modules = own_loader.modules
 _PACKAGE = "instrument"
 _BUILT_IN = sys.builtin_module_names
