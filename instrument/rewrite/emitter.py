@@ -84,8 +84,8 @@ class Emitter:
     def _stops(self) -> list[int]:
         """Return the instructions at which a new piece begins, in order.
 
-        These are the first one, jumps that are pieces, instructions with code above or behind them, the instructions
-        behind all these, and those behind a copy of a loop.
+        These are the first one, jumps that are pieces, and instructions with code above or behind them. Others stand
+        right behind such an instruction, or behind a copy of a loop.
         """
         instructions, places, jumps = self._instructions, self._places, self._jumps.pieces
         stops = {0, *jumps, *places.loop_heads, *places.heads}

@@ -61,8 +61,8 @@ class Jumps:
     - `with_nop`: those of `ends` in whose place a NOP is left.
     - `with_event`: 3.11: those of `ends` behind which an instruction without a line must stand, see `pads`.
     - `pads`: 3.11: for each head of a copy of a loop, the label of the pad above it, if jumps lead there.
-    - `behind_pads`: for each head of a copy of a loop with probes that only a step may pass, a label for the place
-      behind the pad.
+    - `behind_pads`: a label for the place behind the pad, for each head of a copy that has probes. Only a step may pass
+      these probes.
     - `n_labels`: the number of all labels.
 
     On 3.11 a jump back within one line is a line event. Between copies of the loop a step from an instruction without a

@@ -32,7 +32,7 @@ def call(n):
     if n % 2:
         return n
     return 0
-for n in range(60_000):
+for n in range(600_000):
     call(n)
 """
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
@@ -67,4 +67,4 @@ for n in range(60_000):
         assert 0 <= calling - called <= 1
     assert tracer.results().not_measured == ()
     counts = tracer.results().counts
-    assert [counts[FILE, line] for line in (3, 4, 5, 6, 7)] == [60_000, 30_000, 30_000, 60_001, 60_000]
+    assert [counts[FILE, line] for line in (3, 4, 5, 6, 7)] == [600_000, 300_000, 300_000, 600_001, 600_000]
