@@ -14,7 +14,7 @@ code object, 285 kB by table]
 from __future__ import annotations
 
 from _operator import attrgetter, itemgetter, sub
-from _struct import error, pack  # type: ignore[attr-defined]
+from _struct import pack
 from itertools import accumulate, chain, islice, takewhile
 
 from instrument.flow.plan import ExitKind, LineEffects, Plan, Probe, ProbePosition
@@ -70,11 +70,10 @@ def pack_columns(n_rows: Iterable[int], *columns: Sequence[int] | bytes) -> Pack
 
 def as_they_are(numbers: Sequence[int]) -> bytes:
     """Return *numbers* packed without differences: these would not be smaller."""
-    try:
+    if not numbers or (min(numbers) >= 0 and max(numbers) <= 255):
         return b"B" + bytes(numbers)
-    except ValueError:  # a number is negative or above 255
-        packed = _packed("hi", numbers)
-        return packed[:1].upper() + packed[1:]
+    packed = _packed("hi", numbers)
+    return packed[:1].upper() + packed[1:]
 
 
 def _differences(numbers: Sequence[int], starts: Iterable[int]) -> bytes:
@@ -86,13 +85,17 @@ def _differences(numbers: Sequence[int], starts: Iterable[int]) -> bytes:
 
 
 def _packed(letters: str, numbers: Sequence[int]) -> bytes:
-    """Return the first of *letters* whose format fits *numbers*, or "q", and these numbers packed."""
+    """Return the first of *letters* whose format fits *numbers*, or "q", and these numbers packed.
+
+    No format is tried that does not fit: on 3.12 a trace function of the program would be called for the exception.
+    """
+    low, high = min(numbers, default=0), max(numbers, default=0)
     for letter in letters:
-        try:
-            return pack(f"=c{len(numbers)}{letter}", letter.encode(), *numbers)
-        except error:
-            continue
-    return pack(f"=c{len(numbers)}q", b"q", *numbers)
+        if low >= -_LIMITS[letter] and high < _LIMITS[letter]:
+            break
+    else:
+        letter = "q"
+    return pack(f"=c{len(numbers)}{letter}", letter.encode(), *numbers)
 
 
 class Table:
@@ -134,6 +137,8 @@ def _unpacked(packed: bytes) -> tuple[Sequence[int], bool]:
 
 # Plans ################################################################################################################
 
+#: The absolute value of the lowest number that each format of `struct` holds.
+_LIMITS = {"b": 1 << 7, "h": 1 << 15, "i": 1 << 31}
 #: The tables that hold the fields of Plans, each with its number of columns.
 _TABLES = {
     "probes": 4,
