@@ -167,7 +167,8 @@ def spec_of(name: str, path: str, is_package: bool) -> "ModuleSpec":
     [3.12, callgrind: 2 of 181 million instructions of a start with 103 modules]
     """
     spec = ModuleSpec(name, _Loader(name, path), origin=path)
-    spec.has_location = True
+    # The setter of `has_location` would call `bool`, which the program may have replaced.
+    spec._set_fileattr = True  # type: ignore[attr-defined]
     spec.cached = ""
     if is_package:
         spec.submodule_search_locations = [path.rpartition(_SEPARATOR)[0]]
