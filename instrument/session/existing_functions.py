@@ -15,6 +15,7 @@ from types import FunctionType
 from instrument.decode.executors import may_execute_code, need_search
 from instrument.flow import placement_names
 from instrument.guest import isolation
+from instrument.guest.own_builtins import ours
 from instrument.guest.own_imports import own_modules
 from instrument.guest.own_loader import modules
 from instrument.hooks import exec_calls
@@ -157,7 +158,7 @@ def _functions_by_namespace() -> FunctionsByNamespace:
     for function, namespace in zip(compress(functions, are_others), compress(namespaces, are_others)):
         if namespace in by_namespace:
             by_namespace[namespace].append(function)
-        else:
+        elif dict.get(function.__globals__, "__builtins__") is not ours:  # else of a module that was executed twice
             by_namespace[namespace] = [function]
     return by_namespace
 
