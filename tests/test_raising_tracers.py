@@ -28,7 +28,7 @@ def test_an_exception_of_a_trace_function_goes_the_same_way_in_counted_code(kind
 
 @pytest.mark.parametrize("placement", ["minimal", "line"])
 def test_rewriting_in_the_midst_of_a_traced_program_raises_no_exception(placement, tmp_path):
-    """The cache is empty. On 3.12 a trace function would see exceptions of hidden code, also those that it handles."""
+    """The cache is empty. On 3.12 a trace function would be called for each exception in hidden code, even a handled one."""
     assert printed_by("raise", "KeyError", placement, INSTRUMENT_CACHE=str(tmp_path)) == ""
 
 
