@@ -134,14 +134,18 @@ sys.exit(status)
 
 
 def test_a_child_of_an_unannounced_fork_counts_once_it_is_noticed(tree):
-    """The child is noticed at its next import, and says so. `PyDLL` keeps the interpreter's lock meanwhile."""
+    """The child is noticed at its next import, and says so.
+
+    No other thread may wait for the interpreter's lock meanwhile: `PyDLL` keeps it, and the background thread is idle.
+    """
     source = """
 from instrument.hooks import forks
 forks.register_with_c_library = lambda *functions: False
-import ctypes, os, sys
+import ctypes, os, sys, time
 def work(n):
     return n
 work(1)
+time.sleep(0.2)
 if not ctypes.PyDLL(None).fork():
     work(2)
     import colorsys
