@@ -9,6 +9,7 @@ from __future__ import annotations
 
 # The standard library's trace imports all of these modules, so they are imported here, used or not. A program then
 # finds the same modules imported, and the same modules are counted when it imports more.
+import builtins
 import dis  # noqa: F401
 import gc
 import inspect
@@ -146,6 +147,9 @@ class Trace:
             locals = {}
         if not isinstance(cmd, CodeType):
             cmd = compile(cmd, "<string>", "exec", dont_inherit=True)
+        # `exec` would add the builtins of this module, which are not those of the program (guest.own_builtins).
+        if isinstance(globals, dict):
+            globals.setdefault("__builtins__", vars(builtins))
         if self.donothing:
             exec(cmd, globals, locals)
             return

@@ -172,3 +172,14 @@ def test_lines_are_printed_before_they_run(capsys, timing, tmp_path):
         printed.append([row.partition(" ")[2] if timing and not row.startswith(" ---") else row for row in rows])
     assert printed[0] == printed[1]
     assert len(printed[0]) == 7
+
+
+def test_new_namespaces_get_the_builtins_of_the_program():
+    """`exec` adds the builtins of the frame that calls it. Those of this package are copies."""
+    import builtins
+
+    namespace = {}
+    instrument.Trace(count=1, trace=0).runctx("x = 1", namespace, namespace)
+    assert namespace["__builtins__"] is vars(builtins)
+    with pytest.raises(TypeError):
+        instrument.Trace(count=1, trace=0).runctx("x = 1", 5)

@@ -9,6 +9,7 @@ without arguments. Only its own code is counted, and nothing is saved.
 
 from __future__ import annotations
 
+import builtins
 import importlib.util
 import os
 import sys
@@ -108,6 +109,7 @@ def _execute(code: CodeType, path: str) -> None:
     sys.modules["__main__"], sys.argv = main, [path]
     sys.path[0:0] = [os.path.dirname(os.path.abspath(path))]
     try:
+        vars(main)["__builtins__"] = vars(builtins)  # else those of this package
         exec(code, vars(main))
     except SystemExit:
         pass
