@@ -37,7 +37,10 @@ def test_runfunc_returns_its_result_wherever_an_audit_hook_raises(kind, tmp_path
     ("event", "kind"), [(event, "BaseException") for event in EVENTS] + [("open", "Exception"), ("os.", "Exception")]
 )
 def test_a_recorded_process_ends_the_same_if_an_audit_hook_raises(event, kind, tmp_path):
-    """The hook raises at each event in the package's frames. Each process writes at most one line about that."""
+    """The hook raises at each event in the package's frames.
+
+    Each process says at most once that it cannot save, and one of them at most once that it does not count everything.
+    """
     environment = Tree(tmp_path).environment(0.01, INSTRUMENT_CACHE=str(tmp_path / "cache"))
     environment["INSTRUMENT"] = str(DRIVER.parent)
     run = subprocess.run(
@@ -47,7 +50,8 @@ def test_a_recorded_process_ends_the_same_if_an_audit_hook_raises(event, kind, t
     assert run.stdout == "3\n4\n5\n7\n"
     assert run.returncode == 5
     lines = run.stderr.splitlines()
-    assert len(lines) <= 2, run.stderr  # the child has one, too
+    assert len(lines) - sum("not all is counted" in line for line in lines) <= 2, run.stderr  # the child has one, too
+    assert len(lines) <= 3, run.stderr
     assert all(line.startswith("instrument: ") for line in lines), run.stderr
 
 
