@@ -292,7 +292,7 @@ def test_a_yield_without_its_resume_is_refused():
     """Control enters again at the RESUME below a yield."""
     (unit,) = units_of("f", "YIELD_VALUE")
     with pytest.raises(ValueError, match="no RESUME behind a yield"):
-        build(changed("f", {unit + 1: (OPCODES["NOP"], 0)}))
+        build(changed("f", dict.fromkeys(range(unit + 1, unit + 2 + CACHES[OPCODES["RESUME"]]), (OPCODES["NOP"], 0))))
 
 
 def test_a_jump_to_a_resume_is_refused():
