@@ -27,9 +27,13 @@ _MODES: dict[object, str] = {exec: "exec", eval: "eval"}
 _MARSHAL = (marshal.dumps, marshal.dump)
 _ALL_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _MOST_COMPILED = 512
-#: The start-up file of this package has this text. `site` executes that file twice in a virtual environment. Compiling
-#: it the second time would take a tenth of a start (`hooks.script_code`), and nothing in it is counted.
-_START = "from instrument.startup import start"
+#: The line of this package's start-up file. `site` executes it twice in a virtual environment. Compiling it the second
+#: time would take a tenth of a start (`hooks.script_code`), and nothing in it is counted.
+_START = (
+    'import os; os.environ.get("INSTRUMENT") and exec("'
+    r"try:\n    from instrument.startup import start\n    start()\nexcept Exception:\n    pass"
+    '")'
+)
 #: How many frames the caller's is above that of `_exchange_in_caller`. Frames of hidden functions are not counted,
 #: except that of the function itself. On 3.15 that function is seen, and its callers are not.
 _CALLER = 1 if sys.version_info >= (3, 12) else 3
@@ -107,7 +111,7 @@ def _exchange_in_caller(function: object, source: object, namespace: object, mod
     try:
         if namespace is None or namespace is function:
             namespace = _getframe(_CALLER).f_globals
-        if type(source) is str and _START in source:
+        if type(source) is str and source.startswith(_START) and source.rstrip() == _START:
             return given
         if type(source) in (str, bytes) and mode:
             source = _compile(source, mode, _getframe(_CALLER).f_code.co_flags & _ALL_FUTURES)  # type: ignore[arg-type]
