@@ -11,8 +11,9 @@ from rewrite.linking import link
 from rewrite.rewritten import COUNTING, Rewritten
 from rewrite.test_rewriter import ALL, check_added_code, check_handlers
 
+from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import CACHES, JUMPS, RESUME
-from instrument.flow.placement import LINE, MINIMAL
+from instrument.flow.placement import EVENTS, LINE, MINIMAL
 
 
 def lines_of_code(n_lines):
@@ -92,6 +93,26 @@ def test_jumps_of_every_length_get_the_prefixes_that_they_need(n_lines):
     rewritten = Rewritten(code_called("f", source), LINE)
     check_handlers(rewritten)
     check_added_code(rewritten)
+
+
+@pytest.mark.parametrize("placement", [LINE, EVENTS])
+@pytest.mark.parametrize("n_lines", [15, 25, 36])
+def test_a_short_jump_that_becomes_long_gets_its_prefix(placement, n_lines):
+    """Each line with a name is one code unit, and gets a probe of several. The jump over them gets no probe itself.
+
+    So it is patched within a run first, where its distance has no room.
+    """
+    source = "def f(n):\n    return ((\n" + "        n,\n" * n_lines + "    ) if n else 0)\n"
+    code = code_called("f", source)
+    rewritten = Rewritten(code, placement)
+    distances = [[args for op, args in zip(of.ops, of.args) if op in JUMPS] for of in (Instructions(code), rewritten.copies)]
+    assert max(distances[0]) < 81
+    assert max(distances[1]) > 255 or n_lines < 36 or placement == LINE
+    check_handlers(rewritten)
+    check_added_code(rewritten)
+    if placement == LINE:
+        plain, linked = functions_of(source, placement)
+        assert [linked(n) for n in range(5)] == [plain(n) for n in range(5)]
 
 
 def test_names_and_constants_beyond_255_keep_their_prefixes():
