@@ -1,9 +1,11 @@
 """The code of a script comes from the cache if its text is the same, and compiling it prints nothing."""
 
 import marshal
+import subprocess
 import sys
 
 import pytest
+from recorded import Tree
 
 from instrument.flow import placement
 from instrument.hooks import script_code
@@ -50,3 +52,48 @@ def test_errors_are_those_of_the_compiler(cache, compiled):
     with pytest.raises(SyntaxError):
         script_code.code_of_script("/a/script.py", b"1 +", cache)
     assert sys.stderr is stream
+
+
+SCRIPTS = {
+    "assertion": "try:\n    assert False\nexcept AssertionError:\n    print('checked')\nprint(__debug__)\n",
+    "docstring": "'Text.'\nprint(__doc__)\n",
+    "warning": "print('a' is 'b')\n",
+    "traceback": "x = 0\nprint(1 + x / x)\n",
+    "long number": f"print({'1' * 700} % 7)\n",
+}
+OPTIONS = [(), ("-O",), ("-OO",), ("-Werror",), ("-X", "dev"), ("-X", "no_debug_ranges"), ("-X", "int_max_str_digits=640")]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_from_the_cache_prints_the_same_as_a_plain_one_under_any_option(name, tmp_path):
+    """Options change the code, the warnings and the errors of a script, and all its processes share one cache."""
+    tree = Tree(tmp_path / "program")
+    tree.folder.mkdir()
+    tree.write(SCRIPTS[name])
+    environment = tree.environment(INSTRUMENT_CACHE=str(tmp_path / "cache"))
+
+    def result(environment, options):
+        command = [sys.executable, *options, str(tree.path)]
+        run = subprocess.run(command, env=environment, cwd=tree.folder, capture_output=True, text=True, timeout=50)
+        # A script with a syntax error never ran, which is said in one line.
+        errors = [line for line in run.stderr.splitlines() if "nothing was counted" not in line]
+        return run.returncode, run.stdout, errors
+
+    for options in OPTIONS:
+        expected = result({**environment, "INSTRUMENT": ""}, options)
+        result(environment, ())  # the cache has the code that is compiled without options
+        assert result(environment, options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "may_cache"),
+    [((), True), (("-Wd",), False), (("-X", "dev"), False), (("-b",), False), (("-X", "no_debug_ranges"), False)],
+)
+def test_options_that_change_warnings_or_columns_forbid_the_cache(options, may_cache):
+    """Such options hold for few runs, so their code is compiled each time."""
+    ask = (
+        "import sys; from instrument.hooks import script_code; sys.modules.pop('warnings', None); "
+        "print(script_code._may_cache())"
+    )
+    run = subprocess.run([sys.executable, *options, "-c", ask], capture_output=True, text=True, timeout=50, check=True)
+    assert run.stdout == f"{may_cache}\n"
