@@ -85,3 +85,9 @@ def test_names_of_nested_code_are_found():
     module = codes_of("def f(x):\n    return lambda: run(x)\n")[0]
     assert uses_any_name(module, frozenset(["run"]))
     assert not uses_any_name(module, frozenset(["x", "walk"]))
+
+
+def test_code_that_cannot_be_taken_apart_gives_no_aliases(monkeypatch):
+    """It is refused by itself, and says so. The other code of the module is rewritten."""
+    monkeypatch.setattr("instrument.decode.instructions.IS_UNKNOWN", bytes([1] * 256))
+    assert executor_aliases_in([compile("run = exec", "program", "exec")]) == frozenset()

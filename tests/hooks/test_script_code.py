@@ -91,9 +91,9 @@ def test_a_script_from_the_cache_prints_the_same_as_a_plain_one_under_any_option
 )
 def test_options_that_change_warnings_or_columns_forbid_the_cache(options, may_cache):
     """Such options hold for few runs, so their code is compiled each time."""
-    ask = (
+    program = (
         "import sys; from instrument.hooks import script_code; sys.modules.pop('warnings', None); "
         "print(script_code._may_cache())"
     )
-    run = subprocess.run([sys.executable, *options, "-c", ask], capture_output=True, text=True, timeout=50, check=True)
+    run = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, text=True, timeout=50, check=True)
     assert run.stdout == f"{may_cache}\n"

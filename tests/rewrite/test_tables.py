@@ -8,6 +8,7 @@ from decode.test_instructions import MODULES, code_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from instrument.errors import RewriteError
 from instrument.rewrite import tables
 from instrument.rewrite.output import NO_UNIT
 from instrument.rewrite.tables import location_table
@@ -111,6 +112,16 @@ def test_a_table_with_units_of_more_code_is_written_anew(monkeypatch):
     sources, offsets = offsets_of([(3, 3, 9), (0, 20), (NO_UNIT, NO_UNIT, 3), (20, N_UNITS)])
     assert spliced_positions(code, sources, offsets) == positions_of(code, sources, offsets)
     assert written
+
+
+def test_a_table_with_numbers_that_cannot_be_encoded_is_refused():
+    """The interpreter reads a column below zero from it, which `bytecode` would encode for ever."""
+    code = function.__code__
+    too_large = bytes((128 | 14 << 3, 0, 0, 5)) + b"\x7f" * 5 + b"\x02"  # the long form (Objects/locations.md)
+    code = code.replace(co_linetable=too_large + code.co_linetable)
+    assert min(column for *_, column in code.co_positions() if column is not None) < 0
+    with pytest.raises(RewriteError, match="a column below zero"):
+        location_table(code, *offsets_of([(0, 1)]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 70000), st.integers(1, 5000), st.integers(0, 70000), st.integers(0, 300))))
