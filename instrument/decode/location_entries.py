@@ -2,6 +2,9 @@
 
 A `co_linetable` comes in; the indices of the bytes that locate a code unit go out. An entry gives one location to up to
 eight code units. Its first byte has bit 7 set, its other bytes do not (CPython: Objects/locations.md).
+
+The check of rewritten code uses this module, and the rewriter `decode.locations`. Neither uses the other, so a mistake
+in one of them is found by the other.
 """
 
 from __future__ import annotations
