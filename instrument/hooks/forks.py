@@ -20,9 +20,9 @@ import sys
 from _functools import partial  # type: ignore[import-not-found]
 
 from instrument.guest import interpreters, process_state
-from instrument.guest.isolation import import_isolated
 from instrument.guest.messages import say
 from instrument.guest.own_builtins import system
+from instrument.guest.own_imports import extension
 from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import call_contained
 from instrument.hooks import imports, process_end, signals
@@ -207,24 +207,35 @@ def register_with_c_library(
     if _held_for_c_library:
         return True
     try:
-        ctypes: Any = import_isolated("ctypes")
-        library, python = ctypes.CDLL(None), ctypes.pythonapi
-        register, forget = library["__register_atfork"], library["__cxa_finalize"]
+        was_imported = "_ctypes" in sys.modules
+        c: Any = extension("_ctypes")
+        if not was_imported:  # the program's own import asks the program's finders
+            del sys.modules["_ctypes"]
+        library = c.dlopen(None, 0)
+        register_at, forget_at, add_at = map(
+            c.dlsym, (library,) * 3, ("__register_atfork", "__cxa_finalize", "Py_AddPendingCall")
+        )
     except (ImportError, AttributeError, OSError):
         return False
+
+    def function_type(flags: int, result: Any, *arguments: Any) -> Any:
+        return type("Function", (c.CFuncPtr,), {"_flags_": flags, "_restype_": result, "_argtypes_": arguments})
 
     def pending_call(_: object) -> int:
         in_child()
         return 0
 
-    handler = ctypes.CFUNCTYPE(None)
-    call = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(pending_call)
-    add = python["Py_AddPendingCall"]
-    add.argtypes = ctypes.c_void_p, ctypes.c_void_p
+    number: Any = type("Number", (c._SimpleCData,), {"_type_": "i"})
+    pointer: Any = type("Pointer", (c._SimpleCData,), {"_type_": "P"})
+    handler = function_type(c.FUNCFLAG_CDECL, None)
+    in_python = c.FUNCFLAG_CDECL | c.FUNCFLAG_PYTHONAPI
+    call = function_type(in_python, number, pointer)(pending_call)
+    add = function_type(in_python, number, pointer, pointer)(add_at)
     # The handler runs no bytecode: the pending call would precede it.
-    add_pending_call = handler(partial(add, ctypes.cast(call, ctypes.c_void_p), None))
-    handle = ctypes.create_string_buffer(8)
-    register.argtypes = handler, handler, handler, ctypes.c_void_p
+    add_pending_call = handler(partial(add, pointer.from_address(c.addressof(call)), None))
+    register = function_type(c.FUNCFLAG_CDECL, number, handler, handler, handler, pointer)(register_at)
+    forget = function_type(c.FUNCFLAG_CDECL, number, pointer)(forget_at)
+    handle = (number * 2)()  # any address that is nobody else's
     # The C library calls the functions to call before a fork in reverse order.
     handlers = [add_pending_call, handler(before), handler(in_parent)]
     _held_for_c_library[:] = [forget, handle, call, handlers]
