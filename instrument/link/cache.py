@@ -11,7 +11,9 @@ The cache has these files, each complete or absent (guest.atomic_files), in the 
 - one for each source file, with the code of functions that existed before the measurement began;
 - one for each module file, with the exec'd code that ran in the module;
 - one for each module with a bytecode file, with the code of the whole module;
-- one for each other module, found by its content, wherever its source is.
+- one for each other module, found by its content, wherever its source is;
+- one for each module from an archive (warming.archive), also found by its content. The first import of the module
+  stores it by its bytecode file, too.
 
 Each file has a checksum with a key of the folder's own: damaged files, and files from elsewhere, are ignored. A file
 that cannot be read or written is no error: the code is rewritten as if there were no cache.
@@ -34,6 +36,7 @@ from instrument.link.cache_files import (
     default_folder,
     is_gone,
     listed,
+    mark_as_unused,
     mark_as_used,
     prepare_folder,
     read_file,
@@ -64,8 +67,11 @@ _MARSHAL_VERSION = 2
 _MODULE = "module "
 FROM_EXEC = "exec in "
 _BY_CONTENT = "code "
+_FROM_ARCHIVE = "code from an archive "
 #: An entry that is looked up by content is removed if no process has used it for so many days.
 _DAYS_BY_CONTENT = 30
+#: Code from an archive that no process has used seems to be so many days old.
+_DAYS_AS_UNUSED = 3
 #: No more code objects than this are stored in one file.
 _LARGEST_SHELF = 2_000
 
@@ -143,7 +149,7 @@ class Cache:
                     remove_file(path)
                 continue
             name = self._unpacked(read_file(path) or b"")[0] or ""
-            if name.startswith(_BY_CONTENT) and age_of(path) > _DAYS_BY_CONTENT * DAY:
+            if name.startswith((_BY_CONTENT, _FROM_ARCHIVE)) and age_of(path) > _DAYS_BY_CONTENT * DAY:
                 remove_file(path)
             source = name.removeprefix(_MODULE).removeprefix(FROM_EXEC)
             if is_absolute(source) and is_gone(source) and is_gone(f"{source}c"):
@@ -157,29 +163,80 @@ class Cache:
         entry = self.load(_MODULE + path)
         if entry is None:
             return None
-        digest, stored_stamp, (pickled, index, packed) = entry
+        digest, stored_stamp, key, (pickled, index, packed) = entry
         if bytecode is None:
             if stamp is None or stamp != stored_stamp:
                 return None
         elif digest != source_hash(1, bytecode):
             return None
         elif stamp is not None and stamp != stored_stamp:  # the same bytecode in another file
-            self.store(_MODULE + path, (digest, stamp, (pickled, index, packed)))
+            self.store(_MODULE + path, (digest, stamp, key, (pickled, index, packed)))
         return pickled, GroupIndex(*index), packed
 
     def store_module(
-        self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, unlinked: UnlinkedTree, file_name: str
+        self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, key: bytes, module: CachedModule
     ) -> bool:
-        """Store *unlinked*, the code of the module with source *path*, unless some of it was refused.
+        """Store *module*, the unlinked code of the module with source *path*. Return whether that was possible.
 
-        Its *bytecode* is that of the file with *stamp*, and was compiled from *file_name*. Return whether it is stored.
+        Its *bytecode* is that of the file with *stamp*. *key* is that of its content, empty if it has none.
         """
-        unlinked_codes, packed = unlinked
-        values = rewritten_codes(unlinked_codes)
-        if values is None:
+        pickled, index, packed = module
+        entry = source_hash(1, bytecode), stamp, key, (pickled, index.as_tuple(), packed)
+        return self.store(_MODULE + path, entry)
+
+    # Modules in archives
+
+    def module_from_archive(self, key: bytes, file_name: str) -> CachedModule | None:
+        """Return the unlinked code that an archive had for the content with *key*; None if none had it.
+
+        It gets the name of the source file, *file_name*.
+        """
+        name = _FROM_ARCHIVE + key.hex()
+        content = self.load(name)
+        if content is None:
+            return None
+        self.keep_longer(name)
+        pickled, index, packed = loads(content)
+        return pickled, GroupIndex(file_name, *index), packed
+
+    def add_from_archive(self, key: bytes, content: bytes) -> bool:
+        """Store *content*, which `content_for_archive` returned for *key*. Return whether that was possible.
+
+        The entry counts as unused until a process loads it.
+        """
+        name = _FROM_ARCHIVE + key.hex()
+        if not self.store(name, content):
             return False
-        pickled, index = compile_to_pickle(values, file_name), index_of_group(unlinked_codes, file_name)
-        return self.store(_MODULE + path, (source_hash(1, bytecode), stamp, (pickled, index.as_tuple(), packed)))
+        mark_as_unused(self._path(name), _DAYS_AS_UNUSED * DAY)
+        return True
+
+    def content_for_archive(self, name: str) -> tuple[bytes, bytes] | None:
+        """Return key and content of the module with the entry *name*; None if it has no key, or is no module.
+
+        The content names neither the module's path nor its bytecode file. Code from an archive that no process has
+        used since is left out, so that it does not stay in archives for ever.
+        """
+        value = self.load(name)
+        if value is None:
+            return None
+        if name.startswith(_MODULE):
+            _, _, key, (pickled, index, packed) = value
+            return (key, dumps((pickled, index[1:], packed))) if key else None
+        if name.startswith(_BY_CONTENT):
+            ((key, stored),) = value.items()
+            values, packed = loads(stored)
+            unlinked_codes = [UnlinkedValues(*each) for each in values]
+            index = index_of_group(unlinked_codes, "")
+            return key, dumps((compile_to_pickle(unlinked_codes), index.as_tuple()[1:], packed))
+        if name.startswith(_FROM_ARCHIVE) and age_of(self._path(name)) < (_DAYS_AS_UNUSED - 1) * DAY:
+            return bytes.fromhex(name.removeprefix(_FROM_ARCHIVE)), value
+        return None
+
+    def names(self) -> list[str]:
+        """Return the names of all entries."""
+        folder = self.folder
+        files = [f"{folder}{os.sep}{file}" for file in listed(folder) if "." not in file] if folder else []
+        return sorted(filter(None, [self._unpacked(read_file(file) or b"")[0] for file in files]))
 
     def _path(self, name: str) -> str:
         return f"{self.folder}{os.sep}{source_hash(0, name.encode(errors='surrogatepass')).hex()}"
@@ -198,6 +255,18 @@ class Cache:
     def _checksum(self, body: bytes | memoryview) -> bytes:
         # `source_hash` takes a key of 8 bytes only. Hashing twice uses the whole key, without a copy of the long body.
         return source_hash(0, self._key + source_hash(0, body))
+
+
+def names_of_module(path: str, key: bytes) -> tuple[str, str, str]:
+    """Return the names that entries may have for the module with source *path*, whose content has *key*."""
+    return _MODULE + path, _BY_CONTENT + key.hex(), _FROM_ARCHIVE + key.hex()
+
+
+def module_of(unlinked: UnlinkedTree, file_name: str) -> CachedModule | None:
+    """Return *unlinked*, the code of a module from *file_name*, for fast linking; None if some of it was refused."""
+    unlinked_codes, packed = unlinked
+    values = rewritten_codes(unlinked_codes)
+    return None if values is None else (compile_to_pickle(values), index_of_group(values, file_name), packed)
 
 
 def rewritten_codes(unlinked_codes: list[UnlinkedValues | RefusedCode]) -> list[UnlinkedValues] | None:
@@ -224,12 +293,15 @@ class Batch:
         #: The tree that was not found last, and its key: it is likely to be put next.
         self._missing: tuple[list[CodeType], bytes] = [], b""
 
-    def get(self, tree: list[CodeType], shelf: str | None = None) -> UnlinkedTree | None:
-        """Return the unlinked code of *tree*, a code object with all nested code; None if the cache has none."""
+    def get(self, tree: list[CodeType], shelf: str | None = None, key: bytes = b"") -> UnlinkedTree | None:
+        """Return the unlinked code of *tree*, a code object with all nested code; None if the cache has none.
+
+        *key* is that of its content, if it is known.
+        """
         if shelf is not None and not self._load(shelf):
             return None
         try:
-            key = key_of(tree)
+            key = key or key_of(tree)
         except ValueError:
             return None
         is_by_content = shelf is None

@@ -19,6 +19,7 @@ import os
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
+from _struct import calcsize
 from time import time
 
 from instrument.guest.atomic_files import remove_file, write_file
@@ -75,8 +76,7 @@ def prepare_folder(folder: str, placement: str) -> tuple[str, bytes]:
     _check_owner(folder)
     key = _key_of(folder)
     state = _state_of_sources()
-    python = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}-{sys.hexversion:x}-{MAGIC_NUMBER.hex()}"
-    inner = f"{folder}{os.sep}{python}-{placement}-{__version__}-{state.hex()}"
+    inner = f"{folder}{os.sep}{_python()}-{placement}-{__version__}-{state.hex()}"
     try:
         mark_as_used(inner)
     except FileNotFoundError:
@@ -86,6 +86,16 @@ def prepare_folder(folder: str, placement: str) -> tuple[str, bytes]:
         pass
     _check_owner(inner)
     return inner, key
+
+
+def version_of_entries() -> str:
+    """Return a text that two processes share if they can use each other's rewritten code."""
+    return f"{_python()}-{sys.byteorder}-{calcsize('l')}-{__version__}-{_state_of_sources().hex()}"
+
+
+def _python() -> str:
+    """Return a text for this interpreter and the version of its bytecode."""
+    return f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}-{sys.hexversion:x}-{MAGIC_NUMBER.hex()}"
 
 
 def _state_of_sources() -> bytes:
@@ -185,6 +195,14 @@ def mark_as_used(path: str) -> None:
     """Set the time of the file at *path* to now, at most once a day; raise OSError if that fails."""
     if age_of(path) > DAY:
         _system.utime(path)
+
+
+def mark_as_unused(path: str, seconds: float) -> None:
+    """Set the time of the file at *path* to *seconds* ago, which `mark_as_used` will change; ignore a failure."""
+    try:
+        _system.utime(path, (time() - seconds,) * 2)
+    except OSError:
+        pass
 
 
 def listed(folder: str) -> list[str]:

@@ -7,8 +7,9 @@ Problem: a start links the code of many modules. `linker.link` takes longer than
 it puts tuples together and takes them apart again, in Python.
 Solution: the unpickler is a stack machine in C. A pickle is a program for it. The pickle says how code objects are put
 together, and nothing else. All objects that it puts together come *out of band* (PEP 574): the instruction NEXT_BUFFER
-pushes the next object of an iterator, of any type. First come the objects that are memoized. These are CodeType, the
-constants that all code shares, names of methods, the keys of exits, and the constants, names and bytes of the code.
+pushes the next object of an iterator, of any type. First come the objects that are memoized.
+These are CodeType, the constants that all code shares, names of methods, the keys of exits, and the constants, names
+and bytes of the code. The name of the source file is one of them, so equal text in any folder has one pickle.
 Then come the counters, each at the place where it belongs. No object is looked up by name, no module is imported, and
 no code of the program is called. The pickle is written by hand, because `pickle.dumps` cannot write NEXT_BUFFER for
 such objects.
@@ -54,16 +55,16 @@ _BINGET, _LONG_BINGET, _BININT1, _BININT = b"h", b"j", b"K", b"J"
 #: By identity: 1 equals True.
 _INSTRUCTION_OF_SINGLETON = {id(None): b"N", id(True): b"\x88", id(False): b"\x89", id(()): b")"}
 #: The numbers in the memo of the objects that come first. `load_live_code` passes them in this order.
-_CODE, _LATE, _RANGE_OF_COUNTS, _TRACEBACK_OF, _EXCHANGE, _RECORDS, _N_SHARED = range(7)
+_CODE, _FILE_NAME, _LATE, _RANGE_OF_COUNTS, _TRACEBACK_OF, _EXCHANGE, _RECORDS, _N_SHARED = range(8)
 
 
-def compile_to_pickle(unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> PickledCode:
-    """Return a pickle for *unlinked_codes*, from the source file *file_name*.
+def compile_to_pickle(unlinked_codes: Sequence[UnlinkedValues]) -> PickledCode:
+    """Return a pickle for *unlinked_codes*.
 
     `load_live_code` returns the last code object, with all others nested in it. Raise ValueError if they are not in the
     order of `nested_code`.
     """
-    return _PickleCompiler(unlinked_codes, file_name).pickled()
+    return _PickleCompiler(unlinked_codes).pickled()
 
 
 class _PickleCompiler:
@@ -74,9 +75,8 @@ class _PickleCompiler:
     [3.12, microseconds a line of the standard library: 0.9; 1.7 if all values are compared by type and text]
     """
 
-    def __init__(self, unlinked_codes: Sequence[UnlinkedValues], file_name: str) -> None:
+    def __init__(self, unlinked_codes: Sequence[UnlinkedValues]) -> None:
         self._unlinked_codes = unlinked_codes
-        self._file_name = file_name
         self._instructions: list[bytes] = []
         self._n_written = 0
         self._method_names = [name for unlinked in unlinked_codes for name in unlinked.inlinable]
@@ -160,14 +160,18 @@ class _PickleCompiler:
 
     def _write_last_arguments(self, unlinked: UnlinkedValues) -> None:
         """Write the instructions that push the arguments of CodeType behind the constants."""
-        file_name = self._file_name if unlinked.file_name is None else unlinked.file_name
         name, qualified_name, first_line, line_table, exception_table, free, cells = unlinked.last_arguments
         one_of_equals = self._one_of_equals
         self._write_values(
+            (one_of_equals(unlinked.names, unlinked.names), one_of_equals(unlinked.variables, unlinked.variables))
+        )
+        if unlinked.file_name is None:
+            self._instructions.append(_GET_FILE_NAME)
+        else:
+            self._write_values((unlinked.file_name,))
+        self._write_values(
             (
-                one_of_equals(unlinked.names, unlinked.names),
-                one_of_equals(unlinked.variables, unlinked.variables),
-                *(file_name, name, qualified_name, first_line),
+                *(name, qualified_name, first_line),
                 one_of_equals(line_table, line_table),
                 exception_table,
                 one_of_equals(free, free),
@@ -196,7 +200,7 @@ def _get(number: int) -> bytes:
     return _BINGET + bytes((number,)) if number < 256 else _LONG_BINGET + pack("<I", number)
 
 
-_GET_CODE, _GET_RECORDS = _get(_CODE), _get(_RECORDS)
+_GET_CODE, _GET_FILE_NAME, _GET_RECORDS = _get(_CODE), _get(_FILE_NAME), _get(_RECORDS)
 _GET_SHARED = shared_constants(*map(_get, (_TRACEBACK_OF, _LATE, _RANGE_OF_COUNTS, _EXCHANGE)))
 
 
@@ -204,17 +208,18 @@ def load_live_code(
     pickled: PickledCode,
     counters: Iterable[repeat[None]],
     first_key: int,
+    file_name: str,
     traceback_of: object,
     exchange_code: object,
     records: ExitRecords,
 ) -> CodeType:
     """Return the live code of *pickled*, linked to *counters*, with keys of exits from *first_key* on.
 
-    The other arguments are constants that all code shares: see `linker.link`.
+    *file_name* is that of its source file. The other arguments are constants that all code shares: see `linker.link`.
     """
     pickle, method_names, positions, constants = pickled
     keys = map(first_key.__add__, numbers_in(positions))
-    shared = CodeType, records.late, RANGE_OF_COUNTS, traceback_of, exchange_code, records
+    shared = CodeType, file_name, records.late, RANGE_OF_COUNTS, traceback_of, exchange_code, records
     buffers = chain(shared, map(WasInlined, method_names), keys, constants, counters)
     code: CodeType = _unpickle(pickle, buffers=buffers)
     return code

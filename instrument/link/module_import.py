@@ -36,13 +36,14 @@ class ModuleImport:
     - `header`: the first 16 bytes of the bytecode file, empty if unknown. `path`: the source file, empty if unknown.
     - `identity`: identity of the module file before it was read; None if the module has no file.
     - `stamp`: stamp of the bytecode file; None if nobody has asked for it, or if it is not certain.
+    - `key`: the key of the content of the code (`link.cache.key_of`); empty if it is unknown, or if there is none.
     - `was_compiled`: whether the interpreter has compiled the code just now, from source.
     - `needs_no_rewrite`: whether code with this stamp is known to run as it is.
     """
 
     __slots__ = (
-        *("_expected_header", "_loader", "bytecode", "code", "header", "identity", "namespace", "origin", "path"),
-        *("needs_no_rewrite", "stamp", "was_compiled"),
+        *("_expected_header", "_loader", "bytecode", "code", "header", "identity", "key", "namespace", "origin"),
+        *("path", "needs_no_rewrite", "stamp", "was_compiled"),
     )
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
@@ -53,7 +54,7 @@ class ModuleImport:
         self.identity, self._expected_header = look_at(file) if type(file) is str else (None, b"")
         self.code: CodeType | None = None
         self.bytecode: memoryview | None = None
-        self.header = b""
+        self.header = self.key = b""
         self.path = ""
         self.stamp: Stamp | None = None
         self.needs_no_rewrite = self.was_compiled = False

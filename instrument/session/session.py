@@ -132,6 +132,9 @@ class Session(Registry):
             module = self.unlinked_code.cached_module(module_import)
             if module is not None:
                 return self._load(module, file, module_import.origin, originals)
+        module = self.unlinked_code.module_from_archive(tree, module_import)
+        if module is not None:
+            return self._load(module, file, module_import.origin, originals)
         unlinked = self.unlinked_code.of_module(tree, module_import)
         is_permanent = self.callbacks is not None or self._is_first_load(original.co_filename)
         group, codes = self._link([unlinked], file, original.co_filename, originals, module_import.origin, is_permanent)
@@ -233,7 +236,7 @@ class Session(Registry):
         group.originals = originals
         group.origin = origin
         first_key = first_key_of(group.number)
-        shared = traceback_of, exec_calls.exchange_code, self.records
+        shared = group.file_name, traceback_of, exec_calls.exchange_code, self.records
         if self._is_first_load(group.file_name):
             with GcDeferred(group.starts[-1]):
                 counters = make_counters(group.starts[-1])

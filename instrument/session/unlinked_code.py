@@ -11,7 +11,7 @@ from instrument.decode.versions import SUPPORTED
 from instrument.flow import placement_names
 from instrument.guest.messages import say_once, text_of
 from instrument.guest.program_errors import belongs_to_program, comes_from_program
-from instrument.link.cache import FROM_EXEC, Batch, open_cache
+from instrument.link.cache import FROM_EXEC, Batch, key_of, module_of, open_cache
 from instrument.link.exec_free import ExecFreeModules
 from instrument.link.unlinked_values import RefusedCode, nested_code, take_apart
 
@@ -64,7 +64,7 @@ class UnlinkedCode:
         """Return unlinked code for *tree*, the code of the module of *module_import*, and whether the cache has it."""
         batch = Batch(self.cache())
         bytecode = module_import.bytecode if self._placement not in placement_names.CALLING else None
-        unlinked = batch.get(tree)
+        unlinked = batch.get(tree, key=_key(tree, module_import))
         is_stored = unlinked is not None
         if unlinked is None:
             unlinked = self._rewrite(tree)
@@ -72,9 +72,27 @@ class UnlinkedCode:
                 batch.put(tree, unlinked)
                 is_stored = batch.flush()
         if bytecode is not None:
-            path, stamp, file_name = module_import.path, module_import.stamp, tree[-1].co_filename
-            is_stored = self.cache().store_module(path, bytecode, stamp, unlinked, file_name)
+            module = module_of(unlinked, tree[-1].co_filename)
+            is_stored = module is not None and self._store_module(module, module_import, bytecode)
         return unlinked, is_stored
+
+    def _store_module(self, module: CachedModule, module_import: ModuleImport, bytecode: memoryview) -> bool:
+        """Store *module* by the *bytecode* of its import; return whether that was possible."""
+        path, stamp, key = module_import.path, module_import.stamp, module_import.key
+        return self.cache().store_module(path, bytecode, stamp, key, module)
+
+    def module_from_archive(self, tree: list[CodeType], module_import: ModuleImport) -> CachedModule | None:
+        """Return the unlinked code that an archive had for *tree*, the code of the module of *module_import*, or None.
+
+        If the module has a bytecode file, later imports find the code by that.
+        """
+        key = _key(tree, module_import)
+        if self._placement in placement_names.CALLING or not key:
+            return None
+        module = self.cache().module_from_archive(key, tree[-1].co_filename)
+        if module is not None and module_import.bytecode is not None:
+            self._store_module(module, module_import, module_import.bytecode)
+        return module
 
     def cached_module(self, module_import: ModuleImport) -> CachedModule | None:
         """Return the entry of the cache for the bytecode of *module_import*; None if there is none.
@@ -150,3 +168,13 @@ class UnlinkedCode:
                     say_once(f"not all is counted in this process: {text_of(error)}")
                 rewritten.append((code, str(error)))
         return take_apart(rewritten)
+
+
+def _key(tree: list[CodeType], module_import: ModuleImport) -> bytes:
+    """Return the key of the content of *tree*, the code of the module of *module_import*; empty if it has none."""
+    if not module_import.key:
+        try:
+            module_import.key = key_of(tree)
+        except ValueError:
+            pass
+    return module_import.key

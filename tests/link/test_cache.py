@@ -17,7 +17,7 @@ from link.filled_cache import SOURCE, filled, is_stored, tree
 from link.linked_code import as_tuples, unlinked_tree
 
 from instrument.flow import placement
-from instrument.link.cache import Batch, Cache
+from instrument.link.cache import Batch, Cache, module_of
 from instrument.link.code_group import index_of_group
 from instrument.link.fast_linking import compile_to_pickle
 from instrument.link.module_import import ModuleImport
@@ -38,11 +38,11 @@ def test_a_module_is_found_by_its_bytecode(tmp_path):
     """The code of a bytecode file is found by its bytes; that of other bytecode of the same source is not."""
     cache = Cache(placement.MINIMAL, str(tmp_path))
     bytecode = marshal.dumps(tree()[-1])
-    cache.store_module("/somewhere/program.py", bytecode, None, unlinked_tree(tree()), "/somewhere/program.py")
+    cache.store_module("/somewhere/program.py", bytecode, None, b"key", module_of(unlinked_tree(tree()), "/somewhere/program.py"))
 
     unlinked_codes, expected_infos = unlinked_tree(tree())
     pickled, index, infos = Cache(placement.MINIMAL, str(tmp_path)).module("/somewhere/program.py", memoryview(bytecode))
-    assert pickled == compile_to_pickle(unlinked_codes, "/somewhere/program.py")
+    assert pickled == compile_to_pickle(unlinked_codes)
     assert index.as_tuple() == index_of_group(unlinked_codes, "/somewhere/program.py").as_tuple()
     assert infos == expected_infos
     assert cache.module("/somewhere/program.py", bytecode + b"more") is None
@@ -153,7 +153,7 @@ def test_code_without_a_shelf_is_removed_after_a_while(tmp_path):
     assert Batch(cache).get(tree(texts[2])) is not None
     source = tmp_path / "there.py"
     source.write_text("")
-    cache.store_module(str(source), b"bytecode", None, unlinked_tree(tree()), str(source))
+    cache.store_module(str(source), b"bytecode", None, b"key", module_of(unlinked_tree(tree()), str(source)))
     for path in tmp_path.rglob("*"):
         if path.is_file() and path not in paths:
             os.utime(path, (then, then))

@@ -41,7 +41,9 @@ def both(code, placed=placement.MINIMAL):
     counters, records = make_counters(group.starts[-1]), ExitRecords(None)
     linked = link(unlinked_codes, group, counters, None, exchange_code, records)[-1]
     key = first_key_of(NUMBER)
-    return linked, load_live_code(compile_to_pickle(unlinked_codes, code.co_filename), counters, key, traceback_of, exchange_code, records)
+    return linked, load_live_code(
+        compile_to_pickle(unlinked_codes), counters, key, code.co_filename, traceback_of, exchange_code, records
+    )
 
 
 def same(one, other):
@@ -139,13 +141,13 @@ def test_code_in_another_order_is_rejected():
     swapped.nested = tuple((place, 1 - index) for place, index in whole.nested)
 
     with pytest.raises(ValueError, match="order"):
-        compile_to_pickle([second, first, swapped], "program")
+        compile_to_pickle([second, first, swapped])
 
 
 def test_nothing_is_looked_up_by_name():
     """No instruction of the pickle imports a module or finds an object by its name."""
     unlinked_codes, _ = unlinked_tree(tree_of("import os\ndef f(x):\n    return [f(y) for y in x]", "program"))
-    program = compile_to_pickle(unlinked_codes, "program")[0]
+    program = compile_to_pickle(unlinked_codes)[0]
     used = {instruction.name for instruction, _, _ in pickletools.genops(program)}
 
     assert used <= {
