@@ -135,7 +135,7 @@ def test_lost_counts_are_reported_if_the_interpreter_ends_a_thread_that_flushes(
     )
 
     assert errors.count("\n") == 1
-    assert "since their last write are lost: the interpreter has ended the thread that was writing them" in errors
+    assert "since their last write are lost: Python has ended the thread that was writing them" in errors
     assert tree.lines()[4] == 600
 
 
@@ -198,7 +198,7 @@ def test_lost_counts_are_reported_if_the_program_blocks_the_flush(tree):
 
     assert errors.count("\n") == 1
     assert errors.startswith("instrument: the counts of process ")
-    assert "are lost: what writes them waits for something that the program holds" in errors
+    assert "are lost: writing waits for a lock that the program holds" in errors
 
 
 def test_file_systems_without_locks_lose_nothing(tree, without_locks):

@@ -81,7 +81,12 @@ class Analysis:
                 self._add(file)
 
     def add_never_imported(self) -> None:
-        """Search the scope of the measurement for files that were never imported, and add them to `files`."""
+        """Search the scope of the measurement for files that were never imported, and add them to `files`.
+
+        Not added are files without code, files that this Python cannot compile (`not_compiled`), and files of which a
+        copy ran (`copies_that_ran`). A file of which a copy is merely installed is added: whether that copy ran is not
+        known (`installed_copies`).
+        """
         self.never_imported = NeverImported(self.processes, self.paths)
         self.paths.update(self.never_imported.paths)
         by_version: dict[str, list[str]] = {}
@@ -93,11 +98,11 @@ class Analysis:
                 if file.source.reason:
                     self.not_compiled.append(path)
                 elif file.source.has_code:
-                    if copy := copy_that_ran(path, by_version.get(file.version, ())):
-                        self.copies_that_ran[path] = copy
+                    if ran_as := copy_that_ran(path, by_version.get(file.version, ())):
+                        self.copies_that_ran[path] = ran_as
                         continue
-                    if copy := installed_copy(path):
-                        self.installed_copies[path] = copy
+                    if installed := installed_copy(path):
+                        self.installed_copies[path] = installed
                     self._add(file)
 
     def _add(self, file: FileAnalysis) -> None:

@@ -90,7 +90,10 @@ class NeverImported:
                 self.not_searched[directory] = "it is not here"
             elif any(_is_in(path, root) for path in ran):
                 if root in (home, os.path.dirname(root)):
-                    self.not_searched[directory] = "it is a home folder, or holds all there is"
+                    self.not_searched[directory] = (
+                        "it is a home folder or the root folder, too large to search; "
+                        "name the project's folder as the scope"
+                    )
                 else:
                     roots.append(root)
         for path in ran:

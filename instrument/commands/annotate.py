@@ -70,9 +70,12 @@ def execute(options: argparse.Namespace) -> int:
     say(remarks.not_measured(analysis.not_measured), sys.stderr)
     say(remarks.of_analysis(analysis), sys.stderr)
     if not analysis.files:
-        raise DataError(f"there is no listing to write: nothing is left to list{patterns_in_words(options)}")
+        raise DataError(f"there is no listing to write: the data have no counted file{patterns_in_words(options)}")
     if not written and not n_failed:
-        raise DataError("there is no listing to write: no source file is the version that was measured")
+        raise DataError(
+            "there is no listing to write: no source file is the version that was measured, as the lines above say; "
+            "run the program again with the present sources"
+        )
     beside = "beside its source" if len(written) == 1 else "beside their sources"
     destination = beside if options.directory is None else f"in {shown(options.directory)}"
     say([f"{number_of(len(written), 'listing')} written {destination}"], sys.stderr)

@@ -117,7 +117,7 @@ class Samples:
         self._data: dict[str, _ProcessData] = {}
         #: By the number of a process: whether the data of that number is its own.
         self._has_data: dict[int, bool] = {}
-        self._has_named_waiting = False
+        self._has_told_of_waiting = False
         self._open_requests: list[FlushRequest] = []
         self._n_samples = 0
 
@@ -128,8 +128,11 @@ class Samples:
         """
         processes = self._processes_with_data() or self._wait_for_first_data()
         if not processes:
-            subject = f"of the processes {', '.join(map(str, self.pids))} none runs and" if self.pids else "no process"
-            raise RequestError(f"{subject} writes to {self.directory!r}")
+            subject = f"none of the processes {', '.join(map(str, self.pids))}" if self.pids else "no running process"
+            raise RequestError(
+                f"{subject} writes to {self.directory!r}; start one with `instrument run`, or name its data folder "
+                "with --dir"
+            )
         seconds = _TIMEOUT
         if self.pids and not self._n_samples:
             seconds = min(seconds_to_wait(process, self.directory, _TIMEOUT) for process in processes)
@@ -169,24 +172,24 @@ class Samples:
         end = monotonic() + _TIMEOUT
         processes: list[FlushRequest] = []
         while not processes and (waiting := self._request_first_data()) and monotonic() < end:
-            if not self._has_named_waiting:
-                self._has_named_waiting = True
-                say([f"{name}; the first counts are shown when it has written" for name in waiting], sys.stderr)
+            if not self._has_told_of_waiting:
+                self._has_told_of_waiting = True
+                say([f"{clause}; the first counts are shown when it has written" for clause in waiting], sys.stderr)
             sleep(_POLL)
             processes = self._processes_with_data()
         return processes
 
     def _request_first_data(self) -> list[str]:
-        """Request a flush of the running processes that have no data yet, and return a text about each of them."""
-        descriptions: list[str] = []
+        """Request a flush of the running processes without data; return for each a clause that says that it runs."""
+        clauses: list[str] = []
         for process in about_to_write(self.directory):
             if not self.pids or process.pid in self.pids:
-                descriptions.append(f"process {process.pid} ({process.command()!r}) is running")
+                clauses.append(f"process {process.pid} ({process.command()!r}) is running")
                 request = flush_request_of(self.directory, process.pid)
-                if not request.state():
+                if not request.state():  # an open request, of whichever command, does; a failed one would fail again
                     request.send()
                     self._open_requests.append(request)
-        return descriptions
+        return clauses
 
     def withdraw(self) -> None:
         """Withdraw the requests to processes without data that were not answered."""

@@ -166,8 +166,8 @@ def _is_free_for_programs(number: int) -> bool:
 def parse_shared(value: object, origin: Origin, folder: str) -> bool:
     """Return whether counts are also saved to a folder that other users own or can write to."""
     word = value.strip().lower() if isinstance(value, str) else value
-    if isinstance(word, bool):
-        return word
+    if word in (0, 1):  # in pyproject.toml: a boolean or a number
+        return bool(word)
     if word in ON or word in OFF:
         return word in ON
     raise ConfigError(f"{origin} is {value!r}; it must be 1 or 0, and 1 trusts all users who can write to the folder")

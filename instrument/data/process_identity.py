@@ -89,8 +89,9 @@ def _host() -> str:
 class KernelIdentity:
     """The identity of the process *pid* in this kernel, beside its number.
 
-    `place` names the kernel's boot and the namespace of process numbers; it is '' if the system does not say. `ticks`
-    is when the process was started, in the kernel's clock ticks; it is 0 if there is no such process.
+    `place` names the kernel's boot and the namespace of process numbers. `ticks` is when the process was started, in
+    the kernel's clock ticks. They are '' and 0 if the system does not say, or if there is no such process. `ticks` is
+    0, too, for a process that has ended and that its parent has not waited for (a zombie).
     """
 
     __slots__ = ("place", "ticks")
@@ -100,7 +101,8 @@ class KernelIdentity:
         try:
             boot = _read("/proc/sys/kernel/random/boot_id").decode().strip()
             namespace = _system.readlink("/proc/self/ns/pid")
-            # The format is `pid (name) state parent …`, where the name may have any characters; field 22 is the start.
+            # The format is `pid (name) state parent …`, where the name may have any characters. The start is field
+            # 22, and the state, field 3, is the first one here.
             fields = _read(f"/proc/{int(pid)}/stat").rpartition(b")")[2].split()
             ticks = 0 if fields[0] in (b"Z", b"X") else int(fields[19])
         except (OSError, ValueError, IndexError, AttributeError):

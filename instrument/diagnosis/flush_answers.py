@@ -101,9 +101,10 @@ def wait_for_answers(requests: list[FlushRequest], seconds: float) -> None:
                 break
             if monotonic() > end:
                 request.withdraw_without_trace()
-                activity = "is still writing" if state == ANSWERING else "does not answer"
+                if state == ANSWERING:
+                    raise RequestError(f"process {request.pid} is still writing after {seconds:g} s; try again later")
                 raise RequestError(
-                    f"process {request.pid} {activity} after {seconds:g} s: is it measured, and does it write to "
-                    f"{os.path.dirname(request.path)!r}? A longer --timeout may help"
+                    f"process {request.pid} does not answer after {seconds:g} s. If it is counted, its data folder may "
+                    f"not be {os.path.dirname(request.path)!r}: name it with --dir. If it is busy, try again"
                 )
             sleep(_INTERVAL)

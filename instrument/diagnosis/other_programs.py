@@ -45,7 +45,7 @@ def error_of_other_program(path: str, arguments: list[str]) -> InstrumentError:
 
     It is a NotPythonError if the program is frozen; else a UnknownCommandError, because the program may start Python.
     """
-    each = f"each process of Python that it starts is counted or not by itself{question_instead(arguments)}"
+    each = f"a Python program that it starts is counted if INSTRUMENT reaches it{question_instead(arguments)}"
     if _read_start(path, 2) == b"#!":
         return UnknownCommandError(f"{path} is a script of another language; {each}")
     if _FROZEN_MARK in _read_end(path, _FROZEN_END):

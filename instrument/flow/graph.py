@@ -42,7 +42,7 @@ from instrument.decode.opcodes import (
     YIELD_VALUE,
     flags_of,
 )
-from instrument.decode.versions import INLINED_CALL_LOSES_LINE
+from instrument.decode.versions import INLINED_CALL_LOSES_LINE, LOAD_ATTR_SHIFT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -335,6 +335,7 @@ class ControlFlowGraph:
         return ValueError(f"control goes to instruction {first}, which starts no block")
 
     def _for_iter_that_leads_to(self, target: int) -> int:
+        """Return the index of the first FOR_ITER that jumps to *target*; raise ValueError if there is none."""
         instructions = self.instructions
         for jump in instructions.jumps:
             if instructions.targets[jump] == target and instructions.ops[jump] == FOR_ITER:
@@ -361,9 +362,10 @@ class ControlFlowGraph:
         """Return the name of the method that *call* calls; None if no method is called, or that is not certain."""
         instructions = self.instructions
         index = callable_of(instructions, call)
+        # The lowest bit says that LOAD_ATTR loads a method (3.12 and later; the caller asks on 3.12 only).
         if index < 0 or instructions.ops[index] != LOAD_ATTR or not instructions.args[index] & 1:
             return None
-        return instructions.code.co_names[instructions.args[index] >> 1]
+        return instructions.code.co_names[instructions.args[index] >> LOAD_ATTR_SHIFT]
 
     # Text
     # ##########################################################################################################

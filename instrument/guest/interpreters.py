@@ -49,8 +49,11 @@ def is_main() -> bool:
 
 
 def is_embedded() -> bool:
-    """Return whether the program of this process is not Python itself but embeds it; False if that is unknown."""
-    if not sys.orig_argv:
+    """Return whether the program of this process is not Python itself but embeds it; False if that is unknown.
+
+    It is known where the system has /proc/self/exe.
+    """
+    if not sys.orig_argv:  # Python itself always has its name there (Py_BytesMain in Modules/main.c)
         return True
     try:
         running, python = _system.stat("/proc/self/exe"), _system.stat(sys.executable)

@@ -236,8 +236,11 @@ def _noting_compiled_function(function: Callable[..., Any]) -> Callable[..., Any
     return wrapper
 
 
-def _compiling_original_code(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap torch's compiler: it gets the originals of code objects. Functions among its arguments stay live."""
+def _giving_original_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap torch's compiler: it gets the originals of code objects, which are then noted as given out.
+
+    Functions among its arguments are passed unchanged: they are the compiler's own callbacks.
+    """
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         originals = (_original(argument, _TORCH) if type(argument) is CodeType else argument for argument in args)
@@ -350,7 +353,7 @@ _READERS: dict[str, tuple[Entrance, ...]] = {
         ("_function_key", _comparing_originals, ""),
         ("_normalize_code", _comparing_originals, ""),
     ),
-    "torch._dynamo.convert_frame": (("_compile", _compiling_original_code, ""),),
+    "torch._dynamo.convert_frame": (("_compile", _giving_original_code, ""),),
     "torch._dynamo.variables.functions": (
         ("UserFunctionVariable.get_code", _returning_originals(_TORCH), ""),
         ("WrapperUserFunctionVariable.get_code", _returning_originals(_TORCH), ""),

@@ -360,7 +360,11 @@ def checks() -> list[Callable[[], object]]:
 
 
 def _open_pipe() -> None:
-    """Have the interpreter write each signal to a new pipe, unless the program has set a file for that."""
+    """Open a pipe, and have the interpreter write the number of each signal to it.
+
+    If the program has set a file for that, that file stays. The pipe takes its place when the program sets -1
+    (`_set_wakeup_fd`). Call this in the main thread.
+    """
     if _set_wakeup_fd_original is None or _pthread_kill is None:
         return
     if not _state.main_thread:

@@ -102,6 +102,7 @@ class Cache:
         except BaseException as error:
             if belongs_to_program(error):
                 raise
+            # The text of an OSError or ValueError is enough; `text_of` adds the class of other errors.
             reason = error if isinstance(error, (OSError, ValueError)) else text_of(error)
             self.trouble = f"the folder {folder} cannot be used: {reason}"
 

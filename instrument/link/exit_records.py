@@ -72,11 +72,11 @@ class ExitRecords(defaultdict):  # type: ignore[misc]
         late = self.late
         while late:
             # Each key is either in `late` or counted, even if a signal handler or another thread interrupts. One C call
-            # moves the keys, and no Python code runs in it.
+            # takes each key off, finds or makes its counter, and moves that on. No Python code runs in it.
             keys = map(late.pop, repeat(-1, min(len(late), _LATE_AT_ONCE)))
             try:
                 list(map(next, map(self.setdefault, keys, map(call, repeat(_make_exit_counter)))))
-            except IndexError:  # another thread counts late exits, too
+            except IndexError:  # another thread counts late exits, too, and has taken the last one
                 pass
 
     def are_many_late(self) -> Callable[[], bool]:

@@ -29,9 +29,9 @@ _HEADER_SIZE = 16  # of a bytecode file: magic number, flags, and stamp or hash 
 
 
 class ModuleImport:
-    """One import of the module with *namespace*; *origin* gets its code from *loader*.
+    """One import of the module with *namespace*. *origin*, a function, returns its original code, from *loader*.
 
-    - `code`: the live code, if it was found without the code of the module itself; else None.
+    - `code`: the live code, if the cache had it by the identity of the file; else None.
     - `bytecode`: the marshalled code that was read from a bytecode file; None before that, or if there is no such file.
     - `header`: the first 16 bytes of the bytecode file, empty if unknown. `path`: the source file, empty if unknown.
     - `identity`: identity of the module file before it was read; None if the module has no file.
@@ -50,7 +50,7 @@ class ModuleImport:
         self.namespace = namespace
         self.origin = origin
         self._loader: Any = loader
-        file = dict.get(namespace, "__file__")
+        file = dict.get(namespace, "__file__")  # the class of the namespace may be the program's own
         self.identity, self._expected_header = look_at(file) if type(file) is str else (None, b"")
         self.code: CodeType | None = None
         self.bytecode: memoryview | None = None

@@ -179,9 +179,9 @@ class Recorder:
         try:
             if not self._background.run(lambda: self._flush(how)):
                 why = (
-                    "the interpreter has ended the thread that was writing them"
+                    "Python has ended the thread that was writing them"
                     if self._background.is_broken_off
-                    else "what writes them waits for something that the program holds"
+                    else "writing waits for a lock that the program holds"
                 )
                 say_without_locks(f"the counts of process {_getpid()} since their last write are lost: {why}")
         finally:
@@ -286,12 +286,12 @@ class Recorder:
         """Do the work that is due; return after how many seconds to look again."""
         if not self._has_looked:
             self._has_looked = True
-            sqlite.load()  # as long as its files can be reached
-        overdue = signals.check_pending_signals()
-        if overdue is not None:
+            sqlite.load()  # now: the program may change its root folder or its rights later
+        overdue_signal = signals.check_pending_signals()
+        if overdue_signal is not None:
             self._pacing.is_urgent = True
-            self._flush(signals.name_of(overdue))
-            signals.end(overdue)
+            self._flush(signals.name_of(overdue_signal))
+            signals.end(overdue_signal)  # it returns only if the signal cannot be sent
             self._pacing.is_urgent = False
         self._session.retirement.retire()
         if self._are_many_late():
@@ -305,8 +305,11 @@ class Recorder:
             flush_requests.answer(self._request, self._complaints.has_failed)
         elif monotonic() >= self._schedule.next:
             self._flush()
-        seconds = max(0.0, self._schedule.next - monotonic())
-        return _LOOK_EVERY if seconds == NEVER else seconds / max(1, -(-seconds // _LOOK_EVERY))
+        remaining = max(0.0, self._schedule.next - monotonic())
+        if remaining == NEVER:
+            return _LOOK_EVERY
+        n_looks = max(1, -(-remaining // _LOOK_EVERY))  # rounded up, so the last look is at the time of the flush
+        return remaining / n_looks
 
     def _checks(self) -> list[Callable[[], object]]:
         """Return functions in C that return true, or raise, if `_look` has something to do."""
@@ -359,8 +362,8 @@ def _save_interpreters_left_open() -> None:
     """Have the interpreters that the program has left open write their counts: later they cannot."""
     for number in interpreters.run_in_measured(_SAVE_LEFT_OPEN):
         say_without_locks(
-            f"the counts of interpreter {number} of process {_getpid()} are lost: "
-            "it was left open, and a thread is in it"
+            f"the latest counts of subinterpreter {number} of process {_getpid()} are lost: "
+            "the program ends while a thread runs in it; end the thread and close the subinterpreter first"
         )
 
 

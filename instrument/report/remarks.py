@@ -41,7 +41,7 @@ def unwritten(processes: list[RunningProcess]) -> Iterator[str]:
             f"and {process.when_it_writes()}"
         )
     if len(processes) > MOST_NAMED:
-        yield f"Not in these counts: {number_of(len(processes) - MOST_NAMED, 'more process')} that are running"
+        yield f"Not in these counts: {number_of(len(processes) - MOST_NAMED, 'more running process')}"
 
 
 def stale_sources(sources: Iterable[SourceFile]) -> Iterator[str]:
@@ -99,9 +99,9 @@ def given_out(files: Iterable[tuple[str, dict[FunctionKey, set[str]]]]) -> Itera
     if names:
         more = ", …" if len(names) > MOST_NAMED else ""
         yield (
-            f"{number_of(len(names), 'function')} may also have run elsewhere, uncounted, and no line of "
-            f"{'it' if len(names) == 1 else 'them'} is called missing: {', '.join(names[:MOST_NAMED])}{more} "
-            f"(given to {', '.join(sorted(receivers))})"
+            f"{', '.join(sorted(receivers))} got the code of {number_of(len(names), 'function')}, which may have run "
+            f"elsewhere, uncounted. No line of {'it' if len(names) == 1 else 'them'} is called missing: "
+            f"{', '.join(names[:MOST_NAMED])}{more}"
         )
 
 
@@ -122,7 +122,8 @@ def _never_imported(analysis: Analysis, search: NeverImported) -> Iterator[str]:
     if search.is_cut_off:
         yield (
             f"Not all files that were never imported are listed: the search ended after {len(search.paths)} files "
-            f"in {search.n_entries} entries of folders; a smaller scope of the measurement would end it earlier"
+            f"({search.n_entries} entries of folders). For a whole list, name fewer folders or packages as the scope "
+            "of the next run"
         )
     not_compiled, copies = analysis.not_compiled, analysis.copies_that_ran
     if not_compiled:
@@ -149,12 +150,15 @@ def of_difference(difference: Difference) -> Iterator[str]:
     for file in difference.all_files:
         if file.only_in:
             yield (
-                f"Not compared: {file.path!r}: version {file.version[:19]} is only in {file.only_in}, "
-                "and another in the other"
+                f"Not compared: {file.path!r}: its source differs between A and B "
+                f"(version {file.version[:19]} is only in {file.only_in})"
             )
         elif file.fewer:
             lines = ranges(file.fewer)
-            yield f"Not counted: {file.path!r}: lines {lines} ran less often in B than in A: B is no later state of A"
+            yield (
+                f"Not counted: {file.path!r}: lines {lines} have smaller counts in B than in A: "
+                "B must be later data of the same processes"
+            )
     if difference.all_files:
         yield from _local(difference.local)
 
@@ -172,12 +176,12 @@ def uncertain_uses(analysis: Analysis, since: float) -> Iterator[str]:
         yield f"(Not certain: {number_of(len(analysis.running) - MOST_NAMED, 'more process')} may be running.)"
     if analysis.cut_off:
         yield (
-            f"(Not certain: of {number_of(len(analysis.cut_off), 'process')} that ended the last counts are missing. "
-            "The lines of those are not known.)"
+            f"(Not certain: {number_of(len(analysis.cut_off), 'process')} ended without saving the last counts, "
+            "because of `kill -9` for example. Code that ran just before may be listed here.)"
         )
     interval = analysis.longest_flush_interval(since)
     if interval:
         yield (
-            f"(Not certain: the times are those of flushes, up to {interval:.0f} s apart. "
-            "Code that ran before that time may be taken for used.)"
+            f"(Not certain: counts are saved up to {interval:.0f} s after code ran, and have the time of that. "
+            "Code that ran so shortly before may be missing here.)"
         )

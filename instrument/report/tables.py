@@ -39,15 +39,16 @@ def table(
 
 def _fitted(rows: list[Sequence[str]], width: int) -> tuple[list[Sequence[str]], list[str]]:
     """Return *rows*, the head first, made to fit *width*, and the heads of the columns that were left out."""
-    has_remark = rows[0][-1] == ""
+    n_remarks = int(rows[0][-1] == "")  # the last column, if it has no head
     left_out: list[str] = []
+    # widths[i] is that of column i + 1: the first column, of names, takes the space that is left.
     widths = [max(columns(row[column]) for row in rows) for column in range(1, len(rows[0]))]
-    if has_remark:
+    if n_remarks:
         widths[-1] = min(widths[-1], _REMARK)
     # A remark shrinks to its shortest line before a column is left out.
-    spare = max(0, widths[-1] - _SHORTEST_REMARK) if has_remark else 0
-    while len(widths) > 1 + has_remark and sum(widths) - spare + 2 * len(widths) + _SHORTEST_NAME > width:
-        last = len(widths) - has_remark  # the last column that is no remark
+    can_shrink = max(0, widths[-1] - _SHORTEST_REMARK) if n_remarks else 0
+    while len(widths) > 1 + n_remarks and sum(widths) - can_shrink + 2 * len(widths) + _SHORTEST_NAME > width:
+        last = len(widths) - n_remarks  # the last column that is no remark
         left_out.insert(0, rows[0][last])
         del widths[last - 1]
         rows = [[*row[:last], *row[last + 1 :]] for row in rows]

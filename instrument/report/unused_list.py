@@ -49,8 +49,8 @@ def _unused(analysis: Analysis, since: float, sort: str) -> Iterator[str]:
             has_unused = True
             yield from _unused_in_file(file, unused, with_time=with_time)
     if n_unknown:
-        subject = "1 source is" if n_unknown == 1 else f"{n_unknown} sources are"
-        yield f"    {subject} not known as measured, so nothing can be said of the code there"
+        subject = "1 file is" if n_unknown == 1 else f"{n_unknown} files are"
+        yield f"    {subject} left out: the present source is not the one that ran, or is not known"
     elif not has_unused:
         yield "    nothing: all that was measured was used"
 

@@ -101,7 +101,7 @@ def test_folders_that_were_not_searched_are_named(project, capsys, monkeypatch):
     assert said == [
         "'/app/of/a/container': it is not here",
         "'/srv/of/a/container': it is not here",
-        f"'{project}': it is a home folder, or holds all there is",
+        f"'{project}': it is a home folder or the root folder, too large to search; name the project's folder as the scope",
     ]
 
 

@@ -61,7 +61,7 @@ def test_missing_and_silent_processes_are_named(tree, busy):
     os.kill(busy.pid, signal.SIGSTOP)
     os.waitpid(busy.pid, os.WUNTRACED)  # its thread could take the request until all threads have stopped
     try:
-        with pytest.raises(InstrumentError, match=rf"process {busy.pid} does not answer after 0.1 s: is it measured"):
+        with pytest.raises(InstrumentError, match=rf"process {busy.pid} does not answer after 0.1 s\. .*name it with --dir"):
             run_command(snapshot, tree, busy.pid, "--timeout", "0.1")
     finally:
         os.kill(busy.pid, signal.SIGCONT)

@@ -71,7 +71,7 @@ def test_top_requests_nothing_of_a_process_that_only_reuses_a_number(tree):
             connection.execute("UPDATE process SET ticks = 1")
         connection.close()
         began = time.monotonic()
-        with pytest.raises(InstrumentError, match="no process writes to"):
+        with pytest.raises(InstrumentError, match="no running process writes to"):
             run_command(top, tree, "--once")
         assert time.monotonic() - began < 10
 
@@ -91,7 +91,7 @@ def test_top_without_processes_is_an_error(tree):
     with pytest.raises(InstrumentError, match="there is no data in"):
         run_command(top, tree, "--once")
     tree.run("def f(): pass\nf()\n")
-    with pytest.raises(InstrumentError, match="no process writes to"):
+    with pytest.raises(InstrumentError, match="no running process writes to"):
         run_command(top, tree, "--once")
 
 

@@ -396,9 +396,9 @@ def test_reports_call_no_line_of_a_function_that_was_given_out_missing(tree):
     assert [name for name, n in calls.items() if n == 0] == ["kept", "never"]
     assert not set(map(int, file["unused"]["lines"])) & {4, 5, 9, 11, 12, 13, 14}
     assert remarks[-1] == (
-        "3 functions may also have run elsewhere, uncounted, and no line of them is called missing: "
-        "sent (program.py, line 3), marshalled (program.py, line 8), outer (program.py, line 10) "
-        "(given to cloudpickle, marshal)"
+        "cloudpickle, marshal got the code of 3 functions, which may have run elsewhere, uncounted. "
+        "No line of them is called missing: "
+        "sent (program.py, line 3), marshalled (program.py, line 8), outer (program.py, line 10)"
     )
 
 

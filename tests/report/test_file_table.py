@@ -43,7 +43,7 @@ def test_missing_counts_of_running_and_killed_processes_are_mentioned(capsys):
         run("report", "before.sqlite")
         assert capsys.readouterr().out.splitlines()[-1].startswith("(1 process ended, and its last counts are missing")
         run("report", "--unused-for", "1d")
-        assert "(Not certain: of 2 processes that ended the last counts are missing." in capsys.readouterr().out
+        assert "(Not certain: 2 processes ended without saving the last counts," in capsys.readouterr().out
         run("report", "--json")
         document = json.loads(capsys.readouterr().out)
         assert (len(document["cut_off"]), len(document["running"])) == (2, 1)

@@ -29,7 +29,7 @@ def test_short_periods_are_shown_with_the_time_of_day(capsys):
     output = capsys.readouterr().out.splitlines()
     assert output[0].startswith("Not used since 2")
     assert output[0].count(":") == 3
-    assert output[1].startswith("(Not certain: the times are those of flushes, up to 3000 s apart.")
+    assert output[1].startswith("(Not certain: counts are saved up to 3000 s after code ran,")
     assert output[2:] == [
         "m.py",
         f"    module level  last {moment}",
@@ -64,7 +64,7 @@ def test_unused_code_is_listed(shop, capsys):
     old = time.strftime("%Y-%m-%d", time.localtime(now - 40 * day))
     output = capsys.readouterr().out.splitlines()
     # One flush after 100 days does not say when in these days code ran.
-    assert output[1].startswith("(Not certain: the times are those of flushes, up to 8640000 s apart.")
+    assert output[1].startswith("(Not certain: counts are saved up to 8640000 s after code ran,")
     assert output[2:] == [
         "shop.py",
         "    function refund (line 11)  never",
