@@ -75,6 +75,10 @@ class CountsFileError(InstrumentError, ValueError):
     """A counts file is truncated, of another program, or hostile. Nothing in it was executed; it is unchanged."""
 
 
+class ArchiveError(InstrumentError):
+    """An archive of rewritten code is damaged, or its maker is not trusted. Nothing was taken from it."""
+
+
 class DataError(InstrumentError):
     """A data file or a data folder cannot be read or written; it is unchanged."""
 

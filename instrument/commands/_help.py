@@ -139,9 +139,17 @@ start is as fast as later ones. The result is kept in a cache, a folder that
 `instrument debug` names. No program is run. Use the Python that will run the
 program, with the same options.
 
+An archive takes the code to other machines and folders, for example from one
+run of a CI system to the next. It serves equal sources under the same Python
+and the same release. Others who can make the file can execute code as you. So
+it must be yours, and nobody else may write to it. If INSTRUMENT_ARCHIVE_KEY has
+a secret, only archives that were made with it are used.
+
 examples:
   instrument warm src/
   instrument warm sympy networkx
+  instrument warm --archive shop.archive src/
+  instrument warm --from shop.archive
 """,
     ),
 }

@@ -170,7 +170,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 def variables() -> list[str]:
     """Return the names of all environment variables that are read."""
-    return [*map(variable_of, KEYS), "INSTRUMENT_CACHE"]
+    return [*map(variable_of, KEYS), "INSTRUMENT_CACHE", "INSTRUMENT_ARCHIVE_KEY"]
 
 
 def publish(settings: Settings, environment: MutableMapping[str, str] | None = None) -> None:

@@ -67,7 +67,7 @@ _MARSHAL_VERSION = 2
 _MODULE = "module "
 FROM_EXEC = "exec in "
 _BY_CONTENT = "code "
-_FROM_ARCHIVE = "code from an archive "
+_FROM_ARCHIVE = "archived code "
 #: An entry that is looked up by content is removed if no process has used it for so many days.
 _DAYS_BY_CONTENT = 30
 #: Code from an archive that no process has used seems to be so many days old.

@@ -16,8 +16,14 @@ class Result(Enum):
 
 
 class Outcome(NamedTuple):
-    """The result for the file at `path`; `reason` is "" for PREPARED and READY."""
+    """The result for the file at `path`; `reason` is "" for PREPARED and READY.
+
+    `key` is that of the content of its code (`link.cache.key_of`), empty if the code was not looked at. `n_lines` is
+    the number of its lines if it was PREPARED, else 0.
+    """
 
     path: str
     result: Result
     reason: str = ""
+    key: bytes = b""
+    n_lines: int = 0

@@ -85,14 +85,18 @@ class _Storer:
 
     def _store(self, code: CodeType, module_import: ModuleImport) -> Outcome:
         cache = self._unlinked_code.cache()
+        tree = nested_code(code)
         # `code_for_cached_bytecode` cannot find code that was compiled: the cache has only its content.
-        if module_import.bytecode is None and Batch(cache).get(nested_code(code)) is not None:
-            return Outcome(self._path, Result.READY)
+        is_ready = self._unlinked_code.module_from_archive(tree, module_import) is not None or (
+            module_import.bytecode is None and Batch(cache).get(tree, key=module_import.key) is not None
+        )
+        if is_ready:
+            return Outcome(self._path, Result.READY, key=module_import.key)
         is_stored, refusal = self._unlinked_code.cache_module(code, module_import)
         if refusal:
             return Outcome(self._path, Result.REFUSED, f"not rewritten: {refusal}")
         if is_stored:
-            return Outcome(self._path, Result.PREPARED)
+            return Outcome(self._path, Result.PREPARED, key=module_import.key, n_lines=last_line_of(tree))
         return Outcome(self._path, Result.FAILED, f"cannot be written to {cache.folder}; is the disk full?")
 
     def code_for_cached_bytecode(self, module_import: ModuleImport) -> CodeType | None:
@@ -105,3 +109,8 @@ class _Storer:
     def original_of(self, code: CodeType) -> CodeType:
         """Return *code*: this hook changes none."""
         return code
+
+
+def last_line_of(tree: list[CodeType]) -> int:
+    """Return the number of the last line that any code object of *tree* has; 0 if none has a line."""
+    return max((line or 0 for code in tree for _, _, line in code.co_lines()), default=0)

@@ -1,0 +1,229 @@
+"""Writes rewritten code of the cache to an archive, a file that travels to other machines, and takes it from there.
+
+Modules come in, by placement and by the key of their content. The archive goes out, and the other way round. Paths and
+times of sources are not in it, so the code serves equal sources in any folder. `DESIGN.md` names the checks.
+
+The file has three lines of text, and then the modules one by one:
+
+    instrument archive 1
+    version TEXT                 two processes of equal versions can use each other's rewritten code
+    sha256 HEX, or hmac HEX      of TEXT and of all that follows this line
+    PLACEMENT KEY SIZE           one line before the SIZE bytes of each module
+
+Nothing is compressed, so no small file becomes a large one. No name in it becomes a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import stat
+
+from instrument.errors import ArchiveError
+from instrument.flow.placement_names import MINIMAL, NOTHING, PLACEMENTS
+from instrument.guest.atomic_files import write_file
+from instrument.guest.trusted_files import READ, trusted_users
+from instrument.link.cache import names_of_module, open_cache
+from instrument.link.cache_files import version_of_entries
+from instrument.warming.outcomes import Result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from instrument.link.cache import Cache
+    from instrument.warming.outcomes import Outcome
+
+    #: By placement and key: the content of a module (`Cache.content_for_archive`).
+    Modules = Mapping[tuple[str, bytes], bytes | memoryview]
+
+_MAGIC = b"instrument archive 1\n"
+#: The environment variable with a secret that those share who may make archives for one another.
+SECRET = "INSTRUMENT_ARCHIVE_KEY"
+#: No larger archive is read, in bytes.
+_LARGEST = 1 << 30
+#: No line of text is longer.
+_LONGEST_LINE = 1_000
+_KEY_SIZE = 16
+#: The placements that an archive can have modules of.
+_PLACEMENTS = frozenset((*PLACEMENTS, NOTHING))
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+# From the cache to an archive #########################################################################################
+
+
+def modules_in_cache(placement: str) -> Modules:
+    """Return all modules of the cache for *placement*; for the default one also the modules for unmeasured code."""
+    modules = {}
+    for each in {placement, NOTHING} if placement == MINIMAL else {placement}:
+        cache = open_cache(each)
+        for found in map(cache.content_for_archive, cache.names()):
+            if found is not None:
+                modules[each, found[0]] = found[1]
+    return modules
+
+
+def modules_of(outcomes: Iterable[Outcome], placement: str) -> Modules:
+    """Return the modules that the cache has for the files of *outcomes*."""
+    cache = open_cache(placement)
+    found = [_module_of(outcome, cache) for outcome in outcomes]
+    return {(placement, key): content for key, content in filter(None, found)}
+
+
+def _module_of(outcome: Outcome, cache: Cache) -> tuple[bytes, bytes] | None:
+    """Return key and content of the module that *cache* has for the file of *outcome*; None if it has none."""
+    if outcome.result in (Result.PREPARED, Result.READY):
+        for name in names_of_module(outcome.path, outcome.key):
+            found = cache.content_for_archive(name)
+            if found is not None and outcome.key in (b"", found[0]):
+                return found
+    return None
+
+
+def write_archive(path: str, modules: Modules) -> int:
+    """Write *modules* to the archive at *path*, which replaces an older archive; return its size in bytes.
+
+    Raise ArchiveError if another file is there, or if the archive cannot be written. Then the file is unchanged.
+    """
+    _check_replaceable(path)
+    parts: list[bytes | memoryview] = []
+    for (placement, key), content in sorted(modules.items()):
+        parts += [f"{placement} {key.hex()} {len(content)}\n".encode(), content]
+    body = b"".join(parts)
+    version = version_of_entries()
+    data = b"".join((_MAGIC, f"version {version}\n{_proof(version, body)}\n".encode(), body))
+    try:
+        write_file(path, data)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be written: {error.strerror}") from None
+    return len(data)
+
+
+def _check_replaceable(path: str) -> None:
+    """Raise ArchiveError unless there is no file at *path*, or an archive, or an empty file."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return  # if the path is impossible, writing says so
+    if stat.S_ISREG(status.st_mode):
+        if not status.st_size:
+            return
+        with open(path, "rb") as file:
+            if file.read(len(_MAGIC)) == _MAGIC:
+                return
+    raise ArchiveError(f"{path} is no archive, and is not replaced; name another file")
+
+
+# From an archive to the cache #########################################################################################
+
+
+def read_archive(path: str) -> tuple[Modules, str]:
+    """Return the modules of the archive at *path*, after all checks, and "".
+
+    If there is no archive yet, or if it is of another version, return no modules and the reason. Raise ArchiveError if
+    the file cannot be trusted, or is damaged.
+    """
+    try:
+        data = memoryview(_trusted_content(path))
+    except FileNotFoundError:
+        return {}, f"there is no file {path} yet"
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error.strerror}") from None
+    if data[: len(_MAGIC)] != _MAGIC:
+        raise ArchiveError(f"{path} is no archive of `instrument warm --archive`")
+    version, start = _line(data, len(_MAGIC), path)
+    proof, start = _line(data, start, path)
+    if version != f"version {version_of_entries()}":
+        return {}, f"{path} is of another release of instrument, or of another Python"
+    _check_proof(proof, version.removeprefix("version "), data[start:], path)
+    return _modules(data, start, path), ""
+
+
+def add_to_cache(modules: Modules) -> int:
+    """Add *modules* to the cache; return how many were added. Each is added whole, or not at all."""
+    caches = {placement: open_cache(placement) for placement, _ in modules}
+    return sum(caches[placement].add_from_archive(key, bytes(content)) for (placement, key), content in modules.items())
+
+
+def _trusted_content(path: str) -> bytes:
+    """Return the content of the file at *path*. Raise ArchiveError if another user could have made it; OSError."""
+    descriptor = os.open(path, READ)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ArchiveError(f"{path} is no regular file")
+        if os.name == "posix":
+            if status.st_uid not in trusted_users():
+                raise ArchiveError(
+                    f"{path} is not used: it belongs to another user ({status.st_uid}), and what is in it is executed"
+                )
+            if status.st_mode & _OTHERS_WRITE:
+                raise ArchiveError(
+                    f"{path} is not used: others can write to it, and what is in it is executed; "
+                    "chmod go-w is right if you know who made it"
+                )
+        if status.st_size > _LARGEST:
+            raise ArchiveError(f"{path} is too large, with more than {_LARGEST} bytes")
+        return file.read(_LARGEST)
+
+
+def _line(data: memoryview, start: int, path: str) -> tuple[str, int]:
+    """Return the line of text that begins at *start*, and the place behind it. Raise ArchiveError if there is none."""
+    line, end, _ = bytes(data[start : start + _LONGEST_LINE]).partition(b"\n")
+    if not end or not line.isascii():
+        raise _damage(path)
+    return line.decode(), start + len(line) + 1
+
+
+def _modules(data: memoryview, start: int, path: str) -> Modules:
+    """Return the modules that *data* has from *start* on. Raise ArchiveError for lines that are impossible."""
+    modules: dict[tuple[str, bytes], bytes | memoryview] = {}
+    while start < len(data):
+        line, start = _line(data, start, path)
+        try:
+            placement, hexadecimal, size = line.split(" ")
+            key, end = bytes.fromhex(hexadecimal), start + int(size)
+        except ValueError:
+            raise _damage(path) from None
+        if placement not in _PLACEMENTS or len(key) != _KEY_SIZE or not start < end <= len(data):
+            raise _damage(path)
+        modules[placement, key] = data[start:end]
+        start = end
+    return modules
+
+
+# Proofs ###############################################################################################################
+
+
+def _proof(version: str, body: bytes | memoryview) -> str:
+    """Return the line of text that proves that an archive of this *version* with this *body* is undamaged.
+
+    If there is a secret, it also proves that the maker knew the secret.
+    """
+    secret = os.environ.get(SECRET, "").encode(errors="surrogateescape")
+    digest = hashlib.sha256(version.encode() + b"\n")
+    digest.update(body)
+    if secret:
+        return f"hmac {hmac.new(secret, digest.digest(), 'sha256').hexdigest()}"
+    return f"sha256 {digest.hexdigest()}"
+
+
+def _check_proof(proof: str, version: str, body: memoryview, path: str) -> None:
+    """Raise ArchiveError if *proof* is not that of an archive of this *version* with this *body*."""
+    expected = _proof(version, body)
+    if hmac.compare_digest(proof, expected):
+        return
+    kind, expected_kind = proof.partition(" ")[0], expected.partition(" ")[0]
+    if kind == expected_kind == "hmac":
+        raise ArchiveError(f"{path} is not used: it is damaged, or its maker had another {SECRET}")
+    if kind == "hmac":
+        raise ArchiveError(f"{path} is not used: its maker had a secret; set {SECRET} to it")
+    if expected_kind == "hmac":
+        raise ArchiveError(f"{path} is not used: its maker did not have your {SECRET}")
+    raise _damage(path)
+
+
+def _damage(path: str) -> ArchiveError:
+    return ArchiveError(f"{path} is not used: it is damaged")
