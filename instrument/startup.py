@@ -15,6 +15,7 @@ _lazy_modules_before = set(getattr(sys, "lazy_modules", ()))
 
 # ruff: noqa: E402
 import os
+from _thread import _count
 from time import time
 
 from instrument.config import START_ARGUMENTS, Settings, is_on, publish, read_settings
@@ -145,6 +146,10 @@ def _start() -> None:
     disable()  # it would find nothing
     starting.append(True)
     try:
+        from instrument.session.garbage_collector import age_all_objects, find_functions, forget_functions
+
+        if not _count():  # other threads may be making functions
+            find_functions()
         from instrument.hooks import main_program
 
         if _may_count():
@@ -153,13 +158,12 @@ def _start() -> None:
             from instrument.session.session import session
 
             main_program.install(instrument, session(settings.placement).unlinked_code.cache())
-            from instrument.session.garbage_collector import age_all_objects
-
             age_all_objects()  # those of this package: the collector would traverse them at once
         else:
             main_program.correct_path_later()
     finally:
         starting.clear()
+        forget_functions()
         if collects:
             enable()
 

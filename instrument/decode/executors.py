@@ -11,9 +11,13 @@ functions `dump` and `dumps` of `marshal` count as executors, since marshalled c
 from __future__ import annotations
 
 import os
+import sys
+from _imp import _frozen_module_names, get_frozen_object  # type: ignore[attr-defined]
 from _operator import and_, attrgetter, contains, ge
 from itertools import repeat
 from types import CodeType
+
+from instrument.guest.own_loader import fact_about
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +88,29 @@ def need_search(codes: list[CodeType]) -> Iterator[bool]:
     has_no_name = map(_has_no_name_of_interest, map(_names_of, codes))
     has_no_variable = map(_has_no_executor, map(_variables_of, codes))
     return map(ge, has_nested_code, map(and_, has_no_name, has_no_variable))
+
+
+def executors_in_frozen_modules() -> dict[str, frozenset[tuple[str, int]]]:
+    """Return which code of frozen modules may call an executor, by file name: qualified names and first lines.
+
+    Frozen modules are parts of the interpreter, so their code never changes. The result is stored by the version of the
+    interpreter, which names the time of its build.
+    """
+    return fact_about((), f"executors in frozen modules of {sys.version}", _search_frozen_modules)
+
+
+def _search_frozen_modules() -> dict[str, frozenset[tuple[str, int]]]:
+    executors: dict[str, frozenset[tuple[str, int]]] = {}
+    for name in ("_frozen_importlib", "_frozen_importlib_external", *_frozen_module_names()):
+        try:
+            tree = [get_frozen_object(name)]
+        except ImportError:  # the interpreter was started with `-X frozen_modules=off`
+            continue
+        for code in tree:
+            tree += [constant for constant in code.co_consts if type(constant) is CodeType]
+        places = {(code.co_qualname, code.co_firstlineno) for code in tree if may_execute_code(code)}
+        executors[tree[0].co_filename] = frozenset(places)
+    return executors
 
 
 def uses_any_name(code: CodeType, names: frozenset[str]) -> bool:

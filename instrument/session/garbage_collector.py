@@ -1,7 +1,7 @@
 """Uses of the garbage collector: to collect later, and to list objects.
 
-`GcDeferred` puts collections off while counters are made. `instances_of` returns all objects of a type, for example all
-functions.
+`GcDeferred` puts collections off while counters are made. `instances_of` returns all objects of a type, and
+`all_functions` all functions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from _operator import call, is_
 from gc import disable, enable, freeze, get_freeze_count, get_objects, isenabled, unfreeze
 from itertools import chain, compress, repeat
+from types import FunctionType
 
 from instrument.guest.process_state import ProcessState
 
@@ -27,15 +28,17 @@ _N_FROZEN_AT_START = 1_000
 
 
 class _State(ProcessState):
-    """How many counters were made since all objects were made old, and how often that was done."""
+    """How many counters were made since all objects were made old, how often that was done; the functions found."""
 
-    __slots__ = ("n_counters", "n_times_aged")
+    __slots__ = ("functions", "n_counters", "n_times_aged")
+    functions: list[FunctionType] | None
     n_counters: int
     n_times_aged: int
 
     def reset(self) -> None:
-        """Set both to zero."""
+        """Set both to zero, and forget the functions."""
         self.n_counters = self.n_times_aged = 0
+        self.functions = None
 
 
 _state = _State()
@@ -104,3 +107,27 @@ def instances_of(types: list[type]) -> list[Any]:
     finally:
         if was_enabled:
             enable()
+
+
+def find_functions() -> None:
+    """Find all functions of the heap now, for the next call of `all_functions`.
+
+    A start calls this while most modules of this package are not loaded: two thirds of all objects are theirs. There
+    is one thread only, so this need not be one call in C (`instances_of`). [3.12, callgrind, in million instructions:
+    2.2; 3.2 by `instances_of`, 8.4 after all modules are loaded]
+    """
+    _state.functions = [value for value in get_objects() if type(value) is FunctionType]
+
+
+def forget_functions() -> None:
+    """Forget the functions of `find_functions`."""
+    _state.functions = None
+
+
+def all_functions() -> list[FunctionType]:
+    """Return the functions that `find_functions` has found, and forget them; if there are none, all of the heap."""
+    functions = _state.functions
+    if functions is None:
+        return instances_of([FunctionType])
+    _state.functions = None
+    return functions

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from instrument.rewrite.unlinked import Unlinked
 
 
+#: The shelf of the code of frozen modules that executes code of others: each start needs all of it, and no more.
+_SHELF_OF_FROZEN = "frozen modules"
+
+
 class UnlinkedCode:
     """Unlinked code of one *placement*.
 
@@ -53,7 +57,10 @@ class UnlinkedCode:
         original = tree[-1]
         if aliases and uses_any_name(original, aliases):
             return self._rewrite(tree, aliases)
-        return self._cached_or_rewritten(tree, batch, original.co_filename)
+        shelf = original.co_filename
+        if self._placement == placement_names.NOTHING and shelf.startswith("<frozen "):
+            shelf = _SHELF_OF_FROZEN
+        return self._cached_or_rewritten(tree, batch, shelf)
 
     def of_module(self, tree: list[CodeType], module_import: ModuleImport) -> UnlinkedTree:
         """Return unlinked code for *tree*, the code of the module of *module_import*."""
