@@ -48,6 +48,7 @@ from instrument.link.unlinked_values import RefusedCode, UnlinkedValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from instrument.link.fast_linking import PickledCode
@@ -57,8 +58,10 @@ if TYPE_CHECKING:
 
     #: The unlinked code of a whole module, for fast linking; its index; its infos for recovery.
     CachedModule = tuple[PickledCode, GroupIndex, PackedPair]
+    #: Returns the version of the source file with this name; None if that is not known.
+    FindVersion = Callable[[str], str | None]
 
-_MAGIC = b"instrument 8\n"
+_MAGIC = b"instrument 9\n"
 #: Magic bytes and checksum.
 _HEAD_SIZE = len(_MAGIC) + 8
 #: Version 2 of `marshal` writes no references. Version 4 does if other objects refer to the same constant.
@@ -156,33 +159,51 @@ class Cache:
             if is_absolute(source) and is_gone(source) and is_gone(f"{source}c"):
                 remove_file(path)
 
-    def module(self, path: str, bytecode: bytes | memoryview | None, stamp: Stamp | None = None) -> CachedModule | None:
-        """Return the unlinked code for the *bytecode* of the module with source *path*; None if there is none.
+    def module(
+        self,
+        path: str,
+        bytecode: bytes | memoryview | None,
+        stamp: Stamp | None = None,
+        find_version: FindVersion = lambda _: None,
+    ) -> tuple[CachedModule, str | None] | None:
+        """Return the unlinked code for the *bytecode* of the module with source *path*, and the version of the source.
 
-        If *bytecode* is None, because it was not read, its file is identified by *stamp*.
+        Return None if there is none. The version is None if it is not known. If *bytecode* is None, because it was not
+        read, its file is identified by *stamp*. If the file is another one than at the last time, *find_version* finds
+        the version: another text may have the same bytecode.
         """
         entry = self.load(_MODULE + path)
         if entry is None:
             return None
-        digest, stored_stamp, key, (pickled, index, packed) = entry
+        digest, stored_stamp, version, key, (pickled, index, packed) = entry
         if bytecode is None:
             if stamp is None or stamp != stored_stamp:
                 return None
         elif digest != source_hash(1, bytecode):
             return None
-        elif stamp is not None and stamp != stored_stamp:  # the same bytecode in another file
-            self.store(_MODULE + path, (digest, stamp, key, (pickled, index, packed)))
-        return pickled, GroupIndex(*index), packed
+        elif stamp is None:
+            version = None
+        elif stamp != stored_stamp:  # the same bytecode in another file
+            version = find_version(index[0])
+            self.store(_MODULE + path, (digest, stamp, version, key, (pickled, index, packed)))
+        return (pickled, GroupIndex(*index), packed), version
 
     def store_module(
-        self, path: str, bytecode: bytes | memoryview, stamp: Stamp | None, key: bytes, module: CachedModule
+        self,
+        path: str,
+        bytecode: bytes | memoryview,
+        stamp: Stamp | None,
+        key: bytes,
+        module: CachedModule,
+        version: str | None = None,
     ) -> bool:
         """Store *module*, the unlinked code of the module with source *path*. Return whether that was possible.
 
-        Its *bytecode* is that of the file with *stamp*. *key* is that of its content, empty if it has none.
+        Its *bytecode* is that of the file with *stamp*. *key* is that of its content, empty if it has none. *version*
+        is that of its source, None if that is not known.
         """
         pickled, index, packed = module
-        entry = source_hash(1, bytecode), stamp, key, (pickled, index.as_tuple(), packed)
+        entry = source_hash(1, bytecode), stamp, version, key, (pickled, index.as_tuple(), packed)
         return self.store(_MODULE + path, entry)
 
     # Modules in archives
@@ -221,7 +242,7 @@ class Cache:
         if value is None:
             return None
         if name.startswith(_MODULE):
-            _, _, key, (pickled, index, packed) = value
+            _, _, _, key, (pickled, index, packed) = value
             return (key, dumps((pickled, index[1:], packed))) if key else None
         if name.startswith(_BY_CONTENT):
             ((key, stored),) = value.items()

@@ -12,7 +12,7 @@ from sys import flags  # held: the program may replace it
 from types import FunctionType
 
 from instrument.guest.own_builtins import functions_of
-from instrument.link.source_versions import look_at, stamp_of
+from instrument.link.source_versions import Source, absolute, look_at, source_of_import, stamp_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,13 +37,14 @@ class ModuleImport:
     - `identity`: identity of the module file before it was read; None if the module has no file.
     - `stamp`: stamp of the bytecode file; None if nobody has asked for it, or if it is not certain.
     - `key`: the key of the content of the code (`link.cache.key_of`); empty if it is unknown, or if there is none.
+    - `source_version`: version of the source file, if the cache has it; else None.
     - `was_compiled`: whether the interpreter has compiled the code just now, from source.
     - `needs_no_rewrite`: whether code with this stamp is known to run as it is.
     """
 
     __slots__ = (
         *("_expected_header", "_loader", "bytecode", "code", "header", "identity", "key", "namespace", "origin"),
-        *("path", "needs_no_rewrite", "stamp", "was_compiled"),
+        *("path", "needs_no_rewrite", "source_version", "stamp", "was_compiled"),
     )
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
@@ -57,6 +58,7 @@ class ModuleImport:
         self.header = self.key = b""
         self.path = ""
         self.stamp: Stamp | None = None
+        self.source_version: str | None = None
         self.needs_no_rewrite = self.was_compiled = False
 
     def predict_bytecode(self) -> None:
@@ -88,6 +90,13 @@ class ModuleImport:
         self.header = whole[:_HEADER_SIZE] if isinstance(whole, bytes) else b""
         if self.stamp is not None and self.stamp != stamp_of(self.header, bytecode_path):
             self.stamp = None  # the stamp is of another file, or of one that was replaced meanwhile
+
+    def source(self, file_name: str) -> Source:
+        """Return the Source of the module, whose code names the source file *file_name*."""
+        path = absolute(file_name)
+        if self.source_version is not None:
+            return Source(path, self.identity, self.header, True, self.source_version)
+        return source_of_import(path, self.identity, self.header)
 
     def is_known_to_need_no_rewrite(self) -> bool:
         """Return whether the bytecode that was read is known to run as it is."""

@@ -107,17 +107,19 @@ class Source:
 
     *identity* is that of the file when the code was made live, None if there was no file. *header* is that of the
     bytecode file that was read, empty if there was none. *is_certain* says whether the file had one text only between
-    compiling and then.
+    compiling and then. *version* is given if it is known already.
     """
 
     __slots__ = ("_header", "_identity", "_is_certain", "_version", "path")
 
-    def __init__(self, path: str, identity: Identity | None, header: bytes, is_certain: bool) -> None:
+    def __init__(
+        self, path: str, identity: Identity | None, header: bytes, is_certain: bool, version: str | None = None
+    ) -> None:
         self.path = path
         self._identity = identity
         self._header = header
         self._is_certain = is_certain
-        self._version: str | None = None
+        self._version = version
 
     def is_like(self, other: Source) -> bool:
         """Return whether this and *other* certainly are the same text."""
@@ -138,6 +140,11 @@ class Source:
                 text = None
             if text is not None:
                 self._version = f"sha256:{sha256(text).hexdigest()}"
+
+    def known_version(self) -> str | None:
+        """Return the hash of the text; None if the text is gone or uncertain."""
+        self.read()
+        return self._version
 
     def version(self, rewritten: bytes) -> str:
         """Return the version: the hash of the text, or of the bytes *rewritten* if the text is gone or uncertain."""

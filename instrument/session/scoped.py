@@ -167,13 +167,12 @@ class ScopedInstrumenter(Instrumenter):
         group.module = name
         if file is not None:
             self._module_names.setdefault(file, name)
-        path = source_versions.absolute(group.file_name)
         if module_import is not None:
-            source = source_versions.source_of_import(path, module_import.identity, module_import.header)
+            source = module_import.source(group.file_name)
             if module_import.was_compiled:
                 source.read()
         else:
-            source = self._source_of_exec_code(path)
+            source = self._source_of_exec_code(source_versions.absolute(group.file_name))
         group.source = source
         if self.on_live is not None:
             if not source.is_known():

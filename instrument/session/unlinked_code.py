@@ -37,6 +37,7 @@ class UnlinkedCode:
 
     def __init__(self, placement: str, not_measured: dict[str, str]) -> None:
         self._placement = placement
+        self._counts = placement in placement_names.PLACEMENTS
         self._not_measured = not_measured
         self._cache: Cache | None = None
         self._exec_code: Batch | None = None
@@ -86,7 +87,13 @@ class UnlinkedCode:
     def _store_module(self, module: CachedModule, module_import: ModuleImport, bytecode: memoryview) -> bool:
         """Store *module* by the *bytecode* of its import; return whether that was possible."""
         path, stamp, key = module_import.path, module_import.stamp, module_import.key
-        return self.cache().store_module(path, bytecode, stamp, key, module)
+        _, index, _ = module
+        module_import.source_version = version = self._source_version(module_import, index.file_name)
+        return self.cache().store_module(path, bytecode, stamp, key, module, version)
+
+    def _source_version(self, module_import: ModuleImport, file_name: str) -> str | None:
+        """Return the version of the source *file_name* of *module_import*; None if it is uncertain, or not needed."""
+        return module_import.source(file_name).known_version() if self._counts else None
 
     def module_from_archive(self, tree: list[CodeType], module_import: ModuleImport) -> CachedModule | None:
         """Return the unlinked code that an archive had for *tree*, the code of the module of *module_import*, or None.
@@ -112,7 +119,14 @@ class UnlinkedCode:
             module_import.predict_bytecode()
             if module_import.stamp is None:
                 return None
-        return self.cache().module(module_import.path, module_import.bytecode, module_import.stamp)
+        found = self.cache().module(
+            *(module_import.path, module_import.bytecode, module_import.stamp),
+            lambda file_name: self._source_version(module_import, file_name),
+        )
+        if found is None:
+            return None
+        module, module_import.source_version = found
+        return module
 
     def cache_module(self, code: CodeType, module_import: ModuleImport) -> tuple[bool, str]:
         """Put unlinked code for *code*, of the module of *module_import*, into the cache.

@@ -41,13 +41,31 @@ def test_a_module_is_found_by_its_bytecode(tmp_path):
     cache.store_module("/somewhere/program.py", bytecode, None, b"key", module_of(unlinked_tree(tree()), "/somewhere/program.py"))
 
     unlinked_codes, expected_infos = unlinked_tree(tree())
-    pickled, index, infos = Cache(placement.MINIMAL, str(tmp_path)).module("/somewhere/program.py", memoryview(bytecode))
+    cached = Cache(placement.MINIMAL, str(tmp_path)).module("/somewhere/program.py", memoryview(bytecode))
+    (pickled, index, infos), version = cached
+    assert version is None, "it was stored without one"
     assert pickled == compile_to_pickle(unlinked_codes)
     assert index.as_tuple() == index_of_group(unlinked_codes, "/somewhere/program.py").as_tuple()
     assert infos == expected_infos
     assert cache.module("/somewhere/program.py", bytecode + b"more") is None
     assert cache.module("/somewhere/else.py", bytecode) is None
     assert Cache(placement.LINE, str(tmp_path)).module("/somewhere/program.py", bytecode) is None
+
+
+def test_the_version_of_a_source_is_that_of_one_bytecode_file(tmp_path):
+    """An equal bytecode file may come from another text: its version is found anew, and stored."""
+    cache, file = Cache(placement.MINIMAL, str(tmp_path)), "/somewhere/program.py"
+    cache.store_module(file, b"bytecode", ("first",), b"key", module_of(unlinked_tree(tree()), file), "version 1")
+
+    def version(bytecode, stamp, found):
+        _, version = cache.module(file, bytecode, stamp, lambda file_name: f"{found} of {file_name}")
+        return version
+
+    assert version(None, ("first",), "none") == "version 1"
+    assert version(b"bytecode", ("first",), "none") == "version 1"
+    assert version(b"bytecode", None, "none") is None
+    assert version(b"bytecode", ("second",), "version 2") == f"version 2 of {file}"
+    assert version(None, ("second",), "none") == f"version 2 of {file}"
 
 
 @pytest.mark.parametrize(

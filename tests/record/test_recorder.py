@@ -50,6 +50,18 @@ def test_counts_are_booked_under_the_hash_of_the_source_text(tree):
     assert set(tree.rows("SELECT path FROM file")) == {(str(tree.folder / "module.py"),), (str(tree.path),)}
 
 
+def test_texts_with_equal_bytecode_are_told_apart(tree):
+    """The cache has the version of the text. A comment changes the version, and not the bytecode."""
+    for number in range(2):
+        (tree.folder / "module.py").write_text(text := f"{MODULE}# comment {number}\n")
+        os.utime(tree.folder / "module.py", (1e9 + number, 1e9 + number))
+        for _ in range(3):  # compiled; from bytecode, which is found by its content; by its stamp
+            tree.run("import module\nmodule.f()\n", PYTHONDONTWRITEBYTECODE="")
+            assert versions(tree, "module.py") == {sha(text): 1}
+            for file in tree.files():
+                file.unlink()
+
+
 def test_a_file_edited_during_the_run_is_booked_under_the_text_that_was_compiled(tree):
     """The text is replaced at once. After a reload there are counts of both texts."""
     source = f"""
