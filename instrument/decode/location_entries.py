@@ -20,6 +20,8 @@ _FORM = 0xF8
 _SAME_LINE = 0xD0
 _ON_ONE_LINE = (_SAME_LINE, 0xD8, 0xE0)
 _NO_COLUMNS, _LONG, _NOWHERE = 0xE8, 0xF0, 0xF8
+#: The first bytes of entries without location.
+_IS_NOWHERE = bytes(range(_NOWHERE, 256))
 #: The number that stands for a column that is not known.
 _UNKNOWN = -1
 
@@ -82,6 +84,51 @@ def end_if_alike(new: LocationEntries, start: int, unit: int, old: LocationEntri
         and table[last + 1 : end] == old_table[old_last + 1 : old_end]
     )
     return end if is_rest_alike else -1
+
+
+def is_extended(new: bytes, old: bytes, unit: int, n_more: int, n_units: int, n_behind: int) -> bool:
+    """Return whether the location table *new* is *old*, that of *n_units* units, with more units.
+
+    These are *n_more* units above the unit *unit*, with the location of that unit, and *n_behind* units at the end,
+    without location.
+    """
+    sizes, new_sizes = old.translate(_N_UNITS), new.translate(_N_UNITS)
+    try:
+        start = above = 0
+        while above + sizes[start] <= unit:
+            above += sizes[start]
+            start = _next_entry(sizes, start)
+        end = _next_entry(sizes, start)
+        behind = len(new) - (n_behind + 7 >> 3)
+        stop = behind - (len(old) - end)
+        columns = _columns(old[start:end])
+        if new[start] & _FORM != old[start] & _FORM or new[start + 1 : end] != old[start + 1 : end]:
+            return False
+        entry = end
+        while entry < stop:
+            next_entry = _next_entry(new_sizes, entry)
+            if _columns(new[entry:next_entry]) != columns or not _stays_on_line(new[entry:next_entry]):
+                return False
+            entry = next_entry
+    except (IndexError, ValueError):  # an entry is missing or malformed
+        return False
+    return (
+        entry == stop
+        and new[:start] == old[:start]
+        and new[stop:behind] == old[end:]
+        and sum(sizes) == n_units
+        and sum(new_sizes[start:stop]) == sizes[start] + n_more
+        and sum(new_sizes[behind:]) == n_behind
+        and not new[behind:].translate(None, _IS_NOWHERE)
+    )
+
+
+def _next_entry(sizes: bytes, start: int) -> int:
+    """Return where the entry behind that at *start* begins."""
+    start += 1
+    while start < len(sizes) and not sizes[start]:
+        start += 1
+    return start
 
 
 def _stays_on_line(entry: bytes) -> bool:

@@ -104,7 +104,7 @@ LATE = frozenset(
         *("guest.hiding",),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),
         *("rewrite.places", "rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables"),
-        "rewrite.verifier",
+        *("rewrite.straight.check", "rewrite.straight.writer", "rewrite.verifier"),
     )
 )
 

@@ -17,6 +17,7 @@ from instrument.rewrite.jumps import Jumps
 from instrument.rewrite.path_check import wrong_path
 from instrument.rewrite.places import Places
 from instrument.rewrite.routes import ExceptionRoutes
+from instrument.rewrite.straight import check, writer
 from instrument.rewrite.stubs import ExitStubs, StubNames
 from instrument.rewrite.tables import ExceptionTable, location_table
 from instrument.rewrite.unlinked import Unlinked, layout_of
@@ -32,12 +33,19 @@ def rewrite(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
     """Return the code of *graph* with the probes and exit stubs of *plan*; raise RewriteError if a check fails."""
     instructions = graph.instructions
     code = instructions.code
-    unlinked = _rewritten(graph, plan)
+    unlinked = writer.rewritten(graph, plan)
+    proof = None
+    if unlinked is not None and check.is_right(proof := check.proof_of(graph, plan, unlinked)):
+        return unlinked
+    if unlinked is None:
+        unlinked = _rewritten(graph, plan)
     rewritten = RewrittenCode(instructions, unlinked.code, unlinked.units)
     problem = difference(rewritten) or wrong_path(graph, plan, rewritten)
     if problem:
         name = f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname}"
         raise RewriteError(f"{name} cannot be rewritten: {problem}")
+    if proof is not None:
+        check.remember(proof)
     return unlinked
 
 

@@ -26,7 +26,7 @@ from instrument.rewrite.routes import DIRECT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import CodeType
     from typing import Any
 
@@ -242,20 +242,25 @@ class ExceptionTable:
         return self._address(handler.target), handler.depth << 1 | handler.push_lasti
 
     def encode(self) -> bytes:
-        """Return the encoded table: for each entry start, size, target, 2 * depth + push_lasti."""
-        table = bytearray()
-        for start, stop, target, depth_and_lasti in self._entries:
-            first = len(table)
-            for value in (start, stop - start, target, depth_and_lasti):
-                if value >= _CONTINUES:  # groups of six bits, the highest first
-                    if value >= 4096:
-                        for shift in range((value.bit_length() - 1) // 6 * 6, 6, -6):
-                            table.append(_CONTINUES | value >> shift & 63)
-                    table.append(_CONTINUES | value >> 6 & 63)
-                    value &= 63
-                table.append(value)
-            table[first] |= 128
-        return bytes(table)
+        """Return the encoded table."""
+        return encode_exception_table(self._entries)
+
+
+def encode_exception_table(entries: Iterable[ExceptionEntry]) -> bytes:
+    """Return the encoded table of *entries*, in their order: of each the start, the size, the target, and the rest."""
+    table = bytearray()
+    for start, stop, target, depth_and_lasti in entries:
+        first = len(table)
+        for value in (start, stop - start, target, depth_and_lasti):
+            if value >= _CONTINUES:  # groups of six bits, the highest first
+                if value >= 4096:
+                    for shift in range((value.bit_length() - 1) // 6 * 6, 6, -6):
+                        table.append(_CONTINUES | value >> shift & 63)
+                table.append(_CONTINUES | value >> 6 & 63)
+                value &= 63
+            table.append(value)
+        table[first] |= 128
+    return bytes(table)
 
 
 # Tables that cannot be spliced ########################################################################################

@@ -157,13 +157,13 @@ def difference(rewritten: RewrittenCode) -> str:
     return (
         comparison.wrong_place()
         or comparison.wrong_instruction()
-        or _wrong_field(rewritten.originals.code, rewritten.code)
+        or wrong_field(rewritten.originals.code, rewritten.code)
         or comparison.wrong_position()
         or comparison.wrong_handler()
     )
 
 
-def _wrong_field(original: CodeType, rewritten: CodeType) -> str:
+def wrong_field(original: CodeType, rewritten: CodeType) -> str:
     """Return which constant, name or other field of *rewritten* is not that of *original*, or an empty string."""
     constants, names = original.co_consts, original.co_names
     same_constants = all(map(is_, rewritten.co_consts, constants)) or all(
