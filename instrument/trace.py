@@ -11,8 +11,8 @@ from __future__ import annotations
 # finds the same modules imported, and the same modules are counted when it imports more.
 import builtins
 import dis  # noqa: F401
-import gc
-import inspect
+import gc  # noqa: F401
+import inspect  # noqa: F401
 import io  # noqa: F401
 import linecache
 import os
@@ -33,7 +33,9 @@ with OwnImports():
     from instrument.flow import placement_names
     from instrument.guest.gate import Gate
     from instrument.scope.trace_ignore import Ignore, module_name
+    from instrument.session.originals import original_of
     from instrument.trace_results.coverage_results import CoverageResults
+    from instrument.trace_runs.classes import class_name_of
     from instrument.trace_runs.line_handlers import LineHandlers
     from instrument.trace_runs.probe_events import session_for
     from instrument.trace_runs.run import Run
@@ -51,6 +53,8 @@ __all__ = ["CoverageResults", "Trace"]
 # Names that programs import from the standard library's module beside the two classes.
 PRAGMA_NOCOVER = exclusions.PRAGMA_NOCOVER
 _Ignore = Ignore
+#: Works like `id`, which raises an audit event.
+_identity = object.__hash__
 _modname = trace_lines.module_name
 _fullmodname = trace_lines.full_module_name
 _find_lines = trace_lines.find_lines
@@ -101,6 +105,8 @@ class Trace:
         self._calledfuncs: CalledFunctions = {}
         self._callers: Callers = {}
         self._caller_cache: dict[CodeType, str | None] = {}
+        #: Code objects, and the classes of `_caller_cache`; to hash a code object takes long.
+        self._class_by_identity: dict[int, tuple[CodeType, str | None]] = {}
         self.start_time = monotonic() if timing else None
         self._placement = placement
         #: Runs that have not ended.
@@ -181,7 +187,7 @@ class Trace:
         return results
 
     def _run(self) -> Run:
-        listener = LineHandlers(self) if self._placement in placement_names.CALLING else None
+        listener = LineHandlers(self, self._placement) if self._placement in placement_names.CALLING else None
         off_the_clock = None if self.start_time is None else self._off_the_clock
         return Run(self.ignore, self._placement, listener, self._runs, self._take_counts, off_the_clock)
 
@@ -226,9 +232,14 @@ class Trace:
     def file_module_function_of(self, frame: FrameType) -> tuple[str, str | None, str]:
         """Return the file, the module, and the name of the function of *frame*, with its class if that is certain."""
         code = frame.f_code
-        if code not in self._caller_cache:
-            self._caller_cache[code] = _class_of(code)
-        class_name = self._caller_cache[code]
+        known = self._class_by_identity.get(_identity(code))
+        if known is None:
+            # `trace` finds the class of equal code once. Live code equals no other.
+            original = original_of(code)
+            if original not in self._caller_cache:
+                self._caller_cache[original] = class_name_of(code, frame.f_globals)
+            known = self._class_by_identity[_identity(code)] = code, self._caller_cache[original]
+        class_name = known[1]
         name = code.co_name if class_name is None else f"{class_name}.{code.co_name}"
         return code.co_filename, module_name(code.co_filename) if code.co_filename else None, name
 
@@ -290,15 +301,3 @@ else:
 
     def _event_text(name: str, line: int, source: str) -> str:
         return f"{name}({line}):  {source}" if source else f"{name}({line})\n"
-
-
-def _class_of(code: CodeType) -> str | None:
-    """Return the name of the class that the one function with *code* is in, or None if that is not certain."""
-    functions = [thing for thing in gc.get_referrers(code) if inspect.isfunction(thing)]
-    if len(functions) == 1:
-        namespaces = [thing for thing in gc.get_referrers(functions[0]) if isinstance(thing, dict)]
-        if len(namespaces) == 1:
-            classes = [thing for thing in gc.get_referrers(namespaces[0]) if hasattr(thing, "__bases__")]
-            if len(classes) == 1:
-                return str(classes[0].__name__)
-    return None

@@ -110,7 +110,7 @@ class CodeGroup:
     """
 
     __slots__ = (
-        *("_first_lines", "_packed", "_recovery_infos", "_sizes", "codes", "counters", "file", "file_name", "first"),
+        *("_first_lines", "_infos", "_packed", "_sizes", "codes", "counters", "file", "file_name", "first"),
         *("keys", "module", "number", "origin", "originals", "source", "starts"),
     )
 
@@ -133,7 +133,7 @@ class CodeGroup:
         self.source: Source | None = None
         self._packed = packed
         self._sizes = sizes
-        self._recovery_infos: dict[int, RecoveryInfo] = {}
+        self._infos: PackedInfos | None = None
         self._first_lines = numbers_in(index.first_lines, "l")
         self.starts = numbers_in(index.starts)
         self.keys = numbers_in(index.keys)
@@ -148,13 +148,11 @@ class CodeGroup:
     def recovery_info(self, index: int) -> RecoveryInfo:
         """Return the RecoveryInfo of the code object *index*, which must not have been refused.
 
-        The infos of the whole group are unpacked and kept, for callers that need them at each event.
+        The unpacked parts are kept, for callers that ask for many code objects.
         """
-        if index not in self._recovery_infos:
-            packed = self.packed()
-            rewritten = [number for number in range(len(self)) if not packed.was_refused(number)]
-            self._recovery_infos.update((number, packed.recovery_info(number)) for number in rewritten)
-        return self._recovery_infos[index]
+        if self._infos is None:
+            self._infos = self.packed()
+        return self._infos.recovery_info(index)
 
     def is_as_linked(self, code: CodeType, key: int) -> bool:
         """Return whether *code*, whose first key is *key*, has the file name and first line that it was linked with.

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     class ProbeCallbacks(Protocol):
         """Makes the callables that probes and exit stubs call, with the placements EVENTS and CALLS."""
 
-        def of_group(
-            self, group: CodeGroup, unlinked_codes: Sequence[UnlinkedValues | RefusedCode]
-        ) -> tuple[list[object], list[object]]:
-            """Return the callables for all probes, and those for all exits, of the linked *group*."""
+        def of_codes(
+            self, unlinked_codes: Sequence[UnlinkedValues | RefusedCode]
+        ) -> tuple[Sequence[object], Sequence[object]]:
+            """Return the callables for all probes, and those for all exits, of *unlinked_codes*."""
 
 
 class Session(Registry):
@@ -214,7 +214,7 @@ class Session(Registry):
         group.originals = originals
         group.origin = origin
         if self.callbacks is not None:
-            on_probes, on_exits = self.callbacks.of_group(group, unlinked_codes)
+            on_probes, on_exits = self.callbacks.of_codes(unlinked_codes)
             codes = link(unlinked_codes, group, on_probes, on_exits, exec_calls.exchange_code, self.records)
         elif not is_permanent:
             group.counters = make_counters(group.starts[-1])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from instrument.flow import placement_names
 from instrument.flow.plan import ExitKind
-from instrument.rewrite.unlinked import TracebackOf
+from instrument.rewrite.unlinked import FIRST_KEY, TracebackOf
+from instrument.session.registry import live_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,29 +41,43 @@ class _LineFrame:
 
 
 class LineHandlers:
-    """Calls the handlers of *tracer*; a listener of `ProbeEvents`."""
+    """Calls the handlers of *tracer* for probe events of code with *placement*; a listener of `ProbeEvents`."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, placement: str) -> None:
         self._tracer = tracer
-        #: The handler of lines for each code object that was called; None if its lines are not to be handled.
-        self._handlers: dict[RecoveryInfo, Callable[..., object] | None] = {}
+        #: With the placement CALLS each probe stands for a call, and no Plan need be unpacked.
+        self._has_lines = placement == placement_names.EVENTS
+        #: By the first key of the code object.
+        self._infos: dict[int, RecoveryInfo] = {}
+        #: The handler of lines for each code object that was called, by its first key; None if its lines are not to be
+        #: handled.
+        self._handlers: dict[int, Callable[..., object] | None] = {}
 
-    def on_probe(self, code: RecoveryInfo, probe: int, frame: FrameType) -> None:
+    def on_probe(self, code: CodeType, probe: int, frame: FrameType) -> None:
         """Handle the call, the line events, or both, that *probe* stands for."""
-        is_entry, lines = code.plan.measured_by_probe[probe]  # type: ignore[misc]
-        self._handle(code, frame, is_entry, lines)
+        key: int = code.co_consts[FIRST_KEY]
+        if not self._has_lines:
+            self._handle(key, frame, True, ())
+            return
+        info = self._infos.get(key) or self._unpacked_info(key, code)
+        if info is not None:
+            self._handle(key, frame, *info.plan.measured_by_probe[probe])  # type: ignore[misc]
 
-    def on_raise(self, code: RecoveryInfo, record: int, exception: BaseException, frame: FrameType) -> None:
+    def on_raise(self, code: CodeType, record: int, exception: BaseException, frame: FrameType) -> None:
         """Handle the line event at which *exception* left a block.
 
         If a generator is entered by an exception that is thrown into it, handle the call, too.
         """
-        plan = code.plan
+        key: int = code.co_consts[FIRST_KEY]
+        info = self._infos.get(key) or self._unpacked_info(key, code)
+        if info is None:
+            return
+        plan = info.plan
         entry, kind = plan.exits[record]
-        index, lost_line = code.place_at(_traceback_of[exception].tb_lasti >> 1)
+        index, lost_line = info.place_at(_traceback_of[exception].tb_lasti >> 1)
         is_call = kind == ExitKind.RAISED and index in plan.resumed
         lines: tuple[int, ...] = ()
-        if entry >= 0 and plan.placement == placement_names.EVENTS:
+        if entry >= 0 and self._has_lines:
             _, line, eventless_sources = plan.entries[entry]
             if kind == ExitKind.RESTORED:
                 lost_line = lost_line and index not in plan.raised_again[entry]
@@ -70,12 +85,24 @@ class LineHandlers:
             if line is not None and (lost_line or index not in eventless_sources):
                 lines = (line,)
         if is_call or lines:
-            self._handle(code, frame, is_call, lines)
+            self._handle(key, frame, is_call, lines)
 
-    def _handle(self, code: RecoveryInfo, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
+    def _handle(self, key: int, frame: FrameType, is_call: bool, lines: tuple[int, ...]) -> None:
+        """Call the handlers for *frame*, of the code object with the first key *key*."""
         if is_call:
-            self._handlers[code] = self._tracer.globaltrace(frame, "call", None)
-        handler = self._handlers.get(code)
+            self._handlers[key] = self._tracer.globaltrace(frame, "call", None)
+        handler = self._handlers.get(key)
         if handler is not None:
             for line in lines:
                 handler(_LineFrame(frame, line), "line", None)
+
+    def _unpacked_info(self, key: int, code: CodeType) -> RecoveryInfo | None:
+        """Return the RecoveryInfo of the live *code* with the first key *key*; None if the code was retired.
+
+        The program does not run retired code.
+        """
+        place = live_place(code)
+        if place is None:
+            return None
+        info = self._infos[key] = place.group.recovery_info(place.index())
+        return info

@@ -128,10 +128,10 @@ class Run:
     def __exit__(self, *exception: object) -> None:
         if self._has_failed:
             return
-        steps: list[Callable[[], None]] = []
+        nothing = session(placement_names.NOTHING)
+        steps = [self._session.unlinked_code.save, nothing.unlinked_code.save]
         if self.window is not None:
-            nothing = session(placement_names.NOTHING)
-            steps = [partial(self._take_counts, self), self._session.unlinked_code.save, nothing.unlinked_code.save]
+            steps.insert(0, partial(self._take_counts, self))
         error = self._end(steps)
         if error is not None:
             if belongs_to_program(error):
