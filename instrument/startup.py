@@ -18,16 +18,21 @@ import os
 from _thread import _count
 from time import time
 
+from instrument.guest.own_imports import OwnImports, forget_imports_since, starting
+
+if not _count():  # no other thread may be importing the same modules
+    starting.append(True)
 from instrument.config import START_ARGUMENTS, Settings, is_on, publish, read_settings
 from instrument.config.project_file import ignored_files
-from instrument.config.values import ENVIRONMENT, ITEMS, ROOT
+from instrument.config.values import ROOT
 from instrument.errors import ConfigError
 from instrument.guest import own_loader
-from instrument.guest.messages import say, text_of
+from instrument.guest.messages import say_escaped, text_of
 from instrument.guest.own_builtins import system
-from instrument.guest.own_imports import OwnImports, forget_imports_since, starting
 from instrument.guest.process_state import ProcessState
 from instrument.guest.program_errors import belongs_to_program
+
+starting.clear()
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +101,7 @@ def _run_or_say_why_not(run: "Callable[[], None]") -> None:
         if belongs_to_program(error):
             raise
         reason = str(error) if isinstance(error, ConfigError) else text_of(error)
-        _say(f"nothing is counted in this process: {reason}")
+        say_escaped(f"nothing is counted in this process: {reason}")
     finally:
         _remove_own_imports()
     if not _state.leaves_imports:
@@ -133,7 +138,7 @@ def _start() -> None:
     if file:
         if not hasattr(sys, _GAVE_WAY):
             setattr(sys, _GAVE_WAY, True)
-            _say(
+            say_escaped(
                 f"nothing is counted in this process: its own {file!r} has the name of this package; rename it "
                 "(README, limit own-name)"
             )
@@ -174,7 +179,9 @@ def _may_count() -> bool:
 
     if interpreters.is_main() or interpreters.can_count():
         return True
-    _say_at_end_if_uncounted()
+    from instrument.record.final_messages import say_at_end_if_uncounted
+
+    say_at_end_if_uncounted()
     return False
 
 
@@ -186,7 +193,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     by_run = os.environ.get(ROOT) == str(pid)  # `instrument run` becomes the process that it starts
     is_root = is_main() and os.environ.setdefault(ROOT, str(pid)) == str(pid)
     for message in ignored_files:
-        _say(message)
+        say_escaped(message)
     publish(settings)
     recorder = _start_recorder(settings)
     _state.recorder = recorder
@@ -207,7 +214,13 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     if is_root and (settings.scope or by_run):
         from instrument.hooks import process_end
 
-        process_end.at_last(lambda: _say_what_matched_nothing(recorder, settings, pid, started))
+        def at_end() -> None:
+            if settings.scope or not recorder.scope.has_matched_own():
+                from instrument.record.final_messages import say_what_matched_nothing
+
+                say_what_matched_nothing(recorder, settings, pid, started)
+
+        process_end.at_last(at_end)
     return instrument
 
 
@@ -223,94 +236,3 @@ def _remove_own_imports() -> None:
     """Remove modules from `sys.modules` that only this package has imported: the program imports and counts its own."""
     if not _state.leaves_imports:
         forget_imports_since(_modules_before, _lazy_modules_before)
-
-
-# Messages at the end of the process ###################################################################################
-
-
-def _say_at_end_if_uncounted() -> None:
-    """Say at the end of this interpreter, once in the process, that code in the scope was not counted in it."""
-    from instrument.guest.interpreters import is_first
-    from instrument.hooks import process_end
-    from instrument.scope.project import Scope
-
-    scope = Scope(read_settings().scope)
-
-    def at_exit() -> None:
-        for name, module in list(_modules.items()):
-            file = getattr(module, "__dict__", {}).get("__file__")
-            if isinstance(file, str) and name.partition(".")[0] != "instrument" and scope.selects(name, file):
-                if is_first("subinterpreters"):
-                    _say(
-                        f"{name!r} was not counted in an interpreter with a lock of its own: "
-                        "Python 3.12 aborts the process when code is rewritten there (README, limit subinterpreters)"
-                    )
-                return
-
-    process_end.at_last(at_exit)
-
-
-def _say_what_matched_nothing(recorder: "Any", settings: Settings, pid: int, started: float) -> None:
-    """Say which items of the scope matched no code, unless another process has data: it may have run that code.
-
-    *pid* and *started* are those of the process that asked for this; a forked child says nothing.
-    """
-    if not settings.scope:
-        if not recorder.scope.has_matched_own() and _speaks(settings, pid, started):
-            _say(
-                "nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
-                "--scope NAME counts an installed package"
-            )
-        return
-    unmatched = recorder.scope.unmatched()
-    if unmatched and _speaks(settings, pid, started):
-        _say_unmatched(unmatched, settings)
-
-
-def _say_unmatched(unmatched: "list[str]", settings: Settings) -> None:
-    origin = settings.origins["scope"]
-    # A variable is not named: options of `instrument run` also arrive as variables.
-    origin_note = "" if origin.kind == ENVIRONMENT else f" ({origin})"
-    if len(unmatched) == len(settings.scope) and not any(item in _modules for item in unmatched):
-        scope = ",".join(unmatched)
-        _say(
-            f"nothing was counted: no module or file that was loaded is in the scope {scope!r}{origin_note}; "
-            f"name {ITEMS}"
-        )
-        return
-    for item in unmatched:
-        if item in _modules:
-            _say(f"{item!r} in the scope was loaded, but has no Python code that could be counted")
-        else:
-            _say(
-                f"{item!r} in the scope{origin_note} matched nothing that was run; "
-                f"`instrument debug {item}` says whether it can be found"
-            )
-
-
-def _speaks(settings: Settings, pid: int, started: float) -> bool:
-    """Return whether this is the process *pid*, and no other process that began after *started* has written data."""
-    return bool(system.getpid() == pid) and not _have_others_written(settings.directory, pid, started)
-
-
-def _have_others_written(directory: str, pid: int, started: float) -> bool:
-    """Return whether *directory* has data of a process other than *pid* that began after *started*."""
-    try:
-        names = system.listdir(directory)
-    except OSError:
-        return False
-    for name in names:
-        parts = name.rsplit("-", 3)  # host, process number, start, and a random word: `instrument.data.writer.Writer`
-        if len(parts) == 4 and name.endswith(".sqlite") and parts[1] != str(pid):
-            try:
-                if int(parts[2], 16) >= started * 1e9:
-                    return True
-            except ValueError:
-                pass
-    return False
-
-
-def _say(text: str) -> None:
-    if not text.isprintable():  # the names of files may be another user's
-        text = text.encode("unicode_escape").decode("ascii")
-    say(text)

@@ -78,6 +78,19 @@ class ProcessInfo:
             id=_system.urandom(8).hex() + (f".{interpreter}" if interpreter else ""),
         )
 
+    def name_in_files(self) -> str:
+        """Return how the names of the files of this process begin: with its machine and its number."""
+        return f"{in_file_names(self.host)}-{self.pid}"
+
+
+_CHARACTERS_OF_NAMES = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._")
+
+
+def in_file_names(text: str) -> str:
+    """Return *text* as part of a file name, without characters that a file system or a terminal gives a meaning."""
+    characters = (character if character in _CHARACTERS_OF_NAMES else "_" for character in text[:60])
+    return "".join(characters).lstrip(".") or "_"
+
 
 def _host() -> str:
     try:

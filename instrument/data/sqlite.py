@@ -24,6 +24,7 @@ from itertools import chain, compress, filterfalse
 from types import FunctionType
 
 from instrument.errors import DataError
+from instrument.guest.isolation import search_path as _path  # the program may change `sys.path`
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.own_imports import import_in_c
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 _ENCODING, _ON_ERROR, _IS_WINDOWS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(), os.name == "nt"
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
-# The folders of Python's own extensions. Copied, because the program may change `sys.path` before the first flush.
-_path = sys.path.copy()
 #: The extension, once it is loaded.
 _loaded: list[Any] = []
 

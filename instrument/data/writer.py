@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 
 from instrument.data import schema, sqlite
-from instrument.data.process_identity import KernelIdentity
+from instrument.data.process_identity import KernelIdentity, in_file_names
 from instrument.data.rows import Flush, WrittenState, within_range
 from instrument.errors import DataError, DataGoneError
 from instrument.guest.own_builtins import system as _system
@@ -46,7 +46,6 @@ _LOCK_TIMEOUT = 0.25
 _MOST_NAMES = 999
 #: Suffixes of the files that SQLite looks for beside a database.
 _SUFFIXES_BESIDE = ("-journal", "-wal", "-shm")
-_CHARACTERS_OF_NAMES = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._")
 
 
 class _HeldFolder:
@@ -97,7 +96,7 @@ class Writer:
         self.directory = directory
         self.shared = shared
         started = max(0, int(process.started * 1e9))
-        self._first_name = f"{_in_file_names(process.host)}-{process.pid}-{started:x}-{_in_file_names(process.id)}"
+        self._first_name = f"{process.name_in_files()}-{started:x}-{in_file_names(process.id)}"
         self._n_names = 0
         self._set_name(self._first_name)
         self._pid = _system.getpid()
@@ -372,12 +371,6 @@ def _file_beside(path: str) -> str:
             continue
         return path + suffix
     return ""
-
-
-def _in_file_names(text: str) -> str:
-    """Return *text* as part of a file name, without characters that a file system or a terminal gives a meaning."""
-    characters = (character if character in _CHARACTERS_OF_NAMES else "_" for character in text[:60])
-    return "".join(characters).lstrip(".") or "_"
 
 
 def _synchronise(path: str, flags: int) -> None:

@@ -99,7 +99,7 @@ class _Finder:
 
 
 #: The search path when this module was imported.
-_search_path = list(sys.path)
+search_path = list(sys.path)
 #: The folder that this package is in.
 _own_folder = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0].rpartition(os.sep)[0]
 #: The folders of the standard library: its modules in Python, its extensions.
@@ -114,7 +114,7 @@ def _folder_of_bytecode() -> list[str]:
 
     The program may have a module of the same name, so folders of installed packages come first.
     """
-    folders = [folder or os.curdir for folder in (_own_folder, *_search_path, *sys.path) if type(folder) is str]
+    folders = [folder or os.curdir for folder in (_own_folder, *search_path, *sys.path) if type(folder) is str]
     folders.sort(key=lambda folder: folder != _own_folder and not folder.endswith(_INSTALLED))
     for folder in folders:
         try:

@@ -81,6 +81,11 @@ def warn_of(text: str) -> None:
             pass
 
 
+def say_escaped(text: str) -> None:
+    """Write *text* as `say` does, escaped if it cannot be printed: other users' files may have any names."""
+    say(text if text.isprintable() else text.encode("unicode_escape").decode("ascii"))
+
+
 def file_of_stderr() -> "tuple[int, int]":
     """Return device and inode of the file that standard error leads to; (0, 0) if that is unknown.
 

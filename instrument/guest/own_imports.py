@@ -85,6 +85,8 @@ def extension(name: str) -> "Any":
     instructions for these imports; a whole start of Python takes 33 million] A module that is loaded already has no
     stand-in. If there is another thread, which may be importing the same modules, no module has one.
     """
+    if name in _extensions:
+        return _extensions[name]
     import _functools  # type: ignore[import-not-found]
 
     modules = sys.modules
@@ -92,11 +94,24 @@ def extension(name: str) -> "Any":
     absent = [stand_in for stand_in in stand_ins if stand_in not in modules and not _count()]
     modules.update((stand_in, stand_ins[stand_in]) for stand_in in absent)
     try:
-        return __import__(name)
+        _extensions[name] = module = __import__(name)
     finally:
         for stand_in in absent:
             modules.pop(stand_in, None)
+    return module
 
+
+def load_extensions() -> None:
+    """Load the extension modules that late modules import, and no other modules do."""
+    extension("array")
+    try:
+        from zlib import compress  # noqa: F401
+    except ImportError:  # an interpreter that was built without it
+        pass
+
+
+#: The modules that `extension` has returned.
+_extensions: "dict[str, Any]" = {}
 
 _compat_pickle: "Any" = type(sys)("_compat_pickle")
 _compat_pickle.NAME_MAPPING, _compat_pickle.IMPORT_MAPPING = {}, {}
@@ -125,6 +140,21 @@ class _Future:
     annotations = None
 
 
+#: The types that this package takes from the module `types`, which is in Python: its execution takes 1.5 million
+#: instructions. [3.12, callgrind]
+_TYPES: "dict[str, type]" = {
+    "BuiltinFunctionType": type(len),
+    "CodeType": type(extension.__code__),
+    "FunctionType": type(extension),
+    "MethodDescriptorType": type(str.join),
+    "MethodType": type(OwnImports().__enter__),
+    "ModuleType": _Module,
+    "NoneType": type(None),
+}
+_types = _Module("types")
+_types.__dict__.update(_TYPES)
+
+
 def import_own(
     name: str, names: "Any" = None, _: object = None, fromlist: "Sequence[str] | None" = (), level: int = 0
 ) -> "Any":
@@ -133,6 +163,8 @@ def import_own(
     if module is None:
         if name == "__future__" and fromlist == ("annotations",):
             return _Future
+        if name == "types" and _TYPES.keys() >= {*(fromlist or ("",))}:
+            return _types
         if name.partition(".")[0] != _PACKAGE:
             return _other_module(name, names, fromlist, level)
         module = _load(name)

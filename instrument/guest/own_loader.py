@@ -12,8 +12,8 @@ importlib, 167 without, 135 with late modules and a start that does less, 44 unm
 another time or size is loaded from its own file. The file is the bytecode file of `instrument/_start_modules.py`, an
 empty module. So installers remove it with the package, and PYTHONPYCACHEPREFIX and PYTHONDONTWRITEBYTECODE hold for it.
 
-Late modules (LATE) are modules that a start does not need if all code is in the cache. A function that needs one has an
-import statement for it.
+Late modules (LATE) are modules that a start does not need if all code is in the cache. They rewrite code, or read and
+write counts. A function that needs one has an import statement for it.
 Problem: by then other threads may hold import locks, and the program may have replaced `__import__`, finders, or
 modules of the standard library. A thread may be listing `sys.modules`, which must not grow meanwhile.
 Solution: import statements of this package call `own_imports.import_own`. It executes modules of this package without
@@ -98,13 +98,17 @@ _HIDDEN_WITH_FRAMES = frozenset(("_exchange_in_caller",))
 #: The late modules, by their names within the package.
 LATE = frozenset(
     (
+        *("data.flush_requests", "data.rows", "data.schema", "data.sqlite", "data.writer"),
         *("decode.call_sites", "decode.exec_calls", "decode.instructions", "decode.line_events"),
         *("decode.location_entries", "decode.locations", "decode.opcodes", "decode.unrolling"),
-        *("flow.exits", "flow.graph", "flow.misattributed_raises", "flow.placement", "flow.spanning", "flow.weights"),
-        *("guest.hiding",),
+        *("flow.conservation", "flow.exits", "flow.graph", "flow.misattributed_raises", "flow.packing"),
+        *("flow.placement", "flow.plan", "flow.spanning", "flow.weights"),
+        *("guest.hiding", "link.recovery_info", "model.counts", "model.measurement"),
+        *("record.final_messages", "record.process_counts", "record.process_data", "record.reading"),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),
         *("rewrite.places", "rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables"),
         *("rewrite.straight.check", "rewrite.straight.writer", "rewrite.verifier"),
+        *("session.deltas", "session.snapshot"),
     )
 )
 
@@ -257,16 +261,19 @@ def _with_functions_hidden(code: "CodeType", module: str) -> "CodeType":
     """Return *code*, that of *module*, a name within the package, with the functions hidden that the tables name."""
     is_in_folder = module.startswith(_FOLDER_PREFIXES) and module not in _VISIBLE_MODULES
     hidden = _HIDDEN_FUNCTIONS.get(module)
-    if not is_in_folder and not hidden and module not in _HIDDEN_MODULES:
+    hides_all = is_in_folder or module in _HIDDEN_MODULES
+    if module == _HIDING or not (hides_all or hidden or module in LATE):
         return code
     from instrument.guest.hiding import hide_in
 
     def is_hidden(name: str) -> bool:
-        return name in hidden if hidden else name not in _VISIBLE_FUNCTIONS
+        return name in hidden if hidden else hides_all and name not in _VISIBLE_FUNCTIONS
 
     return hide_in(code, is_hidden, _HIDDEN_WITH_FRAMES, hides_body=module in LATE)
 
 
+#: The module that hides functions has hidden its own.
+_HIDING = "guest.hiding"
 _FOLDER_PREFIXES = tuple(f"{folder}." for folder in _HIDDEN_FOLDERS)
 
 

@@ -14,7 +14,6 @@ from _bisect import bisect_right
 from _struct import pack
 from itertools import chain
 
-from instrument.link.recovery_info import PackedInfos
 from instrument.link.unlinked_values import RefusedCode
 from instrument.rewrite.unlinked import UNITS_TO_KEYS
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from instrument.link.module_import import Origin
-    from instrument.link.recovery_info import PackedPair, RecoveryInfo
+    from instrument.link.recovery_info import PackedInfos, PackedPair, RecoveryInfo
     from instrument.link.source_versions import Source
     from instrument.link.unlinked_values import UnlinkedValues
 
@@ -143,6 +142,8 @@ class CodeGroup:
 
     def packed(self) -> PackedInfos:
         """Return the infos of all code objects."""
+        from instrument.link.recovery_info import PackedInfos
+
         return PackedInfos(self.file_name, self.exit_at, self._packed, self._sizes or (len(self),))
 
     def recovery_info(self, index: int) -> RecoveryInfo:

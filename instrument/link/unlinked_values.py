@@ -9,8 +9,6 @@ from __future__ import annotations
 from _operator import attrgetter
 from types import CodeType
 
-from instrument.link.recovery_info import packed_pair
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -182,6 +180,8 @@ def take_apart(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> UnlinkedTree:
                 unlinked.inlinable,
             )
         )
+    from instrument.link.recovery_info import packed_pair
+
     return unlinked_codes, packed_pair(tree)
 
 

@@ -44,6 +44,8 @@ _PATIENCE = 10.0
 _LONGEST_CALL = 300.0
 #: Seconds between two looks while a thread waits for the end of the background thread.
 _POLL_EVERY = 0.00005
+#: Seconds to the first look: it loads modules that a process which ends sooner may not need.
+_FIRST_LOOK = 0.1
 #: Seconds to the next look after one that has failed.
 _AFTER_A_FAILURE = 1.0
 #: After how many exceptions a thread that waits for an order gives up.
@@ -232,7 +234,7 @@ class Background:
         _of_thread.at_end = _AtThreadEnd(self)
         if _pthread_sigmask is not None:  # signals are for the main thread, and end its system calls
             _pthread_sigmask(_signal.SIG_BLOCK, _valid_signals())
-        seconds = 0.0
+        seconds = _FIRST_LOOK
         try:
             while not self._is_over:
                 self._work()

@@ -61,11 +61,13 @@ def _full(n: int) -> array[int]:
 class Reading:
     """The counts of *session* from now on, to be taken again and again, piece by piece.
 
+    With *from_first_code*, they are all counts of *session*.
+
     *pause* is called between pieces. It lets other threads run if that is due, and returns whether to go on. If not,
     the remaining counts are part of the next `take`.
     """
 
-    def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
+    def __init__(self, session: Session, pause: Callable[[], bool], from_first_code: bool = False) -> None:
         self._session = session
         self._pause = pause
         #: The counts of code that was retired since the last `take`. Maps each code object, as its code group and its
@@ -73,7 +75,7 @@ class Reading:
         self._banked: dict[tuple[CodeGroup, int], tuple[str, Counts]] = {}
         #: The group under which like groups are banked (`_stand_in_for`), by module file, source file and module name.
         self._stand_ins: dict[tuple[str | None, str, str | None], CodeGroup] = {}
-        self._baseline = _Baseline(session)
+        self._baseline = _Baseline(session, from_first_code)
         #: Deltas whose counts were not recovered, because an exception interrupted `take`. The next call tries again.
         self._unrecovered: list[Delta] = []
         # From now on the session calls `bank_counts` before it retires code.
@@ -169,23 +171,30 @@ class Reading:
 
 
 class _Baseline:
-    """The counters, exits and frames in flight of *session*, each as of the moment at which it was last read."""
+    """The counters, exits and frames in flight of *session*, each as of the moment at which it was last read.
 
-    def __init__(self, session: Session) -> None:
+    At first, the moment is now; with *from_first_code*, it is that before any code was live.
+    """
+
+    def __init__(self, session: Session, from_first_code: bool) -> None:
         self._session = session
         #: The remaining lengths of the counters of permanent groups, and of each short-lived group by number.
-        self._permanent = _remaining(session.counters)
-        self._short_lived = {number: _remaining(group.counters) for number, group in list(session.short_lived.items())}
+        self._permanent = _full(0) if from_first_code else _remaining(session.counters)
+        self._short_lived: dict[int, array[int]] = {}
         #: Keys of exits by the number of their group, and how many of the session's records are in there.
         self._exit_keys: dict[int, list[int]] = {}
         self._n_exit_keys = 0
         self.note_exit_keys()
         #: How often each exit was taken, by key.
         self._exits: dict[int, int] = {}
-        for key, counter in list(session.records.items()):
-            self._exits[key] = count_of_exit(counter)
         #: Frames at each place, by the number of the group.
-        self._in_flight = _by_group(frames_in_flight(session.records))
+        self._in_flight: dict[int, FramesInFlight] = {}
+        if not from_first_code:
+            for number, group in list(session.short_lived.items()):
+                self._short_lived[number] = _remaining(group.counters)
+            for key, counter in list(session.records.items()):
+                self._exits[key] = count_of_exit(counter)
+            self._in_flight = _by_group(frames_in_flight(session.records))
 
     def changed_groups(self, now: array[int], in_flight: set[int], pause: Callable[[], bool]) -> list[CodeGroup]:
         """Return the groups that may have counted something since they were read.

@@ -22,8 +22,9 @@ from _operator import attrgetter, call, ge
 from itertools import repeat
 from time import monotonic
 
+import instrument.model  # noqa: F401 - late modules are in this package, and it must be there
 from instrument.config.values import ROOT
-from instrument.data import flush_requests, sqlite
+from instrument.data.process_identity import ProcessInfo
 from instrument.errors import InstrumentError
 from instrument.flow import placement_names
 from instrument.guest import interpreters, isolation
@@ -33,7 +34,7 @@ from instrument.guest.process_state import cleared_on_reset
 from instrument.guest.program_errors import belongs_to_program
 from instrument.hooks import forks, process_end, signals
 from instrument.record.background import Background
-from instrument.record.flushing import NEVER, Complaints, FlushSchedule, Pacing, ProcessData
+from instrument.record.flushing import NEVER, Complaints, FlushSchedule, Pacing
 from instrument.scope.project import Scope
 from instrument.session.scoped import scoped_instrumenter
 from instrument.session.session import session
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from instrument.config import Settings
-    from instrument.record.flushing import FunctionCounts, LineCounts
+    from instrument.record.process_data import FunctionCounts, LineCounts, ProcessData
     from instrument.record.reading import Reading
 
 _getpid = os.getpid
@@ -87,13 +88,38 @@ class Recorder:
     def _begin(self, reading: Reading | None = None) -> None:
         """Count from now on, in a data file of this process. *reading* is given if it is to be continued."""
         self._pacing.reset()
-        self._data = ProcessData(self.settings, self.scope, self._session, self._pacing, self._root, reading)
+        process = ProcessInfo.current(interpreters.number())
+        process.scope, process.root = "\n".join(self.settings.scope), self._root
+        self._process = process
+        #: None until it is needed (`_data`): it needs more modules of this package than all else.
+        self._made_data: ProcessData | None = None
+        if reading is not None or self._session.groups or not interpreters.may_have_thread():
+            self._make_data(reading)
         self._schedule = FlushSchedule(self.settings.flush)
         self._complaints = Complaints(self.settings.flush)
         #: The counts at the last `reset`.
         self._counts_at_reset: tuple[LineCounts, FunctionCounts] = {}, {}
         self._is_prepared = self._has_looked = False
-        self._request = flush_requests.request_path(self._data.writer.path)
+        #: The path of requests to flush (`data.flush_requests.request_path`).
+        self._request = f"{self.settings.directory}{os.sep}{process.name_in_files()}"
+
+    def _make_data(self, reading: Reading | None) -> ProcessData:
+        """Return the new `_made_data`. It has the counts since *reading* was begun, or from now on if that is None."""
+        from instrument.record.process_data import ProcessData
+        from instrument.record.reading import Reading
+
+        if reading is None:
+            reading = Reading(self._session, self._pacing.pause)
+        self._made_data = ProcessData(self.settings, self.scope, self._session, self._pacing, self._process, reading)
+        return self._made_data
+
+    def _data(self) -> ProcessData:
+        """Return the counts of this process. If they are not there yet, no code was live when they began."""
+        if self._made_data is not None:
+            return self._made_data
+        from instrument.record.reading import Reading
+
+        return self._make_data(Reading(self._session, self._pacing.pause, from_first_code=True))
 
     def _start(self) -> None:
         """Start the background thread: code was made live, so there is something to count."""
@@ -111,7 +137,7 @@ class Recorder:
         session(placement_names.NOTHING).is_permanent = self._session.retirement.has_background_thread = False
         self._instrumenter.on_live = None
         self._instrumenter.end(self.scope)
-        self._data.reading.close()
+        self._close_data()
         if self in _recorders:
             _recorders.remove(self)
 
@@ -144,7 +170,7 @@ class Recorder:
         def read() -> bool:
             if not self._read():
                 return False
-            counts.append(self._data.counts())
+            counts.append(self._data().counts())
             return True
 
         if not self._background.run(read):
@@ -204,11 +230,12 @@ class Recorder:
     def _flush_and_load(self) -> bool:
         if not self._flush():
             return False
-        sqlite.load()
+        data = self._data()
+        self._load_sqlite()
         isolation.load()  # it rewrites code that is new
-        if self._data.is_written:
+        if data.is_written:
             try:
-                self._data.writer.hold_folder()
+                data.writer.hold_folder()
             except OSError:  # the folder cannot be opened: the next write says so if the path leads elsewhere then
                 pass
         return True
@@ -269,10 +296,10 @@ class Recorder:
     def after_fork_in_child(self, is_prepared: bool = False) -> None:
         """Count from now on, in a data file of the child. If *is_prepared*, count from `before_c_fork` on."""
         forget_written_once()
-        if is_prepared:
-            self._begin(self._data.reading)
+        if is_prepared and self._made_data is not None:
+            self._begin(self._made_data.reading)
         else:
-            self._data.reading.close()
+            self._close_data()
             self._begin()
         self._background.after_fork_in_child()
 
@@ -282,11 +309,21 @@ class Recorder:
 
     # Work in the background
 
+    def _load_sqlite(self) -> None:
+        from instrument.data import sqlite
+
+        sqlite.load()
+
+    def _close_data(self) -> None:
+        if self._made_data is not None:
+            self._made_data.reading.close()
+
     def _look(self) -> float:
         """Do the work that is due; return after how many seconds to look again."""
         if not self._has_looked:
             self._has_looked = True
-            sqlite.load()  # now: the program may change its root folder or its rights later
+            self._data()
+            self._load_sqlite()  # now: the program may change its root folder or its rights later
         overdue_signal = signals.check_pending_signals()
         if overdue_signal is not None:
             self._pacing.is_urgent = True
@@ -300,6 +337,8 @@ class Recorder:
             self._instrumenter.instrument_late_functions()
         self._pacing.begin_stretch()
         self._instrumenter.read_sources(self._pacing.pause)
+        from instrument.data import flush_requests
+
         if not interpreters.number() and flush_requests.take(self._request):
             self._flush()
             flush_requests.answer(self._request, self._complaints.has_failed)
@@ -313,12 +352,14 @@ class Recorder:
 
     def _checks(self) -> list[Callable[[], object]]:
         """Return functions in C that return true, or raise, if `_look` has something to do."""
+        from instrument.data.flush_requests import REQUESTED
+
         return [
             map(ge, map(call, repeat(monotonic)), map(attrgetter("next"), repeat(self._schedule))).__next__,
-            partial(_system.access, self._request + flush_requests.REQUESTED, 0),
+            partial(_system.access, self._request + REQUESTED, 0),
             self._session.retirement.is_due(),
             self._are_many_late,
-            self._instrumenter.n_unread,
+            *([self._instrumenter.n_unread] if self._has_looked else ()),
             *([repeat(True).__next__] if self._instruments_late_functions else ()),
             *signals.checks(),
         ]
@@ -328,11 +369,13 @@ class Recorder:
 
         A failure counts as done. One message says so.
         """
+        if self._made_data is None and not self._session.groups and not self._session.not_measured:
+            return True  # nothing was counted
         is_complete = False
         try:
             is_complete = self._read()
             if is_complete:
-                self._data.write(how)
+                self._data().write(how)
                 self._complaints.has_failed = False
         except BaseException as error:
             if not self._background.is_worker() and belongs_to_program(error):
@@ -344,12 +387,15 @@ class Recorder:
 
     def _read(self) -> bool:
         """Add all counts since the last reading to the totals; return False if a fork waits before that is done."""
+        data = self._data()
         with self._pacing:
-            self._data.read()
+            data.read()
         return not self._background.is_hurried
 
     def _complain(self, error: BaseException, *, is_end: bool = False) -> None:
-        self._complaints.tell(error, is_end=is_end, is_written=self._data.is_written)
+        self._complaints.tell(
+            error, is_end=is_end, is_written=self._made_data is not None and self._made_data.is_written
+        )
 
 
 def _root() -> int:

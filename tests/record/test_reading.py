@@ -36,3 +36,25 @@ def test_counts_of_equal_texts_are_added_up_when_they_are_banked():
     assert len(own_session.short_lived) < 1500
     assert len(reading._banked) == 1
     assert sum(counts.lines[1] for *_, counts in reading.take()) == 2000
+
+
+def test_a_reading_that_begins_later_has_the_same_counts():
+    """The recorder makes its reading once it needs one. Exits and frames in flight are among the counts."""
+    own_session = Session(placement.MINIMAL)
+    first = Reading(own_session, lambda: True)
+    source = "def f(n):\n    for i in range(n):\n        try:\n            1 / (i % 2)\n        except ZeroDivisionError:\n            yield i\n"
+    names = {}
+    exec(own_session.instrument_exec_code(compile(source, FILE, "exec"), FILE), names)
+    suspended = names["f"](9)
+    assert [next(suspended), next(suspended)] == [0, 2]
+    second, from_now_on = Reading(own_session, lambda: True, from_first_code=True), Reading(own_session, lambda: True)
+
+    def taken(reading):
+        return {name: (dict(counts.lines), counts.entered) for *_, name, counts in reading.take()}
+
+    both = taken(first), taken(second)
+    assert both[0] == both[1] != {}
+    assert taken(from_now_on) == {}
+    assert [*suspended] == [4, 6, 8]
+    both = taken(first), taken(second)
+    assert both[0] == both[1] == taken(from_now_on) != {}
