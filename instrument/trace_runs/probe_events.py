@@ -1,7 +1,7 @@
 """Probe events: the callables of probes and exit stubs, with the placements EVENTS and CALLS.
 
-Such probes do not count. Each calls a callable, which calls the listeners with the live code object, the number of the
-probe in it, and the frame of the program.
+Such probes do not count. Each calls a callable, which calls the listeners. They get the live code object, the number
+of the probe in it, and the frame of the program.
 
 Decision: all code shares the callables, one for each number.
     Problem: a callable of its own for each probe and exit stub made three objects. `Trace` asks the garbage collector
@@ -115,7 +115,7 @@ def _ignore_event(*arguments: object) -> None:
 
 
 def _first(n: int, callbacks: list[_Callback], function: Callable[..., None]) -> list[_Callback]:
-    """Return the first *n* of *callbacks*; append those that it lacks: each calls *function* with its index."""
+    """Return the first *n* of *callbacks*. If there are fewer, append more: each calls *function* with its index."""
     callbacks += [_Callback(function, index) for index in range(len(callbacks), n)]
     return callbacks[:n]
 

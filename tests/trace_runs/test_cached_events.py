@@ -79,7 +79,7 @@ def write(path, text):
 
 
 def outcome(tool, way, folder, capsys):
-    """Return what the `Trace` of *tool* finds in the files of *folder*: functions, callers, counts, printed lines."""
+    """Return the functions, callers, counts and printed lines of a `Trace` of *tool*, those in the files of *folder*."""
     tracer = tool.Trace(**WAYS[way])
     tracer.run("import first")
     for name in "first", "second":
@@ -111,7 +111,7 @@ def outcome_in_new_process(way, folder, capsys, monkeypatch):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_cache_has_all_code_of_a_run_that_calls_for_each_event(program, capsys, monkeypatch, way):
-    """A second process rewrites nothing, neither of modules nor of exec'd code, and finds what `trace` finds.
+    """A second process rewrites nothing, neither of modules nor of exec'd code. Its results equal those of `trace`.
 
     If an entry is damaged, or a module was edited, that code is rewritten.
     """
