@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from instrument.flow import placement_names
 from instrument.flow.plan import ExitKind
-from instrument.rewrite.unlinked import FIRST_KEY, TracebackOf
+from instrument.rewrite.unlinked import TracebackOf
 from instrument.session.registry import live_place
 
 TYPE_CHECKING = False
@@ -31,13 +31,22 @@ _traceback_of = TracebackOf()
 class _LineFrame:
     """A frame of the program at the moment of a line event. Its line is that of the event."""
 
-    __slots__ = ("f_back", "f_code", "f_globals", "f_lineno")
+    __slots__ = ("_frame", "f_code", "f_lineno")
 
     def __init__(self, frame: FrameType, line: int) -> None:
-        self.f_back: FrameType | None = frame.f_back
+        self._frame = frame
         self.f_code: CodeType = frame.f_code
-        self.f_globals: dict[str, Any] = frame.f_globals
         self.f_lineno = line
+
+    @property
+    def f_back(self) -> FrameType | None:
+        """The frame of the caller."""
+        return self._frame.f_back
+
+    @property
+    def f_globals(self) -> dict[str, Any]:
+        """The globals of the program's frame."""
+        return self._frame.f_globals
 
 
 class LineHandlers:
@@ -53,23 +62,21 @@ class LineHandlers:
         #: handled.
         self._handlers: dict[int, Callable[..., object] | None] = {}
 
-    def on_probe(self, code: CodeType, probe: int, frame: FrameType) -> None:
-        """Handle the call, the line events, or both, that *probe* stands for."""
-        key: int = code.co_consts[FIRST_KEY]
+    def on_probe(self, key: int, probe: int, frame: FrameType) -> None:
+        """Handle the call, the line events, or both, that *probe* of the code object with *key* stands for."""
         if not self._has_lines:
             self._handle(key, frame, True, ())
             return
-        info = self._infos.get(key) or self._unpacked_info(key, code)
+        info = self._infos.get(key) or self._unpacked_info(key, frame.f_code)
         if info is not None:
             self._handle(key, frame, *info.plan.measured_by_probe[probe])  # type: ignore[misc]
 
-    def on_raise(self, code: CodeType, record: int, exception: BaseException, frame: FrameType) -> None:
+    def on_raise(self, key: int, record: int, exception: BaseException, frame: FrameType) -> None:
         """Handle the line event at which *exception* left a block.
 
         If a generator is entered by an exception that is thrown into it, handle the call, too.
         """
-        key: int = code.co_consts[FIRST_KEY]
-        info = self._infos.get(key) or self._unpacked_info(key, code)
+        info = self._infos.get(key) or self._unpacked_info(key, frame.f_code)
         if info is None:
             return
         plan = info.plan

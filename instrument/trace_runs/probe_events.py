@@ -1,7 +1,7 @@
 """Probe events: the callables of probes and exit stubs, with the placements EVENTS and CALLS.
 
-Such probes do not count. Each calls a callable, which calls the listeners. They get the live code object, the number
-of the probe in it, and the frame of the program.
+Such probes do not count. Each calls a callable, which calls the listeners. They get the frame of the program, the key
+of its live code object, and the number of the probe in it.
 
 Decision: all code shares the callables, one for each number.
     Problem: a callable of its own for each probe and exit stub made three objects. `Trace` asks the garbage collector
@@ -19,24 +19,27 @@ from sys import _getframe
 from instrument.flow import placement_names
 from instrument.guest.messages import say_once, text_of
 from instrument.guest.program_errors import belongs_to_program
+from instrument.link.linker import appended_constants
 from instrument.link.unlinked_values import RefusedCode
-from instrument.session.registry import is_live
 from instrument.session.session import session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import CodeType, FrameType
+    from types import FrameType
     from typing import Protocol
 
     from instrument.link.unlinked_values import UnlinkedValues
     from instrument.session.session import Session
 
     class Listener(Protocol):
-        """Is called for the probes that fire and the exits that are taken in live *code*, which runs in *frame*."""
+        """Is called for the probes that fire and the exits that are taken in *frame*.
 
-        def on_probe(self, code: CodeType, probe: int, frame: FrameType) -> None: ...
-        def on_raise(self, code: CodeType, record: int, exception: BaseException, frame: FrameType) -> None: ...
+        *key* is the first key of the live code object that runs there.
+        """
+
+        def on_probe(self, key: int, probe: int, frame: FrameType) -> None: ...
+        def on_raise(self, key: int, record: int, exception: BaseException, frame: FrameType) -> None: ...
 
 
 class ProbeEvents:
@@ -68,7 +71,7 @@ class ProbeEvents:
             return
         self._listening.add(thread)
         try:
-            event = self._code_and_frame()
+            event = _key_and_frame()
             if event is not None:
                 for listener in self.listeners:
                     listener.on_probe(event[0], probe, event[1])
@@ -80,25 +83,28 @@ class ProbeEvents:
             return
         self._listening.add(thread)
         try:
-            event = self._code_and_frame()
+            event = _key_and_frame()
             if event is not None:
                 for listener in self.listeners:
                     listener.on_raise(event[0], record, exception, event[1])
         finally:
             self._listening.discard(thread)
 
-    @staticmethod
-    def _code_and_frame() -> tuple[CodeType, FrameType] | None:
-        """Return the code and the frame of the caller's caller; None if an audit hook forbids to get them."""
-        try:
-            frame = _getframe(2)
-            code = frame.f_code
-        except BaseException as error:
-            if belongs_to_program(error):
-                raise
-            say_once(f"not all is counted in this process: {text_of(error)}")
-            return None
-        return (code, frame) if is_live(code) else None
+
+def _key_and_frame() -> tuple[int, FrameType] | None:
+    """Return the frame of the caller's caller, and the first key of the live code object that runs there.
+
+    Return None if an audit hook forbids to get them, or if no live code runs there.
+    """
+    try:
+        frame = _getframe(2)
+        constants = appended_constants(frame.f_code)
+    except BaseException as error:
+        if belongs_to_program(error):
+            raise
+        say_once(f"not all is counted in this process: {text_of(error)}")
+        return None
+    return None if constants is None else (constants[1], frame)
 
 
 class _Callback(partial):  # type: ignore[misc]
