@@ -48,6 +48,10 @@ _modules = sys.modules
 _GAVE_WAY = "_instrument_gave_way"
 
 
+#: Seconds of rewriting from which on the end of a process mentions it: nothing else says why a first run is slow.
+_LONG = 2.0
+
+
 class _State(ProcessState):
     __slots__ = ("has_tried", "leaves_imports", "recorder")
 
@@ -198,7 +202,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     recorder = _start_recorder(settings)
     _state.recorder = recorder
     from instrument.flow.placement_names import NOTHING
-    from instrument.session.session import session
+    from instrument.session.session import session, sessions
 
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
         """Return the code to run in place of *code*, after saving it and all code before it in the cache."""
@@ -211,11 +215,16 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
             session(placement).unlinked_code.save()
 
     save_caches()
-    if is_root and (settings.scope or by_run):
+    if is_root:
         from instrument.hooks import process_end
 
         def at_end() -> None:
-            if settings.scope or not recorder.scope.has_matched_own():
+            seconds = sum([each.unlinked_code.seconds for each in sessions()])
+            if seconds >= _LONG and not settings.quiet:
+                from instrument.record.final_messages import say_that_rewriting_took_long
+
+                say_that_rewriting_took_long(seconds, pid)
+            if settings.scope or (by_run and not recorder.scope.has_matched_own()):
                 from instrument.record.final_messages import say_what_matched_nothing
 
                 say_what_matched_nothing(recorder, settings, pid, started)

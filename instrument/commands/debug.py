@@ -176,6 +176,7 @@ def _rows_of_settings(settings: Settings, environment: Mapping[str, str]) -> lis
         "flush": f"every {settings.flush:g} s, and at the end" if settings.flush else "only at the end",
         "signal": "none" if settings.signal is None else str(settings.signal),
         "shared": "yes: others may write to the data" if settings.shared else "no",
+        "quiet": "yes: slow rewriting is not mentioned" if settings.quiet else "no",
     }
     return [
         ("counting", f"{switch} in processes with this environment ({VARIABLE} is {state})"),

@@ -1,8 +1,9 @@
 """Runs a program and counts its code, as INSTRUMENT in the environment does.
 
-Input: settings, and a program with its arguments. Output: none from this process, which becomes the interpreter that
-runs the program. So exit status, output, signals, `__main__`, `sys.argv` and `sys.path` are the program's own. The
-settings reach the program by its environment; the start-up file reads them there (`instrument.startup`).
+Input: settings, and a program with its arguments. First the files that it is likely to import are prepared, which may
+print a line (`warming.program`). Then this process becomes the interpreter that runs the program. So exit status,
+output, signals, `__main__`, `sys.argv` and `sys.path` are the program's own. The settings reach the program by its
+environment; the start-up file reads them there (`instrument.startup`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def execute(options: argparse.Namespace) -> int:
     environment = _environment(settings)
     for message in ignored_files:
         say([f"instrument: {message}"], sys.stderr)
+    _prepare(words, settings)
     command = [sys.executable, *interpreter_options(), *words]
     sys.stdout.flush()
     sys.stderr.flush()
@@ -61,6 +63,22 @@ def execute(options: argparse.Namespace) -> int:
         del environment[ROOT]
         return subprocess.run(command, env=environment, check=False).returncode
     return os.execve(sys.executable, command, environment)
+
+
+def _prepare(words: list[str], settings: Settings) -> None:
+    """Prepare the files that the program *words* is likely to import. A failure is no reason not to run it."""
+    try:
+        from instrument.warming.program import prepare_program
+
+        prepare_program(words, settings)
+    except KeyboardInterrupt as error:
+        if type(error) is not KeyboardInterrupt:  # SIGTERM has interrupted it, so SIGTERM is to end this process
+            import signal
+
+            signal.raise_signal(signal.SIGTERM)
+        raise
+    except Exception:
+        pass
 
 
 def _check_interpreter() -> None:

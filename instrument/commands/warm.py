@@ -17,7 +17,7 @@ from instrument.link.cache import open_cache
 from instrument.report.text import say
 from instrument.warming.progress import ProgressBar
 from instrument.warming.source_files import python_files
-from instrument.warming.workers import prepare_files
+from instrument.warming.workers import n_cores, prepare_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _prepares(options: argparse.Namespace, outcomes: list[Outcome]) -> bool:
     for outcome in failures:
         progress.add(outcome)
     try:
-        for outcome in prepare_files(files, options.placement, min(options.jobs or _n_cores(), len(files))):
+        for outcome in prepare_files(files, options.placement, min(options.jobs or n_cores(), len(files))):
             progress.add(outcome)
             outcomes.append(outcome)
     except KeyboardInterrupt:
@@ -140,12 +140,6 @@ def _number(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"there must be at least 1 process, not {text}")
     return number
-
-
-def _n_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _size(path: str) -> int:

@@ -9,6 +9,7 @@ Output: `Settings`.
     --flush       INSTRUMENT_FLUSH    flush                10 (seconds; 0: save only at the end)
     --signal      INSTRUMENT_SIGNAL   signal               none
     --shared      INSTRUMENT_SHARED   shared               no: never save to a folder that other users can write to
+    --quiet       INSTRUMENT_QUIET    quiet                no: say if code was prepared, or if rewriting took long
 
 INSTRUMENT also turns the measurement on. `1`, `true`, `on` and `yes` turn it on and leave the scope to the file. Unset,
 empty, `0`, `false`, `off` and `no` turn it off. Any other value is a scope: dotted names and paths, with commas.
@@ -63,13 +64,14 @@ class Settings:
     `origins` maps each key to the `Origin` of its value.
     """
 
-    __slots__ = ("directory", "flush", "origins", "placement", "scope", "shared", "signal")
+    __slots__ = ("directory", "flush", "origins", "placement", "quiet", "scope", "shared", "signal")
 
     scope: tuple[str, ...]
     directory: str
     flush: float
     signal: int | None
     shared: bool
+    quiet: bool
     placement: str
     origins: Mapping[str, Origin]
 
@@ -82,6 +84,7 @@ class Settings:
         placement: str = PLACEMENT,
         origins: Mapping[str, Origin] | None = None,
         shared: bool = False,
+        quiet: bool = False,
     ) -> None:
         set_attribute = object.__setattr__
         set_attribute(self, "scope", tuple(scope))
@@ -89,6 +92,7 @@ class Settings:
         set_attribute(self, "flush", flush)
         set_attribute(self, "signal", signal)
         set_attribute(self, "shared", shared)
+        set_attribute(self, "quiet", quiet)
         set_attribute(self, "placement", placement)
         set_attribute(self, "origins", dict(origins or {}))
 
@@ -96,7 +100,7 @@ class Settings:
         raise AttributeError(f"settings cannot be changed: {name}")
 
     def __repr__(self) -> str:
-        names = ("scope", "directory", "flush", "signal", "shared", "placement")
+        names = ("scope", "directory", "flush", "signal", "shared", "quiet", "placement")
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
@@ -139,6 +143,7 @@ def read_settings(
         flush=values.get("flush", FLUSH),  # type: ignore[arg-type]
         signal=values.get("signal"),  # type: ignore[arg-type]
         shared=bool(values.get("shared")),
+        quiet=bool(values.get("quiet")),
         origins=origins,
     )
 
@@ -182,8 +187,9 @@ def publish(settings: Settings, environment: MutableMapping[str, str] | None = N
         "INSTRUMENT_FLUSH": f"{settings.flush:g}",
         "INSTRUMENT_SIGNAL": "" if settings.signal is None else str(settings.signal),
     }
-    if settings.shared or "INSTRUMENT_SHARED" in environment:
-        texts["INSTRUMENT_SHARED"] = "1" if settings.shared else ""
+    for variable, is_set in (("INSTRUMENT_SHARED", settings.shared), ("INSTRUMENT_QUIET", settings.quiet)):
+        if is_set or variable in environment:
+            texts[variable] = "1" if is_set else ""
     for variable, text in texts.items():
         if environment.get(variable) != text:
             environment[variable] = text

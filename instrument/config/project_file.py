@@ -18,7 +18,7 @@ from instrument.guest.isolation import import_isolated
 from instrument.guest.trusted_files import is_of_another_user, read_regular
 
 #: The keys of settings. They are also the names of the options, and in capitals the ends of the variables' names.
-KEYS = ("scope", "dir", "flush", "signal", "shared")
+KEYS = ("scope", "dir", "flush", "signal", "shared", "quiet")
 #: The keys that only reports read: lists of patterns, and a table of folders.
 PATTERNS = ("include", "omit")
 PATHS = "paths"

@@ -165,12 +165,22 @@ def _is_free_for_programs(number: int) -> bool:
 
 def parse_shared(value: object, origin: Origin, folder: str) -> bool:
     """Return whether counts are also saved to a folder that other users own or can write to."""
+    return _parse_switch(value, origin, "trusts all users who can write to the folder")
+
+
+def parse_quiet(value: object, origin: Origin, folder: str) -> bool:
+    """Return whether nothing is said about the time that rewriting takes."""
+    return _parse_switch(value, origin, "says nothing of prepared code and slow rewriting")
+
+
+def _parse_switch(value: object, origin: Origin, effect: str) -> bool:
+    """Return whether the switch with this *value* is on; *effect* is that of 1. Raise ConfigError."""
     word = value.strip().lower() if isinstance(value, str) else value
     if word in (0, 1):  # in pyproject.toml: a boolean or a number
         return bool(word)
     if word in ON or word in OFF:
         return word in ON
-    raise ConfigError(f"{origin} is {value!r}; it must be 1 or 0, and 1 trusts all users who can write to the folder")
+    raise ConfigError(f"{origin} is {value!r}; it must be 1 or 0, and 1 {effect}")
 
 
 _KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}
@@ -188,4 +198,5 @@ PARSERS: dict[str, Callable[[object, Origin, str], object]] = {
     "flush": parse_flush,
     "signal": parse_signal,
     "shared": parse_shared,
+    "quiet": parse_quiet,
 }

@@ -43,6 +43,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="save even to a folder that other users own or can write to; such users can make you lose files",
     )
+    group.add_argument(
+        "--quiet",
+        action="store_true",
+        default=None,
+        help="do not say that code was prepared before the program, or that rewriting took long",
+    )
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, object]:

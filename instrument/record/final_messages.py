@@ -1,4 +1,4 @@
-"""Says at the end of a process that some code was not counted in it, although its settings asked for that.
+"""Says at the end of a process that some code was not counted in it, or that rewriting took long.
 
 The recorder and the settings come in. One message goes out, or none. `startup` calls these functions, which run rarely,
 so no start needs this module.
@@ -15,6 +15,7 @@ from instrument.guest.messages import say_escaped
 from instrument.guest.own_builtins import system
 from instrument.hooks import process_end
 from instrument.scope.project import Scope
+from instrument.session.session import sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,20 @@ def say_at_end_if_uncounted() -> None:
                 return
 
     process_end.at_last(at_exit)
+
+
+def say_that_rewriting_took_long(seconds: float, pid: int) -> None:
+    """Say that this process took so many *seconds* to rewrite code, unless it was forked from the process *pid*."""
+    if system.getpid() != pid:
+        return
+    troubles = [trouble for each in sessions() if (trouble := each.unlinked_code.cache().trouble)]
+    if troubles:
+        advice = f"each process does so, as there is no cache: {troubles[0]}"
+    else:
+        advice = "the next one finds the code in the cache; `instrument warm PATH` fills the cache ahead of time"
+    say_escaped(
+        f"rewriting code took {seconds:.1f} s of this process; {advice} (INSTRUMENT_QUIET=1 leaves this line out)"
+    )
 
 
 def say_what_matched_nothing(recorder: Recorder, settings: Settings, pid: int, started: float) -> None:

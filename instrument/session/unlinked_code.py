@@ -6,6 +6,8 @@ that recovery needs. Code that cannot be rewritten goes out as a `RefusedCode`.
 
 from __future__ import annotations
 
+from time import thread_time
+
 from instrument.decode.executors import uses_any_name
 from instrument.decode.versions import SUPPORTED
 from instrument.flow import placement_names
@@ -32,10 +34,12 @@ _SHELF_OF_FROZEN = "frozen modules"
 class UnlinkedCode:
     """Unlinked code of one *placement*.
 
-    *not_measured* gets the reason, by file name, if code of the program forbids the work.
+    *not_measured* gets the reason, by file name, if code of the program forbids the work. `seconds` is the CPU time
+    that rewriting took so far.
     """
 
     def __init__(self, placement: str, not_measured: dict[str, str]) -> None:
+        self.seconds = 0.0
         self._placement = placement
         self._counts = placement in placement_names.PLACEMENTS
         self._not_measured = not_measured
@@ -171,6 +175,7 @@ class UnlinkedCode:
 
     def _rewrite(self, tree: list[CodeType], aliases: frozenset[str] = frozenset()) -> UnlinkedTree:
         """Return unlinked code for *tree*; *aliases* are the module's names for executors."""
+        began = thread_time()
         from instrument.decode.exec_calls import executor_aliases_in
         from instrument.flow import placement
         from instrument.rewrite import rewriter
@@ -188,7 +193,9 @@ class UnlinkedCode:
                     self._not_measured.setdefault(code.co_filename, f"{code.co_qualname}: {text_of(error)}")
                     say_once(f"not all is counted in this process: {text_of(error)}")
                 rewritten.append((code, str(error)))
-        return take_apart(rewritten)
+        unlinked_tree = take_apart(rewritten)
+        self.seconds += thread_time() - began
+        return unlinked_tree
 
 
 def _key(tree: list[CodeType], module_import: ModuleImport) -> bytes:

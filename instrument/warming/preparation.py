@@ -12,6 +12,7 @@ Alternative: compile the source here. Then the first import would not find the c
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES, SourceFileLoader, SourcelessFileLoader
 from importlib.util import spec_from_file_location
@@ -46,7 +47,7 @@ def prepare_file(path: str, placement: str) -> Outcome:
     storer = _Storer(path, placement)
     try:
         # The first load may write a bytecode file, and the second load finds it.
-        for storer.accepts_compiled in (False, True):
+        for storer.accepts_compiled in (True,) if sys.dont_write_bytecode else (False, True):
             imports.install(storer)
             try:
                 spec = spec_from_file_location(base, path, loader=loader)

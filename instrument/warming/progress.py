@@ -1,4 +1,4 @@
-"""Shows the progress of `instrument warm` on standard error.
+"""Shows on standard error how files are prepared.
 
 Input: outcomes. Output: a bar on a terminal, a line for each problem, and a summary at the end.
 """
@@ -22,14 +22,18 @@ _ERASE_LINE = "\r\x1b[K"
 
 
 class ProgressBar:
-    """The progress of *n_files* files. If *prints_only_problems*, only files that fail or are refused are printed."""
+    """The progress of *n_files* files. If *prints_only_problems*, only files that fail or are refused are printed.
 
-    def __init__(self, n_files: int, prints_only_problems: bool) -> None:
+    There is no bar in the first *shown_after* seconds.
+    """
+
+    def __init__(self, n_files: int, prints_only_problems: bool, shown_after: float = 0.0) -> None:
         self._n_results = dict.fromkeys(Result, 0)
         self._n_files = n_files
         self._prints_only_problems = prints_only_problems
         self._has_bar = not prints_only_problems and sys.stderr.isatty()
         self._started_at = time.monotonic()
+        self._shown_at = self._started_at + shown_after
         self._drawn_at = 0.0  # 0 while no bar is on the screen
 
     @property
@@ -41,14 +45,14 @@ class ProgressBar:
         """Count *outcome*, print its reason if there is one, and draw the bar."""
         self._n_results[outcome.result] += 1
         if outcome.reason:
-            self._erase()
+            self.erase()
             say([f"instrument: {outcome.path}: {outcome.reason}"], sys.stderr)
-        if self._has_bar and time.monotonic() - self._drawn_at > _INTERVAL:
+        if self._has_bar and time.monotonic() > max(self._drawn_at + _INTERVAL, self._shown_at):
             self._draw(outcome.path)
 
     def end(self, word: str) -> None:
         """Print the summary, which begins with *word*."""
-        self._erase()
+        self.erase()
         if self._prints_only_problems:
             return
         numbers = self._n_results
@@ -72,7 +76,8 @@ class ProgressBar:
         print(f"{_ERASE_LINE}{line}{name}", end="", flush=True, file=sys.stderr)
         self._drawn_at = time.monotonic()
 
-    def _erase(self) -> None:
+    def erase(self) -> None:
+        """Erase the bar, if it is on the screen."""
         if self._drawn_at:
             print(_ERASE_LINE, end="", flush=True, file=sys.stderr)
             self._drawn_at = 0.0

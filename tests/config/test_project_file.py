@@ -120,13 +120,14 @@ def test_reading_the_file_leaves_no_module_in_sys_modules(tmp_path):
     [
         (
             '[tool.instrument]\nscop = "x"',
-            "unknown key 'scop' in [tool.instrument]; the keys are scope, dir, flush, signal, shared, include, omit",
+            "unknown key 'scop' in [tool.instrument]; the keys are scope, dir, flush, signal, shared, quiet, include, omit",
         ),
         ("[tool.instrument]\nscope = 1", "[tool.instrument], key 'scope' is a number; it must be a list"),
         ("[tool.instrument]\nscope = [1]", "key 'scope' is a list; it must be a list of dotted names and paths"),
         ('[tool.instrument]\nscope = ["a b"]', "'a b' is neither a dotted name nor a path that exists"),
         ("[tool.instrument]\ndir = true", "key 'dir' is a boolean; it must be the path of a folder"),
         ("[tool.instrument]\nshared = 2", "key 'shared' is 2; it must be 1 or 0, and 1 trusts all users who can write"),
+        ("[tool.instrument]\nquiet = 2", "key 'quiet' is 2; it must be 1 or 0, and 1 says nothing"),
         ('[tool.instrument]\nflush = "soon"', "key 'flush' is 'soon'; it must be a number of seconds"),
         ("[tool.instrument]\nflush = nan", "key 'flush' is nan"),
         ("[tool.instrument]\nflush = true", "key 'flush' is True"),

@@ -1,0 +1,239 @@
+"""Preparing a program is seen where it takes long, or where somebody looks; it leaves no trace but the cache."""
+
+import io
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commands.test_warm import MANY, assert_all_end, cached, make_package
+from instrument_command import environment_without_settings
+
+from instrument.link.cache import Cache
+from instrument.warming import ahead
+from instrument.warming.outcomes import Outcome, Result
+from instrument.warming.program import _parts, _test_files
+
+#: Prints the modules whose code is rewritten in this process, and its child processes.
+MAIN = """\
+import os, sys
+rewritten = []
+if "instrument.session.unlinked_code" in sys.modules:
+    unlinked_code = sys.modules["instrument.session.unlinked_code"].UnlinkedCode
+    rewrite = unlinked_code._rewrite
+    unlinked_code._rewrite = lambda *arguments: rewritten.append(arguments[1][-1].co_filename) or rewrite(*arguments)
+import package.a
+print(rewritten, package.a.f(3))
+try:
+    print(os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("no child")
+"""
+FILES = {
+    "__init__.py": "",
+    "a.py": "from . import b\nimport package.c\ndef f(n):\n    return n is 3 and b.g(n)\n",  # with a warning of the compiler
+    "b.py": "def g(n):\n    return n + 1\n",
+    "c.py": "try:\n    import package.broken\nexcept SyntaxError:\n    pass\n",
+    "broken.py": "(",
+    "unused.py": "x = 1\n",
+}
+
+
+class Clock:
+    """Stands in for `time`."""
+
+    now = 0.0
+
+    def monotonic(self):
+        """Return `now`."""
+        return self.now
+
+
+class Terminal(io.StringIO):
+    """A text stream that seems to be a terminal."""
+
+    def isatty(self):
+        """Return True."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stream", "is_quiet", "is_seen"),
+    [
+        (0.4, io.StringIO, False, False),
+        (0.6, io.StringIO, False, True),
+        (0.6, io.StringIO, True, False),
+        (0.4, Terminal, False, True),
+        (9.0, Terminal, True, False),
+    ],
+)
+def test_a_line_says_what_was_prepared(monkeypatch, seconds, stream, is_quiet, is_seen):
+    """It is printed on a terminal, and elsewhere after half a second. A bar is drawn after half a second."""
+    clock, err = Clock(), stream()
+    monkeypatch.setattr(ahead, "time", clock)
+    monkeypatch.setattr("instrument.warming.progress.time", clock)
+    monkeypatch.setattr("sys.stderr", err)
+    report = ahead._Report(1_234, is_quiet)
+    for n in range(1_234):
+        clock.now = seconds * n / 1_233
+        report.add(Outcome(f"{n}.py", Result.PREPARED, n_lines=10))
+    report.add(Outcome("broken.py", Result.FAILED, "SyntaxError"))
+    report.end()
+
+    *_, last = err.getvalue().split("\r\x1b[K")
+    line = f"instrument: prepared 1,234 files, 12,340 lines, {seconds} s; next time from the cache\n"
+    assert last == (line if is_seen else "")
+    assert ("\r\x1b[K[" in err.getvalue()) == (is_seen and stream is Terminal and seconds > 0.5)
+    assert "SyntaxError" not in err.getvalue()
+
+
+def test_nothing_is_said_if_nothing_was_prepared(monkeypatch):
+    """All was in the cache before, or failed."""
+    err = Terminal()
+    monkeypatch.setattr("sys.stderr", err)
+    report = ahead._Report(2, False)
+    report.add(Outcome("a.py", Result.READY))
+    report.add(Outcome("b.py", Result.FAILED, "SyntaxError"))
+    report.end()
+
+    assert err.getvalue() == ""
+
+
+def parts(number):
+    """Return so many modules of different content, by file name: equal content is rewritten once."""
+    return {f"part{n}.py": f"{MANY}x = {n}\n" for n in range(number)}
+
+
+def start(folder, *arguments, **variables):
+    """Start `instrument run` with *arguments* in *folder*, with a cache there; return the process."""
+    variables = {"INSTRUMENT_CACHE": str(folder / "cache"), "stderr": subprocess.PIPE, **variables}
+    stderr = variables.pop("stderr")
+    return subprocess.Popen(
+        [sys.executable, "-m", "instrument", "run", *arguments],
+        env=environment_without_settings(**variables),
+        cwd=folder,
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+    )
+
+
+def run(folder, *arguments, **variables):
+    """Return exit status, output and errors of `instrument run` with *arguments* in *folder*."""
+    process = start(folder, *arguments, **variables)
+    out, err = process.communicate(timeout=100)
+    return process.returncode, out, err
+
+
+def test_a_first_run_finds_its_code_in_the_cache(tmp_path):
+    """Errors and warnings are the program's own, no file is compiled that it does not import, and few are prepared."""
+    package = make_package(tmp_path, FILES)
+    (tmp_path / "main.py").write_text(MAIN)
+    plain = subprocess.run(
+        [sys.executable, "main.py"], env=environment_without_settings(), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    for file in (package / "__pycache__").iterdir():
+        file.unlink()
+    status, out, err = run(tmp_path, "--scope", "package", "main.py")
+
+    assert "SyntaxWarning" in plain.stderr
+    assert (status, out, err) == (0, plain.stdout, plain.stderr)
+    assert {file.name.partition(".")[0] for file in (package / "__pycache__").iterdir()} == {"__init__", "a", "b", "c"}
+    names = Cache("minimal", str(tmp_path / "cache")).names()
+    assert len([name for name in names if name.startswith("code ")]) == 4
+    assert run(tmp_path, "--scope", "package", "main.py")[:2] == (0, out)
+
+
+def test_a_terminal_shows_a_line_and_the_processes_leave_no_trace(tmp_path):
+    """Several processes prepare the files. None is left, none is measured itself, and `--quiet` silences the line."""
+    make_package(tmp_path, {**FILES, **parts(24)})
+    (tmp_path / "main.py").write_text(MAIN + "".join(f"import package.part{n}\n" for n in range(24)))
+    for options in ([], ["--quiet"]):
+        for file in cached(tmp_path):
+            file.unlink()
+        ours, theirs = pty.openpty()
+        process = start(tmp_path, "--scope", "package", *options, "main.py", stderr=theirs, INSTRUMENT="1")
+        os.close(theirs)
+        printed = b""
+        while True:
+            try:
+                part = os.read(ours, 10_000)
+            except OSError:  # on Linux the end of the terminal is an error
+                break
+            printed += part
+        os.close(ours)
+        assert process.communicate(timeout=100)[0] == "[] 4\nno child\n"
+        line = printed.decode().replace("\r\n", "\n").split("\r\x1b[K")[-1]
+        assert (line.startswith("instrument: prepared 28 files, ") and "next time from the cache" in line) == (not options)
+    assert len([*(tmp_path / ".instrument").glob("*.sqlite")]) == 2
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_ends_the_run_before_the_program(tmp_path, name):
+    """The cache has whole files, which the next run finds. The status is that of the signal."""
+    make_package(tmp_path, parts(150))
+    (tmp_path / "main.py").write_text("print('begun')\n" + "".join(f"import package.part{n}\n" for n in range(150)))
+    process = start(tmp_path, "main.py")
+    while len([path for path in cached(tmp_path) if len(path.name) == 16]) < 3:
+        assert process.poll() is None
+        time.sleep(0.01)
+    if name == "SIGINT":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out) == (130 if name == "SIGINT" else -signal.SIGTERM, "")
+    assert err.startswith("instrument: interrupted: ")
+    assert err.endswith(" of 150 files are prepared; the program has not begun\n")
+    assert all(len(path.name) == 16 for path in cached(tmp_path))
+    cache = Cache("minimal", str(tmp_path / "cache"))
+    (record,) = [name for name in cache.names() if name.startswith("prepared files")]
+    assert 0 < len(cache.load(record)[0]) < 150
+    assert_all_end(process.pid)
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["-m", "shop.cli", "-v"], ("import shop.cli\nimport shop.cli.__main__\n", "here", "shop.cli", ["-v"])),
+        (["-mshop"], ("import shop\nimport shop.__main__\n", "here", "shop", [])),
+        (["-c", "import shop", "x"], ("import shop", "here", "import shop", ["x"])),
+        (["-"], ("", "here", "", [])),
+        (["inner/main.py", "x"], ("import a\n", "here/inner", "main.py", ["x"])),
+        (["link.py"], ("import a\n", "here/inner", "link.py", [])),
+        (["inner"], ("import b\n", "here/inner", "", [])),
+        (["none.py"], ("", "here", "none.py", [])),
+    ],
+)
+def test_the_program_is_found_by_the_words_of_its_command(tmp_path, monkeypatch, words, parts):
+    """Its text, the first folder of `sys.path`, its name and its arguments are known."""
+    (tmp_path / "here" / "inner").mkdir(parents=True)
+    (tmp_path / "here" / "inner" / "main.py").write_text("import a\n")
+    (tmp_path / "here" / "inner" / "__main__.py").write_text("import b\n")
+    (tmp_path / "here" / "link.py").symlink_to("inner/main.py")
+    monkeypatch.chdir(tmp_path / "here")
+    text, folder, *others = _parts(words)
+
+    assert (text, str(Path(folder).relative_to(tmp_path)), *others) == parts
+
+
+def test_test_runners_load_files_that_nothing_imports(tmp_path, monkeypatch):
+    """Their arguments name the files, or else the working folder is searched."""
+    for name in ("tests/test_a.py", "tests/conftest.py", "tests/helper.py", "b_test.py", ".venv/test_c.py", "env/test_d.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    monkeypatch.chdir(tmp_path)
+
+    def found(*arguments):
+        return {os.path.relpath(path) for path in _test_files([*arguments])}
+
+    assert found("-q") == found("none") == {"tests/test_a.py", "tests/conftest.py", "b_test.py"}
+    assert found("tests/helper.py::test_x", "-k", "x") == {"tests/helper.py"}
+    assert found("tests") == {"tests/test_a.py", "tests/conftest.py"}
