@@ -358,6 +358,36 @@ def test_only_the_outermost_process_names_a_scope_that_matches_nothing(folder):
     assert run(folder, ["main.py"], "packag").err == f"{NOTHING}'packag'{HINT}"
 
 
+def test_the_outermost_process_says_that_rewriting_took_long(folder):
+    """Once, at its end, with advice; children and forks are silent, and so is a process that took less, or is quiet."""
+    program = """\
+import os, subprocess, sys
+startup = sys.modules["instrument.startup"]
+startup._LONG = float(sys.argv[1])
+import package
+if sys.argv[2:]:
+    subprocess.run([sys.executable, __file__, sys.argv[1]])
+    if not os.fork():
+        sys.exit()
+    os.wait()
+print("end", file=sys.stderr)
+"""
+    (folder / "main.py").write_text(program, encoding="utf-8")
+    line = r"instrument: rewriting code took 0\.\d s of this process; {} \(INSTRUMENT_QUIET=1 leaves this line out\)\n"
+    advice = "the next one finds the code in the cache; `instrument warm PATH` fills the cache ahead of time"
+
+    assert re.fullmatch("end\nend\n" + line.format(advice), run(folder, ["main.py", "0", "all"], "1").err)
+    assert run(folder, ["main.py", "60"], "1").err == "end\n"
+    assert run(folder, ["main.py", "0", "all"], "1", INSTRUMENT_QUIET="1").err == "end\nend\n"
+    (folder / "pyproject.toml").write_text("[tool.instrument]\nquiet = true\n", encoding="utf-8")
+    assert run(folder, ["main.py", "0", "all"], "1").err == "end\nend\n"
+    (folder / "pyproject.toml").unlink()
+    (folder.parent / "cache").mkdir(exist_ok=True)
+    (folder.parent / "cache").chmod(0o777)
+    advice = r"each process does so, as there is no cache: the folder .*/cache cannot be used: others can write to it.*"
+    assert re.fullmatch("end\n" + line.format(advice), run(folder, ["main.py", "0"], "1").err)
+
+
 def test_an_unmatched_scope_is_not_named_if_another_process_has_written_data(folder):
     """That process may have run the code, as workers of a server do."""
     program = "import sys, time\nopen(sys.argv[1] + '/host-1-%x-0.sqlite' % int(float(sys.argv[2]) * 1e9), 'w')\n"
