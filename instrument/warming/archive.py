@@ -93,7 +93,7 @@ def write_archive(path: str, modules: Modules) -> int:
         parts += [f"{placement} {key.hex()} {len(content)}\n".encode(), content]
     body = b"".join(parts)
     version = version_of_entries()
-    data = b"".join((_MAGIC, f"version {version}\n{_proof(version, body)}\n".encode(), body))
+    data = b"".join((_MAGIC, f"version {version}\n{_seal(version, body)}\n".encode(), body))
     try:
         write_file(path, data)
     except OSError as error:
@@ -134,10 +134,10 @@ def read_archive(path: str) -> tuple[Modules, str]:
     if data[: len(_MAGIC)] != _MAGIC:
         raise ArchiveError(f"{path} is no archive of `instrument warm --archive`")
     version, start = _line(data, len(_MAGIC), path)
-    proof, start = _line(data, start, path)
+    seal, start = _line(data, start, path)
     if version != f"version {version_of_entries()}":
         return {}, f"{path} is of another release of instrument, or of another Python"
-    _check_proof(proof, version.removeprefix("version "), data[start:], path)
+    _check_seal(seal, version.removeprefix("version "), data[start:], path)
     return _modules(data, start, path), ""
 
 
@@ -194,28 +194,28 @@ def _modules(data: memoryview, start: int, path: str) -> Modules:
     return modules
 
 
-# Proofs ###############################################################################################################
+# Seals ################################################################################################################
 
 
-def _proof(version: str, body: bytes | memoryview) -> str:
-    """Return the line of text that proves that an archive of this *version* with this *body* is undamaged.
+def _seal(version: str, body: bytes | memoryview) -> str:
+    """Return the line of text that shows that an archive of this *version* with this *body* is undamaged.
 
-    If there is a secret, it also proves that the maker knew the secret.
+    If there is a secret, it also shows that the maker knew the secret.
     """
     secret = os.environ.get(SECRET, "").encode(errors="surrogateescape")
-    digest = hashlib.sha256(version.encode() + b"\n")
-    digest.update(body)
+    checksum = hashlib.sha256(version.encode() + b"\n")
+    checksum.update(body)
     if secret:
-        return f"hmac {hmac.new(secret, digest.digest(), 'sha256').hexdigest()}"
-    return f"sha256 {digest.hexdigest()}"
+        return f"hmac {hmac.new(secret, checksum.digest(), 'sha256').hexdigest()}"
+    return f"sha256 {checksum.hexdigest()}"
 
 
-def _check_proof(proof: str, version: str, body: memoryview, path: str) -> None:
-    """Raise ArchiveError if *proof* is not that of an archive of this *version* with this *body*."""
-    expected = _proof(version, body)
-    if hmac.compare_digest(proof, expected):
+def _check_seal(seal: str, version: str, body: memoryview, path: str) -> None:
+    """Raise ArchiveError if *seal* is not that of an archive of this *version* with this *body*."""
+    expected = _seal(version, body)
+    if hmac.compare_digest(seal, expected):
         return
-    kind, expected_kind = proof.partition(" ")[0], expected.partition(" ")[0]
+    kind, expected_kind = seal.partition(" ")[0], expected.partition(" ")[0]
     if kind == expected_kind == "hmac":
         raise ArchiveError(f"{path} is not used: it is damaged, or its maker had another {SECRET}")
     if kind == "hmac":

@@ -121,10 +121,10 @@ def rewritten(path, change):
 
 
 def sealed(body, version=None):
-    """Return the content of an archive with this *body* and the digest that belongs to it."""
+    """Return the content of an archive with this *body* and the checksum that belongs to it."""
     version = version or version_of_entries()
-    digest = hashlib.sha256(f"{version}\n".encode() + body).hexdigest()
-    return f"instrument archive 1\nversion {version}\nsha256 {digest}\n".encode() + body
+    checksum = hashlib.sha256(f"{version}\n".encode() + body).hexdigest()
+    return f"instrument archive 1\nversion {version}\nsha256 {checksum}\n".encode() + body
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def sealed(body, version=None):
         pytest.param(lambda data: data + b"x", id="longer"),
         pytest.param(lambda data: data.replace(b"content", b"CONTENT"), id="other content"),
         pytest.param(lambda data: data.replace(b"minimal", b"nothing"), id="other placement"),
-        pytest.param(lambda data: data.replace(b"sha256", b"sha512"), id="other kind of digest"),
+        pytest.param(lambda data: data.replace(b"sha256", b"sha512"), id="other kind of checksum"),
         pytest.param(lambda data: data.replace(b"\n", b"", 3), id="without lines"),
         pytest.param(lambda data: data[:22] + bytes([255]) * 2_000, id="bytes that are no text"),
         pytest.param(lambda data: sealed(b"../../evil " + KEY.hex().encode() + b" 1\nx"), id="a path as placement"),
@@ -149,7 +149,7 @@ def sealed(body, version=None):
     ],
 )
 def test_a_damaged_archive_is_refused(path, tmp_path, change):
-    """That holds also if somebody has computed the digest anew. Nothing is added to the cache."""
+    """That holds also if somebody has computed the checksum anew. Nothing is added to the cache."""
     rewritten(path, change)
 
     with pytest.raises(ArchiveError, match=r"is damaged|is no archive"):
@@ -186,7 +186,7 @@ def test_an_archive_that_others_can_write_to_is_refused(path, mode):
         read_archive(str(path))
 
 
-def test_a_secret_proves_who_made_an_archive(path, monkeypatch):
+def test_a_secret_shows_who_made_an_archive(path, monkeypatch):
     """With a secret, neither an archive without one nor one with another secret is used."""
     monkeypatch.setenv(SECRET, "ours")
     with pytest.raises(ArchiveError, match="did not have your INSTRUMENT_ARCHIVE_KEY"):
