@@ -1,11 +1,11 @@
 """The package's exceptions are in one module."""
 
 import ast
-from pathlib import Path
+
+from house import syntax_trees
 
 from instrument import errors
 
-PACKAGE = Path(errors.__file__).parent
 #: Folders whose public exceptions are all handled in the same folder, so that no user sees them.
 HANDLED_WITHIN = {"rewrite"}
 
@@ -13,10 +13,10 @@ HANDLED_WITHIN = {"rewrite"}
 def test_no_other_module_defines_a_public_exception():
     """An exception class with a public name stands in instrument/errors.py, whichever module raises it."""
     elsewhere = [
-        (path.name, node.name)
-        for path in PACKAGE.rglob("*.py")
-        if path.name != "errors.py" and path.parent.name not in HANDLED_WITHIN
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        (path, node.name)
+        for path, tree in syntax_trees().items()
+        if path != "errors.py" and path.split("/")[0] not in HANDLED_WITHIN
+        for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
         for base in map(ast.unparse, node.bases)
         if base.endswith(("Error", "Exception", "Warning"))

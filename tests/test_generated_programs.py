@@ -12,13 +12,6 @@ from hypothesis import given, settings
 from strategies import FILE_NAME, Program, programs, random_program, run
 
 
-@pytest.fixture(autouse=True)
-def _unfreeze():
-    """Let the collector see the objects again that `judge_alone` froze."""
-    yield
-    gc.unfreeze()
-
-
 def judge_alone(program, **how):
     """Return `judge(program, **how)`, with all existing objects frozen.
 

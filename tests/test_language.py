@@ -40,21 +40,43 @@ def relative(file):
     return file.relative_to(ROOT).as_posix()
 
 
+def nodes_of(tree):
+    """Yield all nodes of *tree*, as `ast.walk` does in twice the time."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        for value in vars(node).values():
+            if isinstance(value, list):
+                stack.extend(item for item in value if isinstance(item, ast.AST))
+            elif isinstance(value, ast.AST):
+                stack.append(value)
+
+
 @functools.cache
-def parsed(file):
-    return ast.parse(file.read_text(encoding="utf-8"))
+def said_and_bound(file):
+    """Return two sorted lists: (line, docstring), with line 0 for that of the module; and (line, name that is bound).
 
-
-# -- prose -----------------------------------------------------------------------------------------------------------
-
-
-def docstrings(tree):
-    """Yield (line, text) for each docstring of *tree*."""
-    for node in ast.walk(tree):
+    Names are bound to functions, classes, parameters, variables and attributes.
+    """
+    docstrings, names = [], []
+    for node in nodes_of(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
             if text:
-                yield node.body[0].lineno, text
+                docstrings.append((getattr(node, "lineno", 0) and node.body[0].lineno, text))
+            if not isinstance(node, ast.Module):
+                names.append((node.lineno, node.name))
+        elif isinstance(node, ast.arg):
+            names.append((node.lineno, node.arg))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append((node.lineno, node.id))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.append((node.lineno, node.attr))
+    return sorted(docstrings), sorted(names)
+
+
+# -- prose -----------------------------------------------------------------------------------------------------------
 
 
 def comments(text):
@@ -98,29 +120,34 @@ def texts(file):
     if file.suffix == ".md":
         yield 1, file.read_text(encoding="utf-8")
         return
-    yield from docstrings(parsed(file))
+    yield from said_and_bound(file)[0]
     yield from comments(file.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def prose(file):
+    """Return a list of (line of the text, sentence) for each sentence in *file*."""
+    return [(line, sentence) for line, text in texts(file) for sentence in sentences(text)]
 
 
 def long_sentences(file):
     """Yield (line, sentence) for each sentence of *file* that is too long."""
-    for line, text in texts(file):
-        for sentence in sentences(text):
-            if n_words(sentence) > MOST_WORDS_OF_A_SENTENCE:
-                yield line, sentence
+    for line, sentence in prose(file):
+        if n_words(sentence) > MOST_WORDS_OF_A_SENTENCE:
+            yield line, sentence
 
 
 def phrases(file):
     """Yield (line, sentence) for each sentence of *file* with one of the PHRASES."""
-    for line, text in texts(file):
-        for sentence in sentences(text):
-            if PHRASES.search(sentence):
-                yield line, sentence
+    for line, sentence in prose(file):
+        if PHRASES.search(sentence):
+            yield line, sentence
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def words_not_to_use():
     """Return a dict from each word that the glossary replaces, as the parts of a name, to the word that it prefers."""
     words = {}
@@ -133,17 +160,12 @@ def words_not_to_use():
     return words
 
 
-def bound_names(tree):
-    """Yield (line, name) for each name that *tree* binds: of functions, classes, parameters, variables, attributes."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.lineno, node.name
-        elif isinstance(node, ast.arg):
-            yield node.lineno, node.arg
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.lineno, node.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            yield node.lineno, node.attr
+@functools.cache
+def better_words(name):
+    """Return the better words for those of *name* that the glossary replaces."""
+    parts, replaced = parts_of(name), words_not_to_use()
+    runs = [parts[at : at + n] for at in range(len(parts)) for n in range(1, max(map(len, replaced)) + 1)]
+    return {run: replaced[run] for run in runs if run in replaced}.values()
 
 
 def parts_of(name):
@@ -155,12 +177,9 @@ def replaced_names(file):
     """Yield (line, name and better word) for each name in *file* that has a word which the glossary replaces."""
     if file.suffix == ".md":
         return
-    replaced = words_not_to_use()
-    for line, name in bound_names(parsed(file)):
-        parts = parts_of(name)
-        for word, better in replaced.items():
-            if any(parts[at : at + len(word)] == word for at in range(len(parts))):
-                yield line, f"{name}: {better}"
+    for line, name in said_and_bound(file)[1]:
+        for better in better_words(name):
+            yield line, f"{name}: {better}"
 
 
 # -- the numbers -----------------------------------------------------------------------------------------------------
@@ -204,7 +223,7 @@ def test_prose_and_names_get_no_worse():
 
 def test_each_module_has_a_header():
     """Each module of the package and of its tests begins with a docstring."""
-    lacking = [relative(file) for file in python_files() if not ast.get_docstring(parsed(file))]
+    lacking = [relative(file) for file in python_files() if 0 not in dict(said_and_bound(file)[0])]
 
     assert lacking == []
 

@@ -45,7 +45,7 @@ def check(seen):
 
 
 @given(strategies.programs(size=15))
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings().max_examples))
 def test_each_step_of_a_program_raises_its_events(program):
     """Each step of a program raises the line events that LineEvents has for it."""
     seen = Replay()
@@ -266,7 +266,7 @@ def test_an_exception_that_is_thrown_in_comes_from_the_yield_or_its_resume():
 
 
 @given(strategies.programs(size=10))
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings().max_examples))
 def test_eventless_sources_of_a_handler_are_the_steps_that_do_not_fire(program):
     """`eventless_sources` agrees with `fires` for each instruction."""
     for code in codes_of(program.source):

@@ -109,7 +109,7 @@ def test_the_standard_library_is_unrolled_faithfully(module):
 
 
 @given(program=strategies.programs(size=20))
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings().max_examples))
 def test_any_program_is_unrolled_faithfully(program):
     """Steps, handlers and line events of generated programs are those of the original, too."""
     for code in codes_of(program.source):

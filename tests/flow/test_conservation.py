@@ -52,7 +52,7 @@ def check(graph, made, before, after):
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 @given(program=strategies.programs(size=20), chance=st.randoms(use_true_random=False))
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings().max_examples))
 def test_counts_of_any_walk_through_any_graph_are_recovered(placement, program, chance):
     """Lines are counted exactly, wherever frames go, raise, wait, are abandoned or are in flight."""
     for code in codes_of(program.source):
@@ -98,7 +98,7 @@ def test_without_exits_and_frames_in_flight_the_line_effects_suffice(module):
 
 
 @given(program=strategies.programs(size=20), chance=st.randoms(use_true_random=False))
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings().max_examples))
 def test_line_effects_and_equations_give_equal_counts(program, chance):
     """Wherever the effects of the probes suffice, recovery by the equations gives the same counts."""
     for code in codes_of(program.source):
@@ -207,7 +207,7 @@ def reversed_in_time(seen):
 
 
 @given(program=strategies.programs(size=10), chance=st.randoms(use_true_random=False))
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings().max_examples))
 def test_an_impossible_observation_is_refused(program, chance):
     """If time runs backwards, each edge is taken less than never, and the counts contradict each other."""
     for code in codes_of(program.source):

@@ -148,7 +148,7 @@ def test_ways_into_a_block_are_counted(module):
 
 
 @given(strategies.programs(size=25))
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings().max_examples))
 def test_graphs_of_any_program_are_consistent(program):
     """Graphs of generated programs have the same properties as those of the standard library."""
     for code in codes_of(program.source):
@@ -234,7 +234,7 @@ def handler_blocks(graph):
 
 
 @given(strategies.programs(size=15))
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings().max_examples))
 def test_each_step_of_a_program_is_in_its_graph(program):
     """A program goes along the edges and within the blocks of its graphs, and raises the events of these."""
     seen = Replay()

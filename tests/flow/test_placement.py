@@ -179,7 +179,7 @@ def test_probes_have_positions_that_fit_their_instructions(placement, module):
 
 
 @given(strategies.programs(size=25))
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings().max_examples))
 def test_plans_of_any_program_are_consistent(program):
     """Plans of generated programs have the same properties as those of the standard library."""
     for code in codes_of(program.source):

@@ -111,7 +111,7 @@ def test_code_of_one_placement_is_not_found_for_another(tmp_path):
     assert not is_stored(tmp_path, placed=placement.LINE)
 
 
-@settings(max_examples=50)
+@settings(max_examples=min(50, settings().max_examples))
 @given(data=st.data())
 @pytest.mark.slow
 def test_a_damaged_file_is_ignored_and_replaced(tmp_path_factory, data):

@@ -97,7 +97,7 @@ def test_a_series_is_a_mapping_of_keys_to_tallies():
         lines[1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings().max_examples))
 @given(measurements("p"), measurements("q"), measurements("r"))
 @pytest.mark.slow
 def test_the_order_of_a_sum_does_not_matter(one, two, three):
@@ -187,7 +187,7 @@ def fill(value, field, name):
     entries[field]()
 
 
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings().max_examples))
 @given(measurements("p"), measurements("q"))
 @pytest.mark.slow
 def test_a_sum_shares_nothing_with_its_parts(one, two):

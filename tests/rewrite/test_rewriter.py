@@ -114,7 +114,7 @@ def test_code_of_the_standard_library_is_rewritten_without_a_difference(module, 
 
 @pytest.mark.parametrize("placement", ALL)
 @given(program=strategies.programs(size=15))
-@settings(max_examples=25)
+@settings(max_examples=min(25, settings().max_examples))
 @pytest.mark.slow
 def test_generated_programs_are_rewritten_without_a_difference(placement, program):
     """The verifier accepts generated programs; handlers, lines and jumps of the originals stay."""

@@ -60,6 +60,7 @@ for n in range(400):
 
 
 @pytest.mark.parametrize("placement_name", placement.PLACEMENTS)
+@pytest.mark.usefixtures("thawed_heap")  # functions of importlib and runpy execute the modules
 @pytest.mark.slow
 def test_modules_that_are_reloaded_again_and_again_are_counted_and_retired(placement_name, tmp_path, monkeypatch):
     """Every count is that of `trace`, and the number of live code groups does not grow with the reloads."""

@@ -71,7 +71,7 @@ class Forbidding(pickle._Unpickler):
         raise pickle.UnpicklingError(name)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=settings().max_examples * 10 // 3)
 @given(data=st.binary(max_size=60) | pickle_like)
 @example(data=b"(K\x01K\x02d.")
 @example(data=b"}(K\x01K\x02K\x03u.")

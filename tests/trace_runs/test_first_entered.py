@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import trace
 
+import pytest
 from tracers import STDLIB, load, make_tracer
 
 from instrument.trace_runs.first_entered import FirstEntered
@@ -14,6 +15,7 @@ def notifies(function):
     return any(type(constant) is itertools.chain for constant in function.__code__.co_consts)
 
 
+@pytest.mark.usefixtures("thawed_heap")  # json is loaded already
 def test_a_package_decides_though_its_probe_fires_after_those_of_functions_that_it_calls(tmp_path):
     """The function of an `__init__` module calls another `__init__` module before its first probe."""
     (tmp_path / "__init__.py").write_text(
