@@ -4,6 +4,7 @@ Each program is run twice by an interpreter, plain and measured, and all that it
 recorder is a minimal one (small_recorder.py), as these tests are about the start of a measurement.
 """
 
+import compileall
 import os
 import pathlib
 import re
@@ -115,6 +116,7 @@ def tree(tmp_path_factory):
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     (folder / "instrument" / "record" / "recorder.py").write_bytes((ROOT / "tests" / "small_recorder.py").read_bytes())
+    compileall.compile_dir(folder, quiet=2)  # the processes write no bytecode: each would compile the package again
     TREE[:] = [folder]
 
 

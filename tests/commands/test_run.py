@@ -1,5 +1,6 @@
 """Tests of `instrument run`: the process becomes the program, with the settings in its environment."""
 
+import compileall
 import os
 import pathlib
 import subprocess
@@ -49,18 +50,25 @@ if sys.argv[1:] == ["interrupt"]:
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with a program, and a copy of the package with a stand-in for its recorder."""
-    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
-    (tmp_path / "-odd.py").write_text(PROGRAM, encoding="utf-8")
-    tree = tmp_path / "tree"
-    tree.mkdir()
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the package with a stand-in for its recorder, with bytecode: the processes of the tests write none."""
+    tree = tmp_path_factory.mktemp("tree")
     for path in (ROOT / "instrument").rglob("*.py"):
         copy = tree / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     (tree / "instrument" / "record" / "recorder.py").write_text(STAND_IN, encoding="utf-8")
+    compileall.compile_dir(tree, quiet=2)
+    return tree
+
+
+@pytest.fixture
+def folder(tmp_path, tree):
+    """A folder with a program, and with that copy of the package as `tree`."""
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "-odd.py").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "tree").symlink_to(tree)
     return tmp_path
 
 
