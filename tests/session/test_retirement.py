@@ -21,7 +21,7 @@ from instrument.session.window import Window
 EVER_NEW = """
 kept = {}
 total = 0
-for n in range(2000):
+for n in range(800):
     total += eval(f"[m for m in range({n} % 5) if m].__len__() + {n}")
     exec(f"def f(a=0):\\n    a += {n}\\n    return a\\n", globals())
     if n % 100 == 0:
@@ -35,17 +35,19 @@ for n in kept:
 
 @pytest.mark.usefixtures("frozen_heap")
 @pytest.mark.slow
-def test_code_of_ever_new_texts_is_counted_and_retired():
+def test_code_of_ever_new_texts_is_counted_and_retired(monkeypatch):
     """Every count is that of `trace`, and the number of live code groups does not grow with the texts."""
+    monkeypatch.setattr("instrument.session.retirement._EXEC_CODE_KEPT", 8_192)  # a quarter: fewer texts fill it
+    monkeypatch.setattr(session(placement.MINIMAL).retirement, "longest_queue", 1_024)
     expected, plain = counts_of(trace.Trace, EVER_NEW)
     counts, measured = counts_of(instrument.Trace, EVER_NEW)
 
     assert counts == expected
     assert measured["total"] == plain["total"]
-    assert len(session(placement.MINIMAL).short_lived) < 2000
+    assert len(session(placement.MINIMAL).short_lived) < 800
     again, _ = counts_of(instrument.Trace, EVER_NEW)
     assert again == expected
-    assert len(session(placement.MINIMAL).short_lived) < 2000
+    assert len(session(placement.MINIMAL).short_lived) < 800
 
 
 LOADED_AGAIN = """
