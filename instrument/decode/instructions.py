@@ -230,6 +230,8 @@ def exception_table(table: bytes) -> list[tuple[int, int, int, int]]:
 
     An entry is: first code unit, code unit after the last, code unit of the handler, 2 * depth + push_lasti.
     """
+    if not table:
+        return []
     numbers: list[int] = []
     value = 0
     for byte in table:

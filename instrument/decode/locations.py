@@ -28,6 +28,8 @@ _HAS_VARINT = bytes(int(head >= 128 and head >> 3 & 15 in (NO_COLUMNS, LONG)) fo
 _IS_NOWHERE = bytes(int(head >= 128 and head >> 3 & 15 == NOWHERE) for head in range(256))
 _IS_FIRST = bytes(128) + b"\1" * 128
 _NOT_FIRST = bytes(range(128))
+#: By byte: the signed number that it is, if it is the only byte of a number. The lowest bit is the sign.
+_SHORT_NUMBERS = [-(byte >> 1) if byte & 1 else byte >> 1 for byte in range(64)]
 
 
 class LocationTable:
@@ -53,7 +55,8 @@ class LocationTable:
             raise ValueError("the location table is not one of this code")
         differences = list(heads.translate(_DIFFERENCES))
         for entry in compress(range(len(heads)), heads.translate(_HAS_VARINT)):
-            differences[entry] = self._signed_number(offsets[entry] + 1)
+            byte = table[offsets[entry] + 1]
+            differences[entry] = _SHORT_NUMBERS[byte] if byte < 64 else self._signed_number(offsets[entry] + 1)
         differences[0] += code.co_firstlineno
         self.lines = list(accumulate(differences))
         self.nowhere = frozenset(compress(range(len(heads)), heads.translate(_IS_NOWHERE)))

@@ -133,8 +133,8 @@ def _choose_probes(graph: ControlFlowGraph, placement: str, outside_block: froze
 def _probes_on_chords(graph: ControlFlowGraph, outside_block: frozenset[int]) -> _Probes:
     """Return the probes of `minimal`: on chords, and for groups of equivalent exits."""
     chosen = _Probes()
-    chosen.settling_order, cycles = _spanning_tree(graph)
     edges = graph.edges
+    chosen.settling_order, cycles = _spanning_tree(graph)
     effects = {number: _line_effect(graph, cycle) for number, cycle in cycles.items()}
     chords = set(range(len(edges))).difference([number for number, _ in chosen.settling_order])
     for number, effect in effects.items():
@@ -231,7 +231,7 @@ def _no_count_depends_on(graph: ControlFlowGraph, cycle: Cycle) -> bool:
 
 def _line_effect(graph: ControlFlowGraph, cycle: Cycle) -> LineEffect:
     """Return the change of all counts if control goes round *cycle* once more."""
-    edges, lines_within = graph.edges, graph.lines_within
+    edges, lines_within, outside = graph.edges, graph.lines_within, graph.outside
     entered = 0
     lines: dict[int, int] = {}
     inflow: dict[int, int] = {}  # of blocks that have events within
@@ -240,7 +240,7 @@ def _line_effect(graph: ControlFlowGraph, cycle: Cycle) -> LineEffect:
             edge, sign = edges[number], 1
         else:
             edge, sign = edges[~number], -1
-        if edge.kind == EdgeKind.ENTER:
+        if edge.source == outside:
             entered += sign
         target = edge.target
         if target in lines_within:

@@ -14,6 +14,8 @@ Decision: pieces of bytes.
 
 from __future__ import annotations
 
+from _bisect import bisect_right
+from _operator import add
 from itertools import accumulate
 
 from instrument.decode.opcodes import CACHES
@@ -61,13 +63,16 @@ class Output:
     """
 
     __slots__ = (
-        *("_instructions", "_n_labels", "added_jumps", "code", "jumps", "jumps_in_runs", "labels", "offsets"),
-        *("opcode_offsets", "pieces", "place_of_probe", "routes", "runs", "sources", "units"),
+        *("_firsts", "_instructions", "_n_labels", "_shifts", "added_jumps", "code", "jumps", "jumps_in_runs"),
+        *("labels", "offsets", "opcode_offsets", "pieces", "place_of_probe", "routes", "runs", "sources", "units"),
     )
     code: bytes
     offsets: list[int]
     opcode_offsets: list[int]
     units: list[int]
+    #: The first instruction of each run, and by how many units its instructions have moved.
+    _firsts: list[int]
+    _shifts: list[int]
 
     def __init__(self, instructions: Instructions, n_labels: int) -> None:
         self.pieces: list[bytes] = []
@@ -92,36 +97,46 @@ class Output:
         """Return the code unit that *label* stands for."""
         if label in self.labels:
             return self.offsets[self.labels[label]]
-        n_prefixes: int = self._instructions.units[label] - self._instructions.starts[label]
-        return self.units[label] - n_prefixes
+        start: int = self._instructions.starts[label]
+        return start + self._shifts[bisect_right(self._firsts, label) - 1]
 
     def resolve_jumps(self) -> list[int]:
         """Encode all jumps; return the jumps in runs that have no room for their distance, and have to be pieces.
 
         Raise RewriteError if a target lies on the wrong side of its jump.
         """
-        widths = [len(piece) >> 1 for piece in self.pieces]
+        address, pieces = self.address, self.pieces
+        self._firsts = [first for first, _, _, _ in self.runs]
+        widths = [len(piece) >> 1 for piece in pieces]
         is_stable = False
         while not is_stable:
             self._locate(widths)
             is_stable = True
-            distances = [
-                _distance(self.offsets[place + 1], self.address(label), is_backward)
-                for place, _, label, is_backward in self.jumps
-            ]
-            for (place, op, _, _), distance in zip(self.jumps, distances):
+            for place, op, label, is_backward in self.jumps:
+                after = self.offsets[place + 1]
+                distance = after - address(label) if is_backward else address(label) - after
+                if distance < 0:
+                    raise _wrong_side(distance)
                 width = (distance.bit_length() + 7 >> 3 or 1) + CACHES[op]
                 if width > widths[place]:  # never narrower again, so this loop ends
                     widths[place] = width
                     is_stable = False
-        for (place, op, _, _), distance in zip(self.jumps, distances):
-            self.pieces[place] = encode(op, distance, widths[place] - 1 - CACHES[op])
-        code = bytearray(b"".join(self.pieces))
+                elif is_stable:
+                    pieces[place] = encode(op, distance, widths[place] - 1 - CACHES[op])
+        # All instructions of a run have moved by as many units.
+        shifts: list[int] = []
+        for shift, (first, end, _, _) in zip(self._shifts, self.runs):
+            shifts += [shift] * (end - first)
+        self.units = units = list(map(add, self._instructions.units, shifts))
+        code = bytearray(b"".join(pieces))
         too_long = []
         for index, op, label, is_backward in self.jumps_in_runs:
-            unit = self.units[index]
-            distance = _distance(unit + 1 + CACHES[op], self.address(label), is_backward)
-            if distance > 255:
+            unit = units[index]
+            after = unit + 1 + CACHES[op]
+            distance = after - address(label) if is_backward else address(label) - after
+            if not 0 <= distance <= 255:
+                if distance < 0:
+                    raise _wrong_side(distance)
                 too_long.append(index)
             code[2 * unit] = op
             code[2 * unit + 1] = distance & 255
@@ -129,21 +144,14 @@ class Output:
         return too_long
 
     def _locate(self, widths: list[int]) -> None:
-        """Set `offsets`, `opcode_offsets` and `units` for pieces that have *widths* code units."""
+        """Set `offsets`, `opcode_offsets` and the shifts of runs for pieces that have *widths* code units."""
         self.offsets = offsets = list(accumulate(widths, initial=0))
         self.opcode_offsets = opcode_offsets = offsets.copy()
         for place, op, _, _ in self.jumps:  # a jump has prefixes, its opcode, and caches
             opcode_offsets[place] = offsets[place + 1] - 1 - CACHES[op]
-        original_units = self._instructions.units
-        units: list[int] = []
-        for first, end, place, unit in self.runs:  # all instructions of a run have moved by as many units
-            units += map((opcode_offsets[place] - unit).__add__, original_units[first:end])
-        self.units = units
+        self._shifts = [opcode_offsets[place] - unit for _, _, place, unit in self.runs]
 
 
-def _distance(after: int, target: int, is_backward: bool) -> int:
-    """Return the distance of a jump from the unit *after* it to *target*; raise RewriteError if it is below zero."""
-    distance = after - target if is_backward else target - after
-    if distance < 0:
-        raise RewriteError(f"a jump would go {distance} units")
-    return distance
+def _wrong_side(distance: int) -> RewriteError:
+    """Return the error for a jump whose *distance* to its target is below zero."""
+    return RewriteError(f"a jump would go {distance} units")

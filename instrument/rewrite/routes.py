@@ -58,14 +58,17 @@ class ExceptionRoutes:
         self._instructions = instructions = graph.instructions
         self._plan = plan
         self._exits = {key: number for number, key in enumerate(plan.exits)}
-        self._raising = frozenset(probe.index for probe in plan.probes if probe.position == ProbePosition.RAISING)
+        self._raising = frozenset([probe.index for probe in plan.probes if probe.position == ProbePosition.RAISING])
         handlers, ops = instructions.handlers, instructions.ops
-        to_record = [self._to_record(handler) for handler in (*range(len(instructions.table)), -1)]
-        self.recorded = list(map(to_record.__getitem__, handlers))
+        if instructions.table:
+            to_record = [self._to_record(handler) for handler in (*range(len(instructions.table)), -1)]
+            self.recorded = list(map(to_record.__getitem__, handlers))
+        else:
+            self.recorded = [self._to_record(-1)] * len(ops)
         self.traced = self.recorded.copy()
         # No exception can be thrown into the code before that.
         start = instructions.throwable_from
-        self.traced[:start] = [_direct(handler) for handler in handlers[:start]]
+        self.traced[:start] = map(_direct, handlers[:start])
         self.by_instruction = routes = self.recorded.copy()
         of_probe = {number: (ProbePosition.EXITING, number) for number in set(plan.stubs.values())}
         for index, number in plan.stubs.items():

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
     #: One entry: first code unit, unit behind the last, unit of the handler, 2 * depth + push_lasti.
     ExceptionEntry = tuple[int, int, int, int]
 
+#: The most units of one entry, and the first byte of an entry without location: for one unit, for the most.
 _LONGEST = 8
+_FIRST_NOWHERE = 128 | NOWHERE << 3
+_ALL_NOWHERE = bytes((_FIRST_NOWHERE | _LONGEST - 1,))
 _CONTINUES = 64
 
 
@@ -60,8 +63,8 @@ class _Splicer:
     """
 
     __slots__ = (
-        *("_difference", "_ends", "_entry", "_line", "_lines", "_n_units", "_nowhere", "_offsets", "_original"),
-        *("_table", "_written"),
+        *("_difference", "_ends", "_entry", "_first_line", "_line", "_lines", "_n_units", "_nowhere", "_offsets"),
+        *("_original", "_table", "_written"),
     )
 
     def __init__(self, original: LocationTable, line: int) -> None:
@@ -69,7 +72,7 @@ class _Splicer:
         self._table, self._offsets, self._ends = original.table, original.offsets, original.ends
         self._lines, self._nowhere = original.lines, original.nowhere
         #: The line of the last unit that was added.
-        self._line = line
+        self._line = self._first_line = line
         # Units that were added and are not written yet: their entry, its difference of lines, and their number.
         self._entry, self._difference, self._n_units = NO_UNIT, 0, 0
         self._written = bytearray()
@@ -123,40 +126,47 @@ class _Splicer:
     def _write(self) -> None:
         """Write an entry, or several if there are many, for the units that were added."""
         n_units, entry, written = self._n_units, self._entry, self._written
-        kind = self._table[self._offsets[entry]] >> 3 & 15 if entry >= 0 else NOWHERE
-        if kind < ONE_LINE and not self._difference and n_units <= _LONGEST:
-            written.append(127 + n_units | kind << 3)
-            written.append(self._table[self._offsets[entry] + 1])
-            n_units = 0
-        while n_units > 0:
-            n = n_units if n_units < _LONGEST else _LONGEST
-            new_kind, body = self._encode(entry, kind, self._difference)
-            written.append(127 + n | new_kind << 3)
-            written += body
-            n_units -= n
-            self._difference = 0
         self._n_units = 0
+        if entry < 0:
+            written += _ALL_NOWHERE * (n_units >> 3)
+            if n_units & 7:
+                written.append(_FIRST_NOWHERE | (n_units & 7) - 1)
+            return
+        offset, difference, lines = self._offsets[entry], self._difference, self._lines
+        first, body = self._table[offset] & ~7, self._table[offset + 1 : self._offsets[entry + 1]]
+        if difference != lines[entry] - (lines[entry - 1] if entry else self._first_line):
+            first, body = self._encode(entry, difference)
+        if n_units > _LONGEST:
+            written.append(first | 7)
+            written += body
+            n_units -= _LONGEST
+            if difference:
+                first, body = self._encode(entry, 0)
+            while n_units > _LONGEST:
+                written.append(first | 7)
+                written += body
+                n_units -= _LONGEST
+        written.append(first | n_units - 1)
+        written += body
 
-    def _encode(self, entry: int, kind: int, difference: int) -> tuple[int, bytes]:
-        """Return *entry*, of *kind*, with another *difference* of lines: its new kind, and the bytes behind the first.
+    def _encode(self, entry: int, difference: int) -> tuple[int, bytes]:
+        """Return *entry* with another *difference* of lines: its first byte, for one unit, and the bytes behind that.
 
         An entry on one line takes the shortest form that holds the difference.
         """
+        kind, body = self._table[self._offsets[entry]] >> 3 & 15, self._original.body(entry)
         if kind == NOWHERE:
-            return kind, b""
-        body = self._original.body(entry)
-        if kind == NO_COLUMNS:
-            return kind, _signed_number(difference) + body
-        if kind == LONG:
-            return kind, _signed_number(difference) + body
+            return _FIRST_NOWHERE, b""
+        if kind >= NO_COLUMNS:
+            return 128 | kind << 3, _signed_number(difference) + body
         if kind < ONE_LINE:
             if not difference:
-                return kind, body
+                return 128 | kind << 3, body
             start = kind << 3 | body[0] >> 4
             body = bytes((start, start + (body[0] & 15)))
         if 0 <= difference < NO_COLUMNS - ONE_LINE:
-            return ONE_LINE + difference, body
-        return LONG, _signed_number(difference) + b"\0" + _number(body[0] + 1) + _number(body[1] + 1)
+            return 128 | ONE_LINE + difference << 3, body
+        return 128 | LONG << 3, _signed_number(difference) + b"\0" + _number(body[0] + 1) + _number(body[1] + 1)
 
 
 def _number(value: int) -> bytes:
