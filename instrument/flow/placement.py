@@ -133,6 +133,26 @@ def _choose_probes(graph: ControlFlowGraph, placement: str, outside_block: froze
 def _probes_on_chords(graph: ControlFlowGraph, outside_block: frozenset[int]) -> _Probes:
     """Return the probes of `minimal`: on chords, and for groups of equivalent exits."""
     chosen = _Probes()
+    if len(graph.edges) == 2 and graph.edges[1].target == graph.outside:
+        # Half of all code is one block. Its entry is the chord, and its way out the tree.
+        chosen.settling_order = [(1, graph.outside)]
+        chosen.probes, chosen.measured_by_probe = [cheapest_probe(graph, graph.edges[0])], [0]
+        chosen.line_effects = [_line_effect(graph, [0, 1])]
+    else:
+        _add_probes_on_chords(graph, chosen)
+    if POP_ITER >= 0 and POP_ITER in graph.instructions.ops:
+        chosen.raise_reported_at = _probes_behind_pop_iter(graph, chosen)
+    rolled_back = [probe.rollback_at for probe in chosen.probes]
+    for record, group in group_equivalent_exits(graph, outside_block.union(rolled_back, chosen.raise_reported_at)):
+        probe_number = len(chosen.probes)
+        chosen.exiting.append((probe_number, record))
+        chosen.stubs.update(dict.fromkeys(group, probe_number))
+        chosen.add(Probe(ProbePosition.EXITING, group[0]), None)
+    return chosen
+
+
+def _add_probes_on_chords(graph: ControlFlowGraph, chosen: _Probes) -> None:
+    """Add to *chosen* the probes on chords, and all that follows from the spanning tree."""
     edges = graph.edges
     chosen.settling_order, cycles = _spanning_tree(graph)
     effects = {number: _line_effect(graph, cycle) for number, cycle in cycles.items()}
@@ -146,15 +166,6 @@ def _probes_on_chords(graph: ControlFlowGraph, outside_block: frozenset[int]) ->
     chosen.measured_by_probe = [*in_order]
     if chords <= effects.keys():
         chosen.line_effects = [effects[number] for number in in_order]
-    if POP_ITER >= 0 and POP_ITER in graph.instructions.ops:
-        chosen.raise_reported_at = _probes_behind_pop_iter(graph, chosen)
-    rolled_back = [probe.rollback_at for probe in chosen.probes]
-    for record, group in group_equivalent_exits(graph, outside_block.union(rolled_back, chosen.raise_reported_at)):
-        probe_number = len(chosen.probes)
-        chosen.exiting.append((probe_number, record))
-        chosen.stubs.update(dict.fromkeys(group, probe_number))
-        chosen.add(Probe(ProbePosition.EXITING, group[0]), None)
-    return chosen
 
 
 def _probes_behind_pop_iter(graph: ControlFlowGraph, chosen: _Probes) -> dict[int, int]:
@@ -170,11 +181,7 @@ def _probes_behind_pop_iter(graph: ControlFlowGraph, chosen: _Probes) -> dict[in
 
 def _spanning_tree(graph: ControlFlowGraph) -> tuple[list[tuple[int, int]], dict[int, Cycle]]:
     """Return the settling order of a spanning tree of greatest weight, and the cycle that each other edge closes."""
-    edges = graph.edges
-    if len(edges) == 2 and edges[1].target == graph.outside:
-        # Half of all code is one block. Its entry is the chord, and its way out the tree.
-        return [(1, graph.outside)], {0: [0, 1]}
-    ends = [(edge.source, edge.target) for edge in edges]
+    ends = [(edge.source, edge.target) for edge in graph.edges]
     n_nodes = graph.outside + 1
     settling_order = leaves_first(n_nodes, ends, maximum_spanning_tree(n_nodes, ends, edge_weights(graph)))
     return settling_order, fundamental_cycles(n_nodes, ends, settling_order, _LONGEST_CYCLE)

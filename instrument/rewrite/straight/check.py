@@ -12,7 +12,6 @@ Solution: follow them once. [3.12, 20 modules of the standard library: 1,049 str
 from __future__ import annotations
 
 from _bisect import bisect_left
-from itertools import chain, repeat
 
 from instrument.decode.instructions import exception_table
 from instrument.decode.location_entries import is_extended
@@ -122,14 +121,13 @@ def _exits(
     """
     entries = exception_table(rewritten.co_exceptiontable)
     size = len(rewritten.co_code) >> 1
-    bounds = [*chain.from_iterable([entry[:2] for entry in entries]), size]
-    if bounds != sorted(bounds):
-        return None
     landings = [_OUTSIDE] * len(units)
     below = []
+    stop_above = 0
     for start, stop, target, depth_and_lasti in entries:
-        if start == stop or start < end < stop or not end <= target < size:
+        if not (stop_above <= start < stop <= size and end <= target < size) or start < end < stop:
             return None
+        stop_above = stop
         if start < end:
             index = bisect_left(units, start)
             n = bisect_left(units, stop, index) - index
@@ -138,11 +136,13 @@ def _exits(
             below.append((start - end, stop - end, target - end, depth_and_lasti))
     counters = _counters(graph, plan)
     routes: set[tuple[Any, ...]] = {*zip(counters, landings)}
-    if not routes.isdisjoint(zip(repeat(_NOT_COUNTED), filter(_OUTSIDE.__ne__, landings))):
+    routes.discard((_NOT_COUNTED, _OUTSIDE))
+    if _NOT_COUNTED in [counter for counter, _ in routes]:
         return None
     if CALLERS_ARE_LEFT_ABOVE:
         ops, opcodes = graph.instructions.ops, rewritten.co_code[::2]
-        for index in {graph.instructions.first + 1, *[bisect_left(units, bound) for bound in bounds if bound < end]}:
+        bounds = [bound for start, stop, _, _ in entries for bound in (start, stop) if bound < end]
+        for index in {graph.instructions.first + 1, *[bisect_left(units, bound) for bound in bounds]}:
             above = units[index] - 1 if index < len(units) else -1
             if above >= 0 and is_left_above(ops[index]) and opcodes[above] != EXTENDED_ARG:
                 landing = next((entry[2:] for entry in entries if entry[0] <= above < entry[1]), (end - 1, 0))
