@@ -8,13 +8,14 @@ is executed. Cached code of removed sources is deleted.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 from instrument.errors import ArchiveError, InstrumentError
 from instrument.flow import placement_names
 from instrument.link.cache import open_cache
 from instrument.report.text import say
+from instrument.warming.outcomes import Result
+from instrument.warming.prepared_files import PreparedFiles
 from instrument.warming.progress import ProgressBar
 from instrument.warming.source_files import python_files
 from instrument.warming.workers import n_cores, prepare_files
@@ -114,8 +115,9 @@ def _prepares(options: argparse.Namespace, outcomes: list[Outcome]) -> bool:
     Raise KeyboardInterrupt if the user interrupts that.
     """
     failures: list[Outcome] = []
+    record = PreparedFiles(open_cache(options.placement))
     # Large files come first, so that no process is left alone with a large one at the end.
-    files = sorted(dict.fromkeys(python_files(options.paths, failures)), key=_size, reverse=True)
+    files = sorted(dict.fromkeys(python_files(options.paths, failures)), key=record.size, reverse=True)
     progress = ProgressBar(len(files), options.quiet)
     for outcome in failures:
         progress.add(outcome)
@@ -123,9 +125,13 @@ def _prepares(options: argparse.Namespace, outcomes: list[Outcome]) -> bool:
         for outcome in prepare_files(files, options.placement, min(options.jobs or n_cores(), len(files))):
             progress.add(outcome)
             outcomes.append(outcome)
+            if outcome.result is not Result.FAILED:
+                record.note(outcome.path)
     except KeyboardInterrupt:
         progress.end("interrupted")
         raise
+    finally:
+        record.save()
     open_cache(options.placement).tidy()
     progress.end("done")
     return not progress.n_failed
@@ -140,10 +146,3 @@ def _number(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"there must be at least 1 process, not {text}")
     return number
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0

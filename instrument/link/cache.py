@@ -175,17 +175,17 @@ class Cache:
         entry = self.load(_MODULE + path)
         if entry is None:
             return None
-        digest, stored_stamp, version, key, (pickled, index, packed) = entry
+        bytecode_hash, stored_stamp, version, key, (pickled, index, packed) = entry
         if bytecode is None:
             if stamp is None or stamp != stored_stamp:
                 return None
-        elif digest != source_hash(1, bytecode):
+        elif bytecode_hash != source_hash(1, bytecode):
             return None
         elif stamp is None:
             version = None
         elif stamp != stored_stamp:  # the same bytecode in another file
             version = find_version(index[0])
-            self.store(_MODULE + path, (digest, stamp, version, key, (pickled, index, packed)))
+            self.store(_MODULE + path, (bytecode_hash, stamp, version, key, (pickled, index, packed)))
         return (pickled, GroupIndex(*index), packed), version
 
     def store_module(
@@ -206,13 +206,18 @@ class Cache:
         entry = source_hash(1, bytecode), stamp, version, key, (pickled, index.as_tuple(), packed)
         return self.store(_MODULE + path, entry)
 
-    # Modules in archives
+    # Modules by content
 
-    def module_from_archive(self, key: bytes, file_name: str) -> CachedModule | None:
-        """Return the unlinked code that an archive had for the content with *key*; None if none had it.
+    def module_by_content(self, key: bytes, path: str, file_name: str) -> CachedModule | None:
+        """Return the unlinked code for the content with *key*; None if there is none.
 
-        It gets the name of the source file, *file_name*.
+        The module with source *path* had it under other bytecode, or an archive had it. *file_name* becomes the name of
+        its source file.
         """
+        entry = self.load(_MODULE + path) if path else None
+        if entry is not None and entry[-2] == key:
+            pickled, index, packed = entry[-1]
+            return pickled, GroupIndex(file_name, *index[1:]), packed
         name = _FROM_ARCHIVE + key.hex()
         content = self.load(name)
         if content is None:

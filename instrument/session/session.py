@@ -132,7 +132,7 @@ class Session(Registry):
             module = self.unlinked_code.cached_module(module_import)
             if module is not None:
                 return self._load(module, file, module_import.origin, originals)
-        module = self.unlinked_code.module_from_archive(tree, module_import)
+        module = self.unlinked_code.module_by_content(tree, module_import)
         if module is not None:
             return self._load(module, file, module_import.origin, originals)
         unlinked = self.unlinked_code.of_module(tree, module_import)

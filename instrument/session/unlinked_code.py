@@ -99,15 +99,18 @@ class UnlinkedCode:
         """Return the version of the source *file_name* of *module_import*; None if it is uncertain, or not needed."""
         return module_import.source(file_name).known_version() if self._counts else None
 
-    def module_from_archive(self, tree: list[CodeType], module_import: ModuleImport) -> CachedModule | None:
-        """Return the unlinked code that an archive had for *tree*, the code of the module of *module_import*, or None.
+    def module_by_content(self, tree: list[CodeType], module_import: ModuleImport) -> CachedModule | None:
+        """Return the unlinked code that the cache has for the content of *tree*; None if it has none.
 
-        If the module has a bytecode file, later imports find the code by that.
+        *tree* is the code of the module of *module_import*. It may come from an archive, or have had another bytecode
+        file before its source got another time. If it has a bytecode file, later imports find the code by that.
         """
         key = _key(tree, module_import)
         if self._placement in placement_names.CALLING or not key:
             return None
-        module = self.cache().module_from_archive(key, tree[-1].co_filename)
+        file = dict.get(module_import.namespace, "__file__")
+        path = module_import.path or (file if type(file) is str else "")
+        module = self.cache().module_by_content(key, path, tree[-1].co_filename)
         if module is not None and module_import.bytecode is not None:
             self._store_module(module, module_import, module_import.bytecode)
         return module

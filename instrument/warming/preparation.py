@@ -88,7 +88,7 @@ class _Storer:
         cache = self._unlinked_code.cache()
         tree = nested_code(code)
         # `code_for_cached_bytecode` cannot find code that was compiled: the cache has only its content.
-        is_ready = self._unlinked_code.module_from_archive(tree, module_import) is not None or (
+        is_ready = self._unlinked_code.module_by_content(tree, module_import) is not None or (
             module_import.bytecode is None and Batch(cache).get(tree, key=module_import.key) is not None
         )
         if is_ready:

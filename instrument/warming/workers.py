@@ -17,6 +17,7 @@ from multiprocessing import active_children, get_context, parent_process
 
 from instrument.config.project_file import VARIABLE
 from instrument.guest import isolation
+from instrument.hooks.imports import n_instrumenters
 from instrument.session.session import session
 from instrument.warming.outcomes import Outcome, Result
 from instrument.warming.preparation import prepare_file
@@ -43,12 +44,13 @@ def n_cores() -> int:
 def prepare_files(
     paths: list[str], placement: str, n_processes: int, writes_bytecode: bool = True
 ) -> Generator[Outcome]:
-    """Store the code of the files at *paths* for this *placement*; yield each outcome. One process uses no other.
+    """Store the code of the files at *paths* for this *placement*; yield each outcome.
 
+    One process uses no other, unless it is measured: then its instrumenters would take the code for the program's.
     Unless *writes_bytecode*, no bytecode files are written. Raise KeyboardInterrupt at SIGINT. If there are other
     processes, raise Terminated at SIGTERM.
     """
-    if n_processes < 2:
+    if n_processes < 2 and not n_instrumenters():
         writes_none = sys.dont_write_bytecode
         with warnings.catch_warnings():
             _load_session(placement)
@@ -64,7 +66,7 @@ def prepare_files(
 
     # Not "fork", because the caller may have threads; not "forkserver", because the server would outlive the command.
     settings = placement, writes_bytecode
-    executor = ProcessPoolExecutor(n_processes, get_context("spawn"), _initialize_worker, settings)
+    executor = ProcessPoolExecutor(max(n_processes, 1), get_context("spawn"), _initialize_worker, settings)
     with _tracker_ended(), _finishing(executor):
         # The workers inherit the mask: Ctrl-C reaches this process alone.
         with _interrupts_blocked(), _measurement_off():

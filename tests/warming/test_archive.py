@@ -68,15 +68,15 @@ def test_a_module_is_found_by_its_content_under_another_path(tmp_path, form):
         shutil.rmtree(tmp_path / "cache")
         assert add_to_cache(modules) == 1
         if form == "used":
-            assert Cache(MINIMAL, str(tmp_path / "cache")).module_from_archive(key_of(there), "/x.py") is not None
+            assert Cache(MINIMAL, str(tmp_path / "cache")).module_by_content(key_of(there), "", "/x.py") is not None
         assert modules_in_cache(MINIMAL) == (modules if form == "used" else {})
     shutil.rmtree(tmp_path / "cache")
     assert add_to_cache(modules) == 1
 
-    module = Cache(MINIMAL, str(tmp_path / "cache")).module_from_archive(key_of(there), "/there/b.py")
+    module = Cache(MINIMAL, str(tmp_path / "cache")).module_by_content(key_of(there), "/there/b.py", "/there/b.py")
     expected = module_of(unlinked_tree(there), "/there/b.py")
     assert (module[0], module[1].as_tuple(), module[2]) == (expected[0], expected[1].as_tuple(), expected[2])
-    assert Cache(MINIMAL, str(tmp_path / "cache")).module_from_archive(KEY, "/there/b.py") is None
+    assert Cache(MINIMAL, str(tmp_path / "cache")).module_by_content(KEY, "/there/b.py", "/there/b.py") is None
 
 
 def test_what_is_written_is_read(path):
