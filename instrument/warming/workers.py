@@ -8,6 +8,7 @@ At the end no process is left, so the caller may become another program. The wor
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -61,13 +62,21 @@ def prepare_files(
             finally:
                 sys.dont_write_bytecode = writes_none
         return
+    with _tracker_ended():
+        yield from _prepare_in_workers(paths, placement, max(n_processes, 1), writes_bytecode)
+
+
+def _prepare_in_workers(
+    paths: list[str], placement: str, n_processes: int, writes_bytecode: bool
+) -> Generator[Outcome]:
+    """Do the work of `prepare_files` in so many other processes."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
     # Not "fork", because the caller may have threads; not "forkserver", because the server would outlive the command.
     settings = placement, writes_bytecode
-    executor = ProcessPoolExecutor(max(n_processes, 1), get_context("spawn"), _initialize_worker, settings)
-    with _tracker_ended(), _finishing(executor):
+    executor = ProcessPoolExecutor(n_processes, get_context("spawn"), _initialize_worker, settings)
+    with _finishing(executor):
         # The workers inherit the mask: Ctrl-C reaches this process alone.
         with _interrupts_blocked(), _measurement_off():
             futures = {executor.submit(prepare_file, path, placement): path for path in paths}
@@ -117,6 +126,7 @@ def _tracker_ended() -> Iterator[None]:
         yield
     finally:
         if not was_running and hasattr(tracker, "_stop"):
+            gc.collect()  # the executor is garbage with cycles; its semaphores would start the process again
             tracker._stop()
 
 

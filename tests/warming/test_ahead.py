@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from commands.test_warm import MANY, assert_all_end, cached, make_package
-from instrument_command import environment_without_settings
+from instrument_command import ROOT, environment_without_settings
 
 from instrument.link.cache import Cache
 from instrument.warming import ahead
@@ -171,6 +171,22 @@ def test_a_terminal_shows_a_line_and_the_processes_leave_no_trace(tmp_path):
         line = printed.decode().replace("\r\n", "\n").split("\r\x1b[K")[-1]
         assert (line.startswith("instrument: prepared 28 files, ") and "next time from the cache" in line) == (not options)
     assert len([*(tmp_path / ".instrument").glob("*.sqlite")]) == 2
+
+
+def test_a_measured_process_leaves_the_work_to_others(tmp_path):
+    """A tool in such a process prepares files, too: they count as imported once, when the program imports them."""
+    package = make_package(tmp_path, FILES)
+    (tmp_path / "main.py").write_text(
+        "if __name__ == '__main__':\n    from instrument.warming.ahead import prepare_ahead\n"
+        f"    prepare_ahead({[str(package / name) for name in ('a.py', 'b.py', 'c.py')]}, 'minimal', True)\n"
+        + MAIN.replace("\n", "\n    ").join(["    ", ""])
+        + "print(sorted(line for (file, line) in __import__('instrument').snapshot().counts if file.endswith('b.py')))\n"
+    )
+    environment = environment_without_settings(INSTRUMENT="package", INSTRUMENT_CACHE=str(tmp_path / "cache"))
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "instrument" / "bootstrap"), str(ROOT)])
+    process = subprocess.run([sys.executable, "main.py"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert process.stdout == f"['{package / '__init__.py'}'] 4\nno child\n[1, 2]\n", process.stderr
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
