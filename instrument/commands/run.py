@@ -55,8 +55,8 @@ def execute(options: argparse.Namespace) -> int:
         say([f"instrument: {message}"], sys.stderr)
     _prepare(words, settings)
     command = [sys.executable, *interpreter_options(), *words]
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it is closed
+        stream.flush()
     if os.name == "nt":  # exec ends the process there, and its parent would go on before the program has ended
         import subprocess
 
