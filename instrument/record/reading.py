@@ -215,9 +215,10 @@ class _Baseline:
                 if number in moved or _remaining(group.counters) != short_lived.get(number, _full(n)):
                     changed.append(group)
                     continue
+            elif group.first + n > len(now):  # it was linked after the counters were read
+                continue
             elif number in moved or now[group.first : group.first + n] != permanent[group.first : group.first + n]:
-                if group.first + n <= len(now):  # else it was linked after the counters were read
-                    changed.append(group)
+                changed.append(group)
                 continue
             if number in self._exit_keys and self._has_new_exits(group):
                 changed.append(group)

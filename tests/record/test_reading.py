@@ -4,7 +4,8 @@ import pytest
 from small_runs import FILE
 
 from instrument.flow import placement
-from instrument.record.reading import Reading
+from instrument.link.cache import Batch
+from instrument.record.reading import Reading, _remaining
 from instrument.session.session import Session
 
 
@@ -58,3 +59,22 @@ def test_a_reading_that_begins_later_has_the_same_counts():
     assert [*suspended] == [4, 6, 8]
     both = taken(first), taken(second)
     assert both[0] == both[1] == taken(from_now_on) != {}
+
+
+def test_code_that_is_linked_during_a_reading_is_in_the_next_one():
+    """An exit may be taken in it before the reading is over: the counters were read before they existed."""
+    own_session = Session(placement.MINIMAL)
+    reading = Reading(own_session, lambda: True)
+    source = "try:\n    1 / 0\nexcept ZeroDivisionError:\n    x = 1\n"
+
+    def link_and_run():
+        code = compile(source, FILE, "exec")
+        (live,) = own_session.instrument_existing_code([code], FILE, Batch(own_session.unlinked_code.cache()))
+        exec(live)
+
+    link_and_run()
+    now = _remaining(own_session.counters)
+    link_and_run()  # another thread does this
+    first, _ = own_session.groups.values()
+    assert reading._baseline.changed_groups(now, set(), lambda: True) == [first]
+    assert [dict(counts.lines) for *_, counts in reading.take()] == [{1: 1, 2: 1, 3: 1, 4: 1}] * 2
