@@ -3,8 +3,9 @@
 Tallies of lines and functions come in; rows of the tables of `instrument.data.schema` go to a connection.
 
 Problem: SQLite releases the interpreter's lock for each statement, and a busy program returns it only after 5 ms.
-Solution: one statement inserts up to 1,000 rows.
-Alternatives: `executemany` releases the lock for each row.
+Solution: one statement inserts up to 500 rows.
+Alternatives: `executemany` releases the lock for each row. Statements of 1,000 rows take longer to parse than they
+save. [3.12, 6,571 lines of 286 files, in million instructions: 71 with 1,000 rows, 65 with 500, 63 with 250]
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     GivenOut: TypeAlias = tuple[FileKey, str, int, str]
 
 # Rows in one statement. SQLite admits 999 parameters before 3.32, and 32,766 since.
-_ROWS = (1000, 190, 16)
-_ROWS_BEFORE_3_32 = (190, 16)
+_ROWS = (500, 100, 16)
+_ROWS_BEFORE_3_32 = (100, 16)
 
 _INSERT_GIVEN_OUT = "INSERT OR IGNORE INTO given_out (part, file, name, line, taker) VALUES "
 
@@ -88,9 +89,10 @@ class Flush:
             width = len(fact.columns) + 4
             _insert(connection, insert, f"(1{', ?' * width})", width, self._rows_of(fact))
         _insert(connection, _INSERT_GIVEN_OUT, "(1, ?, ?, ?, ?)", 4, self._rows_of_given_out())
-        for (path, version), number in self._files.items():
-            row = number, schema.to_text(path), schema.to_text(version)
-            connection.execute("INSERT INTO file (id, path, version) VALUES (?, ?, ?)", row)
+        connection.executemany(
+            "INSERT INTO file (id, path, version) VALUES (?, ?, ?)",
+            [(n, schema.to_text(path), schema.to_text(version)) for (path, version), n in self._files.items()],
+        )
         for path, why in self._reasons.items():
             row_of_path = (schema.to_text(path),)
             connection.execute("DELETE FROM not_measured WHERE part = 1 AND path = ?", row_of_path)
@@ -119,17 +121,27 @@ class Flush:
             number = self._files[key] = len(known) + len(self._files) + 1
         return number
 
-    def _rows_of(self, fact: Fact) -> Iterator[tuple[object, ...]]:
-        has_one_column = len(fact.columns) == 1
+    def _rows_of(self, fact: Fact) -> Iterator[list[object]]:
+        """Yield the values of the rows of *fact*, row by row, in several chunks."""
+        has_one_column, latest = len(fact.columns) == 1, schema.LATEST
         for file, tallies in self._tallies.get(fact.field, ()):
-            if tallies:
-                number = self._number_of(file)
-                for key, (count, first, last) in tallies.items():
-                    values = (key,) if has_one_column else key
-                    stored = [schema.to_text(value) if type(value) is str else value for value in values]
-                    yield number, *stored, count, within_range(first), within_range(last)
+            if not tallies:
+                continue
+            number = self._number_of(file)
+            values: list[object] = []
+            # SQLite inserts rows in the order of their keys faster: 71 in place of 78 million instructions.
+            for key, (count, first, last) in sorted(tallies.items()):
+                if not 0.0 <= first <= last <= latest:
+                    first, last = within_range(first), within_range(last)
+                if has_one_column:
+                    values += number, key, count, first, last
+                else:
+                    stored = [schema.to_text(value) if type(value) is str else value for value in key]
+                    values += number, *stored, count, first, last
+            yield values
 
     def _rows_of_given_out(self) -> Iterator[tuple[object, ...]]:
+        """Yield the values of the row of each function that was given out."""
         for key, name, line, receiver in self._given_out:
             yield self._number_of(key), schema.to_text(name), line, schema.to_text(receiver)
 
@@ -141,21 +153,25 @@ def within_range(moment: float) -> float:
     return schema.LATEST if moment > 0 else 0.0
 
 
-def _insert(connection: Connection, insert: str, row: str, width: int, rows: Iterator[tuple[object, ...]]) -> None:
-    """Insert *rows*, each of *width* values, with as few statements as possible: see the head of this module."""
+def _insert(connection: Connection, insert: str, row: str, width: int, chunks: Iterable[Iterable[object]]) -> None:
+    """Insert the rows in *chunks*, each of *width* values, with few statements: see the head of this module."""
     sizes = _ROWS if sqlite.version() >= (3, 32) else _ROWS_BEFORE_3_32
-    statements = {size: insert + ", ".join([row] * size) for size in sizes}
     values: list[object] = []
     full = sizes[0] * width
-    for values_of_row in rows:
-        values += values_of_row
-        if len(values) == full:
-            connection.execute(statements[sizes[0]], values)
-            values.clear()
+    for chunk in chunks:
+        values += chunk
+        while len(values) >= full:
+            connection.execute(_statement(insert, row, sizes[0]), values[:full])
+            del values[:full]
     while values:
         # The remaining rows: the largest statement that they fill. The last statement repeats its last row, which then
         # replaces itself.
         size = next((size for size in sizes if size * width <= len(values)), sizes[-1])
-        chunk, values = values[: size * width], values[size * width :]
-        chunk += chunk[-width:] * (size - len(chunk) // width)
-        connection.execute(statements[size], chunk)
+        rows, values = values[: size * width], values[size * width :]
+        rows += rows[-width:] * (size - len(rows) // width)
+        connection.execute(_statement(insert, row, size), rows)
+
+
+def _statement(insert: str, row: str, size: int) -> str:
+    """Return the statement that begins with *insert* and inserts *size* rows, each as in *row*."""
+    return insert + ", ".join([row] * size)

@@ -70,6 +70,19 @@ class Series:
             self._counts[position] += count
             self._lasts[position] = now
 
+    def count_all(self, counts: dict[Any, int], now: float) -> None:
+        """Do `count` for each key of *counts*. New keys take a few calls in C."""
+        if self._positions.keys().isdisjoint(counts):
+            first = len(self._counts)
+            self._positions.update(zip(counts, range(first, first + len(counts))))
+            self._counts.extend(counts.values())
+            times = array("d", (now,)) * len(counts)
+            self._firsts.extend(times)
+            self._lasts.extend(times)
+        else:
+            for key, count in counts.items():
+                self.count(key, count, now)
+
     def add(self, key: Any, count: int, first: float, last: float) -> None:
         """Add *count* to the tally of *key*, as seen between *first* and *last*."""
         position = self._positions.get(key)
@@ -92,6 +105,9 @@ class Series:
 
     def tallies(self, keys: Iterable[Any]) -> dict[Any, tuple[int, float, float]]:
         """Return count, first and last time of each of *keys*, as plain tuples, which the collector soon untracks."""
+        keys = [*keys]
+        if len(keys) == len(self._positions):
+            return dict(zip(self._positions, zip(self._counts, self._firsts, self._lasts)))
         positions, counts, firsts, lasts = self._positions, self._counts, self._firsts, self._lasts
         return {key: (counts[at], firsts[at], lasts[at]) for key in keys for at in (positions[key],)}
 
@@ -196,8 +212,7 @@ class FileCounts(_Value):
         Return the keys whose counts have changed, by field.
         """
         changed: dict[str, Collection[Any]] = {"lines": counts.lines}
-        for line, count in counts.lines.items():
-            self.lines.count(line, count, now)
+        self.lines.count_all(counts.lines, now)
         if counts.entered:
             self.functions.count(function, counts.entered, now)
             changed["functions"] = (function,)

@@ -10,30 +10,48 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.model.counts import Counts
-    from instrument.model.measurement import FileKey, FunctionKey
+    from instrument.model.measurement import FileCounts, FileKey, FunctionKey, Series
 
 
 class Changes:
-    """The keys of one fact whose counts have changed since the last write, by file."""
+    """The keys of one *field* of *files* whose counts have changed since the last write, by file.
 
-    __slots__ = ("_keys", "_taken")
+    Until the first write all keys have changed, and none is noted: a short process writes once, when it ends.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_field", "_files", "_have_all_changed", "_keys", "_taken", "_were_all_taken")
+
+    def __init__(self, files: dict[FileKey, FileCounts], field: str) -> None:
+        self._files = files
+        self._field = field
+        self._have_all_changed = True
+        self._were_all_taken = False
         self._keys: dict[FileKey, set[Any]] = {}
         #: Keys that are being written.
         self._taken: list[tuple[FileKey, set[Any]]] = []
 
     def mark(self, file: FileKey, keys: Collection[Any]) -> None:
         """Note that the counts of *keys* in *file* have changed."""
-        if not keys:
+        if not keys or self._have_all_changed:
             return
         changed = self._keys.get(file)
         if changed is None:
             changed = self._keys[file] = set()
         changed.update(keys)
 
-    def take(self) -> Iterator[tuple[FileKey, set[Any]]]:
+    def mark_all(self) -> None:
+        """Note that the counts of all keys have changed."""
+        self._have_all_changed = True
+
+    def take(self) -> Iterator[tuple[FileKey, Collection[Any]]]:
         """Yield the changed keys by file, and unmark them. Then `commit` or `restore` must be called."""
+        if self._have_all_changed:
+            self._keys.clear()
+            self._have_all_changed, self._were_all_taken = False, True
+            for file, series in self._all():
+                if series:
+                    yield file, series.keys()
+            return
         for file in list(self._keys):
             keys = self._keys.pop(file)
             self._taken.append((file, keys))
@@ -41,16 +59,23 @@ class Changes:
 
     def commit(self) -> None:
         """Forget the keys that `take` has yielded, because they are written."""
-        self._taken = []
+        self._taken, self._were_all_taken = [], False
 
     def restore(self) -> None:
         """Mark the keys that `take` has yielded as changed again, because they could not be written."""
+        if self._were_all_taken:
+            self._have_all_changed = True
         for file, keys in self._taken:
             self.mark(file, keys)
-        self._taken = []
+        self._taken, self._were_all_taken = [], False
+
+    def _all(self) -> Iterator[tuple[FileKey, Series]]:
+        """Yield each file with all its counts."""
+        for file, counts in self._files.items():
+            yield file, getattr(counts, self._field)
 
     def __bool__(self) -> bool:
-        return bool(self._keys)
+        return bool(self._keys) or (self._have_all_changed and any(series for _, series in self._all()))
 
 
 class ProcessCounts:
@@ -58,7 +83,7 @@ class ProcessCounts:
 
     def __init__(self) -> None:
         self.measurement = Measurement()
-        self.changes = {fact.field: Changes() for fact in FACTS}
+        self.changes = {fact.field: Changes(self.measurement.files, fact.field) for fact in FACTS}
 
     def add(self, file: FileKey, function: FunctionKey, counts: Counts, now: float) -> None:
         """Add the *counts* of the code object of *function* in *file*, which were read *now*."""
@@ -81,6 +106,5 @@ class ProcessCounts:
 
     def mark_all(self) -> None:
         """Mark all counts as changed, because the data file is lost."""
-        for file, counts in self.measurement.files.items():
-            for fact, series in counts.series():
-                self.changes[fact.field].mark(file, series.keys())
+        for changes in self.changes.values():
+            changes.mark_all()

@@ -134,7 +134,7 @@ class ProcessData:
         for file, keys in changes.take():
             series = getattr(self._counts.measurement.files[file], field)
             remaining = iter(keys)
-            while part := list(islice(remaining, _N_WRITTEN)):
+            for _ in range(0, len(keys), _N_WRITTEN):
                 self._pacing.pause()
-                yield file, series.tallies(part)
+                yield file, series.tallies(islice(remaining, _N_WRITTEN))
         self._pacing.note_progress()

@@ -11,6 +11,7 @@ counts are in the next reading.
 
 from __future__ import annotations
 
+from _struct import pack
 from itertools import islice, repeat
 
 from instrument.guest.own_imports import extension
@@ -50,7 +51,9 @@ _MOST_TRIES = 3
 
 def _remaining(counters: Iterable[repeat[None]]) -> array[int]:
     """Return the remaining length of each of *counters*, in one call that no other thread interrupts."""
-    return array("q", map(_remaining_of, counters))
+    lengths = tuple(map(_remaining_of, counters))
+    # `array` converts an iterable more slowly. [3.12, instructions for each counter: 900 so, 490 packed first]
+    return array("q", pack(f"{len(lengths)}q", *lengths))
 
 
 def _full(n: int) -> array[int]:
@@ -353,10 +356,10 @@ def _pieces(groups: list[CodeGroup]) -> Iterator[list[Span]]:
     piece: list[Span] = []
     n = 0
     for group in groups:
-        starts, first = group.starts, 0
-        while first < len(group):
+        starts, first, n_codes = group.starts, 0, len(group)
+        while first < n_codes:
             last = first + 1
-            while last < len(group) and n + starts[last + 1] - starts[first] <= _N_READ:
+            while last < n_codes and n + starts[last + 1] - starts[first] <= _N_READ:
                 last += 1
             if piece and n + starts[last] - starts[first] > _N_READ:
                 yield piece

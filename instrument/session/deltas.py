@@ -7,6 +7,8 @@ everything at one moment, and `record.reading`, which reads piece by piece.
 
 from __future__ import annotations
 
+from _operator import sub
+
 from instrument.errors import InstrumentError
 
 TYPE_CHECKING = False
@@ -68,11 +70,14 @@ def deltas_of(
     starts, offset = group.starts, group.starts[first]
     deltas: dict[int, Delta] = {}
     if now != before:
-        for index in range(first, last):
-            part = slice(starts[index] - offset, starts[index + 1] - offset)
-            remaining, was = now[part], before[part]
-            if remaining != was:
-                deltas[index] = Delta(group, index, [old - new for old, new in zip(was, remaining)])
+        begin = 0
+        for index, end in enumerate(starts[first + 1 : last + 1], first):
+            end -= offset
+            if end != begin:
+                remaining, was = now[begin:end], before[begin:end]
+                if remaining != was:
+                    deltas[index] = Delta(group, index, [*map(sub, was, remaining)])
+            begin = end
     for key, n in exits:
         index = group.code_at(key)
         if first <= index < last:
