@@ -87,7 +87,7 @@ class counting:  # noqa: N801 - programs use it like a function
         if self._window is not None:
             raise InstrumentError("instrument.counting(…) is entered already; make another one")
         _unmatched.begin(self._scope)
-        self._instrumenter.begin(self._scope, lazily=False)
+        self._instrumenter.begin(self._scope)
         self._window = Window(self._instrumenter.session)
         return self._results
 

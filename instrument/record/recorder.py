@@ -76,7 +76,7 @@ class Recorder:
         self._begin()
         self._instrumenter.on_live = self._start
         session(placement_names.NOTHING).is_permanent = self._session.retirement.has_background_thread = True
-        self._instrumenter.begin(self.scope, lazily=True)
+        self._instrumenter.begin(self.scope)
         process_end.install(self)
         forks.install(self)
         signals.install(self, settings.signal)

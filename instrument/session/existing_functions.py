@@ -14,7 +14,6 @@ from types import FunctionType
 
 from instrument.decode.executors import executors_in_frozen_modules, may_execute_code, need_search
 from instrument.flow import placement_names
-from instrument.guest import isolation
 from instrument.guest.own_builtins import ours
 from instrument.guest.own_imports import own_modules
 from instrument.guest.own_loader import modules
@@ -76,7 +75,6 @@ class SourceFunctions:
 def instrument_existing_functions(
     choose_session: ChooseSession,
     on_twin: Callable[[CodeType, str | None, str | None], None] | None = None,
-    lazily: bool = False,
     on_files: Callable[[set[str]], None] | None = None,
     on_functions: Callable[[str | None, list[FunctionType]], None] | None = None,
 ) -> None:
@@ -84,11 +82,7 @@ def instrument_existing_functions(
 
     First call *on_files* with the files of all modules. Then, for each module and source file that is measured, call
     *on_twin* with each twin and the module's file and name, and *on_functions* with the file and the functions.
-
-    Load the `bytecode` package before anything else; if *lazily*, only when some code must be rewritten.
     """
-    if not lazily:
-        isolation.load()
     nothing = session(placement_names.NOTHING)
     batches: dict[Session, Batch] = {}
     for source in _functions_by_source(choose_session, nothing, on_files):

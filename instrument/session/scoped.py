@@ -89,14 +89,11 @@ class ScopedInstrumenter(Instrumenter):
         self._examined_twice: set[str] = set()
         self._n_modules = 0
 
-    def begin(self, scope: Scope, lazily: bool) -> None:
-        """Make code live that *scope* selects, existing functions included, until `end`.
-
-        If *lazily*, load the `bytecode` package only when some code must be rewritten.
-        """
+    def begin(self, scope: Scope) -> None:
+        """Make code live that *scope* selects, existing functions included, until `end`."""
         self._scopes.scopes.append(scope)
         self.forget_recent_code()
-        instrument_existing_functions(self._choose_session, self._note_source, lazily)
+        instrument_existing_functions(self._choose_session, self._note_source)
         if len(self._scopes.scopes) == 1:
             imports.install(self, at_end=True)
             bytecode_readers.install(original_of, give_out)
@@ -136,7 +133,7 @@ class ScopedInstrumenter(Instrumenter):
                 self._examined_once.add(name)
             has_late_functions = has_late_functions or self._has_late_functions(getattr(module, "__dict__", None))
         if has_late_functions:
-            instrument_existing_functions(self._choose_session, self._note_source, lazily=True)
+            instrument_existing_functions(self._choose_session, self._note_source)
 
     def _has_late_functions(self, namespace: object) -> bool:
         """Return whether *namespace*, of a module, is selected and has functions of its own that are not live."""

@@ -7,7 +7,6 @@ whatever other steps raise. The program gets exceptions of its own; other failur
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 from instrument.flow import placement_names
@@ -105,8 +104,6 @@ class Run:
             choice = self.choice
             instrument_existing_functions(
                 lambda file, name: self._session if choice.selects(name, file, "") else None,
-                # Loading the `bytecode` package runs some of the standard library, which may be measured itself.
-                lazily=not choice.selects(None, os.__file__, ""),
                 on_files=choice.note_files if self._session.placement != placement_names.CALLS else None,
                 on_functions=choice.note_functions,
             )
