@@ -1,9 +1,15 @@
-"""Measure the cost of importing a large package while it is counted.
+"""Measure the cost of importing a large package while it is counted, beside other tools.
 
-The name of an importable package goes in. A table comes out: CPU seconds and peak memory of a process that imports it,
-after the import and after its counts were read. The modes are "plain", "cold" (all code is rewritten) and
-"warm" (all code is in the cache). The modes take turns in fresh processes, and each ratio is that of one round. For
-comparison with the cold import, `bytecode` is the time in which that package disassembles and assembles the same code.
+The name of an importable package goes in. A table comes out, with a row for each mode. The columns are CPU seconds of
+the import, CPU seconds of the whole process, and its peak memory, each beside those of a plain process.
+
+- `first` and `warm`: under `Trace`, the standard library ignored. First all code is rewritten, then it is in the cache.
+- `all first`, `all warm`: likewise, and nothing is ignored.
+- `process first`, `process warm`: INSTRUMENT names the package.
+- `coverage.py` (its default core) and `slipcover`: if they are installed. They have no cache.
+
+The modes take turns in fresh processes, and each ratio is that of one round. For comparison with the first import,
+`bytecode` is the time in which that package disassembles and assembles the same code.
 
     python benchmarks/importing.py sympy
     python benchmarks/importing.py networkx --path ~/libraries --rounds 9 --placement line
@@ -24,7 +30,10 @@ from pathlib import Path
 from overhead import machine
 
 HERE = Path(__file__).resolve().parent
-MODES = ("plain", "cold", "warm")
+#: The modes that fill the cache, and those that use it.
+FIRST = ("first", "all first", "process first")
+WARM = ("warm", "all warm", "process warm")
+PEERS = {"coverage.py": "coverage", "slipcover": "slipcover"}
 
 COMMAND = """\
 from time import process_time
@@ -41,17 +50,43 @@ def work(mode, package, placement):
     if mode == "bytecode":
         concrete, whole = taken_apart(package)
         return {"seconds": concrete, "whole": whole}
-    if mode == "plain":
+    if mode in PEERS:
+        globals()[f"run_{PEERS[mode]}"](package, names)
+        return {"seconds": names["seconds"], "read": peak()}
+    if mode == "plain" or mode.startswith("process"):
         exec(COMMAND, names)
         return {"seconds": names["seconds"], "megabytes": names["megabytes"], "read": names["megabytes"]}
     sys.path.insert(0, str(HERE.parent))
     import instrument
 
-    outside = sorted({sysconfig.get_path("stdlib"), sys.base_prefix})
+    outside = [] if mode.startswith("all") else sorted({sysconfig.get_path("stdlib"), sys.base_prefix})
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=outside, placement=placement)
     tracer.runctx(COMMAND, names, names)
     n_lines = len(tracer.results().counts)
     return {"seconds": names["seconds"], "megabytes": names["megabytes"], "lines": n_lines, "read": peak()}
+
+
+def run_coverage(package, names):
+    """Import *package* under coverage.py, which measures its lines with the core that it chooses itself."""
+    import coverage
+
+    tool = coverage.Coverage(data_file=None, config_file=False, source_pkgs=[package])
+    tool.start()
+    exec(COMMAND, names)
+    tool.stop()
+    tool.get_data()
+
+
+def run_slipcover(package, names):
+    """Import *package* under slipcover, set up as by its command line."""
+    import slipcover
+
+    folder = Path(importlib.util.find_spec(package).origin).parent
+    tool, matcher = slipcover.Slipcover(source=[str(folder)]), slipcover.FileMatcher(sources=[str(folder)])
+    slipcover.wrap_spec_from_file_location(tool, matcher)
+    with slipcover.ImportManager(tool, matcher):
+        exec(COMMAND, names)
+    tool.get_coverage()
 
 
 def taken_apart(package):
@@ -90,15 +125,44 @@ def peak():
 
 
 def run(mode, package, arguments, cache):
-    """Call `work` in a fresh process and return the numbers that it prints."""
+    """Call `work` in a fresh process, and return the numbers that it prints, with its CPU seconds and peak memory."""
     command = [sys.executable, "-W", "ignore", __file__, "--work", mode, package, arguments.placement]
+    cache = cache and os.path.join(cache, mode.removesuffix("first").removesuffix("warm").strip() or "trace")
     paths = [str(Path(path).expanduser().resolve()) for path in arguments.path]
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "INSTRUMENT_CACHE": cache, "PYTHONPATH": os.pathsep.join(paths)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        sys.exit(f"importing {package}, {mode}, failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "INSTRUMENT_CACHE": cache}
+    for name in ("PYTHONDONTWRITEBYTECODE", "INSTRUMENT"):
+        environment.pop(name, None)
+    if mode.startswith("process"):
+        paths.insert(0, str(HERE.parent / "instrument" / "bootstrap"))
+        environment |= {"INSTRUMENT": package, "INSTRUMENT_DIR": os.path.join(cache, "data")}
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        output = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"importing {package}, {mode}, failed")
+    told = json.loads(output.splitlines()[-1])
+    return told | {"process": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss / 1024}
+
+
+def print_table(told, modes):
+    """Print one row for each of *modes*: *told* has the numbers of its runs."""
+    print(f"{'':14}{'import, s':>10}{'ratio (range)':>22}{'process, s':>12}{'ratio':>7}{'peak, MB':>10}{'ratio':>7}")
+    plain = told["plain"]
+    for mode in modes:
+        rows = told[mode]
+        beside = plain if len(rows) == len(plain) else plain[:1]
+        medians, ratios = {}, {}
+        for key in ("seconds", "process", "peak"):
+            medians[key] = statistics.median(row[key] for row in rows)
+            ratios[key] = [row[key] / base[key] for row, base in zip(rows, beside, strict=True)]
+        middle = {key: statistics.median(each) for key, each in ratios.items()}
+        spread = f"{middle['seconds']:.2f} ({min(ratios['seconds']):.2f}..{max(ratios['seconds']):.2f})"
+        print(
+            f"{mode:14}{medians['seconds']:10.3f}{spread:>22}{medians['process']:12.3f}{middle['process']:7.2f}"
+            f"{medians['peak']:10.1f}{middle['peak']:7.2f}"
+        )
 
 
 def main():
@@ -111,27 +175,22 @@ def main():
     if not arguments.path and importlib.util.find_spec(arguments.package) is None:
         parser.error(f"there is no package {arguments.package!r} here; --path says where to look")
     print(*machine(), sep="\n")
+    peers = [mode for mode, module in PEERS.items() if importlib.util.find_spec(module) is not None]
+    modes = ["plain", *WARM, *peers]
     with tempfile.TemporaryDirectory() as folder:
         run("plain", arguments.package, arguments, "")  # leaves bytecode files behind
-        told = {"cold": [run("cold", arguments.package, arguments, folder)], "plain": [], "warm": []}
+        run("process warm", "json", arguments, folder)  # leaves the modules of a start behind
+        told = {mode: [run(mode, arguments.package, arguments, folder)] for mode in FIRST}
+        told |= {mode: [] for mode in modes}
         for turn in range(arguments.rounds):
-            for mode in ("plain", "warm")[:: 1 if turn % 2 else -1]:
+            for mode in modes[:: 1 if turn % 2 else -1]:
                 told[mode].append(run(mode, arguments.package, arguments, folder))
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 1e6
         alone = run("bytecode", arguments.package, arguments, "")
     print(f"\n{arguments.package}, {told['warm'][0]['lines']} lines executed; the cache holds {size:.1f} MB\n")
-    print(f"{'':8}{'seconds':>10}{'ratio (range)':>26}{'megabytes':>12}{'ratio':>8}{'with reading':>15}{'ratio':>8}")
+    print_table(told, ["plain", *[mode for pair in zip(FIRST, WARM, strict=True) for mode in pair], *peers])
     plain = told["plain"]
-    for mode in MODES:
-        rows = told[mode]
-        beside = plain if len(rows) == len(plain) else plain[:1]
-        ratios = [row["seconds"] / base["seconds"] for row, base in zip(rows, beside, strict=True)]
-        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
-        base = statistics.median(row["megabytes"] for row in plain)
-        memory, read = (statistics.median(row[when] for row in rows) for when in ("megabytes", "read"))
-        seconds = statistics.median(row["seconds"] for row in rows)
-        print(f"{mode:8}{seconds:10.3f}{spread:>26}{memory:12.1f}{memory / base:8.2f}{read:15.1f}{read / base:8.2f}")
-    cold = told["cold"][0]["seconds"] - statistics.median(row["seconds"] for row in plain)
+    cold = told["first"][0]["seconds"] - statistics.median(row["seconds"] for row in plain)
     needed = alone["seconds"]
     print(f"\nrewriting takes {cold:.1f} s: {cold / needed:.2f} times the {needed:.1f} s of ConcreteBytecode alone,")
     print(f"{cold / alone['whole']:.2f} times the {alone['whole']:.1f} s of Bytecode alone")
