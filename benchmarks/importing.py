@@ -30,7 +30,7 @@ from pathlib import Path
 from overhead import machine
 
 HERE = Path(__file__).resolve().parent
-#: The modes that fill the cache, and those that use it.
+#: Modes in which the cache is filled, and modes in which it is full.
 FIRST = ("first", "all first", "process first")
 WARM = ("warm", "all warm", "process warm")
 PEERS = {"coverage.py": "coverage", "slipcover": "slipcover"}

@@ -38,13 +38,14 @@ class ModuleImport:
     - `stamp`: stamp of the bytecode file; None if nobody has asked for it, or if it is not certain.
     - `key`: the key of the content of the code (`link.cache.key_of`); empty if it is unknown, or if there is none.
     - `source_version`: version of the source file, if the cache has it; else None.
+    - `twin`: the twin that the cache had for the bytecode, if the module is measured; else None.
     - `was_compiled`: whether the interpreter has compiled the code just now, from source.
     - `needs_no_rewrite`: whether code with this stamp is known to run as it is.
     """
 
     __slots__ = (
         *("_expected_header", "_loader", "bytecode", "code", "header", "identity", "key", "namespace", "origin"),
-        *("path", "needs_no_rewrite", "source_version", "stamp", "was_compiled"),
+        *("path", "needs_no_rewrite", "source_version", "stamp", "twin", "was_compiled"),
     )
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
@@ -54,6 +55,7 @@ class ModuleImport:
         file = dict.get(namespace, "__file__")  # the class of the namespace may be the program's own
         self.identity, self._expected_header = look_at(file) if type(file) is str else (None, b"")
         self.code: CodeType | None = None
+        self.twin: CodeType | None = None
         self.bytecode: memoryview | None = None
         self.header = self.key = b""
         self.path = ""

@@ -49,6 +49,8 @@ class Scope:
         self._has_own = OWN in self.items
         self._names = [item for item in self.items if item != OWN and not _is_absolute(item)]
         self._paths = [(item, _starts(_spellings(item))) for item in self.items if _is_absolute(item)]
+        #: Whether the decision may depend on the file of a module, and not only on its name.
+        self._depends_on_file = self._has_own or bool(self._paths) or not self.items
         self._library = [(folder, _starts((folder,))) for folder in _library_folders()]
         self._scripts = _scripts_folders()
         self._ours = _starts(_spellings(_OURS))
@@ -87,7 +89,9 @@ class Scope:
         if not file or (file[0] == "<" and file[-1] == ">"):
             return False, "it comes from no file"
         path = self._absolute(file)
-        spellings = (path, self._without_links(path))
+        # A name selects a module however its file is spelled.
+        resolved = self._without_links(path, self._depends_on_file)
+        spellings = (path,) if resolved == path else (path, resolved)
         if _is_below(spellings, self._ours):
             return False, "it is a part of instrument itself"
         if not self.items:
@@ -109,10 +113,10 @@ class Scope:
             return False, f"{reason}; nor is it in another part of the scope"
         return False, f"it is in none of {', '.join(self.items)}"
 
-    def _is_own(self, name: str | None, spellings: tuple[str, str]) -> tuple[bool, str]:
+    def _is_own(self, name: str | None, spellings: tuple[str, ...]) -> tuple[bool, str]:
         """Return whether the module is the project's own code, and the reason.
 
-        *spellings* are the path of its file as it is, and with its links resolved.
+        *spellings* are the path of its file as it is and, if that differs, with its links resolved.
         """
         for path in spellings:
             for folder in INSTALLED:
@@ -125,13 +129,16 @@ class Scope:
             for folder in self._scripts:
                 if _is_below((path,), _starts((folder,))) and _SEP not in path[len(folder) + 1 :]:
                     return False, f"it is in the folder of installed scripts ({folder}), and no scope names it"
-        if name in _MAIN_NAMES and _starts_a_package(spellings[1]):
+        if name in _MAIN_NAMES and _starts_a_package(spellings[-1]):
             return False, "it is the script that starts an installed package, and no scope names it"
         self._matched.add(OWN)
         return True, "it is the project's own code"
 
-    def _without_links(self, path: str) -> str:
-        """Return the absolute *path* of a file with its links resolved; those of its folder are resolved once."""
+    def _without_links(self, path: str, of_file: bool) -> str:
+        """Return the absolute *path* of a file with the links of its folder resolved, and with *of_file* its own.
+
+        Links of a folder are resolved once.
+        """
         if _readlink is None or _SEP != "/":
             return path
         end = path.rfind(_SEP)
@@ -139,6 +146,8 @@ class Scope:
         if folder not in self._folders:
             self._folders[folder] = _resolved(folder)
         resolved = f"{self._folders[folder].rstrip(_SEP)}{path[end:]}"
+        if not of_file:
+            return resolved
         try:
             _readlink(resolved)
         except (OSError, ValueError):  # the file itself is no link
@@ -258,7 +267,10 @@ def _starts(roots: Iterable[str]) -> tuple[str, ...]:
 
 def _is_below(spellings: Iterable[str], starts: tuple[str, ...]) -> bool:
     """Return whether one of the *spellings* of a path is one of the roots with these *starts*, or is below one."""
-    return any((_same_case(path) + _SEP).startswith(starts) for path in spellings)
+    for path in spellings:  # noqa: SIM110 - a generator takes twice as long, and each import asks
+        if (_same_case(path) + _SEP).startswith(starts):
+            return True
+    return False
 
 
 def _spellings(path: str) -> tuple[str, ...]:

@@ -134,7 +134,7 @@ class Instrumenter:
             return None
         self._choice.note_entered(file)
         if self._choice.selects(dict.get(module_import.namespace, "__name__"), file, module_import.path):
-            code = self.session.instrument_cached_module(module_import, file)
+            code = module_import.twin = self.session.instrument_cached_module(module_import, file)
         else:
             code = bytecode_if_unmeasured(module_import, file)
         if code is not None or module_import.needs_no_rewrite:

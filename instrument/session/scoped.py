@@ -98,6 +98,14 @@ class ScopedInstrumenter(Instrumenter):
             imports.install(self, at_end=True)
             bytecode_readers.install(original_of, give_out)
 
+    def _instrument(self, code: CodeType, file: object, name: object, module_import: ModuleImport | None) -> CodeType:
+        # A scope selects a module always or never, so this twin need not be examined anew. [3.12, callgrind: 20,000
+        # instructions for each module]
+        if module_import is not None and module_import.twin is code and type(file) is str:
+            self._note_source(code, file, name if isinstance(name, str) else None, module_import)
+            return code
+        return super()._instrument(code, file, name, module_import)
+
     def end(self, scope: Scope) -> None:
         """Undo one `begin` of *scope*. Live code stays live, and costs next to nothing."""
         self._scopes.scopes.remove(scope)
