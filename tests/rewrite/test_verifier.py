@@ -198,6 +198,7 @@ def small_functions():
 
 
 @pytest.mark.parametrize("placement", COUNTING)
+@pytest.mark.slow
 def test_each_byte_of_the_location_table_matters_if_and_only_if_a_position_changes(placement):
     """Only other positions are refused, as both decoders of CPython read them, although bytes are compared."""
     verdicts = set()

@@ -2,9 +2,9 @@
 
 import importlib.util
 import itertools
+import sys
 import trace
 
-import pytest
 from tracers import STDLIB, load, make_tracer
 
 from instrument.trace_runs.first_entered import FirstEntered
@@ -15,9 +15,10 @@ def notifies(function):
     return any(type(constant) is itertools.chain for constant in function.__code__.co_consts)
 
 
-@pytest.mark.usefixtures("thawed_heap")  # json is loaded already
-def test_a_package_decides_though_its_probe_fires_after_those_of_functions_that_it_calls(tmp_path):
+def test_a_package_decides_though_its_probe_fires_after_those_of_functions_that_it_calls(tmp_path, monkeypatch):
     """The function of an `__init__` module calls another `__init__` module before its first probe."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "json"]:
+        monkeypatch.delitem(sys.modules, name)  # its functions are frozen, so that no run would instrument them
     (tmp_path / "__init__.py").write_text(
         "import json\ndef f(n):\n    t = json.dumps(n)\n    return t if n else None\n"
     )
