@@ -133,19 +133,21 @@ def outdate_bytecode(package):
         pytest.param(outdate_bytecode, (), {}, id="files of bytecode are stale"),
     ],
 )
-@pytest.mark.parametrize("what", ["package", "./package"], ids=["by name", "by folder"])
-def test_a_measured_import_rewrites_nothing_afterwards(tmp_path, change, flags, variables, what):
-    """That holds for all states of bytecode, and the counts are those without a cache."""
+def test_a_measured_import_rewrites_nothing_afterwards(tmp_path, change, flags, variables):
+    """That holds for all states of bytecode, for a name and for a folder, and the counts are those without a cache."""
     package = make_package(tmp_path)
     if change is not None:
         change(package)
-    status, printed = warmed(tmp_path, what, flags=flags, **variables)
+    expected = imported(tmp_path, flags, INSTRUMENT_CACHE="")[1]
+    for what, other, jobs in (("package", "./package", ()), ("./package", "package", ("--jobs", "1"))):
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        status, printed = warmed(tmp_path, what, *jobs, flags=flags, **variables)
 
-    assert (status, printed.count("\n")) == (0, 1)
-    assert "3 files" in printed
-    assert "3 prepared, 0 ready before" in printed
-    assert "0 prepared, 3 ready before" in warmed(tmp_path, what, flags=flags, **variables)[1]
-    assert imported(tmp_path, flags, **variables) == (0, imported(tmp_path, flags, INSTRUMENT_CACHE="")[1])
+        assert (status, printed.count("\n")) == (0, 1)
+        assert "3 files" in printed
+        assert "3 prepared, 0 ready before" in printed
+        assert "0 prepared, 3 ready before" in warmed(tmp_path, other, "--jobs", "1", flags=flags, **variables)[1]
+        assert imported(tmp_path, flags, **variables) == (0, expected)
 
 
 def test_bytecode_files_that_are_written_later_do_no_harm(tmp_path):
