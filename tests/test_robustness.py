@@ -22,7 +22,7 @@ import pytest
 import instrument
 from instrument.decode.opcodes import CACHES, OPCODES
 from instrument.errors import InstrumentWarning
-from instrument.flow import placement
+from instrument.flow import placement, placement_names
 from instrument.rewrite import rewriter
 from instrument.session.session import Session
 
@@ -33,6 +33,7 @@ N_MUTATIONS = int(os.environ.get("INSTRUMENT_MUTATIONS", "300"))
 INTERNAL = ("INSTRUMENTED", "ENTER_EXECUTOR", "RESERVED", "TRACE_RECORD")
 KNOWN = {op for name, op in OPCODES.items() if not name.startswith(INTERNAL) and op < 256}
 CACHE = OPCODES["CACHE"]
+OTHER_PLACEMENTS = [placement_names.LINE, *placement_names.CALLING, placement_names.NOTHING]
 SOURCE = """
 def f(a, b=1, *c):
     for x in a:
@@ -49,6 +50,22 @@ async def g(a):
         async with x:
             await x
     return lambda: (yield from a)
+class C:
+    x = a
+    def straight(self, a):
+        b = self.x + a
+        return b(a).y[b]
+    def branching(self, a):
+        if a:
+            return self.x and a()
+        for x in a:
+            exec(x)
+        raise ValueError(a)
+def generator(a):
+    yield a
+    yield a + 1
+async def waiting(a):
+    return await a
 """
 
 
@@ -98,7 +115,7 @@ def rewrite_mutations(seeds, progress):
             code = mutated(generator.choice(codes), generator)
             progress[:] = struct.pack("qq", seed, True)
             with contextlib.suppress(Exception):
-                for name in placement.PLACEMENTS:
+                for name in placement_names.MINIMAL, generator.choice(OTHER_PLACEMENTS):
                     flow = placement.graph_of(code, name)
                     rewriter.rewrite(flow, placement.plan(flow, name))
 

@@ -50,8 +50,8 @@ class ProbeEvents:
         #: Threads in a listener. Code that a listener runs itself raises no events.
         self._listening: set[int] = set()
         #: The callables of the probes, and those of the exits, by their number in a code object.
-        self._on_probes: list[_Callback] = []
-        self._on_exits: list[_Callback] = []
+        self._on_probes: dict[int, _Callback] = {}
+        self._on_exits: dict[int, _Callback] = {}
 
     def of_codes(
         self, unlinked_codes: Sequence[UnlinkedValues | RefusedCode]
@@ -120,10 +120,12 @@ def _ignore_event(*arguments: object) -> None:
     """Do nothing, in place of an event."""
 
 
-def _first(n: int, callbacks: list[_Callback], function: Callable[..., None]) -> list[_Callback]:
-    """Return the first *n* of *callbacks*. If there are fewer, append more: each calls *function* with its index."""
-    callbacks += [_Callback(function, index) for index in range(len(callbacks), n)]
-    return callbacks[:n]
+def _first(n: int, callbacks: dict[int, _Callback], function: Callable[..., None]) -> list[_Callback]:
+    """Return the first *n* of *callbacks*; each calls *function* with its number. Missing ones are added.
+
+    Another thread may add some at the same time.
+    """
+    return [callbacks.get(number) or callbacks.setdefault(number, _Callback(function, number)) for number in range(n)]
 
 
 def session_for(placement: str) -> Session:
