@@ -134,7 +134,7 @@ class Instructions:
         self.starts = starts = [0, *map(add, units, self.ops.translate(_SIZES))]
         if starts.pop() != len(opcodes):
             raise ValueError("the last instruction is cut off")
-        for index in compress(range(len(units)), map(ne, units, starts)):
+        for index in compress(range(len(units)), map(ne, units, starts)) if units != starts else ():
             start, unit = starts[index], units[index]
             if opcodes.count(EXTENDED_ARG, start, unit) != unit - start:
                 raise ValueError(f"code unit {start} is no instruction")

@@ -21,6 +21,7 @@ from instrument.flow.exits import is_left_above
 from instrument.flow.graph import EdgeKind
 from instrument.flow.placement_names import MINIMAL
 from instrument.flow.plan import ProbePosition
+from instrument.guest.process_state import cleared_on_reset
 from instrument.rewrite import probes
 from instrument.rewrite.unlinked import layout_of
 from instrument.rewrite.verifier import wrong_field
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
 #: In place of the number of a probe: exits are recorded, or not counted here.
 _RECORDED, _NOT_COUNTED = -1, -2
 _OUTSIDE = (-1, 0)
-#: The proofs that both checks have found right. Each is a few hundred bytes.
-_right: set[Proof] = set()
-_MOST_PROOFS = 2_000
+#: The proofs that both checks have found right. Each takes about a kilobyte.
+_right: set[Proof] = cleared_on_reset(set())
+_MOST_PROOFS = 500
 
 
 def is_right(proof: Proof | None) -> bool:

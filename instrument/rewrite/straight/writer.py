@@ -18,6 +18,7 @@ from instrument.flow.graph import EdgeKind
 from instrument.flow.misattributed_raises import loads_to_separate
 from instrument.flow.placement_names import MINIMAL
 from instrument.flow.plan import ProbePosition
+from instrument.guest.process_state import cleared_on_reset
 from instrument.rewrite import probes
 from instrument.rewrite.stubs import StubNames
 from instrument.rewrite.tables import encode_exception_table
@@ -46,8 +47,8 @@ _NO_COLUMNS, _LONG, _NOWHERE = 0xE8, 0xF0, 0xF8
 #: The most units of one entry.
 _LONGEST = 8
 #: The stubs that record exits, by the numbers that they contain: stub, units of its record, units of its fallback.
-_record_stubs: dict[tuple[int, int, int], tuple[bytes, int, int]] = {}
-_MOST_STUBS = 1_000
+_record_stubs: dict[tuple[int, int, int], tuple[bytes, int, int]] = cleared_on_reset({})
+_MOST_STUBS = 500
 
 
 def is_straight(graph: ControlFlowGraph, plan: Plan) -> bool:
