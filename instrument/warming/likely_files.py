@@ -65,7 +65,16 @@ class LikelyFiles:
 
         A file comes behind the files of its imports, unless they form a circle, and only once in all calls.
         """
-        stack = [("", iter(self._imports_in(text, package)))]
+        return self._followed(self._imports_in(text, package))
+
+    def imported_by_file(self, path: str, package: str) -> Iterator[str]:
+        """Yield the same for the module in the file at *path*, which is not prepared itself."""
+        name, _ = os.path.splitext(os.path.basename(path))
+        return self._followed(self._imports_of(f"{package}.{name}" if package else name, path))
+
+    def _followed(self, imports: Imports) -> Iterator[str]:
+        """Yield the files that *imports* lead to, and that are not ready, as `imported_by` does."""
+        stack = [("", iter(imports))]
         while stack:
             file, modules = stack[-1]
             module = next(modules, None)

@@ -39,21 +39,20 @@ def prepare_program(words: list[str], settings: Settings) -> None:
         return
     record = PreparedFiles(cache)
     text, folder, name, arguments = _parts(words)
-    tests = [path for path in _test_files(arguments) if not record.is_ready(path)] if name in _TEST_RUNNERS else []
-    packages = [package_of(path) for path in tests]
-    path = sys.path[0 if sys.flags.safe_path else 1 :]
-    search_path = list(dict.fromkeys([*([folder] if folder else []), *(above for _, above in packages), *path]))
+    tests = {path: package_of(path) for path in _test_files(arguments)} if name in _TEST_RUNNERS else {}
+    folders = [folder] if folder else []
+    folders += [above for _, above in tests.values()]
+    folders += [os.getcwd(), os.path.abspath("src")] if tests else []  # usual settings of test runners
+    search_path = list(dict.fromkeys([*folders, *sys.path[0 if sys.flags.safe_path else 1 :]]))
     follows_all = any(item != OWN for item in settings.scope)
     likely = LikelyFiles(search_path, Scope(settings.scope).selects, record, follows_all)
     files = [*likely.imported_by(text)]
-    for test, (package, _) in zip(tests, packages):
-        files += likely.imported_by(text_of(test), package)
+    for path, (package, _) in tests.items():
+        files += likely.imported_by_file(path, package)
     if files:
         from instrument.warming.ahead import prepare_ahead
 
         prepare_ahead(files, settings.placement, settings.quiet, record)
-    for test in tests:
-        record.note(test)
     record.save()
 
 

@@ -174,7 +174,7 @@ def test_a_terminal_shows_a_line_and_the_processes_leave_no_trace(tmp_path):
 
 
 def test_a_program_runs_without_standard_error(tmp_path):
-    """Then nobody looks at what was prepared."""
+    """Then no line is printed."""
     make_package(tmp_path, FILES)
     (tmp_path / "main.py").write_text(MAIN)
     command = 'exec "$0" -m instrument run --scope package main.py 2>&-'
@@ -248,6 +248,19 @@ def test_the_program_is_found_by_the_words_of_its_command(tmp_path, monkeypatch,
     text, folder, *others = _parts(words)
 
     assert (text, str(Path(folder).relative_to(tmp_path)), *others) == parts
+
+
+def test_the_imports_of_tests_are_prepared(tmp_path):
+    """A test runner may find them in `src`. Tests that were searched before lead to files that have changed since."""
+    for path, text in {"tests/test_a.py": "import shop\n", "src/shop.py": "x = 1\n"}.items():
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text(text)
+    for text in ("x = 1\n", "x = 10\n"):
+        (tmp_path / "src" / "shop.py").write_text(text)
+        status, _, err = run(tmp_path, "-m", "unittest", "-h")
+        assert (status, err.count("Error")) == (0, 0)
+        names = Cache("minimal", str(tmp_path / "cache")).names()
+        assert len([name for name in names if name.startswith("code ")]) == len(text) - 5
 
 
 def test_test_runners_load_files_that_nothing_imports(tmp_path, monkeypatch):

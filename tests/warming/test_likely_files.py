@@ -108,6 +108,17 @@ def test_files_that_are_ready_are_not_searched_again(package):
     assert record.n_searched == 3
 
 
+def test_a_test_leads_to_its_imports_and_is_not_prepared(package):
+    """Its package is the one that its relative imports begin with."""
+    (package / "shop" / "test_tax.py").write_text("from . import tax\n")
+    record = Record()
+    likely = LikelyFiles([str(package)], lambda name, path: True, record, False)
+    files = likely.imported_by_file(str(package / "shop" / "test_tax.py"), "shop")
+
+    assert sorted(map(os.path.basename, files)) == ["__init__.py", "cart.py", "library.py", "price.py", "tax.py"]
+    assert str(package / "shop" / "test_tax.py") in record.imports
+
+
 def test_the_package_of_a_file_is_known_by_its_folders(package):
     """The folder above the outermost package is the one to search."""
     assert package_of(str(package / "shop" / "cart.py")) == ("shop", str(package))
