@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from commands.test_warm import MANY, assert_all_end, cached, make_package
 from instrument_command import ROOT, environment_without_settings
 
 from instrument.link.cache import Cache
-from instrument.warming import ahead
+from instrument.warming import ahead, workers
 from instrument.warming.outcomes import Outcome, Result
 from instrument.warming.program import _parts, _test_files
 
@@ -41,6 +42,10 @@ FILES = {
     "broken.py": "(",
     "unused.py": "x = 1\n",
 }
+
+
+#: PYTHONPATH of processes that are measured even if the package is not installed.
+STARTS = os.pathsep.join([str(ROOT / "instrument" / "bootstrap"), str(ROOT)])
 
 
 class Clock:
@@ -157,7 +162,7 @@ def test_a_terminal_shows_a_line_and_the_processes_leave_no_trace(tmp_path):
         for file in cached(tmp_path):
             file.unlink()
         ours, theirs = pty.openpty()
-        process = start(tmp_path, "--scope", "package", *options, "main.py", stderr=theirs, INSTRUMENT="1")
+        process = start(tmp_path, "--scope", "package", *options, "main.py", stderr=theirs, INSTRUMENT="package", PYTHONPATH=STARTS)
         os.close(theirs)
         printed = b""
         while True:
@@ -168,8 +173,9 @@ def test_a_terminal_shows_a_line_and_the_processes_leave_no_trace(tmp_path):
             printed += part
         os.close(ours)
         assert process.communicate(timeout=100)[0] == "[] 4\nno child\n"
-        line = printed.decode().replace("\r\n", "\n").split("\r\x1b[K")[-1]
-        assert (line.startswith("instrument: prepared 28 files, ") and "next time from the cache" in line) == (not options)
+        lines = [line for line in re.split("\r\n|\r\x1b\\[K", printed.decode()) if line.startswith("instrument: ")]
+        expected = r"instrument: prepared 28 files, 9,\d\d\d lines, \d+\.\d s; next time from the cache"
+        assert (not lines) if options else re.fullmatch(expected, "+".join(lines))
     assert len([*(tmp_path / ".instrument").glob("*.sqlite")]) == 2
 
 
@@ -184,20 +190,34 @@ def test_a_program_runs_without_standard_error(tmp_path):
     assert (out.returncode, out.stdout) == (0, "[] 4\nno child\n")
 
 
+def test_workers_start_without_the_variable(monkeypatch):
+    """They would measure the code that they prepare, and search the cache in vain."""
+    monkeypatch.setenv("INSTRUMENT", "1")
+    with workers._measurement_off():
+        assert "INSTRUMENT" not in os.environ
+    assert os.environ["INSTRUMENT"] == "1"
+    monkeypatch.delenv("INSTRUMENT")
+    with workers._measurement_off():
+        pass
+    assert "INSTRUMENT" not in os.environ
+
+
 def test_a_measured_process_leaves_the_work_to_others(tmp_path):
     """A tool in such a process prepares files, too: they count as imported once, when the program imports them."""
     package = make_package(tmp_path, FILES)
     (tmp_path / "main.py").write_text(
         "if __name__ == '__main__':\n    from instrument.warming.ahead import prepare_ahead\n"
         f"    prepare_ahead({[str(package / name) for name in ('a.py', 'b.py', 'c.py')]}, 'minimal', True)\n"
+        "    from instrument.session.session import session\n"
+        "    n_live = len([group for group in session('minimal').groups.values() if 'package' in group.file_name])\n"
         + MAIN.replace("\n", "\n    ").join(["    ", ""])
-        + "print(sorted(line for (file, line) in __import__('instrument').snapshot().counts if file.endswith('b.py')))\n"
+        + "print(n_live)\n    print(sorted(line for (file, line) in __import__('instrument').snapshot().counts if file.endswith('b.py')))\n"
     )
-    environment = environment_without_settings(INSTRUMENT="package", INSTRUMENT_CACHE=str(tmp_path / "cache"))
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "instrument" / "bootstrap"), str(ROOT)])
+    environment = environment_without_settings(INSTRUMENT=str(package), INSTRUMENT_CACHE=str(tmp_path / "cache"))
+    environment["PYTHONPATH"] = STARTS
     process = subprocess.run([sys.executable, "main.py"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert process.stdout == f"['{package / '__init__.py'}'] 4\nno child\n[1, 2]\n", process.stderr
+    assert process.stdout == f"['{package / '__init__.py'}'] 4\nno child\n0\n[1, 2]\n", process.stderr
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
