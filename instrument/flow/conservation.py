@@ -5,7 +5,7 @@ block equals the flow out of it, along edges or by exits. The chords and the exi
 one after the other, each at a node where it is the last unknown edge. The time is linear in the size of the graph.
 
 Counts are linear in the counters, so the contribution of each probe to each line is known beforehand
-(LineEffects). `recover_fast` only adds these up. That is enough for code without exits and frames in flight,
+(LineEffects). `flow.fast_recovery` only adds these up. That is enough for code without exits and frames in flight,
 which most code is.
 
 A frame in flight has entered a block and not left it yet. Conservation accounts for it as if it left the block at its
@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from instrument.flow.plan import LineEffects, Plan
+    from instrument.flow.plan import Plan
 
     #: (instruction, whether the frame is at a code unit that has lost its line: versions.INLINED_CALL_LOSES_LINE). For
     #: the meaning of greater numbers of instructions see Observation.
@@ -126,33 +126,6 @@ def _times_passed(plan: Plan, seen: Observation, departures: _Departures, number
     count = seen.counters[number] - departures.not_passed.get(number, 0)
     rollback_at = plan.probes[number].rollback_at
     return count - departures.left_at.get(rollback_at, 0) if rollback_at >= 0 else count
-
-
-def recover_fast(effects: LineEffects, counters: Sequence[int]) -> Counts | None:
-    """Return the Counts that *counters* imply by the *effects* of their probes alone, or None if `recover` is needed.
-
-    The caller has checked that no exit was recorded and no frame is in flight.
-    """
-    if any(counters[len(effects.n_lines) :]):
-        return None
-    lines: dict[int, int] = {}
-    entered = first = 0
-    for count, n_lines, entries in zip(counters, effects.n_lines, effects.entered):
-        last = first + n_lines
-        if count:
-            entered += count * entries
-            lines_and_times = zip(effects.lines[first:last], effects.times[first:last])
-            if lines:
-                for line, times in lines_and_times:
-                    lines[line] = lines.get(line, 0) + count * times
-            else:
-                lines = {line: count * times for line, times in lines_and_times}
-        first = last
-    if entered < 0 or (lines and min(lines.values()) < 0):
-        return None
-    if 0 in lines.values():
-        lines = {line: count for line, count in lines.items() if count}
-    return Counts(lines, entered)
 
 
 class _Departures:

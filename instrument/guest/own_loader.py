@@ -66,7 +66,7 @@ _HIDDEN_MODULES = frozenset(
     )
 )
 #: Modules of those folders whose functions are all visible. They run rarely, and tests interrupt them line by line.
-_VISIBLE_MODULES = frozenset(("flow.conservation", "session.deltas"))
+_VISIBLE_MODULES = frozenset(("flow.conservation", "flow.fast_recovery", "session.deltas"))
 #: Qualified names of visible functions of hidden modules.
 _VISIBLE_FUNCTIONS = frozenset(
     (
@@ -101,7 +101,14 @@ LATE = frozenset(
         *("data.flush_requests", "data.rows", "data.schema", "data.sqlite", "data.writer"),
         *("decode.call_sites", "decode.exec_calls", "decode.instructions", "decode.line_events"),
         *("decode.location_entries", "decode.locations", "decode.opcodes", "decode.unrolling"),
-        *("flow.conservation", "flow.exits", "flow.graph", "flow.misattributed_raises", "flow.packing"),
+        *(
+            "flow.conservation",
+            "flow.exits",
+            "flow.fast_recovery",
+            "flow.graph",
+            "flow.misattributed_raises",
+            "flow.packing",
+        ),
         *("flow.placement", "flow.plan", "flow.spanning", "flow.weights"),
         *("guest.hiding", "link.recovery_info", "model.counts", "model.measurement"),
         *("record.final_messages", "record.process_counts", "record.process_data", "record.reading"),

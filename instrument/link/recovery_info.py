@@ -13,8 +13,7 @@ from marshal import dumps, loads
 
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.errors import ConservationError
-from instrument.flow import conservation
-from instrument.flow.conservation import Observation
+from instrument.flow.fast_recovery import recover_fast
 from instrument.flow.packing import PackedLineEffects, PackedPlans, Table, pack_line_effects, pack_lists, pack_plans
 
 try:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import CodeType
 
+    from instrument.flow.conservation import Observation
     from instrument.flow.plan import LineEffects, Plan
     from instrument.model.counts import Counts
     from instrument.rewrite.unlinked import Unlinked
@@ -87,6 +87,8 @@ class RecoveryInfo:
         self, counters: Sequence[int], exits: dict[tuple[int, int], int], in_flight: dict[int, int]
     ) -> Observation:
         """Return the Observation of *counters*, *exits* by (record, code unit), frames *in_flight* by code unit."""
+        from instrument.flow.conservation import Observation
+
         place_at = self.place_at
         exits_by_place: list[dict[tuple[int, bool], int]] = [{} for _ in self.plan.exits]
         for (record, unit), count in exits.items():
@@ -100,7 +102,7 @@ class RecoveryInfo:
 
 
 class FastPathInfo:
-    """The info that `conservation.recover_fast` needs of one code object, and the names of the code object.
+    """The info that `recover_fast` needs of one code object, and the names of the code object.
 
     This info suffices for a code object without exits and frames in flight.
     """
@@ -212,9 +214,11 @@ class PackedInfos:
         *in_flight* how many frames are at each code unit.
         """
         if not exits and not in_flight:
-            counts = conservation.recover_fast(fast_path_info.line_effects, fired)
+            counts = recover_fast(fast_path_info.line_effects, fired)
             if counts is not None:
                 return counts
+        from instrument.flow import conservation
+
         recovery_info = self.recovery_info(index)
         n_records = len(recovery_info.plan.exits)
         exits_by_unit: dict[tuple[int, int], int] = {}

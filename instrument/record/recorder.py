@@ -352,17 +352,18 @@ class Recorder:
 
     def _checks(self) -> list[Callable[[], object]]:
         """Return functions in C that return true, or raise, if `_look` has something to do."""
-        from instrument.data.flush_requests import REQUESTED
-
-        return [
+        checks: list[Callable[[], object]] = [
             map(ge, map(call, repeat(monotonic)), map(attrgetter("next"), repeat(self._schedule))).__next__,
-            partial(_system.access, self._request + REQUESTED, 0),
             self._session.retirement.is_due(),
             self._are_many_late,
-            *([self._instrumenter.n_unread] if self._has_looked else ()),
             *([repeat(True).__next__] if self._instruments_late_functions else ()),
             *signals.checks(),
         ]
+        if self._has_looked:  # before, the module of requests need not be loaded
+            from instrument.data.flush_requests import REQUESTED
+
+            checks += [partial(_system.access, self._request + REQUESTED, 0), self._instrumenter.n_unread]
+        return checks
 
     def _flush(self, how: str = "") -> bool:
         """Write all counts so far; return False if a fork waits before all is read. *how* names the end, if it is one.

@@ -15,7 +15,8 @@ import instrument
 from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import CALL, SEND
 from instrument.errors import ConservationError
-from instrument.flow.conservation import Observation, recover, recover_fast
+from instrument.flow.conservation import Observation, recover
+from instrument.flow.fast_recovery import recover_fast
 from instrument.flow.graph import EdgeKind, build
 from instrument.flow.packing import PackedLineEffects, PackedPlans, pack_line_effects, pack_plans
 from instrument.flow.placement import LINE, MINIMAL, PLACEMENTS, graph_of, plan
