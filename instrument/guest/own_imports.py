@@ -226,7 +226,8 @@ def _executed(name: str, is_late: bool) -> "ModuleType | None":
     namespace["__loader__"] = spec.loader
     if is_package:
         namespace["__path__"] = spec.submodule_search_locations
-        own_loader.use_for_folders(namespace["__path__"])
+        if not is_late:  # else the program's import system does so, if it ever imports the package
+            own_loader.use_for_folders(namespace["__path__"])
     code = own_loader.code_of(name, path, is_package, spec.loader)
     if is_late:
         _run(code, namespace)

@@ -114,7 +114,7 @@ LATE = frozenset(
         *("record.final_messages", "record.process_counts", "record.process_data", "record.reading"),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),
         *("rewrite.places", "rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables"),
-        *("rewrite.straight.check", "rewrite.straight.writer", "rewrite.verifier"),
+        *("rewrite.straight", "rewrite.straight.check", "rewrite.straight.writer", "rewrite.verifier"),
         *("session.deltas", "session.snapshot"),
     )
 )
@@ -152,10 +152,10 @@ class _Loader(SourceFileLoader):
     def exec_module(self, module: "ModuleType") -> None:
         """Execute *module*, unless it is a late module that was executed before."""
         name = module.__name__
+        use_for_folders(getattr(module, "__path__", ()))
         if modules.get(name) is module and is_late(name):
             return
         vars(module)["__builtins__"] = ours
-        use_for_folders(getattr(module, "__path__", ()))
         exec(code_of(name, self.get_filename(name), self.is_package(name), self), vars(module))
         modules[name] = module
 
@@ -372,9 +372,10 @@ def write_stored() -> None:
 def _content_to_store() -> bytes:
     """Return the content of the file: the modules that were in it, and others that this process has loaded."""
     for module in LATE:
-        name, path = f"{_PREFIX}{module}", path_of(f"{_PREFIX}{module}", False)
+        name = f"{_PREFIX}{module}"
+        path, is_package = locate(name)
         if not path_if_stored(name) and name not in _loaded:
-            code_of(name, path, False, SourceFileLoader(name, path))
+            code_of(name, path, is_package, SourceFileLoader(name, path))
     start = loads(_start_codes[0]) if _start_codes else {}
     start = {name: code for name, code in start.items() if name in _stored}
     start.update((name, code) for name, (_, code) in _loaded.items() if not is_late(name))

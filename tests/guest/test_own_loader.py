@@ -144,7 +144,8 @@ def test_a_start_loads_no_module_that_only_rewriting_needs(package):
 
 def imports_of(module):
     """Return the modules of the package that *module* imports, at its top level or in functions, and the modules of others."""
-    path = ROOT / "instrument" / Path(*module.split(".")).with_suffix(".py")
+    path = ROOT / "instrument" / Path(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     ours, others = set(), set()
     nodes = [ast.parse(path.read_text(encoding="utf-8"))]
     for node in nodes:
@@ -251,7 +252,10 @@ def test_the_tables_of_hidden_functions_name_what_exists():
         assert functions <= functions_of(module)
     assert own_loader._HIDDEN_WITH_FRAMES <= set().union(*map(functions_of, hidden_modules()))
     for module in own_loader.LATE:
-        assert (ROOT / "instrument" / Path(*module.split(".")).with_suffix(".py")).is_file(), module
+        path = ROOT / "instrument" / Path(*module.split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), module
+        package = module.rpartition(".")[0]
+        assert "." not in package or package in own_loader.LATE, f"{package} would be loaded by the import system"
     for module in own_loader._VISIBLE_MODULES:
         assert module.split(".")[0] in own_loader._HIDDEN_FOLDERS, f"{module} is visible anyway"
 
