@@ -241,10 +241,9 @@ def _small_loops(instructions: Instructions) -> list[Loop]:
     loops: list[Loop] = []
     for first in sorted(jumps_back):
         # Handlers stand behind the loop, and jump back into it.
-        if ops[first] == FOR_ITER:
+        bound = next((target for target in handlers if target > first), len(ops))
+        if ops[first] == FOR_ITER and (bound > targets[first] or bound - 1 not in jumps_back[first]):
             bound = targets[first]
-        else:
-            bound = next((target for target in handlers if target > first), len(ops))
         last = max((index for index in jumps_back[first] if index < bound), default=-1)
         if last < 0 or first <= instructions.first or (loops and first <= loops[-1].last):
             continue

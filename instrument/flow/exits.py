@@ -46,10 +46,11 @@ if TYPE_CHECKING:
     #: handler is entered without its event).
     ExitClass = tuple[int, int, bool]
 
-#: The most EXITING probes that lead to one handler. If more would be needed, a record costs less.
+#: The most EXITING probes that lead to one handler, those in further copies of a loop not counted. If more would be
+#: needed, a record costs less.
 _MOST_PROBES_A_HANDLER = 3
 _CO_OPTIMIZED = 1
-_OFTEN_RAISES = flags_of(OFTEN_RAISE | ({BINARY_OP} if SUBSCRIPT_BINARY_OP >= 0 else set()))
+OFTEN_RAISES = flags_of(OFTEN_RAISE | ({BINARY_OP} if SUBSCRIPT_BINARY_OP >= 0 else set()))
 _ALWAYS_RAISES = flags_of(RAISES | MAY_RERAISE)
 _IS_LEFT_ABOVE = bytes(256)
 if CALLERS_ARE_LEFT_ABOVE:
@@ -128,12 +129,14 @@ class _ExitClasses:
     def likely(self) -> list[ExitClass]:
         """Return the classes that have an instruction whose exceptions are often caught.
 
-        Of one handler there are none if they would be more than _MOST_PROBES_A_HANDLER.
+        Of one handler there are none if they would be more than _MOST_PROBES_A_HANDLER. The copies of a loop that goes
+        on after the exception count once: it has few classes, but many copies.
         """
         instructions = self._graph.instructions
-        ops, args = instructions.ops, instructions.args
-        often_raises = ops.translate(_OFTEN_RAISES)
-        classes: dict[int, set[ExitClass]] = {}  # by handler
+        ops, args, origins = instructions.ops, instructions.args, instructions.origins
+        often_raises = ops.translate(OFTEN_RAISES)
+        # By handler: for each class the first instruction that often raises; its original, if copies count once.
+        classes: dict[int, dict[ExitClass, int]] = {}
         n_open = len(instructions.table) + 1  # handlers that do not have too many yet
         index = often_raises.find(1)
         while index >= 0:
@@ -141,17 +144,27 @@ class _ExitClasses:
             exit_class = self._class_of(index)
             if exit_class is not None and (ops[index] != BINARY_OP or args[index] == SUBSCRIPT_BINARY_OP):
                 handler, run, _ = exit_class
-                of_handler = classes.setdefault(handler, set())
+                of_handler = classes.setdefault(handler, {})
                 if exit_class not in of_handler:
-                    of_handler.add(exit_class)
-                    n_open -= len(of_handler) == _MOST_PROBES_A_HANDLER + 1
+                    first = origins[index] if self._is_caught_in_loop(index, handler) else index
+                    is_one_more = first not in of_handler.values()
+                    of_handler[exit_class] = first
+                    n_open -= is_one_more and len(set(of_handler.values())) == _MOST_PROBES_A_HANDLER + 1
                     if not n_open:
                         return []
                 if not instructions.table:  # the rest of the run is in the same class
                     start = self._starts_of_runs[run + 1]
             index = often_raises.find(1, start)
-        few = [of_handler for of_handler in classes.values() if len(of_handler) <= _MOST_PROBES_A_HANDLER]
+        few = [of_handler for of_handler in classes.values() if len(set(of_handler.values())) <= _MOST_PROBES_A_HANDLER]
         return [exit_class for of_handler in few for exit_class in of_handler]
+
+    def _is_caught_in_loop(self, index: int, handler: int) -> bool:
+        """Return whether exceptions of *index*, an instruction of an unrolled loop, enter *handler* and the loop goes on."""
+        instructions = self._graph.instructions
+        if handler < 0 or instructions.source is instructions:
+            return False
+        target, targets = instructions.table[handler].target, instructions.targets
+        return any(targets[jump] <= index < target <= jump for jump in instructions.jumps)
 
     def members_of(self, exit_class: ExitClass) -> list[int]:
         """Return the instructions of *exit_class*, in order."""

@@ -6,10 +6,11 @@ rare edges to be counted. The estimates affect only speed, never counts.
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, compress
 
 from instrument.decode.opcodes import SEND, YIELD_VALUE
 from instrument.decode.versions import SEND_IS_SHORT
+from instrument.flow.exits import OFTEN_RAISES
 from instrument.flow.graph import ControlFlowGraph, EdgeKind
 
 TYPE_CHECKING = False
@@ -98,6 +99,8 @@ def _shares(graph: ControlFlowGraph, ranks: list[int], loops: dict[int, int]) ->
     rare.update([edge.source for edge in edges if edge.kind == EdgeKind.RAISE])
     shares = []
     sums = [0.0] * (outside + 1)
+    for number in _blocks_of_likely_exits(graph, depths):
+        sums[number] = _RARE
     for edge in edges:
         source, target = edge.source, edge.target
         share = 1.0
@@ -108,6 +111,24 @@ def _shares(graph: ControlFlowGraph, ranks: list[int], loops: dict[int, int]) ->
         shares.append(share)
         sums[source] += share
     return shares, sums
+
+
+def _blocks_of_likely_exits(graph: ControlFlowGraph, depths: list[int]) -> set[int]:
+    """Return the blocks of loops that exceptions often leave for a handler of the same loop.
+
+    *depths* is the result of `_loop_depths`.
+    """
+    entries, instructions = graph.entries, graph.instructions
+    if not entries or not any(depths):
+        return set()
+    handlers = instructions.handlers
+    blocks = set()
+    for index in compress(range(len(instructions)), instructions.ops.translate(OFTEN_RAISES)):
+        if handlers[index] >= 0:
+            number = graph.block_of(index)
+            if number >= 0 and depths[number] and depths[entries[handlers[index]].block] >= depths[number]:
+                blocks.add(number)
+    return blocks
 
 
 def _loops(graph: ControlFlowGraph, ranks: list[int]) -> dict[int, int]:

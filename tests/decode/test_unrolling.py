@@ -122,6 +122,7 @@ def test_any_program_is_unrolled_faithfully(program):
         ("straight", "FOR_ITER", (3, 4)),
         ("turning", "BINARY_OP", (3, 4)),
         ("branching", "FOR_ITER", (2, 2)),
+        ("guarded", "FOR_ITER", (4, 4)),  # without the handler
         ("nested", "FOR_ITER", (1.5, 2.5)),
         ("tightly_nested", "FOR_ITER", (2.5, 2.5)),  # the outer one once, the inner one four times
         ("yielding", "FOR_ITER", (1, 1)),

@@ -153,7 +153,7 @@ def test_walks_pass_every_edge_and_every_record():
         graph = graph_of(code, MINIMAL)
         made = plan(graph, MINIMAL)
         world = World(graph, made, chance)
-        world.run(50_000)
+        world.run(100_000)
         assert min(world.counters, default=1) > 0
         assert all(world.exits)
         assert world.n_edges_passed > 1000

@@ -7,7 +7,7 @@ from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import CALL
 from instrument.flow.exits import exit_records, group_equivalent_exits
 from instrument.flow.graph import EdgeKind, build
-from instrument.flow.placement import PLACEMENTS, graph_of
+from instrument.flow.placement import MINIMAL, PLACEMENTS, graph_of
 from instrument.flow.plan import ExitKind
 
 
@@ -70,6 +70,17 @@ def test_a_handler_of_many_groups_has_none():
         graph = graph_called("f", "def f(x):\n" + "    a(x)\n" * n_lines)
         n_groups.append(len(group_equivalent_exits(graph, frozenset())))
     assert n_groups == [1, 3, 0]
+
+
+def test_copies_of_a_loop_that_goes_on_after_an_exception_count_once():
+    """A loop that catches in each turn needs no record, however often it is copied; a loop that ends has records."""
+    goes_on = "def f(x, d):\n    for y in x:\n        try: d[y]\n        except KeyError: pass\n"
+    ends = "def f(x, d):\n    try:\n        for y in x: d[y]\n    except KeyError: pass\n"
+    n_caught = []
+    for source in (goes_on, ends):
+        graph = graph_of(code_called("f", source), MINIMAL)
+        n_caught.append(sum(record > 0 for record, _ in group_equivalent_exits(graph, frozenset())))
+    assert n_caught == [4, 0]
 
 
 def test_code_that_runs_once_has_no_groups():

@@ -80,6 +80,15 @@ def test_an_arm_that_raises_carries_the_probe():
     assert [probes_passed(graph, head) for head in heads] == [[1]] * len(heads) != []
 
 
+def test_a_turn_that_raises_passes_no_probe_in_front_of_the_exception():
+    """Its exit is counted, so the loop's probe stands where the turn ends without an exception."""
+    graph = graph_of_f("def f(x, d):\n    for y in x:\n        try: d[y]\n        except KeyError: pass\n")
+    (body,) = {graph.block_of(index) for index, handler in enumerate(graph.instructions.handlers) if handler == 0}
+    chords = [graph.edges[number] for number in chords_of(graph)]
+    assert any(edge.source == body for edge in chords)
+    assert not any(edge.target == body for edge in chords)
+
+
 def test_edges_within_a_loop_weigh_more_than_edges_outside_of_it():
     """A loop is taken to turn ten times, and a handler to be rare."""
     source = "def f(x):\n    for a in x:\n        b = a\n    try: return b\n    except KeyError: pass\n"
