@@ -206,6 +206,7 @@ LOAD_FAST = opcode_called("LOAD_FAST")
 LOAD_GLOBAL = opcode_called("LOAD_GLOBAL")
 NOT_TAKEN = opcode_called("NOT_TAKEN")  # follows each conditional jump, for sys.monitoring
 POP_EXCEPT = opcode_called("POP_EXCEPT")
+POP_TOP = opcode_called("POP_TOP")
 POP_ITER = opcode_called("POP_ITER")  # an exhausted FOR_ITER goes on to it, to drop the iterator
 PUSH_NULL = opcode_called("PUSH_NULL")
 RERAISE = opcode_called("RERAISE")
@@ -259,6 +260,11 @@ NEVER_START_A_LINE = opcodes("RESUME", "END_FOR", "END_SEND", "END_ASYNC_FOR") |
 OFTEN_RAISE = opcodes(
     *("CALL", "CALL_KW", "CALL_FUNCTION_EX", "BINARY_SUBSCR", "DELETE_SUBSCR", "FOR_ITER", "IMPORT_NAME"),
     *("LOAD_ATTR", "UNPACK_SEQUENCE"),
+)
+#: Instructions that only move local variables to and from the stack.
+MOVES_OF_LOCALS = opcodes(
+    *("LOAD_FAST", "LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"),
+    *("STORE_FAST", "STORE_FAST_LOAD_FAST", "STORE_FAST_STORE_FAST"),
 )
 #: Conditional jumps upwards, by which one downwards with the opposite condition they are replaced.
 OPPOSITE_BRANCHES = {

@@ -159,7 +159,7 @@ class _ExitClasses:
         return [exit_class for of_handler in few for exit_class in of_handler]
 
     def _is_caught_in_loop(self, index: int, handler: int) -> bool:
-        """Return whether exceptions of *index*, an instruction of an unrolled loop, enter *handler* and the loop goes on."""
+        """Return whether a loop goes on behind *handler*, which catches exceptions of *index*. Unrolled code only."""
         instructions = self._graph.instructions
         if handler < 0 or instructions.source is instructions:
             return False

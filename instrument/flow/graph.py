@@ -31,6 +31,8 @@ from instrument.decode.opcodes import (
     JUMPS,
     LOAD_ATTR,
     MAY_RERAISE,
+    MOVES_OF_LOCALS,
+    POP_TOP,
     RAISES,
     REFERENCES,
     RERAISE,
@@ -48,6 +50,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.decode.instructions import Instructions
 
+_CO_GENERATOR = 0x20
+_POP_TOP = bytes((POP_TOP,))
 #: The opcodes behind which a block ends.
 _ENDS_BLOCK = flags_of(JUMPS | RETURNS | RAISES | MAY_RERAISE | {YIELD_VALUE, RESUME})
 #: The ways out of a block, and by opcode the way out of a block that ends with it.
@@ -144,6 +148,7 @@ class ControlFlowGraph:
                             of the method that is called or None). Empty unless versions.INLINED_CALL_LOSES_LINE
         firsts              the first instruction of each block
         lines_within        for each block that has line events within: their lines, in order
+        behind_moves        of a generator: first instructions of blocks that begin behind moves of locals (DESIGN.md)
         n_ways_into         for each node, how many edges and handlers lead into it
 
     Raise ValueError if no compiler makes code of this shape.
@@ -154,6 +159,10 @@ class ControlFlowGraph:
         self.line_events = LineEvents(instructions)
         self.await_loops = _await_loops(instructions) if SEND in instructions.ops else frozenset()
         cuts = self._cuts()
+        self.behind_moves: frozenset[int] = frozenset()
+        if instructions.code.co_flags & _CO_GENERATOR:
+            self.behind_moves = self._ends_of_moves(cuts)
+            cuts.update(self.behind_moves)
         self.blocks = self._blocks_between(cuts)
         self.firsts = [block.first for block in self.blocks]
         self.outside = len(self.blocks)
@@ -210,6 +219,22 @@ class ControlFlowGraph:
             cuts.add(resume)
             resume = ops.find(RESUME, resume + 1)
         return cuts if min(cuts) == start else {cut for cut in cuts if cut >= start}
+
+    def _ends_of_moves(self, cuts: set[int]) -> frozenset[int]:
+        """Return the first instruction behind the moves of locals with which each block between *cuts* begins.
+
+        A value that was sent to the generator is dropped before. There is none if a block ends with its moves, or if
+        only a jump stands behind them.
+        """
+        ops = self.instructions.ops
+        ends = set()
+        for first in cuts:
+            end = first + (ops[first - 1] == RESUME and ops[first : first + 1] == _POP_TOP)
+            while end < len(ops) and ops[end] in MOVES_OF_LOCALS and (end == first or end not in cuts):
+                end += 1
+            if first < end < len(ops) and end not in cuts and ops[end] not in JUMPS:
+                ends.add(end)
+        return frozenset(ends)
 
     def _blocks_between(self, cuts: set[int]) -> list[Block]:
         """Return the blocks in the order of the code, without await loops, RESUMEs and instructions above the body."""

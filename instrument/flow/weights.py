@@ -23,6 +23,10 @@ _TURNS = 10.0
 _RARE = 0.02
 #: The cost of a probe behind a second jump, in probes.
 _SECOND_JUMP = 1.5
+#: The cost of a probe behind moves of locals, and of one behind moves and before a yield, in a generator.
+_BEHIND_MOVES, _BEFORE_YIELD = 0.9, 0.93
+#: The cost of another probe before a yield.
+_AT_YIELD = 1.05
 #: Of equal edges, the earlier one carries the probe: the one into a loop's body, not the one back from it.
 _FIRST_IS_BETTER = 1e-9
 
@@ -32,16 +36,21 @@ def edge_weights(graph: ControlFlowGraph) -> list[float]:
 
     The weight is infinite for edges that cannot carry a probe. Such edges close no cycle, because each leads outwards.
     """
-    instructions, n_ways_into = graph.instructions, graph.n_ways_into
+    instructions, n_ways_into, behind_moves = graph.instructions, graph.n_ways_into, graph.behind_moves
+    ops = instructions.ops
     weights = []
     for number, (edge, frequency) in enumerate(zip(graph.edges, _frequencies(graph))):
         kind = edge.kind
         cost = 1.0
-        if kind == EdgeKind.JUMP or (kind == EdgeKind.ENTER and instructions.ops[edge.at] == SEND):
+        if kind == EdgeKind.JUMP or (kind == EdgeKind.ENTER and ops[edge.at] == SEND):
             if n_ways_into[edge.target] > 1 and instructions.falls_into(edge.target_instruction):
                 cost = float("inf") if SEND_IS_SHORT and kind == EdgeKind.ENTER else _SECOND_JUMP
         elif kind == EdgeKind.RERAISED:
             cost = float("inf")
+        elif edge.target_instruction in behind_moves:
+            cost = _BEFORE_YIELD if ops[edge.target_instruction] == YIELD_VALUE else _BEHIND_MOVES
+        elif kind == EdgeKind.LEAVE and ops[edge.at] == YIELD_VALUE:
+            cost = _AT_YIELD
         weights.append((frequency + 1e-6) * cost * (1.0 + _FIRST_IS_BETTER * number))
     return weights
 

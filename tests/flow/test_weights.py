@@ -3,6 +3,7 @@
 from flow.codes import code_called
 
 from instrument.decode.instructions import Instructions
+from instrument.decode.opcodes import BINARY_OP
 from instrument.flow.graph import EdgeKind, build
 from instrument.flow.placement import MINIMAL, plan
 from instrument.flow.weights import edge_weights
@@ -87,6 +88,20 @@ def test_a_turn_that_raises_passes_no_probe_in_front_of_the_exception():
     chords = [graph.edges[number] for number in chords_of(graph)]
     assert any(edge.source == body for edge in chords)
     assert not any(edge.target == body for edge in chords)
+
+
+def test_the_probe_of_a_generator_stands_behind_moves_of_locals():
+    """Right behind the FOR_ITER, or at the yield, it would cost up to twice as much."""
+    graph = graph_of_f("def f(x):\n    for y in x:\n        yield y + y\n")
+    ops = graph.instructions.ops
+    (adding,) = [index for index, op in enumerate(ops) if op == BINARY_OP]
+    assert adding in [graph.edges[number].target_instruction for number in chords_of(graph)]
+
+
+def test_a_function_is_not_cut_behind_moves_of_locals():
+    """More blocks would make planning slower, and probes in functions no cheaper."""
+    graph = graph_of_f("def f(x):\n    for y in x:\n        a = y + y\n")
+    assert not graph.behind_moves
 
 
 def test_edges_within_a_loop_weigh_more_than_edges_outside_of_it():
