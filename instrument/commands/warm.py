@@ -80,7 +80,7 @@ def _takes_from_archive(options: argparse.Namespace) -> bool:
 
     An archive that is missing or of another version is no failure: the next one will fit.
     """
-    from instrument.warming.archive import add_to_cache, read_archive
+    from instrument.warming.archive import add_to_cache, n_modules_in, read_archive
 
     path = options.source
     try:
@@ -90,23 +90,23 @@ def _takes_from_archive(options: argparse.Namespace) -> bool:
         return False
     n_added = add_to_cache(modules)
     if not options.quiet:
-        text = f"nothing was taken: {reason}" if reason else f"{n_added} modules were taken from {path}"
+        text = f"nothing was taken: {reason}" if reason else f"{n_modules_in(modules)} modules were taken from {path}"
         say([f"instrument: {text}"], sys.stderr)
     if n_added < len(modules):
-        say([f"instrument: {len(modules) - n_added} modules cannot be written; is the disk full?"], sys.stderr)
+        say([f"instrument: {len(modules) - n_added} pieces of code cannot be written; is the disk full?"], sys.stderr)
     return n_added == len(modules)
 
 
 def _write_archive(options: argparse.Namespace, outcomes: list[Outcome]) -> None:
     """Write the code of *outcomes*, or all code if no PATH was given, to the archive that *options* name."""
-    from instrument.warming.archive import modules_in_cache, modules_of, write_archive
+    from instrument.warming.archive import modules_in_cache, modules_of, n_modules_in, write_archive
 
     placement = options.placement
     modules = modules_of(outcomes, placement) if options.paths else modules_in_cache(placement)
     size = write_archive(options.archive, modules)
     if not options.quiet:
         megabytes = f"{size / 1e6:.1f} MB"
-        say([f"instrument: {len(modules)} modules were written to {options.archive}, {megabytes}"], sys.stderr)
+        say([f"instrument: {n_modules_in(modules)} modules were written to {options.archive}, {megabytes}"], sys.stderr)
 
 
 def _prepares(options: argparse.Namespace, outcomes: list[Outcome]) -> bool:

@@ -13,7 +13,8 @@ The cache has these files, each complete or absent (guest.atomic_files), in the 
 - one for each module with a bytecode file, with the code of the whole module;
 - one for each other module, found by its content, wherever its source is;
 - one for each module from an archive (warming.archive), also found by its content. The first import of the module
-  stores it by its bytecode file, too.
+  stores it by its bytecode file, too;
+- one for all other code from the last archive. Code of it that is used is stored as if it had been rewritten.
 
 Each file has a checksum with a key of the folder's own: damaged files, and files from elsewhere, are ignored. A file
 that cannot be read or written is no error: the code is rewritten as if there were no cache.
@@ -71,7 +72,9 @@ _MODULE = "module "
 FROM_EXEC = "exec in "
 _BY_CONTENT = "code "
 _FROM_ARCHIVE = "archived code "
-#: An entry that is looked up by content is removed if no process has used it for so many days.
+_SHELF_FROM_ARCHIVE = "archived shelf"
+_REMOVED_BY_AGE = (_BY_CONTENT, _FROM_ARCHIVE, _SHELF_FROM_ARCHIVE)
+#: An entry with one of these names is removed if no process has used it for so many days.
 _DAYS_BY_CONTENT = 30
 #: Code from an archive that no process has used seems to be so many days old.
 _DAYS_AS_UNUSED = 3
@@ -153,7 +156,7 @@ class Cache:
                     remove_file(path)
                 continue
             name = self._unpacked(read_file(path) or b"")[0] or ""
-            if name.startswith((_BY_CONTENT, _FROM_ARCHIVE)) and age_of(path) > _DAYS_BY_CONTENT * DAY:
+            if name.startswith(_REMOVED_BY_AGE) and age_of(path) > _DAYS_BY_CONTENT * DAY:
                 remove_file(path)
             source = name.removeprefix(_MODULE).removeprefix(FROM_EXEC)
             if is_absolute(source) and is_gone(source) and is_gone(f"{source}c"):
@@ -259,6 +262,16 @@ class Cache:
             return bytes.fromhex(name.removeprefix(_FROM_ARCHIVE)), value
         return None
 
+    def trees_for_archive(self, name: str) -> dict[bytes, bytes]:
+        """Return the marshalled trees of the shelf *name*, by key; an empty dict if the entry is no shelf."""
+        trees = self.load(name)
+        is_shelf = type(trees) is dict and not name.startswith((_BY_CONTENT, _SHELF_FROM_ARCHIVE))
+        return trees if is_shelf and {*map(type, trees)} <= {bytes} else {}
+
+    def add_trees_from_archive(self, trees: dict[bytes, bytes]) -> bool:
+        """Store *trees* of an archive in place of those of the last one. Return whether that was possible."""
+        return self.store(_SHELF_FROM_ARCHIVE, trees)
+
     def names(self) -> list[str]:
         """Return the names of all entries."""
         folder = self.folder
@@ -282,6 +295,11 @@ class Cache:
     def _checksum(self, body: bytes | memoryview) -> bytes:
         # `source_hash` takes a key of 8 bytes only. Hashing twice uses the whole key, without a copy of the long body.
         return source_hash(0, self._key + source_hash(0, body))
+
+
+def shelves_of_module(path: str) -> tuple[str, str]:
+    """Return the names of the shelves for the existing functions and the exec'd code of the module at *path*."""
+    return path, FROM_EXEC + path
 
 
 def names_of_module(path: str, key: bytes) -> tuple[str, str, str]:
@@ -325,7 +343,7 @@ class Batch:
 
         *key* is that of its content, if it is known.
         """
-        if shelf is not None and not self._load(shelf):
+        if shelf is not None and not self._load(shelf) and not self._load(_SHELF_FROM_ARCHIVE):
             return None
         try:
             key = key or key_of(tree)
@@ -333,14 +351,18 @@ class Batch:
             return None
         is_by_content = shelf is None
         shelf = shelf or _BY_CONTENT + key.hex()
-        stored = self._load(shelf)
-        if key not in stored:
+        stored = self._load(shelf).get(key)
+        if stored is None and not is_by_content:
+            stored = self._load(_SHELF_FROM_ARCHIVE).get(key)
+            if stored is not None:
+                self._changed.add(shelf)
+        if stored is None:
             self._missing = tree, key
             return None
         if is_by_content:
             self._cache.keep_longer(shelf)
-        self._used[shelf][key] = stored[key]
-        values, packed = loads(stored[key])
+        self._used[shelf][key] = stored
+        values, packed = loads(stored)
         return [UnlinkedValues(*each) for each in values], packed
 
     def put(self, tree: list[CodeType], unlinked: UnlinkedTree, shelf: str | None = None) -> None:

@@ -1,14 +1,15 @@
 """Writes rewritten code of the cache to an archive, a file that travels to other machines, and takes it from there.
 
-Modules come in, by placement and by the key of their content. The archive goes out, and the other way round. Paths and
-times of sources are not in it, so the code serves equal sources in any folder. `DESIGN.md` names the checks.
+Modules and other trees of code come in, by placement and by the key of their content. The archive goes out, and the
+other way round. Paths and times of sources are not in it, so the code serves equal sources in any folder. `DESIGN.md`
+names the checks.
 
 The file has three lines of text, and then the modules one by one:
 
     instrument archive 1
     version TEXT                 two processes of equal versions can use each other's rewritten code
     sha256 HEX, or hmac HEX      of TEXT and of all that follows this line
-    PLACEMENT KEY SIZE           one line before the SIZE bytes of each module
+    PLACEMENT KIND KEY SIZE      one line before the SIZE bytes of each module, and of each tree of other code
 
 Nothing is compressed, so no small file becomes a large one. No name in it becomes a path.
 """
@@ -24,7 +25,7 @@ from instrument.errors import ArchiveError
 from instrument.flow.placement_names import MINIMAL, NOTHING, PLACEMENTS
 from instrument.guest.atomic_files import write_file
 from instrument.guest.trusted_files import READ, trusted_users
-from instrument.link.cache import names_of_module, open_cache
+from instrument.link.cache import names_of_module, open_cache, shelves_of_module
 from instrument.link.cache_files import version_of_entries
 from instrument.warming.outcomes import Result
 
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from instrument.link.cache import Cache
     from instrument.warming.outcomes import Outcome
 
-    #: By placement and key: the content of a module (`Cache.content_for_archive`).
-    Modules = Mapping[tuple[str, bytes], bytes | memoryview]
+    #: By placement, kind and key: the content of a module (`Cache.content_for_archive`), or of a tree.
+    Modules = Mapping[tuple[str, str, bytes], bytes | memoryview]
 
 _MAGIC = b"instrument archive 1\n"
 #: The environment variable with a secret that those share who may make archives for one another.
@@ -46,6 +47,8 @@ _LARGEST = 1 << 30
 #: No line of text is longer.
 _LONGEST_LINE = 1_000
 _KEY_SIZE = 16
+#: The kinds: the code of a whole module, or exec'd code or that of an existing function.
+MODULE, TREE = "module", "tree"
 #: The placements that an archive can have modules of.
 _PLACEMENTS = frozenset((*PLACEMENTS, NOTHING))
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -55,21 +58,30 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def modules_in_cache(placement: str) -> Modules:
-    """Return all modules of the cache for *placement*; for the default one also the modules for unmeasured code."""
-    modules = {}
+    """Return all code of the cache for *placement*; for the default one also that for unmeasured code."""
+    modules: dict[tuple[str, str, bytes], bytes | memoryview] = {}
     for each in {placement, NOTHING} if placement == MINIMAL else {placement}:
         cache = open_cache(each)
-        for found in map(cache.content_for_archive, cache.names()):
+        for name in cache.names():
+            found = cache.content_for_archive(name)
             if found is not None:
-                modules[each, found[0]] = found[1]
+                modules[each, MODULE, found[0]] = found[1]
+            modules.update(((each, TREE, key), content) for key, content in cache.trees_for_archive(name).items())
     return modules
 
 
 def modules_of(outcomes: Iterable[Outcome], placement: str) -> Modules:
-    """Return the modules that the cache has for the files of *outcomes*."""
+    """Return the code that the cache has for the files of *outcomes*."""
     cache = open_cache(placement)
-    found = [_module_of(outcome, cache) for outcome in outcomes]
-    return {(placement, key): content for key, content in filter(None, found)}
+    modules: dict[tuple[str, str, bytes], bytes | memoryview] = {}
+    for outcome in outcomes:
+        found = _module_of(outcome, cache)
+        if found is not None:
+            modules[placement, MODULE, found[0]] = found[1]
+        for name in shelves_of_module(outcome.path):
+            trees = cache.trees_for_archive(name)
+            modules.update(((placement, TREE, key), content) for key, content in trees.items())
+    return modules
 
 
 def _module_of(outcome: Outcome, cache: Cache) -> tuple[bytes, bytes] | None:
@@ -89,8 +101,8 @@ def write_archive(path: str, modules: Modules) -> int:
     """
     _check_replaceable(path)
     parts: list[bytes | memoryview] = []
-    for (placement, key), content in sorted(modules.items()):
-        parts += [f"{placement} {key.hex()} {len(content)}\n".encode(), content]
+    for (placement, kind, key), content in sorted(modules.items()):
+        parts += [f"{placement} {kind} {key.hex()} {len(content)}\n".encode(), content]
     body = b"".join(parts)
     version = version_of_entries()
     data = b"".join((_MAGIC, f"version {version}\n{_seal(version, body)}\n".encode(), body))
@@ -114,6 +126,11 @@ def _check_replaceable(path: str) -> None:
             if file.read(len(_MAGIC)) == _MAGIC:
                 return
     raise ArchiveError(f"{path} is no archive, and is not replaced; name another file")
+
+
+def n_modules_in(modules: Modules) -> int:
+    """Return how many of *modules* are whole modules."""
+    return sum(kind == MODULE for _, kind, _ in modules)
 
 
 # From an archive to the cache #########################################################################################
@@ -143,8 +160,18 @@ def read_archive(path: str) -> tuple[Modules, str]:
 
 def add_to_cache(modules: Modules) -> int:
     """Add *modules* to the cache; return how many were added. Each is added whole, or not at all."""
-    caches = {placement: open_cache(placement) for placement, _ in modules}
-    return sum(caches[placement].add_from_archive(key, bytes(content)) for (placement, key), content in modules.items())
+    caches = {placement: open_cache(placement) for placement, _, _ in modules}
+    trees: dict[str, dict[bytes, bytes]] = {placement: {} for placement in caches}
+    n_added = 0
+    for (placement, kind, key), content in modules.items():
+        if kind == MODULE:
+            n_added += caches[placement].add_from_archive(key, bytes(content))
+        else:
+            trees[placement][key] = bytes(content)
+    for placement, of_placement in trees.items():
+        if of_placement and caches[placement].add_trees_from_archive(of_placement):
+            n_added += len(of_placement)
+    return n_added
 
 
 def _trusted_content(path: str) -> bytes:
@@ -179,17 +206,18 @@ def _line(data: memoryview, start: int, path: str) -> tuple[str, int]:
 
 def _modules(data: memoryview, start: int, path: str) -> Modules:
     """Return the modules that *data* has from *start* on. Raise ArchiveError for lines that are impossible."""
-    modules: dict[tuple[str, bytes], bytes | memoryview] = {}
+    modules: dict[tuple[str, str, bytes], bytes | memoryview] = {}
     while start < len(data):
         line, start = _line(data, start, path)
         try:
-            placement, hexadecimal, size = line.split(" ")
+            placement, kind, hexadecimal, size = line.split(" ")
             key, end = bytes.fromhex(hexadecimal), start + int(size)
         except ValueError:
             raise _damage(path) from None
-        if placement not in _PLACEMENTS or len(key) != _KEY_SIZE or not start < end <= len(data):
+        is_known = placement in _PLACEMENTS and kind in (MODULE, TREE)
+        if not is_known or len(key) != _KEY_SIZE or not start < end <= len(data):
             raise _damage(path)
-        modules[placement, key] = data[start:end]
+        modules[placement, kind, key] = data[start:end]
         start = end
     return modules
 

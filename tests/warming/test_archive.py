@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 from commands.test_warm import FILES, imported, make_package, python, warmed
-from link.linked_code import tree_of, unlinked_tree
+from link.linked_code import as_tuples, tree_of, unlinked_tree
 
 from instrument.errors import ArchiveError
 from instrument.flow.placement_names import MINIMAL, NOTHING
 from instrument.link.cache import Batch, Cache, key_of, module_of
 from instrument.link.cache_files import version_of_entries
 from instrument.warming import archive
-from instrument.warming.archive import SECRET, add_to_cache, modules_in_cache, read_archive, write_archive
+from instrument.warming.archive import MODULE, SECRET, TREE, add_to_cache, modules_in_cache, read_archive, write_archive
+from instrument.warming.outcomes import Outcome, Result
 
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away")
 KEY = bytes(range(16))
@@ -33,7 +34,7 @@ def _own_cache(tmp_path, monkeypatch):
 def path(tmp_path):
     """The path of an archive with two modules."""
     file = tmp_path / "shop.archive"
-    write_archive(str(file), {(MINIMAL, KEY): b"content", (NOTHING, KEY[::-1]): b"more\n"})
+    write_archive(str(file), {(MINIMAL, MODULE, KEY): b"content", (NOTHING, TREE, KEY[::-1]): b"more\n"})
     return file
 
 
@@ -63,7 +64,7 @@ def test_a_module_is_found_by_its_content_under_another_path(tmp_path, form):
         batch.put(here, unlinked_tree(here))
         batch.flush()
     modules = modules_in_cache(MINIMAL)
-    assert modules.keys() == {(MINIMAL, key_of(there))}
+    assert modules.keys() == {(MINIMAL, MODULE, key_of(there))}
     if form in ("unused", "used"):
         shutil.rmtree(tmp_path / "cache")
         assert add_to_cache(modules) == 1
@@ -79,11 +80,35 @@ def test_a_module_is_found_by_its_content_under_another_path(tmp_path, form):
     assert Cache(MINIMAL, str(tmp_path / "cache")).module_by_content(KEY, "/there/b.py", "/there/b.py") is None
 
 
+def test_other_code_is_found_by_its_content_too(tmp_path):
+    """Exec'd code and existing functions of a module elsewhere: used code goes into the next archive."""
+    used, unused = tree_of("x = 1", "/here/a.py"), tree_of("y = 1", "/here/a.py")
+    batch = Batch(Cache(MINIMAL, str(tmp_path / "cache")))
+    for tree in (used, unused):
+        assert batch.get(tree, "exec in /here/a.py") is None
+        batch.put(tree, unlinked_tree(tree), "exec in /here/a.py")
+    batch.flush()
+    modules = modules_in_cache(MINIMAL)
+    assert modules.keys() == {(MINIMAL, TREE, key_of(used)), (MINIMAL, TREE, key_of(unused))}
+    outcome = Outcome("/here/a.py", Result.READY)
+    assert archive.modules_of([outcome], MINIMAL) == modules
+    shutil.rmtree(tmp_path / "cache")
+    assert add_to_cache(modules) == 2
+
+    for _ in range(2):
+        batch = Batch(Cache(MINIMAL, str(tmp_path / "cache")))
+        elsewhere = tree_of("x = 1", "/there/b.py")
+        assert as_tuples(batch.get(elsewhere, "exec in /there/b.py")) == as_tuples(unlinked_tree(elsewhere))
+        batch.flush()
+        assert modules_in_cache(MINIMAL).keys() == {(MINIMAL, TREE, key_of(used))}
+    assert Batch(Cache(MINIMAL, str(tmp_path / "cache"))).get(tree_of("z = 1", "/there/b.py"), "exec in /there/b.py") is None
+
+
 def test_what_is_written_is_read(path):
     """Modules, placements and keys are the same."""
     modules, reason = read_archive(str(path))
 
-    assert as_bytes(modules) == {(MINIMAL, KEY): b"content", (NOTHING, KEY[::-1]): b"more\n"}
+    assert as_bytes(modules) == {(MINIMAL, MODULE, KEY): b"content", (NOTHING, TREE, KEY[::-1]): b"more\n"}
     assert reason == ""
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -138,12 +163,13 @@ def sealed(body, version=None):
         pytest.param(lambda data: data.replace(b"sha256", b"sha512"), id="other kind of checksum"),
         pytest.param(lambda data: data.replace(b"\n", b"", 3), id="without lines"),
         pytest.param(lambda data: data[:22] + bytes([255]) * 2_000, id="bytes that are no text"),
-        pytest.param(lambda data: sealed(b"../../evil " + KEY.hex().encode() + b" 1\nx"), id="a path as placement"),
-        pytest.param(lambda data: sealed(b"minimal ../../../../evil 1\nx"), id="a path as key"),
-        pytest.param(lambda data: sealed(b"minimal " + b"00" * 17 + b" 1\nx"), id="a longer key"),
-        pytest.param(lambda data: sealed(b"minimal " + KEY.hex().encode() + b" 99999999999999\nx"), id="a false size"),
-        pytest.param(lambda data: sealed(b"minimal " + KEY.hex().encode() + b" -20\nx"), id="a negative size"),
-        pytest.param(lambda data: sealed(b"minimal " + KEY.hex().encode() + b" 0\n" * 3), id="nothing"),
+        pytest.param(lambda data: sealed(b"../../evil module " + KEY.hex().encode() + b" 1\nx"), id="a path as placement"),
+        pytest.param(lambda data: sealed(b"minimal script " + KEY.hex().encode() + b" 1\nx"), id="an unknown kind"),
+        pytest.param(lambda data: sealed(b"minimal module ../../../../evil 1\nx"), id="a path as key"),
+        pytest.param(lambda data: sealed(b"minimal module " + b"00" * 17 + b" 1\nx"), id="a longer key"),
+        pytest.param(lambda data: sealed(b"minimal module " + KEY.hex().encode() + b" 99999999999999\nx"), id="a false size"),
+        pytest.param(lambda data: sealed(b"minimal module " + KEY.hex().encode() + b" -20\nx"), id="a negative size"),
+        pytest.param(lambda data: sealed(b"minimal module " + KEY.hex().encode() + b" 0\n" * 3), id="nothing"),
         pytest.param(lambda data: b"PK\x03\x04" + data, id="another format"),
         pytest.param(lambda data: b"", id="empty"),
     ],
@@ -191,8 +217,8 @@ def test_a_secret_shows_who_made_an_archive(path, monkeypatch):
     monkeypatch.setenv(SECRET, "ours")
     with pytest.raises(ArchiveError, match="did not have your INSTRUMENT_ARCHIVE_KEY"):
         read_archive(str(path))
-    write_archive(str(path), {(MINIMAL, KEY): b"content"})
-    assert as_bytes(read_archive(str(path))[0]) == {(MINIMAL, KEY): b"content"}
+    write_archive(str(path), {(MINIMAL, MODULE, KEY): b"content"})
+    assert as_bytes(read_archive(str(path))[0]) == {(MINIMAL, MODULE, KEY): b"content"}
 
     monkeypatch.setenv(SECRET, "theirs")
     with pytest.raises(ArchiveError, match="had another INSTRUMENT_ARCHIVE_KEY"):
