@@ -15,7 +15,8 @@ import threading
 
 import process_use
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 # Hypothesis explains a failure with a trace function, which would replace the one that a test sets.
 PHASES = [phase for phase in Phase if phase is not Phase.explain]
@@ -90,8 +91,14 @@ def _restore_instrumented_functions():
                 restore_all_functions(session)
 
 
+@pytest.fixture(scope="session")
+def _hypothesis_has_run():
+    """Run one example, for which Hypothesis registers its Random: it warns if no object that is not frozen refers to it."""
+    settings(max_examples=1, database=None)(given(st.none())(lambda _: None))()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _freeze_heap_before_module():
+def _freeze_heap_before_module(_hypothesis_has_run):
     """Freeze all objects that exist when a module's tests begin: a run does not instrument functions among them.
 
     Those of pytest, of Hypothesis and of all test modules took most of the time of many tests.

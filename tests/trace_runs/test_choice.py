@@ -1,10 +1,13 @@
 """The module that is entered first decides for all modules of its bare name, as in the standard library."""
 
-import contextlib
-import gc
+import pickle
+import subprocess
+import sys
 import threading
 import trace
 
+import entry_order_driver
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tracers import FILE, STDLIB, load, make_tracer
@@ -13,6 +16,21 @@ import instrument
 
 MODULES = st.tuples(st.sampled_from(["measured", "ignored"]), st.sampled_from(["foo", "__init__"]))
 HOW = ["load", "execute", "call", "throw"]
+
+
+@pytest.fixture(scope="module")
+def counts_of(same_names, module_text):
+    """A function that returns the counts of an example (before, steps) under both kinds of Trace."""
+    command = [sys.executable, entry_order_driver.__file__, str(same_names), module_text]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as driver:
+
+        def counts_of(*example):
+            pickle.dump(example, driver.stdin)
+            driver.stdin.flush()
+            return pickle.load(driver.stdout)
+
+        yield counts_of
+        driver.stdin.close()
 
 
 @settings(max_examples=max(settings().max_examples * 2 // 3, 1), deadline=None)
@@ -41,38 +59,10 @@ HOW = ["load", "execute", "call", "throw"]
     before={("measured", "__init__"), ("ignored", "__init__")},
     steps=[("call", ("ignored", "__init__"), ("measured", "__init__"))],
 )
-def test_the_module_that_is_entered_first_decides_for_all_of_its_name(same_names, module_text, before, steps):
+def test_the_module_that_is_entered_first_decides_for_all_of_its_name(counts_of, before, steps):
     """Two folders have files of the same names, and one is ignored. The counts are those of `trace`, whatever the order."""
-
-    def counts_of(kind):
-        gc.collect()  # else the run instruments the functions of earlier examples, too
-        loaded = {module: load(path_of(module)) for module in sorted(before)}
-        tracer = kind(count=1, trace=0, ignoredirs=[*STDLIB, str(same_names / "ignored")])
-
-        def run():
-            for how, module, other in steps:
-                if how == "load":
-                    loaded[module] = load(path_of(module))
-                elif how == "execute":
-                    file = path_of(module)
-                    exec(compile(module_text, file, "exec"), {"__file__": file})
-                elif module in loaded and how == "throw":
-                    with contextlib.suppress(ValueError):
-                        loaded[module].g().throw(ValueError)
-                elif module in loaded and other is not None:
-                    loaded[module].f(loaded[other].f if other in loaded else lambda: load(path_of(other)))
-                elif module in loaded:
-                    loaded[module].f()
-
-        tracer.runfunc(run)
-        counts = tracer.results().counts
-        return {place: n for place, n in counts.items() if place[0].startswith(str(same_names))}
-
-    def path_of(module):
-        place, name = module
-        return str(same_names / place / f"{name}.py")
-
-    assert counts_of(instrument.Trace) == counts_of(trace.Trace)
+    expected, actual = counts_of(before, steps)
+    assert actual == expected
 
 
 def test_one_text_that_two_modules_execute_counts_by_the_module_that_it_runs_in():
