@@ -2,17 +2,21 @@
 
 Tables come out with the seconds of wall clock from the start of an interpreter to its end. The first is of a program of
 one line: without the package, with it and INSTRUMENT unset, with INSTRUMENT set, and from 3.15 on with a start-up file
-of PEP 829. The second is of the import of a large package, plain and measured with a warm cache. The environments are
-made in a temporary folder. Modes take turns in fresh processes, and each ratio is that of one round.
+of PEP 829. The second is of the import of a large package, plain and measured with a warm cache, also in CPU time. The
+last is the CPU time of many short processes, each with 20 ms of its own Python, and their counts are checked. The
+environments are made in a temporary folder. Modes take turns in fresh processes, and each ratio is that of one round.
 
     python benchmarks/startup.py
     python benchmarks/startup.py --rounds 40 --package networkx
+    python benchmarks/startup.py --package '' --processes 1000
     python benchmarks/startup.py --python /usr/bin/python3.15 --package ''
 """
 
 import argparse
 import os
+import resource
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -56,6 +60,74 @@ def seconds(interpreter, arguments, folder, **variables):
     return float(finished.stdout or time.perf_counter() - begin)
 
 
+def cpu_seconds(interpreter, arguments, folder, **variables):
+    """Return the CPU seconds of a process and of all that it starts."""
+
+    def used():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = used()
+    seconds(interpreter, arguments, folder, **variables)
+    return used() - before
+
+
+WORK = """\
+def work(times):
+    total = 0
+    for number in range(times):
+        total += number % 7
+    return total
+"""
+#: The line of WORK that runs once for each of the times.
+LINE = 4
+#: Seconds of work of one short process, about.
+SHORT = 0.02
+#: So many short processes run one after the other before the other mode gets its turn.
+BATCH = 20
+
+
+def short_processes(interpreter, n, folder, **variables):
+    """Run *n* short processes, plain and measured by *variables*; print their CPU time, and check their counts."""
+    names = {}
+    exec(WORK, names)
+    times = 1000
+    while True:
+        begin = time.process_time()
+        names["work"](times)
+        took = time.process_time() - begin
+        if took > SHORT / 2:
+            break
+        times *= 2
+    times = int(times * SHORT / took)
+    Path(folder, "work.py").write_text(WORK, encoding="utf-8")
+    program = Path(folder, "short.py")
+    program.write_text(f"import work\nwork.work({times})\n", encoding="utf-8")
+    data = Path(folder, "short data")
+    variables["INSTRUMENT_DIR"] = str(data)
+    cpu_seconds(interpreter, [program], folder)  # these fill caches
+    cpu_seconds(interpreter, [program], folder, **variables)
+    shutil.rmtree(data)
+    taken = {"plain": 0.0, "measured": 0.0}
+    for begin in range(0, n, BATCH):
+        for _ in range(begin, min(begin + BATCH, n)):
+            taken["plain"] += cpu_seconds(interpreter, [program], folder)
+        for _ in range(begin, min(begin + BATCH, n)):
+            taken["measured"] += cpu_seconds(interpreter, [program], folder, **variables)
+    n_found = n_counts = 0
+    query = "SELECT count FROM line JOIN file ON file.id = line.file WHERE line = ? AND path LIKE '%work.py'"
+    for file in data.glob("*.sqlite"):
+        with sqlite3.connect(file) as connection:
+            rows = connection.execute(query, (LINE,)).fetchall()
+        n_found += len(rows)
+        n_counts += sum(count for (count,) in rows)
+    for name, total in taken.items():
+        print(f"  {name:<36} {total:8.2f} s   {total / n * 1000:6.1f} ms each   {total / taken['plain']:.3f}")
+    is_exact = n_found == n and n_counts == n * times
+    verdict = "as expected" if is_exact else f"but {n * times:,} in {n} processes were expected"
+    print(f"  line {LINE} ran {n_counts:,} times in {n_found} processes, {verdict}")
+
+
 def compare(modes, rounds):
     """Run *modes*, a function for each name, in turn; print medians, spread, and the ratio to the first."""
     times = {name: [] for name in modes}
@@ -77,6 +149,7 @@ def main():
     parser.add_argument("--python", default=sys.executable, help="the interpreter (default: this one)")
     parser.add_argument("--rounds", type=int, default=20, help="how often each mode runs (default: 20)")
     parser.add_argument("--package", default="networkx", help="the large package (default: networkx; empty: none)")
+    parser.add_argument("--processes", type=int, default=200, help="how many short processes (default: 200; 0: none)")
     options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -104,17 +177,22 @@ def main():
         compare(modes, options.rounds)
         if options.package:
             measured["INSTRUMENT"] = options.package
-            for title, command in (
-                ("the import alone", IMPORT.format(package=options.package)),
-                ("start and end of the process included", f"import {options.package}"),
+            for title, command, measure in (
+                ("the import alone", IMPORT.format(package=options.package), seconds),
+                ("start and end of the process included", f"import {options.package}", seconds),
+                ("CPU time of the whole process", f"import {options.package}", cpu_seconds),
             ):
                 arguments = ["-c", command]
                 modes = {
-                    "plain": lambda: seconds(installed, arguments, folder),  # noqa: B023
-                    "measured, warm cache": lambda: seconds(installed, arguments, folder, **measured),  # noqa: B023
+                    "plain": lambda: measure(installed, arguments, folder),  # noqa: B023
+                    "measured, warm cache": lambda: measure(installed, arguments, folder, **measured),  # noqa: B023
                 }
                 print(f"\nImport of {options.package}, {title}:")
                 compare(modes, options.rounds)
+        if options.processes:
+            print(f"\nCPU time of {options.processes} short processes:")
+            measured["INSTRUMENT"] = "1"
+            short_processes(installed, options.processes, folder, **measured)
 
 
 if __name__ == "__main__":

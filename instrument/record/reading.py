@@ -132,7 +132,8 @@ class Reading:
 
     def _changed_groups(self) -> list[CodeGroup]:
         """Return the groups that may have counted something since they were read."""
-        counters = self._session.counters
+        # Groups that are new are not searched: their modules have run.
+        counters = self._session.counters[: self._baseline.note_new_counters()]
         now: array[int] = array("q")
         while len(now) < len(counters):
             now.extend(_remaining(counters[len(now) : len(now) + _N_SEARCHED]))
@@ -199,15 +200,19 @@ class _Baseline:
                 self._exits[key] = count_of_exit(counter)
             self._in_flight = _by_group(frames_in_flight(session.records))
 
+    def note_new_counters(self) -> int:
+        """Note the counters of permanent groups that are new, and return how many others there are."""
+        n_before = len(self._permanent)
+        self._permanent.extend(_full(len(self._session.counters) - n_before))
+        return n_before
+
     def changed_groups(self, now: array[int], in_flight: set[int], pause: Callable[[], bool]) -> list[CodeGroup]:
         """Return the groups that may have counted something since they were read.
 
-        *now* are the remaining lengths of the counters of permanent groups, *in_flight* the numbers of groups with
-        frames in flight. Call *pause* for each group.
+        *now* are the remaining lengths of the counters of permanent groups, but for new ones. *in_flight* has the
+        numbers of groups with frames in flight. Call *pause* for each group.
         """
         permanent, short_lived = self._permanent, self._short_lived
-        if len(now) > len(permanent):
-            permanent.extend(_full(len(now) - len(permanent)))
         self.note_exit_keys()
         moved = in_flight.union(self._in_flight)
         changed = []
@@ -218,7 +223,9 @@ class _Baseline:
                 if number in moved or _remaining(group.counters) != short_lived.get(number, _full(n)):
                     changed.append(group)
                     continue
-            elif group.first + n > len(now):  # it was linked after the counters were read
+            elif group.first + n > len(now):
+                if group.first + n <= len(permanent):  # else it was linked after the new counters were noted
+                    changed.append(group)
                 continue
             elif number in moved or now[group.first : group.first + n] != permanent[group.first : group.first + n]:
                 changed.append(group)

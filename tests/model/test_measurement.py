@@ -97,6 +97,18 @@ def test_a_series_is_a_mapping_of_keys_to_tallies():
         lines[1]
 
 
+def test_counts_of_many_lines_are_those_of_each_line():
+    """Whether the lines are new, known, or both."""
+    at_once, one_by_one = Series(), Series()
+    for now, counts in enumerate([{3: 1, 1: 2}, {2: 5}, {}, {1: 7, 4: 1}, {5: 1}]):
+        at_once.count_all(counts, float(now))
+        for line, count in counts.items():
+            one_by_one.count(line, count, float(now))
+
+    assert list(at_once.items()) == list(one_by_one.items())
+    assert at_once.tallies([4, 1, 5, 3, 2]) == dict(one_by_one.items())
+
+
 @settings(max_examples=min(40, settings().max_examples))
 @given(measurements("p"), measurements("q"), measurements("r"))
 @pytest.mark.slow
