@@ -17,6 +17,7 @@ from instrument_command import ROOT, environment_without_settings
 from instrument.link.cache import Cache
 from instrument.warming import ahead, workers
 from instrument.warming.outcomes import Outcome, Result
+from instrument.warming.prepared_files import PreparedFiles
 from instrument.warming.program import _parts, _test_files
 
 #: Prints the modules whose code is rewritten in this process, and its child processes.
@@ -111,6 +112,24 @@ def test_nothing_is_said_if_nothing_was_prepared(monkeypatch):
 def parts(number):
     """Return so many modules of different content, by file name: equal content is rewritten once."""
     return {f"part{n}.py": f"{MANY}x = {n}\n" for n in range(number)}
+
+
+def test_failures_that_may_pass_are_tried_again(tmp_path, monkeypatch):
+    """A file that cannot be compiled is not: it has to change first."""
+    cache = Cache("minimal", str(tmp_path / "cache"))
+    reasons = {"a.py": "SyntaxError: line 2", "b.py": "cannot be written; is the disk full?"}
+    paths = [str(tmp_path / name) for name in reasons]
+    for path in paths:
+        Path(path).touch()
+    monkeypatch.setattr(ahead, "open_cache", lambda placement: cache)
+    monkeypatch.setattr(
+        ahead,
+        "prepare_files",
+        lambda *_, **__: (Outcome(path, Result.FAILED, reasons[os.path.basename(path)]) for path in paths),
+    )
+    ahead.prepare_ahead(paths, "minimal", True)
+
+    assert [PreparedFiles(cache).is_ready(path) for path in paths] == [True, False]
 
 
 def start(folder, *arguments, **variables):
