@@ -70,7 +70,7 @@ def _candidates(code: CodeType, namespace: dict[str, object]) -> tuple[FunctionT
         if not issubclass(type(outer), type):
             return None
         namespace = next((each for each in get_referents(outer) if type(each) is dict), {})
-    for value in list(namespace.values()):
+    for value in list(dict.values(namespace)):
         if type(value) is FunctionType and value.__code__ is code:
             return value, namespace
     return None
