@@ -29,7 +29,7 @@ _NOTICEABLE = 0.5
 #: Bytes of source for which one more process pays: its start takes as long as to rewrite them.
 _BYTES_PER_PROCESS = 150_000
 #: A file that fails for one of these reasons fails until it changes. Other failures, such as a full disk, may pass.
-_LASTING = ("SyntaxError", "IndentationError", "TabError", "ValueError")
+_PERMANENT = ("SyntaxError", "IndentationError", "TabError", "ValueError")
 
 
 def prepare_ahead(files: Sequence[str], placement: str, is_quiet: bool, record: PreparedFiles | None = None) -> None:
@@ -51,7 +51,7 @@ def prepare_ahead(files: Sequence[str], placement: str, is_quiet: bool, record: 
     try:
         with contextlib.closing(outcomes):
             for outcome in outcomes:
-                if outcome.result is not Result.FAILED or outcome.reason.startswith(_LASTING):
+                if outcome.result is not Result.FAILED or outcome.reason.startswith(_PERMANENT):
                     record.note(outcome.path)
                 report.add(outcome)
     except KeyboardInterrupt:
