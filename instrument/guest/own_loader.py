@@ -3,14 +3,15 @@
 The name of a module comes in, and its code is executed. The loader gives the module the package's own builtins
 (own_builtins), and hides the functions that run in the midst of the program's code (hiding).
 
-Problem: a start loads some seventy modules. Finding and reading that many files, and hiding some three hundred
+Problem: a start loads some sixty modules. Finding and reading that many files, and hiding some three hundred
 functions, takes longer than anything else in a start.
 Solution: at the end of a start, the code of all modules that were loaded is written to one file, with functions hidden.
 The next start reads that file only, and executes the modules in order, each after its imports.
 So importlib searches for none of them. [3.12, callgrind, a script of one line, in million instructions: 178 with
-importlib, 167 without, 135 with late modules and a start that does less, 44 unmeasured] A module whose source has
-another time or size is loaded from its own file. The file is the bytecode file of `instrument/_start_modules.py`, an
-empty module. So installers remove it with the package, and PYTHONPYCACHEPREFIX and PYTHONDONTWRITEBYTECODE hold for it.
+importlib, 167 without, 120 with late modules and a start that does less, 101 if nothing is counted, 43 unmeasured] A
+module whose source has another time or size is loaded from its own file. The file is the bytecode file of
+`instrument/_start_modules.py`, an empty module. So installers remove it with the package, and PYTHONPYCACHEPREFIX and
+PYTHONDONTWRITEBYTECODE hold for it.
 
 Late modules (LATE) are modules that a start does not need if all code is in the cache. They rewrite code, or read and
 write counts. A function that needs one has an import statement for it.
@@ -19,7 +20,8 @@ modules of the standard library. A thread may be listing `sys.modules`, which mu
 Solution: import statements of this package call `own_imports.import_own`. It executes modules of this package without
 the import system, and keeps late ones out of `sys.modules`. It takes no lock, and shares only complete modules. If a
 second thread needs the module meanwhile, or a signal handler, the module is executed once more there. The execution
-that ends first makes the module for all. So the top level of a late module must have no effect outside of the module.
+that ends first makes the module for all. So the top level of a late module must have no effect outside of the module,
+except that a state may be registered twice (process_state).
 """
 
 # No `from __future__ import annotations`: see instrument.guest.
