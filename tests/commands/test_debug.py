@@ -284,14 +284,14 @@ def test_commands_that_are_not_counted(programs, command, words):
     [
         (
             ["./compiled"],
-            "./compiled is a compiled program; each process of Python that it starts is counted or not by",
+            "./compiled is a compiled program; a Python program that it starts is counted if INSTRUMENT",
         ),
         (["./embedding"], "./embedding is a compiled program with an interpreter inside it. It is counted if it"),
         (
             ["./shell"],
-            "./shell is a script of another language; each process of Python that it starts is counted or not",
+            "./shell is a script of another language; a Python program that it starts is counted if",
         ),
-        (["sh", "-c", "cd / && PYTHON x.py"], "sh is a shell; each process of Python that it starts is counted or not"),
+        (["sh", "-c", "cd / && PYTHON x.py"], "sh is a shell; a Python program that it starts is counted if"),
         (["./compiled", "-x", "PYTHON", "x y.py"], "ask about the Python that it starts: instrument debug -- PYTHON 'x y.py'"),
         (["env", "-C", "src", "PYTHON", "x.py"], "`env -C` changes to another folder; run `instrument debug` in that folder"),
         (["env", "-0", "PYTHON", "x.py"], "the option in `env -0` is not known to instrument; ask about the Python that it starts:"),

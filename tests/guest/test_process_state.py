@@ -113,6 +113,7 @@ UNREGISTERED = {
     # Modules and functions that this process has loaded for this package. They are loaded once, and reset by nothing.
     "_loaded",
     "_ctypes_copy",
+    "_extensions",
     "_is_loaded",
     "_loading",
     "_importlib",
