@@ -134,8 +134,15 @@ def names_and_strings(tree):
 def active_facilities(arguments, folder):
     """Run Python with *arguments*; return the list of [place, {facility: its value}] that the program printed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Two threads that print at once can make Python write bytes of its memory (CPython issue 119506), also under `trace`.
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
