@@ -44,6 +44,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="save even to a folder that other users own or can write to; such users can make you lose files",
     )
     group.add_argument(
+        "-q",
         "--quiet",
         action="store_true",
         default=None,

@@ -41,6 +41,7 @@ from instrument.link.cache_files import (
     mark_as_used,
     prepare_folder,
     read_file,
+    today,
 )
 from instrument.link.code_group import GroupIndex, index_of_group
 from instrument.link.fast_linking import compile_to_pickle
@@ -73,7 +74,8 @@ FROM_EXEC = "exec in "
 _BY_CONTENT = "code "
 _FROM_ARCHIVE = "archived code "
 _SHELF_FROM_ARCHIVE = "archived shelf"
-_REMOVED_BY_AGE = (_BY_CONTENT, _FROM_ARCHIVE, _SHELF_FROM_ARCHIVE)
+_DAYS_OF_SHELF = "days of archived shelf"
+_REMOVED_BY_AGE = (_BY_CONTENT, _FROM_ARCHIVE, _SHELF_FROM_ARCHIVE, _DAYS_OF_SHELF)
 #: An entry with one of these names is removed if no process has used it for so many days.
 _DAYS_BY_CONTENT = 30
 #: Code from an archive that no process has used seems to be so many days old.
@@ -222,55 +224,73 @@ class Cache:
             pickled, index, packed = entry[-1]
             return pickled, GroupIndex(file_name, *index[1:]), packed
         name = _FROM_ARCHIVE + key.hex()
-        content = self.load(name)
-        if content is None:
+        archived = self.load(name)
+        if archived is None:
             return None
         self.keep_longer(name)
-        pickled, index, packed = loads(content)
+        pickled, index, packed = loads(archived[1])
         return pickled, GroupIndex(file_name, *index), packed
 
-    def add_from_archive(self, key: bytes, content: bytes) -> bool:
+    def add_from_archive(self, key: bytes, day: int, content: bytes) -> bool:
         """Store *content*, which `content_for_archive` returned for *key*. Return whether that was possible.
 
-        The entry counts as unused until a process loads it.
+        *day* is that of its last use. The entry counts as unused until a process loads it.
         """
         name = _FROM_ARCHIVE + key.hex()
-        if not self.store(name, content):
+        if not self.store(name, (day, content)):
             return False
         mark_as_unused(self._path(name), _DAYS_AS_UNUSED * DAY)
         return True
 
-    def content_for_archive(self, name: str) -> tuple[bytes, bytes] | None:
-        """Return key and content of the module with the entry *name*; None if it has no key, or is no module.
+    def content_for_archive(self, name: str) -> tuple[bytes, int, bytes] | None:
+        """Return the key, the day and the content of the module with the entry *name*.
 
-        The content names neither the module's path nor its bytecode file. Code from an archive that no process has
-        used since is left out, so that it does not stay in archives for ever.
+        The day is that of its last use (`today`), for code from an archive; for other code it is today. The content
+        names neither the module's path nor its bytecode file. Return None if the module has no key, if no process has
+        used it for long, or if the entry is no module.
         """
         value = self.load(name)
         if value is None:
             return None
         if name.startswith(_MODULE):
             _, _, _, key, (pickled, index, packed) = value
-            return (key, dumps((pickled, index[1:], packed))) if key else None
+            return (key, today(), dumps((pickled, index[1:], packed))) if key else None
         if name.startswith(_BY_CONTENT):
             ((key, stored),) = value.items()
             values, packed = loads(stored)
             unlinked_codes = [UnlinkedValues(*each) for each in values]
             index = index_of_group(unlinked_codes, "")
-            return key, dumps((compile_to_pickle(unlinked_codes), index.as_tuple()[1:], packed))
-        if name.startswith(_FROM_ARCHIVE) and age_of(self._path(name)) < (_DAYS_AS_UNUSED - 1) * DAY:
-            return bytes.fromhex(name.removeprefix(_FROM_ARCHIVE)), value
+            return key, today(), dumps((compile_to_pickle(unlinked_codes), index.as_tuple()[1:], packed))
+        if name.startswith(_FROM_ARCHIVE):
+            day, content = value
+            if age_of(self._path(name)) < (_DAYS_AS_UNUSED - 1) * DAY:
+                day = today()
+            if today() - day <= _DAYS_BY_CONTENT:
+                return bytes.fromhex(name.removeprefix(_FROM_ARCHIVE)), day, content
         return None
 
-    def trees_for_archive(self, name: str) -> dict[bytes, bytes]:
-        """Return the marshalled trees of the shelf *name*, by key; an empty dict if the entry is no shelf."""
-        trees = self.load(name)
-        is_shelf = type(trees) is dict and not name.startswith((_BY_CONTENT, _SHELF_FROM_ARCHIVE))
-        return trees if is_shelf and {*map(type, trees)} <= {bytes} else {}
+    def trees_for_archive(self, name: str) -> dict[bytes, tuple[int, bytes]]:
+        """Return the trees of the shelf *name*, by key: the day of the last use, and the marshalled tree.
 
-    def add_trees_from_archive(self, trees: dict[bytes, bytes]) -> bool:
-        """Store *trees* of an archive in place of those of the last one. Return whether that was possible."""
-        return self.store(_SHELF_FROM_ARCHIVE, trees)
+        Trees of the last archive that no process has used for long are left out. The dict is empty if the entry is no
+        shelf.
+        """
+        trees = self.load(name)
+        is_shelf = type(trees) is dict and not name.startswith((_BY_CONTENT, _DAYS_OF_SHELF))
+        if not is_shelf or not {*map(type, trees)} <= {bytes}:
+            return {}
+        days = (self.load(_DAYS_OF_SHELF) or {}) if name == _SHELF_FROM_ARCHIVE else dict.fromkeys(trees, today())
+        oldest = today() - _DAYS_BY_CONTENT
+        return {key: (days[key], tree) for key, tree in trees.items() if days.get(key, 0) >= oldest}
+
+    def add_trees_from_archive(self, trees: dict[bytes, tuple[int, bytes]]) -> bool:
+        """Store *trees* of an archive in place of those of the last one. Return whether that was possible.
+
+        Each has the day of its last use.
+        """
+        return self.store(_DAYS_OF_SHELF, {key: day for key, (day, _) in trees.items()}) and self.store(
+            _SHELF_FROM_ARCHIVE, {key: tree for key, (_, tree) in trees.items()}
+        )
 
     def names(self) -> list[str]:
         """Return the names of all entries."""

@@ -191,6 +191,11 @@ def age_of(path: str) -> float:
     return time() - changed
 
 
+def today() -> int:
+    """Return the number of days since 1970."""
+    return int(time() // DAY)
+
+
 def mark_as_used(path: str) -> None:
     """Set the time of the file at *path* to now, at most once a day; raise OSError if that fails."""
     if age_of(path) > DAY:

@@ -65,15 +65,40 @@ def say_what_matched_nothing(recorder: Recorder, settings: Settings, pid: int, s
     *pid* and *started* are those of the process that asked for this; a forked child says nothing.
     """
     if not settings.scope:
-        if not recorder.scope.has_matched_own() and _speaks(settings, pid, started):
+        if not recorder.scope.has_matched_own() and _has_begun() and _speaks(settings, pid, started):
+            is_without_file = _name_of_program() in ("-c", "-", "")
             say_escaped(
                 "nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
-                "--scope NAME counts an installed package"
+                + (
+                    "code of -c and of standard input never is (README, limit main-program)"
+                    if is_without_file
+                    else "--scope NAME counts an installed package"
+                )
             )
         return
     unmatched = recorder.scope.unmatched()
     if unmatched and _speaks(settings, pid, started):
         _say_unmatched(unmatched, settings)
+
+
+def _name_of_program() -> str | None:
+    """Return the first argument of the program: its path, or `-c` and the like; None if the program has removed it."""
+    arguments = getattr(sys, "argv", None)
+    name = arguments[0] if type(arguments) is list and arguments else None
+    return name if type(name) is str else None
+
+
+def _has_begun() -> bool:
+    """Return whether the main program was found and compiled: the interpreter has said so if not."""
+    name = _name_of_program()
+    if name == "-m":  # until the module is found
+        return False
+    if name and name != "-c" and name != "-":
+        try:
+            system.stat(name)
+        except (OSError, ValueError):
+            return False
+    return getattr(sys, "last_type", None) is not SyntaxError or getattr(sys, "last_traceback", None) is not None
 
 
 def _say_unmatched(unmatched: Sequence[str], settings: Settings) -> None:

@@ -9,7 +9,9 @@ The file has three lines of text, and then the modules one by one:
     instrument archive 1
     version TEXT                 two processes of equal versions can use each other's rewritten code
     sha256 HEX, or hmac HEX      of TEXT and of all that follows this line
-    PLACEMENT KIND KEY SIZE      one line before the SIZE bytes of each module, and of each tree of other code
+    PLACEMENT KIND KEY DAY SIZE  one line before the SIZE bytes of each module, and of each tree of other code
+
+DAY is the day of the last use, in days since 1970. Code that was not used for thirty days is left out.
 
 Nothing is compressed, so no small file becomes a large one. No name in it becomes a path.
 """
@@ -26,7 +28,7 @@ from instrument.flow.placement_names import MINIMAL, NOTHING, PLACEMENTS
 from instrument.guest.atomic_files import write_file
 from instrument.guest.trusted_files import READ, trusted_users
 from instrument.link.cache import names_of_module, open_cache, shelves_of_module
-from instrument.link.cache_files import version_of_entries
+from instrument.link.cache_files import today, version_of_entries
 from instrument.warming.outcomes import Result
 
 TYPE_CHECKING = False
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from instrument.link.cache import Cache
     from instrument.warming.outcomes import Outcome
 
-    #: By placement, kind and key: the content of a module (`Cache.content_for_archive`), or of a tree.
-    Modules = Mapping[tuple[str, str, bytes], bytes | memoryview]
+    #: The day of the last use, in days since 1970, and the content of a module (`Cache.content_for_archive`) or a tree.
+    Piece = tuple[int, bytes | memoryview]
+    #: By placement, kind and key.
+    Modules = Mapping[tuple[str, str, bytes], Piece]
 
 _MAGIC = b"instrument archive 1\n"
 #: The environment variable with a secret that those share who may make archives for one another.
@@ -59,33 +63,42 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 def modules_in_cache(placement: str) -> Modules:
     """Return all code of the cache for *placement*; for the default one also that for unmeasured code."""
-    modules: dict[tuple[str, str, bytes], bytes | memoryview] = {}
+    modules: dict[tuple[str, str, bytes], Piece] = {}
     for each in {placement, NOTHING} if placement == MINIMAL else {placement}:
         cache = open_cache(each)
         for name in cache.names():
             found = cache.content_for_archive(name)
             if found is not None:
-                modules[each, MODULE, found[0]] = found[1]
-            modules.update(((each, TREE, key), content) for key, content in cache.trees_for_archive(name).items())
+                key, day, content = found
+                _add_newest(modules, (each, MODULE, key), (day, content))
+            for key, tree in cache.trees_for_archive(name).items():
+                _add_newest(modules, (each, TREE, key), tree)
     return modules
+
+
+def _add_newest(modules: dict[tuple[str, str, bytes], Piece], name: tuple[str, str, bytes], piece: Piece) -> None:
+    """Add *piece* to *modules* as *name*, unless they have one that was used later."""
+    if name not in modules or modules[name][0] < piece[0]:
+        modules[name] = piece
 
 
 def modules_of(outcomes: Iterable[Outcome], placement: str) -> Modules:
     """Return the code that the cache has for the files of *outcomes*."""
     cache = open_cache(placement)
-    modules: dict[tuple[str, str, bytes], bytes | memoryview] = {}
+    modules: dict[tuple[str, str, bytes], Piece] = {}
     for outcome in outcomes:
         found = _module_of(outcome, cache)
         if found is not None:
-            modules[placement, MODULE, found[0]] = found[1]
+            key, _, content = found
+            modules[placement, MODULE, key] = today(), content
         for name in shelves_of_module(outcome.path):
             trees = cache.trees_for_archive(name)
-            modules.update(((placement, TREE, key), content) for key, content in trees.items())
+            modules.update(((placement, TREE, key), tree) for key, tree in trees.items())
     return modules
 
 
-def _module_of(outcome: Outcome, cache: Cache) -> tuple[bytes, bytes] | None:
-    """Return key and content of the module that *cache* has for the file of *outcome*; None if it has none."""
+def _module_of(outcome: Outcome, cache: Cache) -> tuple[bytes, int, bytes] | None:
+    """Return key, day and content of the module that *cache* has for the file of *outcome*; None if it has none."""
     if outcome.result in (Result.PREPARED, Result.READY):
         for name in names_of_module(outcome.path, outcome.key):
             found = cache.content_for_archive(name)
@@ -101,8 +114,8 @@ def write_archive(path: str, modules: Modules) -> int:
     """
     _check_replaceable(path)
     parts: list[bytes | memoryview] = []
-    for (placement, kind, key), content in sorted(modules.items()):
-        parts += [f"{placement} {kind} {key.hex()} {len(content)}\n".encode(), content]
+    for (placement, kind, key), (day, content) in sorted(modules.items()):
+        parts += [f"{placement} {kind} {key.hex()} {day} {len(content)}\n".encode(), content]
     body = b"".join(parts)
     version = version_of_entries()
     data = b"".join((_MAGIC, f"version {version}\n{_seal(version, body)}\n".encode(), body))
@@ -161,13 +174,13 @@ def read_archive(path: str) -> tuple[Modules, str]:
 def add_to_cache(modules: Modules) -> int:
     """Add *modules* to the cache; return how many were added. Each is added whole, or not at all."""
     caches = {placement: open_cache(placement) for placement, _, _ in modules}
-    trees: dict[str, dict[bytes, bytes]] = {placement: {} for placement in caches}
+    trees: dict[str, dict[bytes, tuple[int, bytes]]] = {placement: {} for placement in caches}
     n_added = 0
-    for (placement, kind, key), content in modules.items():
+    for (placement, kind, key), (day, content) in modules.items():
         if kind == MODULE:
-            n_added += caches[placement].add_from_archive(key, bytes(content))
+            n_added += caches[placement].add_from_archive(key, day, bytes(content))
         else:
-            trees[placement][key] = bytes(content)
+            trees[placement][key] = day, bytes(content)
     for placement, of_placement in trees.items():
         if of_placement and caches[placement].add_trees_from_archive(of_placement):
             n_added += len(of_placement)
@@ -206,18 +219,18 @@ def _line(data: memoryview, start: int, path: str) -> tuple[str, int]:
 
 def _modules(data: memoryview, start: int, path: str) -> Modules:
     """Return the modules that *data* has from *start* on. Raise ArchiveError for lines that are impossible."""
-    modules: dict[tuple[str, str, bytes], bytes | memoryview] = {}
+    modules: dict[tuple[str, str, bytes], Piece] = {}
     while start < len(data):
         line, start = _line(data, start, path)
         try:
-            placement, kind, hexadecimal, size = line.split(" ")
-            key, end = bytes.fromhex(hexadecimal), start + int(size)
+            placement, kind, hexadecimal, number, size = line.split(" ")
+            key, day, end = bytes.fromhex(hexadecimal), int(number), start + int(size)
         except ValueError:
             raise _damage(path) from None
         is_known = placement in _PLACEMENTS and kind in (MODULE, TREE)
         if not is_known or len(key) != _KEY_SIZE or not start < end <= len(data):
             raise _damage(path)
-        modules[placement, kind, key] = data[start:end]
+        modules[placement, kind, key] = day, data[start:end]
         start = end
     return modules
 

@@ -279,6 +279,20 @@ def test_a_run_that_counts_no_own_code_says_so(folder):
     for arguments, message in ((["-m", "json.tool", "--help"], words), (["own.py"], ""), (["-c", "import own"], "")):
         finished = run_instrument(folder, "run", *arguments, INSTRUMENT_DIR=str(folder / "data"))
         assert (finished.status, finished.err) == (0, message), arguments
+    finished = run_instrument(folder, "run", "-c", "import json", INSTRUMENT_DIR=str(folder / "data"))
+    assert finished.err.endswith("own code; code of -c and of standard input never is (README, limit main-program)\n")
+
+
+@pytest.mark.parametrize("arguments", [["broken.py"], ["absent.py"], ["-m", "absent"]], ids=" ".join)
+def test_only_the_interpreter_says_that_a_program_cannot_begin(arguments, folder):
+    """Nothing is said of counts if the main program has an error of syntax, or is not found."""
+    (folder / "broken.py").write_text("def f(:\n", encoding="utf-8")
+
+    finished = run_instrument(folder, "run", *arguments, INSTRUMENT_DIR=str(folder / "data"))
+
+    assert finished.status
+    assert "SyntaxError" in finished.err or "can't open file" in finished.err or "No module named" in finished.err
+    assert "instrument:" not in finished.err
 
 
 def test_the_file_of_the_scope_is_named(folder):

@@ -15,7 +15,7 @@ from link.linked_code import as_tuples, tree_of, unlinked_tree
 from instrument.errors import ArchiveError
 from instrument.flow.placement_names import MINIMAL, NOTHING
 from instrument.link.cache import Batch, Cache, key_of, module_of
-from instrument.link.cache_files import version_of_entries
+from instrument.link.cache_files import today, version_of_entries
 from instrument.warming import archive
 from instrument.warming.archive import MODULE, SECRET, TREE, add_to_cache, modules_in_cache, read_archive, write_archive
 from instrument.warming.outcomes import Outcome, Result
@@ -34,13 +34,18 @@ def _own_cache(tmp_path, monkeypatch):
 def path(tmp_path):
     """The path of an archive with two modules."""
     file = tmp_path / "shop.archive"
-    write_archive(str(file), {(MINIMAL, MODULE, KEY): b"content", (NOTHING, TREE, KEY[::-1]): b"more\n"})
+    write_archive(str(file), {(MINIMAL, MODULE, KEY): (today(), b"content"), (NOTHING, TREE, KEY[::-1]): (today(), b"more\n")})
     return file
 
 
 def as_bytes(modules):
     """Return *modules* with their contents as bytes."""
-    return {name: bytes(content) for name, content in modules.items()}
+    return {name: bytes(content) for name, (_, content) in modules.items()}
+
+
+def at(days_ago, modules):
+    """Return *modules* as if each had been used last so many days ago."""
+    return {name: (today() - days_ago, content) for name, (_, content) in modules.items()}
 
 
 def stored_files(folder):
@@ -53,7 +58,7 @@ def stored_files(folder):
 
 @pytest.mark.parametrize("form", ["with bytecode", "without bytecode", "unused", "used"])
 def test_a_module_is_found_by_its_content_under_another_path(tmp_path, form):
-    """The entry may be by a bytecode file or by content. From an archive it goes on to the next only if it was used."""
+    """The entry may be by a bytecode file or by content. From an archive it goes on to the next, until it is unused for long."""
     here, there = tree_of("x = [1]\ndef f():\n    return x", "/here/a.py"), tree_of("x = [1]\ndef f():\n    return x", "/there/b.py")
     cache = Cache(MINIMAL, str(tmp_path / "cache"))
     if form == "with bytecode":
@@ -67,10 +72,13 @@ def test_a_module_is_found_by_its_content_under_another_path(tmp_path, form):
     assert modules.keys() == {(MINIMAL, MODULE, key_of(there))}
     if form in ("unused", "used"):
         shutil.rmtree(tmp_path / "cache")
-        assert add_to_cache(modules) == 1
-        if form == "used":
-            assert Cache(MINIMAL, str(tmp_path / "cache")).module_by_content(key_of(there), "", "/x.py") is not None
-        assert modules_in_cache(MINIMAL) == (modules if form == "used" else {})
+        for days_ago in (7, 31):
+            assert add_to_cache(at(days_ago, modules)) == 1
+            if form == "used":
+                assert Cache(MINIMAL, str(tmp_path / "cache")).module_by_content(key_of(there), "", "/x.py") is not None
+                assert modules_in_cache(MINIMAL) == modules
+            else:
+                assert modules_in_cache(MINIMAL) == (at(7, modules) if days_ago == 7 else {})
     shutil.rmtree(tmp_path / "cache")
     assert add_to_cache(modules) == 1
 
@@ -81,7 +89,7 @@ def test_a_module_is_found_by_its_content_under_another_path(tmp_path, form):
 
 
 def test_other_code_is_found_by_its_content_too(tmp_path):
-    """Exec'd code and existing functions of a module elsewhere: used code goes into the next archive."""
+    """Exec'd code and existing functions of a module elsewhere: code that was unused for long leaves the archives."""
     used, unused = tree_of("x = 1", "/here/a.py"), tree_of("y = 1", "/here/a.py")
     batch = Batch(Cache(MINIMAL, str(tmp_path / "cache")))
     for tree in (used, unused):
@@ -93,14 +101,16 @@ def test_other_code_is_found_by_its_content_too(tmp_path):
     outcome = Outcome("/here/a.py", Result.READY)
     assert archive.modules_of([outcome], MINIMAL) == modules
     shutil.rmtree(tmp_path / "cache")
-    assert add_to_cache(modules) == 2
+    assert add_to_cache(at(30, modules)) == 2
+    assert modules_in_cache(MINIMAL) == at(30, modules)
+    assert add_to_cache(at(31, modules)) == 2
 
     for _ in range(2):
         batch = Batch(Cache(MINIMAL, str(tmp_path / "cache")))
         elsewhere = tree_of("x = 1", "/there/b.py")
         assert as_tuples(batch.get(elsewhere, "exec in /there/b.py")) == as_tuples(unlinked_tree(elsewhere))
         batch.flush()
-        assert modules_in_cache(MINIMAL).keys() == {(MINIMAL, TREE, key_of(used))}
+        assert modules_in_cache(MINIMAL) == {name: piece for name, piece in modules.items() if name[2] == key_of(used)}
     assert Batch(Cache(MINIMAL, str(tmp_path / "cache"))).get(tree_of("z = 1", "/there/b.py"), "exec in /there/b.py") is None
 
 
@@ -217,7 +227,7 @@ def test_a_secret_shows_who_made_an_archive(path, monkeypatch):
     monkeypatch.setenv(SECRET, "ours")
     with pytest.raises(ArchiveError, match="did not have your INSTRUMENT_ARCHIVE_KEY"):
         read_archive(str(path))
-    write_archive(str(path), {(MINIMAL, MODULE, KEY): b"content"})
+    write_archive(str(path), {(MINIMAL, MODULE, KEY): (today(), b"content")})
     assert as_bytes(read_archive(str(path))[0]) == {(MINIMAL, MODULE, KEY): b"content"}
 
     monkeypatch.setenv(SECRET, "theirs")
@@ -303,8 +313,10 @@ def test_unused_code_from_archives_is_removed_after_a_while(path, tmp_path):
     """Code that no process uses for thirty days goes."""
     add_to_cache(read_archive(str(path))[0])
     files = stored_files(tmp_path / "cache")
-    assert len(files) == 2
+    assert len(files) == 3  # a module, the other code, and its days
     for file in files:
         os.utime(file, (time.time() - 31 * 86_400,) * 2)
     Cache(MINIMAL, str(tmp_path / "cache")).tidy()
-    assert len(stored_files(tmp_path / "cache")) == 1
+    assert len(stored_files(tmp_path / "cache")) == 2
+    Cache(NOTHING, str(tmp_path / "cache")).tidy()
+    assert not stored_files(tmp_path / "cache")
