@@ -129,6 +129,7 @@ def lines_of(code):
             counting = isinstance(found.argval, itertools.repeat)
         elif (found.opname in ("FOR_ITER", "END_FOR") and counting) or (above, found.opname) == ASK:
             probes.add(found.offset)
+            counting = counting and found.opname == "FOR_ITER"  # the program's own loop may stand behind the probe
         elif found.opname not in ("EXTENDED_ARG", "PUSH_NULL"):
             counting = False
         above = found.opname

@@ -246,7 +246,7 @@ def test_interpreter_that_is_left_open_with_a_thread(tree, is_busy):
 
     is_refused = is_busy and sys.version_info < (3, 12)
     if is_refused:
-        assert "the counts of interpreter 1 of process" in errors
+        assert "the latest counts of subinterpreter 1 of process" in errors
         assert "are lost: the program ends while a thread runs in it" in errors
     assert errors.count("instrument:") == is_refused
     assert tree.calls("work") == 20000 + (0 if is_refused else 2000)
