@@ -230,7 +230,10 @@ def _executed(name: str, is_late: bool) -> "ModuleType | None":
             own_loader.use_for_folders(namespace["__path__"])
     code = own_loader.code_of(name, path, is_package, spec.loader)
     if is_late:
+        lazy_names = set(getattr(sys, "lazy_modules", ()))
         _run(code, namespace)
+        if hasattr(sys, "lazy_modules"):  # with lazy imports the interpreter adds those of this module
+            sys.lazy_modules.intersection_update(lazy_names)
         module = _modules.setdefault(name, module)
     else:
         sys.modules[name] = module

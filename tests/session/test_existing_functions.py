@@ -22,7 +22,7 @@ def test_functions_of_frozen_modules_are_known_without_a_search():
     everything = [value for value in gc.get_objects() if type(value) is types.FunctionType]
     kept = {id(function) for function in existing_functions._without_exec_free(everything)}
     frozen = executors_in_frozen_modules()
-    assert "zipimporter.load_module" in dict(frozen["<frozen zipimport>"])
+    assert "_LoaderBasics.exec_module" in dict(frozen["<frozen importlib._bootstrap_external>"])
     assert not frozen["<frozen abc>"]
     for function in everything:
         code = function.__code__
