@@ -204,8 +204,12 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
     from instrument.flow.placement_names import NOTHING
     from instrument.session.session import session, sessions
 
+    has_begun = False
+
     def instrument(code: "CodeType", namespace: "dict[str, Any]") -> "CodeType":
         """Return the code to run in place of *code*, after saving it and all code before it in the cache."""
+        nonlocal has_begun
+        has_begun = True
         live: CodeType = recorder.instrument_main(code, namespace)
         save_caches()
         return live
@@ -227,7 +231,7 @@ def _record(settings: Settings) -> "Callable[[CodeType, dict[str, Any]], CodeTyp
             if settings.scope or (by_run and not recorder.scope.has_matched_own()):
                 from instrument.record.final_messages import say_what_matched_nothing
 
-                say_what_matched_nothing(recorder, settings, pid, started)
+                say_what_matched_nothing(recorder, settings, pid, started, has_begun)
 
         process_end.at_last(at_end)
     return instrument

@@ -11,12 +11,12 @@ pytest and of Hypothesis have some.
 import contextlib
 import gc
 import os
-import pickle
 import sys
 import trace
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from drivers import serve
 from tracers import STDLIB, load
 
 import instrument
@@ -52,17 +52,9 @@ def counts_of(kind, folder, text, before, steps):
 
 
 def drive(folder, text):
-    """Read examples until there are no more, and write the counts of each."""
+    """Answer each example with its counts."""
     sys.path.append(os.path.join(folder, "measured"))
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    while True:
-        try:
-            before, steps = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        pickle.dump([counts_of(kind, folder, text, before, steps) for kind in (trace.Trace, instrument.Trace)], answers)
-        answers.flush()
+    serve(lambda *example: [counts_of(kind, folder, text, *example) for kind in (trace.Trace, instrument.Trace)])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import importlib
 import importlib.util
 import os
 import pathlib
-import pickle
 import runpy
 import sys
 import sysconfig
@@ -23,6 +22,8 @@ import trace
 import types
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from drivers import serve
 
 import instrument
 
@@ -197,15 +198,10 @@ def write_modules(folder):
 
 
 def drive(folder):
-    """Read examples until there are no more, and write the counts of each."""
+    """Answer each example with its counts."""
     write_modules(folder)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    while True:
-        try:
-            before, runs = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
+
+    def counts_of(before, runs):
         counts = []
         gc.collect()  # else each run instruments the functions of earlier examples, too
         for kind in (trace.Trace, instrument.Trace):
@@ -213,8 +209,9 @@ def drive(folder):
                 del sys.modules[name]
             importlib.invalidate_caches()
             counts.append(Process(folder).counts(kind, before, runs))
-        pickle.dump(counts, answers)
-        answers.flush()
+        return counts
+
+    serve(counts_of)
 
 
 if __name__ == "__main__":

@@ -139,10 +139,18 @@ def calling_relationships(outcome):
     def plain(function):
         return ("<tool>", "", function[2]) if is_tool(function[0]) else function
 
-    calls = {(plain(caller), plain(callee)) for caller, callee in outcome.callers if not is_tool(callee[0])}
-    # If two threads search for the class of a caller at once, `trace` also lists the caller without its class.
+    return {(plain(caller), plain(callee)) for caller, callee in outcome.callers if not is_tool(callee[0])}
+
+
+def without_forgotten_classes(calls, other_calls):
+    """Return *calls* of `trace`. Left out are callers without their class, if *other_calls* lack them.
+
+    If two threads search for the class of a caller at once, `trace` also lists the caller without its class.
+    """
     in_classes = {(caller[:2], caller[2].rpartition(".")[2], callee) for caller, callee in calls if "." in caller[2]}
-    return {(caller, callee) for caller, callee in calls if (caller[:2], caller[2], callee) not in in_classes}
+    return {
+        call for call in calls if call in other_calls or (call[0][:2], call[0][2], call[1]) not in in_classes
+    }
 
 
 def printed(outcome):

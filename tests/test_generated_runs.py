@@ -4,12 +4,9 @@ test_generated_programs.py has programs of one module. These runs share state: i
 module than its own, and functions, closures and generators that live from run to run.
 """
 
-import pickle
-import subprocess
-import sys
-
 import generated_runs_driver
 import pytest
+from drivers import answers_of
 from generated_runs_driver import ACTIONS, FUNCTIONS, NAMES, PLACES
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,16 +29,8 @@ loaded_before = st.lists(st.tuples(modules, st.booleans()), max_size=6)
 def counts_of(tmp_path_factory):
     """A function that returns the counts of an example (before, runs) under both kinds of Trace."""
     folder = tmp_path_factory.mktemp("runs")
-    command = [sys.executable, generated_runs_driver.__file__, str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as driver:
-
-        def counts_of(*example):
-            pickle.dump(example, driver.stdin)
-            driver.stdin.flush()
-            return pickle.load(driver.stdout)
-
+    with answers_of(generated_runs_driver.__file__, folder) as counts_of:
         yield counts_of
-        driver.stdin.close()
 
 
 @settings(max_examples=max(settings().max_examples * 2 // 5, 1), deadline=None)

@@ -76,6 +76,8 @@ def differences(path, way, expected, found):
     for (name, one), (_, other) in zip(compared(path, way, expected), compared(path, way, found), strict=True):
         if sys.version_info[:2] in versions and re.search(pattern, f"{way}: {name}"):
             continue
+        if name.startswith("callers"):
+            one = oracle.without_forgotten_classes(one, other)
         shown = oracle.difference(one, other)
         if shown:
             yield f"{path}: {name}\n{shown}"

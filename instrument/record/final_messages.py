@@ -59,19 +59,21 @@ def say_that_rewriting_took_long(seconds: float, pid: int) -> None:
     )
 
 
-def say_what_matched_nothing(recorder: Recorder, settings: Settings, pid: int, started: float) -> None:
+def say_what_matched_nothing(recorder: Recorder, settings: Settings, pid: int, started: float, has_begun: bool) -> None:
     """Say which items of the scope matched no code, unless another process has data: it may have run that code.
 
-    *pid* and *started* are those of the process that asked for this; a forked child says nothing.
+    *pid* and *started* are those of the process that asked for this; a forked child says nothing. *has_begun* says
+    whether the main program, from a file with a source, was executed.
     """
     if not settings.scope:
-        if not recorder.scope.has_matched_own() and _has_begun() and _speaks(settings, pid, started):
-            is_without_file = _name_of_program() in ("-c", "-", "")
+        if not recorder.scope.has_matched_own() and (has_begun or _can_begin()) and _speaks(settings, pid, started):
+            name = _name_of_program() or ""
+            is_never_counted = not has_begun and (name in ("-c", "-", "") or name.endswith(".pyc"))
             say_escaped(
                 "nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
                 + (
-                    "code of -c and of standard input never is (README, limit main-program)"
-                    if is_without_file
+                    "a program from -c, standard input or a .pyc file is not counted (README, limit main-program)"
+                    if is_never_counted
                     else "--scope NAME counts an installed package"
                 )
             )
@@ -88,16 +90,17 @@ def _name_of_program() -> str | None:
     return name if type(name) is str else None
 
 
-def _has_begun() -> bool:
-    """Return whether the main program was found and compiled: the interpreter has said so if not."""
+def _can_begin() -> bool:
+    """Return whether the main program could be found and compiled: the interpreter has said so if not."""
     name = _name_of_program()
     if name == "-m":  # until the module is found
         return False
-    if name and name != "-c" and name != "-":
+    if name and name not in ("-c", "-"):
         try:
             system.stat(name)
         except (OSError, ValueError):
             return False
+    # Only an error in the main program itself has no frame.
     return getattr(sys, "last_type", None) is not SyntaxError or getattr(sys, "last_traceback", None) is not None
 
 

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     ExceptionEntry = tuple[int, int, int, int]
 
 #: The most units of one entry, and the first byte of an entry without location: for one unit, for the most.
-_LONGEST = 8
+LONGEST = 8
 _FIRST_NOWHERE = 128 | NOWHERE << 3
-_ALL_NOWHERE = bytes((_FIRST_NOWHERE | _LONGEST - 1,))
+_ALL_NOWHERE = bytes((_FIRST_NOWHERE | LONGEST - 1,))
 _CONTINUES = 64
 
 
@@ -128,24 +128,22 @@ class _Splicer:
         n_units, entry, written = self._n_units, self._entry, self._written
         self._n_units = 0
         if entry < 0:
-            written += _ALL_NOWHERE * (n_units >> 3)
-            if n_units & 7:
-                written.append(_FIRST_NOWHERE | (n_units & 7) - 1)
+            written += entries_without_location(n_units)
             return
         offset, difference, lines = self._offsets[entry], self._difference, self._lines
         first, body = self._table[offset] & ~7, self._table[offset + 1 : self._offsets[entry + 1]]
         if difference != lines[entry] - (lines[entry - 1] if entry else self._first_line):
             first, body = self._encode(entry, difference)
-        if n_units > _LONGEST:
+        if n_units > LONGEST:
             written.append(first | 7)
             written += body
-            n_units -= _LONGEST
+            n_units -= LONGEST
             if difference:
                 first, body = self._encode(entry, 0)
-            while n_units > _LONGEST:
+            while n_units > LONGEST:
                 written.append(first | 7)
                 written += body
-                n_units -= _LONGEST
+                n_units -= LONGEST
         written.append(first | n_units - 1)
         written += body
 
@@ -167,6 +165,12 @@ class _Splicer:
         if 0 <= difference < NO_COLUMNS - ONE_LINE:
             return 128 | ONE_LINE + difference << 3, body
         return 128 | LONG << 3, _signed_number(difference) + b"\0" + _number(body[0] + 1) + _number(body[1] + 1)
+
+
+def entries_without_location(n_units: int) -> bytes:
+    """Return the entries of *n_units* code units that have no location."""
+    entries = _ALL_NOWHERE * (n_units >> 3)
+    return entries + bytes((_FIRST_NOWHERE | (n_units & 7) - 1,)) if n_units & 7 else entries
 
 
 def _number(value: int) -> bytes:

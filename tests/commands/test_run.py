@@ -280,7 +280,7 @@ def test_a_run_that_counts_no_own_code_says_so(folder):
         finished = run_instrument(folder, "run", *arguments, INSTRUMENT_DIR=str(folder / "data"))
         assert (finished.status, finished.err) == (0, message), arguments
     finished = run_instrument(folder, "run", "-c", "import json", INSTRUMENT_DIR=str(folder / "data"))
-    assert finished.err.endswith("own code; code of -c and of standard input never is (README, limit main-program)\n")
+    assert finished.err.endswith("own code; a program from -c, standard input or a .pyc file is not counted (README, limit main-program)\n")
 
 
 @pytest.mark.parametrize("arguments", [["broken.py"], ["absent.py"], ["-m", "absent"]], ids=" ".join)

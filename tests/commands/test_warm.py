@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from terminals import printed_on
 
 from instrument.commands import warm
 from instrument.errors import InstrumentError
@@ -368,16 +369,7 @@ def test_a_terminal_shows_a_bar(tmp_path):
     command = [sys.executable, "-c", WARM, "package", "--jobs", "1"]
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
-    printed = b""
-    while True:
-        try:
-            part = os.read(ours, 10_000)
-        except OSError:  # on Linux the end of the terminal is an error
-            break
-        if not part:
-            break
-        printed += part
-    os.close(ours)
+    printed = printed_on(ours)
     process.communicate(timeout=60)
     drawn = printed.decode().replace("\r\n", "\n").split("\r\x1b[K")
 

@@ -1,13 +1,11 @@
 """The module that is entered first decides for all modules of its bare name, as in the standard library."""
 
-import pickle
-import subprocess
-import sys
 import threading
 import trace
 
 import entry_order_driver
 import pytest
+from drivers import answers_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tracers import FILE, STDLIB, load, make_tracer
@@ -21,16 +19,8 @@ HOW = ["load", "execute", "call", "throw"]
 @pytest.fixture(scope="module")
 def counts_of(same_names, module_text):
     """A function that returns the counts of an example (before, steps) under both kinds of Trace."""
-    command = [sys.executable, entry_order_driver.__file__, str(same_names), module_text]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as driver:
-
-        def counts_of(*example):
-            pickle.dump(example, driver.stdin)
-            driver.stdin.flush()
-            return pickle.load(driver.stdout)
-
+    with answers_of(entry_order_driver.__file__, same_names, module_text) as counts_of:
         yield counts_of
-        driver.stdin.close()
 
 
 @settings(max_examples=max(settings().max_examples * 2 // 3, 1), deadline=None)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from commands.test_warm import MANY, assert_all_end, cached, make_package
 from instrument_command import ROOT, environment_without_settings
+from terminals import printed_on
 
 from instrument.link.cache import Cache
 from instrument.warming import ahead, workers
@@ -183,14 +184,7 @@ def test_a_terminal_shows_a_line_and_the_processes_leave_no_trace(tmp_path):
         ours, theirs = pty.openpty()
         process = start(tmp_path, "--scope", "package", *options, "main.py", stderr=theirs, INSTRUMENT="package", PYTHONPATH=STARTS)
         os.close(theirs)
-        printed = b""
-        while True:
-            try:
-                part = os.read(ours, 10_000)
-            except OSError:  # on Linux the end of the terminal is an error
-                break
-            printed += part
-        os.close(ours)
+        printed = printed_on(ours)
         assert process.communicate(timeout=100)[0] == "[] 4\nno child\n"
         lines = [line for line in re.split("\r\n|\r\x1b\\[K", printed.decode()) if line.startswith("instrument: ")]
         expected = r"instrument: prepared 28 files, 9,\d\d\d lines, \d+\.\d s; next time from the cache"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from _operator import ne
 from itertools import compress, pairwise
 
+from instrument.decode.locations import LONG, NO_COLUMNS, ONE_LINE
 from instrument.decode.versions import PAIRS_MISATTRIBUTE_RAISES
 from instrument.flow.graph import EdgeKind
 from instrument.flow.misattributed_raises import loads_to_separate
@@ -21,7 +22,7 @@ from instrument.flow.plan import ProbePosition
 from instrument.guest.process_state import cleared_on_reset
 from instrument.rewrite import probes
 from instrument.rewrite.stubs import StubNames
-from instrument.rewrite.tables import encode_exception_table
+from instrument.rewrite.tables import LONGEST, encode_exception_table, entries_without_location
 from instrument.rewrite.unlinked import Unlinked, layout_of
 
 TYPE_CHECKING = False
@@ -42,10 +43,8 @@ _OF_STUB, _OF_FALLBACK = 1, 2 << 1
 _N_UNITS = bytes((byte & 7) + 1 if byte > 127 else 0 for byte in range(256))
 #: First bytes of location entries for one unit (CPython: Objects/locations.md). The first three are for one line: the
 #: line of the entry above, the next one, or the one behind that.
-_ON_ONE_LINE = _SAME_LINE, _, _ = (0xD0, 0xD8, 0xE0)
-_NO_COLUMNS, _LONG, _NOWHERE = 0xE8, 0xF0, 0xF8
-#: The most units of one entry.
-_LONGEST = 8
+_ON_ONE_LINE = _SAME_LINE, _, _ = tuple(128 | kind << 3 for kind in range(ONE_LINE, NO_COLUMNS))
+_WITH_NUMBER = tuple(128 | kind << 3 for kind in (NO_COLUMNS, LONG))
 #: The stubs that record exits, by the numbers that they contain: stub, units of its record, units of its fallback.
 _record_stubs: dict[tuple[int, int, int], tuple[bytes, int, int]] = cleared_on_reset({})
 _MOST_STUBS = 500
@@ -196,14 +195,12 @@ def _locations(table: bytes, n_units: int, cut: int, width: int, n_behind: int) 
     first, body, n = table[start] & ~7, table[start + 1 : end], sizes[start] + width
     written = bytearray(table[:start])
     while n > 0:
-        written.append(first | (n if n < _LONGEST else _LONGEST) - 1)
+        written.append(first | (n if n < LONGEST else LONGEST) - 1)
         written += body
         first, body = _on_same_line(first, body)
-        n -= _LONGEST
+        n -= LONGEST
     written += table[end:]
-    written += bytes((_NOWHERE | _LONGEST - 1,)) * (n_behind // _LONGEST)
-    if n_behind % _LONGEST:
-        written.append(_NOWHERE | n_behind % _LONGEST - 1)
+    written += entries_without_location(n_behind)
     return bytes(written)
 
 
@@ -222,7 +219,7 @@ def _on_same_line(first: int, body: bytes) -> tuple[int, bytes]:
     """
     if first in _ON_ONE_LINE:
         return _SAME_LINE, body
-    if first in (_NO_COLUMNS, _LONG):  # the difference of lines comes first, in groups of six bits
+    if first in _WITH_NUMBER:  # the difference of lines comes first, in groups of six bits
         end = 0
         while body[end] & 64:
             end += 1
