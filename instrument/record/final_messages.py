@@ -68,7 +68,7 @@ def say_what_matched_nothing(recorder: Recorder, settings: Settings, pid: int, s
     if not settings.scope:
         if not recorder.scope.has_matched_own() and (has_begun or _can_begin()) and _speaks(settings, pid, started):
             name = _name_of_program() or ""
-            is_never_counted = not has_begun and (name in ("-c", "-", "") or name.endswith(".pyc"))
+            is_never_counted = name in ("-c", "-", "") or name.endswith(".pyc")
             say_escaped(
                 "nothing was counted: no module or file that was loaded is in the scope, the project's own code; "
                 + (
@@ -93,9 +93,7 @@ def _name_of_program() -> str | None:
 def _can_begin() -> bool:
     """Return whether the main program could be found and compiled: the interpreter has said so if not."""
     name = _name_of_program()
-    if name == "-m":  # until the module is found
-        return False
-    if name and name not in ("-c", "-"):
+    if name and name not in ("-c", "-"):  # it is "-m" until the module is found
         try:
             system.stat(name)
         except (OSError, ValueError):

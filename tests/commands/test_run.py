@@ -283,6 +283,16 @@ def test_a_run_that_counts_no_own_code_says_so(folder):
     assert finished.err.endswith("own code; a program from -c, standard input or a .pyc file is not counted (README, limit main-program)\n")
 
 
+def test_a_program_that_leaves_its_folder_has_begun(folder):
+    """The message does not depend on whether the path of the program still leads to it."""
+    (folder / "site-packages").mkdir()
+    (folder / "site-packages" / "tool.py").write_text("import os\nos.chdir('/')\n", encoding="utf-8")
+
+    finished = run_instrument(folder, "run", "site-packages/tool.py", INSTRUMENT_DIR=str(folder / "data"))
+
+    assert finished.err.endswith("own code; --scope NAME counts an installed package\n")
+
+
 @pytest.mark.parametrize("arguments", [["broken.py"], ["absent.py"], ["-m", "absent"]], ids=" ".join)
 def test_only_the_interpreter_says_that_a_program_cannot_begin(arguments, folder):
     """Nothing is said of counts if the main program has an error of syntax, or is not found."""

@@ -145,3 +145,13 @@ def test_mistakes_in_the_file_are_named(tmp_path, toml, message):
 
     assert message in str(error.value)
     assert str(tmp_path / "pyproject.toml") in str(error.value)
+
+
+@pytest.mark.parametrize(("text", "is_on"), [("1", True), ("true", True), ("0", False), ("false", False), ("'yes'", True)])
+def test_a_switch_is_a_number_a_boolean_or_a_word(tmp_path, text, is_on):
+    """All forms turn a switch on or off."""
+    (tmp_path / "pyproject.toml").write_text(f"[tool.instrument]\nshared = {text}\nquiet = {text}\n", encoding="utf-8")
+
+    read = read_settings({}, {}, str(tmp_path))
+
+    assert (read.shared, read.quiet) == (is_on, is_on)

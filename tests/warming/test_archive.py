@@ -70,10 +70,14 @@ def test_a_module_is_found_by_its_content_under_another_path(tmp_path, form):
         batch.flush()
     modules = modules_in_cache(MINIMAL)
     assert modules.keys() == {(MINIMAL, MODULE, key_of(there))}
+    assert add_to_cache(at(7, modules)) == 1  # the archive may also have it, as it was used earlier
+    assert modules_in_cache(MINIMAL) == modules
     if form in ("unused", "used"):
         shutil.rmtree(tmp_path / "cache")
         for days_ago in (7, 31):
             assert add_to_cache(at(days_ago, modules)) == 1
+            if days_ago == 7:  # a module that is named is in use
+                assert archive.modules_of([Outcome("/there/b.py", Result.READY, key=key_of(there))], MINIMAL) == modules
             if form == "used":
                 assert Cache(MINIMAL, str(tmp_path / "cache")).module_by_content(key_of(there), "", "/x.py") is not None
                 assert modules_in_cache(MINIMAL) == modules
