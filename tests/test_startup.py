@@ -378,7 +378,7 @@ print("end", file=sys.stderr)
     line = r"instrument: rewriting code took 0\.\d s of this process; {} \(INSTRUMENT_QUIET=1 leaves this line out\)\n"
     advice = "the next one finds the code in the cache; `instrument warm PATH` fills the cache ahead of time"
 
-    assert re.fullmatch("end\nend\n" + line.format(advice), run(folder, ["main.py", "0", "all"], "1").err)
+    assert re.fullmatch("end\nend\n" + line.format(advice), run(folder, ["main.py", "1e-9", "all"], "1").err)
     assert run(folder, ["main.py", "60"], "1").err == "end\n"
     assert run(folder, ["main.py", "0", "all"], "1", INSTRUMENT_QUIET="1").err == "end\nend\n"
     (folder / "pyproject.toml").write_text("[tool.instrument]\nquiet = true\n", encoding="utf-8")
@@ -387,7 +387,7 @@ print("end", file=sys.stderr)
     (folder.parent / "cache").mkdir(exist_ok=True)
     (folder.parent / "cache").chmod(0o777)
     advice = r"each process does so, as there is no cache: the folder .*/cache cannot be used: others can write to it.*"
-    assert re.fullmatch("end\n" + line.format(advice), run(folder, ["main.py", "0"], "1").err)
+    assert re.fullmatch("end\n" + line.format(advice), run(folder, ["main.py", "1e-9"], "1").err)
 
 
 def test_an_unmatched_scope_is_not_named_if_another_process_has_written_data(folder):
