@@ -33,9 +33,9 @@ from instrument.guest.messages import text_of
 from instrument.guest.program_errors import belongs_to_program
 from instrument.link.cache_files import (
     DAY,
-    age_of,
     default_folder,
     is_gone,
+    is_older,
     listed,
     mark_as_unused,
     mark_as_used,
@@ -154,11 +154,11 @@ class Cache:
         for file in listed(folder) if folder else ():
             path = f"{folder}{os.sep}{file}"
             if "." in file:  # a temporary file
-                if age_of(path) > DAY:
+                if is_older(path, DAY):
                     remove_file(path)
                 continue
             name = self._unpacked(read_file(path) or b"")[0] or ""
-            if name.startswith(_REMOVED_BY_AGE) and age_of(path) > _DAYS_BY_CONTENT * DAY:
+            if name.startswith(_REMOVED_BY_AGE) and is_older(path, _DAYS_BY_CONTENT * DAY):
                 remove_file(path)
             source = name.removeprefix(_MODULE).removeprefix(FROM_EXEC)
             if is_absolute(source) and is_gone(source) and is_gone(f"{source}c"):
@@ -263,7 +263,7 @@ class Cache:
             return key, today(), dumps((compile_to_pickle(unlinked_codes), index.as_tuple()[1:], packed))
         if name.startswith(_FROM_ARCHIVE):
             day, content = value
-            if age_of(self._path(name)) < (_DAYS_AS_UNUSED - 1) * DAY:
+            if not is_older(self._path(name), (_DAYS_AS_UNUSED - 1) * DAY):
                 day = today()
             if today() - day <= _DAYS_BY_CONTENT:
                 return bytes.fromhex(name.removeprefix(_FROM_ARCHIVE)), day, content

@@ -172,10 +172,7 @@ def _remove_unused(folder: str) -> None:
     """Remove the folders in *folder* that no process has opened for long: those of older releases and interpreters."""
     for name in listed(folder):
         inner = f"{folder}{os.sep}{name}"
-        try:
-            if name == "key" or age_of(inner) < _DAYS_UNUSED * DAY:
-                continue
-        except OSError:
+        if name == "key" or not is_older(inner, _DAYS_UNUSED * DAY):
             continue
         for file in listed(inner):
             remove_file(f"{inner}{os.sep}{file}")
@@ -185,8 +182,15 @@ def _remove_unused(folder: str) -> None:
             remove_file(inner)
 
 
-def age_of(path: str) -> float:
-    """Return how many seconds ago the file at *path* was changed; raise OSError if there is none."""
+def is_older(path: str, seconds: float) -> bool:
+    """Return whether the file at *path* was changed more than *seconds* ago; False if another process removed it."""
+    try:
+        return _age_of(path) > seconds
+    except OSError:
+        return False
+
+
+def _age_of(path: str) -> float:
     changed: float = _system.stat(path).st_mtime
     return time() - changed
 
@@ -198,7 +202,7 @@ def today() -> int:
 
 def mark_as_used(path: str) -> None:
     """Set the time of the file at *path* to now, at most once a day; raise OSError if that fails."""
-    if age_of(path) > DAY:
+    if _age_of(path) > DAY:
         _system.utime(path)
 
 

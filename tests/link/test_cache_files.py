@@ -14,6 +14,7 @@ from instrument.flow import placement
 from instrument.guest import own_loader
 from instrument.link import cache_files
 from instrument.link.cache import Batch, Cache
+from instrument.link.cache_files import is_older, listed
 
 posix = pytest.mark.skipif(os.name != "posix", reason="owners, links and pipes are those of POSIX")
 
@@ -217,6 +218,18 @@ def test_a_folder_that_is_deleted_turns_the_cache_off(tmp_path):
     assert not (tmp_path / "cache").exists()
     filled(tmp_path / "cache")
     assert is_stored(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", [".instrument-0123456789abcdef.tmp", "0123456789abcdef"])
+def test_files_that_another_process_removes_are_no_error(name, tmp_path, monkeypatch):
+    """Many processes share the folder: a temporary file often goes between the listing and the look at its age."""
+    filled(tmp_path)
+    cache = Cache(placement.MINIMAL, str(tmp_path))
+    monkeypatch.setattr("instrument.link.cache.listed", lambda folder: [*listed(folder), name])
+    cache.tidy()
+    assert len(cache.names()) == 1
+    assert not is_older(f"{cache.folder}{os.sep}{name}", 0.0)
+    assert is_stored(tmp_path)
 
 
 def test_folders_that_no_process_opens_are_removed(tmp_path):
