@@ -163,7 +163,11 @@ def _execute(name: str, arguments: list[str]) -> int:
 
         say([f"instrument: {error}"], sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if type(error) is not KeyboardInterrupt:  # SIGTERM has interrupted it (warming.workers.Terminated)
+            import signal
+
+            signal.raise_signal(signal.SIGTERM)
         return 130
 
 

@@ -71,12 +71,6 @@ def _prepare(words: list[str], settings: Settings) -> None:
         from instrument.warming.program import prepare_program
 
         prepare_program(words, settings)
-    except KeyboardInterrupt as error:
-        if type(error) is not KeyboardInterrupt:  # SIGTERM has interrupted it, so SIGTERM is to end this process
-            import signal
-
-            signal.raise_signal(signal.SIGTERM)
-        raise
     except Exception:
         pass
 

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Fill the cache; return 1 if a file or an archive failed, or the command was interrupted, else 0."""
+    """Fill the cache; return 1 if a file or an archive failed, else 0."""
     if not (options.paths or options.source or options.archive):
         options.refuse("what shall be prepared? Name a PATH, --from FILE or --archive FILE")
     cache = open_cache(options.placement)
@@ -63,15 +63,12 @@ def execute(options: argparse.Namespace) -> int:
         raise InstrumentError(
             f"there is no cache to fill: {cache.trouble}; name a folder of your own with INSTRUMENT_CACHE"
         )
-    try:
-        has_failed = bool(options.source) and not _takes_from_archive(options)
-        outcomes: list[Outcome] = []
-        if options.paths:
-            has_failed = not _prepares(options, outcomes) or has_failed
-        if options.archive:
-            _write_archive(options, outcomes)
-    except KeyboardInterrupt:
-        return 1
+    has_failed = bool(options.source) and not _takes_from_archive(options)
+    outcomes: list[Outcome] = []
+    if options.paths:
+        has_failed = not _prepares(options, outcomes) or has_failed
+    if options.archive:
+        _write_archive(options, outcomes)
     return int(has_failed)
 
 

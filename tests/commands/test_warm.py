@@ -21,12 +21,11 @@ from instrument.link.cache import Cache
 ROOT = Path(__file__).resolve().parents[2]
 
 WARM = """
-import argparse, sys
-from instrument.commands import warm
+import sys
+from instrument.cli import main
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser("instrument warm")
-    warm.add_arguments(parser)
-    sys.exit(warm.execute(parser.parse_args()))
+    sys.argv.insert(1, "warm")
+    main()
 """
 IMPORTS = """
 import sys
@@ -317,12 +316,12 @@ def assert_all_end(group):
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_leaves_whole_files(tmp_path, name, jobs):
-    """All processes end, with status 1 and one line; the prepared files are complete, and ready the next time."""
+    """All processes end, with the status of the signal and one line; the prepared files are complete and stay ready."""
     if (name, jobs) == ("SIGTERM", "1"):
         pytest.skip("without workers SIGTERM has its default effect")
     process, printed = interrupted(tmp_path, name, "--jobs", jobs)
 
-    assert process.returncode == 1
+    assert process.returncode == {"SIGINT": 130, "SIGTERM": -signal.SIGTERM}[name]
     assert printed.startswith("instrument: interrupted: 200 files")
     assert printed.count("\n") == 1
     assert all(len(path.name) == 16 for path in cached(tmp_path))
