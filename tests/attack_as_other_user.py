@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from hostile import plant_journal
+from processes import data_files
 
 ROOT = Path(__file__).parents[1]
 VICTIM, ATTACKER = 65531, 65532
@@ -104,11 +105,11 @@ def journal_in(base, name, mode, **environment):
     data = new_folder(folder, "data", mode=mode)
     file = precious(base)
     process = victim(folder, INSTRUMENT_DIR=str(data), **environment)
-    files = wait_for(lambda: list(data.glob("*.sqlite")), 3)
+    files = wait_for(lambda: data_files(data), 3)
     if files:
         as_user(ATTACKER, lambda: plant_journal(files[0], file))
     errors = process.communicate(timeout=60)[1].strip()
-    return file.exists(), errors or f"{len(list(data.glob('*.sqlite')))} data files"
+    return file.exists(), errors or f"{len(data_files(data))} data files"
 
 
 def attacks(base):
@@ -120,7 +121,7 @@ def attacks(base):
     folder = new_folder(base, "d")
     file = precious(base)
     process = victim(folder)
-    files = wait_for(lambda: list((folder / ".instrument").glob("*.sqlite")))
+    files = wait_for(lambda: data_files(folder / ".instrument"))
     planted = as_user(ATTACKER, lambda: plant_journal(files[0], file))
     process.communicate(timeout=60)
     yield "journal in the folder that is made", file.exists() and not planted, "the attacker cannot write to it"
@@ -129,7 +130,7 @@ def attacks(base):
     data = new_folder(folder, "data", owner=ATTACKER, mode=0o777)
     process = victim(folder, INSTRUMENT_DIR=str(data))
     errors = process.communicate(timeout=60)[1].strip()
-    yield "a data folder of the attacker", not list(data.glob("*.sqlite")), errors
+    yield "a data folder of the attacker", not data_files(data), errors
 
     folder = new_folder(base, "f", mode=0o1777)
     file = precious(base)
@@ -139,7 +140,7 @@ def attacks(base):
 
     folder = new_folder(base, "g", mode=0o700)
     data = new_folder(folder, "data", mode=0o700)
-    victim(folder, INSTRUMENT_DIR=str(data), turns=5).communicate(timeout=60)
+    victim(folder, INSTRUMENT_DIR=str(data)).communicate(timeout=60)
     data.chmod(0o777)
     folder.chmod(0o755)
     file = precious(base)
@@ -167,7 +168,7 @@ def attacks(base):
 
         as_user(ATTACKER, plant)
         process = victim(folder, turns=3000)
-        started = wait_for(lambda folder=folder: list((folder / ".instrument").glob("*.sqlite")), 10)
+        started = wait_for(lambda folder=folder: data_files(folder / ".instrument"), 10)
         process.send_signal(signal.SIGTERM)
         try:
             errors = process.communicate(timeout=10)[1].strip()

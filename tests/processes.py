@@ -4,7 +4,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
+from instrument.data import compact, schema
+from instrument.data.compact import reading
 from instrument.data.process_identity import ProcessInfo
 from instrument.data.writer import Writer
 
@@ -21,11 +24,40 @@ def process(name, pid=NO_SUCH_PID):
     return info
 
 
+def data_files(folder):
+    """Return the paths of the data files in *folder*, sorted."""
+    return sorted(path for path in Path(folder).glob("[!.]*") if path.suffix in schema.SUFFIXES)
+
+
+def connect(path):
+    """Return a connection to the data file at *path*; to a database in memory if that is a compact file."""
+    data = Path(path).read_bytes()
+    if not data.startswith(compact.MAGIC):
+        return sqlite3.connect(path)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in schema.create():
+        connection.execute(statement)
+    reading._fill(connection, reading.Content(data))
+    return connection
+
+
 def write(directory, name, lines, *, pid=NO_SUCH_PID, ended="exit", functions=(), not_measured=None, given_out=()):
-    """Write the data of a process that has ended; return its writer. *lines* is a dict from file keys to counts by line."""
+    """Write the data of a process that has ended; return its writer. *lines* is a dict from file keys to counts by line.
+
+    The process writes before it ends, so its file is SQLite.
+    """
     writer = Writer(str(directory), process(name, pid))
-    more(writer, lines, ended=ended, functions=functions, not_measured=not_measured, given_out=given_out)
+    more(writer, lines, ended="", functions=functions, not_measured=not_measured, given_out=given_out)
+    if ended:
+        more(writer, {}, ended=ended, not_measured=not_measured)
     return writer
+
+
+def write_compact(directory, name, lines, *, pid=NO_SUCH_PID, ended="exit", **more_to_write):
+    """Write the data of a process that had not written before it *ended*; return its writer and the path of its file."""
+    writer = Writer(str(directory), process(name, pid))
+    more(writer, lines, ended=ended, **more_to_write)
+    return writer, Path(writer.path).with_suffix(schema.COMPACT_SUFFIX)
 
 
 def more(writer, lines, *, ended="exit", functions=(), not_measured=None, given_out=()):
@@ -36,7 +68,7 @@ def more(writer, lines, *, ended="exit", functions=(), not_measured=None, given_
 
 def counts(path):
     """Return the counts in the data file at *path*, read by SQL: a dict from file keys to counts by line."""
-    connection = sqlite3.connect(path)
+    connection = connect(path)
     connection.text_factory = lambda data: data.decode(errors="replace")
     query = "SELECT path, version, line, SUM(count) FROM line JOIN file ON file.id = file GROUP BY 1, 2, 3"
     counts_of_lines = {}

@@ -1,13 +1,14 @@
 """Runs programs as trees of recorded processes, and reads the data files that these leave."""
 
 import os
-import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 from collections import Counter
 from pathlib import Path
+
+from processes import connect, data_files
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,13 +65,13 @@ class Tree:
 
     def files(self):
         """Return the data files."""
-        return sorted(self.data.glob("*.sqlite"))
+        return data_files(self.data)
 
     def rows(self, query):
         """Return the rows that *query* finds in the data files, of one file after the other."""
         rows = []
         for file in self.files():
-            connection = sqlite3.connect(file)
+            connection = connect(file)
             try:
                 assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
                 rows += connection.execute(query).fetchall()

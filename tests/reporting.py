@@ -81,7 +81,8 @@ def scoped(name, sources, scope, *, directory=None, started=None, pid=None, pare
         path = Path(source).absolute()
         lines.append(((str(path), version_of(path.read_bytes())), {1: (1, 1e9, 1e9)}))
     writer = Writer(".instrument", info)
-    writer.write({"lines": lines}, {}, "exit")
+    writer.write({"lines": lines}, {})
+    writer.write({}, {}, "exit")
     if ticks is not None:
         connection = sqlite3.connect(writer.path)
         with connection:

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from instrument.data.schema import SUFFIXES
+
 ROOT = Path(__file__).parents[1]
 WORK = """
 import os, sys, time
@@ -74,10 +76,10 @@ def run(name, before, after):
         names = sorted(os.listdir(folder / "data")) if (folder / "data").is_dir() else []
         print(f"{name}: status {done.returncode}, {sum(calls)} of 6000, {len(names)} files")
         print("   ", done.stderr.strip()[-600:] or "(nothing said)", report.stderr.strip()[:300])
-        in_jail = [str(path.relative_to(folder)) for path in (folder / "jail").rglob("*.sqlite")]
+        in_jail = [str(path.relative_to(folder)) for path in (folder / "jail").rglob("[!.]*") if path.suffix in SUFFIXES]
         if in_jail:
             print("    in the new root:", *in_jail)
-        left = [one for one in names if not one.endswith(".sqlite")]
+        left = [one for one in names if not one.endswith(SUFFIXES)]
         if left:
             print("    left behind:", *left)
     finally:

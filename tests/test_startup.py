@@ -8,13 +8,13 @@ import compileall
 import os
 import pathlib
 import re
-import sqlite3
 import subprocess
 import sys
 import time
 import zipfile
 
 import pytest
+from processes import connect, data_files
 
 ROOT = pathlib.Path(__file__).parents[1]
 #: The folder with a copy of the package that has the minimal recorder; filled by the fixture `tree`.
@@ -581,9 +581,9 @@ def started(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         counts = {}
-        for file in tmp_path.glob(f"{environment.get('INSTRUMENT_DIR', '.instrument')}/*.sqlite"):
+        for file in data_files(tmp_path / environment.get("INSTRUMENT_DIR", ".instrument")):
             query = "SELECT path, line, count FROM line JOIN file ON file.id = line.file"
-            connection = sqlite3.connect(file)
+            connection = connect(file)
             for path, line, n in connection.execute(query):
                 counts[os.path.basename(path), line] = n
             reasons = dict(connection.execute("SELECT path, reason FROM not_measured"))

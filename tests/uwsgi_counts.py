@@ -10,7 +10,6 @@ was counted more or less often than requests were answered.
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+
+from processes import connect, data_files
 
 APPLICATION = '''\
 def work(n):
@@ -112,10 +113,10 @@ def serve(uwsgi, folder, arguments, n, action):
 
 def counts(folder):
     """Return the sum of the counts in the data files of *folder*, by line, and the number of files."""
-    total, files = {}, sorted((folder / ".instrument").glob("*.sqlite"))
+    total, files = {}, data_files(folder / ".instrument")
     for file in files:
         query = "SELECT line, count FROM line JOIN file ON file.id = line.file"
-        connection = sqlite3.connect(file)
+        connection = connect(file)
         for line, n in connection.execute(query):
             total[line] = total.get(line, 0) + n
         connection.close()

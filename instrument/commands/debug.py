@@ -15,6 +15,7 @@ from instrument import config
 from instrument.config import read_settings
 from instrument.config.project_file import PREFIX, VARIABLE, ignored_files, variable_of
 from instrument.config.values import OWN
+from instrument.data.schema import SUFFIXES
 from instrument.decode.versions import SUPPORTED
 from instrument.diagnosis.code_view import show_code
 from instrument.diagnosis.interpreter_facts import facts_of_interpreter
@@ -192,7 +193,7 @@ def _rows_of_data(directory: str, *, shared: bool) -> list[Row]:
     rows = [("state", refused if reason else "can be written")]
     try:
         with os.scandir(directory) as entries:
-            sizes = [entry.stat().st_size for entry in entries if entry.name.endswith(".sqlite")]
+            sizes = [entry.stat().st_size for entry in entries if entry.name.endswith(SUFFIXES)]
     except OSError:
         return rows
     return [*rows, ("files", f"{len(sizes)}, {sum(sizes):,} bytes")]

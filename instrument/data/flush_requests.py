@@ -151,7 +151,7 @@ def running_with_data(directory: str, host: str) -> list[FlushRequest]:
 def first_name(path: str) -> str:
     """Return the path of the first data file of the process that writes the one at *path* now."""
     folder, name = os.path.split(path)
-    start_of_name, _, end = name.removesuffix(schema.SUFFIX).rpartition("-")
+    start_of_name, _, end = name.rpartition(".")[0].rpartition("-")
     return os.path.join(folder, f"{start_of_name}-{end.partition('.')[0]}{schema.SUFFIX}")
 
 
@@ -162,8 +162,8 @@ def _data_files(directory: str) -> Iterator[DataFileName]:
     except OSError as error:
         raise RequestError(f"there is no data in {directory!r}: {error.strerror or error}") from error
     for name in names:
-        parts = name.removesuffix(schema.SUFFIX).rsplit("-", 3)
-        if len(parts) == 4 and name.endswith(schema.SUFFIX) and parts[1].isdecimal():
+        parts = name.rpartition(".")[0].rsplit("-", 3)
+        if len(parts) == 4 and name.endswith(schema.SUFFIXES) and parts[1].isdecimal():
             try:
                 start = int(parts[2], 16)
             except ValueError:

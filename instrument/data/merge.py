@@ -21,6 +21,7 @@ import re
 from typing import NamedTuple
 
 from instrument.data import schema, sqlite
+from instrument.data.compact.reading import CompactDatabase
 from instrument.data.process_identity import KernelIdentity
 from instrument.data.reader import Copy, check, harden
 from instrument.errors import BusyError, DataError
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
 # The names that `Writer` gives its files, which hold one process: <host>-<pid>-<start>-<random>. A process that had to
 # begin another file appended a number.
-_OF_ONE_PROCESS = re.compile(r"([A-Za-z0-9._]+-(?P<pid>\d+)-[0-9a-f]+-[A-Za-z0-9._]+?)(?:\.(?P<number>\d+))?\.sqlite")
+_OF_ONE_PROCESS = re.compile(
+    r"([A-Za-z0-9._]+-(?P<pid>\d+)-[0-9a-f]+-[A-Za-z0-9._]+?)(?:\.(?P<number>\d+))?\.(?P<kind>sqlite|compact)"
+)
 
 _ADD_FILES = "INSERT OR IGNORE INTO main.file (path, version) SELECT path, version FROM {source}.file"
 _ADD_ROWS = f"""
@@ -80,7 +83,7 @@ def data_files(paths: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
         except OSError as error:
             missing.append((path, f"{error.strerror or error}"))
         else:
-            names = [name for name in names if name.endswith(schema.SUFFIX) and not name.startswith(".")]
+            names = [name for name in names if name.endswith(schema.SUFFIXES) and not name.startswith(".")]
             files.update(dict.fromkeys(os.path.join(path, name) for name in names))
     return list(files), missing
 
@@ -157,6 +160,9 @@ class Merge:
         self.scratch = scratch
         self.refused: list[tuple[str, str]] = []
         self.settled: list[str] = []
+        #: The database that is added: `_Attached` sets it.
+        self.source = "source"
+        self.compact: CompactDatabase | None = None
         self._next_part = 1
         self._observer = Observer()
         #: By the id of a process.
@@ -176,7 +182,7 @@ class Merge:
         self.connection.text_factory = lambda data: data.decode(errors="replace")
         harden(self.connection)
         # No other process sees the file, and the caller synchronises the copy that it makes of the file.
-        for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -32000", *schema.CREATE):
+        for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -32000", *schema.create()):
             self.connection.execute(statement)
 
     @contextlib.contextmanager
@@ -203,27 +209,34 @@ class Merge:
                 if self.add(path):
                     self.settled.append(path)
             except DataError as error:
-                self.refused.append((path, f"{error}"))
+                newer = _replacement_of(path)
+                if newer and newer not in ordered:
+                    ordered.append(newer)  # this loop comes to it
+                else:
+                    self.refused.append((path, f"{error}"))
         if progress:
             progress(len(ordered), len(ordered))
 
     def _in_order(self, files: list[str]) -> list[str]:
         """Return *files* in order: large sums, small sums, then processes, the newer states of each first."""
-        keys: dict[str, tuple[int, str, int, int]] = {}
+        keys: dict[str, tuple[int, str, bool, int, int]] = {}
         for path in files:
             name = os.path.basename(path)
             match = _OF_ONE_PROCESS.fullmatch(name)
             if match:
-                keys[path] = (1, match[1], int(match["number"] or 1000), -_change_counter(path))
+                # A process writes no compact file after an SQLite file.
+                is_compact = match["kind"] == "compact"
+                counter = 0 if is_compact else _change_counter(path)
+                keys[path] = (1, match[1], is_compact, int(match["number"] or 1000), -counter)
             else:
-                keys[path] = (-self._n_processes_in_sum(path), name, 0, 0)
+                keys[path] = (-self._n_processes_in_sum(path), name, False, 0, 0)
         return sorted(files, key=lambda path: keys[path])
 
     def _n_processes_in_sum(self, path: str) -> int:
         """Return the number of processes in part 0 of the file at *path*; 0 if the file cannot be read."""
         try:
             with _Attached(self, path):
-                return sum(process.part == 0 for process in self._processes("source"))
+                return sum(process.part == 0 for process in self._processes(self.source))
         except DataError:
             return 0  # `add` raises the same error
 
@@ -231,7 +244,7 @@ class Merge:
         """Add the data file at *path*, and return whether it is settled; raise DataError if it cannot be added."""
         is_own_file = _OF_ONE_PROCESS.fullmatch(os.path.basename(path))
         with _Attached(self, path) as copy:
-            processes = self._processes("source")
+            processes = self._processes(self.source)
             # A sum or a copy may have an older state of a process, unless the process announced its end in that state.
             ended = {
                 process.id
@@ -242,10 +255,10 @@ class Merge:
                 return self._merge(processes, ended)
         # A process wrote for the last time between the copy and its end.
         with _Attached(self, path):
-            return self._merge(self._processes("source"), ended)
+            return self._merge(self._processes(self.source), ended)
 
     def _processes(self, database: str) -> list[ProcessState]:
-        """Return the processes in *database*, "main" or "source"."""
+        """Return the processes in *database*, "main" or `source`."""
         columns = "id, part, flushes, pid, host, place, ticks, ended"
         rows = self.connection.execute(f"SELECT {columns} FROM {database}.process")
         text = schema.from_text
@@ -357,10 +370,10 @@ class Merge:
 
     def _add(self, processes: list[ProcessState], *, part: int, their_part: int) -> None:
         """Add *processes*, and all rows of *their_part* in the attached file, to *part*."""
-        self.connection.execute(_ADD_FILES.format(source="source"))
-        [version] = self.connection.execute("PRAGMA source.user_version").fetchone()
-        self._add_rows("source", part, their_part, version)
-        add_process = _ADD_PROCESS.format(source="source", since_2="scope, root" if version > 1 else "NULL, 0")
+        self.connection.execute(_ADD_FILES.format(source=self.source))
+        [version] = self.connection.execute(f"PRAGMA {self.source}.user_version").fetchone()
+        self._add_rows(self.source, part, their_part, version)
+        add_process = _ADD_PROCESS.format(source=self.source, since_2="scope, root" if version > 1 else "NULL, 0")
         for process in processes:
             self.connection.execute(add_process, (part, process.id))
             self._merged[process.id] = _Merged(part, process.flushes)
@@ -394,7 +407,7 @@ class Merge:
             return False
         try:
             with _Attached(self, path):
-                return not all(map(self._observer.has_ended, self._processes("source")))
+                return not all(map(self._observer.has_ended, self._processes(self.source)))
         except DataError as error:
             # The file may be damaged, or in a newer format, or there is no space for a copy. Its name has the process.
             return isinstance(error, BusyError) or _is_running(int(match["pid"]))
@@ -417,14 +430,20 @@ class _Attached:
     """
 
     def __init__(self, merge: Merge, path: str) -> None:
-        self.connection, self.scratch, self.path = merge.connection, merge.scratch, path
+        self.merge, self.connection, self.path = merge, merge.connection, path
         # For names and messages that are not UTF-8, `_sqlite3` raises errors that are not SQLite's.
         self.errors: tuple[Any, ...] = (sqlite.load().Error, ValueError, MemoryError)
 
     def __enter__(self) -> Copy:
-        copy = Copy(self.path, self.scratch)
+        copy = Copy(self.path, self.merge.scratch, keeps_content=True)
         try:
+            if copy.content is not None:
+                self.merge.compact = self.merge.compact or CompactDatabase(self.connection)
+                self.merge.compact.fill(copy.content)
+                self.merge.source = "compact"
+                return copy
             self.connection.execute("ATTACH ? AS source", (copy.uri(),))
+            self.merge.source = "source"
             try:
                 check(self.connection)
             except BaseException:
@@ -437,7 +456,8 @@ class _Attached:
         return copy
 
     def __exit__(self, kind: object, error: object, _: object) -> None:
-        self.connection.execute("DETACH source")
+        if self.merge.source == "source":
+            self.connection.execute("DETACH source")
         if isinstance(error, self.errors):
             raise DataError(f"it cannot be added: {error}") from error
 
@@ -446,6 +466,13 @@ def _text_of(error: BaseException, copy: Copy) -> str:
     """Return the message of *error* on one line, without the URI of *copy*, which means nothing to users."""
     text = f"{error}".replace(f": {copy.uri()}", "").replace("*** in database source ***", "")
     return " ".join(text.split())
+
+
+def _replacement_of(path: str) -> str:
+    """Return the path of the SQLite file that has replaced the compact file at *path*; "" if there is none."""
+    stem, suffix = os.path.splitext(path)
+    newer = stem + schema.SUFFIX
+    return newer if suffix == schema.COMPACT_SUFFIX and not os.path.lexists(path) and os.path.lexists(newer) else ""
 
 
 def _change_counter(path: str) -> int:

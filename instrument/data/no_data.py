@@ -83,7 +83,7 @@ def _hint(path: str) -> str:
             folder = parent
             data = os.path.join(folder, DIRECTORY)
             with contextlib.suppress(OSError):
-                if any(name.endswith(schema.SUFFIX) for name in os.listdir(data)):
+                if any(name.endswith(schema.SUFFIXES) for name in os.listdir(data)):
                     return f"there is data in {data!r}"
     try:
         objection = objection_to_folder(path, lenient=True) if os.path.isdir(path) else ""

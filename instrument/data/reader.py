@@ -20,7 +20,7 @@ import shutil
 import stat
 import time
 
-from instrument.data import schema, sqlite
+from instrument.data import compact, schema, sqlite
 from instrument.errors import BusyError, DataError
 from instrument.model.measurement import FACTS
 
@@ -28,6 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from sqlite3 import Connection
+
+    from instrument.data.compact.reading import Content
 
 # The number of attempts at a copy while a process writes all the time; the pauses between the attempts grow.
 ATTEMPTS = 40
@@ -65,13 +67,20 @@ _CHECKS_SINCE_3 = (
 
 
 class Copy:
-    """A copy of the data file at *path* in *folder*, which no other user can reach."""
+    """A copy of the data file at *path* in *folder*, which no other user can reach.
 
-    def __init__(self, path: str, folder: str) -> None:
+    `copy` is its path. Of a compact file, it is a database with the same content. With *keeps_content*, there is no
+    copy of such a file.
+    """
+
+    def __init__(self, path: str, folder: str, *, keeps_content: bool = False) -> None:
         """Copy the file, or raise DataError with the reason why that is impossible."""
         self.path = path
         self.copy = os.path.join(folder, "copy.sqlite")
         self.state = (b"", b"")
+        self.has_journal = False
+        #: The checked content of a compact file; None for other files.
+        self.content: Content | None = None
         try:
             descriptor = os.open(path, _READ)
         except FileNotFoundError as error:
@@ -81,6 +90,11 @@ class Copy:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise DataError("it is no file")
+            if _is_compact(descriptor):
+                self._read_compact(descriptor)
+                if not keeps_content:
+                    self._make_database()
+                return
             for attempt in range(ATTEMPTS):
                 header, journal = self._read_state(descriptor)
                 complaint = schema.complaint(header)
@@ -101,6 +115,27 @@ class Copy:
         if size != expected and not self.has_journal:
             raise DataError(f"it is damaged: it has {size} bytes, not {expected}")
 
+    def _read_compact(self, descriptor: int) -> None:
+        """Read the compact data file at *descriptor*; raise DataError if it is no sound one."""
+        if os.fstat(descriptor).st_size > compact.LARGEST:
+            raise DataError(f"it is too large: compact data files have {compact.LARGEST} bytes at most")
+        from instrument.data.compact.reading import Content
+
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(compact.LARGEST + 1)
+        self.content = Content(data)
+        self.state = data[: schema.HEADER], b""
+
+    def _make_database(self) -> None:
+        """Make the copy from `content`; raise DataError or OSError if that is impossible."""
+        from instrument.data.compact.reading import make_database
+
+        assert self.content is not None
+        try:
+            make_database(self.content, self.copy)
+        except sqlite.load().Error as error:
+            raise DataError(f"it cannot be copied: {error}") from error
+
     def _read_state(self, descriptor: int, *, is_after_copy: bool = False) -> tuple[bytes, bytes]:
         """Return the header of the file, and its journal.
 
@@ -119,6 +154,8 @@ class Copy:
         except OSError:
             return False
         try:
+            if self.content is not None:  # such a file is replaced as a whole, and its header has a checksum
+                return os.read(descriptor, schema.HEADER) == self.state[0]
             return self._read_state(descriptor, is_after_copy=True) == self.state
         except (OSError, DataError):
             return False
@@ -163,7 +200,16 @@ def is_ours(path: str) -> bool:
         header = os.read(descriptor, schema.HEADER)
     finally:
         os.close(descriptor)
-    return header.startswith(schema.MAGIC) and schema.word(header, 68) == schema.APPLICATION_ID
+    return header.startswith(compact.MAGIC) or (
+        header.startswith(schema.MAGIC) and schema.word(header, 68) == schema.APPLICATION_ID
+    )
+
+
+def _is_compact(descriptor: int) -> bool:
+    """Return whether the file at *descriptor*, which is at its beginning, begins like a compact data file."""
+    header = os.read(descriptor, len(compact.MAGIC))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return header == compact.MAGIC
 
 
 def _read_journal(path: str) -> bytes:

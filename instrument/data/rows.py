@@ -20,20 +20,18 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from typing import Any, TypeAlias
 
-    from instrument.model.measurement import Fact, FileKey
+    from instrument.model.measurement import Fact, FileKey, Series
 
     #: Count, first and last time, of a `Tally` or as a plain tuple.
     Times: TypeAlias = tuple[int, float, float]
     #: By the field of a `Fact`: file versions, each with its tallies by key, perhaps in several chunks.
-    Tallies: TypeAlias = Mapping[str, Iterable[tuple[FileKey, Mapping[Any, Times]]]]
+    Tallies: TypeAlias = Mapping[str, Iterable[tuple[FileKey, Series | Mapping[Any, Times]]]]
     #: A function that was given out: its file, qualified name, first line, and the receiver.
     GivenOut: TypeAlias = tuple[FileKey, str, int, str]
 
 # Rows in one statement. SQLite admits 999 parameters before 3.32, and 32,766 since.
 _ROWS = (500, 100, 16)
 _ROWS_BEFORE_3_32 = (100, 16)
-
-_INSERT_GIVEN_OUT = "INSERT OR IGNORE INTO given_out (part, file, name, line, taker) VALUES "
 
 
 class WrittenState:
@@ -69,8 +67,9 @@ class Flush:
         not_measured: Mapping[str, str],
         ended: str,
         given_out: Iterable[GivenOut],
+        updated: float | None = None,
     ) -> None:
-        """Prepare the flush *number* of the process with this id."""
+        """Prepare the flush *number* of the process with this id, at the time *updated*, or now if that is None."""
         self.number = number
         self._process_id = process_id
         self._before = before
@@ -79,28 +78,33 @@ class Flush:
         self._reasons = {path: why for path, why in not_measured.items() if before.reasons.get(path) != why}
         self._given_out = [each for each in given_out if each not in before.given_out]
         self._ended = ended
+        self._updated = updated
 
-    def write(self, connection: Connection) -> None:
-        """Write all rows to *connection*, in its open transaction."""
+    def write(self, connection: Connection, database: str = "main") -> None:
+        """Write all rows to *database* of *connection*, in its open transaction."""
         n_rows = connection.total_changes
         for fact in FACTS:
             keys = ", ".join(column for column, _ in fact.columns)
-            insert = f"INSERT OR REPLACE INTO {fact.table} (part, file, {keys}, count, first, last) VALUES "
+            insert = f"INSERT OR REPLACE INTO {database}.{fact.table} (part, file, {keys}, count, first, last) VALUES "
             width = len(fact.columns) + 4
             _insert(connection, insert, f"(1{', ?' * width})", width, self._rows_of(fact))
-        _insert(connection, _INSERT_GIVEN_OUT, "(1, ?, ?, ?, ?)", 4, self._rows_of_given_out())
+        insert = f"INSERT OR IGNORE INTO {database}.given_out (part, file, name, line, taker) VALUES "
+        _insert(connection, insert, "(1, ?, ?, ?, ?)", 4, self._rows_of_given_out())
         connection.executemany(
-            "INSERT INTO file (id, path, version) VALUES (?, ?, ?)",
+            f"INSERT INTO {database}.file (id, path, version) VALUES (?, ?, ?)",
             [(n, schema.to_text(path), schema.to_text(version)) for (path, version), n in self._files.items()],
         )
         for path, why in self._reasons.items():
             row_of_path = (schema.to_text(path),)
-            connection.execute("DELETE FROM not_measured WHERE part = 1 AND path = ?", row_of_path)
+            connection.execute(f"DELETE FROM {database}.not_measured WHERE part = 1 AND path = ?", row_of_path)
             row_of_reason = (schema.to_text(path), schema.to_text(why))
-            connection.execute("INSERT INTO not_measured (part, path, reason) VALUES (1, ?, ?)", row_of_reason)
+            insert = f"INSERT INTO {database}.not_measured (part, path, reason) VALUES (1, ?, ?)"
+            connection.execute(insert, row_of_reason)
         if self._before.is_new or connection.total_changes != n_rows or self._ended != self._before.ended:
-            state = (self.number, within_range(CLOCK[0]()), schema.to_text(self._ended), self._process_id)
-            update = connection.execute("UPDATE process SET flushes = ?, updated = ?, ended = ? WHERE id = ?", state)
+            updated = schema.within_range(CLOCK[0]()) if self._updated is None else self._updated
+            state = (self.number, updated, schema.to_text(self._ended), self._process_id)
+            statement = f"UPDATE {database}.process SET flushes = ?, updated = ?, ended = ? WHERE id = ?"
+            update = connection.execute(statement, state)
             if update.rowcount != 1:
                 raise sqlite.load().DatabaseError("the file holds another process now")
 
@@ -132,7 +136,7 @@ class Flush:
             # SQLite inserts rows in the order of their keys faster: 71 in place of 78 million instructions.
             for key, (count, first, last) in sorted(tallies.items()):
                 if not 0.0 <= first <= last <= latest:
-                    first, last = within_range(first), within_range(last)
+                    first, last = schema.within_range(first), schema.within_range(last)
                 if has_one_column:
                     values += number, key, count, first, last
                 else:
@@ -144,13 +148,6 @@ class Flush:
         """Yield the values of the row of each function that was given out."""
         for key, name, line, receiver in self._given_out:
             yield self._number_of(key), schema.to_text(name), line, schema.to_text(receiver)
-
-
-def within_range(moment: float) -> float:
-    """Return *moment*, or the nearest time that a data file can hold: the program may have set any clock."""
-    if 0.0 <= moment <= schema.LATEST:
-        return moment
-    return schema.LATEST if moment > 0 else 0.0
 
 
 def _insert(connection: Connection, insert: str, row: str, width: int, chunks: Iterable[Iterable[object]]) -> None:

@@ -95,6 +95,12 @@ TABLES = {
     ),
 }
 
+#: The columns of the table `process`, in their order.
+COLUMNS_OF_PROCESS = (
+    *("id", "part", "pid", "parent", "host", "started", "argv", "python", "directory", "place", "ticks", "flushes"),
+    *("updated", "ended", "scope", "root"),
+)
+
 _PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT, root INTEGER NOT NULL)", ")")
 
 
@@ -105,10 +111,18 @@ def tables(version: int) -> dict[str, str]:
     return in_format if version > 1 else {**in_format, "process": _PROCESS_IN_1}
 
 
-CREATE = (f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {VERSION}", *TABLES.values())
+def create(database: str = "main") -> tuple[str, ...]:
+    """Return the statements that make the empty *database* one in this format."""
+    tables = [statement.replace("CREATE TABLE ", f"CREATE TABLE {database}.", 1) for statement in TABLES.values()]
+    return (
+        f"PRAGMA {database}.application_id = {APPLICATION_ID}",
+        f"PRAGMA {database}.user_version = {VERSION}",
+        *tables,
+    )
 
-#: Suffix of data files. Readers ignore other files in a data folder.
-SUFFIX = ".sqlite"
+
+#: Suffixes of data files, of SQLite and compact ones. Readers ignore other files in a data folder.
+SUFFIX, COMPACT_SUFFIX = SUFFIXES = ".sqlite", ".compact"
 
 #: How every SQLite database begins, and the length of its header.
 MAGIC = b"SQLite format 3\0"
@@ -144,6 +158,13 @@ def complaint(header: bytes) -> str:
     if header[18:20] != b"\1\1":
         return "its journal mode was changed; PRAGMA journal_mode=DELETE changes it back"
     return ""
+
+
+def within_range(moment: float) -> float:
+    """Return *moment*, or the nearest time that a data file can hold: the program may have set any clock."""
+    if 0.0 <= moment <= LATEST:
+        return moment
+    return LATEST if moment > 0 else 0.0
 
 
 def to_text(value: str) -> str | bytes:

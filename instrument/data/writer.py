@@ -2,6 +2,9 @@
 
 Totals of lines and functions come in from time to time; a file in the format of `instrument.data.schema` goes out.
 
+A process that ends before it has written gets a compact file (`instrument.data.compact`). If it goes on and writes
+again, all totals go to an SQLite file, and then the compact file is removed.
+
 The file is complete or absent. Its first state is written beside it and renamed, and each later flush is one
 transaction. So a kill at any moment leaves the state before that moment. The last flush of a process is not
 synchronised. The system keeps the data, and only a power failure within seconds would lose it.
@@ -14,17 +17,17 @@ folder that another user could write to, unless the settings allow it. Between t
 is one all the same, the writer does not open the file again, and writes to another file.
 
 This code runs inside the measured program. So it calls functions of the system by `own_builtins.system`, and
-`instrument.data.sqlite` loads SQLite at the first flush.
+`instrument.data.sqlite` loads SQLite when it is first needed.
 """
 
 from __future__ import annotations
 
 import os
 
-from instrument.data import schema, sqlite
-from instrument.data.process_identity import KernelIdentity, in_file_names
-from instrument.data.rows import Flush, WrittenState, within_range
+from instrument.data import schema
+from instrument.data.process_identity import CLOCK, KernelIdentity, in_file_names
 from instrument.errors import DataError, DataGoneError
+from instrument.guest.atomic_files import remove_file, write_all
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.trusted_files import objection_to_folder
 
@@ -32,9 +35,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from sqlite3 import Connection
+    from typing import Any
 
     from instrument.data.process_identity import ProcessInfo
-    from instrument.data.rows import GivenOut, Tallies
+    from instrument.data.rows import Flush, GivenOut, Tallies, WrittenState
 
 _SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"
 _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -77,7 +81,7 @@ class _HeldFolder:
 
 
 class Writer:
-    """Keeps the counts of one process in the file at `path`, which the first `write` creates.
+    """Keeps the counts of one process in the file at `path`, which the first `write` creates, or in a compact file.
 
     Values are totals since the process began, so writing one again does no harm. A value needs to be passed again if it
     has changed, or if `write` raised DataGoneError.
@@ -105,7 +109,14 @@ class Writer:
         self._owner = -1
         self._n_flushes = 0
         self._held_folder: _HeldFolder | None = None
-        self._state = WrittenState()
+        #: None before the first write to an SQLite file, and if that is lost.
+        self._state: WrittenState | None = None
+        #: Whether an SQLite file of this process was made, or may have been.
+        self._has_database = False
+        #: The name of the compact file of this process in its folder, "" if there is none.
+        self._compact_name = ""
+        #: Whether the next write needs all totals: they are in the compact file, which is never changed.
+        self._needs_all = False
 
     def _set_name(self, name: str) -> None:
         """Use *name* for the file from now on."""
@@ -130,7 +141,18 @@ class Writer:
         """
         if self._pid != _system.getpid():
             raise DataError(f"counts of process {_system.getpid()} do not belong in {self.path!r}: make a new Writer")
+        if self._needs_all:
+            self._needs_all = False
+            raise DataGoneError(f"{self._compact_name!r} is replaced by a file with all counts, which are needed")
+        if ended and not self._has_database:
+            self._write_compact(tallies, not_measured, ended, given_out)
+            return
+        from instrument.data import sqlite
+        from instrument.data.rows import Flush, WrittenState
+
         error_of_sqlite = sqlite.load().Error
+        if self._state is None:
+            self._state = WrittenState()
         flush = Flush(
             self.process.id,
             self._state,
@@ -151,7 +173,7 @@ class Writer:
             reason = _reason(error, self.directory)
             is_full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"  # then there is no room for a new file
             if not self._state.is_new and not is_full:
-                self._state = WrittenState()
+                self._state = None
                 raise DataGoneError(
                     f"the data file {self.path!r} cannot be written any more: {reason}; the next write makes a new "
                     "one, with all counts"
@@ -160,6 +182,7 @@ class Writer:
         self._had_file = True
         flush.commit()
         self._n_flushes = flush.number
+        self._remove_compact()
 
     def _create(self, flush: Flush, synchronises: bool) -> None:
         """Write the first state to a new file, which is complete or absent: until the rename it is no data file.
@@ -167,20 +190,14 @@ class Writer:
         The rename comes before the synchronisation. So readers need not wait for a slow disk, and a kill loses nothing.
         After a power failure the file may be empty or damaged, which readers report.
         """
-        is_new = self._make_directory()
-        self._check_directory()
-        if is_new and self.directory.endswith(f"{_SEPARATOR}.instrument"):
-            self._write_gitignore()
+        self._prepare_directory()
         while _file_beside(self.path) or _file_beside(self._temporary):
             self._use_next_name()
-        try:
-            descriptor = _system.open(self._temporary, _CREATE_NEW, 0o600)
-        except FileExistsError:  # a leftover of this process that could not be removed
-            _system.unlink(self._temporary)
-            descriptor = _system.open(self._temporary, _CREATE_NEW, 0o600)
+        from instrument.data import sqlite
+
+        descriptor = self._open_temporary()
         self._owner = _system.fstat(descriptor).st_uid
         _system.close(descriptor)
-        is_renamed = False
         try:
             connection = sqlite.connect(self._temporary, is_private=True)
             try:
@@ -190,23 +207,83 @@ class Writer:
                 self._fill(connection, flush)
             finally:
                 connection.close()
+            self._has_database = True
             self._rename()
-            is_renamed = True
-        finally:
-            if not is_renamed:
-                try:
-                    _system.unlink(self._temporary)
-                except OSError:
-                    pass
+        except BaseException:
+            remove_file(self._temporary)
+            raise
         if synchronises:
             _synchronise(self.path, _system.O_RDWR)
             if not _IS_WINDOWS:
                 _synchronise(self.directory, _system.O_RDONLY)
 
-    def _rename(self) -> None:
-        """Rename the temporary file to `path`, or to another name if the file at `path` cannot be replaced."""
+    def _write_compact(
+        self, tallies: Tallies, not_measured: Mapping[str, str], ended: str, given_out: Iterable[GivenOut]
+    ) -> None:
+        """Write all totals to a compact file. Raise DataError if that is impossible.
+
+        Raise DataGoneError if the file would be too large: SQLite has to write all totals.
+        """
+        from instrument.data.compact import LARGEST, writing
+
+        row = self._row_of_process()
+        row.update(flushes=self._n_flushes + 1, updated=CLOCK[0](), ended=ended)
+        data = writing.encoded(row, tallies, not_measured, given_out)
+        if len(data) > LARGEST:
+            self._has_database = True
+            raise DataGoneError("SQLite writes so many counts")
         try:
-            _system.rename(self._temporary, self.path)
+            if self._held_folder is not None and self._held_folder.is_out_of_reach(self.directory):
+                self._make_in_held_folder(data, self._held_folder, schema.COMPACT_SUFFIX)
+            else:
+                self._prepare_directory()
+                descriptor = self._open_temporary()
+                try:
+                    _write_and_close(descriptor, data)
+                    self._rename(schema.COMPACT_SUFFIX)
+                except BaseException:
+                    remove_file(self._temporary)
+                    raise
+        except OSError as error:
+            reason = _reason(error, self.directory)
+            raise DataError(f"counts cannot be saved to {self._path_of(schema.COMPACT_SUFFIX)!r}: {reason}") from error
+        self._had_file = self._needs_all = True
+        self._n_flushes += 1
+        self._compact_name = f"{self._name}{schema.COMPACT_SUFFIX}"
+
+    def _remove_compact(self) -> None:
+        """Remove the compact file, if there is one: an SQLite file has all its counts, and more flushes."""
+        if not self._compact_name:
+            return
+        name, folder = self._compact_name, self._held_folder
+        self._compact_name, self._needs_all = "", False
+        try:
+            if folder is not None and folder.is_out_of_reach(self.directory):
+                _system.unlink(name, dir_fd=folder.descriptor)
+            else:
+                _system.unlink(f"{self.directory}{_SEPARATOR}{name}")
+        except OSError:  # readers take the file with more flushes
+            pass
+
+    def _prepare_directory(self) -> None:
+        """Make the folder if need be; raise DataError if this process must not write there."""
+        is_new = self._make_directory()
+        self._check_directory()
+        if is_new and self.directory.endswith(f"{_SEPARATOR}.instrument"):
+            self._write_gitignore()
+
+    def _open_temporary(self) -> int:
+        """Return the descriptor of a new temporary file, open for writing."""
+        try:
+            return int(_system.open(self._temporary, _CREATE_NEW, 0o600))
+        except FileExistsError:  # a leftover of this process that could not be removed
+            _system.unlink(self._temporary)
+            return int(_system.open(self._temporary, _CREATE_NEW, 0o600))
+
+    def _rename(self, suffix: str = schema.SUFFIX) -> None:
+        """Give the temporary file its name with *suffix*, or another name if the file there cannot be replaced."""
+        try:
+            _system.rename(self._temporary, self._path_of(suffix))
         except OSError:
             if not self._n_flushes or self._n_names == _MOST_NAMES:
                 raise
@@ -214,7 +291,11 @@ class Writer:
             self._use_next_name()
             while _file_beside(self.path):
                 self._use_next_name()
-            _system.rename(temporary, self.path)
+            _system.rename(temporary, self._path_of(suffix))
+
+    def _path_of(self, suffix: str) -> str:
+        """Return the path of the file of this process with *suffix*."""
+        return f"{self.directory}{_SEPARATOR}{self._name}{suffix}"
 
     def _use_next_name(self) -> None:
         """Change `path` to the next name of this process' files, or raise DataError if all names were tried."""
@@ -235,9 +316,11 @@ class Writer:
 
     def _create_in_held_folder(self, flush: Flush, folder: _HeldFolder) -> None:
         """Write all to a new file in *folder*. SQLite opens files by path only, so the file is made in memory."""
-        if not self._state.is_new:
-            self._state = WrittenState()
+        if self._state is not None and not self._state.is_new:
+            self._state = None
             raise DataGoneError(f"the data file {self.path!r} is out of reach; all counts are needed for a new one")
+        from instrument.data import sqlite
+
         connection = sqlite.load().connect(":memory:", isolation_level=None)
         try:
             self._fill(connection, flush)
@@ -246,16 +329,16 @@ class Writer:
             raise DataError(f"counts cannot be saved to {self.path!r}: its path leads elsewhere now") from error
         finally:
             connection.close()
+        self._has_database = True
+        self._make_in_held_folder(data, folder, schema.SUFFIX)
+
+    def _make_in_held_folder(self, data: bytes, folder: _HeldFolder, suffix: str) -> None:
+        """Make the file of this process with *suffix* in *folder*, or raise OSError."""
         temporary = f".{self._name}.tmp"
         descriptor = _system.open(temporary, _CREATE_NEW, 0o600, dir_fd=folder.descriptor)
         try:
-            try:
-                remaining = memoryview(data)
-                while remaining:
-                    remaining = remaining[_system.write(descriptor, remaining) :]
-            finally:
-                _system.close(descriptor)
-            name = f"{self._name}{schema.SUFFIX}"
+            _write_and_close(descriptor, data)
+            name = f"{self._name}{suffix}"
             _system.rename(temporary, name, src_dir_fd=folder.descriptor, dst_dir_fd=folder.descriptor)
         except BaseException:
             _system.unlink(temporary, dir_fd=folder.descriptor)
@@ -264,9 +347,10 @@ class Writer:
     def _fill(self, connection: Connection, flush: Flush) -> None:
         """Create the tables in the empty database of *connection*, and write the first state."""
         connection.execute("BEGIN IMMEDIATE")
-        for statement in schema.CREATE:
+        for statement in schema.create():
             connection.execute(statement)
-        connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 16)})", self._row_of_process())
+        row = [schema.to_text(value) if type(value) is str else value for value in self._row_of_process().values()]
+        connection.execute(f"INSERT INTO process VALUES ({', '.join('?' * 16)})", row)
         flush.write(connection)
         connection.execute("COMMIT")
 
@@ -279,19 +363,21 @@ class Writer:
         try:
             status = _system.lstat(path)
         except (FileNotFoundError, NotADirectoryError) as error:
-            self._state = WrittenState()
+            self._state = None
             raise DataGoneError(
                 f"the data file {path!r} was removed; the next write makes a new one, with all counts"
             ) from error
         self._check_directory()
         beside = _file_beside(path)
         if beside or status.st_mode & 0o170000 != 0o100000 or status.st_uid != self._owner:
-            self._state = WrittenState()
+            self._state = None
             reason = f"{beside!r} was not left by this process" if beside else "it was replaced"
             raise DataGoneError(
                 f"the data file {path!r} cannot be written any more: {reason}; the next write makes a new one, with "
                 "all counts"
             )
+        from instrument.data import sqlite
+
         connection = sqlite.connect(path, timeout=_LOCK_TIMEOUT)
         try:
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronises else 'OFF'}")
@@ -301,17 +387,15 @@ class Writer:
         finally:
             connection.close()  # rolls an uncommitted transaction back
 
-    def _row_of_process(self) -> tuple[object, ...]:
-        """Return the row of this process in the table `process`, before its first flush."""
-        process, to_text = self.process, schema.to_text
-        scope = process.scope if process.scope is None else to_text(process.scope)
-        identity = KernelIdentity(process.pid)
-        return (
-            *(process.id, 1, process.pid, process.parent, to_text(process.host), within_range(process.started)),
-            *(to_text("\n".join(process.argv)), process.python, to_text(process.cwd)),
-            *(identity.place, identity.ticks, 0, 0.0, ""),
-            *(scope, process.root),
+    def _row_of_process(self) -> dict[str, Any]:
+        """Return the row of this process in the table `process`, before its first flush, by column."""
+        process, identity = self.process, KernelIdentity(self.process.pid)
+        row = (
+            *(process.id, 1, process.pid, process.parent, process.host, schema.within_range(process.started)),
+            *("\n".join(process.argv), process.python, process.cwd, identity.place, identity.ticks, 0, 0.0, ""),
+            *(process.scope, process.root),
         )
+        return dict(zip(schema.COLUMNS_OF_PROCESS, row))
 
     def _check_directory(self) -> None:
         """Raise DataError if another user could make files in the folder, unless the folder is shared."""
@@ -360,6 +444,14 @@ class Writer:
             else:
                 is_new = True
         return is_new
+
+
+def _write_and_close(descriptor: int, data: bytes) -> None:
+    """Write *data* to *descriptor*, and close it in any case."""
+    try:
+        write_all(descriptor, data)
+    finally:
+        _system.close(descriptor)
 
 
 def _file_beside(path: str) -> str:

@@ -100,7 +100,8 @@ _HIDDEN_WITH_FRAMES = frozenset(("_exchange_in_caller",))
 #: The late modules, by their names within the package.
 LATE = frozenset(
     (
-        *("data.flush_requests", "data.rows", "data.schema", "data.sqlite", "data.writer"),
+        *("data.compact", "data.compact.writing", "data.flush_requests"),
+        *("data.rows", "data.schema", "data.sqlite", "data.writer"),
         *("decode.call_sites", "decode.exec_calls", "decode.instructions", "decode.line_events"),
         *("decode.location_entries", "decode.locations", "decode.opcodes", "decode.unrolling"),
         *(

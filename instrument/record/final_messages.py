@@ -10,6 +10,7 @@ import sys
 
 from instrument.config import read_settings
 from instrument.config.values import ENVIRONMENT, ITEMS
+from instrument.data.schema import SUFFIXES
 from instrument.guest.interpreters import is_first
 from instrument.guest.messages import say_escaped
 from instrument.guest.own_builtins import system
@@ -136,7 +137,7 @@ def _have_others_written(directory: str, pid: int, started: float) -> bool:
         return False
     for name in names:
         parts = name.rsplit("-", 3)  # host, process number, start, and a random word: `instrument.data.writer.Writer`
-        if len(parts) == 4 and name.endswith(".sqlite") and parts[1] != str(pid):
+        if len(parts) == 4 and name.endswith(SUFFIXES) and parts[1] != str(pid):
             try:
                 if int(parts[2], 16) >= started * 1e9:
                     return True

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from instrument.config import Settings
     from instrument.data.process_identity import ProcessInfo
     from instrument.data.rows import Times
-    from instrument.model.measurement import FileKey
+    from instrument.model.measurement import FileKey, Series
     from instrument.record.flushing import Pacing
     from instrument.record.process_counts import Changes
     from instrument.record.reading import Reading
@@ -129,10 +129,16 @@ class ProcessData:
         self._n_given_out_written += len(new_given_out)
         self.is_written = True
 
-    def _take_changes(self, field: str, changes: Changes) -> Iterator[tuple[FileKey, dict[Any, Times]]]:
-        """Yield the tallies of *changes*, in parts, by file. *field* is that of a `Fact`."""
+    def _take_changes(self, field: str, changes: Changes) -> Iterator[tuple[FileKey, Series | dict[Any, Times]]]:
+        """Yield the tallies of *changes*, in parts, by file. *field* is that of a `Fact`.
+
+        If the program waits for the flush, a series of which all has changed is one part.
+        """
         for file, keys in changes.take():
             series = getattr(self._counts.measurement.files[file], field)
+            if self._pacing.is_urgent and len(keys) == len(series):
+                yield file, series
+                continue
             remaining = iter(keys)
             for _ in range(0, len(keys), _N_WRITTEN):
                 self._pacing.pause()

@@ -231,7 +231,9 @@ class Recorder:
         if not self._flush():
             return False
         data = self._data()
-        self._load_sqlite()
+        from instrument.data import sqlite
+
+        sqlite.load()
         isolation.load()  # it rewrites code that is new
         if data.is_written:
             try:
@@ -309,11 +311,6 @@ class Recorder:
 
     # Work in the background
 
-    def _load_sqlite(self) -> None:
-        from instrument.data import sqlite
-
-        sqlite.load()
-
     def _close_data(self) -> None:
         if self._made_data is not None:
             self._made_data.reading.close()
@@ -323,7 +320,10 @@ class Recorder:
         if not self._has_looked:
             self._has_looked = True
             self._data()
-            self._load_sqlite()  # now: the program may change its root folder or its rights later
+            from instrument.data import sqlite  # now: the program may replace functions of other modules later
+
+            if self._instruments_late_functions:  # C may change the root folder or the rights later, unnoticed
+                sqlite.load()
         overdue_signal = signals.check_pending_signals()
         if overdue_signal is not None:
             self._pacing.is_urgent = True

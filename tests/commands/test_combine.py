@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import A, B, Running, counts, files, more, process, write
+from processes import A, B, Running, counts, files, more, process, write, write_compact
 from reporting import in_own_folder as in_own_folder
 from reporting import run
 
 from instrument.commands import combine as combine_room
+from instrument.commands import snapshot
 from instrument.data.writer import Writer
 from instrument.errors import DataError
 
@@ -30,6 +31,24 @@ def test_combine_makes_one_file_and_removes_the_others(capsys):
     assert counts(".instrument/combined.sqlite") == {A: {1: 111}, B: {0: 1, 1: 1, 2: 1}}
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "Combined 3 processes in .instrument/combined.sqlite; 3 files removed\n")
+
+
+@pytest.mark.parametrize("command", ["combine", "erase", "snapshot"])
+def test_compact_files_are_data_files(command, capsys):
+    """They are added up, removed, and replaced by a copy, as SQLite files are."""
+    write(".instrument", "0", {A: {1: 1}})
+    _, path = write_compact(".instrument", "1", {A: {1: 10}})
+    if command == "snapshot":
+        snapshot.copy(str(path), "copy.sqlite")
+        snapshot.copy("copy.sqlite", str(path))
+        assert counts("copy.sqlite") == counts(path) == {A: {1: 10}}
+        return
+    run(command)
+
+    assert files(".instrument") == (["combined.sqlite"] if command == "combine" else [])
+    if command == "combine":
+        assert counts(".instrument/combined.sqlite") == {A: {1: 11}}
+    assert "2 files removed" in (errors := capsys.readouterr().err) or "2 data files removed" in errors
 
 
 def test_combining_again_adds_new_data():

@@ -58,9 +58,10 @@ def write(folder, pid, count):
     writer.write(
         {"lines": [(key, {1: (1, 1.0, 1.0), 2: (count, 1.0, 1.0)}), (("/gone.py", "sha256:" + "0" * 64), {1: (1, 1.0, 1.0)})], "functions": [(key, {("f", 1): (count, 1.0, 1.0)})]},
         {"/frozen.py": "it is frozen"},
-        "exit" if pid == NO_SUCH_PID else "",
-        [(key, "f", 1, "cloudpickle")],
+        given_out=[(key, "f", 1, "cloudpickle")],
     )
+    if pid == NO_SUCH_PID:
+        writer.write({}, {"/frozen.py": "it is frozen"}, "exit")
     return writer.path
 
 

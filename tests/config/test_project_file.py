@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from config_files import settings
+from processes import data_files
 
 from instrument.config import project_file, publish, read_settings
 from instrument.errors import ConfigError
@@ -91,7 +92,7 @@ def test_a_measured_process_names_the_ignored_file(tmp_path):
 
     assert done.stderr.startswith(f"instrument: {tmp_path}/pyproject.toml is ignored")
     assert done.stderr.count("\n") == 1
-    assert len(list((tmp_path / ".instrument").glob("*.sqlite"))) == 2
+    assert len(data_files(tmp_path / ".instrument")) == 2
 
 
 def test_reading_the_file_leaves_no_module_in_sys_modules(tmp_path):

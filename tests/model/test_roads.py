@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import data_files
 
 from instrument.analysis.analysis import Analysis
 from instrument.analysis.patterns import FilePatterns
@@ -94,10 +95,15 @@ def full_measurement(file):
     return measurement
 
 
-def write(measurement, directory):
-    """Write *measurement* to a data file in *directory*, as a process does; return the file and the process."""
+def write(measurement, directory, suffix=schema.COMPACT_SUFFIX):
+    """Write *measurement* to a data file in *directory*, as a process does; return the file and the process.
+
+    A process that has written before its end has a file of another format, with another *suffix*.
+    """
     process = ProcessInfo.current()
     writer = Writer(str(directory), process)
+    if suffix == schema.SUFFIX:
+        writer.write({}, {})
     writer.write(
         {
             fact.field: [
@@ -116,7 +122,9 @@ def write(measurement, directory):
             for receiver in receivers
         ],
     )
-    return writer.path, process
+    [path] = [path for path in data_files(directory) if path.stem == Path(writer.path).stem]
+    assert path.suffix == suffix
+    return str(path), process
 
 
 def carried(kind, road):
@@ -148,10 +156,11 @@ def test_every_field_has_content_in_this_test(file, kind):
     assert empty == (["processes"] if kind is Measurement else [])  # the writer adds its process
 
 
-def test_data_files_carry_every_field(tmp_path, file):
+@pytest.mark.parametrize("suffix", schema.SUFFIXES)
+def test_data_files_carry_every_field(tmp_path, file, suffix):
     """A measurement that is written, merged and read again is the same, field by field."""
     measurement = full_measurement(file)
-    path, process = write(measurement, tmp_path / "data")
+    path, process = write(measurement, tmp_path / "data", suffix)
     merged = tmp_path / "merged.sqlite"
     with Scratch() as scratch, Merge(str(merged), scratch) as merge:
         merge.add_all([path])
@@ -167,7 +176,7 @@ def test_data_files_carry_every_field(tmp_path, file):
         [measured] = read.processes.values()
         for column in ("id", "pid", "parent", "host", "started", "python", "root"):
             assert getattr(measured, column) == getattr(process, column), column
-        assert (measured.directory, measured.ended, measured.flushes) == (process.cwd, "exit", 1)
+        assert (measured.directory, measured.ended, measured.flushes) == (process.cwd, "exit", 1 + (suffix == schema.SUFFIX))
 
 
 def test_sums_of_data_files_are_sums_of_measurements(tmp_path, file):

@@ -335,6 +335,31 @@ def test_a_removed_data_file_is_replaced_by_one_with_all_counts(tree):
     assert tree.calls("f") == 2
 
 
+def test_a_process_that_ends_before_its_first_write_leaves_a_compact_file(tree):
+    """If it goes on and writes all the same, as after a failed exec, all counts are in an SQLite file only."""
+    tree.run(
+        """
+        import os, sys
+        def f():
+            return 1
+        f()
+        try:
+            os.execv("/no/such/program", ["x"])
+        except OSError:
+            f()
+        if "flush" in sys.argv:
+            sys.modules["instrument.record.recorder"].current().flush()
+            print(os.listdir(os.environ["INSTRUMENT_DIR"]))
+            f()
+        """
+    )
+    assert ([path.suffix for path in tree.files()], tree.calls("f"), tree.ends()) == ([".compact"], 2, ["exit"])
+    output, _ = tree.run(tree.path.read_text(), "flush")
+    assert output.count(".compact") == output.count(".sqlite") == 1
+    assert sorted(path.suffix for path in tree.files()) == [".compact", ".sqlite"]
+    assert (tree.calls("f"), tree.ends()) == (5, ["exit", "exit"])
+
+
 @pytest.mark.parametrize("wreck", ["os.truncate(path, 0)", "open(path, 'w').write('nothing')", "lock.append(locked(path))"])
 def test_a_damaged_or_locked_data_file_is_replaced_by_one_with_all_counts(tree, wreck):
     """Another process has damaged or locked it."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from commands.test_warm import MANY, assert_all_end, cached, make_package
 from instrument_command import ROOT, environment_without_settings
+from processes import data_files
 from terminals import printed_on
 
 from instrument.link.cache import Cache
@@ -189,7 +190,7 @@ def test_a_terminal_shows_a_line_and_the_processes_leave_no_trace(tmp_path):
         lines = [line for line in re.split("\r\n|\r\x1b\\[K", printed.decode()) if line.startswith("instrument: ")]
         expected = r"instrument: prepared 28 files, 9,\d\d\d lines, \d+\.\d s; next time from the cache"
         assert (not lines) if options else re.fullmatch(expected, "+".join(lines))
-    assert len([*(tmp_path / ".instrument").glob("*.sqlite")]) == 2
+    assert len(data_files(tmp_path / ".instrument")) == 2
 
 
 def test_a_program_runs_without_standard_error(tmp_path):
