@@ -24,7 +24,7 @@ from itertools import chain, compress, filterfalse
 from types import FunctionType
 
 from instrument.errors import DataError
-from instrument.guest.isolation import search_path as _path  # the program may change `sys.path`
+from instrument.guest.own_builtins import search_path as _path  # the program may change `sys.path`
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.own_imports import import_in_c
 

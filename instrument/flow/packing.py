@@ -14,7 +14,6 @@ code object, 285 kB by table]
 from __future__ import annotations
 
 from _operator import attrgetter, itemgetter, sub
-from _struct import pack
 from itertools import accumulate, chain, islice, takewhile
 
 from instrument.flow.plan import ExitKind, LineEffects, Plan, Probe, ProbePosition
@@ -95,7 +94,10 @@ def _packed(letters: str, numbers: Sequence[int]) -> bytes:
             break
     else:
         letter = "q"
-    return pack(f"=c{len(numbers)}{letter}", letter.encode(), *numbers)
+    from _struct import pack
+
+    packed: bytes = pack(f"=c{len(numbers)}{letter}", letter.encode(), *numbers)
+    return packed
 
 
 class Table:

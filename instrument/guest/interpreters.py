@@ -12,9 +12,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import _thread
 import sys
-from _thread import _count, get_ident
-from gc import disable, enable, isenabled
-from itertools import accumulate, chain, repeat, takewhile
+from _thread import get_ident
 from sys import _current_frames, _getframe
 
 from instrument.errors import InstrumentError
@@ -25,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
+
+    from instrument.guest.rare.thread_states import OnlyThread, ThreadStates
 
 _modules = sys.modules
 #: The modules that create interpreters: the first since 3.13, the second before.
@@ -65,10 +65,10 @@ def is_embedded() -> bool:
 def _find_number() -> int:
     """Return the number of this interpreter, by `ctypes` or else by a module that creates interpreters; else -1."""
     try:
-        api: Any = _ctypes().pythonapi
+        api: Any = ctypes_copy().pythonapi
         identify, this = api["PyInterpreterState_GetID"], api["PyInterpreterState_Get"]
-        this.restype = _ctypes().c_void_p
-        identify.restype, identify.argtypes = _ctypes().c_int64, (_ctypes().c_void_p,)
+        this.restype = ctypes_copy().c_void_p
+        identify.restype, identify.argtypes = ctypes_copy().c_int64, (ctypes_copy().c_void_p,)
         return int(identify(this()))
     except ImportError:
         pass
@@ -110,14 +110,14 @@ def is_first(event: str) -> bool:
     return True
 
 
-def _ctypes() -> Any:
+def ctypes_copy() -> Any:
     """Return a copy of `ctypes` that only this package has; raise ImportError if this Python has none."""
-    if not _ctypes_copy:
-        _ctypes_copy.append(import_isolated("ctypes"))
-    return _ctypes_copy[0]
+    if not _ctypes_copies:
+        _ctypes_copies.append(import_isolated("ctypes"))
+    return _ctypes_copies[0]
 
 
-_ctypes_copy: list[Any] = []
+_ctypes_copies: list[Any] = []
 
 
 class _ThisInterpreter:
@@ -130,7 +130,7 @@ class _ThisInterpreter:
 
     number: int | None = None
     may_have_thread = True
-    frame_source: _ThreadStates | _OnlyThread | None = None
+    frame_source: ThreadStates | OnlyThread | None = None
 
 
 def number() -> int:
@@ -158,11 +158,13 @@ def _inspect() -> None:
       refuses to destroy the interpreter; 3.12 and 3.13 abort the process if the program left the interpreter open
       (_PyInterpreterState_IDDecref, Py_FinalizeEx). C code ends the interpreters that it creates by itself.
     """
+    from instrument.guest.rare.thread_states import OnlyThread, ThreadStates
+
     _ThisInterpreter.may_have_thread = not _ENDS_LATE or not any(map(_is_loaded, _CREATORS))
     try:
-        _ThisInterpreter.frame_source = _ThreadStates()
+        _ThisInterpreter.frame_source = ThreadStates(ctypes_copy())
     except ImportError:
-        _ThisInterpreter.frame_source = _OnlyThread()
+        _ThisInterpreter.frame_source = OnlyThread()
         _ThisInterpreter.may_have_thread = False
 
 
@@ -223,63 +225,14 @@ def newest_frames(depth: int) -> list[FrameType]:
     return _frame_source().newest_frames(depth + 1)
 
 
-def _frame_source() -> _ThreadStates | _OnlyThread:
+def _frame_source() -> ThreadStates | OnlyThread:
     if _ThisInterpreter.frame_source is None:
+        from instrument.guest.rare.thread_states import ThreadStates
+
         try:
-            _ThisInterpreter.frame_source = _ThreadStates()
+            _ThisInterpreter.frame_source = ThreadStates(ctypes_copy())
         except ImportError as error:
             raise InstrumentError(
                 f"there are several interpreters in this process, and counting needs ctypes: {error}"
             ) from error
     return _ThisInterpreter.frame_source
-
-
-class _ThreadStates:
-    """Reads frames from the thread states of this interpreter, by `ctypes`."""
-
-    def __init__(self) -> None:
-        ctypes = _ctypes()
-        api, address = ctypes.pythonapi, ctypes.c_void_p
-
-        def function(name: str, result: Any, *arguments: Any) -> Any:
-            pointer = api[name]
-            pointer.restype, pointer.argtypes = result, arguments
-            return pointer
-
-        self._interpreter = function("PyInterpreterState_Get", address)()
-        self._first = function("PyInterpreterState_ThreadHead", address, address)
-        self._next = function("PyThreadState_Next", address, address)
-        self._frame = function("PyThreadState_GetFrame", address, address)
-        self._release = function("Py_DecRef", None, address)
-        self._address, self._object = address, ctypes.py_object
-
-    def newest_frames(self, depth: int) -> list[FrameType]:
-        """Return the newest frame of each thread: see the function of this name."""
-        # No thread may end while the list of thread states is walked. So one C call, of `list`, walks it, with the
-        # garbage collector off: no other thread gets the interpreter's lock. `accumulate` passes two arguments to
-        # `PyThreadState_Next`; a C function ignores an argument that it does not know.
-        first = map(self._first, (self._interpreter,))
-        states = takewhile(bool, accumulate(chain(first, repeat(0)), self._next))
-        references = filter(None, map(self._frame, states))
-        collects = isenabled()
-        if collects:
-            disable()
-        try:
-            addresses = list(references)
-        finally:
-            if collects:
-                enable()
-        frames: list[Any] = [self._object.from_buffer(self._address(address)).value for address in addresses]
-        any(map(self._release, addresses))
-        frames[frames.index(_getframe())] = _getframe(depth + 1)
-        return frames
-
-
-class _OnlyThread:
-    """Reads the frames of this interpreter if it has one thread only."""
-
-    def newest_frames(self, depth: int) -> list[FrameType]:
-        """Return a list with the newest frame of this thread: see the function of this name."""
-        if _count():
-            raise InstrumentError("the frames of other threads in this interpreter cannot be had without ctypes")
-        return [_getframe(depth + 1)]

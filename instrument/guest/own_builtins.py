@@ -61,6 +61,11 @@ _ModuleType, _FunctionType = type(sys), type(lambda: None)
 system: "Any" = as_noted(sys.modules["nt" if "nt" in sys.builtin_module_names else "posix"])
 
 
+#: The functions of `sys`.
+functions_of_sys = {name: value for name, value in vars(sys).items() if type(value) is type(len)}
+#: The search path.
+search_path = list(sys.path)
+
 #: The result of `importlib`, once it was called.
 _importlib: "list[tuple[Any, Any]]" = []
 

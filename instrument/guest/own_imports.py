@@ -10,8 +10,11 @@ ones. own_loader says why, and finds their code.
 
 # No `from __future__ import annotations`: see instrument.guest.
 import _collections_abc
+import os
 import sys
 from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import ExtensionFileLoader
+from _imp import create_dynamic, exec_dynamic, extension_suffixes
 from _thread import _count
 from builtins import exec as _run
 
@@ -26,8 +29,11 @@ if TYPE_CHECKING:
 
 _get_lazy_imports: "Any" = getattr(sys, "get_lazy_imports", str)  # from 3.15 on
 _set_lazy_imports: "Any" = getattr(sys, "set_lazy_imports", None)
+#: Extension modules that this package loads from their files, without the import system (`_own_extension`): executing
+#: them imports no other module.
+_OWN_EXTENSIONS = frozenset(("_bisect", "_sha2", "_sha256", "_struct", "zlib"))
 #: Extension modules that this package imports, and the standard library's `trace` does not.
-_EXTENSIONS = ("_bisect", "_sha2", "_sha256", "array", "zlib")
+_EXTENSIONS = ("array",)
 
 #: All modules that only this package has. Their code is never measured.
 own_modules: "list[object]" = []
@@ -101,13 +107,41 @@ def extension(name: str) -> "Any":
     return module
 
 
+#: The beginnings of paths of extension modules, up to the name, and their ends.
+_FOLDER_OF_EXTENSIONS = (
+    f"{os.__file__.rpartition(os.sep)[0]}{os.sep}lib-dynload{os.sep}" if hasattr(os, "__file__") else ""
+)
+_SUFFIXES = extension_suffixes()
+
+
+def _own_extension(name: str) -> "Any":
+    """Return a copy of the extension module *name* that only this package has; None if its file is not found.
+
+    Problem: a start does not need these modules, and loading each takes 0.1 to 0.3 ms. Later the program may have
+    replaced finders, or put another module in `sys.modules`.
+    Solution: call the functions that the import system calls, and keep the module out of `sys.modules`.
+    """
+    if name in _BUILT_IN:
+        return None
+    for suffix in _SUFFIXES:
+        path = f"{_FOLDER_OF_EXTENSIONS}{name}{suffix}"
+        try:
+            own_builtins.system.stat(path)
+        except OSError:
+            continue
+        module = create_dynamic(ModuleSpec(name, ExtensionFileLoader(name, path), origin=path))
+        exec_dynamic(module)
+        return _extensions.setdefault(name, module)
+    return None
+
+
 def load_extensions() -> None:
-    """Load the extension modules that late modules import, and no other modules do."""
-    extension("array")
-    try:
-        from zlib import compress  # noqa: F401
-    except ImportError:  # an interpreter that was built without it
-        pass
+    """Load the extension modules that late modules import: the process is about to change its files or rights."""
+    for name in ("_bisect", "_sha2", "_sha256", "_struct", "zlib"):
+        try:
+            import_own(name)
+        except ImportError:  # another version of Python, or an interpreter that was built without it
+            pass
 
 
 #: The modules that `extension` has returned.
@@ -165,6 +199,8 @@ def import_own(
             return _Future
         if name == "types" and _TYPES.keys() >= {*(fromlist or ("",))}:
             return _types
+        if name in _extensions or (name in _OWN_EXTENSIONS and _own_extension(name)):
+            return _extensions[name]
         if name.partition(".")[0] != _PACKAGE:
             return _other_module(name, names, fromlist, level)
         module = _load(name)
@@ -253,7 +289,8 @@ ours["__import__"] = import_own
 def hide_functions() -> None:
     """Hide the functions that import statements in the midst of the program's code call."""
     functions: Any = (
-        *(import_own, _other_module, _load, _executed, own_builtins.noted, own_builtins._copy_of_noted),
+        *(import_own, _own_extension, _other_module, _load, _executed),
+        *(own_builtins.noted, own_builtins._copy_of_noted),
         *(own_loader.is_late, own_loader.locate, own_loader.path_of, own_loader.path_if_stored, own_loader.code_of),
         *(own_loader.spec_of, own_loader._stamp_of, own_loader._first_stamp_of),
     )

@@ -19,7 +19,6 @@ import os
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
-from _struct import calcsize
 from time import time
 
 from instrument.guest.atomic_files import remove_file, write_file
@@ -90,7 +89,8 @@ def prepare_folder(folder: str, placement: str) -> tuple[str, bytes]:
 
 def version_of_entries() -> str:
     """Return a text that two processes share if they can use each other's rewritten code."""
-    return f"{_python()}-{sys.byteorder}-{calcsize('l')}-{__version__}-{_state_of_sources().hex()}"
+    size_of_long = memoryview(bytes(8)).cast("l").itemsize
+    return f"{_python()}-{sys.byteorder}-{size_of_long}-{__version__}-{_state_of_sources().hex()}"
 
 
 def _python() -> str:

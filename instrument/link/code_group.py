@@ -11,9 +11,9 @@ negative so that no other integer constant of live code is taken for one.
 from __future__ import annotations
 
 from _bisect import bisect_right
-from _struct import pack
 from itertools import chain
 
+from instrument.guest.own_imports import extension
 from instrument.link.unlinked_values import RefusedCode
 from instrument.rewrite.unlinked import UNITS_TO_KEYS
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from instrument.link.source_versions import Source
     from instrument.link.unlinked_values import UnlinkedValues
 
+_array = extension("array").array
 _SHIFT = 28
 _POSITION = (1 << _SHIFT) - 1
 
@@ -42,13 +43,13 @@ def first_key_of(number: int) -> int:
     return -number << _SHIFT
 
 
-# Numbers are packed by `struct` and read through a memoryview, and not by `array`. When that module is imported, it
-# registers its class with the abstract base classes of `collections`, in lines that the program may have counted.
+# Numbers are read through a memoryview, which copies none.
 
 
 def packed_numbers(numbers: Sequence[int], kind: str = "I") -> bytes:
-    """Return *numbers* as an array of C numbers; *kind* is a letter of `struct`."""
-    return pack(f"{len(numbers)}{kind}", *numbers)
+    """Return *numbers* as an array of C numbers; *kind* is a type code of `array`."""
+    packed: bytes = _array(kind, numbers).tobytes()
+    return packed
 
 
 def numbers_in(packed: bytes, kind: str = "I") -> memoryview[int]:

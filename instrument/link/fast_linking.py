@@ -21,7 +21,6 @@ CodeType interns the names of each code object anew. [3.12, code of sympy, by ca
 from __future__ import annotations
 
 import sys
-from _struct import pack
 from itertools import accumulate, chain, repeat
 from types import CodeType
 
@@ -187,7 +186,9 @@ class _PickleCompiler:
     def _instruction_of_new(self, value: Any) -> bytes:
         """Return the instruction that pushes *value*, an object that was not pushed before."""
         if type(value) is int and -(1 << 31) <= value < 1 << 31:
-            instruction = _BININT1 + bytes((value,)) if 0 <= value < 256 else _BININT + pack("<i", value)
+            instruction = (
+                _BININT1 + bytes((value,)) if 0 <= value < 256 else _BININT + value.to_bytes(4, "little", signed=True)
+            )
         else:
             instruction = _get(self._first_constant + len(self._constants))
             self._constants.append(value)
@@ -197,7 +198,7 @@ class _PickleCompiler:
 
 def _get(number: int) -> bytes:
     """Return the instruction that pushes the object with *number* in the memo."""
-    return _BINGET + bytes((number,)) if number < 256 else _LONG_BINGET + pack("<I", number)
+    return _BINGET + bytes((number,)) if number < 256 else _LONG_BINGET + number.to_bytes(4, "little")
 
 
 _GET_CODE, _GET_FILE_NAME, _GET_RECORDS = _get(_CODE), _get(_FILE_NAME), _get(_RECORDS)

@@ -16,19 +16,6 @@ from instrument.errors import ConservationError
 from instrument.flow.fast_recovery import recover_fast
 from instrument.flow.packing import PackedLineEffects, PackedPlans, Table, pack_line_effects, pack_lists, pack_plans
 
-try:
-    from zlib import compress, decompress
-except ImportError:  # an interpreter that was built without it
-
-    def compress(data: bytes, /, level: int = 0) -> bytes:  # type: ignore[misc]
-        """Return *data* as it is."""
-        return data
-
-    def decompress(data: bytes, /) -> bytes:  # type: ignore[misc]
-        """Return *data* as it is."""
-        return data
-
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -255,11 +242,20 @@ def packed_pair(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedPair:
 
 
 def compressed(marshalled: bytes) -> bytes:
-    """Return *marshalled*, compressed if it is long."""
-    return compress(marshalled, 1) if len(marshalled) > _SHORT else marshalled
+    """Return *marshalled*, compressed if it is long and this interpreter has zlib."""
+    if len(marshalled) <= _SHORT:
+        return marshalled
+    try:
+        from zlib import compress
+    except ImportError:
+        return marshalled
+    return compress(marshalled, 1)
 
 
 def decompressed(data: bytes) -> bytes:
     """Return the marshalled tuple that `compressed` returned *data* for."""
-    # Compressed data begin with an x (RFC 1950). A marshalled tuple never does.
-    return decompress(data) if data.startswith(b"x") else data
+    if not data.startswith(b"x"):  # compressed data begin with it (RFC 1950), and a marshalled tuple never does
+        return data
+    from zlib import decompress
+
+    return decompress(data)

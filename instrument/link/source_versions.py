@@ -14,26 +14,12 @@ counts are saved under a hash of the rewritten code.
 from __future__ import annotations
 
 import os
-import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
-from _struct import pack
 
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.program_errors import belongs_to_program
 from instrument.guest.trusted_files import read_regular
-
-_modules_before = set(sys.modules)
-try:
-    from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
-except ImportError:
-    try:
-        from _sha256 import sha256  # type: ignore[import-not-found, no-redef, unused-ignore]
-    except ImportError:
-        from hashlib import sha256
-for _name in {"_sha2", "_sha256"} & (sys.modules.keys() - _modules_before):
-    del sys.modules[_name]  # the program's own import of it is executed, and counted, as in a plain run
-del _modules_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +38,19 @@ _HASH_KEY = int.from_bytes(MAGIC_NUMBER, "little")
 _TICK = 0.02
 
 
+def _sha256_of(data: bytes) -> str:
+    """Return the hash of *data* in hexadecimal digits. The module that computes it is loaded when it is needed."""
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        try:
+            from _sha256 import sha256  # type: ignore[import-not-found, no-redef, unused-ignore]
+        except ImportError:
+            from hashlib import sha256
+    digits: str = sha256(data).hexdigest()
+    return digits
+
+
 def identity_of(path: str) -> Identity | None:
     """Return the identity of the file at *path*, which changes with its text; None if there is no such file."""
     return look_at(path)[0]
@@ -67,8 +66,9 @@ def look_at(path: str) -> tuple[Identity | None, bytes]:
     except (OSError, ValueError):
         return None, b""
     # importlib takes the time from `st_mtime`, a float: the integer `st_mtime_ns` could round differently.
-    header = pack("<4xLL", int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
-    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev), MAGIC_NUMBER + header
+    numbers = (int(status.st_mtime) & 0xFFFFFFFF) << 32 | (status.st_size & 0xFFFFFFFF) << 64
+    header = MAGIC_NUMBER + numbers.to_bytes(12, "little")
+    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev), header
 
 
 def stamp_of(header: bytes, bytecode_path: str) -> Stamp | None:
@@ -139,7 +139,7 @@ class Source:
                     raise
                 text = None
             if text is not None:
-                self._version = f"sha256:{sha256(text).hexdigest()}"
+                self._version = f"sha256:{_sha256_of(text)}"
 
     def known_version(self) -> str | None:
         """Return the hash of the text; None if the text is gone or uncertain."""
@@ -150,7 +150,7 @@ class Source:
         """Return the version: the hash of the text, or of the bytes *rewritten* if the text is gone or uncertain."""
         self.read()
         if self._version is None:
-            self._version = f"compiled:{sha256(rewritten).hexdigest()}"
+            self._version = f"compiled:{_sha256_of(rewritten)}"
         return self._version
 
     def _text(self) -> bytes | None:

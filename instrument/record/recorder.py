@@ -30,6 +30,7 @@ from instrument.flow import placement_names
 from instrument.guest import interpreters, isolation
 from instrument.guest.messages import forget_written_once, say_once, say_without_locks
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.own_imports import load_extensions
 from instrument.guest.process_state import cleared_on_reset
 from instrument.guest.program_errors import belongs_to_program
 from instrument.hooks import forks, process_end, signals
@@ -235,6 +236,7 @@ class Recorder:
 
         sqlite.load()
         isolation.load()  # it rewrites code that is new
+        load_extensions()
         if data.is_written:
             try:
                 data.writer.hold_folder()

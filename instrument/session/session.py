@@ -17,7 +17,7 @@ from instrument.decode.versions import SUPPORTED
 from instrument.flow import placement_names
 from instrument.guest.messages import warn_of
 from instrument.guest.own_builtins import note_modules
-from instrument.guest.own_imports import hide_functions, load_extensions
+from instrument.guest.own_imports import hide_functions
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import exec_calls
 from instrument.link.code_group import CodeGroup, first_key_of, index_of_group
@@ -305,6 +305,5 @@ def sessions() -> list[Session]:
 on_pickled.append(
     lambda counter: note_pickled(counter, [each for each in sessions() if each.placement in placement_names.PLACEMENTS])
 )
-load_extensions()
 note_modules()  # this package has loaded more of them
 hide_functions()

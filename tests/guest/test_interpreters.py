@@ -9,6 +9,7 @@ import pytest
 from recorded import Tree
 
 from instrument.guest import interpreters
+from instrument.guest.rare import thread_states
 
 #: Creates interpreters one after the other, or in two threads at once, and has each run the program in `inner.py`.
 OUTER = """
@@ -179,7 +180,7 @@ def test_frames_of_all_threads_are_found_without_sys_current_frames():
     thread.start()
     ready.wait()
     try:
-        frames = interpreters._ThreadStates().newest_frames(0)
+        frames = thread_states.ThreadStates(interpreters.ctypes_copy()).newest_frames(0)
         names = []
         for frame in frames:
             while frame is not None:
@@ -188,7 +189,7 @@ def test_frames_of_all_threads_are_found_without_sys_current_frames():
         here = sys._getframe()
         held = [sys.getrefcount(here)]
         for _ in range(50):
-            interpreters._ThreadStates().newest_frames(0)
+            thread_states.ThreadStates(interpreters.ctypes_copy()).newest_frames(0)
         held.append(sys.getrefcount(here))
         del here, frames, frame
     finally:

@@ -119,7 +119,7 @@ def test_no_thread_sees_the_copies():
     """Threads that import the same modules meanwhile, or load the copies too, get the modules of the program."""
     source = """
         import collections, copy, dis, enum, functools, inspect, operator, re, sys, threading, types, typing, weakref
-        from instrument.guest import isolation
+        from instrument.guest import isolation, own_imports
         mine = (collections, copy, dis, enum, functools, inspect, operator, re, types, typing, weakref)
         names = [module.__name__ for module in mine]
         before = dict(sys.modules)
@@ -141,7 +141,7 @@ def test_no_thread_sees_the_copies():
         for thread in threads: thread.join(60)
         print(len(loaded), loaded[0] is loaded[-1], len(rounds) > 10, wrong)
         print([name for name, module in sys.modules.items() if before.get(name) is not module], [*before] == [*sys.modules])
-        print(len(isolation.own_modules) > 20, loaded[0]("NOP").name)
+        print(len(own_imports.own_modules) > 20, loaded[0]("NOP").name)
     """
     assert printed_by(source) == ["2 True True []", "[] True", "True NOP"]
 
@@ -166,12 +166,12 @@ def test_modules_that_the_program_has_not_imported_are_copied():
     source = """
         import sys
         import importlib, unittest
-        from instrument.guest import isolation
+        from instrument.guest.rare import copies as copies_module
         for name in ("simple", "util"):
             sys.modules.pop(f"importlib.{name}", None)
             vars(importlib).pop(name, None)
         before = [*sys.modules]
-        copies = isolation._Copies([*isolation._FRESH, "json", "tomllib"])
+        copies = copies_module.Copies([*copies_module.FRESH, "json", "tomllib"])
         json = copies.imported("json.decoder")
         print(json is copies.module("json"), json.loads("[1]"), json.decoder.JSONDecoder is json.JSONDecoder)
         print(copies.imported("json", fromlist=["scanner", "*"]).scanner.__name__)
@@ -197,10 +197,10 @@ def test_a_half_imported_module_of_the_program_is_copied():
     """Its package is copied, too, and the module of the program stays as it is."""
     source = """
         import sys, json, json.decoder
-        from instrument.guest import isolation
-        assert isolation._Copies([]).module("json") is json
+        from instrument.guest.rare import copies as copies_module
+        assert copies_module.Copies([]).module("json") is json
         json.__spec__._initializing = True
-        copies = isolation._Copies([])
+        copies = copies_module.Copies([])
         print(copies.module("json") is json, copies.module("json.decoder") is json.decoder, sys.modules["json"] is json)
     """
     assert printed_by(source) == ["False False True"]

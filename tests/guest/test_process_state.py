@@ -112,7 +112,7 @@ for state in process_state.states():
 UNREGISTERED = {
     # Modules and functions that this process has loaded for this package. They are loaded once, and reset by nothing.
     "_loaded",
-    "_ctypes_copy",
+    "_ctypes_copies",
     "_extensions",
     "_is_loaded",
     "_loading",
