@@ -12,9 +12,9 @@ ones. own_loader says why, and finds their code.
 import _collections_abc
 import os
 import sys
-from _frozen_importlib import ModuleSpec
+from _frozen_importlib import BuiltinImporter, ModuleSpec
 from _frozen_importlib_external import ExtensionFileLoader
-from _imp import create_dynamic, exec_dynamic, extension_suffixes
+from _imp import create_builtin, create_dynamic, exec_builtin, exec_dynamic, extension_suffixes
 from _thread import _count
 from builtins import exec as _run
 
@@ -122,7 +122,9 @@ def _own_extension(name: str) -> "Any":
     Solution: call the functions that the import system calls, and keep the module out of `sys.modules`.
     """
     if name in _BUILT_IN:
-        return None
+        module = create_builtin(ModuleSpec(name, BuiltinImporter, origin="built-in"))  # type: ignore[arg-type]
+        exec_builtin(module)
+        return _extensions.setdefault(name, module)
     for suffix in _SUFFIXES:
         path = f"{_FOLDER_OF_EXTENSIONS}{name}{suffix}"
         try:

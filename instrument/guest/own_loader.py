@@ -63,7 +63,13 @@ _HEADER = b"instrument " + MAGIC_NUMBER
 _HIDDEN_FOLDERS = ("decode", "flow", "link", "model", "rewrite", "scope", "session")
 _HIDDEN_MODULES = frozenset(
     (
-        *("guest.atomic_files", "guest.isolation", "guest.rare.copies", "hooks.bytecode_readers"),
+        *(
+            "guest.atomic_files",
+            "guest.isolation",
+            "guest.rare.copies",
+            "hooks.bytecode_readers",
+            "hooks.reader_wrappers",
+        ),
         *("hooks.exec_calls", "hooks.imports", "trace_runs.choice", "trace_runs.probe_events"),
     )
 )
@@ -114,7 +120,7 @@ LATE = frozenset(
         ),
         *("flow.placement", "flow.plan", "flow.spanning", "flow.weights"),
         *("guest.rare", "guest.rare.copies", "guest.rare.thread_states"),
-        *("guest.hiding", "link.recovery_info", "model.counts", "model.measurement"),
+        *("guest.hiding", "hooks.reader_wrappers", "link.recovery_info", "model.counts", "model.measurement"),
         *("record.final_messages", "record.process_counts", "record.process_data", "record.reading"),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),
         *("rewrite.places", "rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables"),

@@ -9,6 +9,8 @@ import textwrap
 import pytest
 from recorded import ROOT, Tree
 
+from instrument.hooks import bytecode_readers, reader_wrappers
+
 # Stand-ins for these libraries: the functions by which they get code.
 NUMBA = """\
 def get_code_object(obj):
@@ -454,3 +456,10 @@ def test_code_that_torch_compiles_is_the_original(tree):
 
     assert tree.run(COMPILING, INSTRUMENT=str(tree.path)) == ("True True\nTrue\nTrue\n['instrument'] True\n", "")
     assert given_out(tree) == [(name, line, "torch.compile") for name, line in (("called", 5), ("whole", 3), ("wrapped", 7))]
+
+
+def test_the_wrappers_are_for_the_modules_that_are_known_as_readers():
+    """A start has the names only, and loads the wrappers with the first reader."""
+    assert bytecode_readers._READERS == reader_wrappers._READERS.keys()
+    assert bytecode_readers._SENDERS == reader_wrappers._SENDERS.keys()
+    assert all(map(reader_wrappers._entrances, ("copy.cloudpickle", "copy.cloudpickle_fast")))
