@@ -32,6 +32,8 @@ _CAN_HIDE_HANDLERS = sys.version_info < (3, 15)
 _NO_EVENTS = 0x2000000 if sys.version_info >= (3, 13) else 0  # CO_NO_MONITORING_EVENTS
 #: The opcodes of these instructions, without the module `opcode`, which is one in Python.
 _RESUME, _NOP = compile("pass\npass", "", "exec").co_code[::2].replace(b"\0", b"")[:2]
+#: CO_HAS_DOCSTRING, since 3.14.
+_HAS_DOCSTRING = 0x4000000 if sys.version_info >= (3, 14) else 0
 _IS_GENERATOR = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR: a RESUME after each yield
 _IS_FUNCTION = 0x1  # CO_OPTIMIZED: neither a module nor a class
 
@@ -104,6 +106,20 @@ def hide_in(
         constants.append(constant)
     code = code.replace(co_consts=tuple(constants))
     return _without_resume(code) if hides_body and (_CAN_HIDE_HANDLERS or not code.co_exceptiontable) else code
+
+
+def without_docstrings(code: CodeType) -> CodeType:
+    """Return *code* of a module with the docstrings of all functions replaced by None, which takes less memory."""
+    constants = [without_docstrings(each) if type(each) is CodeType else each for each in code.co_consts]
+    has_docstring = (
+        code.co_flags & _HAS_DOCSTRING
+        if _HAS_DOCSTRING
+        # Code that can have one has None in its place if it has none.
+        else code.co_flags & _IS_FUNCTION and not code.co_name.startswith("<") and type(constants[0]) is str
+    )
+    if has_docstring:
+        constants[0] = None
+    return code.replace(co_consts=tuple(constants))
 
 
 def unseen(function: Function, counts_frames: bool = False) -> Function:

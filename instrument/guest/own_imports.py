@@ -294,7 +294,7 @@ def hide_functions() -> None:
         *(import_own, _own_extension, _other_module, _load, _executed),
         *(own_builtins.noted, own_builtins._copy_of_noted),
         *(own_loader.is_late, own_loader.locate, own_loader.path_of, own_loader.path_if_stored, own_loader.code_of),
-        *(own_loader.spec_of, own_loader._stamp_of, own_loader._first_stamp_of),
+        *(own_loader.spec_of, own_loader._stamp_of, own_loader._first_stamp_of, own_loader._read_late),
     )
 
     def find() -> "list[CodeType]":

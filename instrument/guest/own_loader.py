@@ -137,9 +137,13 @@ hides = True
 modules: "dict[str, ModuleType]" = {}
 #: The modules in the file, by name, as far as their sources have not changed.
 _stored: "dict[str, Stored]" = {}
-#: The marshalled code of late modules in the file, and of all others together.
-_late_codes: "dict[str, memoryview]" = {}
-_start_codes: "list[memoryview]" = []
+#: Where the marshalled code of late modules is in the file: offset and size. Then the path of the file, and what tells
+#: it from the file that replaces it.
+_late_places: "dict[str, tuple[int, int]]" = {}
+_late_file: "list[Any]" = []
+#: The marshalled code of late modules, once `hold_late_codes` was called, and of all others together.
+_late_codes: "dict[str, bytes]" = {}
+_start_codes: "list[bytes]" = []
 #: Codes of the others that were not executed yet; not empty once `_start_codes` were unmarshalled.
 _unmarshalled: "dict[str, CodeType]" = {}
 _are_unmarshalled: "list[bool]" = []
@@ -255,9 +259,11 @@ def code_of(name: str, path: str, is_package: bool, loader: "Any") -> "CodeType"
     If it is not stored, have *loader* read the file at *path*, and note that it is to be stored.
     """
     if path_if_stored(name):
-        if name in _late_codes:
-            late_code: CodeType = loads(_late_codes[name])
-            return late_code
+        if name in _late_places:
+            marshalled = _late_codes.get(name) or _read_late((name,)).get(name)
+            if marshalled is not None:
+                late_code: CodeType = loads(marshalled)
+                return late_code
         if not _are_unmarshalled:
             _are_unmarshalled.append(True)
             _unmarshalled.update(loads(_start_codes[0]))
@@ -323,13 +329,11 @@ def fact_about(paths: "Sequence[str]", name: str, find: "Callable[[], T]") -> "T
     return value
 
 
-# The file has a header, the length of an index in 8 bytes, the index, and marshalled codes. Those of all modules that
-# are not late are one piece, because unmarshalling them together takes a quarter less time. Each late module is one
-# piece.
+# The file has a header, the lengths of an index and of the next piece in 8 bytes each, the index, and marshalled codes.
+# Those of all modules that are not late are the first piece, because unmarshalling them together takes a quarter less
+# time. Each late module is one piece. A start reads no more than the first: each page of memory costs time.
 
 _N_SIZE = 8
-#: The name of the piece with all modules that are not late.
-_START = ""
 
 
 def _path_of_stored() -> str:
@@ -340,23 +344,58 @@ def _path_of_stored() -> str:
 def read_stored() -> None:
     """Read the file with the modules of a start, if there is one for this folder and this version of Python."""
     try:
-        with open(_path_of_stored(), "rb", 0) as file:
-            data = memoryview(file.read())
-        end = len(_HEADER) + _N_SIZE
-        if data[: len(_HEADER)] != _HEADER:
-            return
-        begin, end = end, end + int.from_bytes(data[len(_HEADER) : end], "little")
-        folder, stored, facts, sizes = loads(data[begin:end])
-        if folder != _FOLDER or end + sum(sizes.values()) != len(data):  # code has the path that it was compiled from
+        path = _path_of_stored()
+        if path[:1] != _SEPARATOR and _SEPARATOR == "/":  # the program may change the working directory
+            path = f"{system.getcwd()}{_SEPARATOR}{path}"
+        with open(path, "rb", 0) as file:
+            head = file.read(len(_HEADER) + 2 * _N_SIZE)
+            if head[: len(_HEADER)] != _HEADER:
+                return
+            n_index, n_start = (
+                int.from_bytes(head[end - _N_SIZE : end], "little") for end in (len(head) - _N_SIZE, len(head))
+            )
+            index, start = file.read(n_index), file.read(n_start)
+            status = system.fstat(file.fileno())
+        folder, stored, facts, sizes = loads(index)
+        end = len(head) + n_index + n_start
+        # Code has the path that it was compiled from.
+        if folder != _FOLDER or len(start) != n_start or end + sum(sizes.values()) != status.st_size:
             return
         for name, size in sizes.items():
-            begin, end = end, end + size
-            _late_codes[name] = data[begin:end]
-        _start_codes.append(_late_codes.pop(_START))
+            _late_places[name] = end, size
+            end += size
+        _late_file[:] = path, _identity(status)
+        _start_codes.append(start)
         _stored.update(stored)
         _facts.update(facts)
     except Exception:
         pass  # there is no file, or it is damaged
+
+
+def _identity(status: "Any") -> "list[int]":
+    """Return what tells the file with this *status* from the one that replaces it."""
+    return [status.st_ino, status.st_dev, status.st_mtime_ns, status.st_size]
+
+
+def _read_late(names: "Iterable[str]") -> "dict[str, bytes]":
+    """Return the marshalled code of the late modules *names*, none if the file that the start has read is gone."""
+    codes: dict[str, bytes] = {}
+    path, identity = _late_file or ("", None)
+    try:
+        with open(path, "rb", 0) as file:
+            if _identity(system.fstat(file.fileno())) == identity:
+                for name in names:
+                    offset, size = _late_places[name]
+                    file.seek(offset)
+                    codes[name] = file.read(size)
+    except OSError:
+        pass
+    return {name: code for name, code in codes.items() if len(code) == _late_places[name][1]}
+
+
+def hold_late_codes() -> None:
+    """Read the code of all late modules now: the program may change its files or rights, or replace this package."""
+    _late_codes.update(_read_late([name for name in _late_places if name not in _late_codes]))
 
 
 def write_stored() -> None:
@@ -381,19 +420,24 @@ def write_stored() -> None:
 
 def _content_to_store() -> bytes:
     """Return the content of the file: the modules that were in it, and others that this process has loaded."""
+    from instrument.guest.hiding import without_docstrings
+
     for module in LATE:
         name = f"{_PREFIX}{module}"
         path, is_package = locate(name)
         if not path_if_stored(name) and name not in _loaded:
             code_of(name, path, is_package, SourceFileLoader(name, path))
-    start = loads(_start_codes[0]) if _start_codes else {}
-    start = {name: code for name, code in start.items() if name in _stored}
-    start.update((name, code) for name, (_, code) in _loaded.items() if not is_late(name))
-    pieces: dict[str, bytes | memoryview] = {_START: dumps(start)}
-    pieces.update((name, code) for name, code in _late_codes.items() if name in _stored)
-    pieces.update((name, dumps(code)) for name, (_, code) in _loaded.items() if is_late(name))
-    stored = {**_stored, **{name: stored for name, (stored, _) in _loaded.items()}}
+    hold_late_codes()
+    codes = loads(_start_codes[0]) if _start_codes else {}
+    codes = {name: code for name, code in codes.items() if name in _stored}
+    codes.update((name, without_docstrings(code)) for name, (_, code) in _loaded.items() if not is_late(name))
+    start = dumps(codes)
+    pieces = {name: code for name, code in _late_codes.items() if name in _stored}
+    pieces.update((name, dumps(without_docstrings(code))) for name, (_, code) in _loaded.items() if is_late(name))
+    stored = {name: stored for name, stored in _stored.items() if name in codes or name in pieces}
+    stored.update((name, stored) for name, (stored, _) in _loaded.items())
     index = dumps((_FOLDER, stored, _facts, {name: len(piece) for name, piece in pieces.items()}))
     _loaded.clear()
     _new_facts.clear()
-    return b"".join((_HEADER, len(index).to_bytes(_N_SIZE, "little"), index, *pieces.values()))
+    sizes = (len(each).to_bytes(_N_SIZE, "little") for each in (index, start))
+    return b"".join((_HEADER, *sizes, index, start, *pieces.values()))

@@ -27,7 +27,7 @@ from instrument.config.values import ROOT
 from instrument.data.process_identity import ProcessInfo
 from instrument.errors import InstrumentError
 from instrument.flow import placement_names
-from instrument.guest import interpreters, isolation
+from instrument.guest import interpreters, isolation, own_loader
 from instrument.guest.messages import forget_written_once, say_once, say_without_locks
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.own_imports import load_extensions
@@ -235,6 +235,7 @@ class Recorder:
         from instrument.data import sqlite
 
         sqlite.load()
+        own_loader.hold_late_codes()
         isolation.load()  # it rewrites code that is new
         load_extensions()
         if data.is_written:
@@ -321,6 +322,7 @@ class Recorder:
         """Do the work that is due; return after how many seconds to look again."""
         if not self._has_looked:
             self._has_looked = True
+            own_loader.hold_late_codes()
             self._data()
             from instrument.data import sqlite  # now: the program may replace functions of other modules later
 

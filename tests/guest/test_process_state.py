@@ -122,6 +122,8 @@ UNREGISTERED = {
     "_are_unmarshalled",
     "_facts",
     "_late_codes",
+    "_late_file",
+    "_late_places",
     "_loaded",
     "_new_facts",
     "_others",
