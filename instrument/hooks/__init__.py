@@ -16,8 +16,10 @@ No other folder replaces an attribute of a module that is not ours. All hooks of
 | signals | `signal`, `getsignal`, `set_wakeup_fd` of `_signal`, `_thread.interrupt_main` | the recorder starts | the recorder stops | a program that compares these functions with copies |
 | signals | handlers of SIGTERM, SIGHUP, SIGINT where the program leaves the default; the wake-up file | code is made live | the recorder stops | the system: /proc/self/status lists the handlers |
 | signals | the handler of the signal that requests a flush | the recorder starts | never: the signal would end the process | `getsignal` |
-| bytecode_readers, reader_wrappers | functions of numba, pony, cloudpickle, dill, hypothesis and torch by which they get code; reducers of code in `copyreg` | one of them is imported | never: live code outlives a measurement, and the libraries keep the functions | a program that compares these functions |
+| reader_wrappers | functions of numba, pony, cloudpickle, dill, hypothesis and torch by which they get code | one of them is imported | never: live code outlives a measurement, and the libraries keep the functions | a program that compares these functions |
+| bytecode_readers | reducers of code in `copyreg` | one of them is imported | never: live code outlives a measurement, and the libraries keep the functions | a program that compares these functions |
 | bytecode_readers | `_imp.exec_dynamic`, `_imp.exec_builtin`, from 3.13 on | the first instrumenter is installed | never: the same reason | a program that compares these functions |
+| reader_state | nothing: it keeps what both have wrapped | | | |
 
 Other folders change the interpreter only as follows. `guest.own_loader` sets `sys.path_importer_cache`, and
 `guest.own_imports` sets `sys.modules`, for this package's own folders and modules. `guest.process_state` registers a callback for forks, which resets locks. `startup` sets an
