@@ -265,7 +265,7 @@ def _executed(name: str, is_late: bool) -> "ModuleType | None":
     if is_package:
         namespace["__path__"] = spec.submodule_search_locations
         if not is_late:  # else the program's import system does so, if it ever imports the package
-            own_loader.use_for_folders(namespace["__path__"])
+            own_loader.use_for_folders(namespace["__path__"], is_folder=True)
     code = own_loader.code_of(name, path, is_package, spec.loader)
     if is_late:
         lazy_names = set(getattr(sys, "lazy_modules", ()))

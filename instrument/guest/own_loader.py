@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     T = TypeVar("T")
-    #: A module in the file: whether it is a package; time in nanoseconds and size of its source.
-    Stored = tuple[bool, int, int]
+    #: A module in the file: whether it is a package; the path of its source, its time in nanoseconds, and its size.
+    Stored = tuple[bool, str, int, int]
     #: Paths with times and sizes of the files, and the value that follows from their content.
     Fact = tuple[list[tuple[str, list[int]]], Any]
 
@@ -137,8 +137,7 @@ hides = True
 modules: "dict[str, ModuleType]" = {}
 #: The modules in the file, by name, as far as their sources have not changed.
 _stored: "dict[str, Stored]" = {}
-#: Where the marshalled code of late modules is in the file: offset and size. Then the path of the file, and what tells
-#: it from the file that replaces it.
+#: Where the marshalled code of late modules is in the file: offset and size. Then the path and the identity of the file.
 _late_places: "dict[str, tuple[int, int]]" = {}
 _late_file: "list[Any]" = []
 #: The marshalled code of late modules, once `hold_late_codes` was called, and of all others together.
@@ -245,8 +244,7 @@ def path_if_stored(name: str) -> str:
     stored = _stored.get(name) if hides else None
     if stored is None:
         return ""
-    is_package, *stamp = stored
-    path = path_of(name, is_package)
+    _, path, *stamp = stored
     if stamp == _first_stamp_of(path):
         return path
     del _stored[name]
@@ -256,9 +254,10 @@ def path_if_stored(name: str) -> str:
 def code_of(name: str, path: str, is_package: bool, loader: "Any") -> "CodeType":
     """Return the code of the module *name* as it is executed, with functions hidden.
 
-    If it is not stored, have *loader* read the file at *path*, and note that it is to be stored.
+    If it is not stored, have *loader* read the file at *path*, and note that it is to be stored. Call `locate` before,
+    or `find_spec`: these find out whether the source has changed.
     """
-    if path_if_stored(name):
+    if hides and name in _stored:
         if name in _late_places:
             marshalled = _late_codes.get(name) or _read_late((name,)).get(name)
             if marshalled is not None:
@@ -276,7 +275,7 @@ def code_of(name: str, path: str, is_package: bool, loader: "Any") -> "CodeType"
     if hides:
         code = _with_functions_hidden(code, name[len(_PREFIX) :])
     if stamp:
-        _loaded[name] = (is_package, *stamp), code  # type: ignore[assignment]
+        _loaded[name] = (is_package, path, *stamp), code  # type: ignore[assignment]
     return code
 
 
@@ -300,17 +299,22 @@ _HIDING = "guest.hiding"
 _FOLDER_PREFIXES = tuple(f"{folder}." for folder in _HIDDEN_FOLDERS)
 
 
-def use_for_folders(folders: "Iterable[str]") -> None:
+def use_for_folders(folders: "Iterable[str]", is_folder: bool = False) -> None:
     """Have modules that are imported from *folders*, the `__path__` of a package, loaded by this loader.
 
-    A package in an archive has no folder, and keeps its own loader.
+    A package in an archive has no folder, and keeps its own loader. *is_folder* says that it has one.
     """
     for folder in folders:
-        finder = _Finder.path_hook((_Loader, [".py"]))
-        try:
-            sys.path_importer_cache[folder] = finder(folder)
-        except ImportError:
-            pass
+        if is_folder or _is_folder(folder):
+            sys.path_importer_cache[folder] = _Finder(folder, (_Loader, [".py"]))
+
+
+def _is_folder(path: str) -> bool:
+    """Return whether *path* is that of a folder."""
+    try:
+        return system.stat(path).st_mode & 0o170000 == 0o040000
+    except OSError:
+        return False
 
 
 def fact_about(paths: "Sequence[str]", name: str, find: "Callable[[], T]") -> "T":
@@ -373,7 +377,7 @@ def read_stored() -> None:
 
 
 def _identity(status: "Any") -> "list[int]":
-    """Return what tells the file with this *status* from the one that replaces it."""
+    """Return the identity of the file with this *status*: another file in its place has another one."""
     return [status.st_ino, status.st_dev, status.st_mtime_ns, status.st_size]
 
 

@@ -19,7 +19,7 @@ No other folder replaces an attribute of a module that is not ours. All hooks of
 | reader_wrappers | functions of numba, pony, cloudpickle, dill, hypothesis and torch by which they get code | one of them is imported | never: live code outlives a measurement, and the libraries keep the functions | a program that compares these functions |
 | bytecode_readers | reducers of code in `copyreg` | one of them is imported | never: live code outlives a measurement, and the libraries keep the functions | a program that compares these functions |
 | bytecode_readers | `_imp.exec_dynamic`, `_imp.exec_builtin`, from 3.13 on | the first instrumenter is installed | never: the same reason | a program that compares these functions |
-| reader_state | nothing: it keeps what both have wrapped | | | |
+| reader_state | nothing: it keeps the wrappers of both | | | |
 
 Other folders change the interpreter only as follows. `guest.own_loader` sets `sys.path_importer_cache`, and
 `guest.own_imports` sets `sys.modules`, for this package's own folders and modules. `guest.process_state` registers a callback for forks, which resets locks. `startup` sets an
