@@ -55,8 +55,8 @@ _Module = type(sys)
 _SEPARATOR = "\\" if sys.platform == "win32" else "/"
 _FOLDER = __file__.rpartition(_SEPARATOR)[0].rpartition(_SEPARATOR)[0]
 _PREFIX = "instrument."
-#: The beginning of the file. Importlib takes it for bytecode of another version of Python.
-_HEADER = b"instrument " + MAGIC_NUMBER
+#: The beginning of the file, with the number of its format. Importlib takes it for bytecode of another Python.
+_HEADER = b"instrument 2 " + MAGIC_NUMBER
 
 # All functions of these folders and modules are hidden, except those named below. The names are those within the
 # package; tests/guest/test_own_loader.py checks that each exists.
@@ -137,7 +137,7 @@ hides = True
 modules: "dict[str, ModuleType]" = {}
 #: The modules in the file, by name, as far as their sources have not changed.
 _stored: "dict[str, Stored]" = {}
-#: Where the marshalled code of late modules is in the file: offset and size. Then the path and the identity of the file.
+#: Where the marshalled code of late modules is in the file: offset and size. Then path and identity of the file.
 _late_places: "dict[str, tuple[int, int]]" = {}
 _late_file: "list[Any]" = []
 #: The marshalled code of late modules, once `hold_late_codes` was called, and of all others together.
@@ -312,7 +312,7 @@ def use_for_folders(folders: "Iterable[str]", is_folder: bool = False) -> None:
 def _is_folder(path: str) -> bool:
     """Return whether *path* is that of a folder."""
     try:
-        return system.stat(path).st_mode & 0o170000 == 0o040000
+        return bool(system.stat(path).st_mode & 0o170000 == 0o040000)
     except OSError:
         return False
 

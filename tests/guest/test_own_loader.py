@@ -73,7 +73,7 @@ def test_an_edited_module_is_loaded_from_its_own_file(package):
 
 
 def test_late_modules_come_from_the_file_that_the_start_has_read(package):
-    """If another file took its place, they are loaded from files of their own. What was read before is kept."""
+    """If another file took its place, they are loaded from files of their own. Code that was read before is kept."""
     run(package)
     run(package)  # the first run has changed the folders of the sources, about which the file has facts
     source = """
