@@ -29,7 +29,7 @@ settings.register_profile(
     phases=PHASES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.register_profile("quick", settings.get_profile("ci"), max_examples=10)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=5)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
 
 # A shell that starts the tests in the background has them ignore SIGINT, nohup has them ignore SIGHUP, and child
@@ -74,8 +74,7 @@ def _starts_processes(item):
     if hasattr(test, "hypothesis"):
         test = test.hypothesis.inner_test
     fixtures = [definition.func for name in item._fixtureinfo.name2fixturedefs.values() for definition in name]
-    examined = set()
-    return any(process_use.starts_processes(function, examined) for function in [test, *fixtures])
+    return process_use.any_starts_processes([test, *fixtures])
 
 
 @pytest.fixture(scope="module", autouse=True)

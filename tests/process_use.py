@@ -12,11 +12,23 @@ TESTS = str(Path(__file__).parent)
 MODULES = {"subprocess", "multiprocessing", "concurrent.futures.process"}
 FUNCTIONS = {"fork", "forkpty", "posix_spawn", "spawnv"}
 
+#: Functions and classes that lead to no process: most tests share helpers and fixtures.
+_harmless = set()
+
+
+def any_starts_processes(functions):
+    """Return whether one of *functions*, or a helper that it names, starts processes."""
+    examined = set()
+    if any(starts_processes(function, examined) for function in functions):
+        return True
+    _harmless.update(examined)
+    return False
+
 
 def starts_processes(function, examined):
     """Return whether *function*, or a helper that it names, starts processes; add these functions to *examined*."""
     function = getattr(function, "__wrapped__", function)
-    if not isinstance(function, types.FunctionType) or function in examined:
+    if not isinstance(function, types.FunctionType) or function in examined or function in _harmless:
         return False
     examined.add(function)
     names = _names_in(function.__code__)
@@ -36,7 +48,7 @@ def _reaches(value, names, examined):
             return False
         return any(_reaches(vars(value)[name], names, examined) for name in names if name in vars(value))
     if isinstance(value, type):
-        if value in examined or not _is_helper(value):
+        if value in examined or value in _harmless or not _is_helper(value):
             return False
         examined.add(value)
         return any(_reaches(member, names, examined) for base in value.__mro__ for member in vars(base).values())

@@ -2,6 +2,7 @@
 
 import ast
 
+import pytest
 from house import syntax_trees
 
 from instrument import errors
@@ -10,6 +11,7 @@ from instrument import errors
 HANDLED_WITHIN = {"rewrite"}
 
 
+@pytest.mark.slow
 def test_no_other_module_defines_a_public_exception():
     """An exception class with a public name stands in instrument/errors.py, whichever module raises it."""
     elsewhere = [

@@ -60,6 +60,7 @@ def test_random_programs_compile_end_and_repeat_themselves():
         assert run(program, trace.Trace) == run(program, trace.Trace)
 
 
+@pytest.mark.slow
 def test_random_programs_run_half_of_their_lines():
     """At least half of the executable lines of the programs are counted."""
     n_reached = n_executable = 0

@@ -33,6 +33,7 @@ def counts_of(tmp_path_factory):
         yield counts_of
 
 
+@pytest.mark.slow
 @settings(max_examples=max(settings().max_examples * 2 // 5, 1), deadline=None)
 @given(before=loaded_before, runs=runs)
 def test_runs_of_several_modules_have_the_counts_of_trace(counts_of, before, runs):

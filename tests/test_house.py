@@ -8,6 +8,7 @@ import ast
 from collections import Counter
 
 import house
+import pytest
 
 MOST_LINES_OF_A_MODULE = 500
 MOST_MODULES_OF_A_FOLDER = 12
@@ -82,6 +83,7 @@ def test_folders_are_small():
     compare({folder: size for folder, size in sizes.items() if size > MOST_MODULES_OF_A_FOLDER}, LARGE_FOLDERS)
 
 
+@pytest.mark.slow
 def test_functions_are_short():
     """A function has at most 60 lines, or its head gives the reason."""
 
@@ -91,6 +93,7 @@ def test_functions_are_short():
     compare(functions_beyond(MOST_LINES_OF_A_FUNCTION, n_lines, "Longer than 60 lines because"), LONG_FUNCTIONS)
 
 
+@pytest.mark.slow
 def test_functions_branch_little():
     """A function has at most 12 branches, or its head gives the reason."""
 

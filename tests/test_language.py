@@ -16,6 +16,11 @@ import sys
 import tokenize
 from pathlib import Path
 
+import pytest
+
+# The tests read all sources.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 #: The rule is 20 words. A machine also counts enumerations, quotations and numbers, so it allows some more.

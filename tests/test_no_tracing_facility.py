@@ -111,6 +111,7 @@ for options in ({"countfuncs": 1}, {"countcallers": 1}):
 }
 
 
+@pytest.mark.slow
 def test_no_source_file_names_a_tracing_facility():
     """No name, attribute or string of a source file is the name of a facility; docstrings are not looked at."""
     found = {(path, name) for path, tree in syntax_trees().items() for name in names_and_strings(tree) & FACILITIES}

@@ -75,6 +75,7 @@ def events_of(program, placement):
     return tracer.recorder.seen(), run.log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(hasattr(sys, "monitoring") and sys.monitoring.get_tool(tracer_driver.TOOL) is not None, reason="another tool has that number")
 @given(program=strategies.programs(size=30))
 def test_tracing_tools_record_the_same_events_of_generated_programs(program):

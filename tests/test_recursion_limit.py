@@ -182,6 +182,7 @@ LINE_OF = {
 }
 
 
+@pytest.mark.slow
 def test_no_count_is_lost_at_the_recursion_limit():
     """However near the limit a generator, a coroutine or a function ends, its counts equal those of the program."""
     namespace = {"__file__": "recursion.py", "__name__": "recursion"}

@@ -55,6 +55,7 @@ def when_imported(never_imported, path, lines):
     return FileAnalysis(path, never_imported.version, counts, measured_at={path})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
 def test_annotations_are_missing_in_no_file_that_was_never_imported(tmp_path, head):
     """In a file that was never imported, `x: int` is no line that can be missing, and `x: int = 3` is one."""

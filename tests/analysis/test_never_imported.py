@@ -27,6 +27,7 @@ def never_imported(capsys, *arguments):
     return [row.split()[0] for row in rows], output.err
 
 
+@pytest.mark.slow
 def test_files_that_were_never_imported_are_shown_at_zero(project, capsys):
     """They are the files in the folder where the program was started, without those of other projects."""
     scoped("one", ["main.py", "src/pkg/used.py"], "")

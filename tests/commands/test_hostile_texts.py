@@ -156,6 +156,7 @@ def test_texts_of_a_running_process_are_escaped(table, column, kind, capsys):
     check(capsys.readouterr())
 
 
+@pytest.mark.slow
 def test_names_of_files_are_escaped(capsys):
     """Data files, data folders, sources and other files can have any name."""
     folder = HOSTILE.replace("/", "") + os.fsdecode(b"\xff")

@@ -97,6 +97,7 @@ def test_other_texts_are_no_durations(words, capsys):
     assert "say 90s, 15m" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_large_folder_is_reported_in_time(tmp_path, capsys):
     """A hundred thousand lines take seconds."""
     process_ = ProcessInfo.current()

@@ -113,6 +113,7 @@ def combined(directory, name, paths):
     return output
 
 
+@pytest.mark.slow
 def test_sums_of_sums_count_each_process_once(tmp_path):
     """A sum that is part of a larger sum adds nothing; sums without a common process add up."""
     one, two, three = (write(tmp_path, str(n), {A: {1: 10**n}}).path for n in range(3))

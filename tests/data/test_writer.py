@@ -121,6 +121,7 @@ def test_a_write_without_changes_does_not_touch_the_file(writer):
     assert os.stat(writer.path).st_mtime_ns == before.st_mtime_ns
 
 
+@pytest.mark.slow
 def test_a_file_grows_with_new_code_only(writer):
     """Growing counts take no more space than the first ones, except for larger numbers."""
     sizes = []

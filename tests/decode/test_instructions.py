@@ -104,6 +104,7 @@ def test_code_with_an_opcode_that_the_table_lacks_is_refused(monkeypatch):
         Instructions(code_of.__code__)
 
 
+@pytest.mark.slow
 def test_all_opcodes_that_compilers_write_are_known():
     """Only opcodes that never stand in `co_code` are refused."""
     for module in MODULES:

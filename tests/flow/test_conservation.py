@@ -136,6 +136,7 @@ def test_counts_of_walks_through_the_standard_library_are_recovered(placement, m
         check(graph, made, start, end)
 
 
+@pytest.mark.slow
 def test_windows_that_begin_while_frames_are_in_flight_are_recovered():
     """Counts are of the time between two moments, even if frames were under way at the first."""
     chance = random.Random(1)
@@ -145,6 +146,7 @@ def test_windows_that_begin_while_frames_are_in_flight_are_recovered():
         check(graph, made, middle, end)
 
 
+@pytest.mark.slow
 def test_walks_pass_every_edge_and_every_record():
     """The walks of these tests leave out no edge, record, line or probe of a Plan."""
     chance = random.Random(1)

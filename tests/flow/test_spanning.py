@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,6 +107,7 @@ def test_longer_cycles_are_left_out():
     assert [sorted(fundamental_cycles(4, edges, order, longest)) for longest in (2, 3)] == [[], [3]]
 
 
+@pytest.mark.slow
 def test_a_path_of_many_nodes_does_not_recurse():
     """A path of 50,000 nodes is spanned and settled: the depth of the tree has no limit."""
     n_nodes = 50_000

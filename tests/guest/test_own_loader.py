@@ -276,6 +276,7 @@ def hidden_modules():
     return (in_folders | own_loader._HIDDEN_MODULES) - own_loader._VISIBLE_MODULES
 
 
+@pytest.mark.slow
 def test_the_tables_of_hidden_functions_name_what_exists():
     """A module or a function that was renamed would be hidden, or visible, without a word."""
     for folder in own_loader._HIDDEN_FOLDERS:
@@ -294,6 +295,7 @@ def test_the_tables_of_hidden_functions_name_what_exists():
         assert module.split(".")[0] in own_loader._HIDDEN_FOLDERS, f"{module} is visible anyway"
 
 
+@pytest.mark.slow
 def test_a_visible_function_is_in_exactly_one_hidden_module():
     """Exceptions are named without their module, so that a function can move to another module."""
     homes = {name: [] for name in own_loader._VISIBLE_FUNCTIONS}

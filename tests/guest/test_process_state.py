@@ -161,6 +161,7 @@ def mutable_globals(tree):
             yield from node.names
 
 
+@pytest.mark.slow
 def test_no_module_keeps_state_that_is_not_registered():
     """Mutable globals of modules are in a ProcessState, or are registered by `cleared_on_reset`."""
     unregistered = {

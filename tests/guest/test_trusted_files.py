@@ -22,6 +22,7 @@ def inner(tmp_path):
     return tmp_path / "outer" / "inner"
 
 
+@pytest.mark.slow
 def test_a_folder_that_only_this_user_can_write_to_is_trusted(inner, monkeypatch):
     """The path may be relative, have dots in it, lead through links of this user, or be the root."""
     (inner.parent / "link").symlink_to("inner/../inner")

@@ -3,6 +3,10 @@
 import ast
 
 import house
+import pytest
+
+# The tests read all sources of the package.
+pytestmark = pytest.mark.slow
 
 #: Assignments outside of the folder, each with the reason why it is no hook.
 NO_HOOKS = {

@@ -32,6 +32,7 @@ def is_hashed(module):
     return module.split(".")[0] in cache_files.HASHED_FOLDERS or module.replace(".", "/") in cache_files.HASHED_MODULES
 
 
+@pytest.mark.slow
 def test_every_module_that_decides_how_code_is_rewritten_is_hashed():
     """Otherwise a cache would have code of another version of the package executed."""
     imports = imports_by_module()
@@ -43,6 +44,7 @@ def test_every_module_that_decides_how_code_is_rewritten_is_hashed():
     assert not_hashed <= NOT_HASHED.keys()
 
 
+@pytest.mark.slow
 def test_only_the_module_that_rewrites_calls_the_rewriter():
     """The test above starts from it."""
     callers = [module for module, imported in imports_by_module().items() if "rewrite.rewriter" in imported]

@@ -115,6 +115,7 @@ def test_a_short_jump_that_becomes_long_gets_its_prefix(placement, n_lines):
         assert [linked(n) for n in range(5)] == [plain(n) for n in range(5)]
 
 
+@pytest.mark.slow
 def test_names_and_constants_beyond_255_keep_their_prefixes():
     """Arguments above 255 are copied with their prefixes, and counters with such indices are loaded."""
     rows = [f"n{number} = {number + 1000}.5 + n{number - 1 if number else 0}" for number in range(400)]

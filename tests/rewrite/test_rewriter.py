@@ -135,6 +135,7 @@ def test_rewritten_programs_have_the_same_results(placement):
         assert strategies.run(program, lambda **_: Runner(placement)) == expected, program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placement", COUNTING)
 def test_a_trace_function_sees_the_same_lines(placement):
     """Under `sys.settrace` rewritten code raises line events for the lines of the original, and for no others."""

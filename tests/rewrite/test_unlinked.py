@@ -51,6 +51,7 @@ def test_each_index_names_the_constant_that_linking_puts_there(n_originals, n_pr
         assert constants[layout.first_was_inlined + number] == ("was inlined", number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placement", [MINIMAL, LINE, NOTHING])
 def test_rewritten_code_has_one_placeholder_for_each_appended_constant(placement):
     """The number of constants of unlinked code is that of the layout, and all appended ones are None."""

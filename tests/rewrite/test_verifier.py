@@ -41,6 +41,7 @@ def test_a_changed_argument_is_noticed(sample):
                 assert changed == f"the argument of instruction {index} differs"
 
 
+@pytest.mark.slow
 def test_a_jump_to_another_target_is_noticed(sample):
     """A jump must arrive at its original target, at the code added above it, or behind all originals."""
     n_jumps = 0
@@ -222,6 +223,7 @@ def test_each_byte_of_the_location_table_matters_if_and_only_if_a_position_chang
     assert verdicts == {"", "positions differ", "lines differ"}
 
 
+@pytest.mark.slow
 def test_each_byte_of_the_exception_table_that_leads_an_original_elsewhere_is_noticed(sample):
     """For each original the handler, the depth and the flag for lasti must be right.
 

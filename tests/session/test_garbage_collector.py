@@ -40,6 +40,7 @@ def test_the_collector_is_left_as_it_was(collects, monkeypatch):
         (gc.enable if was_collecting else gc.disable)()
 
 
+@pytest.mark.slow
 def test_objects_that_the_program_has_frozen_stay_frozen(monkeypatch):
     """They are not thawed to make other objects old."""
     monkeypatch.setattr(garbage_collector._state, "n_times_aged", 0)

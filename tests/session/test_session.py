@@ -12,6 +12,7 @@ from instrument.flow import placement
 from instrument.session.session import session
 
 
+@pytest.mark.slow
 def test_a_code_object_that_is_executed_often_is_rewritten_once():
     """It keeps its twin, however many other code objects come and go."""
     source = """

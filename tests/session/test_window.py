@@ -4,6 +4,7 @@ import itertools
 import sys
 import threading
 
+import pytest
 from small_runs import FILE, IGNORED, counts_of
 
 import instrument
@@ -25,6 +26,7 @@ f()
     assert {key: n for key, n in inner.results().counts.items() if key[0] == FILE} == {(FILE, 3): 1}
 
 
+@pytest.mark.slow
 def test_results_can_be_read_while_another_thread_runs():
     """Read again and again, counts never fall, never contradict each other, and are exact at the end."""
     source = """

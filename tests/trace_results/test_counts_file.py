@@ -196,6 +196,7 @@ def test_empty_and_missing_files_have_the_errors_of_trace(tmp_path):
         counts_file.load(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pattern",
     [b"(", b"N", b"}", b"}\x94", b"}r\0\0\0\0", b"N\x94", b"(N", b"J\x01\x01\x01\x01", b"}(", b")\x94", b"(t", b"(}u"],
@@ -319,6 +320,7 @@ counts_file.store({str(path)!r}, {{("a", 1): 2}}, {{}}, {{}})
     assert counts_file.load(str(path)) == ({("a", 1): 3}, {}, {})
 
 
+@pytest.mark.slow
 def test_many_writers_leave_one_whole_file(tmp_path):
     """If several processes write at once, the file is complete at every moment."""
     path = tmp_path / "counts"

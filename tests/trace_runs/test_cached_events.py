@@ -109,6 +109,7 @@ def outcome_in_new_process(way, folder, capsys, monkeypatch):
         return outcome(instrument, way, folder, capsys), rewritten
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_the_cache_has_all_code_of_a_run_that_calls_for_each_event(program, capsys, monkeypatch, way):
     """A second process rewrites nothing, neither of modules nor of exec'd code. Its results equal those of `trace`.

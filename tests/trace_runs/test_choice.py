@@ -86,6 +86,7 @@ def test_a_function_with_the_code_of_another_module_counts_by_the_module_that_it
     assert counts[1] == {(FILE, 3): 1}
 
 
+@pytest.mark.slow
 def test_a_thread_that_asks_for_results_decides_nothing(same_names, module_text):
     """It runs a function that was entered before the measurement began."""
     ignored = load(same_names / "ignored" / "__init__.py")
