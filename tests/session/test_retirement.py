@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import trace
+from pathlib import Path
 
 import pytest
 from small_runs import FILE, IGNORED, counts_of
@@ -17,6 +18,8 @@ from instrument.session.deltas import deltas_of, recovered
 from instrument.session.retirement import Retirement
 from instrument.session.session import Session, session
 from instrument.session.window import Window
+
+ROOT = Path(__file__).resolve().parents[2]
 
 EVER_NEW = """
 kept = {}
@@ -60,29 +63,41 @@ for n in range(400):
         assert runpy.run_path(again.__file__)["f"](n) == n + 1
 """
 
+COUNTED_AGAIN = f"""
+import sys, trace
+import instrument
+from instrument.session.session import session
+
+def counts(make_tracer, **options):
+    sys.modules.pop("again", None)
+    tracer = make_tracer(count=1, trace=0, ignoredirs=[sys.prefix, sys.base_prefix], **options)
+    tracer.run({LOADED_AGAIN!r})
+    return {{(key, n) for key, n in tracer.results().counts.items() if key[0].endswith("again.py")}}
+
+placement = sys.argv[1]
+expected = counts(trace.Trace)
+assert counts(instrument.Trace, placement=placement) == expected
+n_groups, n_counters = len(session(placement).groups), len(session(placement).counters)
+assert counts(instrument.Trace, placement=placement) == expected
+# 100 of the new groups are of code that `runpy` has executed; they may be kept for a while.
+assert len(session(placement).groups) < n_groups + 250
+assert len(session(placement).counters) < n_counters + 100
+print("as expected")
+"""
+
 
 @pytest.mark.parametrize("placement_name", placement.PLACEMENTS)
-@pytest.mark.usefixtures("thawed_heap")  # functions of importlib and runpy execute the modules
-@pytest.mark.slow
-def test_modules_that_are_reloaded_again_and_again_are_counted_and_retired(placement_name, tmp_path, monkeypatch):
-    """Every count is that of `trace`, and the number of live code groups does not grow with the reloads."""
+def test_modules_that_are_reloaded_again_and_again_are_counted_and_retired(placement_name, tmp_path):
+    """Every count is that of `trace`, and the number of live code groups does not grow with the reloads.
+
+    Functions of importlib and runpy execute the modules. A process of its own has few other functions.
+    """
     (tmp_path / "again.py").write_text("def f(n):\n    for _ in range(1):\n        n += 1\n    return n\n")
-    monkeypatch.syspath_prepend(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-W", "error", "-c", COUNTED_AGAIN, placement_name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
 
-    def counts(make_tracer, **options):
-        sys.modules.pop("again", None)
-        tracer = make_tracer(count=1, trace=0, ignoredirs=IGNORED, **options)
-        tracer.run(LOADED_AGAIN)
-        return {(key, n) for key, n in tracer.results().counts.items() if key[0].endswith("again.py")}
-
-    expected = counts(trace.Trace)
-    assert counts(instrument.Trace, placement=placement_name) == expected
-    n_groups, n_counters = len(session(placement_name).groups), len(session(placement_name).counters)
-    assert counts(instrument.Trace, placement=placement_name) == expected
-    # 100 of the new groups are of code that `runpy` has executed; they may be kept for a while.
-    assert len(session(placement_name).groups) < n_groups + 250
-    assert len(session(placement_name).counters) < n_counters + 100
-    sys.modules.pop("again", None)
+    assert (done.stdout, done.stderr) == ("as expected\n", "")
 
 
 @pytest.mark.parametrize("kind", ["window", "reading"])
