@@ -186,6 +186,8 @@ def drive():
         raise ValueError
     except ValueError:
         traceback.format_exc()
+    gc.collect()
+    gc.freeze()  # each fork collects its own garbage only
     differences = []
     for path in paths:
         expected = oracle_driver._in_child(run, path, None)
