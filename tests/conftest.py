@@ -34,8 +34,9 @@ settings.register_profile(
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=5)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
 
-#: Folders and modules whose tests show the same on each version of Python: the code that they test reads and writes texts,
-#: SQLite, JSON and values of this package, and no code objects, frames or syntax trees. `.ci/run` runs them on two versions.
+#: Folders and modules whose tests show the same on each version of Python. The code that they test reads and writes texts,
+#: SQLite, JSON and values of this package. It reads no code objects, frames or syntax trees of programs. `.ci/run` runs
+#: these tests on two versions.
 ANY_VERSION = (
     "analysis/test_local_paths.py",
     "analysis/test_patterns.py",

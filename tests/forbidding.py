@@ -19,7 +19,7 @@ if sys.argv[1] == "trace":
 
     # Of existing functions, only those below are instrumented: instrumenting all of them took most of the time.
     gc.freeze()
-    import colorsys  # noqa: F401
+    import colorsys
 
     #: The namespace of a module without a file: its function calls `exec`, and its lines are not counted.
     unmeasured = {"__name__": "unmeasured"}

@@ -136,8 +136,8 @@ def outdate_bytecode(package):
 def test_a_measured_import_rewrites_nothing_afterwards(tmp_path, change, flags, variables):
     """That holds for all states of bytecode, for a name and for a folder, and the counts are those without a cache.
 
-    Each state tries a folder after a name. Two of them also try a name after a folder, with one process: a folder has
-    files of bytecode without sources, which a search by name finds in another way.
+    Each state tries a folder after a name. Two of them also try a name after a folder, with one process. One of the two
+    has files of bytecode without sources, which a search by name finds in another way.
     """
     package = make_package(tmp_path)
     if change is not None:
