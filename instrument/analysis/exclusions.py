@@ -18,8 +18,14 @@ NO_CODE = frozenset(
 
 # The default of coverage.py.
 _PRAGMA = re.compile(r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*(cover|COVER)")
+_MAY_EXCLUDE = re.compile(rb"pragma|PRAGMA|TYPE_CHECKING")
 _FOR_TYPE_CHECKERS = ("if", "TYPE_CHECKING", ":"), ("if", "typing", ".", "TYPE_CHECKING", ":")
 _FUNCTIONS = ("def",), ("async", "def")
+
+
+def may_exclude(source: bytes) -> bool:
+    """Return whether lines of *source* may be excluded for another reason than a statement `...`."""
+    return _MAY_EXCLUDE.search(source) is not None
 
 
 def excluded_lines(tokens: list[tokenize.TokenInfo]) -> set[int]:

@@ -14,14 +14,15 @@ import types
 import warnings
 from hashlib import sha256
 
-from instrument.analysis.code_lines import code_lines, docstring_lines, statement_lines
-from instrument.analysis.exclusions import NO_CODE, excluded_lines
+from instrument.analysis.code_lines import Syntax, code_lines
+from instrument.analysis.exclusions import excluded_lines, may_exclude
 from instrument.guest.trusted_files import read_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from instrument.analysis.code_lines import Definition
     from instrument.model.measurement import FunctionKey
 
 #: Bytes. No source is larger, and other files that a path may name are.
@@ -111,28 +112,30 @@ class SourceFile:
         """Set the attributes for lines and functions; raise one of `_NOT_COMPILED` if the file cannot be compiled."""
         # The measured process decides about -O, not this one. (-OO leaves out docstrings, which are not counted.)
         code = compile(self.data, self.path, "exec", dont_inherit=True, optimize=int(is_optimized))
-        encoding, _lines = tokenize.detect_encoding(io.BytesIO(self.data).readline)
-        with io.TextIOWrapper(io.BytesIO(self.data), encoding) as file:
-            tokens = list(tokenize.generate_tokens(file.readline))
-        excluded = excluded_lines(tokens)
-        tree: ast.AST = compile(self.data, self.path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        lines_of_code, lines_of_annotations = self._walk(code, _definitions(tree), excluded)
-        statements = statement_lines(tree)
-        docstrings = docstring_lines(tree) - statements  # the line of `class C: "docstring"` is in both
+        syntax = Syntax(ast.parse(self.data, self.path))
+        # Tokens take as long as all else, and most files need none.
+        excluded = excluded_lines(self._tokens()) if syntax.has_ellipsis or may_exclude(self.data) else set[int]()
+        lines_of_code, lines_of_annotations = self._walk(code, syntax.definitions, excluded)
+        docstrings = syntax.docstrings - syntax.statements  # the line of `class C: "docstring"` is in both
         self.executable = frozenset((lines_of_code | lines_of_annotations) - docstrings)
         # From 3.14 on, the line of a parameter with a default may be in the code of annotations only.
-        self.annotations = self.executable - (statements & lines_of_code)
+        self.annotations = self.executable - (syntax.statements & lines_of_code)
         self.excluded = frozenset(excluded)
         self.never_missing = self.annotations | self.excluded | docstrings
-        self.has_code = any(each.type not in NO_CODE and each.start[0] not in docstrings for each in tokens)
+        self.has_code = syntax.has_code
+
+    def _tokens(self) -> list[tokenize.TokenInfo]:
+        encoding, _lines = tokenize.detect_encoding(io.BytesIO(self.data).readline)
+        with io.TextIOWrapper(io.BytesIO(self.data), encoding) as file:
+            return list(tokenize.generate_tokens(file.readline))
 
     def _walk(
         self, module: types.CodeType, definitions: dict[FunctionKey, Definition], excluded: set[int]
     ) -> tuple[set[int], set[int]]:
         """Fill `kinds` and `_functions` from the code of the file, *module*, and from all code in it.
 
-        Return the lines of all code but annotations, and the lines of annotations. *definitions* is the result of
-        `_definitions`. A function whose `def` is on one of the *excluded* lines is not added to `_functions`.
+        Return the lines of all code but annotations, and the lines of annotations. *definitions* is
+        `Syntax.definitions`. A function whose `def` is on one of the *excluded* lines is not added to `_functions`.
         """
         lines, lines_of_annotations = set[int](), set[int]()
         remaining = [(module, MODULE)]
@@ -175,30 +178,6 @@ class SourceFile:
         return self._functions
 
 
-class Definition:
-    """A `def` or `class`: the kind of its code object, and the line of the keyword."""
-
-    __slots__ = ("kind", "line")
-
-    def __init__(self, kind: str, line: int) -> None:
-        self.kind = kind
-        self.line = line
-
-
-def _definitions(tree: ast.AST) -> dict[FunctionKey, Definition]:
-    """Return each `def` and `class` in *tree*, by its plain name and the first line of its code object.
-
-    That line is the line of the first decorator, if there is one.
-    """
-    definitions: dict[FunctionKey, Definition] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            kind = CLASS if isinstance(node, ast.ClassDef) else FUNCTION
-            definitions[node.name, first] = Definition(kind, node.lineno)
-    return definitions
-
-
 def _kind(code: types.CodeType, definitions: dict[FunctionKey, Definition]) -> str:
     """Return the kind of *code*, which is not a module's, in a source with these *definitions*."""
     if code.co_name.startswith(_TYPE_PARAMETERS):
@@ -207,7 +186,9 @@ def _kind(code: types.CodeType, definitions: dict[FunctionKey, Definition]) -> s
         return FUNCTION  # a lambda or a comprehension
     # The compiler made other code objects of annotations and the like: no definition has this name on this line.
     definition = definitions.get((code.co_name, code.co_firstlineno))
-    return definition.kind if definition else ANNOTATIONS
+    if definition is None:
+        return ANNOTATIONS
+    return CLASS if definition.is_class else FUNCTION
 
 
 def kind_by_name(name: str) -> str:
