@@ -172,16 +172,19 @@ def serve(python, server, folder, n, counted):
     return answered / seconds, answered, sum(client.lost for client in clients)
 
 
-def counts(folder):
-    """Return line → count of the application, summed over all data files in *folder*, and how many there are."""
-    total, files = {}, list((folder / ".instrument").glob("*.sqlite"))
-    for file in files:
+def counts(python, folder):
+    """Return line → count of the application, summed over all processes with data in *folder*, and their number."""
+    command = [python, "-m", "instrument", "combine", folder / ".instrument"]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    total, n = {}, 0
+    for file in (folder / ".instrument").glob("*.sqlite"):
         with sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True) as data:
+            n += data.execute("SELECT count(*) FROM process").fetchone()[0]
             for line, count in data.execute(
                 "SELECT line, count FROM line JOIN file ON file.id = line.file WHERE path LIKE '%served.py'"
             ):
                 total[line] = total.get(line, 0) + count
-    return total, len(files)
+    return total, n
 
 
 def main():
@@ -205,14 +208,14 @@ def main():
                     rates[counted].append(rate)
                     if not counted:
                         continue
-                    found, n_files = counts(folder)
+                    found, n_processes = counts(python, folder)
                     numbers = {line: found.get(line, 0) for line in once}
                     exact = all(answered <= n <= answered + lost for n in numbers.values()) and (
                         found.get(TIMES_200, 0) == 200 * found.get(2, 0))
                     wrong += not exact
                     print(f"{server}: {answered} requests answered, {lost} of unknown fate; lines of the handler "
                           f"{sorted(set(numbers.values()))}, of its loop {found.get(TIMES_200, 0)}; "
-                          f"{n_files} processes: {'exact' if exact else 'WRONG'}")
+                          f"{n_processes} processes: {'exact' if exact else 'WRONG'}")
             plain, counted = (statistics.median(rates[mode]) for mode in (False, True))
             ratios = sorted(a / b for a, b in zip(rates[False], rates[True], strict=True))
             print(f"{server}: {plain:.0f} requests a second plain, {counted:.0f} counted; plain/counted "

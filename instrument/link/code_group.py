@@ -178,7 +178,7 @@ class CodeGroup:
         """
         if self.source is None or self.file_name.startswith("<"):
             return None
-        return self.source.path, self.source.version(self.rewritten())
+        return self.source.path, self.source.version(self.rewritten)
 
     def is_like(self, other: CodeGroup) -> bool:
         """Return whether *other* certainly has the same source text, and was rewritten to the same code."""

@@ -146,11 +146,11 @@ class Source:
         self.read()
         return self._version
 
-    def version(self, rewritten: bytes) -> str:
-        """Return the version: the hash of the text, or of the bytes *rewritten* if the text is gone or uncertain."""
+    def version(self, rewritten: Callable[[], bytes]) -> str:
+        """Return the version: the hash of the text, or of the result of *rewritten* if that is gone or uncertain."""
         self.read()
         if self._version is None:
-            self._version = f"compiled:{_sha256_of(rewritten)}"
+            self._version = f"compiled:{_sha256_of(rewritten())}"
         return self._version
 
     def _text(self) -> bytes | None:

@@ -111,9 +111,9 @@ class Series:
         positions, counts, firsts, lasts = self._positions, self._counts, self._firsts, self._lasts
         return {key: (counts[at], firsts[at], lasts[at]) for key in keys for at in (positions[key],)}
 
-    def columns(self) -> tuple[list[Any], array[int], array[float], array[float]]:
+    def columns(self) -> tuple[Collection[Any], array[int], array[float], array[float]]:
         """Return all keys, and counts, first and last times in their order. The caller must not change the arrays."""
-        return list(self._positions), self._counts, self._firsts, self._lasts
+        return self._positions.keys(), self._counts, self._firsts, self._lasts
 
     def keys(self) -> KeysView[Any]:
         """Return the keys, as a view on which set operations work."""

@@ -64,6 +64,19 @@ class ProcessData:
         self._not_measured_written: dict[str, str] = {}
         self._n_given_out_written = 0
 
+    def load_modules(self, *, with_sqlite: bool) -> None:
+        """Load the modules for reading and writing: later, the program may change its root folder or replace functions.
+
+        Load the library of SQLite only *with_sqlite*: a process that ends before its first flush needs none.
+        """
+        from instrument.data import rows, sqlite  # noqa: F401
+        from instrument.data.compact import writing  # noqa: F401
+        from instrument.flow import conservation  # noqa: F401
+        from instrument.link import recovery_info  # noqa: F401
+
+        if with_sqlite:
+            sqlite.load()
+
     def read(self) -> None:
         """Read all counts since the last call, and add them up, as far as there is time before a fork."""
         now = time()

@@ -232,9 +232,7 @@ class Recorder:
         if not self._flush():
             return False
         data = self._data()
-        from instrument.data import sqlite
-
-        sqlite.load()
+        data.load_modules(with_sqlite=True)
         own_loader.hold_late_codes()
         isolation.load()  # it rewrites code that is new
         load_extensions()
@@ -323,11 +321,8 @@ class Recorder:
         if not self._has_looked:
             self._has_looked = True
             own_loader.hold_late_codes()
-            self._data()
-            from instrument.data import sqlite  # now: the program may replace functions of other modules later
-
-            if self._instruments_late_functions:  # C may change the root folder or the rights later, unnoticed
-                sqlite.load()
+            # Embedded, C may change the root folder or the rights later, unnoticed.
+            self._data().load_modules(with_sqlite=self._instruments_late_functions)
         overdue_signal = signals.check_pending_signals()
         if overdue_signal is not None:
             self._pacing.is_urgent = True

@@ -19,6 +19,7 @@ def test_the_program_does_not_see_the_private_sqlite(tmp_path):
     """A write imports nothing that the program could see, and a later `import sqlite3` of the program works."""
     code = f"""
         import sys
+        from instrument.data import rows, sqlite  # the modules of this package, without the extension
         from instrument.data.process_identity import ProcessInfo
         from instrument.data.writer import Writer
         before = set(sys.modules)
@@ -27,7 +28,6 @@ def test_the_program_does_not_see_the_private_sqlite(tmp_path):
         assert set(sys.modules) == before, set(sys.modules) - before
         assert not {{"sqlite3", "_sqlite3"}} & before
         import sqlite3
-        from instrument.data import sqlite
         assert sqlite3.Connection is not sqlite.load().Connection
         print(sqlite3.connect(writer.path).execute("SELECT sum(count) FROM line").fetchall())
         writer.write({{"lines": [(("/a", "v"), {{1: (2, 1., 1.)}})]}}, {{}})

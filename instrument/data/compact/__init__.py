@@ -17,10 +17,11 @@ characters of the string.
 
 - The process: its texts (PROCESS_TEXTS), whether there is a scope (0 or 1), its numbers (PROCESS_NUMBERS), and its
   times (PROCESS_TIMES). The columns are those of the table `process` in `data.schema`.
-- The facts: their number. For each: the name of its table as a text, the number of its sections, and these. A section
-  has the number of a file, and the number of its rows. Then come the first column of all rows, the second one, and so
-  on. Then come the counts. A number says how many times there are. It is 1 if first and last time are the same for all
-  rows: these two follow. Else it is the number of rows: all first times follow, then all last times.
+- The facts: their number. For each: the name of its table as a text, and the number of its sections, which have the
+  rows of one file each. Then come the number of the file of each section, and the number of rows of each section. Then
+  come the first column of all rows, the second one, and so on, and the counts of all rows. A number says how many times
+  there are. It is 1 if first and last time are the same for all rows: these two follow. Else it is the number of rows:
+  all first times follow, then all last times.
 - The reasons: their number; for each, a path and the reason.
 - The functions that were given out: their number; for each, the number of a file, name, line and receiver.
 - The files: their number; for each, path and version. The first file has the number 0.

@@ -15,6 +15,7 @@ import sys
 from _imp import source_hash
 from _struct import unpack
 from array import array
+from itertools import islice
 
 from instrument.data import schema, sqlite
 from instrument.data.compact import (
@@ -179,22 +180,20 @@ def _sections_in(values: _Values, fact: Fact) -> list[tuple[int, dict[Any, Times
     [table] = values.texts(1)
     if table != fact.table:
         raise DataError(f"it is damaged: it has a table {table!r} in the place of {fact.table!r}")
-    sections = []
-    for _ in range(values.number()):
-        file, n = values.numbers(2)
-        columns: list[Iterable[Any]] = [
-            values.texts(n) if type_ is str else values.numbers(n) for _, type_ in fact.columns
-        ]
-        counts = values.numbers(n)
-        n_times = values.number()
-        if n_times not in (1, n):
-            raise DataError("it is damaged: a list in it has another length than it should")
-        firsts, lasts = values.times(n_times), values.times(n_times)
-        if n_times < n:
-            firsts, lasts = firsts * n, lasts * n
-        keys = columns[0] if len(columns) == 1 else zip(*columns)
-        sections.append((file, dict(zip(keys, zip(counts, firsts, lasts)))))
-    return sections
+    n_sections = values.number()
+    files, lengths = values.numbers(n_sections), values.numbers(n_sections)
+    if not n_sections:
+        return []
+    n = sum(lengths)
+    columns: list[Iterable[Any]] = [values.texts(n) if type_ is str else values.numbers(n) for _, type_ in fact.columns]
+    counts, n_times = values.numbers(n), values.number()
+    if n_times not in (1, n):
+        raise DataError("it is damaged: a list in it has another length than it should")
+    firsts, lasts = values.times(n_times), values.times(n_times)
+    if n_times < n:
+        firsts, lasts = firsts * n, lasts * n
+    rows = zip(columns[0] if len(columns) == 1 else zip(*columns), zip(counts, firsts, lasts))
+    return [(file, dict(islice(rows, length))) for file, length in zip(files, lengths)]
 
 
 class CompactDatabase:

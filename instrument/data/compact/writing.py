@@ -1,7 +1,7 @@
 """Makes the bytes of a compact data file: `instrument.data.compact` describes them.
 
 The row of a process and its tallies come in; bytes go out. This code runs while a measured process ends, so it calls
-functions in C for all rows of a section at once.
+functions in C for all rows of a fact at once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from _imp import source_hash
 from _struct import pack
+from itertools import chain
 
 from instrument.data import schema
 from instrument.data.compact import (
@@ -26,7 +27,7 @@ from instrument.model.measurement import FACTS, Series
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from typing import Any
 
     from instrument.data.rows import GivenOut, Tallies, Times
@@ -93,35 +94,33 @@ class _Encoder:
 
     def add_fact(self, fact: Fact, chunks: Iterable[tuple[FileKey, Series | Mapping[Any, Times]]]) -> None:
         """Add the tallies of *fact*, from *chunks*: file versions with tallies by key."""
-        numbers = self.numbers
+        numbers, files, sections = self.numbers, self.files, []
         self.add_texts((fact.table,))
-        at = len(numbers)
-        numbers.append(0)
         for file, tallies in chunks:
             if tallies:
-                numbers[at] += 1
-                self._add_section(fact, file, *_columns(tallies))
-
-    def _add_section(
-        self, fact: Fact, file: FileKey, keys: list[Any], counts: array[int], firsts: array[float], lasts: array[float]
-    ) -> None:
-        """Add a section of *fact*: the *keys* of *file*, and counts, first and last times in the same order."""
-        numbers, n = self.numbers, len(keys)
-        numbers.extend((self.number_of(file), n))
-        columns = [keys] if len(fact.columns) == 1 else zip(*keys)
-        for (_, type_), column in zip(fact.columns, columns):
+                sections.append((files.setdefault(file, len(files)), *_columns(tallies)))
+        numbers.append(len(sections))
+        if not sections:
+            return
+        file_numbers, keys, counts, firsts, lasts = zip(*sections)
+        numbers.extend(file_numbers)
+        numbers.extend(map(len, keys))
+        all_keys: Iterable[Any] = chain.from_iterable(keys)
+        for (_, type_), column in zip(fact.columns, [all_keys] if len(fact.columns) == 1 else zip(*all_keys)):
             if type_ is str:
                 self.add_texts(column)
             else:
                 numbers.extend(column)
-        numbers.extend(counts)
+        numbers.frombytes(b"".join(counts))
+        numbers.append(self._add_times(array("d", b"".join(firsts)), array("d", b"".join(lasts))))
+
+    def _add_times(self, firsts: array[float], lasts: array[float]) -> int:
+        """Add *firsts* and *lasts*, and return how many of each were added: one if all are equal."""
         if _are_equal(firsts) and _are_equal(lasts):  # as in a process that reads its counters once
-            numbers.append(1)
             firsts, lasts = firsts[:1], lasts[:1]
-        else:
-            numbers.append(n)
         self.times.extend(map(schema.within_range, firsts))
         self.times.extend(map(schema.within_range, lasts))
+        return len(firsts)
 
     def content(self) -> bytes:
         """Return the bytes of the file."""
@@ -139,12 +138,14 @@ def header(version: int, n_numbers: int, n_times: int, n_bytes: int, body: bytes
     return start + source_hash(CHECKSUM_KEY, start + body)
 
 
-def _columns(tallies: Series | Mapping[Any, Times]) -> tuple[list[Any], array[int], array[float], array[float]]:
+def _columns(
+    tallies: Series | Mapping[Any, Times],
+) -> tuple[Collection[Any], array[int], array[float], array[float]]:
     """Return the keys of *tallies*, and their counts, first and last times, each in the same order."""
     if isinstance(tallies, Series):
         return tallies.columns()
     counts, firsts, lasts = zip(*tallies.values())
-    return list(tallies), array("q", counts), array("d", firsts), array("d", lasts)
+    return tallies.keys(), array("q", counts), array("d", firsts), array("d", lasts)
 
 
 def _are_equal(times: array[float]) -> bool:
