@@ -56,7 +56,7 @@ def __getattr__(name: str) -> object:
         __import__(module_name)
     if not had_future:  # the program's own import of it is executed, and counted
         sys.modules.pop("__future__", None)
-    module = sys.modules[module_name]
+    module = sys.modules.get(module_name) or own_loader.modules[module_name]  # a late module is there only
     if name in _SUBMODULES:
         return module
     globals()[name] = value = getattr(module, name)

@@ -18,14 +18,13 @@ import os
 from _thread import _count
 from time import time
 
-from instrument.guest.own_imports import OwnImports, forget_imports_since, starting
+from instrument.guest.own_imports import OwnImports, errors, forget_imports_since, starting
 
 if not _count():  # no other thread may be importing the same modules
     starting.append(True)
 from instrument.config import START_ARGUMENTS, Settings, is_on, publish, read_settings
 from instrument.config.project_file import ignored_files
 from instrument.config.values import ROOT
-from instrument.errors import ConfigError
 from instrument.guest import own_loader
 from instrument.guest.messages import say_escaped, text_of
 from instrument.guest.own_builtins import system
@@ -104,7 +103,7 @@ def _run_or_say_why_not(run: "Callable[[], None]") -> None:
     except BaseException as error:
         if belongs_to_program(error):
             raise
-        reason = str(error) if isinstance(error, ConfigError) else text_of(error)
+        reason = str(error) if isinstance(error, errors.ConfigError) else text_of(error)
         say_escaped(f"nothing is counted in this process: {reason}")
     finally:
         _remove_own_imports()

@@ -13,8 +13,8 @@ import os
 import sys
 
 from instrument.config.values import kind_of
-from instrument.errors import ConfigError
 from instrument.guest.isolation import import_isolated
+from instrument.guest.own_imports import errors
 from instrument.guest.trusted_files import is_of_another_user, read_regular
 
 #: The keys of settings. They are also the names of the options, and in capitals the ends of the variables' names.
@@ -93,18 +93,18 @@ def _parse(content: bytes, path: str) -> dict[str, object] | None:
     except (ValueError, RecursionError) as error:
         if b"tool.instrument" not in content:
             return None  # a broken file without our table concerns other tools
-        raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
+        raise errors.ConfigError(f"{path} cannot be read as TOML: {error}") from None
     tool = document.get("tool")
     table = tool.get("instrument") if isinstance(tool, dict) else None
     if table is None:
         return None
     keys = ", ".join(_ALL_KEYS)
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {TABLE} is {kind_of(table)}; it must be a table with the keys {keys}")
+        raise errors.ConfigError(f"{path}: {TABLE} is {kind_of(table)}; it must be a table with the keys {keys}")
     values: dict[str, object] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in _ALL_KEYS:
-            raise ConfigError(f"{path}: unknown key {key!r} in {TABLE}; the keys are {keys}")
+            raise errors.ConfigError(f"{path}: unknown key {key!r} in {TABLE}; the keys are {keys}")
         values[name] = value
     return values

@@ -12,7 +12,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import os
 
-from instrument.errors import ConfigError
+from instrument.guest.own_imports import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def parse_scope(value: object, origin: Origin, folder: str) -> tuple[str, ...]:
     """
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-        raise ConfigError(f"{origin} is {kind_of(value)}; it must be a list of dotted names and paths")
+        raise errors.ConfigError(f"{origin} is {kind_of(value)}; it must be a list of dotted names and paths")
     if isinstance(value, str) or origin.kind == ARGUMENT:
         texts = [item for text in texts for item in text.split(",")]
     items: list[str] = []
@@ -75,16 +75,18 @@ def _scope_item(text: str, origin: Origin, folder: str) -> str:
     """Return the item that *text* names: a dotted name, an absolute path, or OWN. Raise ConfigError if it is none."""
     alternative = alternative_to_pattern(text, folder)
     if alternative:
-        raise ConfigError(f"{origin}: {text!r} is a pattern, and a scope takes no patterns; name {alternative}")
+        raise errors.ConfigError(f"{origin}: {text!r} is a pattern, and a scope takes no patterns; name {alternative}")
     if text.lower() in ON:
         return OWN
     if is_path(text, folder):
         path = os.path.abspath(os.path.join(folder, os.path.expanduser(text)))
         if "," in path:
-            raise ConfigError(f"{origin}: {path!r} contains a comma, which separates items; name a folder above it")
+            raise errors.ConfigError(
+                f"{origin}: {path!r} contains a comma, which separates items; name a folder above it"
+            )
         return path
     if not _is_dotted_name(text):
-        raise ConfigError(f"{origin}: {text!r} is neither a dotted name nor a path that exists; name {ITEMS}")
+        raise errors.ConfigError(f"{origin}: {text!r} is neither a dotted name nor a path that exists; name {ITEMS}")
     return text
 
 
@@ -116,7 +118,7 @@ def _is_dotted_name(text: str) -> bool:
 def parse_dir(value: object, origin: Origin, folder: str) -> str | None:
     """Return the absolute path of the data folder *value*; None if *value* is empty."""
     if not isinstance(value, str):
-        raise ConfigError(f"{origin} is {kind_of(value)}; it must be the path of a folder")
+        raise errors.ConfigError(f"{origin} is {kind_of(value)}; it must be the path of a folder")
     return os.path.abspath(os.path.join(folder, os.path.expanduser(value))) if value else None
 
 
@@ -127,7 +129,7 @@ def parse_flush(value: object, origin: Origin, folder: str) -> float:
     except (ValueError, OverflowError):
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise ConfigError(f"{origin} is {value!r}; it must be a number of seconds, or 0 to save only at the end")
+        raise errors.ConfigError(f"{origin} is {value!r}; it must be a number of seconds, or 0 to save only at the end")
     return seconds
 
 
@@ -147,9 +149,9 @@ def parse_signal(value: object, origin: Origin, folder: str) -> int | None:
         name = value.upper()
         number = getattr(_signal, name if name.startswith("SIG") else f"SIG{name}", None)
     if not isinstance(number, int) or number not in _signal.valid_signals():
-        raise ConfigError(f"{origin} is {value!r}; it must be the name or number of a signal, such as USR1")
+        raise errors.ConfigError(f"{origin} is {value!r}; it must be the name or number of a signal, such as USR1")
     if not _is_free_for_programs(number):
-        raise ConfigError(
+        raise errors.ConfigError(
             f"{origin} is {value!r}, a signal with another use: it ends or stops processes, or the system sends it; "
             "name USR1, USR2 or a real-time signal"
         )
@@ -180,7 +182,7 @@ def _parse_switch(value: object, origin: Origin, effect: str) -> bool:
         return bool(word)
     if word in ON or word in OFF:
         return word in ON
-    raise ConfigError(f"{origin} is {value!r}; it must be 1 or 0, and 1 {effect}")
+    raise errors.ConfigError(f"{origin} is {value!r}; it must be 1 or 0, and 1 {effect}")
 
 
 _KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}

@@ -23,10 +23,9 @@ from gc import disable, enable, isenabled
 from itertools import chain, compress, filterfalse
 from types import FunctionType
 
-from instrument.errors import DataError
 from instrument.guest.own_builtins import search_path as _path  # the program may change `sys.path`
 from instrument.guest.own_builtins import system as _system
-from instrument.guest.own_imports import import_in_c
+from instrument.guest.own_imports import errors, import_in_c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,16 +70,18 @@ def _load() -> ModuleType:
     )
     if spec is None:
         if _path and not any(map(_exists, _path)):
-            raise DataError(
+            raise errors.DataError(
                 "SQLite, in which counts are kept, cannot be loaded: no folder of modules of this Python is in reach "
                 "any more, as after chroot"
             )
-        raise DataError("this Python was built without SQLite, in which counts are kept; install its module sqlite3")
+        raise errors.DataError(
+            "this Python was built without SQLite, in which counts are kept; install its module sqlite3"
+        )
     try:
         module: ModuleType = create_builtin(spec) if is_builtin(name) else create_dynamic(spec)
         _initialise(module, exec_builtin if is_builtin(name) else exec_dynamic)
     except ImportError as error:  # the shared library of SQLite was removed
-        raise DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
+        raise errors.DataError(f"SQLite, in which counts are kept, cannot be loaded: {error}") from error
     return module
 
 

@@ -26,9 +26,9 @@ import os
 
 from instrument.data import schema
 from instrument.data.process_identity import CLOCK, KernelIdentity, in_file_names
-from instrument.errors import DataError, DataGoneError
 from instrument.guest.atomic_files import remove_file, write_all
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.own_imports import errors
 from instrument.guest.trusted_files import objection_to_folder
 
 TYPE_CHECKING = False
@@ -139,11 +139,11 @@ class Writer:
         Raise DataError if nothing could be written: pass the same again. Raise DataGoneError if the file is lost: pass
         all totals since the process began.
         """
-        if self._pid != _system.getpid():
-            raise DataError(f"counts of process {_system.getpid()} do not belong in {self.path!r}: make a new Writer")
+        if self._pid != (pid := _system.getpid()):
+            raise errors.DataError(f"counts of process {pid} do not belong in {self.path!r}: make a new Writer")
         if self._needs_all:
             self._needs_all = False
-            raise DataGoneError(f"{self._compact_name!r} is replaced by a file with all counts, which are needed")
+            raise errors.DataGoneError(f"{self._compact_name!r} is replaced by a file with all counts, which it needs")
         if ended and not self._has_database:
             self._write_compact(tallies, not_measured, ended, given_out)
             return
@@ -174,11 +174,11 @@ class Writer:
             is_full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"  # then there is no room for a new file
             if not self._state.is_new and not is_full:
                 self._state = None
-                raise DataGoneError(
+                raise errors.DataGoneError(
                     f"the data file {self.path!r} cannot be written any more: {reason}; the next write makes a new "
                     "one, with all counts"
                 ) from error
-            raise DataError(f"counts cannot be saved to {self.path!r}: {reason}") from error
+            raise errors.DataError(f"counts cannot be saved to {self.path!r}: {reason}") from error
         self._had_file = True
         flush.commit()
         self._n_flushes = flush.number
@@ -231,7 +231,7 @@ class Writer:
         data = writing.encoded(row, tallies, not_measured, given_out)
         if len(data) > LARGEST:
             self._has_database = True
-            raise DataGoneError("SQLite writes so many counts")
+            raise errors.DataGoneError("SQLite writes so many counts")
         try:
             if self._held_folder is not None and self._held_folder.is_out_of_reach(self.directory):
                 self._make_in_held_folder(data, self._held_folder, schema.COMPACT_SUFFIX)
@@ -246,7 +246,8 @@ class Writer:
                     raise
         except OSError as error:
             reason = _reason(error, self.directory)
-            raise DataError(f"counts cannot be saved to {self._path_of(schema.COMPACT_SUFFIX)!r}: {reason}") from error
+            path = self._path_of(schema.COMPACT_SUFFIX)
+            raise errors.DataError(f"counts cannot be saved to {path!r}: {reason}") from error
         self._had_file = self._needs_all = True
         self._n_flushes += 1
         self._compact_name = f"{self._name}{schema.COMPACT_SUFFIX}"
@@ -300,7 +301,9 @@ class Writer:
     def _use_next_name(self) -> None:
         """Change `path` to the next name of this process' files, or raise DataError if all names were tried."""
         if self._n_names == _MOST_NAMES:
-            raise DataError(f"counts cannot be saved in {self.directory!r}: another process makes journals there")
+            raise errors.DataError(
+                f"counts cannot be saved in {self.directory!r}: another process makes journals there"
+            )
         # Readers take the files of one process in the order of their names, and need the newest first.
         self._n_names += 1
         self._set_name(f"{self._first_name}.{_MOST_NAMES - self._n_names:03}")
@@ -318,7 +321,9 @@ class Writer:
         """Write all to a new file in *folder*. SQLite opens files by path only, so the file is made in memory."""
         if self._state is not None and not self._state.is_new:
             self._state = None
-            raise DataGoneError(f"the data file {self.path!r} is out of reach; all counts are needed for a new one")
+            raise errors.DataGoneError(
+                f"the data file {self.path!r} is out of reach; all counts are needed for a new one"
+            )
         from instrument.data import sqlite
 
         connection = sqlite.load().connect(":memory:", isolation_level=None)
@@ -326,7 +331,7 @@ class Writer:
             self._fill(connection, flush)
             data: bytes = connection.serialize()
         except AttributeError as error:  # SQLite is older than 3.36, or built without it
-            raise DataError(f"counts cannot be saved to {self.path!r}: its path leads elsewhere now") from error
+            raise errors.DataError(f"counts cannot be saved to {self.path!r}: its path leads elsewhere now") from error
         finally:
             connection.close()
         self._has_database = True
@@ -364,7 +369,7 @@ class Writer:
             status = _system.lstat(path)
         except (FileNotFoundError, NotADirectoryError) as error:
             self._state = None
-            raise DataGoneError(
+            raise errors.DataGoneError(
                 f"the data file {path!r} was removed; the next write makes a new one, with all counts"
             ) from error
         self._check_directory()
@@ -372,7 +377,7 @@ class Writer:
         if beside or status.st_mode & 0o170000 != 0o100000 or status.st_uid != self._owner:
             self._state = None
             reason = f"{beside!r} was not left by this process" if beside else "it was replaced"
-            raise DataGoneError(
+            raise errors.DataGoneError(
                 f"the data file {path!r} cannot be written any more: {reason}; the next write makes a new one, with "
                 "all counts"
             )
@@ -402,7 +407,7 @@ class Writer:
         objection = "" if self.shared else objection_to_folder(self.directory, lenient=True)
         if objection:
             chmod = "take that right away with chmod go-w, " if objection.startswith("others can") else ""
-            raise DataError(
+            raise errors.DataError(
                 f"nothing is written to {self.directory!r}: {objection}; who can write there could have SQLite "
                 f"delete files of this user; {chmod}name another folder with INSTRUMENT_DIR, or set "
                 "INSTRUMENT_SHARED=1 if all who can write there are trusted"

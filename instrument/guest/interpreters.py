@@ -15,9 +15,9 @@ import sys
 from _thread import get_ident
 from sys import _current_frames, _getframe
 
-from instrument.errors import InstrumentError
 from instrument.guest.isolation import import_isolated
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.own_imports import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _frame_source() -> ThreadStates | OnlyThread:
         try:
             _ThisInterpreter.frame_source = ThreadStates(ctypes_copy())
         except ImportError as error:
-            raise InstrumentError(
+            raise errors.InstrumentError(
                 f"there are several interpreters in this process, and counting needs ctypes: {error}"
             ) from error
     return _ThisInterpreter.frame_source

@@ -8,8 +8,8 @@ import sys
 from _io import TextIOWrapper as _TextIOWrapper
 from _warnings import warn
 
-from instrument.errors import InstrumentWarning
 from instrument.guest.own_builtins import system as _system
+from instrument.guest.own_imports import errors
 from instrument.guest.process_state import cleared_on_reset
 
 TYPE_CHECKING = False
@@ -73,10 +73,10 @@ def warn_of(text: str) -> None:
     If a filter of the program makes errors of warnings, write *text* to standard error: the program must go on.
     """
     try:
-        warn(text, InstrumentWarning, 2)
-    except InstrumentWarning:
+        warn(text, errors.InstrumentWarning, 2)
+    except errors.InstrumentWarning:
         try:
-            sys.__stderr__.write(f"{InstrumentWarning.__name__}: {text}\n")  # type: ignore[union-attr]
+            sys.__stderr__.write(f"{errors.InstrumentWarning.__name__}: {text}\n")  # type: ignore[union-attr]
         except Exception:  # standard error is closed or missing
             pass
 

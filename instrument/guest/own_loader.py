@@ -119,7 +119,7 @@ LATE = frozenset(
             "flow.packing",
         ),
         *("flow.placement", "flow.plan", "flow.spanning", "flow.weights"),
-        *("guest.rare", "guest.rare.copies", "guest.rare.thread_states"),
+        *("errors", "guest.rare", "guest.rare.copies", "guest.rare.thread_states"),
         *("guest.hiding", "hooks.reader_wrappers", "link.recovery_info", "model.counts", "model.measurement"),
         *("record.final_messages", "record.process_counts", "record.process_data", "record.reading"),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),

@@ -12,9 +12,9 @@ from itertools import accumulate
 from marshal import dumps, loads
 
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
-from instrument.errors import ConservationError
 from instrument.flow.fast_recovery import recover_fast
 from instrument.flow.packing import PackedLineEffects, PackedPlans, Table, pack_line_effects, pack_lists, pack_plans
+from instrument.guest.own_imports import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class PackedInfos:
             exits_by_unit[self._exit_at(key, n_records)] = n
         try:
             return conservation.recover(recovery_info.plan, recovery_info.observe(fired, exits_by_unit, in_flight))
-        except ConservationError as error:
+        except errors.ConservationError as error:
             error.name_code(fast_path_info.name, fast_path_info.file_name)
             raise
 

@@ -10,8 +10,8 @@ import os
 from gc import disable, enable, isenabled
 from time import monotonic, perf_counter, sleep
 
-from instrument.errors import InstrumentError
 from instrument.guest.messages import file_of_stderr, say, say_once, text_of
+from instrument.guest.own_imports import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Complaints:
         if not is_first and not (is_end and self._written_to != file):
             return
         self._written_to = file
-        reason = str(error) if isinstance(error, InstrumentError) else text_of(error)
+        reason = str(error) if isinstance(error, errors.InstrumentError) else text_of(error)
         if is_end:
             since = " since their last write" if is_written else ""
             message = f"the counts of process {_getpid()}{since} were not saved: {reason}"
@@ -129,4 +129,4 @@ class Complaints:
             message = f"the counts of process {_getpid()} are not being saved: {reason} (tried again {again})"
         # If an audit hook of the program forbids the work, one line is enough for all its consequences. A data folder
         # that cannot be used is always named.
-        (say_once if is_first and not isinstance(error, InstrumentError) else say)(message)
+        (say_once if is_first and not isinstance(error, errors.InstrumentError) else say)(message)

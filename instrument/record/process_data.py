@@ -10,7 +10,7 @@ from itertools import islice
 from time import time
 
 from instrument.data.writer import Writer
-from instrument.errors import DataGoneError
+from instrument.guest.own_imports import errors
 from instrument.record.process_counts import ProcessCounts
 from instrument.session.originals import given_out
 
@@ -107,7 +107,7 @@ class ProcessData:
         """
         try:
             self._write_changes(how)
-        except DataGoneError:  # the next write makes a new file
+        except errors.DataGoneError:  # the next write makes a new file
             self._counts.mark_all()
             self._n_given_out_written = 0
             self._write_changes(how)

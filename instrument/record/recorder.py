@@ -25,12 +25,11 @@ from time import monotonic
 import instrument.model  # noqa: F401 - late modules are in this package, and it must be there
 from instrument.config.values import ROOT
 from instrument.data.process_identity import ProcessInfo
-from instrument.errors import InstrumentError
 from instrument.flow import placement_names
 from instrument.guest import interpreters, isolation, own_loader
 from instrument.guest.messages import forget_written_once, say_once, say_without_locks
 from instrument.guest.own_builtins import system as _system
-from instrument.guest.own_imports import load_extensions
+from instrument.guest.own_imports import errors, load_extensions
 from instrument.guest.process_state import cleared_on_reset
 from instrument.guest.program_errors import belongs_to_program
 from instrument.hooks import forks, process_end, signals
@@ -175,7 +174,7 @@ class Recorder:
             return True
 
         if not self._background.run(read):
-            raise InstrumentError("the counts of this process cannot be read: see standard error for the reason")
+            raise errors.InstrumentError("the counts of this process cannot be read: see standard error for the reason")
         lines, functions = counts[-1]
         lines_before, functions_before = self._counts_at_reset
         return (

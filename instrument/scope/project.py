@@ -48,12 +48,13 @@ class Scope:
             self._folder = ""
         self._has_own = OWN in self.items
         self._names = [item for item in self.items if item != OWN and not _is_absolute(item)]
-        self._paths = [(item, _starts(_spellings(item))) for item in self.items if _is_absolute(item)]
+        no_links: set[str] = set()
+        self._paths = [(item, _starts(_spellings(item, no_links))) for item in self.items if _is_absolute(item)]
         #: Whether the decision may depend on the file of a module, and not only on its name.
         self._depends_on_file = self._has_own or bool(self._paths) or not self.items
-        self._library = [(folder, _starts((folder,))) for folder in _library_folders()]
-        self._scripts = _scripts_folders()
-        self._ours = _starts(_spellings(_OURS))
+        self._library = [(folder, _starts((folder,))) for folder in _library_folders(no_links)]
+        self._scripts = _scripts_folders(no_links)
+        self._ours = _starts(_spellings(_OURS, no_links))
         #: Folders with their links resolved, by the path as it is.
         self._folders: dict[str, str] = {}
         #: Whether a module is selected, and why, by its name and file.
@@ -89,6 +90,8 @@ class Scope:
         if not file or (file[0] == "<" and file[-1] == ">"):
             return False, "it comes from no file"
         path = self._absolute(file)
+        if not self.items and not _is_below((path,), self._ours) and (place := self._place_of_others((path,))):
+            return False, place  # so its links need not be resolved
         # A name selects a module however its file is spelled.
         resolved = self._without_links(path, self._depends_on_file)
         spellings = (path,) if resolved == path else (path, resolved)
@@ -118,13 +121,9 @@ class Scope:
 
         *spellings* are the path of its file as it is and, if that differs, with its links resolved.
         """
-        for path in spellings:
-            for folder in INSTALLED:
-                if f"{_SEP}{folder}{_SEP}" in path:
-                    return False, f"it is installed in a {folder} folder, and no scope names it"
-        for folder, starts in self._library:
-            if _is_below(spellings, starts):
-                return False, f"it is in the standard library ({folder}), and no scope names it"
+        place = self._place_of_others(spellings)
+        if place:
+            return False, place
         for path in spellings:
             for folder in self._scripts:
                 if _is_below((path,), _starts((folder,))) and _SEP not in path[len(folder) + 1 :]:
@@ -133,6 +132,17 @@ class Scope:
             return False, "it is the script that starts an installed package, and no scope names it"
         self._matched.add(OWN)
         return True, "it is the project's own code"
+
+    def _place_of_others(self, spellings: tuple[str, ...]) -> str:
+        """Return in which folder of installed packages or of the standard library a file is, as a reason; else ""."""
+        for path in spellings:
+            for folder in INSTALLED:
+                if f"{_SEP}{folder}{_SEP}" in path:
+                    return f"it is installed in a {folder} folder, and no scope names it"
+        for folder, starts in self._library:
+            if _is_below(spellings, starts):
+                return f"it is in the standard library ({folder}), and no scope names it"
+        return ""
 
     def _without_links(self, path: str, of_file: bool) -> str:
         """Return the absolute *path* of a file with the links of its folder resolved, and with *of_file* its own.
@@ -144,7 +154,7 @@ class Scope:
         end = path.rfind(_SEP)
         folder = path[:end]
         if folder not in self._folders:
-            self._folders[folder] = _resolved(folder)
+            self._folders[folder] = _resolved(folder, set())
         resolved = f"{self._folders[folder].rstrip(_SEP)}{path[end:]}"
         if not of_file:
             return resolved
@@ -152,7 +162,7 @@ class Scope:
             _readlink(resolved)
         except (OSError, ValueError):  # the file itself is no link
             return resolved
-        return _resolved(path)
+        return _resolved(path, set())
 
     def _absolute(self, file: str) -> str:
         """Return the absolute path of *file*, without empty parts, `.` and `..`."""
@@ -173,10 +183,10 @@ def _name_of_main(path: str) -> str | None:
     return name[:-3] if name[-3:] == ".py" else name
 
 
-def _library_folders() -> list[str]:
+def _library_folders(no_links: set[str]) -> list[str]:
     """Return the folders of the standard library, and the archive that may replace them, in all spellings.
 
-    They are the folders that `sysconfig` returns. It is not imported, as that takes long.
+    They are the folders that `sysconfig` returns. It is not imported, as that takes long. *no_links*: see `_resolved`.
     """
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}{getattr(sys, 'abiflags', '')}"
     plain = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -192,7 +202,7 @@ def _library_folders() -> list[str]:
     spellings: dict[str, None] = {}  # ordered, without duplicates
     for folder in dict.fromkeys(folders):
         if folder:
-            spellings.update(dict.fromkeys(_spellings(folder)))
+            spellings.update(dict.fromkeys(_spellings(folder, no_links)))
     return list(spellings)
 
 
@@ -210,12 +220,12 @@ _TEXTS_OF_INSTALLERS = (
 _HEAD = 2048
 
 
-def _scripts_folders() -> list[str]:
-    """Return the folders that `sysconfig` returns for installed scripts, in all spellings."""
+def _scripts_folders(no_links: set[str]) -> list[str]:
+    """Return the folders of installed scripts that `sysconfig` knows, in all spellings; *no_links*: see `_resolved`."""
     scripts = "Scripts" if _SEP == "\\" else "bin"
     spellings: dict[str, None] = {}  # ordered, without duplicates
     for prefix in {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}:
-        spellings.update(dict.fromkeys(_spellings(f"{prefix}{_SEP}{scripts}")))
+        spellings.update(dict.fromkeys(_spellings(f"{prefix}{_SEP}{scripts}", no_links)))
     return list(spellings)
 
 
@@ -273,10 +283,10 @@ def _is_below(spellings: Iterable[str], starts: tuple[str, ...]) -> bool:
     return False
 
 
-def _spellings(path: str) -> tuple[str, ...]:
-    """Return *path* as it is and, if that differs, with its links resolved."""
+def _spellings(path: str, no_links: set[str]) -> tuple[str, ...]:
+    """Return *path* as it is and, if that differs, with its links resolved; *no_links*: see `_resolved`."""
     path = _normal(path)
-    return tuple(dict.fromkeys((path, _resolved(path))))
+    return tuple(dict.fromkeys((path, _resolved(path, no_links))))
 
 
 def _normal(path: str) -> str:
@@ -295,8 +305,11 @@ def _normal(path: str) -> str:
     return start + _SEP.join(parts)
 
 
-def _resolved(path: str) -> str:
-    """Return the absolute *path* with its links resolved; *path* itself if they form a circle."""
+def _resolved(path: str, no_links: set[str]) -> str:
+    """Return the absolute *path* with its links resolved; *path* itself if they form a circle.
+
+    *no_links* are paths that were found to be no links a moment ago. This adds others.
+    """
     if _readlink is None or _SEP != "/":
         return path
     resolved: list[str] = []
@@ -310,9 +323,13 @@ def _resolved(path: str) -> str:
             del resolved[-1:]
             continue
         resolved.append(part)
+        beginning = "/" + "/".join(resolved)
+        if beginning in no_links:
+            continue
         try:
-            target = _readlink("/" + "/".join(resolved))
+            target = _readlink(beginning)
         except (OSError, ValueError):
+            no_links.add(beginning)
             continue
         n_links += 1
         if n_links > _MAX_LINKS:

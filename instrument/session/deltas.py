@@ -11,7 +11,7 @@ from _bisect import bisect_right
 from _operator import ne, sub
 from itertools import compress, count
 
-from instrument.errors import InstrumentError
+from instrument.guest.own_imports import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def recovered(delta: Delta, packed: PackedInfos, registry: Registry) -> Recovere
     info = packed.fast_path_info(delta.index)
     try:
         counts = packed.recover(delta.index, info, delta.fired, list(delta.exits.items()), delta.in_flight)
-    except InstrumentError as error:
+    except errors.InstrumentError as error:
         registry.refuse(info.file_name, info.name, error)
         return None
     return RecoveredCounts(info.file_name, info.name, counts) if counts else None

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_program_does_not_see_the_private_sqlite(tmp_path):
     """A write imports nothing that the program could see, and a later `import sqlite3` of the program works."""
     code = f"""
-        import sys
+        import gc, itertools, sys  # modules that each start loads
         from instrument.data import rows, sqlite  # the modules of this package, without the extension
         from instrument.data.process_identity import ProcessInfo
         from instrument.data.writer import Writer
