@@ -8,7 +8,7 @@ functions, takes longer than anything else in a start.
 Solution: at the end of a start, the code of all modules that were loaded is written to one file, with functions hidden.
 The next start reads that file only, and executes the modules in order, each after its imports.
 So importlib searches for none of them. [3.12, callgrind, a script of one line, in million instructions: 178 with
-importlib, 167 without, 120 with late modules and a start that does less, 101 if nothing is counted, 43 unmeasured] A
+importlib, 167 without, 107 with late modules and a start that does less, 94 if nothing is counted, 43 unmeasured] A
 module whose source has another time or size is loaded from its own file. The file is the bytecode file of
 `instrument/_start_modules.py`, an empty module. So installers remove it with the package, and PYTHONPYCACHEPREFIX and
 PYTHONDONTWRITEBYTECODE hold for it.

@@ -231,6 +231,18 @@ print(own_loader.modules["instrument.flow.graph"] is graph is instrument.flow.gr
     assert run(package, import_it) == ["True"]
 
 
+def test_extension_modules_are_loaded_without_the_import_system(monkeypatch):
+    """The program may have replaced finders, or put another module in `sys.modules`, by the time one is needed."""
+    monkeypatch.setattr(own_imports, "_extensions", {})
+    monkeypatch.setattr(sys, "meta_path", [])
+    for name in ("_bisect", "zlib"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert own_imports.import_own("_bisect").bisect_right([1, 2], 1) == 1
+    zlib = own_imports.import_own("zlib", None, None, ("compress",))
+    assert zlib.decompress(zlib.compress(b"x")) == b"x"
+    assert sys.modules["_bisect"] is sys.modules["zlib"] is None
+
+
 def test_a_late_module_whose_execution_is_interrupted_is_executed_anew():
     """A signal handler may need it, too. The module that is complete first is the module for all."""
     name = "instrument.flow.spanning"
