@@ -103,15 +103,15 @@ class CodeGroup:
     - `file_name`: the source file.
     - `first`: the index of the group's first counter among the counters of the session; or `counters` are the group's
       own, and not empty.
-    - `starts`, `keys`: as in GroupIndex, unpacked.
+    - `starts`: as in GroupIndex, unpacked.
     - `codes`: the live code objects; `originals`: their originals. None if the session need not hold them.
     - `origin`: returns the original of the module's code again; None if nothing can.
     - `module`: the name of the module that the code runs in; `source`: its source text. None if no scope needs them.
     """
 
     __slots__ = (
-        *("_first_lines", "_infos", "_packed", "_sizes", "codes", "counters", "file", "file_name", "first"),
-        *("keys", "module", "number", "origin", "originals", "source", "starts"),
+        *("_first_lines", "_index", "_infos", "_keys", "_packed", "_sizes", "codes", "counters", "file", "file_name"),
+        *("first", "module", "number", "origin", "originals", "source", "starts"),
     )
 
     def __init__(
@@ -134,9 +134,11 @@ class CodeGroup:
         self._packed = packed
         self._sizes = sizes
         self._infos: PackedInfos | None = None
-        self._first_lines = numbers_in(index.first_lines, "l")
+        self._index = index
+        #: Unpacked when they are first needed: most groups never need them, and each takes 300 bytes.
+        self._first_lines: memoryview[int] | None = None
+        self._keys: memoryview[int] | None = None
         self.starts = numbers_in(index.starts)
-        self.keys = numbers_in(index.keys)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -161,10 +163,12 @@ class CodeGroup:
 
         The program may have derived it from live code by `replace`.
         """
-        return code.co_filename == self.file_name and code.co_firstlineno == self._first_lines[self.code_at(key)]
+        return code.co_filename == self.file_name and code.co_firstlineno == self.first_line(self.code_at(key))
 
     def first_line(self, index: int) -> int:
         """Return the first line of the code object *index*."""
+        if self._first_lines is None:
+            self._first_lines = numbers_in(self._index.first_lines, "l")
         return self._first_lines[index]
 
     def rewritten(self) -> bytes:
@@ -192,7 +196,13 @@ class CodeGroup:
 
     def code_at(self, key: int) -> int:
         """Return the index of the code object that *key* belongs to."""
-        return bisect_right(self.keys, key & _POSITION) - 1
+        return bisect_right(self.keys(), key & _POSITION) - 1
+
+    def keys(self) -> memoryview[int]:
+        """Return the keys of the GroupIndex, unpacked."""
+        if self._keys is None:
+            self._keys = numbers_in(self._index.keys)
+        return self._keys
 
     def exit_at(self, key: int, n_records: int) -> tuple[int, int]:
         """Return the exit record and the code unit of the exit with *key*.
@@ -201,6 +211,7 @@ class CodeGroup:
         """
         position = key & _POSITION
         index = self.code_at(position)
-        size = (self.keys[index + 1] - self.keys[index]) // max(n_records, 1)
-        record, place = divmod(position - self.keys[index], size)
+        keys = self.keys()
+        size = (keys[index + 1] - keys[index]) // max(n_records, 1)
+        record, place = divmod(position - keys[index], size)
         return record, place // UNITS_TO_KEYS

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _frozen_importlib as _bootstrap
 import _frozen_importlib_external as _bootstrap_external
+from _operator import attrgetter, is_
+from itertools import chain
 from sys import flags  # held: the program may replace it
 from types import FunctionType
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from instrument.link.code_group import CodeGroup
     from instrument.link.source_versions import Stamp
 
     #: Returns the original code of a module; None if its loader has no code for it.
@@ -38,15 +41,22 @@ class ModuleImport:
     - `stamp`: stamp of the bytecode file; None if nobody has asked for it, or if it is not certain.
     - `key`: the key of the content of the code (`link.cache.key_of`); empty if it is unknown, or if there is none.
     - `source_version`: version of the source file, if the cache has it; else None.
-    - `twin`: the twin that the cache had for the bytecode, if the module is measured; else None.
+    - `twin`: the twin that the cache had for the bytecode, if the module is measured; else None. `group`: its code
+      group.
     - `was_compiled`: whether the interpreter has compiled the code just now, from source.
     - `needs_no_rewrite`: whether code with this stamp is known to run as it is.
     """
 
-    __slots__ = (
-        *("_expected_header", "_loader", "bytecode", "code", "header", "identity", "key", "namespace", "origin"),
-        *("path", "needs_no_rewrite", "source_version", "stamp", "twin", "was_compiled"),
-    )
+    # Of the class, and not set for each import: few imports set more than three of them.
+    code: CodeType | None = None
+    twin: CodeType | None = None
+    group: CodeGroup | None = None
+    bytecode: memoryview | None = None
+    header = key = b""
+    path = ""
+    stamp: Stamp | None = None
+    source_version: str | None = None
+    needs_no_rewrite = was_compiled = False
 
     def __init__(self, namespace: dict[str, object], origin: Origin, loader: object = None) -> None:
         self.namespace = namespace
@@ -54,14 +64,6 @@ class ModuleImport:
         self._loader: Any = loader
         file = dict.get(namespace, "__file__")  # the class of the namespace may be the program's own
         self.identity, self._expected_header = look_at(file) if type(file) is str else (None, b"")
-        self.code: CodeType | None = None
-        self.twin: CodeType | None = None
-        self.bytecode: memoryview | None = None
-        self.header = self.key = b""
-        self.path = ""
-        self.stamp: Stamp | None = None
-        self.source_version: str | None = None
-        self.needs_no_rewrite = self.was_compiled = False
 
     def predict_bytecode(self) -> None:
         """Set `header`, `path` and `stamp` to those of the bytecode that the loader will read, if that is certain.
@@ -76,9 +78,7 @@ class ModuleImport:
             and type(cached := _bytecode_path(spec)) is str
             and type(self._loader) is _SourceFileLoader
             and self._loader.__dict__ == {"name": dict.get(self.namespace, "__name__"), "path": file}
-            and _is_of_importlib(_SourceFileLoader.get_code)
-            and _is_of_importlib(_SourceFileLoader.get_data)
-            and _is_of_importlib(_SourceFileLoader.path_stats)
+            and _are_of_importlib(_methods_of(_SourceFileLoader))
             and not flags.verbose
         ):
             assert type(file) is str
@@ -120,6 +120,19 @@ def _bytecode_path(spec: Any) -> object:
     return spec._cached
 
 
-def _is_of_importlib(function: object) -> bool:
-    """Return whether *function*, a method of a loader, is importlib's own."""
-    return type(function) is FunctionType and function.__code__.co_filename == _IMPORTLIB_FILE
+#: The methods of a loader that read and examine the bytecode file.
+_methods_of = attrgetter("get_code", "get_data", "path_stats")
+_code_of: Callable[[Any], object] = attrgetter("__code__")
+#: Methods that were importlib's own at the last time, then their code objects.
+_known: list[object] = [None] * 6
+
+
+def _are_of_importlib(methods: tuple[object, ...]) -> bool:
+    """Return whether *methods*, those of a loader, are importlib's own."""
+    if all(map(is_, chain(methods, map(_code_of, methods)), _known)):
+        return True
+    for method in methods:
+        if type(method) is not FunctionType or method.__code__.co_filename != _IMPORTLIB_FILE:
+            return False
+    _known[:] = *methods, *map(_code_of, methods)
+    return True

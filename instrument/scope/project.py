@@ -30,6 +30,7 @@ _readlink = getattr(_system, "readlink", None)
 _modules = sys.modules
 _OURS = __file__[: -len(f"{_SEP}scope{_SEP}project.py")]
 _MAX_LINKS = 40
+_PART_OF_OURS = "it is a part of instrument itself"
 
 
 class Scope:
@@ -47,7 +48,9 @@ class Scope:
         except OSError:  # it was deleted
             self._folder = ""
         self._has_own = OWN in self.items
-        self._names = [item for item in self.items if item != OWN and not _is_absolute(item)]
+        #: Names of modules, each with how the names begin of what is in the package.
+        self._names = [(item, f"{item}.") for item in self.items if item != OWN and not _is_absolute(item)]
+        self._in_none = False, f"it is in none of {', '.join(self.items)}"
         no_links: set[str] = set()
         self._paths = [(item, _starts(_spellings(item, no_links))) for item in self.items if _is_absolute(item)]
         #: Whether the decision may depend on the file of a module, and not only on its name.
@@ -57,6 +60,8 @@ class Scope:
         self._ours = _starts(_spellings(_OURS, no_links))
         #: Folders with their links resolved, by the path as it is.
         self._folders: dict[str, str] = {}
+        #: Whether files in a folder are part of this package, by the folder as the file names it.
+        self._are_ours: dict[str, bool] = {}
         #: Whether a module is selected, and why, by its name and file.
         self._decisions: dict[tuple[str | None, str], tuple[bool, str]] = {}
         #: The items that have selected a module.
@@ -89,24 +94,20 @@ class Scope:
         """Return whether an item selects the module, and the reason."""
         if not file or (file[0] == "<" and file[-1] == ">"):
             return False, "it comes from no file"
-        path = self._absolute(file)
-        if not self.items and not _is_below((path,), self._ours) and (place := self._place_of_others((path,))):
-            return False, place  # so its links need not be resolved
-        # A name selects a module however its file is spelled.
-        resolved = self._without_links(path, self._depends_on_file)
-        spellings = (path,) if resolved == path else (path, resolved)
-        if _is_below(spellings, self._ours):
-            return False, "it is a part of instrument itself"
         if not self.items:
-            return self._is_own(name, spellings)
+            return self._without_items(name, file)
+        spellings = self._spellings_of(file) if self._depends_on_file else ()
+        if _is_below(spellings, self._ours) if spellings else self._is_ours(file):
+            return False, _PART_OF_OURS
         for item, starts in self._paths:
             if _is_below(spellings, starts):
                 self._matched.add(item)
-                return True, f"it is in {item}" if path != item else f"the scope names {item}"
-        dotted_name = self._main or _name_of_main(path) if name == "__main__" else name
+                return True, f"it is in {item}" if spellings[0] != item else f"the scope names {item}"
+        # A name selects a module however its file is spelled.
+        dotted_name = self._main or _name_of_main(self._absolute(file)) if name == "__main__" else name
         if dotted_name is not None:
-            for item in self._names:
-                if dotted_name == item or dotted_name[: len(item) + 1] == item + ".":
+            for item, start in self._names:
+                if dotted_name == item or dotted_name.startswith(start):
                     self._matched.add(item)
                     return True, f"it is {item}" if dotted_name == item else f"it is in the package {item}"
         if self._has_own:
@@ -114,7 +115,32 @@ class Scope:
             if is_own or len(self.items) == 1:
                 return is_own, reason
             return False, f"{reason}; nor is it in another part of the scope"
-        return False, f"it is in none of {', '.join(self.items)}"
+        return self._in_none
+
+    def _without_items(self, name: str | None, file: str) -> tuple[bool, str]:
+        """Return whether the module is the project's own code, and the reason; there are no items."""
+        path = self._absolute(file)
+        if not _is_below((path,), self._ours) and (place := self._place_of_others((path,))):
+            return False, place  # so its links need not be resolved
+        spellings = self._spellings_of(file)
+        return (False, _PART_OF_OURS) if _is_below(spellings, self._ours) else self._is_own(name, spellings)
+
+    def _spellings_of(self, file: str) -> tuple[str, ...]:
+        """Return the absolute path of *file* as it is and, if that differs, with links resolved.
+
+        The link that the file itself may be is resolved only if the decision may depend on it.
+        """
+        path = self._absolute(file)
+        resolved = self._without_links(path, self._depends_on_file)
+        return (path,) if resolved == path else (path, resolved)
+
+    def _is_ours(self, file: str) -> bool:
+        """Return whether *file* is a part of this package. Source files in one folder are examined once."""
+        folder = file[: file.rfind(_SEP) + 1] if file[-3:] == ".py" and not _ALTSEP else file
+        is_ours = self._are_ours.get(folder)
+        if is_ours is None:
+            is_ours = self._are_ours[folder] = _is_below(self._spellings_of(file), self._ours)
+        return is_ours
 
     def _is_own(self, name: str | None, spellings: tuple[str, ...]) -> tuple[bool, str]:
         """Return whether the module is the project's own code, and the reason.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: Most `ignoredirs` have files with this name inside and outside; few other names are shared.
 _PACKAGE = "__init__"
+_SEP, _ALTSEP = os.sep, os.altsep
 
 
 def module_name(path: str) -> str:
@@ -25,8 +26,8 @@ def module_name(path: str) -> str:
 
     `os.path` is not called, as it may be measured itself: the counts would include these calls.
     """
-    name = path.replace(os.altsep, os.sep) if os.altsep else path
-    name = name[name.rfind(os.sep) + 1 :]
+    name = path.replace(_ALTSEP, _SEP) if _ALTSEP else path
+    name = name[name.rfind(_SEP) + 1 :]
     dot = name.rfind(".")
     return name[:dot] if name[: max(dot, 0)].strip(".") else name
 

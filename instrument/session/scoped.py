@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Protocol
 
+    from instrument.link.code_group import CodeGroup
     from instrument.link.module_import import ModuleImport
     from instrument.link.source_versions import Source
     from instrument.session.session import Session
@@ -102,7 +103,9 @@ class ScopedInstrumenter(Instrumenter):
         # A scope selects a module always or never, so this twin need not be examined anew. [3.12, callgrind: 20,000
         # instructions for each module]
         if module_import is not None and module_import.twin is code and type(file) is str:
-            self._note_source(code, file, name if isinstance(name, str) else None, module_import)
+            group = module_import.group
+            if group is not None and group.source is None:
+                self._note_source_of(group, file, name if isinstance(name, str) else None, module_import)
             return code
         return super()._instrument(code, file, name, module_import)
 
@@ -166,9 +169,13 @@ class ScopedInstrumenter(Instrumenter):
     ) -> None:
         """Set the module name and the source of the code group of *live*, unless that was done before."""
         place = live_place(live)
-        if place is None or place.group.source is not None:
-            return
-        group = place.group
+        if place is not None and place.group.source is None:
+            self._note_source_of(place.group, file, name, module_import)
+
+    def _note_source_of(
+        self, group: CodeGroup, file: str | None, name: str | None, module_import: ModuleImport | None
+    ) -> None:
+        """Set the module name and the source of *group*, whose code was just made live."""
         group.module = name
         if file is not None:
             self._module_names.setdefault(file, name)

@@ -131,10 +131,10 @@ class Session(Registry):
         if module_import.bytecode is not None:
             module = self.unlinked_code.cached_module(module_import)
             if module is not None:
-                return self._load(module, file, module_import.origin, originals)
+                return self._load(module, file, module_import.origin, originals)[1]
         module = self.unlinked_code.module_by_content(tree, module_import)
         if module is not None:
-            return self._load(module, file, module_import.origin, originals)
+            return self._load(module, file, module_import.origin, originals)[1]
         unlinked = self.unlinked_code.of_module(tree, module_import)
         is_permanent = self.callbacks is not None or self._is_first_load(original.co_filename)
         group, codes = self._link([unlinked], file, original.co_filename, originals, module_import.origin, is_permanent)
@@ -146,8 +146,11 @@ class Session(Registry):
 
     def instrument_cached_module(self, module_import: ModuleImport, file: str) -> CodeType | None:
         """Return the twin for the bytecode of *module_import*; None if the cache does not have it."""
-        module = None if self._is_unknown_python() else self.unlinked_code.cached_module(module_import)
-        return None if module is None else self._load(module, file, module_import.origin)
+        module = self.unlinked_code.cached_module(module_import) if SUPPORTED or self._is_unknown_python() else None
+        if module is None:
+            return None
+        module_import.group, twin = self._load(module, file, module_import.origin)
+        return twin
 
     def _is_unknown_python(self) -> bool:
         """Return whether this release cannot rewrite code for this Python; if so, warn once."""
@@ -229,27 +232,28 @@ class Session(Registry):
 
     def _load(
         self, module: CachedModule, file: str | None, origin: Origin, originals: list[CodeType] | None = None
-    ) -> CodeType:
-        """Return the twin that the cached *module* holds, linked to new counters."""
+    ) -> tuple[CodeGroup, CodeType]:
+        """Return the group of the code of the cached *module*, and its twin, linked to new counters."""
         pickled, index, packed = module
         group = CodeGroup(self.next_number(), file, index, packed)
         group.originals = originals
         group.origin = origin
+        n_counters = group.starts[-1]
         first_key = first_key_of(group.number)
         shared = group.file_name, traceback_of, exec_calls.exchange_code, self.records
         if self._is_first_load(group.file_name):
-            with GcDeferred(group.starts[-1]):
-                counters = make_counters(group.starts[-1])
+            with GcDeferred(n_counters):
+                counters = make_counters(n_counters)
                 self.add_counters(group, counters)
                 twin = load_live_code(pickled, counters, first_key, *shared)
             self.add(group)
-            return twin
-        group.counters = make_counters(group.starts[-1])
+            return group, twin
+        group.counters = make_counters(n_counters)
         twin = load_live_code(pickled, group.counters, first_key, *shared)
         self.add(group)
         self.retirement.track(group, nested_code(twin))
         self.retirement.queue(group)
-        return twin
+        return group, twin
 
     def _is_first_load(self, path: str) -> bool:
         """Return whether no module was loaded from *path* before. If one was, this one will likely be dropped, too."""

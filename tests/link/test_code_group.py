@@ -44,7 +44,7 @@ def test_refused_code_has_neither_counters_nor_keys(unlinked):
     refused = [RefusedCode(SOURCE, "a reason"), *unlinked_codes]
     group = CodeGroup(3, None, index_of_group(refused, "group.py"), packed)
     assert list(group.starts[:2]) == [0, 0]
-    assert list(group.keys[:2]) == [0, 0]
+    assert list(group.keys()[:2]) == [0, 0]
     assert group.first_line(0) == 0
     assert group.code_at(first_key_of(3)) == 1
 
