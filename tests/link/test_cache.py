@@ -424,6 +424,33 @@ importlib.machinery.PathFinder.find_spec = find_spec
     assert reads(tmp_path / "shelf", tmp_path / "cache") == (counts, 0)
 
 
+def test_methods_of_the_loader_are_examined_at_each_import(tmp_path):
+    """The program may replace a method of importlib's loader, or its code, between two imports."""
+    source = tmp_path / "shelf.py"
+    source.write_text(SHELF)
+    py_compile.compile(str(source), doraise=True)
+    loader = SourceFileLoader("shelf", str(source))
+    names = {"__name__": "shelf", "__file__": str(source), "__spec__": spec_from_file_location("shelf", source, loader=loader)}
+
+    def is_predicted():
+        found = ModuleImport(dict(names), lambda: None, loader)
+        found.predict_bytecode()
+        return found.stamp is not None
+
+    def other(self, path):
+        return None
+
+    assert is_predicted()
+    for name in ("get_code", "get_data", "path_stats"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SourceFileLoader, name, other)
+            assert not is_predicted()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(getattr(SourceFileLoader, name), "__code__", other.__code__)
+            assert not is_predicted()
+        assert is_predicted()
+
+
 def test_bytecode_that_is_replaced_while_it_is_read_is_not_known_by_its_file(tmp_path):
     """The bytecode that was read and the file that is there afterwards may differ."""
     source = tmp_path / "shelf.py"

@@ -13,6 +13,19 @@ from instrument.scope.project import Scope, _resolved
 STDLIB = os.path.dirname(os.__file__)
 
 
+def test_a_scope_of_names_selects_no_file_of_this_package():
+    """Source files of one folder are examined once, so each folder has an answer of its own."""
+    scope = Scope(["instrument", "shop"])
+    package = os.path.dirname(instrument.__file__)
+
+    for file in (instrument.__file__, f"{package}/trace.py", f"{package}/scope/project.py", f"{package}/link/../cli.py"):
+        assert not scope.selects("instrument", file)
+        assert "a part of instrument itself" in scope.explain("instrument", file)
+    assert scope.selects("shop", f"{os.path.dirname(package)}/shop.py")
+    assert scope.selects("instrument.trace", "/srv/me/instrument/trace.py")
+    assert not scope.selects("json", json.__file__)
+
+
 @pytest.mark.parametrize(
     ("file", "selected", "reason"),
     [
