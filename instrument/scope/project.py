@@ -48,7 +48,7 @@ class Scope:
         except OSError:  # it was deleted
             self._folder = ""
         self._has_own = OWN in self.items
-        #: Names of modules, each with how the names begin of what is in the package.
+        #: Names of modules, each with the beginning of the names of its submodules.
         self._names = [(item, f"{item}.") for item in self.items if item != OWN and not _is_absolute(item)]
         self._in_none = False, f"it is in none of {', '.join(self.items)}"
         no_links: set[str] = set()
