@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from instrument.link.code_group import CodeGroup
     from instrument.link.source_versions import Stamp
 
     #: Returns the original code of a module; None if its loader has no code for it.
@@ -50,7 +49,7 @@ class ModuleImport:
     # Of the class, and not set for each import: few imports set more than three of them.
     code: CodeType | None = None
     twin: CodeType | None = None
-    group: CodeGroup | None = None
+    group: Any = None  # of a class whose module imports this one
     bytecode: memoryview | None = None
     header = key = b""
     path = ""
