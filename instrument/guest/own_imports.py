@@ -31,7 +31,7 @@ _get_lazy_imports: "Any" = getattr(sys, "get_lazy_imports", str)  # from 3.15 on
 _set_lazy_imports: "Any" = getattr(sys, "set_lazy_imports", None)
 #: Extension modules that this package loads from their files, without the import system (`_own_extension`): executing
 #: them imports no other module.
-_OWN_EXTENSIONS = frozenset(("_bisect", "_sha2", "_sha256", "_struct", "zlib"))
+_OWN_EXTENSIONS = frozenset(("_bisect", "_sha2" if sys.version_info >= (3, 12) else "_sha256", "_struct", "zlib"))
 #: Extension modules that this package imports, and the standard library's `trace` does not.
 _EXTENSIONS = ("array",)
 
@@ -139,10 +139,10 @@ def _own_extension(name: str) -> "Any":
 
 def load_extensions() -> None:
     """Load the extension modules that late modules import: the process is about to change its files or rights."""
-    for name in ("_bisect", "_sha2", "_sha256", "_struct", "zlib"):
+    for name in _OWN_EXTENSIONS:
         try:
             import_own(name)
-        except ImportError:  # another version of Python, or an interpreter that was built without it
+        except ImportError:  # an interpreter that was built without it
             pass
 
 

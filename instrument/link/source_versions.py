@@ -14,6 +14,7 @@ counts are saved under a hash of the rewritten code.
 from __future__ import annotations
 
 import os
+import sys
 from _frozen_importlib_external import MAGIC_NUMBER
 from _imp import source_hash
 
@@ -41,12 +42,12 @@ _TICK = 0.02
 def _sha256_of(data: bytes) -> str:
     """Return the hash of *data* in hexadecimal digits. The module that computes it is loaded when it is needed."""
     try:
-        from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
+        else:
+            from _sha256 import sha256  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        try:
-            from _sha256 import sha256  # type: ignore[import-not-found, no-redef, unused-ignore]
-        except ImportError:
-            from hashlib import sha256
+        from hashlib import sha256
     digits: str = sha256(data).hexdigest()
     return digits
 
