@@ -60,9 +60,10 @@ class ProcessData:
         self.reading = reading
         self.writer = Writer(settings.directory, process, shared=settings.shared)
         self.is_written = False
-        #: Reasons by file, and how many functions were given out, as of the last write.
+        #: Reasons by file, how many functions were given out, and the end of the process, as of the last write.
         self._not_measured_written: dict[str, str] = {}
         self._n_given_out_written = 0
+        self._how_written = ""
 
     def load_modules(self, *, with_sqlite: bool) -> None:
         """Load the modules for reading and writing: later, the program may change its root folder or replace functions.
@@ -119,7 +120,7 @@ class ProcessData:
             not new_given_out
             and not_measured == self._not_measured_written
             and not self._counts.have_changed()
-            and not (how and self.is_written)
+            and (not self.is_written or how in ("", self._how_written))  # `os.execvp` tries `execv` for many paths
         ):
             return
         counts = self._counts
@@ -140,6 +141,7 @@ class ProcessData:
         counts.commit()
         self._not_measured_written = not_measured
         self._n_given_out_written += len(new_given_out)
+        self._how_written = how
         self.is_written = True
 
     def _take_changes(self, field: str, changes: Changes) -> Iterator[tuple[FileKey, Series | dict[Any, Times]]]:

@@ -344,17 +344,19 @@ def test_a_process_that_ends_before_its_first_write_leaves_a_compact_file(tree):
             return 1
         f()
         try:
-            os.execv("/no/such/program", ["x"])
+            os.execvp("no-such-program", ["x"])
         except OSError:
             f()
         if "flush" in sys.argv:
             sys.modules["instrument.record.recorder"].current().flush()
             print(os.listdir(os.environ["INSTRUMENT_DIR"]))
             f()
-        """
+        """,
+        PATH="/a:/b:/c",
     )
     assert ([path.suffix for path in tree.files()], tree.calls("f"), tree.ends()) == ([".compact"], 2, ["exit"])
-    output, _ = tree.run(tree.path.read_text(), "flush")
+    assert tree.rows("SELECT flushes FROM process") == [(2,)]  # not once for each folder of PATH
+    output, _ = tree.run(tree.path.read_text(), "flush", PATH="/a:/b:/c")
     assert output.count(".compact") == output.count(".sqlite") == 1
     assert sorted(path.suffix for path in tree.files()) == [".compact", ".sqlite"]
     assert (tree.calls("f"), tree.ends()) == (5, ["exit", "exit"])
