@@ -92,6 +92,15 @@ def test_a_compact_file_holds_what_an_sqlite_file_holds(tmp_path_factory, tallie
     assert rows[0] == rows[1]
 
 
+def test_rows_with_the_same_first_time_keep_their_last_times(tmp_path):
+    """One time stands for all rows only if all first times are the same, and all last times."""
+    for name, rows in (("first", {1: (1, 1.0, 2.0), 2: (1, 1.0, 3.0)}), ("last", {1: (1, 1.0, 3.0), 2: (1, 2.0, 3.0)})):
+        Writer(str(tmp_path / name), process("one")).write({"lines": [(A, rows)]}, {}, "exit")
+        [path] = data_files(tmp_path / name)
+
+        assert connect(path).execute("SELECT line, count, first, last FROM line").fetchall() == [(n, *row) for n, row in rows.items()]
+
+
 def series_of(tallies):
     """Return *tallies* as a Series."""
     series = Series()
@@ -143,6 +152,14 @@ def parts(data):
     begin, middle = compact.HEADER_SIZE, compact.HEADER_SIZE + 8 * n_numbers
     end = middle + 8 * n_times
     return array("q", data[begin:middle]), array("d", data[middle:end]), data[end:]
+
+
+def test_values_that_belong_to_nothing_are_refused(data):
+    """A file with a number, a time or a character more than its lists take is no sound one."""
+    numbers, times, text = parts(data)
+    for more_numbers, more_times, more_text in (([0], [], b""), ([], [0.0], b""), ([], [], b"x")):
+        with pytest.raises(DataError, match="it has values that belong to nothing"):
+            reading.Content(forged(numbers + array("q", more_numbers), times + array("d", more_times), text + more_text))
 
 
 @given(st.data())
@@ -290,7 +307,8 @@ def test_the_sqlite_file_counts_if_both_are_there(tmp_path, monkeypatch):
     more(writer, {}, ended="exit")
     paths = data_files(tmp_path)
 
-    assert sorted(each.suffix for each in paths) == [".compact", ".sqlite"]
+    flushes = [connect(path).execute("SELECT flushes FROM process").fetchone()[0] for path in paths]
+    assert [(path.suffix, n) for path, n in zip(paths, flushes)] == [(".compact", 1), (".sqlite", 3)]
     for order in (paths, paths[::-1]):
         assert add(order) == ({A: {1: 6}}, [])
     with Scratch() as scratch, Merge(os.path.join(scratch, "sum"), scratch) as merge:
