@@ -7,9 +7,7 @@ everything at one moment, and `record.reading`, which reads piece by piece.
 
 from __future__ import annotations
 
-from _bisect import bisect_right
-from _operator import ne, sub
-from itertools import compress, count
+from _operator import sub
 
 from instrument.guest.own_imports import errors
 
@@ -72,12 +70,14 @@ def deltas_of(
     starts, offset = group.starts, group.starts[first]
     deltas: dict[int, Delta] = {}
     if now != before:
-        end = 0
-        for position in compress(count(), map(ne, now, before)):
-            if position >= end:
-                index = bisect_right(starts, position + offset) - 1
-                begin, end = starts[index] - offset, starts[index + 1] - offset
-                deltas[index] = Delta(group, index, [*map(sub, before[begin:end], now[begin:end])])
+        begin = 0
+        for index, end in enumerate(starts[first + 1 : last + 1], first):
+            end -= offset
+            if end != begin:
+                remaining, was = now[begin:end], before[begin:end]
+                if remaining != was:
+                    deltas[index] = Delta(group, index, [*map(sub, was, remaining)])
+            begin = end
     for key, n in exits:
         index = group.code_at(key)
         if first <= index < last:
