@@ -1,6 +1,7 @@
 """Options, markers and Hypothesis profiles of the tests, and fixtures that all of them use.
 
-`pytest --quick` runs the tests that start no process and are not slow, with few Hypothesis examples.
+`pytest --quick` runs the tests that start no process and are not slow, with few Hypothesis examples. Of the tests that
+go through each of many library modules, it runs those of two.
 The marker `process` is set by rule (process_use.py), the marker `slow` by hand. Tests of the modules in ANY_VERSION, and
 some others, have the marker `any_version`.
 
@@ -65,6 +66,8 @@ ANY_VERSION = (
     "test_language.py",
     "trace_results/test_counts_file.py",
 )
+#: The modules of the standard library that quick tests go through: two of the 14 in tests/flow/codes.py.
+QUICK_MODULES = ("bdb", "contextlib")
 TESTS = pathlib.Path(__file__).parent
 
 # A shell that starts the tests in the background has them ignore SIGINT, nohup has them ignore SIGHUP, and child
@@ -107,9 +110,16 @@ def pytest_collection_modifyitems(config, items):
         if _starts_processes(item):
             item.add_marker("process")
     if config.getoption("--quick"):
-        deselected = [item for item in items if item.get_closest_marker("process") or item.get_closest_marker("slow")]
+        deselected = [item for item in items if not _is_quick(item)]
         config.hook.pytest_deselected(items=deselected)
         items[:] = [item for item in items if item not in set(deselected)]
+
+
+def _is_quick(item):
+    """Return whether the test *item* starts no process, is not slow, and is not of a library module that is left out."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    is_left_out = parameters.get("module", QUICK_MODULES[0]) not in QUICK_MODULES
+    return not (is_left_out or item.get_closest_marker("process") or item.get_closest_marker("slow"))
 
 
 def _starts_processes(item):

@@ -237,7 +237,7 @@ def counted(folder):
 def test_a_process_that_writes_again_writes_all(tmp_path, ended):
     """All totals are needed after a compact file. They go to an SQLite file, or at another end to a compact one."""
     writer, _ = write_compact(tmp_path, "one", {A: {1: 5}})
-    with pytest.raises(DataGoneError, match="which are needed"):
+    with pytest.raises(DataGoneError, match="with all counts"):
         more(writer, {B: {1: 1}}, ended=ended)
     assert counted(tmp_path) == ({(A[0], 1): 5}, 1)
     more(writer, {A: {1: 6}, B: {1: 1}}, ended=ended)
@@ -267,6 +267,7 @@ class _Observed:
         return observed if callable(function) else function
 
 
+@pytest.mark.slow
 def test_readers_see_one_whole_state_at_any_moment(tmp_path, monkeypatch):
     """Before and after each call of the system, the data are those before the write or those after it, never twice."""
     states = []

@@ -72,6 +72,7 @@ def test_one_text_that_two_modules_execute_counts_by_the_module_that_it_runs_in(
     assert counts[1]["<string>", 2] == 3
 
 
+@pytest.mark.slow
 def test_a_function_with_the_code_of_another_module_counts_by_the_module_that_it_runs_in():
     """The code counted in the other module before."""
     counts = []
