@@ -320,6 +320,7 @@ class Recorder:
         if not self._has_looked:
             self._has_looked = True
             own_loader.hold_late_codes()
+            load_extensions()
             # Embedded, C may change the root folder or the rights later, unnoticed.
             self._data().load_modules(with_sqlite=self._instruments_late_functions)
         overdue_signal = signals.check_pending_signals()
