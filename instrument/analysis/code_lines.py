@@ -65,14 +65,15 @@ class Syntax:
 
     def _walk(self, tree: ast.Module) -> None:
         """Fill all attributes but `has_code`."""
+        ways: dict[type, _Way] = {}
         remaining: list[Any] = [tree]
         pop, push, extend, add = remaining.pop, remaining.append, remaining.extend, self.statements.add
         while remaining:
             node = pop()
             kind = type(node)
-            way = _ways.get(kind)
+            way = ways.get(kind)
             if way is None:
-                way = _ways[kind] = _way_of(kind)
+                way = ways[kind] = _way_of(kind)
             has_line, look, fields = way
             if has_line:
                 add(node.lineno)
@@ -137,8 +138,6 @@ _SPECIAL: dict[str, tuple[Any, tuple[str, ...]]] = {
     "Constant": (None, ("value",)),
     "TypeAlias": (None, ("value",)),  # since 3.12
 }
-#: By class of the node.
-_ways: dict[type, _Way] = {}
 
 
 def _way_of(kind: type) -> _Way:
