@@ -53,6 +53,12 @@ INFOS = st.builds(
 )
 
 
+def selected(path, query):
+    """Return the rows that *query* finds in the data file at *path*."""
+    with contextlib.closing(connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
 def rows_of(path):
     """Return all rows of the data file at *path* by table, with the paths and versions of files for their numbers."""
     connection = connect(path)
@@ -98,7 +104,7 @@ def test_rows_with_the_same_first_time_keep_their_last_times(tmp_path):
         Writer(str(tmp_path / name), process("one")).write({"lines": [(A, rows)]}, {}, "exit")
         [path] = data_files(tmp_path / name)
 
-        assert connect(path).execute("SELECT line, count, first, last FROM line").fetchall() == [(n, *row) for n, row in rows.items()]
+        assert selected(path, "SELECT line, count, first, last FROM line") == [(n, *row) for n, row in rows.items()]
 
 
 def series_of(tallies):
@@ -185,10 +191,9 @@ def test_a_forged_file_is_refused_or_holds_possible_values(tmp_path_factory, dra
         reading.make_database(reading.Content(forged(numbers, times, text)), str(path))
     except DataError:
         return
-    connection = connect(path)
-    connection.execute("ATTACH ? AS source", (str(path),))
-    reader.check(connection)
-    connection.close()
+    with contextlib.closing(connect(path)) as connection:
+        connection.execute("ATTACH ? AS source", (str(path),))
+        reader.check(connection)
 
 
 @pytest.mark.parametrize(
@@ -308,8 +313,8 @@ def test_the_sqlite_file_counts_if_both_are_there(tmp_path, monkeypatch):
     more(writer, {}, ended="exit")
     paths = data_files(tmp_path)
 
-    flushes = [connect(path).execute("SELECT flushes FROM process").fetchone()[0] for path in paths]
-    assert [(path.suffix, n) for path, n in zip(paths, flushes)] == [(".compact", 1), (".sqlite", 3)]
+    flushes = [(path.suffix, selected(path, "SELECT flushes FROM process")) for path in paths]
+    assert flushes == [(".compact", [(1,)]), (".sqlite", [(3,)])]
     for order in (paths, paths[::-1]):
         assert add(order) == ({A: {1: 6}}, [])
     with Scratch() as scratch, Merge(os.path.join(scratch, "sum"), scratch) as merge:
