@@ -57,7 +57,7 @@ def _reaches(value, names, examined):
 
 def _is_helper(value):
     """Return whether the function or class *value* is defined below `tests`."""
-
+    value = getattr(value, "__wrapped__", value)  # a context manager's own function is one of contextlib
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     code = getattr(value, "__code__", None)
     file = code.co_filename if code else getattr(module, "__file__", None)
