@@ -82,6 +82,27 @@ def test_lazy_imports_of_the_program_stay_lazy(tmp_path, is_measured):
         assert tree.lines()[6] == 3
 
 
+LOADING_A_LATE_MODULE = """
+import sys
+from instrument.guest import own_imports
+run = own_imports._run
+def run_beside_a_thread_that_imports_lazily(code, namespace):
+    sys.lazy_modules.add("imported meanwhile")
+    run(code, namespace)
+own_imports._run = run_beside_a_thread_that_imports_lazily
+own_imports.import_own("instrument.flow.conservation")
+print([name for name in sys.lazy_modules if name.startswith(("instrument.f", "imported"))])
+"""
+
+
+@LAZY
+def test_late_modules_take_no_lazy_import_of_the_program_away():
+    """The background thread loads late modules while the program imports lazily: only the program's names are listed."""
+    arguments = [sys.executable, "-X", "lazy_imports=all", "-c", LOADING_A_LATE_MODULE]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr) == ("['imported meanwhile']\n", "")
+
+
 @LAZY
 @pytest.mark.parametrize(
     "import_statement",

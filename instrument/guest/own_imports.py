@@ -268,10 +268,7 @@ def _executed(name: str, is_late: bool) -> "ModuleType | None":
             own_loader.use_for_folders(namespace["__path__"], is_folder=True)
     code = own_loader.code_of(name, path, is_package, spec.loader)
     if is_late:
-        lazy_names = set(getattr(sys, "lazy_modules", ()))
         _run(code, namespace)
-        if hasattr(sys, "lazy_modules"):  # with lazy imports the interpreter adds those of this module
-            sys.lazy_modules.intersection_update(lazy_names)
         module = _modules.setdefault(name, module)
     else:
         sys.modules[name] = module
@@ -286,6 +283,10 @@ def _executed(name: str, is_late: bool) -> "ModuleType | None":
 
 
 ours["__import__"] = import_own
+# Since 3.15. The interpreter's own function adds names to `sys.lazy_modules`, which shows the program's lazy imports.
+# They cannot be taken out again, because other threads may be adding theirs.
+if "__lazy_import__" in ours:
+    ours["__lazy_import__"] = import_own
 
 
 def _with_first_attribute(name: str) -> "Any":
