@@ -32,7 +32,9 @@ FACILITIES = {
     "call_tracing",
 }
 
-# Prints the facilities that are active in its module, a function, a generator, a handler and a thread.
+# Writes the facilities that are active in its module, a function, a generator, a handler and a thread to a file. Standard
+# output will not do: two threads that print at once, as in `trace`, can make Python write bytes of its memory there
+# (CPython issue 119506).
 PROGRAM = """
 import atexit, json, sys, threading
 
@@ -68,7 +70,11 @@ function()
 thread = threading.Thread(target=look, args=("thread",))
 thread.start()
 thread.join()
-atexit.register(lambda: print(json.dumps(found)))
+def write():
+    with open("found.json", "w") as file:
+        json.dump(found, file)
+
+atexit.register(write)
 """
 PLACES = ["module", "function", "generator", "handler", "thread"]
 
@@ -133,9 +139,8 @@ def names_and_strings(tree):
 
 
 def active_facilities(arguments, folder):
-    """Run Python with *arguments*; return the list of [place, {facility: its value}] that the program printed."""
+    """Run Python with *arguments*; return the list of [place, {facility: its value}] that the program wrote."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    # Two threads that print at once can make Python write bytes of its memory (CPython issue 119506), also under `trace`.
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -146,7 +151,7 @@ def active_facilities(arguments, folder):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads((folder / "found.json").read_text())
 
 
 @pytest.fixture
