@@ -2,8 +2,7 @@
 
 `pytest --quick` runs the tests that start no process and are not slow, with few Hypothesis examples. Of the tests that
 go through each of many library modules, it runs those of two.
-The marker `process` is set by rule (process_use.py), the marker `slow` by hand. Tests of the modules in ANY_VERSION, and
-some others, have the marker `any_version`.
+The marker `process` is set by rule (process_use.py), the marker `slow` by hand.
 
 Hypothesis profiles: "ci", the default, is small and the same every time; "quick" is smaller; HYPOTHESIS_PROFILE=long
 looks for new failures.
@@ -11,7 +10,6 @@ looks for new failures.
 
 import gc
 import os
-import pathlib
 import signal
 import sys
 import threading
@@ -35,40 +33,8 @@ settings.register_profile(
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=5)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=10_000, derandomize=False)
 
-#: Folders and modules whose tests show the same on each version of Python. The code that they test reads and writes texts,
-#: SQLite, JSON and values of this package. It reads no code objects, frames or syntax trees of programs. `.ci/run` runs
-#: these tests on two versions.
-ANY_VERSION = (
-    "analysis/test_local_paths.py",
-    "analysis/test_patterns.py",
-    "analysis/test_runs.py",
-    "commands/test_annotate.py",
-    "commands/test_combine.py",
-    "commands/test_diff.py",
-    "commands/test_erase.py",
-    "commands/test_hostile_texts.py",
-    "commands/test_report.py",
-    "commands/test_top.py",
-    "config",
-    "data/test_hostile_folders.py",
-    "data/test_merge.py",
-    "data/test_reader.py",
-    "data/test_scratch.py",
-    "data/test_writer.py",
-    "flow/test_spanning.py",
-    "hooks/test_folder.py",
-    "model/test_measurement.py",
-    "report",
-    "test_benchmarks.py",
-    "test_errors.py",
-    "test_floors.py",
-    "test_house.py",
-    "test_language.py",
-    "trace_results/test_counts_file.py",
-)
 #: The modules of the standard library that quick tests go through: two of the 14 in tests/flow/codes.py.
 QUICK_MODULES = ("bdb", "contextlib")
-TESTS = pathlib.Path(__file__).parent
 
 # A shell that starts the tests in the background has them ignore SIGINT, nohup has them ignore SIGHUP, and child
 # processes inherit that. Child processes do not inherit a handler, so set one that does nothing.
@@ -96,17 +62,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Mark the tests that start processes or need one version only; with --quick, deselect the first and the slow ones.
-
-    UsageError is raised if ANY_VERSION names a path that does not exist.
-    """
-    any_version = {TESTS / name for name in ANY_VERSION}
-    for path in any_version:
-        if not path.exists():
-            raise pytest.UsageError(f"tests/conftest.py: ANY_VERSION: there is no {path}")
+    """Mark the tests that start processes; with --quick, deselect these and the slow ones."""
     for item in items:
-        if item.path in any_version or item.path.parent in any_version:
-            item.add_marker("any_version")
         if _starts_processes(item):
             item.add_marker("process")
     if config.getoption("--quick"):

@@ -253,7 +253,6 @@ def test_the_version_is_printed(tmp_path):
     assert re.fullmatch(r"instrument \d+\.\d+\S*\n", finished.stdout)
 
 
-@pytest.mark.any_version
 @pytest.mark.parametrize(
     ("word", "words"),
     [
@@ -324,7 +323,6 @@ def test_the_program_finds_the_modules_that_it_finds_under_trace(tmp_path):
     assert {name for name in set(ours) - set(theirs) if name.partition(".")[0] != "instrument"} <= KNOWN_MODULES
 
 
-@pytest.mark.any_version
 def test_reports_take_folder_and_patterns_from_the_project_file(tmp_path):
     """In a folder below the file, `report` finds the data beside it and applies its patterns."""
     (tmp_path / "pyproject.toml").write_text('[tool.instrument]\nomit = ["b.py"]\n', encoding="utf-8")
@@ -385,7 +383,6 @@ def test_a_program_in_place_of_a_command_gets_a_hint(tmp_path):
             assert "must specify one of --trace, --count" in finished.stderr
 
 
-@pytest.mark.any_version
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["help"], ["help", "report"], ["version"], ["report"], ["report", "--json"]])
