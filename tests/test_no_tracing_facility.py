@@ -33,7 +33,7 @@ FACILITIES = {
 }
 
 # Writes the facilities that are active in its module, a function, a generator, a handler and a thread to a file. Standard
-# output will not do: two threads that print at once, as in `trace`, can make Python write bytes of its memory there
+# output will not do. Two threads that print at once, as under `trace`, can make Python write bytes of its memory there
 # (CPython issue 119506).
 PROGRAM = """
 import atexit, json, sys, threading
