@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The copy of the builtins.
 ours: "dict[str, Any]" = dict(vars(builtins))
+#: The interpreter's own function for lazy imports, which are new in 3.15: own_imports replaces the one in `ours`.
+interpreters_lazy_import = {name: value for name, value in ours.items() if name == "__lazy_import__"}
 __builtins__ = ours  # type: ignore[assignment]  # this module is loaded before there is our loader
 
 #: The names and values in C modules as they were first seen, by the name of the module.
@@ -112,7 +114,7 @@ def _copy_of_frozen(original: "ModuleType", name: str) -> "ModuleType":
     copy = _ModuleType(original.__name__, original.__doc__)
     names = vars(copy)
     # Imports that its functions execute later get noted modules, too.
-    names["__builtins__"] = {**ours, "__import__": _import}
+    names["__builtins__"] = {**ours, **interpreters_lazy_import, "__import__": _import}
     exec(get_frozen_object(name), names)
     names.update((key, as_noted(value)) for key, value in vars(original).items() if type(value) is _ModuleType)
     if "_io" in names and names["_io"] is not vars(original)["_io"]:

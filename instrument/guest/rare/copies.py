@@ -191,7 +191,11 @@ class Copies:
         copy = ModuleType("sys", sys.__doc__)
         vars(copy).update({**vars(sys), **functions_of_sys, **_NO_STREAMS, "modules": self.modules})
         self.modules.update(sys=copy, threading=_Threading, typing=_Typing(self))
-        self._builtins = {**own_builtins.ours, "__import__": self.imported}
+        self._builtins = {
+            **own_builtins.ours,
+            **own_builtins.interpreters_lazy_import,
+            "__import__": self.imported,
+        }
         self.modules["builtins"] = ModuleType("builtins")
         vars(self.modules["builtins"]).update(self._builtins)
 
