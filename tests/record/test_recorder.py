@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 from recorded import ROOT, Tree
@@ -222,6 +223,7 @@ def test_code_without_a_file_is_not_counted(tree):
 def test_test_modules_that_pytest_compiles_are_counted(tree):
     """pytest rewrites, compiles and executes them itself."""
     (tree.folder / "test_it.py").write_text("def test_it():\n    assert 1 + 1 == 2\n")
+    time.sleep(0.05)  # see `Tree.write`
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_it.py"],
         cwd=tree.folder,
