@@ -248,7 +248,7 @@ def read_file(path: str) -> bytes | None:
         _system.lseek(descriptor, 0, _FROM_START)
         data: bytes = _system.read(descriptor, size + 1)
         return data if len(data) == size else None
-    except OSError:
+    except (OSError, OverflowError, MemoryError):  # the end of a folder may be at the greatest number
         return None
     finally:
         _system.close(descriptor)

@@ -234,6 +234,18 @@ def test_files_that_another_process_removes_are_no_error(name, tmp_path, monkeyp
     assert is_stored(tmp_path)
 
 
+def test_a_folder_in_the_place_of_an_entry_is_no_entry(tmp_path):
+    """It is neither read nor removed, and the other entries stay in use."""
+    filled(tmp_path)
+    cache = Cache(placement.MINIMAL, str(tmp_path))
+    folder = f"{cache.folder}{os.sep}0123456789abcdef"
+    os.mkdir(folder)
+    cache.tidy()
+    assert len(cache.names()) == 1
+    assert os.path.isdir(folder)
+    assert is_stored(tmp_path)
+
+
 def test_folders_that_no_process_opens_are_removed(tmp_path):
     """A folder is removed after 60 days, when a new one is stored. Opening a folder renews its time."""
     stored = filled(tmp_path)
