@@ -70,6 +70,7 @@ class Analysis:
                 counts = stored.counts(same[0])
                 for key in same[1:]:
                     counts += stored.counts(key)
+                flow = stored.flow(same)
                 file = FileAnalysis(
                     path,
                     version,
@@ -77,6 +78,7 @@ class Analysis:
                     measured_at={path for path, _version in same},
                     partly_measured=partly_measured,
                     is_optimized=self._is_optimized,
+                    flow=flow,
                 )
                 self._add(file)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from instrument.analysis.branches import branches_of
 from instrument.analysis.source_file import (
     ANNOTATIONS,
     CURRENT,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
     from typing import Any, TypeAlias
 
+    from instrument.analysis.branches import Branch
+    from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FunctionKey
 
     #: The first and the last line of a range.
@@ -42,6 +45,9 @@ class FileAnalysis:
     `hits` is the sum of the counts of all lines. `hottest_line` ran most often, `hottest_count` times; both are 0 if
     nothing ran.
 
+    `flow` says how control went through the file; None if that is not known. `branches` has the lines with several ways
+    on, sorted, and is empty if `flow` is None. `n_arcs` and `n_missing_arcs` count these ways, and those never taken.
+
     `uncertain_functions` has the functions that were given out, and those nested in them. `uncertain` has their lines,
     which may have run uncounted.
     """
@@ -55,6 +61,7 @@ class FileAnalysis:
         measured_at: Iterable[str] = (),
         partly_measured: frozenset[str] = frozenset(),
         is_optimized: bool = False,
+        flow: FlowCounts | None = None,
     ) -> None:
         """Analyse the file at *path*; without a *version* it was never imported, and any content is analysed.
 
@@ -78,6 +85,10 @@ class FileAnalysis:
         self.missing = sorted(self.executable.difference(self.counts.lines))
         self.n_lines, self.n_missing = len(self.executable), len(self.missing)
         self.missing_ranges: list[LineRange] = []
+        self.flow = flow
+        self.branches: list[Branch] = branches_of(flow) if flow else []
+        self.n_arcs = sum(len(branch.arcs) for branch in self.branches)
+        self.n_missing_arcs = sum(len(branch.missing) for branch in self.branches)
 
     def _has_lines(self) -> bool:
         """Return whether the source is the measured version, and its lines are known."""
@@ -98,13 +109,13 @@ class FileAnalysis:
     def forget_lines(self) -> FileAnalysis:
         """Free the memory for single lines, and return this analysis. The numbers and `missing_ranges` remain.
 
-        Reading the counts of lines or functions, `missing` or `executable` raises AttributeError from now on: they
-        would read as zeros.
+        Reading the counts of lines or functions, `missing`, `executable`, `flow` or `branches` raises AttributeError
+        from now on: they would read as zeros.
         """
         self.missing_ranges = line_ranges(self.missing, self.executable)
         for fact in FACTS:
             delattr(self.counts, fact.field)
-        del self.missing, self.executable
+        del self.missing, self.executable, self.flow, self.branches
         self.source.data, self.source.executable, self.source.kinds = b"", frozenset(), {}
         return self
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.data.running_processes import RunningProcess
+    from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FileKey
 
 
@@ -106,6 +107,10 @@ class StoredMeasurement:
             receivers = counts.given_out.setdefault((schema.from_text(name), line), set())
             receivers.add(schema.from_text(receiver))
         return counts
+
+    def flow(self, files: Sequence[FileKey]) -> FlowCounts | None:
+        """Return how control went through *files*, added up, or None if that is not known: no data file says so yet."""
+        return None
 
     def not_measured(self) -> list[tuple[str, str]]:
         """Return the paths of the files that ran uncounted, in whole or in part, each with a reason, sorted."""
