@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
+from instrument.analysis.exclusions import Exclusions
 from instrument.analysis.file_analysis import FileAnalysis
 from instrument.analysis.local_paths import copy_that_ran, installed_copy, local_paths
 from instrument.analysis.never_imported import NeverImported
@@ -30,6 +31,8 @@ class Analysis:
     differ. `other_pythons` has the minor versions of Python, other than `own_python`, that ran the program.
     `n_optimized` is the number of processes that ran with -O.
 
+    `exclusions` are the rules by which lines are excluded, and know which of the user's patterns matched.
+
     `refused`, `unwritten`, `running`, `cut_off` and `began` are those of `StoredMeasurement`.
 
     After `add_never_imported`, `never_imported` is the result of the search. `not_compiled` has the files that this
@@ -37,9 +40,20 @@ class Analysis:
     to a copy that is installed.
     """
 
-    def __init__(self, stored: StoredMeasurement, patterns: FilePatterns, *, keeps_lines: bool = True) -> None:
-        """Analyse the files that ran. Without *keeps_lines*, forget single lines at once, which saves memory."""
+    def __init__(
+        self,
+        stored: StoredMeasurement,
+        patterns: FilePatterns,
+        *,
+        keeps_lines: bool = True,
+        exclusions: Exclusions | None = None,
+    ) -> None:
+        """Analyse the files that ran. Without *keeps_lines*, forget single lines at once, which saves memory.
+
+        Without *exclusions*, those of pyproject.toml count. Raise ConfigError if these are impossible.
+        """
         self._patterns, self._keeps_lines = patterns, keeps_lines
+        self.exclusions = Exclusions.configured() if exclusions is None else exclusions
         self.refused, self.unwritten = stored.refused, stored.unwritten
         self.running, self.cut_off, self.began = stored.running, stored.cut_off, stored.began()
         self.processes = stored.processes
@@ -79,6 +93,7 @@ class Analysis:
                     partly_measured=partly_measured,
                     is_optimized=self._is_optimized,
                     flow=flow,
+                    exclusions=self.exclusions,
                 )
                 self._add(file)
 
@@ -96,7 +111,7 @@ class Analysis:
             by_version.setdefault(file.version, []).append(file.path)
         for path in self.never_imported.paths:
             if self._patterns.match(path):
-                file = FileAnalysis(path, None, is_optimized=self._is_optimized)
+                file = FileAnalysis(path, None, is_optimized=self._is_optimized, exclusions=self.exclusions)
                 if file.source.reason:
                     self.not_compiled.append(path)
                 elif file.source.has_code:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FunctionKey
 
@@ -27,9 +29,18 @@ class Branch:
         self.missing = [target for target, count in self.arcs.items() if not count]
 
 
-def branches_of(flow: FlowCounts) -> list[Branch]:
-    """Return the branches of *flow*, sorted by line."""
+def branches_of(flow: FlowCounts, excluded: Set[int] = frozenset(), complete: Set[int] = frozenset()) -> list[Branch]:
+    """Return the branches of *flow*, sorted by line.
+
+    As in coverage.py, a way from or to one of the *excluded* lines does not count. No way is missing behind one of the
+    *complete* lines.
+    """
     targets: dict[tuple[int, FunctionKey], dict[int, int]] = {}
     for (function, line, target), count in flow.arcs.items():
-        targets.setdefault((line, function), {})[target] = count
-    return [Branch(function, line, arcs) for (line, function), arcs in sorted(targets.items()) if len(arcs) > 1]
+        if line not in excluded and target not in excluded:
+            targets.setdefault((line, function), {})[target] = count
+    branches = [Branch(function, line, arcs) for (line, function), arcs in sorted(targets.items()) if len(arcs) > 1]
+    for branch in branches:
+        if branch.line in complete:
+            branch.missing = []
+    return branches

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from instrument.analysis.branches import Branch
+    from instrument.analysis.exclusions import Exclusions
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FunctionKey
 
@@ -46,7 +47,8 @@ class FileAnalysis:
     nothing ran.
 
     `flow` says how control went through the file; None if that is not known. `branches` has the lines with several ways
-    on, sorted, and is empty if `flow` is None. `n_arcs` and `n_missing_arcs` count these ways, and those never taken.
+    on, sorted, without excluded and uncertain lines; it is empty if `flow` is None. `n_arcs` and `n_missing_arcs` count
+    these ways, and those never taken.
 
     `uncertain_functions` has the functions that were given out, and those nested in them. `uncertain` has their lines,
     which may have run uncounted.
@@ -62,15 +64,16 @@ class FileAnalysis:
         partly_measured: frozenset[str] = frozenset(),
         is_optimized: bool = False,
         flow: FlowCounts | None = None,
+        exclusions: Exclusions | None = None,
     ) -> None:
         """Analyse the file at *path*; without a *version* it was never imported, and any content is analysed.
 
         *partly_measured* has the paths of files that ran uncounted, at least in part. With *is_optimized*, the file ran
-        with -O, which leaves out assert statements.
+        with -O, which leaves out assert statements. *exclusions* say which lines are excluded, see `SourceFile`.
         """
         self.path, self.measured_at = path, sorted(measured_at)
         self.counts = _without_line_0(counts or FileCounts())
-        self.source = SourceFile(path, version, is_optimized=is_optimized)
+        self.source = SourceFile(path, version, is_optimized=is_optimized, exclusions=exclusions)
         self.version = version or version_of(self.source.data)
         self.is_complete = self._has_lines() and partly_measured.isdisjoint(self.measured_at)
         self.hits = sum(self.counts.lines.counts().values())
@@ -86,7 +89,8 @@ class FileAnalysis:
         self.n_lines, self.n_missing = len(self.executable), len(self.missing)
         self.missing_ranges: list[LineRange] = []
         self.flow = flow
-        self.branches: list[Branch] = branches_of(flow) if flow else []
+        excluded = self.source.excluded | self.uncertain
+        self.branches: list[Branch] = branches_of(flow, excluded, self.source.complete) if flow else []
         self.n_arcs = sum(len(branch.arcs) for branch in self.branches)
         self.n_missing_arcs = sum(len(branch.missing) for branch in self.branches)
 

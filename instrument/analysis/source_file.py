@@ -6,7 +6,6 @@ A path and the measured version come in. Data files may name any path, so a sour
 from __future__ import annotations
 
 import ast
-import io
 import os
 import stat
 import tokenize
@@ -15,7 +14,7 @@ import warnings
 from hashlib import sha256
 
 from instrument.analysis.code_lines import Syntax, code_lines
-from instrument.analysis.exclusions import excluded_lines, may_exclude
+from instrument.analysis.exclusions import Exclusions
 from instrument.guest.trusted_files import read_regular
 
 TYPE_CHECKING = False
@@ -63,20 +62,24 @@ class SourceFile:
     current and can be compiled. Then
     - `executable` has the lines that can run, without docstrings;
     - `annotations` has those of them that only annotations, or the message of an `assert`, run;
-    - `excluded` has the lines that coverage.py excludes (`exclusions.excluded_lines`);
-    - `never_missing` has the last two, and the lines of docstrings;
+    - `excluded` has the lines that the rules of exclusion exclude;
+    - `complete` has the lines behind which these rules call no way missing;
+    - `never_missing` has `annotations` and `excluded`, and the lines of docstrings;
     - `kinds` maps each code object, by qualified name and first line, to its kind;
     - `has_code` is False if the file has nothing but docstrings and comments.
     """
 
-    def __init__(self, path: str, version: str | None, *, is_optimized: bool = False) -> None:
+    def __init__(
+        self, path: str, version: str | None, *, is_optimized: bool = False, exclusions: Exclusions | None = None
+    ) -> None:
         """Read the file at *path*, and compare it with *version*; without a version any content is current.
 
-        With *is_optimized*, it was compiled with -O, which leaves out assert statements and `if __debug__:`.
+        With *is_optimized*, it was compiled with -O, which leaves out assert statements and `if __debug__:`. Without
+        *exclusions*, the defaults of coverage.py exclude lines.
         """
         self.path = path
         self.data = b""
-        self.executable = self.annotations = self.excluded = self.never_missing = frozenset[int]()
+        self.executable = self.annotations = self.excluded = self.never_missing = self.complete = frozenset[int]()
         self.kinds: dict[FunctionKey, str] = {}
         self.has_code = False
         #: The result of `functions`.
@@ -86,7 +89,7 @@ class SourceFile:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    self._analyse(is_optimized)
+                    self._analyse(is_optimized, exclusions or Exclusions())
             except _NOT_COMPILED as error:
                 self.reason = f"it cannot be compiled by this Python: {error}"
 
@@ -108,29 +111,23 @@ class SourceFile:
             return STALE, f"it has changed since it was measured (then {version[:19]}…, now {now[:19]}…)"
         return CURRENT, ""
 
-    def _analyse(self, is_optimized: bool) -> None:
+    def _analyse(self, is_optimized: bool, exclusions: Exclusions) -> None:
         """Set the attributes for lines and functions; raise one of `_NOT_COMPILED` if the file cannot be compiled."""
         # The measured process decides about -O, not this one. (-OO leaves out docstrings, which are not counted.)
         code = compile(self.data, self.path, "exec", dont_inherit=True, optimize=int(is_optimized))
         syntax = Syntax(ast.parse(self.data, self.path))
-        # Tokens take as long as all else, and most files need none.
-        excluded = excluded_lines(self._tokens()) if syntax.has_ellipsis or may_exclude(self.data) else set[int]()
+        excluded, self.complete = exclusions.find(self.data, has_ellipsis=syntax.has_ellipsis)
         lines_of_code, lines_of_annotations = self._walk(code, syntax.definitions, excluded)
         docstrings = syntax.docstrings - syntax.statements  # the line of `class C: "docstring"` is in both
         self.executable = frozenset((lines_of_code | lines_of_annotations) - docstrings)
         # From 3.14 on, the line of a parameter with a default may be in the code of annotations only.
         self.annotations = self.executable - (syntax.statements & lines_of_code)
-        self.excluded = frozenset(excluded)
+        self.excluded = excluded
         self.never_missing = self.annotations | self.excluded | docstrings
         self.has_code = syntax.has_code
 
-    def _tokens(self) -> list[tokenize.TokenInfo]:
-        encoding, _lines = tokenize.detect_encoding(io.BytesIO(self.data).readline)
-        with io.TextIOWrapper(io.BytesIO(self.data), encoding) as file:
-            return list(tokenize.generate_tokens(file.readline))
-
     def _walk(
-        self, module: types.CodeType, definitions: dict[FunctionKey, Definition], excluded: set[int]
+        self, module: types.CodeType, definitions: dict[FunctionKey, Definition], excluded: frozenset[int]
     ) -> tuple[set[int], set[int]]:
         """Fill `kinds` and `_functions` from the code of the file, *module*, and from all code in it.
 

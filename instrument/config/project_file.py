@@ -19,10 +19,12 @@ from instrument.guest.trusted_files import is_of_another_user, read_regular
 
 #: The keys of settings. They are also the names of the options, and in capitals the ends of the variables' names.
 KEYS = ("scope", "dir", "flush", "signal", "shared", "quiet")
-#: The keys that only reports read: lists of patterns, and a table of folders.
+#: The keys that only reports read: lists of patterns, a table of folders, regular expressions, and numbers.
 PATTERNS = ("include", "omit")
 PATHS = "paths"
-_ALL_KEYS = (*KEYS, *PATTERNS, PATHS)
+EXPRESSIONS = ("exclude-lines", "exclude-also", "partial-branches", "partial-also")
+NUMBERS = ("fail-under", "fail-under-branch", "fail-under-hits", "precision")
+_ALL_KEYS = (*KEYS, *PATTERNS, PATHS, *EXPRESSIONS, *NUMBERS)
 
 TABLE = "[tool.instrument]"
 #: The variable of the scope, and the beginning of the names of all other variables.
@@ -43,6 +45,7 @@ def variable_of(key: str) -> str:
 def find_table(folder: str) -> tuple[dict[str, object], str]:
     """Return the nearest table [tool.instrument], from *folder* upwards, and the path of its file; ({}, "") if none.
 
+    Keys have hyphens, however the file spells them: `exclude_also` is `exclude-also`.
     Raise ConfigError if the file is no TOML, or the table is no table or has an unknown key.
     """
     while True:
@@ -103,7 +106,7 @@ def _parse(content: bytes, path: str) -> dict[str, object] | None:
         raise errors.ConfigError(f"{path}: {TABLE} is {kind_of(table)}; it must be a table with the keys {keys}")
     values: dict[str, object] = {}
     for key, value in table.items():
-        name = key.replace("-", "_")
+        name = key.replace("_", "-")
         if name not in _ALL_KEYS:
             raise errors.ConfigError(f"{path}: unknown key {key!r} in {TABLE}; the keys are {keys}")
         values[name] = value

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from instrument.analysis.analysis import Analysis
     from instrument.analysis.difference import Difference
+    from instrument.analysis.exclusions import Pattern
     from instrument.analysis.never_imported import NeverImported
     from instrument.analysis.source_file import SourceFile
     from instrument.data.running_processes import RunningProcess
@@ -75,8 +76,18 @@ def of_analysis(analysis: Analysis) -> Iterator[str]:
             "which leaves them out"
         )
     yield from given_out((file.path, file.counts.given_out) for file in analysis.files)
+    yield from unmatched_exclusions(analysis.exclusions.unmatched())
     if analysis.never_imported is not None:
         yield from _never_imported(analysis, analysis.never_imported)
+
+
+def unmatched_exclusions(patterns: Iterable[Pattern]) -> Iterator[str]:
+    """Yield a line for each of *patterns*, regular expressions of the settings that matched in no reported source."""
+    for pattern in patterns:
+        yield (
+            f"[tool.instrument] of pyproject.toml, key {pattern.key!r}: {pattern.expression.pattern!r} matches no line "
+            "of the reported files"
+        )
 
 
 def _local(local: dict[FileKey, str]) -> Iterator[str]:

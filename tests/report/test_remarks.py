@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from processes import process, write
@@ -100,3 +101,16 @@ def test_hostile_names_are_shown_escaped(capsys):
         output = capsys.readouterr()
         assert all(text.replace("\n", "").isprintable() for text in output), arguments
 
+
+
+def test_patterns_of_exclusion_without_a_match_are_named(capsys):
+    """A pattern that matches in a file that was never imported is not named."""
+    measured("m.py", "x = 1\ny = 2  # skip\n", {1: 1})
+    Path("pyproject.toml").write_text('[tool.instrument]\nexclude-also = ["# skip", "# skpi"]\n')
+    run("report", "-m")
+    output = capsys.readouterr()
+
+    assert output.out.splitlines()[2].split() == ["m.py", "1", "0", "100%", "1", "1:", "1"]
+    assert output.err == (
+        "[tool.instrument] of pyproject.toml, key 'exclude-also': '# skpi' matches no line of the reported files\n"
+    )
