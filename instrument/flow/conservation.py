@@ -91,14 +91,14 @@ def recover(plan: Plan, seen: Observation) -> Counts:
 class Flows:
     """How often control took each way through one code object.
 
-    - `edges`: the flow of each edge, None if it is not determined.
+    - `edges`: the flow of each edge.
     - `left_at`: for each instruction, how often control left its block there: by an exit, or in flight.
     - `raised_into`: for each entry, or -1 for outside, how often an exit led there.
     """
 
     __slots__ = ("edges", "left_at", "raised_into")
 
-    def __init__(self, edges: list[int | None], left_at: dict[int, int], raised_into: dict[int, int]) -> None:
+    def __init__(self, edges: list[int], left_at: dict[int, int], raised_into: dict[int, int]) -> None:
         self.edges = edges
         self.left_at = left_at
         self.raised_into = raised_into
@@ -115,10 +115,7 @@ def recover_flows(plan: Plan, seen: Observation) -> Flows:
         for number, measure in enumerate(plan.measured_by_probe)
         if isinstance(measure, int)
     }
-    edges: list[int | None] = [*_flows_of_edges(plan, chord_flows, departures)]
-    for number in plan.undetermined_edges:
-        edges[number] = None
-    return Flows(edges, departures.left_at, departures.raised_into)
+    return Flows(_flows_of_edges(plan, chord_flows, departures), departures.left_at, departures.raised_into)
 
 
 def _times_passed(plan: Plan, seen: Observation, departures: _Departures, number: int) -> int:
@@ -234,9 +231,8 @@ def _flows_of_edges(plan: Plan, chord_flows: Mapping[int, int], departures: _Dep
         flows[number] = flow
         surplus[target] += flow
         surplus[source] -= flow
-    undetermined_edges = frozenset(plan.undetermined_edges)
     for number, flow in enumerate(flows):
-        if flow < 0 and number not in undetermined_edges:
+        if flow < 0:
             raise _contradiction_at_edge(plan, flows, departures, number)
     for node, rest in enumerate(surplus):
         if rest:
@@ -281,8 +277,6 @@ def _count_flows(plan: Plan, flows: Sequence[int], departures: _Departures, coun
     for entry, count in departures.raised_into.items():
         inflow[_block_of_entry(plan, entry)] += count
     _count_events_within_blocks(plan, inflow, departures.left_at, counts)
-    if plan.undetermined_edges:
-        counts.lines = {line: count for line, count in counts.lines.items() if count}
 
 
 def _count_events_within_blocks(plan: Plan, inflow: Sequence[int], left_at: Mapping[int, int], counts: Counts) -> None:

@@ -118,15 +118,10 @@ class _Drawing:
         return rows
 
     def _inflow(self, block: int) -> int | None:
-        """Return how often control entered *block*; None without flows, or if that is not determined."""
+        """Return how often control entered *block*; None without flows."""
         if self._flows is None:
             return None
-        inflow = 0
-        for edge, flow in zip(self._graph.edges, self._flows.edges):
-            if edge.target == block:
-                if flow is None:
-                    return None
-                inflow += flow
+        inflow = sum(flow for edge, flow in zip(self._graph.edges, self._flows.edges) if edge.target == block)
         handlers = (number for number, entry in enumerate(self._graph.entries) if entry.block == block)
         return inflow + sum(self._flows.raised_into.get(number, 0) for number in handlers)
 
@@ -175,8 +170,6 @@ class _Drawing:
                 mark = "*"
             if number in self._probe_of_edge:
                 parts.append(f"probe {self._probe_of_edge[number]}")
-            elif number not in self._tree:
-                parts.append("no count depends on it")
         text = f"        {mark} edge {number} -> {self._graph.name(edge.target)}: {', '.join(parts)}"
         if self._flows is None:
             return text
@@ -209,7 +202,5 @@ class _Drawing:
         return f"{text}{self._times(times)}" if times else text
 
     def _times(self, times: int | None) -> str:
-        """Return the text for *times*; "?" if a run left them undetermined, nothing if there was no run."""
-        if self._flows is None:
-            return ""
-        return "   ? times" if times is None else f"   {times} times"
+        """Return the text for *times*, which is None if there was no run."""
+        return "" if times is None else f"   {times} times"

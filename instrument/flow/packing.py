@@ -155,7 +155,6 @@ _TABLES = {
     "lines_of_edges": 1,
     "events": 2,
     "settling_order": 2,
-    "undetermined_edges": 1,
 }
 #: Fields that are empty for nearly all code, with the empty value. They are packed as they are, unless they are empty.
 _RARE: dict[str, object] = {
@@ -182,7 +181,6 @@ def pack_plans(plans: Sequence[Plan]) -> tuple[object, ...]:
         "blocks": pack_table([plan.blocks for plan in plans]),
         "events": pack_table([plan.events for plan in plans]),
         "settling_order": pack_table([plan.settling_order for plan in plans], are_close=False),
-        "undetermined_edges": pack_lists([plan.undetermined_edges for plan in plans]),
     }
     return plans[0].placement if plans else "", _rare_fields(plans), *[tables[name] for name in _TABLES]
 
@@ -297,7 +295,6 @@ class PackedPlans:
             ],
             "events": [*zip(*columns["events"])],
             "settling_order": [*zip(*columns["settling_order"])],
-            "undetermined_edges": columns["undetermined_edges"][0],
             **_RARE,
             **self._rare.get(number, {}),
         }

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 #: Longer cycles are not examined, so that planning takes linear time.
 _LONGEST_CYCLE = 50
-_NO_EFFECT = (0,)
 #: Instructions at which a frame has left its block.
 _IS_OUTSIDE_BLOCK = flags_of((YIELD_VALUE, SEND, RESUME))
 
@@ -89,7 +88,6 @@ def plan(graph: ControlFlowGraph, placement: str = MINIMAL, aliases: frozenset[s
         edges=[(edge.source, edge.target, edge.lines, edge.kind == EdgeKind.ENTER) for edge in graph.edges],
         events=graph.events,
         settling_order=chosen.settling_order,
-        undetermined_edges=chosen.undetermined_edges,
         exec_calls=exec_calls_in(instructions, aliases),
     )
 
@@ -105,7 +103,6 @@ class _Probes:
         self.stubs: dict[int, int] = {}
         self.raise_reported_at: dict[int, int] = {}
         self.settling_order: list[tuple[int, int]] = []
-        self.undetermined_edges: list[int] = []
 
     def add(self, probe: Probe, measure: Measure, line_effect: LineEffect | None = None) -> None:
         """Add *probe*, which counts *measure*. Its *line_effect* is ignored while `line_effects` is None."""
@@ -157,10 +154,6 @@ def _add_probes_on_chords(graph: ControlFlowGraph, chosen: _Probes) -> None:
     chosen.settling_order, cycles = _spanning_tree(graph)
     effects = {number: _line_effect(graph, cycle) for number, cycle in cycles.items()}
     chords = set(range(len(edges))).difference([number for number, _ in chosen.settling_order])
-    for number, effect in effects.items():
-        if effect == _NO_EFFECT and _no_count_depends_on(graph, cycles[number]):
-            chords.discard(number)
-            chosen.undetermined_edges += [edge if edge >= 0 else ~edge for edge in cycles[number]]
     in_order = sorted(chords)
     chosen.probes = [cheapest_probe(graph, edges[number]) for number in in_order]
     chosen.measured_by_probe = [*in_order]
@@ -209,31 +202,6 @@ def cheapest_probe(graph: ControlFlowGraph, edge: Edge) -> Probe:
         return Probe(ProbePosition.FALLING, edge.target_instruction + 1)
     is_skipped = block.head > block.first
     return Probe(ProbePosition.FALLING if is_skipped else ProbePosition.BEFORE, edge.target_instruction)
-
-
-def _no_count_depends_on(graph: ControlFlowGraph, cycle: Cycle) -> bool:
-    """Return whether all counts are the same whether control takes one way round *cycle* or the other.
-
-    For example, `a and b` on one line goes on with that line either way. Counts depend on the line events, on the line
-    from which each of them is raised, and on calls.
-    """
-    if any(
-        graph.edges[edge if edge >= 0 else ~edge].kind in (EdgeKind.ENTER, EdgeKind.RAISE, EdgeKind.RERAISED)
-        for edge in cycle
-    ):
-        return False
-    lines = graph.instructions.lines
-    changes: dict[object, int] = {}
-    inflow: dict[int, int] = {}
-    for number in cycle:
-        edge, sign = (graph.edges[number], 1) if number >= 0 else (graph.edges[~number], -1)
-        inflow[edge.target] = inflow.get(edge.target, 0) + sign
-        for line in edge.lines:
-            step = lines[edge.at], line
-            changes[step] = changes.get(step, 0) + sign
-    return not any(changes.values()) and not any(
-        times and block in graph.lines_within for block, times in inflow.items()
-    )
 
 
 def _line_effect(graph: ControlFlowGraph, cycle: Cycle) -> LineEffect:

@@ -3,7 +3,7 @@
 - `minimal`: as few probes as determine all counts. The flow into each block equals the flow out of it. So the counts of
   the edges outside a spanning tree (the chords) determine all others. If the tree has the greatest weight, the chords
   are the rare edges. (Knuth & Stevenson, BIT 13, 1973; Ball & Larus, TOPLAS 16, 1994; GCC's -fprofile-arcs; LLVM's
-  PGOInstrumentation.) A chord needs no probe if no count depends on it. Small loops are unrolled (decode.unrolling).
+  PGOInstrumentation.) Small loops are unrolled (decode.unrolling).
 - `line`: a probe for every line event and every function entry. It is the plain reference for tests of `minimal`.
 - `events`: the places of `line`, with probes that call a function instead of counting: lines are traced as they run.
 - `calls`: the places of function entries only, with probes that call.

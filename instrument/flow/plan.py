@@ -116,7 +116,6 @@ class Plan:
         edges               (source, target, lines of the events, is a function entry), by number
         events              the line events within blocks: (instruction, line)
         settling_order      the edges of the spanning tree in the order in which conservation settles them: (edge, node)
-        undetermined_edges  edges whose flow is not determined; only sums are known in which it cancels out
 
     Exec'd code
 
@@ -126,7 +125,7 @@ class Plan:
     __slots__ = (
         *("placement", "probes", "measured_by_probe", "inlinable", "exiting", "stubs", "line_effects"),
         *("exits", "entries", "eventless_sources", "raised_again", "raise_reported_at", "outside_block", "resumed"),
-        *("blocks", "edges", "events", "settling_order", "undetermined_edges", "exec_calls"),
+        *("blocks", "edges", "events", "settling_order", "exec_calls"),
     )
 
     placement: str
@@ -147,7 +146,6 @@ class Plan:
     edges: tuple[tuple[int, int, tuple[int, ...], bool], ...]
     events: tuple[tuple[int, int], ...]
     settling_order: tuple[tuple[int, int], ...]
-    undetermined_edges: tuple[int, ...]
     exec_calls: tuple[tuple[int, int], ...]
 
     def __init__(self, **fields: Any) -> None:

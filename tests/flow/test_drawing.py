@@ -56,7 +56,7 @@ PATTERNS = {
     "probe": r"          probe (?P<number>\d+), (?P<position>.*): counts (?P<counted>.*)",
     "edge": r"        (?P<mark>[ *]) edge (?P<number>\d+) -> (?P<target>outside|block \d+): (?P<kind>[a-z]+)"
     r"(, weight (?P<weight>[\d.e+-]+|inf))(?P<lines>(, line \d+)*)"
-    r"(, probe (?P<probe>\d+)|(?P<free>, no count depends on it))?( +(?P<times>\d+|\?) times)?",
+    r"(, probe (?P<probe>\d+))?( +(?P<times>\d+) times)?",
     "records": r"exit records",
     "record": r"  record (?P<number>\d+): exceptions (that leave the code|that go to handler (?P<handler>\d+))"
     r"(?P<restored>, with the place that RERAISE restores)?",
@@ -126,8 +126,7 @@ def check(code, source):
             assert tuple(map(int, re.findall(r"\d+", found["lines"]))) == edge.lines
             assert (found["mark"] == "*") == (number not in tree)
             is_counted = number in planned.measured_by_probe
-            assert is_counted == (found["probe"] is not None)
-            assert (found["free"] is not None) == (found["mark"] == "*" and not is_counted)
+            assert is_counted == (found["probe"] is not None) == (found["mark"] == "*")
             if is_counted:
                 assert planned.measured_by_probe[int(found["probe"])] == number
         elif kind == "probe":
@@ -183,16 +182,16 @@ def test_the_edges_of_a_branch_are_the_same_on_each_version():
 
 
 def test_flows_of_a_run_stand_at_blocks_edges_handlers_and_exits():
-    """A block has the sum of its edges and exits; an edge that is not determined has a question mark."""
+    """A block has the sum of its edges and exits."""
     code = code_called("handlers", SOURCE)
     graph = graph_of(code, MINIMAL)
     planned = plan(graph)
-    edges = [None if number == 1 else number for number in range(len(graph.edges))]
+    edges = [*range(len(graph.edges))]
     raising = next(iter(planned.stubs))
     lines = draw(graph, planned, SOURCE.splitlines(), Flows(edges, {raising: 5}, {0: 7}))
-    rows = rows_of(line.replace("? times", "9999 times") if line.startswith("block") else line for line in lines)
+    rows = rows_of(lines)
     times = {int(found["number"]): found["times"] for kind, found in rows if kind == "edge"}
-    assert times == {number: "?" if flow is None else str(flow) for number, flow in enumerate(edges)}
+    assert times == {number: str(flow) for number, flow in enumerate(edges)}
     assert [found["times"].strip() for kind, found in rows if kind == "handler"][:1] == ["7 times"]
     assert [found["stub"] for kind, found in rows if kind == "instruction" and int(found["index"]) == raising] == [
         f"probe {planned.stubs[raising]}   5 times"
