@@ -10,7 +10,7 @@ import sys
 import time
 
 from instrument.analysis.exclusions import Exclusions
-from instrument.analysis.file_analysis import FileAnalysis
+from instrument.analysis.file_analysis import EVENTS, FileAnalysis
 from instrument.analysis.local_paths import copy_that_ran, installed_copy, local_paths
 from instrument.analysis.never_imported import NeverImported
 from instrument.analysis.runs import count_runs
@@ -130,9 +130,13 @@ class Analysis:
         versions = {".".join(process.python.split(".")[:2]) for process in self.processes}
         return sorted(versions - {self.own_python})
 
-    def sorted_files(self, sort: str) -> list[FileAnalysis]:
-        """Return `files` sorted by *sort*, one of `file_analysis.SORTS`."""
-        return sorted(self.files, key=lambda file: file.sort_key(sort))
+    def sorted_files(self, sort: str, unit: str = EVENTS, *, with_branches: bool = False) -> list[FileAnalysis]:
+        """Return `files` in the order *sort*, see `FileAnalysis.sort_key` for all arguments."""
+        return sorted(
+            self.files,
+            key=lambda file: file.sort_key(sort, unit, with_branches=with_branches),
+            reverse=sort == "-file",
+        )
 
     def longest_flush_interval(self, since: float) -> float:
         """Return the longest mean interval between flushes, in seconds, if it makes times after *since* uncertain.

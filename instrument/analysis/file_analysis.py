@@ -6,6 +6,7 @@ Counts and the source file come in. `UnusedCode` has the functions and lines tha
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from instrument.analysis.branches import branches_of
 from instrument.analysis.source_file import (
@@ -20,7 +21,7 @@ from instrument.model.measurement import FACTS, FileCounts, Series
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Set
+    from collections.abc import Iterable, Iterator, Mapping, Set
     from typing import Any, TypeAlias
 
     from instrument.analysis.branches import Branch
@@ -31,8 +32,19 @@ if TYPE_CHECKING:
     #: The first and the last line of a range.
     LineRange: TypeAlias = tuple[int, int]
 
-#: The orders of files; numbers are sorted from the top.
-SORTS = ("file", "lines", "missing", "hits", "hottest")
+#: The orders of files; numbers are sorted from the top. With `-` in front, an order is reversed.
+SORTS = ("file", "lines", "missing", "ran", "hits", "hottest", "branches", "cost")
+#: The units of hits. A line has an event, as `trace` counts, each time that control arrives at it from another line. It
+#: has an execution each time that it begins: a statement over several lines that ran once counts once.
+EVENTS, EXECUTIONS = "events", "executions"
+
+
+class Hits(NamedTuple):
+    """The sum of the counts of all lines, and the line that ran most often; zeros if nothing ran."""
+
+    total: int
+    hottest_line: int
+    hottest_count: int
 
 
 class FileAnalysis:
@@ -48,7 +60,9 @@ class FileAnalysis:
 
     `flow` says how control went through the file; None if that is not known. `branches` has the lines with several ways
     on, sorted, without excluded and uncertain lines; it is empty if `flow` is None. `n_arcs` and `n_missing_arcs` count
-    these ways, and those never taken.
+    these ways, and those never taken. `missing_ways` has those never taken, without ways from and to missing lines:
+    pairs of line and target, sorted; target 0 is a return. `n_instructions` is how many instructions were executed, and
+    `executions` has the Hits in this unit; both are None if `flow` is.
 
     `uncertain_functions` has the functions that were given out, and those nested in them. `uncertain` has their lines,
     which may have run uncounted.
@@ -76,8 +90,7 @@ class FileAnalysis:
         self.source = SourceFile(path, version, is_optimized=is_optimized, exclusions=exclusions)
         self.version = version or version_of(self.source.data)
         self.is_complete = self._has_lines() and partly_measured.isdisjoint(self.measured_at)
-        self.hits = sum(self.counts.lines.counts().values())
-        self.hottest_line, self.hottest_count = _hottest(self.counts.lines)
+        self.hits, self.hottest_line, self.hottest_count = _hits(self.counts.lines.counts())
         self.uncertain: Set[int] = frozenset()
         self.uncertain_functions: Set[FunctionKey] = frozenset()
         self._find_uncertain()
@@ -87,12 +100,17 @@ class FileAnalysis:
             self.executable = lines.union(self.counts.lines) - self.source.never_missing - {0}
         self.missing = sorted(self.executable.difference(self.counts.lines))
         self.n_lines, self.n_missing = len(self.executable), len(self.missing)
-        self.missing_ranges: list[LineRange] = []
+        self.missing_ranges = line_ranges(self.missing, self.executable)
         self.flow = flow
         excluded = self.source.excluded | self.uncertain
         self.branches: list[Branch] = branches_of(flow, excluded, self.source.complete) if flow else []
         self.n_arcs = sum(len(branch.arcs) for branch in self.branches)
         self.n_missing_arcs = sum(len(branch.missing) for branch in self.branches)
+        missing = set(self.missing)
+        ways = {(each.line, target) for each in self.branches for target in each.missing}
+        self.missing_ways = sorted(way for way in ways if missing.isdisjoint(way))
+        self.n_instructions = sum(flow.instructions.values()) if flow else None
+        self.executions = _hits(flow.executions) if flow else None
 
     def _has_lines(self) -> bool:
         """Return whether the source is the measured version, and its lines are known."""
@@ -116,7 +134,6 @@ class FileAnalysis:
         Reading the counts of lines or functions, `missing`, `executable`, `flow` or `branches` raises AttributeError
         from now on: they would read as zeros.
         """
-        self.missing_ranges = line_ranges(self.missing, self.executable)
         for fact in FACTS:
             delattr(self.counts, fact.field)
         del self.missing, self.executable, self.flow, self.branches
@@ -141,10 +158,41 @@ class FileAnalysis:
             if function not in functions and (body or functions or not self.measured_at)
         }
 
-    def sort_key(self, sort: str) -> tuple[Any, ...]:
-        """Return the key to sort by, for *sort*, one of SORTS."""
-        numbers = {"lines": self.n_lines, "missing": self.n_missing, "hits": self.hits, "hottest": self.hottest_count}
-        return -numbers.get(sort, 0), self.path, self.version
+    def hits_in(self, unit: str) -> Hits | None:
+        """Return the Hits in this *unit*, EVENTS or EXECUTIONS; None if they are not known."""
+        if unit == EXECUTIONS:
+            return self.executions
+        return Hits(self.hits, self.hottest_line, self.hottest_count)
+
+    def share(self, *, with_branches: bool = False) -> tuple[int, int]:
+        """Return how many lines ran, and how many can run.
+
+        As in coverage.py, each way of a branch counts as one more line *with_branches*, if the ways are known.
+        """
+        n_lines, n_all = self.n_lines - self.n_missing, self.n_lines
+        if with_branches and self.is_complete:
+            return n_lines + self.n_arcs - self.n_missing_arcs, n_all + self.n_arcs
+        return n_lines, n_all
+
+    def sort_key(self, sort: str, unit: str = EVENTS, *, with_branches: bool = False) -> tuple[Any, ...]:
+        """Return the key to sort by, for *sort*, one of SORTS, also with `-` in front.
+
+        Numbers come from the top, and unknown numbers last in any case. *unit* is that of hits. *with_branches* has the
+        meaning that it has for `share`.
+        """
+        n_ran, n_all = self.share(with_branches=with_branches)
+        hits = self.hits_in(unit)
+        number = {
+            "lines": self.n_lines if self.is_complete else None,
+            "missing": self.n_missing if self.is_complete else None,
+            "ran": n_ran / n_all if n_all else None,
+            "hits": hits.total if hits else None,
+            "hottest": hits.hottest_count if hits else None,
+            "branches": None if self.n_instructions is None else self.n_arcs,
+            "cost": self.n_instructions,
+        }.get(sort.removeprefix("-"))
+        order = 0 if number is None else number if sort[:1] == "-" else -number
+        return number is None, order, self.path, self.version
 
 
 def _without_line_0(counts: FileCounts) -> FileCounts:
@@ -157,11 +205,10 @@ def _without_line_0(counts: FileCounts) -> FileCounts:
     return counts
 
 
-def _hottest(lines: Series) -> tuple[int, int]:
-    """Return the line that ran most often, the first of several, and its count; zeros if no line ran."""
-    counts = lines.counts()
+def _hits(counts: Mapping[int, int]) -> Hits:
+    """Return the Hits of the *counts* of lines; of several hottest lines the first."""
     line = min(counts, key=lambda line: (-counts[line], line), default=0)
-    return (line, counts[line]) if line else (0, 0)
+    return Hits(sum(counts.values()), line, counts[line]) if line and counts[line] else Hits(0, 0, 0)
 
 
 def line_ranges(lines: Iterable[int], among: Iterable[int] | None = None) -> list[LineRange]:

@@ -30,11 +30,13 @@ examples:
 Print a table with a row for each source file: the lines that can run, how many
 of them never ran, how often lines ran in all, and the hottest line. Programs
 that still run are included. Lines are called missing only if the source file
-has not changed since it ran.
+has not changed since it ran. The exit status is 2 if a bound is not kept.
 
 examples:
   instrument report --missing
-  instrument report --sort hits --omit 'tests/*'
+  instrument report --sort hits --top 20 --omit 'tests/*'
+  instrument report --branch --fail-under 90
+  instrument report --format markdown >> "$GITHUB_STEP_SUMMARY"
   instrument report --unused-for 30d
 """,
     ),

@@ -1,76 +1,64 @@
-"""Writes the table of `instrument report`: for each file its lines, missing lines, hits and hottest line."""
+"""Writes the table of `instrument report`, for terminals and as Markdown, and the percentage alone.
+
+The table has a row for each file: its lines, missing lines, hits and hottest line. The choices add columns.
+"""
 
 from __future__ import annotations
 
-from instrument.analysis.source_file import CURRENT
 from instrument.report.formats import Format
-from instrument.report.tables import table
-from instrument.report.text import date, number_of, percentage, ranges_text, say, shown_path, terminal_width
+from instrument.report.summary.colours import console_of, marks_for, print_lines
+from instrument.report.summary.markdown import markdown_table
+from instrument.report.summary.numbers import Numbers
+from instrument.report.summary.rows import Summary
+from instrument.report.summary.rows import name_of as name_of
+from instrument.report.tables import styled_table, table
+from instrument.report.text import date, number_of, percent, say, terminal_width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import TextIO
 
     from instrument.analysis.analysis import Analysis
-    from instrument.analysis.file_analysis import FileAnalysis
     from instrument.report.formats import Choices
 
 
 def write_analysis(analysis: Analysis, out: TextIO, choices: Choices) -> None:
     """Write the table of *analysis* to *out*, with the numbers of processes and runs.
 
-    The files must have their `missing_ranges`: see `FileAnalysis.forget_lines`.
+    On terminals the table has colours if the library rich is installed. Other output does not depend on rich.
     """
-    say(_table(analysis.sorted_files(choices.sort), with_missing=choices.with_missing), out)
-    say(_summary(analysis), out)
+    console = console_of(out)
+    summary = _summary(analysis, choices, marks_for(out) if console else ())
+    arguments = summary.head, summary.rows, summary.total, terminal_width()
+    if console is None:
+        say(table(*arguments), out)
+    else:
+        print_lines(console, styled_table(*arguments), out)
+    say(summary.notes, out)
+    say(_measured(analysis), out)
     say(_incomplete(analysis), out)
 
 
-def name_of(file: FileAnalysis) -> str:
-    """Return the name of *file* in tables, with its state if its source is not the measured version."""
-    remark = "" if file.source.state == CURRENT else f" ({file.source.state})"
-    return shown_path(file.path) + remark
+def write_markdown(analysis: Analysis, out: TextIO, choices: Choices) -> None:
+    """Write the table of *analysis* to *out* as Markdown, with its notes and numbers in a paragraph below."""
+    summary = _summary(analysis, choices)
+    say(markdown_table(summary), out)
+    say(["", *summary.notes, *_measured(analysis), *_incomplete(analysis)], out)
 
 
-def _table(files: list[FileAnalysis], *, with_missing: bool) -> Iterator[str]:
-    """Yield the lines of the table of *files*."""
-    head = ["File", "Lines", "Missing", "Ran", "Hits", "Hottest line"]
-    rows = [
-        [
-            name_of(file),
-            f"{file.n_lines}" if file.is_complete else "-",
-            f"{file.n_missing}" if file.is_complete else "-",
-            percentage(file.n_lines - file.n_missing, file.n_lines) if file.is_complete else "-",
-            f"{file.hits}",
-            _hottest_line(file),
-        ]
-        for file in files
-    ]
-    n_lines, n_missing = sum(file.n_lines for file in files), sum(file.n_missing for file in files)
-    total = [
-        "Total",
-        f"{n_lines}",
-        f"{n_missing}",
-        percentage(n_lines - n_missing, n_lines),
-        f"{sum(file.hits for file in files)}",
-        "",
-    ]
-    if with_missing:
-        head, total = [*head, ""], [*total, ""]
-        for file, row in zip(files, rows, strict=True):
-            row.append(ranges_text(file.missing_ranges))
-    yield from table(head, rows, total, terminal_width())
+def write_total(analysis: Analysis, out: TextIO, choices: Choices) -> None:
+    """Write to *out* how many lines ran, in percent, without a sign: 100 if no line can run, as coverage.py does."""
+    share = Numbers(analysis.files, choices.unit).share(with_branches=choices.with_branches)
+    say([f"{percent(*share, choices.precision):.{choices.precision}f}"], out)
 
 
-def _hottest_line(file: FileAnalysis) -> str:
-    """Return number and count of the line that ran most often, or why there is none."""
-    if not file.measured_at:
-        return "never imported"
-    return f"{file.hottest_line}: {file.hottest_count}" if file.hottest_count else "-"
+def _summary(analysis: Analysis, choices: Choices, marks: Sequence[str] = ()) -> Summary:
+    files = analysis.sorted_files(choices.sort, choices.unit, with_branches=choices.with_branches)
+    return Summary(files, choices, marks)
 
 
-def _summary(analysis: Analysis) -> Iterator[str]:
+def _measured(analysis: Analysis) -> Iterator[str]:
     """Yield how many processes and runs were counted, and since when."""
     n_processes, n_runs = len(analysis.processes), analysis.n_runs
     since = date(analysis.processes[0].started, with_time=True)
@@ -92,6 +80,29 @@ def _incomplete(analysis: Analysis) -> Iterator[str]:
             yield f"({len(processes)} processes {more}: what they ran after their latest writes is not in these counts)"
 
 
-FORMAT = Format(
-    "table", write_analysis, help="a row for each file, the default", takes=("sort", "missing"), needs_lines=False
+_OPTIONS_OF_ROWS = ("sort", "missing", "cost", "top", "skip-covered", "skip-empty", "max-count", "thousands")
+_OPTIONS_OF_SHARES = ("branch", "precision")
+
+FORMATS = (
+    Format(
+        "table",
+        write_analysis,
+        help="a row for each file, the default",
+        takes=(*_OPTIONS_OF_ROWS, *_OPTIONS_OF_SHARES, "unit"),
+        needs_lines=False,
+    ),
+    Format(
+        "markdown",
+        write_markdown,
+        help="the table for GitHub and others",
+        takes=(*_OPTIONS_OF_ROWS, *_OPTIONS_OF_SHARES, "unit"),
+        needs_lines=False,
+    ),
+    Format(
+        "total",
+        write_total,
+        help="only the percentage of lines that ran",
+        takes=_OPTIONS_OF_SHARES,
+        needs_lines=False,
+    ),
 )

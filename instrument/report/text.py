@@ -72,14 +72,21 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def percentage(n: int, total: int) -> str:
-    """Return *n* as a percentage of *total*; 0% and 100% mean none and all, and `-` means that *total* is 0."""
+def percentage(n: int, total: int, precision: int = 0) -> str:
+    """Return *n* as a percentage of *total*, with *precision* decimals; `-` means that *total* is 0.
+
+    0% and 100% mean none and all: 1 of 1000 is 1%, and 999 of 1000 are 99%, as in coverage.py.
+    """
+    return f"{percent(n, total, precision):.{precision}f}%" if total else "-"
+
+
+def percent(n: int, total: int, precision: int = 0) -> float:
+    """Return the number that `percentage` prints; 100 if *total* is 0, as in coverage.py."""
     if not total:
-        return "-"
-    percent = round(100 * n / total)
-    if 0 < n < total:
-        percent = min(max(percent, 1), 99)
-    return f"{percent}%"
+        return 100.0
+    rounded = round(100 * n / total, precision)
+    least = 10.0**-precision
+    return min(max(rounded, least), 100 - least) if 0 < n < total else rounded
 
 
 def number_of(n: int, thing: str) -> str:
@@ -95,9 +102,14 @@ def say(lines: Iterable[str], out: TextIO | None = None) -> None:
     are printed here, so none of them controls a terminal, and each is one line. Formats for programs are not.
     """
     stream = sys.stdout if out is None else out
-    encoding = getattr(stream, "encoding", None) or "utf-8"
     for line in lines:
-        print(shown(line).encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        print(printable(line, stream), file=stream)
+
+
+def printable(text: str, stream: TextIO) -> str:
+    """Return *text* with escapes for characters that are not printable, or that the encoding of *stream* lacks."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return shown(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 class ProgressBar:

@@ -8,7 +8,7 @@ from reporting import run
 from reporting import shop as shop
 
 from instrument import report
-from instrument.report.formats import formats
+from instrument.report.formats import OPTIONS, formats
 
 #: A format for programs, in a module of its own.
 MODULE = '''
@@ -38,11 +38,11 @@ def test_the_formats_of_the_package_are_found():
     """Each has a name and a help, and takes the options that it needs."""
     found = formats()
 
-    assert {"json", "table", "unused"} <= set(found)
+    assert {"json", "markdown", "table", "total", "unused"} <= set(found)
     for name, each in found.items():
         assert each.name == name
         assert each.help
-        assert {*each.needs} <= {*each.takes} <= {"sort", "missing", "unused-for"}
+        assert {*each.needs} <= {*each.takes} <= {*OPTIONS}
 
 
 def test_a_new_module_is_a_new_format(tsv, shop, capsys):
