@@ -299,3 +299,61 @@ def test_no_measured_process_imports_rich(tmp_path):
     command = [sys.executable, "-m", "instrument", "report", "--sort", "-missing", "--fail-under", "100"]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=True)
     assert "\x1b[32m✓ 100%" in ran.stdout
+
+
+#: A program with a statement on each line: for others, coverage.py counts the first line alone.
+PROGRAM = """\
+import sys
+
+def f(x):
+    if x > 1:  # pragma: no cover
+        return 2
+    for y in range(x):
+        if y:
+            print(y)
+    try:
+        raise ValueError
+    except TypeError:
+        pass
+    except ValueError:
+        x = 3
+    while x:
+        x -= 1
+    else:
+        return x
+
+def __repr__(x):
+    if x:
+        return 1
+    return 2
+
+@staticmethod
+def g():
+    raise NotImplementedError
+
+f(1)
+if len(sys.argv) > 9:
+    g()
+"""
+
+
+@pytest.mark.parametrize("exclusions", [{}, {"exclude_also": ["'def __repr__'", "'raise NotImpl'"]}, {"exclude_lines": ["'g[(]'"]}])
+def test_a_program_has_the_percentage_of_coverage_py(exclusions, capsys):
+    """The same keys in the tables of both tools give the same percentage and the same missing lines."""
+    Path("program.py").write_text(PROGRAM)
+    keys = "".join(f"{key} = [{', '.join(patterns)}]\n" for key, patterns in exclusions.items())
+    Path("pyproject.toml").write_text(f"[tool.instrument]\n{keys}[tool.coverage.report]\nprecision = 3\n{keys}")
+
+    def output_of(*arguments):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=True).stdout
+
+    output_of("coverage", "run", "--include=program.py", "program.py")
+    output_of("instrument", "run", "-q", "program.py")
+    total = output_of("coverage", "report", "--format=total")
+    missing = output_of("coverage", "report", "--show-missing").splitlines()[2].split("%")[1]
+
+    assert output_of("instrument", "report", "--format", "total", "--precision", "3") == total
+    row = output_of("instrument", "report", "--missing").splitlines()[2]
+    assert row.endswith("  " + missing.strip())
