@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
     add_paths(parser)
-    parser.add_argument("-d", "--directory", metavar="DIR", help="write to this folder, as <package>.<module>.cover")
+    parser.add_argument(
+        "-d", "-o", "--directory", metavar="DIR", help="write to this folder, as <package>.<module>.cover"
+    )
     add_patterns(parser)
     parser.add_argument("--only-imported", action="store_true", help="write none for files that were never imported")
 

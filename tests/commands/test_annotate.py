@@ -46,7 +46,7 @@ def test_listings_have_the_bytes_of_traces_own(source, tmp_path, capsys):
     path = str(tmp_path / "m.py")
     write(".instrument", "one", {(path, version_of(source)): {2: 7}})
     trace.CoverageResults({(path, 2): 7}).write_results(True, False, "theirs")
-    run("annotate", "-d", "ours")
+    run("annotate", "-o", "ours")
     [theirs] = files("theirs")
     assert Path("ours/m.cover").read_bytes() == Path("theirs", theirs).read_bytes()
 
