@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 def write_analysis(analysis: Analysis, out: TextIO, choices: Choices) -> None:
     """Write all of *analysis* to *out*; if *choices* have a moment, also the code that was not used after it."""
+    _write(document_of(analysis, choices), out)
+
+
+def document_of(analysis: Analysis, choices: Choices) -> dict[str, Any]:
+    """Return the document that `write_analysis` writes. Its files are in the order that *choices* have."""
     files, since = analysis.sorted_files(choices.sort), choices.since
     document: dict[str, Any] = {
         "format": 1,
@@ -52,7 +57,7 @@ def write_analysis(analysis: Analysis, out: TextIO, choices: Choices) -> None:
     if since is not None:
         document["unused_since"] = since
         document["uncertain"] = list(remarks.uncertain_uses(analysis, since))
-    _write(document, out)
+    return document
 
 
 def write_difference(difference: Difference, out: TextIO | None = None) -> None:
