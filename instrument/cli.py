@@ -26,6 +26,11 @@ COMMANDS = {
     "run": "run a program and save how often each line ran",
     "report": "print a table of the counts",
     "annotate": "write listings of the sources with their counts",
+    "lcov": "write the counts for tools that read LCOV",
+    "xml": "write the counts as Cobertura XML",
+    "json": "write all that is known as JSON",
+    "callgrind": "write the counts as a profile in Callgrind's format",
+    "coverage": "write a data file of coverage.py",
     "diff": "show which lines ran between two moments",
     "combine": "add up the data of many processes in one file",
     "erase": "remove the data",
@@ -34,6 +39,8 @@ COMMANDS = {
     "top": "show the hottest lines of running processes, live",
     "warm": "prepare sources for a fast first start",
 }
+#: The commands whose modules are in a folder of `instrument.commands`, with the folder.
+_FOLDERS = dict.fromkeys(("lcov", "xml", "json", "callgrind", "coverage"), "exports")
 #: The commands that only print information about the others.
 ABOUT = {
     "help": "show this list, or the help of a command",
@@ -147,7 +154,8 @@ def _execute(name: str, arguments: list[str]) -> int:
 
     from instrument.errors import InstrumentError
 
-    command = import_module(f"instrument.commands.{name}")
+    folder = f"{_FOLDERS[name]}." if name in _FOLDERS else ""
+    command = import_module(f"instrument.commands.{folder}{name}")
     parser = _parser_of(name, command)
     program: list[str] = []
     if hasattr(command, "split"):

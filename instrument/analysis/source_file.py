@@ -170,6 +170,23 @@ class SourceFile:
             remaining.extend((each, is_within) for each in nested)
         return lines, keys
 
+    def owners(self) -> dict[int, FunctionKey]:
+        """Return the code object that each line belongs to: the outermost, if several have code on the line.
+
+        Call this only if `reason` is empty.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = compile(self.data, self.path, "exec", dont_inherit=True, optimize=0)
+        owners: dict[int, FunctionKey] = {}
+        level = [module]
+        while level:
+            for code in level:
+                for line in code_lines(code):
+                    owners.setdefault(line, (code.co_qualname, code.co_firstlineno))
+            level = [each for code in level for each in code.co_consts if isinstance(each, types.CodeType)]
+        return owners
+
     def functions(self) -> dict[FunctionKey, set[int]]:
         """Return the functions that have a name and are not excluded, each with the lines of its body."""
         return self._functions

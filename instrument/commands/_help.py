@@ -53,6 +53,69 @@ examples:
   instrument annotate --include 'shop/*'
 """,
     ),
+    "lcov": (
+        None,
+        """\
+Write an LCOV tracefile with the counts of lines, functions and branches, for
+genhtml, diff-cover, Codecov and editors. Files that have changed since they ran
+are left out, and are named. Branches are written if the data have them.
+
+examples:
+  instrument lcov
+  instrument lcov -o - --include 'shop/*'
+  instrument lcov --function-ends && genhtml --branch-coverage lcov.info -o html
+""",
+    ),
+    "xml": (
+        None,
+        """\
+Write Cobertura XML with the counts of lines and the share of branches that were
+taken, for GitLab, GitHub, Jenkins, Codecov and pycobertura. Files that have
+changed since they ran are left out, and are named.
+
+examples:
+  instrument xml
+  instrument xml --omit 'tests/*' -o build/coverage.xml
+""",
+    ),
+    "json": (
+        None,
+        """\
+Write all that is known as JSON: lines, functions, and, if the data have them,
+branches, decisions and instructions. --schema prints the JSON Schema. Files
+that have changed since they ran are included, with the reason.
+
+examples:
+  instrument json
+  instrument json -o - | jq '.totals'
+  instrument json --schema
+""",
+    ),
+    "callgrind": (
+        None,
+        """\
+Write a profile in Callgrind's format, for callgrind_annotate and KCachegrind.
+The cost is how often lines ran and, if the data have them, the instructions
+they executed. All costs are self costs, since calls are not recorded.
+
+examples:
+  instrument callgrind
+  instrument callgrind && callgrind_annotate callgrind.out.instrument
+""",
+    ),
+    "coverage": (
+        None,
+        """\
+Write a data file of coverage.py with the lines that ran, and the branches if
+the data have them, for `coverage report`, `coverage html` and plugins. The
+format has no counts. coverage.py must be installed. `coverage combine` finds
+the file, beside the data files of coverage.py itself.
+
+examples:
+  instrument coverage && coverage combine
+  instrument coverage -o .coverage && coverage report
+""",
+    ),
     "combine": (
         None,
         """\

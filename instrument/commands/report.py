@@ -27,7 +27,7 @@ from instrument.data.query import StoredMeasurement
 from instrument.errors import ConfigError, DataError
 from instrument.report import remarks
 from instrument.report.formats import OPTIONS, Choices, formats
-from instrument.report.summary.bounds import Bound, Bounds, failures, not_checked
+from instrument.report.summary.bounds import Bound, Bounds, failures
 from instrument.report.text import ProgressBar, say
 
 TYPE_CHECKING = False
@@ -212,9 +212,7 @@ def execute(options: argparse.Namespace) -> int:
         say(remarks.stale_sources(file.source for file in analysis.sorted_files("file")), sys.stderr)
         say(remarks.not_measured(analysis.not_measured), sys.stderr)
         say(remarks.of_analysis(analysis), sys.stderr)
-    files = analysis.sorted_files("file")
-    failed = list(failures(files, bounds, choices))
-    say(not_checked(files, bounds), sys.stderr)
+    failed = list(failures(analysis.sorted_files("file"), bounds, choices))
     say((f"instrument: {line}" for line in failed), sys.stderr)
     return 2 if failed else 0
 

@@ -105,8 +105,6 @@ def test_texts_of_a_data_file_are_escaped(table, column, kind, how, capsys, monk
         ("report", "--sort", "hits", "data"),
         ("report", "--include", "x*", "data"),
         ("report", "--json", "data"),
-        ("report", "--format", "markdown", "--missing", "data"),
-        ("report", "--format", "total", "--fail-under", "0", "data"),
         ("annotate", "data", "-d", "listings"),
         ("diff", "earlier", "data"),
         ("diff", "data", "earlier"),

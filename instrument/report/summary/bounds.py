@@ -59,15 +59,9 @@ class Bounds:
 def failures(files: Sequence[FileAnalysis], bounds: Bounds, choices: Choices) -> Iterator[str]:
     """Yield a line for each of *bounds* that *files* fail: by how much, and which lines.
 
-    Raise DataError if *bounds* cannot be checked: if lines are known of no file, or branches of no file.
+    Raise DataError if there is a bound for branches, and branches are known of no file.
     """
     numbers = Numbers(files, choices.unit)
-    for bound in (bounds.share, bounds.branches, bounds.hits):
-        if bound and not any(file.is_complete for file in files):
-            raise DataError(
-                f"{bound.origin}: of no file it is known which lines can run, so the bound cannot be checked; "
-                "measure the present sources again, or remove the bound"
-            )
     if bounds.share:
         things = "lines and ways of branches" if choices.with_branches and numbers.n_arcs else "lines"
         n_ran, n_all = numbers.share(with_branches=choices.with_branches)
@@ -83,16 +77,6 @@ def failures(files: Sequence[FileAnalysis], bounds: Bounds, choices: Choices) ->
         yield from _share_below(n_taken, numbers.n_arcs, bounds.branches, choices.precision, words)
     if bounds.hits:
         yield from _hits_below(files, bounds.hits, choices.unit)
-
-
-def not_checked(files: Sequence[FileAnalysis], bounds: Bounds) -> Iterator[str]:
-    """Yield a line if *bounds* leave out some of *files*, because their lines or branches are not known."""
-    n_unknown = sum(not file.is_complete for file in files)
-    if bounds and n_unknown:
-        yield f"The bounds leave out {number_of(n_unknown, 'file')}: it is not known which lines there can run"
-    n_without_flow = sum(file.is_complete and file.n_instructions is None for file in files)
-    if bounds.branches and n_without_flow:
-        yield f"{bounds.branches.origin} leaves out {number_of(n_without_flow, 'file')}: their branches are not known"
 
 
 def _share_below(n: int, n_all: int, bound: Bound, precision: int, words: str) -> Iterator[str]:

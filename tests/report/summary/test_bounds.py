@@ -9,7 +9,7 @@ from reporting import in_own_folder as in_own_folder
 
 from instrument.errors import DataError
 from instrument.report.formats import Choices
-from instrument.report.summary.bounds import Bound, Bounds, failures, not_checked
+from instrument.report.summary.bounds import Bound, Bounds, failures
 from instrument.report.text import percent
 
 
@@ -57,25 +57,6 @@ def test_messages_say_by_how_much():
     ]
     assert failed(Shares(8, 11), share=72.7) == []
     assert failed(Shares(8, 11), share=72.728) == ["72.727% of lines ran, 0.001 points below --share 72.728"]
-
-
-@pytest.mark.parametrize("bound", ["share", "branches", "hits"])
-def test_a_bound_for_unknown_lines_is_an_error(bound):
-    """A job whose sources have all changed since they ran must not succeed. Some unknown files are named."""
-    unknown = analysed(1, {1: 1}, name="unknown.py", is_known=False)
-
-    with pytest.raises(DataError, match=f"--{bound} 1: of no file it is known which lines can run.*measure"):
-        failed(unknown, **{bound: 1})
-    with pytest.raises(DataError, match="of no file"):
-        failed(**{bound: 1})
-    known = analysed(1, {1: 1})
-    bounds = Bounds(branches=Bound(1, "--branches"))
-    assert list(not_checked([unknown, known], bounds)) == [
-        "The bounds leave out 1 file: it is not known which lines there can run",
-        "--branches 1 leaves out 1 file: their branches are not known",
-    ]
-    assert list(not_checked([unknown, known], Bounds())) == []
-    assert list(not_checked([known], Bounds(share=Bound(1, "--share")))) == []
 
 
 def test_branches_have_a_bound_of_their_own():
