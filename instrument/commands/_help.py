@@ -40,6 +40,20 @@ examples:
   instrument report --unused-for 30d
 """,
     ),
+    "html": (
+        None,
+        """\
+Write web pages with the counts: an index of all files, and a page for each source
+file with the count beside each line. The pages can be opened from the disk. A
+folder with other files than those of a report is never overwritten. The command
+needs the library Jinja2.
+
+examples:
+  instrument html
+  instrument html -o pages --include 'shop/*' --title Shop
+  instrument html --single counts.html
+""",
+    ),
     "annotate": (
         None,
         """\

@@ -1,0 +1,155 @@
+"""Writes the report on an analysis: to a folder with a page for each source file, or to a single file.
+
+An Analysis, a path and Choices come in. `missing_libraries` names the libraries of the
+extra `report` that are not installed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from instrument.analysis.file_analysis import EVENTS, EXECUTIONS
+from instrument.analysis.source_file import CURRENT
+from instrument.errors import DataError
+from instrument.guest.atomic_files import replace_file, write_all
+from instrument.report import remarks
+from instrument.report.html.file_page import FilePage, file_page
+from instrument.report.html.function_rows import function_rows
+from instrument.report.html.index_page import FileEntry, Functions, IndexPage, index_page
+from instrument.report.html.numbers import counts_of, numbers_of
+from instrument.report.html.output_folder import OutputFolder
+from instrument.report.html.page_names import page_names
+from instrument.report.text import date, number_of, shown_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from instrument.analysis.analysis import Analysis
+    from instrument.analysis.file_analysis import FileAnalysis
+    from instrument.report.html.rendering import Renderer
+
+
+class Choices(NamedTuple):
+    """The options of a report: its title, the unit of counts, and whether files without missing code are left out."""
+
+    title: str = "Execution counts"
+    unit: str = EVENTS
+    skips_covered: bool = False
+
+
+def missing_libraries() -> list[str]:
+    """Return the libraries of the extra `report` that are needed here and not installed."""
+    return [name for name in ("jinja2", "markupsafe") if find_spec(name) is None]
+
+
+class Report:
+    """The report on *analysis* with *choices*: `write_folder` and `write_file` write it.
+
+    `n_pages` is the number of files that have a page. *progress* is called with the number of pages that are written,
+    and that of all pages. Raise DataError if no file is
+    left, or if counts are wanted in a unit in which no file has any.
+    """
+
+    def __init__(self, analysis: Analysis, choices: Choices, progress: Callable[[int, int], object]) -> None:
+        self._analysis, self._choices, self._progress = analysis, choices, progress
+        self._files = [file for file in analysis.files if not (choices.skips_covered and _is_covered(file))]
+        if not self._files:
+            raise DataError("nothing is left to report: no file has missing lines")
+        self.n_pages = len(self._files)
+        self._has_flow = any(file.flow for file in self._files)
+        if choices.unit == EXECUTIONS and not self._has_flow:
+            raise DataError("these data have no executions of lines: use --unit events")
+        self._names = page_names(shown_path(file.path) for file in self._files)
+        self._hottest = max(max(counts_of(file, choices.unit).values(), default=0) for file in self._files)
+
+    def write_folder(self, path: str) -> str:
+        """Write the report to the folder at *path*; return the path of its index. Raise DataError if that fails."""
+        from instrument.report.html.rendering import INDEX, SCRIPT, STYLE
+
+        renderer = self._renderer()
+        with OutputFolder(path) as folder:
+            for page, before, after in self._pages():
+                folder.write(f"{page.name}.html", renderer.file(page, before, after))
+            folder.write(INDEX, renderer.index(self._index()))
+            folder.write(STYLE, renderer.style())
+            folder.write(SCRIPT, renderer.script())
+        return os.path.join(path, INDEX)
+
+    def write_file(self, path: str) -> None:
+        """Write the report to the file at *path*, which is unchanged if that fails; raise DataError then."""
+        renderer = self._renderer()
+
+        def write(descriptor: int, _: str) -> None:
+            for part in renderer.single(self._index(), self._pages()):
+                write_all(descriptor, part.encode("utf-8", "backslashreplace"))
+
+        try:
+            if os.path.isdir(path):
+                raise IsADirectoryError(0, "it is a folder")
+            replace_file(path, write, mode=0o666)
+        except OSError as error:
+            raise DataError(f"the report cannot be written to {path!r}: {error.strerror or error}") from error
+
+    def _renderer(self) -> Renderer:
+        from instrument.report.html.rendering import About, Renderer
+
+        choices = self._choices
+        return Renderer(About(choices.title, choices.unit, self._hottest, date(time.time(), with_time=True)))
+
+    def _pages(self) -> Iterator[tuple[FilePage, str, str]]:
+        """Yield the page of each file with the names of the pages before and after it, empty at the ends."""
+        neighbours = ["", *self._names, ""]
+        for n, (file, name) in enumerate(zip(self._files, self._names, strict=True)):
+            yield file_page(file, name, self._choices.unit, self._hottest), neighbours[n], neighbours[n + 2]
+            self._progress(n + 1, len(self._files))
+
+    def _index(self) -> IndexPage:
+        entries, functions = [], Functions()
+        for file, name in zip(self._files, self._names, strict=True):
+            label = shown_path(file.path)
+            counts = counts_of(file, self._choices.unit)
+            hottest_line = min(counts, key=lambda line: (-counts[line], line), default=0)
+            numbers = numbers_of(file, self._choices.unit)
+            entries.append(FileEntry(name, label, numbers, file.is_complete, _state(file), hottest_line))
+            functions.add(function_rows(file, name, label))
+        return index_page(
+            entries, functions, has_flow=self._has_flow, facts=list(self._facts()), remarks=list(self._remarks())
+        )
+
+    def _facts(self) -> Iterable[str]:
+        """Yield which processes were counted, and which files are left out."""
+        analysis = self._analysis
+        if analysis.processes:
+            since = date(analysis.processes[0].started, with_time=True)
+            processes, runs = number_of(len(analysis.processes), "process"), number_of(analysis.n_runs, "run")
+            yield f"Counts of {processes} in {runs}, since {since}."
+        n_left_out = len(analysis.files) - len(self._files)
+        if n_left_out:
+            yield f"{number_of(n_left_out, 'file')} without missing code left out."
+
+    def _remarks(self) -> Iterable[str]:
+        """Yield the remarks of the analysis, as other reports print them."""
+        analysis = self._analysis
+        yield from remarks.refused(analysis.refused)
+        yield from remarks.unwritten(analysis.unwritten)
+        yield from remarks.stale_sources(file.source for file in self._files)
+        yield from remarks.not_measured(analysis.not_measured)
+        yield from remarks.of_analysis(analysis)
+
+
+def _is_covered(file: FileAnalysis) -> bool:
+    """Return whether all lines of *file* ran, and all ways on from them were taken."""
+    return file.is_complete and not file.n_missing and not file.n_missing_arcs
+
+
+def _state(file: FileAnalysis) -> str:
+    """Return a word or two for a *file* that is no ordinary one, an empty text for others."""
+    if not file.measured_at:
+        return "never imported"
+    if file.source.state != CURRENT:
+        return file.source.state
+    return "" if file.is_complete else "incomplete"

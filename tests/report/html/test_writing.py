@@ -1,0 +1,120 @@
+"""Reports in folders and in one file."""
+
+import os
+from pathlib import Path
+
+import pytest
+from html_pages import analysed, flow_of_source, pages_in, read_page
+from processes import A, write
+from reporting import in_own_folder as in_own_folder
+
+from instrument.analysis.analysis import Analysis
+from instrument.analysis.file_analysis import FileAnalysis
+from instrument.analysis.patterns import FilePatterns
+from instrument.data.query import StoredMeasurement
+from instrument.errors import DataError
+from instrument.report.html import writing
+from instrument.report.html.writing import Choices, Report, missing_libraries
+
+
+def analysis_of(files):
+    """Return the analysis of a process that ran, with these *files* in place of its own."""
+    write(".instrument", "one", {A: {1: 1}})
+    with StoredMeasurement([".instrument"]) as stored:
+        analysis = Analysis(stored, FilePatterns(include=["none"]))
+    analysis.files = [*files]
+    return analysis
+
+
+def report(*files, **choices):
+    return Report(analysis_of(files), Choices(**choices), lambda n, total: None)
+
+
+def test_a_folder_has_a_page_for_each_file():
+    """Links between pages lead to files of the folder, and documents have the numbers of the files."""
+    files = [analysed("a.py", flow=flow_of_source()), analysed("b/c.py"), analysed("b/ä.py", "x = 1\n", {1: 7}, {})]
+    assert report(*files).write_folder("pages") == os.path.join("pages", "index.html")
+    pages, index = pages_in("pages"), read_page("pages/index.html")
+
+    assert set(pages) == {file.path for file in files}
+    for page in (index, *pages.values()):
+        links = {attributes["href"].partition("#")[0] for tag, attributes in page.tags if tag == "a" and "href" in attributes}
+        assert {link for link in links if link and not Path("pages", link).exists()} == set()
+    for file in files:
+        lines = {int(line): count for line, count in pages[file.path].documents[0]["lines"].items()}
+        assert lines == file.counts.lines.counts()
+    assert index.documents[0]["sums"]["hits"] == sum(file.hits for file in files)
+    assert len(index.documents[0]["files"]) == 3
+
+
+def test_a_single_file_has_the_same_documents():
+    """It has the index, and a template for each page."""
+    files = [analysed("a.py", flow=flow_of_source()), analysed("b.py")]
+    report(*files).write_folder("pages")
+    report(*files).write_file("all.html")
+    single = read_page("all.html")
+
+    assert single.documents[0] == read_page("pages/index.html").documents[0]
+    assert {each["path"]: each for each in single.documents[1:]} == {path: page.documents[0] for path, page in pages_in("pages").items()}
+    parts = {attributes["id"].removeprefix("page-") for tag, attributes in single.tags if tag == "template"}
+    links = {attributes["href"][1:].partition(":")[0] for tag, attributes in single.tags if tag == "a" and "href" in attributes}
+    assert len(parts) == 2
+    assert links == {*parts, ""}
+
+
+def test_a_single_file_that_fails_leaves_the_old_one(monkeypatch):
+    """The file is replaced as a whole."""
+    Path("all.html").write_text("old")
+    monkeypatch.setattr(writing, "file_page", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        report(analysed("a.py")).write_file("all.html")
+    assert Path("all.html").read_text() == "old"
+    assert sorted(os.listdir()) == [".instrument", "a.py", "all.html"]
+
+
+@pytest.mark.parametrize(("path", "reason"), [("none/all.html", "No such file or directory"), (".", "it is a folder")])
+def test_a_single_file_that_cannot_be_written_is_named(path, reason):
+    with pytest.raises(DataError, match=f"cannot be written to '{path}': {reason}"):
+        report(analysed("a.py")).write_file(path)
+
+
+def test_covered_files_are_left_out():
+    """A file without missing lines, and with each way taken, has no page on request."""
+    covered = analysed("covered.py", "x = 1\n", {1: 7}, {})
+    one_way = analysed("one_way.py", "def f(a):\n    for x in a:\n        a\n\n\n", {1: 1, 2: 1, 3: 1}, {}, flow_of_source())
+    report(covered, one_way, skips_covered=True).write_folder("pages")
+
+    assert set(pages_in("pages")) == {one_way.path}
+    assert "1 file without missing code left out." in read_page("pages/index.html").text
+    with pytest.raises(DataError, match="nothing is left to report: no file has missing lines"):
+        report(covered, skips_covered=True)
+
+
+def test_executions_need_flow():
+    """Data without executions are refused, rather than shown as zeros."""
+    with pytest.raises(DataError, match="these data have no executions of lines: use --unit events"):
+        report(analysed("a.py"), unit="executions")
+    report(analysed("a.py", flow=flow_of_source()), unit="executions").write_folder("pages")
+    [page] = pages_in("pages").values()
+    assert {line["id"]: line["data-count"] for line in page.with_class("l") if "data-count" in line}["L13"] == "1"
+
+
+def test_states_of_files():
+    """The index says which files are no ordinary ones."""
+    stale = analysed("stale.py")
+    Path("stale.py").write_text("changed = 1\n")
+    stale = FileAnalysis(stale.path, stale.version, stale.counts, measured_at=[stale.path])
+    Path("never.py").write_text("x = 1\n")
+    files = [analysed("a.py"), stale, FileAnalysis(os.path.abspath("never.py"), None)]
+    files.append(analysed("part.py", partly_measured=frozenset({os.path.abspath("part.py")})))
+
+    assert [writing._state(file) for file in files] == ["", "stale", "never imported", "incomplete"]
+    report(*files).write_folder("pages")
+    assert "1 remark about these counts" in read_page("pages/index.html").text
+
+
+def test_libraries_that_are_missing_are_named(monkeypatch):
+    """The extra has two of them."""
+    assert missing_libraries() == []
+    monkeypatch.setattr(writing, "find_spec", lambda name: None)
+    assert missing_libraries() == ["jinja2", "markupsafe"]
