@@ -8,6 +8,8 @@ from pathlib import Path
 
 from instrument.data import compact, schema
 from instrument.data.compact import reading
+from instrument.data.plan_folder import FOLDER
+from instrument.data.plans import Plans
 from instrument.data.process_identity import ProcessInfo
 from instrument.data.writer import Writer
 
@@ -37,7 +39,10 @@ def connect(path):
     connection = sqlite3.connect(":memory:", isolation_level=None)
     for statement in schema.create():
         connection.execute(statement)
-    reading._fill(connection, reading.Content(data))
+    content, plans = reading.Content(data), Plans()
+    plans.folder = os.path.dirname(path)
+    content.recover(plans)
+    reading._fill(connection, content)
     return connection
 
 
@@ -90,5 +95,5 @@ class Running:
 
 
 def files(directory):
-    """Return the names of all files in *directory*, sorted, without the one that makes git ignore them."""
-    return sorted(name for name in os.listdir(directory) if name != ".gitignore")
+    """Return the names of all files in *directory*, sorted, without plan files and the one that makes git ignore all."""
+    return sorted(name for name in os.listdir(directory) if name not in (".gitignore", FOLDER))

@@ -47,7 +47,7 @@ CASES = {
     "setuid, folder of root": ("os.setuid(65534)\n", "work(5000)"),
     "setgid and setuid, folder for all": (OPEN + "os.setgid(65534)\nos.setuid(65534)\n", "work(5000)"),
     "file given to another user": (
-        OPEN + "os.seteuid(1)\nflush()\nos.seteuid(0)\npath = os.path.join(folder, os.listdir(folder)[0])\n"
+        OPEN + "os.seteuid(1)\nflush()\nos.seteuid(0)\npath = next(entry.path for entry in os.scandir(folder) if entry.name.endswith('.sqlite'))\n"
         "os.chown(path, 2, 2)\nos.chmod(path, 0o644)\nos.setuid(1)\n",
         "work(5000)",
     ),
@@ -73,7 +73,7 @@ def run(name, before, after):
         report = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
         calls = re.findall(r'"calls": (\d+),[^{}]*"name": "call"|"name": "call"[^{}]*"calls": (\d+)', report.stdout)
         calls = [int(one or other) for one, other in calls]
-        names = sorted(os.listdir(folder / "data")) if (folder / "data").is_dir() else []
+        names = sorted(set(os.listdir(folder / "data")) - {"plans"}) if (folder / "data").is_dir() else []
         print(f"{name}: status {done.returncode}, {sum(calls)} of 6000, {len(names)} files")
         print("   ", done.stderr.strip()[-600:] or "(nothing said)", report.stderr.strip()[:300])
         in_jail = [str(path.relative_to(folder)) for path in (folder / "jail").rglob("[!.]*") if path.suffix in SUFFIXES]

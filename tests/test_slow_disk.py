@@ -1,12 +1,12 @@
 """Processes lose no counts on a slow disk, and say so if they cannot write their counts."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
+from processes import files
 from recorded import Tree
 from test_nothing_lost import WORK
 
@@ -154,7 +154,7 @@ def test_the_last_flush_waits_for_a_flush_that_has_begun(tree, library, end, flu
 
     assert errors == ""
     assert tree.lines()[4] == 1000
-    assert [name for name in os.listdir(tree.data) if not name.endswith(".sqlite")] == []
+    assert [name for name in files(tree.data) if not name.endswith(".sqlite")] == []
 
 
 def test_a_kill_during_an_fsync_loses_no_flushed_count(tree, library):
@@ -168,7 +168,7 @@ def test_a_kill_during_an_fsync_loses_no_flushed_count(tree, library):
     )
 
     assert tree.lines()[4] == 600
-    assert [name for name in os.listdir(tree.data) if not name.endswith(".sqlite")] == []
+    assert [name for name in files(tree.data) if not name.endswith(".sqlite")] == []
 
 
 def test_processes_flush_again_after_a_fork_during_an_fsync(tree, library):

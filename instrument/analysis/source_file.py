@@ -37,8 +37,9 @@ FUNCTION, CLASS, MODULE, ANNOTATIONS = "function", "class", "module", "annotatio
 TYPE_PARAMETERS = "type parameters"
 _TYPE_PARAMETERS = "<generic parameters of "
 
-#: Exceptions of a source that this Python cannot compile.
-_NOT_COMPILED = (SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError)
+#: Exceptions of a source that this Python cannot compile. SystemError shows a defect of the compiler, as for some uses
+#: of `__class__` on 3.12.1.
+_NOT_COMPILED = (SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError, SystemError)
 
 
 def archive_of(path: str) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 
 from instrument.commands._data_options import add_paths, paths_of
 from instrument.data.merge import Merge, data_files
+from instrument.data.plan_folder import FOLDER
 from instrument.data.query import default_directory
 from instrument.data.reader import is_ours
 from instrument.data.scratch import Scratch
@@ -20,6 +22,9 @@ from instrument.report.text import number_of, say, shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+
+#: Names of plan files, and of temporary ones.
+_OF_PLANS = re.compile(r"\.?[0-9a-f]{32}(-[0-9]+)?\.(plan|tmp)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,9 +79,24 @@ def _erase(paths: list[str], *, is_named: bool, force: bool, hint: str = "--forc
             except OSError as error:
                 n_failed += 1
                 say([f"{path!r} cannot be removed: {error.strerror or error}"], sys.stderr)
+    for path in paths:
+        _remove_unneeded_plans(path)
     note = f"; {n_running} of processes that may still be running are kept ({hint})" if n_running else ""
     say([f"{number_of(n_removed, 'data file')} removed from {', '.join(map(shown, paths))}{note}"], sys.stderr)
     return 1 if n_failed else 0
+
+
+def _remove_unneeded_plans(folder: str) -> None:
+    """Remove the plan files in the data folder *folder* if no data file is left in it."""
+    plans = os.path.join(folder, FOLDER)
+    files, missing = data_files([folder])
+    if files or missing or os.path.islink(plans):
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listdir(plans):
+            if _OF_PLANS.fullmatch(name):
+                os.unlink(os.path.join(plans, name))
+        os.rmdir(plans)
 
 
 class _UnreadableError(Exception):

@@ -22,8 +22,9 @@ from typing import NamedTuple
 
 from instrument.data import schema, sqlite
 from instrument.data.compact.reading import CompactDatabase
+from instrument.data.plans import Plans
 from instrument.data.process_identity import KernelIdentity
-from instrument.data.reader import Copy, check, harden
+from instrument.data.reader import Copy, check, harden, sum_of_probe_counts
 from instrument.errors import BusyError, DataError
 from instrument.model.measurement import FACTS
 
@@ -63,6 +64,22 @@ _ADD_GIVEN_OUT = """
     FROM {source}.file AS old
     CROSS JOIN main.file AS new ON new.path = old.path AND new.version = old.version
     CROSS JOIN {source}.given_out AS row ON row.part = ? AND row.file = old.id
+"""
+_ADD_PROBE_COUNTS = """
+    INSERT INTO main.probe_counts (part, file, plan, counts)
+    SELECT ?, new.id, row.plan, row.counts
+    FROM {source}.file AS old
+    CROSS JOIN main.file AS new ON new.path = old.path AND new.version = old.version
+    CROSS JOIN {source}.probe_counts AS row ON row.part = ? AND row.file = old.id
+    WHERE true
+    ON CONFLICT (part, file, plan) DO UPDATE SET counts = sum_of_probe_counts(counts, excluded.counts)
+"""
+_ADD_WITHOUT_PROBE_COUNTS = """
+    INSERT OR IGNORE INTO main.without_probe_counts (part, file)
+    SELECT DISTINCT ?, new.id
+    FROM {source}.file AS old
+    CROSS JOIN main.file AS new ON new.path = old.path AND new.version = old.version
+    CROSS JOIN {source}.{table} AS row ON row.part = ? AND row.file = old.id
 """
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
@@ -163,6 +180,9 @@ class Merge:
         #: The database that is added: `_Attached` sets it.
         self.source = "source"
         self.compact: CompactDatabase | None = None
+        #: The plan files that the probe counts in the sum need, and why a plan file is not used, by its name.
+        self.plans = Plans()
+        self.without_plan: dict[str, str] = {}
         self._next_part = 1
         self._observer = Observer()
         #: By the id of a process.
@@ -181,6 +201,7 @@ class Merge:
         # Only hostile files have texts that are not UTF-8. Such texts are shown, and not used otherwise.
         self.connection.text_factory = lambda data: data.decode(errors="replace")
         harden(self.connection)
+        self.connection.create_function("sum_of_probe_counts", 2, sum_of_probe_counts, deterministic=True)
         # No other process sees the file, and the caller synchronises the copy that it makes of the file.
         for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -32000", *schema.create()):
             self.connection.execute(statement)
@@ -372,7 +393,10 @@ class Merge:
         """Add *processes*, and all rows of *their_part* in the attached file, to *part*."""
         self.connection.execute(_ADD_FILES.format(source=self.source))
         [version] = self.connection.execute(f"PRAGMA {self.source}.user_version").fetchone()
+        if version > 3:
+            self._add_plans()
         self._add_rows(self.source, part, their_part, version)
+        self._leave_out_counts_without_plan()
         add_process = _ADD_PROCESS.format(source=self.source, since_2="scope, root" if version > 1 else "NULL, 0")
         for process in processes:
             self.connection.execute(add_process, (part, process.id))
@@ -391,11 +415,42 @@ class Merge:
         self.connection.execute(_ADD_REASONS.format(source=source), (part, their_part))
         if version > 2:
             self.connection.execute(_ADD_GIVEN_OUT.format(source=source), (part, their_part))
+        if version > 3:
+            self.connection.execute(_ADD_PROBE_COUNTS.format(source=source), (part, their_part))
+        table = "without_probe_counts" if version > 3 else "line"
+        self.connection.execute(_ADD_WITHOUT_PROBE_COUNTS.format(source=source, table=table), (part, their_part))
+
+    def _add_plans(self) -> None:
+        """Add the plans that the probe counts of the attached file need, and that the sum lacks.
+
+        Counts whose plan is missing or damaged are left out, and branches of their files are not known.
+        """
+        needed = f"SELECT DISTINCT plan FROM {self.source}.probe_counts WHERE plan NOT IN (SELECT name FROM main.plan)"
+        for (name,) in self.connection.execute(needed).fetchall():
+            try:
+                if self.source == "source":
+                    row = self.connection.execute("SELECT content FROM source.plan WHERE name = ?", (name,)).fetchone()
+                    if row is not None:
+                        self.plans.add(name, row[0])
+                content = self.plans.content(name)
+                self.plans.plan(name)
+            except DataError as error:
+                self.without_plan.setdefault(name, f"{error}")
+            else:
+                self.connection.execute("INSERT INTO main.plan (name, content) VALUES (?, ?)", (name, content))
+
+    def _leave_out_counts_without_plan(self) -> None:
+        """Remove the probe counts whose plan the sum lacks, and note that branches of their files are not known."""
+        lacks = "FROM main.probe_counts WHERE plan NOT IN (SELECT name FROM main.plan)"
+        self.connection.execute(
+            f"INSERT OR IGNORE INTO main.without_probe_counts (part, file) SELECT part, file {lacks}"
+        )
+        self.connection.execute(f"DELETE {lacks}")
 
     def _remove(self, part: int) -> None:
         """Remove all rows of *part*, and its processes."""
         for table in schema.TABLES:
-            if table != "file":
+            if table not in ("file", "plan"):
                 self.connection.execute(f"DELETE FROM main.{table} WHERE part = ?", (part,))
         for id_ in [id_ for id_, merged in self._merged.items() if merged.part == part]:
             del self._merged[id_]
@@ -436,8 +491,10 @@ class _Attached:
 
     def __enter__(self) -> Copy:
         copy = Copy(self.path, self.merge.scratch, keeps_content=True)
+        self.merge.plans.folder = os.path.dirname(self.path)
         try:
             if copy.content is not None:
+                copy.content.recover(self.merge.plans)
                 self.merge.compact = self.merge.compact or CompactDatabase(self.connection)
                 self.merge.compact.fill(copy.content)
                 self.merge.source = "compact"

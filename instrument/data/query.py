@@ -19,6 +19,7 @@ from instrument.data.scratch import Scratch
 from instrument.errors import DataError
 from instrument.model.measured_process import MeasuredProcess
 from instrument.model.measurement import FACTS, FileCounts, Measurement
+from instrument.model.probe_counts import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.data.running_processes import RunningProcess
+    from instrument.link.plan_file import GroupPlans
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FileKey
+    from instrument.model.probe_counts import ProbeCounts
 
 
 def default_directory() -> str:
@@ -69,6 +72,7 @@ class StoredMeasurement:
             self.processes = read_processes(self._query)
             self.unwritten: list[RunningProcess] = processes_without_counts(self.paths, self.processes)
             self._row_numbers: dict[FileKey, int] | None = None
+            self._plans = merge.plans
             self._stack = stack.pop_all()
         return self
 
@@ -107,6 +111,17 @@ class StoredMeasurement:
             receivers = counts.given_out.setdefault((schema.from_text(name), line), set())
             receivers.add(schema.from_text(receiver))
         return counts
+
+    def probes(self, file: FileKey) -> list[tuple[GroupPlans, ProbeCounts]] | None:
+        """Return the plans of the code groups of *file*, one of `files`, and the counts of their probes.
+
+        Return None if they are not known in full: an older version of this package has written counts of *file*.
+        """
+        number = (self._files()[file],)
+        if self._query("SELECT 1 FROM without_probe_counts WHERE part = 0 AND file = ?", number).fetchone():
+            return None
+        rows = self._query("SELECT plan, counts FROM probe_counts WHERE part = 0 AND file = ?", number).fetchall()
+        return [(self._plans.plan(name), decoded(counts)) for name, counts in rows]
 
     def flow(self, files: Sequence[FileKey]) -> FlowCounts | None:
         """Return how control went through *files*, added up, or None if that is not known: no data file says so yet."""

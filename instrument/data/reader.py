@@ -21,8 +21,10 @@ import stat
 import time
 
 from instrument.data import compact, schema, sqlite
+from instrument.data.plans import Plans
 from instrument.errors import BusyError, DataError
 from instrument.model.measurement import FACTS
+from instrument.model.probe_counts import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,10 +61,20 @@ _CHECKS = (
     ("process", [("part", f"{{0}} IN ({_SHARED})")]),
 )
 _CHECKS_SINCE_2 = (("process", [("scope", "typeof({0}) NOT IN ('text', 'blob', 'null')"), ("root", _NUMBER)]),)
+_IN_FILE = "{0} NOT IN (SELECT id FROM source.file)"
+_IN_PROCESS = "{0} NOT IN (SELECT part FROM source.process)"
+_CHECKS_SINCE_4 = (
+    ("probe_counts", [("part", _NUMBER), ("plan", _TEXT), ("counts", "NOT is_probe_counts({0})")]),
+    ("probe_counts", [("file", _IN_FILE)]),
+    ("probe_counts", [("part", _IN_PROCESS)]),
+    ("plan", [("name", "typeof({0}) <> 'text'"), ("content", "typeof({0}) <> 'blob'")]),
+    ("without_probe_counts", [("part", _NUMBER), ("file", _IN_FILE)]),
+    ("without_probe_counts", [("part", _IN_PROCESS)]),
+)
 _CHECKS_SINCE_3 = (
     ("given_out", [("part", _NUMBER), ("line", _NUMBER), ("name", _TEXT), ("taker", _TEXT)]),
-    ("given_out", [("file", "{0} NOT IN (SELECT id FROM source.file)")]),
-    ("given_out", [("part", "{0} NOT IN (SELECT part FROM source.process)")]),
+    ("given_out", [("file", _IN_FILE)]),
+    ("given_out", [("part", _IN_PROCESS)]),
 )
 
 
@@ -131,6 +143,9 @@ class Copy:
         from instrument.data.compact.reading import make_database
 
         assert self.content is not None
+        plans = Plans()
+        plans.folder = os.path.dirname(self.path)
+        self.content.recover(plans)
         try:
             make_database(self.content, self.copy)
         except sqlite.load().Error as error:
@@ -243,15 +258,33 @@ def _checks(version: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         if fact.since <= version:
             keys = [(column, _TEXT if type_ is str else _NUMBER) for column, type_ in fact.columns]
             yield fact.table, [("part", _NUMBER), *keys, ("count", _NUMBER), ("first", _TIME), ("last", _TIME)]
-            yield fact.table, [("file", "{0} NOT IN (SELECT id FROM source.file)")]
-            yield fact.table, [("part", "{0} NOT IN (SELECT part FROM source.process)")]
+            yield fact.table, [("file", _IN_FILE)]
+            yield fact.table, [("part", _IN_PROCESS)]
     yield from _CHECKS_SINCE_2 if version > 1 else ()
     yield from _CHECKS_SINCE_3 if version > 2 else ()
+    yield from _CHECKS_SINCE_4 if version > 3 else ()
+
+
+def is_probe_counts(value: object) -> bool:
+    """Return whether *value*, of the column `counts`, is an encoded ProbeCounts."""
+    try:
+        decoded(value if type(value) is bytes else b"")
+    except ValueError:
+        return False
+    return True
+
+
+def sum_of_probe_counts(one: bytes, other: bytes) -> bytes:
+    """Return the sum of two encoded ProbeCounts; raise ValueError if they are not of the same code."""
+    total = decoded(one)
+    total += decoded(other)
+    return total.encoded()
 
 
 def check(connection: Connection) -> None:
     """Raise DataError, or an error of SQLite, unless the database `source` of *connection* is a sound data file."""
     [version] = connection.execute("PRAGMA source.user_version").fetchone()
+    connection.create_function("is_probe_counts", 1, is_probe_counts, deterministic=True)
     tables = schema.tables(version)
     entries = connection.execute("SELECT type, name, tbl_name, sql FROM source.sqlite_master").fetchmany(1000)
     for kind, name, _table, sql in entries:

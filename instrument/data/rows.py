@@ -16,16 +16,20 @@ from instrument.model.measurement import FACTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from sqlite3 import Connection
     from typing import Any, TypeAlias
 
+    from instrument.data.plan_folder import PlanFolder
     from instrument.model.measurement import Fact, FileKey, Series
 
     #: Count, first and last time, of a `Tally` or as a plain tuple.
     Times: TypeAlias = tuple[int, float, float]
     #: By the field of a `Fact`: file versions, each with its tallies by key, perhaps in several chunks.
     Tallies: TypeAlias = Mapping[str, Iterable[tuple[FileKey, Series | Mapping[Any, Times]]]]
+    #: The counts of the probes of a code group: its file, the name of its plan file, the encoded ProbeCounts, and a
+    #: function that returns the content of the plan file.
+    ProbeRow: TypeAlias = tuple[FileKey, str, bytes, Callable[[], bytes]]
     #: A function that was given out: its file, qualified name, first line, and the receiver.
     GivenOut: TypeAlias = tuple[FileKey, str, int, str]
 
@@ -67,9 +71,14 @@ class Flush:
         not_measured: Mapping[str, str],
         ended: str,
         given_out: Iterable[GivenOut],
+        probes: Iterable[ProbeRow] = (),
+        plans: PlanFolder | None = None,
         updated: float | None = None,
     ) -> None:
-        """Prepare the flush *number* of the process with this id, at the time *updated*, or now if that is None."""
+        """Prepare the flush *number* of the process with this id, at the time *updated*, or now if that is None.
+
+        *plans* gets the plan files of *probes*, unless it is None.
+        """
         self.number = number
         self._process_id = process_id
         self._before = before
@@ -78,6 +87,8 @@ class Flush:
         self._reasons = {path: why for path, why in not_measured.items() if before.reasons.get(path) != why}
         self._given_out = [each for each in given_out if each not in before.given_out]
         self._ended = ended
+        self._probes = probes
+        self._plans = plans
         self._updated = updated
 
     def write(self, connection: Connection, database: str = "main") -> None:
@@ -88,6 +99,8 @@ class Flush:
             insert = f"INSERT OR REPLACE INTO {database}.{fact.table} (part, file, {keys}, count, first, last) VALUES "
             width = len(fact.columns) + 4
             _insert(connection, insert, f"(1{', ?' * width})", width, self._rows_of(fact))
+        insert = f"INSERT OR REPLACE INTO {database}.probe_counts (part, file, plan, counts) VALUES "
+        _insert(connection, insert, "(1, ?, ?, ?)", 3, self._rows_of_probes())
         insert = f"INSERT OR IGNORE INTO {database}.given_out (part, file, name, line, taker) VALUES "
         _insert(connection, insert, "(1, ?, ?, ?, ?)", 4, self._rows_of_given_out())
         connection.executemany(
@@ -143,6 +156,13 @@ class Flush:
                     stored = [schema.to_text(value) if type(value) is str else value for value in key]
                     values += number, *stored, count, first, last
             yield values
+
+    def _rows_of_probes(self) -> Iterator[tuple[object, ...]]:
+        """Yield the values of the row of each code group, once its plan file is there."""
+        for file, name, counts, content in self._probes:
+            if self._plans is not None:
+                self._plans.save(name, content)
+            yield self._number_of(file), name, counts
 
     def _rows_of_given_out(self) -> Iterator[tuple[object, ...]]:
         """Yield the values of the row of each function that was given out."""

@@ -28,6 +28,11 @@ not_measured  files that ran uncounted, in whole or in part, and why
 given_out   functions that were given out: their receivers may have run the original code uncounted. `name` and `line`
             are as in `function`, and `taker` is the receiver, such as "cloudpickle". Code nested in such a function
             was given out with it
+probe_counts  how often the probes of code fired: `counts` is an encoded ProbeCounts (`model.probe_counts`), and `plan`
+            the name of the plan file that recovers counts from it (`link.plan_file`). Branches, conditions and costs
+            follow from these, and so do lines and functions
+plan        contents of plan files. Only files of sums have any; beside the file of a process is a folder of them
+without_probe_counts  files with counts that an older version of this package has written: their branches are not known
 
 Each table of counts, such as `line` and `function`, follows from an entry of `model.measurement.FACTS`.
 
@@ -37,7 +42,8 @@ known. Each process that may still write has a part to itself, so that newer dat
 data may be added any number of times, in any order, and counts once.
 
 Older formats are still read and combined. Format 1 had no `scope` and no `root` of a process; formats 1 and 2 had no
-table `given_out`. A table of counts exists since the format that its Fact names.
+table `given_out`; formats 1 to 3 had none of the last three tables. A table of counts exists since the format that its
+Fact names.
 """
 
 from __future__ import annotations
@@ -49,8 +55,8 @@ if TYPE_CHECKING:
     from instrument.model.measurement import Fact
 
 APPLICATION_ID = int.from_bytes(b"INST", "big")
-#: The version of the format that is written: the newest fact has it, or the newest of the other tables, `given_out`.
-VERSION = max(3, *(fact.since for fact in FACTS))
+#: The version of the format that is written: the newest fact has it, or the newest of the other tables.
+VERSION = max(4, *(fact.since for fact in FACTS))
 
 #: The greatest count. Sums end there: SQLite would turn a larger one into floating point.
 GREATEST = GREATEST_COUNT
@@ -93,7 +99,18 @@ TABLES = {
         "CREATE TABLE given_out (part INTEGER NOT NULL, file INTEGER NOT NULL, name TEXT NOT NULL, "
         "line INTEGER NOT NULL, taker TEXT NOT NULL, PRIMARY KEY (part, file, name, line, taker)) WITHOUT ROWID"
     ),
+    "probe_counts": (
+        "CREATE TABLE probe_counts (part INTEGER NOT NULL, file INTEGER NOT NULL, plan TEXT NOT NULL, "
+        "counts BLOB NOT NULL, PRIMARY KEY (part, file, plan)) WITHOUT ROWID"
+    ),
+    "plan": "CREATE TABLE plan (name TEXT PRIMARY KEY NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",
+    "without_probe_counts": (
+        "CREATE TABLE without_probe_counts (part INTEGER NOT NULL, file INTEGER NOT NULL, PRIMARY KEY (part, file)) "
+        "WITHOUT ROWID"
+    ),
 }
+#: The version of the format that has a table first, if that is not 1 and no Fact says so.
+_SINCE = {"given_out": 3, "probe_counts": 4, "plan": 4, "without_probe_counts": 4}
 
 #: The columns of the table `process`, in their order.
 COLUMNS_OF_PROCESS = (
@@ -106,7 +123,7 @@ _PROCESS_IN_1 = TABLES["process"].replace(", scope TEXT, root INTEGER NOT NULL)"
 
 def tables(version: int) -> dict[str, str]:
     """Return the statements that create the tables in this *version* of the format, by name."""
-    since = {"given_out": 3, **{fact.table: fact.since for fact in FACTS}}
+    since = {**_SINCE, **{fact.table: fact.since for fact in FACTS}}
     in_format = {name: statement for name, statement in TABLES.items() if since.get(name, 1) <= version}
     return in_format if version > 1 else {**in_format, "process": _PROCESS_IN_1}
 

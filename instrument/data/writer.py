@@ -25,6 +25,7 @@ from __future__ import annotations
 import os
 
 from instrument.data import schema
+from instrument.data.plan_folder import PlanFolder
 from instrument.data.process_identity import CLOCK, KernelIdentity, in_file_names
 from instrument.guest.atomic_files import remove_file, write_all
 from instrument.guest.own_builtins import system as _system
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.data.process_identity import ProcessInfo
-    from instrument.data.rows import Flush, GivenOut, Tallies, WrittenState
+    from instrument.data.rows import Flush, GivenOut, ProbeRow, Tallies, WrittenState
 
 _SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"
 _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -117,6 +118,11 @@ class Writer:
         self._compact_name = ""
         #: Whether the next write needs all totals: they are in the compact file, which is never changed.
         self._needs_all = False
+        self._plans = PlanFolder(directory, shared=shared)
+
+    def writes_compact(self) -> bool:
+        """Return whether a write that says how the process ended writes a compact file."""
+        return not self._has_database
 
     def _set_name(self, name: str) -> None:
         """Use *name* for the file from now on."""
@@ -130,11 +136,13 @@ class Writer:
         not_measured: Mapping[str, str],
         ended: str = "",
         given_out: Iterable[GivenOut] = (),
+        probes: Iterable[ProbeRow] = (),
     ) -> None:
         """Write all that has changed, or nothing. A value of *ended* says how the process ended.
 
         *tallies* has, for the field of each fact, file versions with their tallies, perhaps in several chunks.
-        *not_measured* maps paths to reasons. *given_out* has the functions that were given out.
+        *not_measured* maps paths to reasons. *given_out* has the functions that were given out. *probes* has the counts
+        of the probes of code groups. A compact file that has these needs no tallies.
 
         Raise DataError if nothing could be written: pass the same again. Raise DataGoneError if the file is lost: pass
         all totals since the process began.
@@ -145,7 +153,7 @@ class Writer:
             self._needs_all = False
             raise errors.DataGoneError(f"{self._compact_name!r} is replaced by a file with all counts, which it needs")
         if ended and not self._has_database:
-            self._write_compact(tallies, not_measured, ended, given_out)
+            self._write_compact(tallies, not_measured, ended, given_out, probes)
             return
         from instrument.data import sqlite
         from instrument.data.rows import Flush, WrittenState
@@ -161,6 +169,8 @@ class Writer:
             not_measured=not_measured,
             ended=ended,
             given_out=given_out,
+            probes=probes,
+            plans=self._plans,
         )
         try:
             if self._held_folder is not None and self._held_folder.is_out_of_reach(self.directory):
@@ -191,6 +201,7 @@ class Writer:
         After a power failure the file may be empty or damaged, which readers report.
         """
         self._prepare_directory()
+        self._plans.use(None)
         while _file_beside(self.path) or _file_beside(self._temporary):
             self._use_next_name()
         from instrument.data import sqlite
@@ -218,7 +229,12 @@ class Writer:
                 _synchronise(self.directory, _system.O_RDONLY)
 
     def _write_compact(
-        self, tallies: Tallies, not_measured: Mapping[str, str], ended: str, given_out: Iterable[GivenOut]
+        self,
+        tallies: Tallies,
+        not_measured: Mapping[str, str],
+        ended: str,
+        given_out: Iterable[GivenOut],
+        probes: Iterable[ProbeRow],
     ) -> None:
         """Write all totals to a compact file. Raise DataError if that is impossible.
 
@@ -228,15 +244,20 @@ class Writer:
 
         row = self._row_of_process()
         row.update(flushes=self._n_flushes + 1, updated=CLOCK[0](), ended=ended)
-        data = writing.encoded(row, tallies, not_measured, given_out)
+        probes = list(probes)
+        data = writing.encoded(row, tallies, not_measured, given_out, probes)
         if len(data) > LARGEST:
             self._has_database = True
             raise errors.DataGoneError("SQLite writes so many counts")
         try:
             if self._held_folder is not None and self._held_folder.is_out_of_reach(self.directory):
+                self._plans.use(self._held_folder.descriptor)
+                self._save_plans(probes)
                 self._make_in_held_folder(data, self._held_folder, schema.COMPACT_SUFFIX)
             else:
                 self._prepare_directory()
+                self._plans.use(None)
+                self._save_plans(probes)
                 descriptor = self._open_temporary()
                 try:
                     _write_and_close(descriptor, data)
@@ -251,6 +272,11 @@ class Writer:
         self._had_file = self._needs_all = True
         self._n_flushes += 1
         self._compact_name = f"{self._name}{schema.COMPACT_SUFFIX}"
+
+    def _save_plans(self, probes: Iterable[ProbeRow]) -> None:
+        """Write the plan files that *probes* need; raise OSError if that is impossible."""
+        for _file, name, _counts, content in probes:
+            self._plans.save(name, content)
 
     def _remove_compact(self) -> None:
         """Remove the compact file, if there is one: an SQLite file has all its counts, and more flushes."""
@@ -326,6 +352,7 @@ class Writer:
             )
         from instrument.data import sqlite
 
+        self._plans.use(folder.descriptor)
         connection = sqlite.load().connect(":memory:", isolation_level=None)
         try:
             self._fill(connection, flush)

@@ -21,9 +21,10 @@ from instrument.flow.conservation import recover_flows
 from instrument.flow.drawing import draw
 from instrument.flow.placement import graph_of, plan
 from instrument.flow.placement_names import MINIMAL
+from instrument.link.code_group import group_of
 from instrument.link.unlinked_values import nested_code
 from instrument.report.text import say
-from instrument.session.deltas import Span, deltas_of
+from instrument.session.deltas import Span, SpanDelta
 from instrument.session.session import Session
 from instrument.session.snapshot import take_snapshot
 
@@ -124,15 +125,17 @@ def _execute(code: CodeType, path: str) -> None:
 
 def _deltas_between(session: Session, before: Snapshot, now: Snapshot) -> list[Delta]:
     """Return a Delta for each code object of *session* that ran between two snapshots."""
-    exits = [(key, n - before.exits.get(key, 0)) for key, n in now.exits.items() if n != before.exits.get(key, 0)]
-    in_flight = [(place, n) for place, n in now.in_flight.items() if n]
-    return [
-        delta
-        for group in session.groups.values()
-        for delta in deltas_of(
-            Span(group, 0, len(group)), before.remaining_of(group), now.remaining_of(group), exits, in_flight
-        )
-    ]
+    deltas: list[Delta] = []
+    for group in session.groups.values():
+        exits = [
+            (key, n - before.exits.get(key, 0))
+            for key, n in now.exits.items()
+            if group_of(key) == group.number and n != before.exits.get(key, 0)
+        ]
+        in_flight = [(place, n) for place, n in now.in_flight.items() if n and group_of(place[0]) == group.number]
+        span = Span(group, 0, len(group))
+        deltas += SpanDelta(span, before.remaining_of(group), now.remaining_of(group), exits, in_flight).split()
+    return deltas
 
 
 def _flows_of(delta: Delta) -> Flows | str:

@@ -19,9 +19,10 @@ from instrument.rewrite.unlinked import UNITS_TO_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from itertools import repeat
     from types import CodeType
+    from typing import Any
 
     from instrument.link.module_import import Origin
     from instrument.link.recovery_info import PackedInfos, PackedPair, RecoveryInfo
@@ -36,6 +37,11 @@ _POSITION = (1 << _SHIFT) - 1
 def group_of(key: int) -> int:
     """Return the number of the code group that *key* belongs to."""
     return -(key >> _SHIFT)
+
+
+def position_of(key: int) -> int:
+    """Return the position of *key* within its code group."""
+    return key & _POSITION
 
 
 def first_key_of(number: int) -> int:
@@ -61,7 +67,7 @@ class GroupIndex:
     """Where the code objects of a group begin, in a form that can be stored.
 
     - `file_name`: the source file.
-    - `first_lines`: the packed first line of each code object, 0 if it was refused; numbers of the kind "l".
+    - `first_lines`: the packed first line of each code object, 0 if it was refused; numbers of the kind "i".
     - `starts`: the packed position of the first counter of each code object in the group, then the number of counters.
     - `keys`: the packed position of the first key of each code object in the group, then the number of positions.
     """
@@ -92,7 +98,7 @@ def index_of_group(unlinked_codes: Sequence[UnlinkedValues | RefusedCode], file_
             n_probes, n_keys = unlinked.n_probes, unlinked.n_key_positions()
         starts.append(starts[-1] + n_probes)
         keys.append(keys[-1] + n_keys)
-    return GroupIndex(file_name, packed_numbers(first_lines, "l"), packed_numbers(starts), packed_numbers(keys))
+    return GroupIndex(file_name, packed_numbers(first_lines, "i"), packed_numbers(starts), packed_numbers(keys))
 
 
 class CodeGroup:
@@ -143,11 +149,18 @@ class CodeGroup:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def packed(self) -> PackedInfos:
-        """Return the infos of all code objects."""
+    def packed(self, unpack: Callable[[bytes], Any] | None = None, loses_lines: bool | None = None) -> PackedInfos:
+        """Return the infos of all code objects; *unpack* and *loses_lines* are as in PackedInfos."""
         from instrument.link.recovery_info import PackedInfos
 
-        return PackedInfos(self.file_name, self.exit_at, self._packed, self._sizes or (len(self),))
+        infos = PackedInfos(self.file_name, self.exit_at, self._packed, self._sizes or (len(self),))
+        if unpack is not None and loses_lines is not None:
+            infos.read_as(unpack, loses_lines)
+        return infos
+
+    def for_plan_file(self) -> tuple[GroupIndex, tuple[PackedPair, ...], Sequence[int]]:
+        """Return index, packed infos and sizes of this group: a plan file has these."""
+        return self._index, self._packed, self._sizes
 
     def recovery_info(self, index: int) -> RecoveryInfo:
         """Return the RecoveryInfo of the code object *index*, which must not have been refused.
@@ -168,7 +181,7 @@ class CodeGroup:
     def first_line(self, index: int) -> int:
         """Return the first line of the code object *index*."""
         if self._first_lines is None:
-            self._first_lines = numbers_in(self._index.first_lines, "l")
+            self._first_lines = numbers_in(self._index.first_lines, "i")
         return self._first_lines[index]
 
     def rewritten(self) -> bytes:

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 from _bisect import bisect_left, bisect_right
 from itertools import accumulate
-from marshal import dumps, loads
+from marshal import loads
 
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.flow.fast_recovery import recover_fast
 from instrument.flow.packing import PackedLineEffects, PackedPlans, Table, pack_line_effects, pack_lists, pack_plans
 from instrument.guest.own_imports import errors
+from instrument.link.plain_values import to_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import CodeType
+    from typing import Any
 
     from instrument.flow.conservation import Observation
     from instrument.flow.plan import LineEffects, Plan
     from instrument.model.counts import Counts
     from instrument.rewrite.unlinked import Unlinked
 
-    #: The infos of several code objects: those for the fast path, and those for recovery. Each is a marshalled tuple,
+    #: The infos of several code objects: those for the fast path, and those for recovery. Each is a packed tuple,
     #: compressed if it is long. _FastPathPart and _RecoveryPart unpack them.
     PackedPair = tuple[bytes, bytes]
 
@@ -40,12 +42,19 @@ class RecoveryInfo:
     - `units`: the code units of the `n_instructions` original instructions, ascending, then of each added jump.
     - `places`: for each of these jumps, its place in the Plan, as `place_at` returns it.
     - `unfired`: maps a code unit at which a trace function may raise before a probe counts to the number of the probe.
+    - `loses_lines`: whether calls that the interpreter of the code inlined lose their line.
     """
 
-    __slots__ = ("n_instructions", "name", "places", "plan", "unfired", "units")
+    __slots__ = ("loses_lines", "n_instructions", "name", "places", "plan", "unfired", "units")
 
     def __init__(
-        self, plan: Plan, units: Sequence[int], places: Sequence[int], unfired: Sequence[int], name: str
+        self,
+        plan: Plan,
+        units: Sequence[int],
+        places: Sequence[int],
+        unfired: Sequence[int],
+        name: str,
+        loses_lines: bool = INLINED_CALL_LOSES_LINE,
     ) -> None:
         """*unfired* has the code unit of each probe, or 0."""
         self.plan = plan
@@ -54,6 +63,7 @@ class RecoveryInfo:
         self.unfired = {unit: number for number, unit in enumerate(unfired) if unit}
         self.n_instructions = len(units) - len(places)
         self.name = name
+        self.loses_lines = loses_lines
 
     def place_at(self, unit: int) -> tuple[int, bool]:
         """Return the place that code unit *unit* has in the Plan, and whether the line of that place is lost.
@@ -68,7 +78,7 @@ class RecoveryInfo:
         if number < 0:
             return 0, False
         n = self.n_instructions
-        return number if number < n else self.places[number - n], INLINED_CALL_LOSES_LINE and unit != units[number]
+        return number if number < n else self.places[number - n], self.loses_lines and unit != units[number]
 
     def observe(
         self, counters: Sequence[int], exits: dict[tuple[int, int], int], in_flight: dict[int, int]
@@ -113,25 +123,31 @@ class _FastPathPart:
 
     __slots__ = ("line_effects", "names", "other_files", "refused")
 
-    def __init__(self, packed: bytes) -> None:
-        self.refused, self.names, self.other_files, *line_effects = loads(decompressed(packed))
-        self.line_effects = PackedLineEffects(line_effects)
+    def __init__(self, unpacked: tuple[Any, ...]) -> None:
+        self.refused, self.names, self.other_files, *line_effects = unpacked
+        self.line_effects = PackedLineEffects(tuple(line_effects))
 
 
 class _RecoveryPart:
     """The infos for recovery of the code objects that were packed together."""
 
-    __slots__ = ("_places", "_plans", "_unfired", "_units")
+    __slots__ = ("_loses_lines", "_places", "_plans", "_unfired", "_units")
 
-    def __init__(self, packed: bytes) -> None:
-        plans, units, places, unfired = loads(decompressed(packed))
+    def __init__(self, unpacked: tuple[Any, ...], loses_lines: bool) -> None:
+        plans, units, places, unfired = unpacked
+        self._loses_lines = loses_lines
         self._plans = PackedPlans(plans)
         self._units, self._places, self._unfired = Table(units), Table(places), Table(unfired)
 
     def info(self, number: int, name: str) -> RecoveryInfo:
         """Return the RecoveryInfo of the code object *number*, which has this *name*."""
         units, places, unfired = (table.numbers(number) for table in (self._units, self._places, self._unfired))
-        return RecoveryInfo(self._plans.plan(number), units, places, unfired, name)
+        return RecoveryInfo(self._plans.plan(number), units, places, unfired, name, self._loses_lines)
+
+
+def _unpacked_here(part: bytes) -> Any:
+    """Return the content of a packed *part*, which this process or the cache has packed."""
+    return loads(decompressed(part))
 
 
 class PackedInfos:
@@ -148,6 +164,8 @@ class PackedInfos:
         packed: Sequence[PackedPair],
         sizes: Iterable[int],
     ) -> None:
+        self._unpack: Callable[[bytes], Any] = _unpacked_here
+        self._loses_lines = INLINED_CALL_LOSES_LINE
         self._file_name = file_name
         self._exit_at = exit_at
         self._packed = packed
@@ -155,13 +173,20 @@ class PackedInfos:
         self._fast_path_parts: dict[int, _FastPathPart] = {}
         self._recovery_parts: dict[int, _RecoveryPart] = {}
 
+    def read_as(self, unpack: Callable[[bytes], Any], loses_lines: bool) -> None:
+        """Take packed parts apart by *unpack* from now on; *loses_lines* is as in RecoveryInfo.
+
+        For infos that another interpreter has packed.
+        """
+        self._unpack, self._loses_lines = unpack, loses_lines
+
     def _part_at(self, index: int) -> tuple[_FastPathPart, int, int]:
         """Return the infos of the part that the code object *index* is in, the number of this part, and its start."""
         number = bisect_right(self._starts, index) - 1
         part = self._fast_path_parts.get(number)
         if part is None:
             packed, _ = self._packed[number]
-            part = self._fast_path_parts[number] = _FastPathPart(packed)
+            part = self._fast_path_parts[number] = _FastPathPart(self._unpack(packed))
         return part, number, self._starts[number]
 
     def was_refused(self, index: int) -> bool:
@@ -184,7 +209,7 @@ class PackedInfos:
         number = index - start - bisect_left(part.refused, index - start)
         if part_number not in self._recovery_parts:
             _, packed = self._packed[part_number]
-            self._recovery_parts[part_number] = _RecoveryPart(packed)
+            self._recovery_parts[part_number] = _RecoveryPart(self._unpack(packed), self._loses_lines)
         return self._recovery_parts[part_number].info(number, part.names[number])
 
     def recover(
@@ -238,23 +263,23 @@ def packed_pair(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedPair:
         pack_lists([unlinked.added_jumps for _, unlinked in rewritten]),
         pack_lists([unlinked.unfired for _, unlinked in rewritten], are_close=False),
     )
-    return compressed(dumps(fast_path_infos)), compressed(dumps(recovery_infos))  # type: ignore[arg-type]
+    return compressed(to_bytes(fast_path_infos)), compressed(to_bytes(recovery_infos))
 
 
-def compressed(marshalled: bytes) -> bytes:
-    """Return *marshalled*, compressed if it is long and this interpreter has zlib."""
-    if len(marshalled) <= _SHORT:
-        return marshalled
+def compressed(values: bytes) -> bytes:
+    """Return the packed *values*, compressed if they are long and this interpreter has zlib."""
+    if len(values) <= _SHORT:
+        return values
     try:
         from zlib import compress
     except ImportError:
-        return marshalled
-    return compress(marshalled, 1)
+        return values
+    return compress(values, 1)
 
 
 def decompressed(data: bytes) -> bytes:
-    """Return the marshalled tuple that `compressed` returned *data* for."""
-    if not data.startswith(b"x"):  # compressed data begin with it (RFC 1950), and a marshalled tuple never does
+    """Return the packed tuple that `compressed` returned *data* for."""
+    if not data.startswith(b"x"):  # compressed data begin with it (RFC 1950), and a packed tuple never does
         return data
     from zlib import decompress
 

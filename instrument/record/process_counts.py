@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from instrument.model.measurement import FACTS, Measurement
+from instrument.model.probe_counts import ProbeCounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from typing import Any
 
+    from instrument.link.code_group import CodeGroup
     from instrument.model.counts import Counts
     from instrument.model.measurement import FileCounts, FileKey, FunctionKey, Series
+    from instrument.session.deltas import SpanDelta
+
+    #: A source file, and the name of a plan file.
+    PlanKey = tuple[FileKey, str]
 
 
 class Changes:
@@ -79,11 +85,38 @@ class Changes:
 
 
 class ProcessCounts:
-    """The counts of this process since it began: `measurement`, and the `changes` since the last write, by field."""
+    """The counts of this process since it began: `measurement`, and the `changes` since the last write, by field.
+
+    The counts of probes are kept by source file and plan file, each with a code group that has this plan.
+    """
 
     def __init__(self) -> None:
         self.measurement = Measurement()
         self.changes = {fact.field: Changes(self.measurement.files, fact.field) for fact in FACTS}
+        self._probes: dict[PlanKey, tuple[CodeGroup, ProbeCounts]] = {}
+        #: The keys of `_probes` whose counts have changed since the last write, and those that are being written.
+        self._changed_probes: dict[PlanKey, None] = {}
+        self._taken_probes: dict[PlanKey, None] = {}
+
+    def add_probes(self, file: FileKey, plan_name: str, delta: SpanDelta) -> None:
+        """Add the work *delta* of a code group in *file* that has the plan file *plan_name*."""
+        span, key = delta.span, (file, plan_name)
+        starts = span.group.starts
+        total = self._probes.get(key)
+        if total is None:
+            total = self._probes[key] = span.group, ProbeCounts(starts[-1])
+        total[1].add(starts[span.first], delta.fired, delta.exits, delta.in_flight)
+        self._changed_probes[key] = None
+
+    def take_probes(self) -> Iterator[tuple[FileKey, str, CodeGroup, ProbeCounts]]:
+        """Yield file, name of the plan file, code group and counts of the probes that have changed, and unmark them.
+
+        Then `commit` or `restore` must be called.
+        """
+        while self._changed_probes:
+            key = next(iter(self._changed_probes))
+            self._taken_probes[key] = self._changed_probes.pop(key)
+            yield *key, *self._probes[key]
 
     def add(self, file: FileKey, function: FunctionKey, counts: Counts, now: float) -> None:
         """Add the *counts* of the code object of *function* in *file*, which were read *now*."""
@@ -92,19 +125,23 @@ class ProcessCounts:
 
     def have_changed(self) -> bool:
         """Return whether any counts have changed since the last write."""
-        return any(self.changes.values())
+        return bool(self._changed_probes) or any(self.changes.values())
 
     def commit(self) -> None:
         """Forget the changes that were taken, because they are written."""
+        self._taken_probes.clear()
         for changes in self.changes.values():
             changes.commit()
 
     def restore(self) -> None:
         """Mark the changes that were taken as changes again, because they could not be written."""
+        self._changed_probes.update(self._taken_probes)
+        self._taken_probes.clear()
         for changes in self.changes.values():
             changes.restore()
 
     def mark_all(self) -> None:
         """Mark all counts as changed, because the data file is lost."""
+        self._changed_probes.update(dict.fromkeys(self._probes))
         for changes in self.changes.values():
             changes.mark_all()

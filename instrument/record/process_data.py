@@ -1,17 +1,23 @@
 """Does the work of a flush: reads counters, adds them to the counts of the process, and writes the changes.
 
 The counters of a session come in, and the row of this process. The counts of the process go out, to its data file.
+
+A process that ends before its first flush saves the counts of its probes only, and recovers nothing. A later flush also
+saves the counts of lines and functions, with the times at which they were seen.
 The recorder (`record.recorder`) decides when to do that, so no start needs this module.
 """
 
 from __future__ import annotations
 
+from _functools import partial  # type: ignore[import-not-found]
 from itertools import islice
 from time import time
 
 from instrument.data.writer import Writer
 from instrument.guest.own_imports import errors
+from instrument.link.plan_file import content_of, name_of
 from instrument.record.process_counts import ProcessCounts
+from instrument.record.reading import Recovery
 from instrument.session.originals import given_out
 
 TYPE_CHECKING = False
@@ -21,12 +27,14 @@ if TYPE_CHECKING:
 
     from instrument.config import Settings
     from instrument.data.process_identity import ProcessInfo
-    from instrument.data.rows import Times
+    from instrument.data.rows import ProbeRow, Times
+    from instrument.link.code_group import CodeGroup
     from instrument.model.measurement import FileKey, Series
     from instrument.record.flushing import Pacing
     from instrument.record.process_counts import Changes
     from instrument.record.reading import Reading
     from instrument.scope.project import Scope
+    from instrument.session.deltas import SpanDelta
     from instrument.session.session import Session
 
     #: How often each line ran, by path and number.
@@ -57,6 +65,12 @@ class ProcessData:
         self._session = session
         self._pacing = pacing
         self._counts = ProcessCounts()
+        self._recovery = Recovery(session, pacing.pause)
+        #: The work since the last recovery, by its source file.
+        self._unrecovered: dict[FileKey, list[SpanDelta]] = {}
+        self._when_read = 0.0
+        #: The names of the plan files of permanent groups, by the number of the group.
+        self._plan_names: dict[int, str] = {}
         self.reading = reading
         self.writer = Writer(settings.directory, process, shared=settings.shared)
         self.is_written = False
@@ -79,18 +93,44 @@ class ProcessData:
             sqlite.load()
 
     def read(self) -> None:
-        """Read all counts since the last call, and add them up, as far as there is time before a fork."""
-        now = time()
-        selects, process_counts = self._scope.selects, self._counts
-        for group, index, name, counts in self.reading.take():
+        """Read the work of all code since the last call, and add it up, as far as there is time before a fork."""
+        self._when_read = time()
+        selects = self._scope.selects
+        for delta in self.reading.take(at_once=self._pacing.is_urgent):
+            group = delta.span.group
             if group.file is None or not selects(group.module, group.file):
                 continue
             source = group.source_key()
             if source is not None:
-                process_counts.add(source, (name, group.first_line(index)), counts, now)
+                self._counts.add_probes(source, self._plan_name(group), delta)
+                self._unrecovered.setdefault(source, []).append(delta)
+
+    def _plan_name(self, group: CodeGroup) -> str:
+        """Return the name of the plan file of *group*."""
+        name = self._plan_names.get(group.number)
+        if name is None:
+            name = name_of(content_of(group))
+            if not group.counters:
+                self._plan_names[group.number] = name
+        return name
+
+    def recover(self) -> None:
+        """Recover the counts of lines and functions from all that was read, as far as there is time before a fork."""
+        now, counts = self._when_read, self._counts
+        for source in list(self._unrecovered):
+            deltas = self._unrecovered[source]
+            for group, index, name, counted in self._recovery.take_counts(deltas):
+                counts.add(source, (name, group.first_line(index)), counted, now)
+            if deltas:  # a fork waits
+                return
+            del self._unrecovered[source]
+
+    def needs_lines(self, how: str) -> bool:
+        """Return whether a write saves counts of lines and functions. *how* names the end of the process, or is ""."""
+        return not (how and self.writer.writes_compact())
 
     def counts(self) -> tuple[LineCounts, FunctionCounts]:
-        """Return the counts as of the last reading."""
+        """Return the counts as of the last `recover`."""
         lines: LineCounts = {}
         functions: FunctionCounts = {}
         for (path, _version), counts in self._counts.measurement.files.items():
@@ -111,6 +151,8 @@ class ProcessData:
         except errors.DataGoneError:  # the next write makes a new file
             self._counts.mark_all()
             self._n_given_out_written = 0
+            if self.needs_lines(how):
+                self.recover()
             self._write_changes(how)
 
     def _write_changes(self, how: str) -> None:
@@ -126,7 +168,11 @@ class ProcessData:
         counts = self._counts
         try:
             self.writer.write(
-                {field: self._take_changes(field, changes) for field, changes in counts.changes.items()},
+                {
+                    field: self._take_changes(field, changes)
+                    for field, changes in counts.changes.items()
+                    if self.needs_lines(how)
+                },
                 not_measured,
                 how,
                 [
@@ -134,6 +180,7 @@ class ProcessData:
                     for each in new_given_out
                     if each.file and self._scope.selects(each.module, each.file)
                 ],
+                self._take_probes(),
             )
         except BaseException:
             counts.restore()
@@ -143,6 +190,12 @@ class ProcessData:
         self._n_given_out_written += len(new_given_out)
         self._how_written = how
         self.is_written = True
+
+    def _take_probes(self) -> Iterator[ProbeRow]:
+        """Yield the changed counts of probes, by code group."""
+        for source, name, group, counts in self._counts.take_probes():
+            self._pacing.pause()
+            yield source, name, counts.encoded(), partial(content_of, group)
 
     def _take_changes(self, field: str, changes: Changes) -> Iterator[tuple[FileKey, Series | dict[Any, Times]]]:
         """Yield the tallies of *changes*, in parts, by file. *field* is that of a `Fact`.

@@ -1,6 +1,7 @@
-"""Readings: the counts of a session since the last reading, read piece by piece.
+"""Readings: the work of a session since the last reading, read piece by piece.
 
-The counters of a session come in. Counts go out for each code object that ran.
+The counters of a session come in. A `SpanDelta` goes out for each span of code that did anything. `Recovery` recovers
+the counts of lines and functions from these.
 
 Problem: a snapshot of all counters holds up the program for as long as it takes.
 Solution: conservation only ties together the counters, exits and frames in flight of one code object. So a reading
@@ -17,8 +18,8 @@ from instrument.guest.own_imports import extension
 from instrument.link.code_group import group_of
 from instrument.link.counters import FULL
 from instrument.link.exit_records import count_of_exit
-from instrument.model.counts import Counts
-from instrument.session.deltas import Delta, Span, deltas_of, recovered
+from instrument.model.probe_counts import ProbeCounts
+from instrument.session.deltas import Delta, Span, SpanDelta, recovered
 from instrument.session.snapshot import frames_in_flight, read_at_one_moment
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from instrument.link.code_group import CodeGroup
     from instrument.link.recovery_info import PackedInfos
+    from instrument.model.counts import Counts
     from instrument.session.session import Session
     from instrument.session.snapshot import FramesInFlight
 
@@ -44,6 +46,7 @@ _remaining_of = repeat.__length_hint__
 #: millisecond.
 _N_SEARCHED = 2048
 _N_READ = 512
+_ALL = 1 << 60
 #: So often the counts of one code object are to be recovered, if an exception interrupts it each time.
 _MOST_TRIES = 3
 
@@ -69,25 +72,25 @@ def _full(n: int) -> array[int]:
 
 
 class Reading:
-    """The counts of *session* from now on, to be taken again and again, piece by piece.
+    """The work of *session* from now on, to be taken again and again, piece by piece.
 
-    With *from_first_code*, they are all counts of *session*.
+    With *from_first_code*, it is all work of *session*.
 
     *pause* is called between pieces. It lets other threads run if that is due, and returns whether to go on. If not,
-    the remaining counts are part of the next `take`.
+    the remaining work is part of the next `take`.
     """
 
     def __init__(self, session: Session, pause: Callable[[], bool], from_first_code: bool = False) -> None:
         self._session = session
         self._pause = pause
-        #: The counts of code that was retired since the last `take`. Maps each code object, as its code group and its
-        #: number in there, to its qualified name and counts.
-        self._banked: dict[tuple[CodeGroup, int], tuple[str, Counts]] = {}
+        #: The counts of groups that were retired since the last `take`, by the group or its stand-in.
+        self._banked: dict[CodeGroup, ProbeCounts] = {}
         #: The group under which like groups are banked (`_stand_in_for`), by module file, source file and module name.
         self._stand_ins: dict[tuple[str | None, str, str | None], CodeGroup] = {}
         self._baseline = _Baseline(session, from_first_code)
-        #: Deltas whose counts were not recovered, because an exception interrupted `take`. The next call tries again.
-        self._unrecovered: list[Delta] = []
+        #: Deltas that were read, and are neither taken nor banked yet. If an exception interrupts that, the next `take`
+        #: yields them.
+        self._untaken: list[SpanDelta] = []
         # From now on the session calls `bank_counts` before it retires code.
         session.readers.append(self)
 
@@ -95,21 +98,26 @@ class Reading:
         """Bank no more counts of retired code."""
         self._session.readers.remove(self)
 
-    def take(self) -> Iterator[CodeCounts]:
-        """Yield the counts of each code object since it was read before. The caller must exhaust the iterator."""
+    def take(self, at_once: bool = False) -> Iterator[SpanDelta]:
+        """Yield the work of each span of code since it was read before. The caller must exhaust the iterator.
+
+        If *at_once*, the program waits for it anyway: all is read as one piece, which takes the least time.
+        """
         self._session.retirement.begin_reading()
         try:
             self._stand_ins.clear()
             while self._banked:
-                (group, index), (name, counts) = self._banked.popitem()
-                yield group, index, name, counts
-            packed: dict[CodeGroup, PackedInfos] = {}
-            unrecovered, self._unrecovered = self._unrecovered, []
-            yield from self._counts_of(unrecovered, packed)
-            for spans in _pieces(self._changed_groups()):
+                group, counts = self._banked.popitem()
+                yield _delta_of(group, counts)
+            untaken = self._untaken
+            while untaken:
+                yield untaken.pop()
+            for spans in _pieces(self._changed_groups(), _ALL if at_once else _N_READ):
                 if not self._pause():
                     break
-                yield from self._counts_of(self._baseline.read(spans), packed)
+                untaken.extend(self._baseline.read(spans))
+                while untaken:
+                    yield untaken.pop()
         finally:
             self._session.retirement.end_reading()
 
@@ -118,13 +126,20 @@ class Reading:
         baseline = self._baseline
         baseline.note_exit_keys()
         for group in groups:
-            deltas = baseline.read_last(group)
-            stand_in = self._stand_in_for(group)
-            for _, index, name, counts in self._counts_of(deltas, {}, pausing=False):
-                _, before = self._banked.get((stand_in, index), (name, None))
-                self._banked[stand_in, index] = name, counts if before is None else before + counts
+            self._untaken.extend(baseline.read_last(group))
             # Not before the counts are kept: if a handler raises, the next call must find them read.
             baseline.forget(group)
+        untaken, banked = self._untaken, self._banked
+        while untaken:
+            delta = untaken[-1]
+            stand_in = self._stand_in_for(delta.span.group)
+            total = ProbeCounts(stand_in.starts[-1])
+            total.add(stand_in.starts[delta.span.first], delta.fired, delta.exits, delta.in_flight)
+            if stand_in in banked:
+                total += banked[stand_in]
+            # The interpreter calls no handler between these two: there is neither a call nor a jump.
+            banked[stand_in] = total
+            del untaken[-1]
 
     def _stand_in_for(self, group: CodeGroup) -> CodeGroup:
         """Return the retired group under which the counts of *group* are banked: one of the same text, or *group*.
@@ -148,37 +163,58 @@ class Reading:
         in_flight = {group_of(key) for key, _ in frames_in_flight(self._session.records)}
         return self._baseline.changed_groups(now, in_flight, self._pause)
 
-    def _counts_of(
-        self, deltas: list[Delta], packed: dict[CodeGroup, PackedInfos], pausing: bool = True
-    ) -> Iterator[CodeCounts]:
-        """Yield the counts of *deltas*, which are removed from the list.
 
-        *packed* holds the infos of the last group only. Unpacked infos of all groups would be many times as large as
-        the counters, and the garbage collector would traverse them while the program waits.
+def _delta_of(group: CodeGroup, counts: ProbeCounts) -> SpanDelta:
+    """Return *counts* as the work of *group*, which was retired."""
+    delta = SpanDelta(Span(group, 0, len(group)), [], [], (), ())
+    delta.fired, delta.exits, delta.in_flight = counts.fired, counts.exits, counts.in_flight
+    return delta
+
+
+class Recovery:
+    """Recovers counts of lines and functions from deltas of *session*; *pause* is as in Reading."""
+
+    def __init__(self, session: Session, pause: Callable[[], bool]) -> None:
+        self._session = session
+        self._pause = pause
+
+    def take_counts(self, deltas: list[SpanDelta]) -> Iterator[CodeCounts]:
+        """Yield the counts of *deltas*, from the last one on, and remove each from the list.
+
+        If an exception interrupts this, the next call with the same list goes on. A delta whose recovery is interrupted
+        again and again is left out, and its file is not measured.
+
+        Stop early if *pause* returns False.
         """
-        deltas.reverse()
-        try:
-            while deltas:
-                delta = deltas[-1]
-                group = delta.group
-                if pausing:
-                    self._pause()
-                delta.n_tried += 1
-                if delta.n_tried > _MOST_TRIES:
-                    # No warning: the exception was reported each time.
-                    reason = "the counts of some code cannot be recovered"
-                    self._session.not_measured.setdefault(group.file_name, reason)
-                    deltas.pop()
-                    continue
-                if group not in packed:
-                    packed.clear()
-                    packed[group] = group.packed()
-                counted = recovered(delta, packed[group], self._session)
+        # Infos of the last group only. Unpacked infos of all groups would be many times as large as the counters, and
+        # the garbage collector would traverse them while the program waits.
+        packed: dict[CodeGroup, PackedInfos] = {}
+        while deltas:
+            if not self._pause():
+                return
+            span_delta = deltas[-1]
+            group = span_delta.span.group
+            span_delta.n_tried += 1
+            if span_delta.n_tried > _MOST_TRIES:
+                # No warning: the exception was reported each time.
+                reason = "the counts of some code cannot be recovered"
+                self._session.not_measured.setdefault(group.file_name, reason)
                 deltas.pop()
-                if counted is not None:
-                    yield group, delta.index, counted.name, counted.counts
-        finally:
-            self._unrecovered.extend(deltas)
+                continue
+            if group not in packed:
+                packed.clear()
+                packed[group] = group.packed()
+            counted = [self._recovered(delta, packed[group]) for delta in span_delta.split()]
+            deltas.pop()
+            for each in counted:
+                if each is not None:
+                    yield each
+
+    def _recovered(self, delta: Delta, packed: PackedInfos) -> CodeCounts | None:
+        """Return the counts of *delta*, None if there are none; *packed* are the infos of its group."""
+        self._pause()
+        counted = recovered(delta, packed, self._session)
+        return None if counted is None else (delta.group, delta.index, counted.name, counted.counts)
 
 
 class _Baseline:
@@ -245,8 +281,8 @@ class _Baseline:
         """Return whether an exit of *group* was taken since it was read."""
         return any(n != self._exits.get(key, 0) for key, n in self._exits_of(group))
 
-    def read(self, spans: list[Span]) -> list[Delta]:
-        """Read *spans* at one moment, make that the new baseline, and return the deltas."""
+    def read(self, spans: list[Span]) -> list[SpanDelta]:
+        """Read *spans* at one moment, make that the new baseline, and return the deltas of those that did anything."""
 
         def read() -> tuple[list[array[int]], ExitsByGroup]:
             remaining = [self._remaining_of(span) for span in spans]
@@ -257,8 +293,11 @@ class _Baseline:
         (remaining, exits), in_flight = read_at_one_moment(read, self._session.records)
         return self._commit(spans, remaining, exits, _by_group(in_flight))
 
-    def read_last(self, group: CodeGroup) -> list[Delta]:
-        """Return the deltas of the short-lived *group*, which no frame runs, since it was read before."""
+    def read_last(self, group: CodeGroup) -> list[SpanDelta]:
+        """Return the delta of the short-lived *group*, which no frame runs, since it was read before.
+
+        The list is empty if the group did nothing.
+        """
         span = Span(group, 0, len(group))
         return self._commit([span], [_remaining(group.counters)], {group.number: self._exits_of(group)}, {})
 
@@ -301,9 +340,9 @@ class _Baseline:
         remaining: list[array[int]],
         exits: ExitsByGroup,
         in_flight: dict[int, FramesInFlight],
-    ) -> list[Delta]:
-        """Make this reading the new baseline, and return the deltas."""
-        deltas: list[Delta] = []
+    ) -> list[SpanDelta]:
+        """Make this reading the new baseline, and return the deltas of spans that did anything."""
+        deltas: list[SpanDelta] = []
         for span, now in zip(spans, remaining):
             group, number = span.group, span.group.number
             before = self._exchange_counters(span, now)
@@ -314,7 +353,8 @@ class _Baseline:
             ]
             self._exits.update((key, self._exits.get(key, 0) + n) for key, n in exit_changes)
             frame_changes = self._exchange_frames(span, in_flight.get(number, {}))
-            deltas.extend(deltas_of(span, before, now, exit_changes, frame_changes))
+            if now != before or exit_changes or frame_changes:
+                deltas.append(SpanDelta(span, before, now, exit_changes, frame_changes))
         return deltas
 
     def _exchange_counters(self, span: Span, now: array[int]) -> array[int]:
@@ -365,17 +405,17 @@ def _by_group(in_flight: FramesInFlight) -> dict[int, FramesInFlight]:
     return by_group
 
 
-def _pieces(groups: list[CodeGroup]) -> Iterator[list[Span]]:
-    """Yield the code of *groups* in pieces of about `_N_READ` counters, each small enough to be read at one moment."""
+def _pieces(groups: list[CodeGroup], size: int) -> Iterator[list[Span]]:
+    """Yield the code of *groups* in pieces of about *size* counters, each to be read at one moment."""
     piece: list[Span] = []
     n = 0
     for group in groups:
         starts, first, n_codes = group.starts, 0, len(group)
         while first < n_codes:
             last = first + 1
-            while last < n_codes and n + starts[last + 1] - starts[first] <= _N_READ:
+            while last < n_codes and n + starts[last + 1] - starts[first] <= size:
                 last += 1
-            if piece and n + starts[last] - starts[first] > _N_READ:
+            if piece and n + starts[last] - starts[first] > size:
                 yield piece
                 piece, n = [], 0
                 continue

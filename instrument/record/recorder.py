@@ -373,7 +373,7 @@ class Recorder:
             return True  # nothing was counted
         is_complete = False
         try:
-            is_complete = self._read()
+            is_complete = self._read(how)
             if is_complete:
                 self._data().write(how)
                 self._complaints.has_failed = False
@@ -385,11 +385,16 @@ class Recorder:
         self._schedule.plan_next()
         return is_complete
 
-    def _read(self) -> bool:
-        """Add all counts since the last reading to the totals; return False if a fork waits before that is done."""
+    def _read(self, how: str = "") -> bool:
+        """Add all counts since the last reading to the totals; return False if a fork waits before that is done.
+
+        *how* names the end of the process, if a write follows that is its last.
+        """
         data = self._data()
         with self._pacing:
             data.read()
+            if data.needs_lines(how):
+                data.recover()
         return not self._background.is_hurried
 
     def _complain(self, error: BaseException, *, is_end: bool = False) -> None:

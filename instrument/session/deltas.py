@@ -1,15 +1,16 @@
 """Deltas: the work of each code object between two readings, and the counts that follow from it.
 
-The counters, exits and frames in flight of a code group come in, before and after. A `Delta` goes out for each code
-object that ran, and `recovered` turns it into counts. Both readers of counters use this: `session.window`, which reads
-everything at one moment, and `record.reading`, which reads piece by piece.
+The counters, exits and frames in flight of a code group come in, before and after. A `SpanDelta` goes out, which can be
+split: into a `Delta` for each code object that ran. `recovered` turns a Delta into counts. Both readers of counters use
+this: `session.window`, which reads everything at one moment, and `record.reading`, which reads piece by piece.
 """
 
 from __future__ import annotations
 
 from _operator import sub
 
-from instrument.guest.own_imports import errors
+from instrument.guest.own_imports import errors, extension
+from instrument.link.code_group import position_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from instrument.link.recovery_info import PackedInfos
     from instrument.model.counts import Counts
     from instrument.session.registry import Registry
+else:
+    array = extension("array").array
 
 
 class Span:
@@ -37,11 +40,11 @@ class Delta:
     """The work of code object *index* of *group* between two readings.
 
     - fired: how often each of its probes fired.
-    - exits: how often each exit was taken, by key.
+    - exits: how often each exit was taken, by its position in the group.
     - in_flight: how many more frames are at a code unit now than before.
     """
 
-    __slots__ = ("exits", "fired", "group", "in_flight", "index", "n_tried")
+    __slots__ = ("exits", "fired", "group", "in_flight", "index")
 
     def __init__(self, group: CodeGroup, index: int, fired: list[int]) -> None:
         self.group = group
@@ -49,48 +52,70 @@ class Delta:
         self.fired = fired
         self.exits: dict[int, int] = {}
         self.in_flight: dict[int, int] = {}
+
+
+class SpanDelta:
+    """The work of the code objects of a *span* between two readings.
+
+    - fired: how often each of their probes fired.
+    - exits: how often each exit was taken, by its position in the group.
+    - in_flight: how many more frames are at a place now than before; a place is the number of a code object and a code
+      unit in it.
+    """
+
+    __slots__ = ("exits", "fired", "in_flight", "n_tried", "span")
+
+    def __init__(
+        self,
+        span: Span,
+        before: list[int] | array[int],
+        now: list[int] | array[int],
+        exits: Iterable[tuple[int, int]],
+        in_flight: Iterable[tuple[tuple[int, int], int]],
+    ) -> None:
+        """*before* and *now* are the remaining lengths of the counters of *span*. The others are of its group.
+
+        *exits* are pairs of a key and how often the exit was taken. *in_flight* are pairs of a place and the difference
+        of frames there; a place is a key of the code object, and a code unit. No difference is zero.
+        """
+        self.span = span
+        group, first, last = span.group, span.first, span.last
+        self.fired: array[int] = array("q", map(sub, before, now))
+        self.exits = {position_of(key): n for key, n in exits if first <= group.code_at(key) < last}
+        self.in_flight = {
+            (index, unit): n for (key, unit), n in in_flight for index in (group.code_at(key),) if first <= index < last
+        }
         #: How often the counts were to be recovered.
         self.n_tried = 0
 
+    def __bool__(self) -> bool:
+        """Return whether any of the code did anything."""
+        return any(self.fired) or bool(self.exits) or bool(self.in_flight)
 
-def deltas_of(
-    span: Span,
-    before: list[int] | array[int],
-    now: list[int] | array[int],
-    exits: Iterable[tuple[int, int]],
-    in_flight: Iterable[tuple[tuple[int, int], int]],
-) -> list[Delta]:
-    """Return the deltas of the code objects of *span* that did anything, in the order of their numbers.
+    def split(self) -> list[Delta]:
+        """Return the deltas of the code objects that did anything, in the order of their numbers."""
+        span, fired = self.span, self.fired
+        group, starts, offset = span.group, span.group.starts, span.group.starts[span.first]
+        deltas: dict[int, Delta] = {}
+        if any(fired):
+            begin = 0
+            for index, end in enumerate(starts[span.first + 1 : span.last + 1], span.first):
+                end -= offset
+                if end != begin and any(fired[begin:end]):
+                    deltas[index] = Delta(group, index, fired[begin:end].tolist())
+                begin = end
+        for position, n in self.exits.items():
+            self._delta_of(group.code_at(position), deltas).exits[position] = n
+        for (index, unit), n in self.in_flight.items():
+            self._delta_of(index, deltas).in_flight[unit] = n
+        return [deltas[index] for index in sorted(deltas)]
 
-    *before* and *now* are the remaining lengths of the counters of *span*. The others are of the whole group: *exits*
-    are pairs of a key and how often the exit was taken. *in_flight* are pairs of a place and the difference of frames
-    there. No difference is zero.
-    """
-    group, first, last = span.group, span.first, span.last
-    starts, offset = group.starts, group.starts[first]
-    deltas: dict[int, Delta] = {}
-    if now != before:
-        begin = 0
-        for index, end in enumerate(starts[first + 1 : last + 1], first):
-            end -= offset
-            if end != begin:
-                remaining, was = now[begin:end], before[begin:end]
-                if remaining != was:
-                    deltas[index] = Delta(group, index, [*map(sub, was, remaining)])
-            begin = end
-    for key, n in exits:
-        index = group.code_at(key)
-        if first <= index < last:
-            if index not in deltas:
-                deltas[index] = Delta(group, index, [0] * (starts[index + 1] - starts[index]))
-            deltas[index].exits[key] = n
-    for (key, unit), n in in_flight:
-        index = group.code_at(key)
-        if first <= index < last:
-            if index not in deltas:
-                deltas[index] = Delta(group, index, [0] * (starts[index + 1] - starts[index]))
-            deltas[index].in_flight[unit] = n
-    return [deltas[index] for index in sorted(deltas)]
+    def _delta_of(self, index: int, deltas: dict[int, Delta]) -> Delta:
+        """Return the delta of the code object *index* in *deltas*, which is a new one if there was none."""
+        if index not in deltas:
+            starts = self.span.group.starts
+            deltas[index] = Delta(self.span.group, index, [0] * (starts[index + 1] - starts[index]))
+        return deltas[index]
 
 
 class RecoveredCounts:

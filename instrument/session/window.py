@@ -10,7 +10,7 @@ from instrument.link.code_group import group_of
 from instrument.link.counters import FULL, read_counters
 from instrument.link.exit_records import exit_counts
 from instrument.model.counts import Counts
-from instrument.session.deltas import Span, deltas_of, recovered
+from instrument.session.deltas import Span, SpanDelta, recovered
 from instrument.session.snapshot import Snapshot, take_snapshot
 
 TYPE_CHECKING = False
@@ -124,7 +124,8 @@ class Window:
                 continue
             packed = group.packed()
             span = Span(group, 0, len(group))
-            for delta in deltas_of(span, was, remaining, exits.get(number, ()), in_flight.get(number, ())):
+            span_delta = SpanDelta(span, was, remaining, exits.get(number, ()), in_flight.get(number, ()))
+            for delta in span_delta.split():
                 counted = recovered(delta, packed, self._session)
                 if counted is not None:
                     yield group.file, counted.file_name, counted.counts

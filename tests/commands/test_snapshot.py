@@ -11,7 +11,7 @@ import time
 
 import pytest
 from busy_program import BUSY, hot_calls, run_command
-from processes import A, write
+from processes import A, files, write
 from recorded import Tree
 
 from instrument.commands import report, snapshot
@@ -31,7 +31,7 @@ def test_a_snapshot_writes_the_counts_so_far(tree, busy, capsys):
 
     assert capsys.readouterr().out.strip() == str(copy)
     assert 0 < first < hot_calls(copy)
-    assert os.listdir(tree.data) == [os.path.basename(path)]
+    assert files(tree.data) == [os.path.basename(path)]
 
 
 @pytest.mark.parametrize("content", ["precious = 1\n", ""])

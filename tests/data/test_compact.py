@@ -199,9 +199,9 @@ def test_a_forged_file_is_refused_or_holds_possible_values(tmp_path_factory, dra
 @pytest.mark.parametrize(
     ("at", "value", "reason"),
     [
-        (8, 2, f"it is in format {schema.VERSION}, layout 2, and this version of instrument reads none newer than"),
-        (12, schema.VERSION + 1, f"it is in format {schema.VERSION + 1}, layout 1, and this version of instrument reads none"),
-        (12, 0, "it is in format 0, layout 1, which never was"),
+        (8, compact.LAYOUT + 1, f"it is in format {schema.VERSION}, layout {compact.LAYOUT + 1}, and this version of instrument reads none newer than"),
+        (12, schema.VERSION + 1, f"it is in format {schema.VERSION + 1}, layout {compact.LAYOUT}, and this version of instrument reads none"),
+        (12, 0, f"it is in format 0, layout {compact.LAYOUT}, which never was"),
     ],
 )
 def test_a_file_of_another_version_is_named(tmp_path, data, at, value, reason):

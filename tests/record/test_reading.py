@@ -2,6 +2,7 @@
 
 import pytest
 from small_runs import FILE
+from taken_counts import taken_counts
 
 from instrument.flow import placement
 from instrument.link.cache import Batch
@@ -20,7 +21,7 @@ def test_counts_of_retired_code_are_kept_once_for_each_text():
     assert len(own_session.short_lived) < 1500
     # The group that was retired last of each file stands for later groups of equal text.
     texts = {}
-    for group, _, _, counts in reading.take():
+    for group, _, _, counts in taken_counts(reading):
         lines = texts.setdefault(group.rewritten(), {})
         for line, n in counts.lines.items():
             lines[line] = lines.get(line, 0) + n
@@ -36,7 +37,7 @@ def test_counts_of_equal_texts_are_added_up_when_they_are_banked():
         exec(own_session.instrument_exec_code(compile("x = 1\n", FILE, "exec"), FILE))
     assert len(own_session.short_lived) < 1500
     assert len(reading._banked) == 1
-    assert sum(counts.lines[1] for *_, counts in reading.take()) == 2000
+    assert sum(counts.lines[1] for *_, counts in taken_counts(reading)) == 2000
 
 
 def test_a_reading_that_begins_later_has_the_same_counts():
@@ -51,7 +52,7 @@ def test_a_reading_that_begins_later_has_the_same_counts():
     second, from_now_on = Reading(own_session, lambda: True, from_first_code=True), Reading(own_session, lambda: True)
 
     def taken(reading):
-        return {name: (dict(counts.lines), counts.entered) for *_, name, counts in reading.take()}
+        return {name: (dict(counts.lines), counts.entered) for *_, name, counts in taken_counts(reading)}
 
     both = taken(first), taken(second)
     assert both[0] == both[1] != {}
@@ -77,4 +78,4 @@ def test_code_that_is_linked_during_a_reading_is_in_the_next_one():
     link_and_run()  # another thread does this
     first, _ = own_session.groups.values()
     assert reading._baseline.changed_groups(now, set(), lambda: True) == [first]
-    assert [dict(counts.lines) for *_, counts in reading.take()] == [{1: 1, 2: 1, 3: 1, 4: 1}] * 2
+    assert [dict(counts.lines) for *_, counts in taken_counts(reading)] == [{1: 1, 2: 1, 3: 1, 4: 1}] * 2

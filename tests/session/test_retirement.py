@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from small_runs import FILE, IGNORED, counts_of
+from taken_counts import taken_counts
 
 import instrument
 from instrument.flow import placement
 from instrument.record.reading import Reading
-from instrument.session.deltas import deltas_of, recovered
+from instrument.session.deltas import SpanDelta, recovered
 from instrument.session.retirement import Retirement
 from instrument.session.session import Session, session
 from instrument.session.window import Window
@@ -109,7 +110,7 @@ def test_counts_are_not_read_twice_if_a_thread_reads_while_code_is_retired(kind,
     bank_counts, threads, taken = type(reader).bank_counts, [], []
 
     def take():
-        taken.extend(counts.lines.get(1, 0) for *_, counts in reader.take())
+        taken.extend(counts.lines.get(1, 0) for *_, counts in (reader.take() if kind == "window" else taken_counts(reader)))
 
     def bank_while_another_thread_reads(self, groups):
         bank_counts(self, groups)
@@ -212,7 +213,7 @@ def test_a_handler_that_interrupts_retiring_reads_nothing_twice(breaks, monkeypa
     monkeypatch.setattr("instrument.session.window._MOST_BANKED", 20)
     own = session(placement.MINIMAL).retirement
     monkeypatch.setattr(own, "longest_queue", 250)
-    interruptible = {f.__code__ for f in (Retirement._retire, Retirement._take_unused, Retirement._requeue, Window.bank_counts, Window._counts_between, deltas_of, recovered)}
+    interruptible = {f.__code__ for f in (Retirement._retire, Retirement._take_unused, Retirement._requeue, Window.bank_counts, Window._counts_between, SpanDelta.__init__, SpanDelta.split, recovered)}
     tracer = instrument.Trace(count=1, trace=0, ignoredirs=IGNORED)
     namespace = {"__file__": FILE, "__name__": "program"}
     rng = random.Random(1)

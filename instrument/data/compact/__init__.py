@@ -10,11 +10,15 @@ readers take that one. `instrument combine` makes one SQLite file of all.
 Alternatives: a database that is made without SQLite. Its pages would have to be as SQLite makes them, and such a file
 is ten times as large.
 
-The file has a header (`Header`), then numbers, times, and text. Numbers are 64 bits wide and signed. Times are floating
-point of 64 bits. All are stored with the lowest byte first. The text is one string, in UTF-8 with surrogates. Each list
-below takes its values from these three, one after the other. A text is a number, its length in characters, and so many
-characters of the string.
+A process writes the counts of its probes only, which takes it the least time. Readers recover lines and functions from
+these by the plan files beside the compact file (`instrument.link.plan_file`), as seen at the time of the write.
 
+The file has a header (`HEADER`), then numbers, times, text, and counts of probes. Numbers are 64 bits wide and signed.
+Times are floating point of 64 bits. All are stored with the lowest byte first. The text is one string, in UTF-8 with
+surrogates. Each list below takes its values from these three, one after the other. A text is a number, its length in
+characters, and so many characters of the string.
+
+- Since layout 2, the length in bytes of all counts of probes, which are behind the text.
 - The process: its texts (PROCESS_TEXTS), whether there is a scope (0 or 1), its numbers (PROCESS_NUMBERS), and its
   times (PROCESS_TIMES). The columns are those of the table `process` in `data.schema`.
 - The facts: their number. For each: the name of its table as a text, and the number of its sections, which have the
@@ -25,6 +29,8 @@ characters of the string.
 - The reasons: their number; for each, a path and the reason.
 - The functions that were given out: their number; for each, the number of a file, name, line and receiver.
 - The files: their number; for each, path and version. The first file has the number 0.
+- Since layout 2, the code groups: their number; for each, the number of its file, the name of its plan file, and the
+  length in bytes of its encoded ProbeCounts (`instrument.model.probe_counts`).
 """
 
 from __future__ import annotations
@@ -33,13 +39,13 @@ from __future__ import annotations
 MAGIC = b"INSTcmp\n"
 #: The version of this layout. The header also has the version of the format in `data.schema`, which decides on the
 #: facts in the file.
-LAYOUT = 1
+LAYOUT = 2
 #: `struct` format of the header: MAGIC, LAYOUT, `schema.VERSION`, how many numbers and times there are, the length of
 #: the text in bytes, and the checksum. That is the hash of all bytes before and behind it.
 HEADER = "<8sIIQQQ8s"
 HEADER_SIZE = 48
 #: The key of the checksum.
-CHECKSUM_KEY = LAYOUT
+CHECKSUM_KEY = 1
 #: The greatest size of such a file in bytes: readers hold it in memory. Larger ones are written by SQLite.
 LARGEST = 1 << 28
 

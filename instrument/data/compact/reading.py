@@ -1,7 +1,8 @@
 """Reads compact data files without trust in them: `instrument.data.compact` describes them.
 
 The bytes of a file come in. A `Content` goes out, and `make_database` or `CompactDatabase` makes a database of it, in
-the format of `data.schema`. So all that is behind the readers of data files deals with databases only.
+the format of `data.schema`. So all that is behind the readers of data files deals with databases only. Before that,
+`Content.recover` recovers the counts of lines and functions from those of probes.
 
 A file is as untrusted as any data file. Every length is compared with the rest of the file before use, and every
 number, time and text is checked. Nothing may be left over. The checksum shows damage. A forger can compute it, so
@@ -15,7 +16,7 @@ import sys
 from _imp import source_hash
 from _struct import unpack
 from array import array
-from itertools import islice
+from itertools import accumulate, islice
 
 from instrument.data import schema, sqlite
 from instrument.data.compact import (
@@ -28,8 +29,9 @@ from instrument.data.compact import (
     PROCESS_TIMES,
 )
 from instrument.data.rows import Flush, WrittenState
-from instrument.errors import DataError
-from instrument.model.measurement import FACTS
+from instrument.errors import ConservationError, DataError
+from instrument.model.measurement import FACTS, FileCounts
+from instrument.model.probe_counts import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from typing import Any
 
+    from instrument.data.plans import Plans
     from instrument.data.rows import GivenOut, Times
-    from instrument.model.measurement import Fact
+    from instrument.model.measurement import Fact, FileKey
 
 _IS_BIG_ENDIAN = sys.byteorder == "big"
 
@@ -96,7 +99,8 @@ class Content:
     """The content of the compact file with the bytes *data*. DataError has the reason if it is no sound file.
 
     - `process`: maps columns of the table `process` to their values.
-    - `tallies`: by the field of a fact, file versions with tallies by key.
+    - `tallies`: by the field of a fact, file versions with tallies by key. `recover` adds to them.
+    - `probes`: for each code group, its file version, the name of its plan file, and the encoded ProbeCounts.
     - `not_measured`: pairs of a path and a reason; `given_out`: the functions that were given out.
     """
 
@@ -104,13 +108,16 @@ class Content:
         reason = complaint(data[:HEADER_SIZE])
         if reason:
             raise DataError(reason)
-        _magic, _layout, self.version, n_numbers, n_times, n_bytes, checksum = unpack(HEADER, data[:HEADER_SIZE])
-        expected = HEADER_SIZE + 8 * (n_numbers + n_times) + n_bytes
+        _magic, layout, self.version, n_numbers, n_times, n_bytes, checksum = unpack(HEADER, data[:HEADER_SIZE])
+        end_of_text = HEADER_SIZE + 8 * (n_numbers + n_times) + n_bytes
+        expected = end_of_text + _size_of_probes(data, layout)
         if len(data) != expected:
             raise DataError(f"it is damaged: it has {len(data)} bytes, not {expected}")
         if source_hash(CHECKSUM_KEY, data[: HEADER_SIZE - 8] + data[HEADER_SIZE:]) != checksum:
             raise DataError("it is damaged: its checksum is another")
-        values = _values_in(data, n_numbers, n_times)
+        values = _values_in(data[:end_of_text], n_numbers, n_times)
+        if layout > 1:
+            values.number()  # the size of the counts of probes
         self.process = _process_in(values)
         facts = [fact for fact in FACTS if fact.since <= self.version]
         if values.number() != len(facts):
@@ -121,9 +128,11 @@ class Content:
             (values.number(), *values.texts(1), values.number(), *values.texts(1)) for _ in range(values.number())
         ]
         files: list[Any] = [tuple(values.texts(2)) for _ in range(values.number())]
+        groups = _groups_in(values, data[end_of_text:]) if layout > 1 else []
         if not values.is_empty():
             raise DataError("it is damaged: it has values that belong to nothing")
         try:
+            self.probes = [(files[number], *others) for number, *others in groups]
             self.tallies = {
                 field: [(files[number], tallies) for number, tallies in chunks] for field, chunks in sections.items()
             }
@@ -131,6 +140,40 @@ class Content:
         except IndexError as error:
             raise DataError("it is damaged: it has counts of a file that it does not name") from error
         self.not_measured = dict(reasons)
+
+    def recover(self, plans: Plans) -> None:
+        """Add the counts of lines and functions that follow from those of probes, by the plan files of *plans*.
+
+        Raise DataError if a plan file is missing or damaged. A file whose counts contradict each other is not measured.
+        """
+        recovered: dict[FileKey, FileCounts] = {}
+        now = self.process["updated"]
+        for file, name, encoded in self.probes:
+            counts = recovered.setdefault(file, FileCounts())
+            try:
+                for function, line, counted in plans.plan(name).counts(decoded(encoded)):
+                    counts.add_code((function, line), counted, now)
+            except ConservationError as error:
+                self.not_measured.setdefault(file[0], f"{error}")
+            except ValueError as error:
+                raise DataError(f"it is damaged: {error}") from error
+        for field, chunks in self.tallies.items():
+            chunks += [(file, dict(getattr(counts, field).items())) for file, counts in recovered.items()]
+
+
+def _size_of_probes(data: bytes, layout: int) -> int:
+    """Return the length in bytes of the counts of probes in the file with the bytes *data*, of this *layout*."""
+    return int.from_bytes(data[HEADER_SIZE : HEADER_SIZE + 8], "little") if layout > 1 else 0
+
+
+def _groups_in(values: _Values, encoded: bytes) -> list[tuple[int, str, bytes]]:
+    """Return the code groups in *values*: number of the file, name of the plan file, and its part of *encoded*."""
+    n = values.number()
+    numbers, names, lengths = values.numbers(n), values.texts(n), values.numbers(n)
+    if sum(lengths) != len(encoded):
+        raise DataError("it is damaged: the counts of probes have another length than they should")
+    ends = [*accumulate(lengths, initial=0)]
+    return [(number, name, encoded[end - n : end]) for number, name, n, end in zip(numbers, names, lengths, ends[1:])]
 
 
 def complaint(header: bytes) -> str:
@@ -221,6 +264,11 @@ class CompactDatabase:
         self._connection.execute("COMMIT")
 
 
+def _no_content() -> bytes:
+    """Return nothing: whoever makes a database finds plan files by their names."""
+    return b""
+
+
 def make_database(content: Content, path: str) -> None:
     """Write *content* to a new database at *path*, which no other process opens, in place of an existing file.
 
@@ -256,6 +304,7 @@ def _fill(connection: Connection, content: Content, database: str = "main") -> N
         not_measured=content.not_measured,
         ended=process["ended"],
         given_out=content.given_out,
+        probes=[(*each, _no_content) for each in content.probes],
         updated=process["updated"],
     )
     flush.write(connection, database)

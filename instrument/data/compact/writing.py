@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from typing import Any
 
-    from instrument.data.rows import GivenOut, Tallies, Times
+    from instrument.data.rows import GivenOut, ProbeRow, Tallies, Times
     from instrument.model.measurement import Fact, FileKey
 else:
     array = extension("array").array
@@ -39,13 +39,19 @@ _IS_BIG_ENDIAN = sys.byteorder == "big"
 
 
 def encoded(
-    process: Mapping[str, Any], tallies: Tallies, not_measured: Mapping[str, str], given_out: Iterable[GivenOut]
+    process: Mapping[str, Any],
+    tallies: Tallies,
+    not_measured: Mapping[str, str],
+    given_out: Iterable[GivenOut],
+    probes: Iterable[ProbeRow] = (),
 ) -> bytes:
     """Return the bytes of the file for *process*, which maps columns of the table `process` to their values.
 
     The others are as for `Writer.write`. Raise OverflowError if a number takes more than 64 bits.
     """
+    probes = list(probes)
     encoder = _Encoder()
+    encoder.numbers.append(sum([len(counts) for _file, _name, counts, _content in probes]))
     encoder.add_process(process)
     encoder.numbers.append(len(FACTS))
     for fact in FACTS:
@@ -60,9 +66,11 @@ def encoded(
         encoder.add_texts((name,))
         encoder.numbers.append(line)
         encoder.add_texts((receiver,))
+    groups = [(encoder.number_of(file), name, counts) for file, name, counts, _content in probes]
     encoder.numbers.append(len(encoder.files))
     for key in encoder.files:
         encoder.add_texts(key)
+    encoder.add_groups(groups)
     return encoder.content()
 
 
@@ -74,6 +82,7 @@ class _Encoder:
         self.times: array[float] = array("d")
         self.texts: list[str] = []
         self.files: dict[FileKey, int] = {}
+        self._counts_of_probes: list[bytes] = []
 
     def add_texts(self, texts: Iterable[str]) -> None:
         """Add each of *texts*."""
@@ -122,13 +131,21 @@ class _Encoder:
         self.times.extend(map(schema.within_range, lasts))
         return len(firsts)
 
+    def add_groups(self, groups: list[tuple[int, str, bytes]]) -> None:
+        """Add code *groups*: the number of a file, the name of a plan file, and encoded ProbeCounts."""
+        self.numbers.append(len(groups))
+        self.numbers.extend([number for number, _, _ in groups])
+        self.add_texts([name for _, name, _ in groups])
+        self.numbers.extend([len(counts) for _, _, counts in groups])
+        self._counts_of_probes = [counts for _, _, counts in groups]
+
     def content(self) -> bytes:
         """Return the bytes of the file."""
         if _IS_BIG_ENDIAN:
             self.numbers.byteswap()
             self.times.byteswap()
         text = "".join(self.texts).encode("utf-8", "surrogatepass")
-        body = self.numbers.tobytes() + self.times.tobytes() + text
+        body = b"".join((self.numbers.tobytes(), self.times.tobytes(), text, *self._counts_of_probes))
         return header(schema.VERSION, len(self.numbers), len(self.times), len(text), body) + body
 
 

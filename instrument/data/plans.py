@@ -1,0 +1,76 @@
+"""Plans: finds plan files by their names, without trust in them. Only readers of data files load this module.
+
+A plan file is beside the data files that need it, in the folder `plans`, or in the table `plan` of a file of sums. Its
+name is a hash of its content, so a file with another content is refused, wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import os
+
+from instrument.data.plan_folder import FOLDER, SUFFIX
+from instrument.errors import DataError
+from instrument.guest.trusted_files import read_regular
+from instrument.link.plan_file import LARGEST, LENGTH_OF_NAME, GroupPlans, name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def is_name(name: object) -> bool:
+    """Return whether *name* can be the name of a plan file: then it leads out of no folder."""
+    return isinstance(name, str) and len(name) == LENGTH_OF_NAME and not name.strip("0123456789abcdef")
+
+
+class Plans:
+    """Plan files by their names: those that were added, those that a function returns, and those in a folder.
+
+    `folder` is the data folder in which plan files are searched next. *find* returns the content of a plan file by its
+    name, or None.
+    """
+
+    def __init__(self, find: Callable[[str], bytes | None] | None = None) -> None:
+        self.folder = ""
+        self._find = find
+        self._contents: dict[str, bytes] = {}
+        self._plans: dict[str, GroupPlans] = {}
+
+    def add(self, name: str, content: bytes) -> None:
+        """Add the plan file *name*; raise DataError if it is not what its name says."""
+        if name not in self._contents:
+            if not is_name(name) or name_of(content) != name:
+                raise DataError(
+                    f"its plan {name[: LENGTH_OF_NAME + 1]!r} is damaged: the name of its content is another"
+                )
+            self._contents[name] = content
+
+    def content(self, name: str) -> bytes:
+        """Return the content of the plan file *name*; raise DataError if there is none, or if it is damaged."""
+        if name not in self._contents:
+            if not is_name(name):
+                raise DataError(f"it is damaged: {name[: LENGTH_OF_NAME + 1]!r} is no name of a plan file")
+            found = self._find(name) if self._find else None
+            if found is not None:
+                self.add(name, found)
+                return found
+            path = os.path.join(self.folder, FOLDER, f"{name}{SUFFIX}")
+            try:
+                content = read_regular(path, LARGEST)
+            except FileNotFoundError as error:
+                raise DataError(
+                    f"its counts need the file {os.path.join(FOLDER, name + SUFFIX)!r}, which is not beside it: "
+                    f"copy the folder {FOLDER!r} together with the data files, or combine them first"
+                ) from error
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise DataError(f"its plan file {path!r} cannot be read: {reason}") from error
+            self.add(name, content)
+        return self._contents[name]
+
+    def plan(self, name: str) -> GroupPlans:
+        """Return the plans in the plan file *name*; raise DataError if there is none, or if it is damaged."""
+        plan = self._plans.get(name)
+        if plan is None:
+            plan = self._plans[name] = GroupPlans(self.content(name))
+        return plan

@@ -1,0 +1,204 @@
+"""Plan files are found beside the data, written once, checked by their names, and kept in sums."""
+
+import os
+import shutil
+import sqlite3
+
+import pytest
+from data_files import add
+from processes import data_files
+from recorded import Tree
+
+from instrument.commands import combine, erase
+from instrument.data.merge import Merge
+from instrument.data.plan_folder import FOLDER, PlanFolder
+from instrument.data.plans import Plans, is_name
+from instrument.data.query import StoredMeasurement
+from instrument.data.scratch import Scratch
+from instrument.errors import DataError
+from instrument.link.plan_file import name_of
+
+PROGRAM = """
+import sys
+def f(n):
+    return [i for i in range(n) if i % 2]
+for n in range(int(sys.argv[1])):
+    f(n)
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A tree of recorded processes."""
+    return Tree(tmp_path)
+
+
+def run(command, *paths, **options):
+    """Execute *command* with these *paths* and *options*, and return its exit status."""
+    import argparse
+
+    return command.execute(argparse.Namespace(**{"paths": [str(path) for path in paths], "dir": None, **options}))
+
+
+def flows(*paths):
+    """Return how often each edge of `f` was taken in the sum of the data at *paths*, None if that is not known."""
+    from instrument.flow.conservation import recover_flows
+
+    with StoredMeasurement([str(path) for path in paths]) as stored:
+        [file] = stored.files()
+        probes = stored.probes(file)
+        if probes is None:
+            return None
+        [(plans, counts)] = probes
+        return [recover_flows(info.plan, seen).edges for _, info, seen in plans.observations(counts) if info.name == "f"]
+
+
+@pytest.mark.parametrize("flush", [0, 0.01])
+def test_processes_share_plan_files_and_their_counts_add(tree, flush):
+    """Compact files and SQLite files have the same counts of probes. Their sum is that of one longer run."""
+    for _ in range(3):
+        tree.run(PROGRAM + "import time; time.sleep(0.3)\n" * bool(flush), "4", flush=flush)
+    plans = sorted(os.listdir(tree.data / FOLDER))
+    one, two, _three = tree.files()
+
+    assert len(plans) == 1
+    assert {path.suffix for path in tree.files()} == {".sqlite" if flush else ".compact"}
+    [sum_of_all] = flows(tree.data)
+    [of_one] = flows(one)
+    assert sum_of_all == [3 * flow for flow in of_one]
+    assert any(of_one)
+    assert run(combine, tree.data, output=None, keep=False) == 0
+    shutil.rmtree(tree.data / FOLDER)
+    assert flows(tree.data) == [sum_of_all]
+    assert not two.exists()
+
+
+def test_a_compact_file_without_its_plans_is_named(tree, tmp_path):
+    """The message says which folder to copy. Nothing of the file is added."""
+    tree.run(PROGRAM, "4")
+    [path] = tree.files()
+    copy = shutil.copy(path, tmp_path / path.name)
+
+    counts, [reason] = add([copy])
+    assert counts == {}
+    assert reason.startswith("its counts need the file 'plans/")
+    assert "copy the folder 'plans'" in reason
+
+
+def test_an_sqlite_file_without_its_plans_keeps_its_lines(tree, tmp_path):
+    """Lines are in the file itself. The flow of control is not known then."""
+    tree.run(PROGRAM + "import time; time.sleep(0.3)\n", "4", flush=0.01)
+    [path] = tree.files()
+    copy = shutil.copy(path, tmp_path / path.name)
+
+    counts, refused = add([copy])
+    assert (list(counts.values()), refused) == ([dict(tree.lines())], [])
+    assert flows(copy) is None
+    assert flows(copy, path) is None
+
+
+def test_another_content_is_refused(tree):
+    """A plan file is checked by its name, whoever has written it."""
+    tree.run(PROGRAM, "4")
+    [plan] = (tree.data / FOLDER).iterdir()
+    plan.write_bytes(plan.read_bytes()[:-1] + b"?")
+
+    _, [reason] = add(tree.files())
+    assert reason == f"its plan {plan.stem!r} is damaged: the name of its content is another"
+
+
+def test_a_forged_plan_in_a_sum_is_left_out(tree):
+    """The lines of the sum remain."""
+    tree.run(PROGRAM, "4")
+    run(combine, tree.data, output=None, keep=False)
+    [path] = tree.files()
+    shutil.rmtree(tree.data / FOLDER)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE plan SET content = x'00'")
+    connection.commit()
+    connection.close()
+
+    counts, refused = add([path])
+    assert (list(counts.values()), refused) == ([dict(tree.lines())], [])
+    assert flows(path) is None
+
+
+def test_forged_counts_of_probes_are_refused(tree):
+    """Each value is checked before it is added."""
+    tree.run(PROGRAM, "4")
+    run(combine, tree.data, output=None, keep=False)
+    [path] = tree.files()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE probe_counts SET counts = x'00'")
+    connection.commit()
+    connection.close()
+
+    assert add([path])[1] == ["it holds a value that cannot be, in table 'probe_counts' (one of part, plan, counts)"]
+
+
+def test_erase_removes_plan_files_with_the_last_data_file(tree):
+    """Files of other names stay."""
+    tree.run(PROGRAM, "4")
+    tree.run(PROGRAM, "5")
+    one, _ = tree.files()
+    (tree.data / FOLDER / "mine.txt").write_text("x")
+
+    run(erase, one, force=False)
+    assert len(os.listdir(tree.data / FOLDER)) == 2
+    run(erase, tree.data, force=False)
+    assert os.listdir(tree.data / FOLDER) == ["mine.txt"]
+    assert data_files(tree.data) == []
+
+
+def test_a_plan_file_is_written_once_and_whole(tmp_path):
+    """It takes the rights of the data folder, so that a process that changes its user can go on."""
+    os.chmod(tmp_path, 0o770)
+    content, made = b"content", []
+    name = name_of(content)
+    for _ in range(2):
+        folder = PlanFolder(str(tmp_path))
+        folder.save(name, lambda: made.append(1) or content)
+        folder.save(name, lambda: made.append(1) or content)
+
+    assert made == [1]
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [f"{name}.plan"]
+    assert (tmp_path / FOLDER).stat().st_mode & 0o7777 == 0o770
+    plans = Plans()
+    plans.folder = str(tmp_path)
+    assert plans.content(name) == content
+
+
+def test_nothing_half_written_is_left(tmp_path):
+    """An error of the content, or of the disk, leaves no file."""
+    folder = PlanFolder(str(tmp_path))
+    with pytest.raises(ZeroDivisionError):
+        folder.save("0" * 32, lambda: 1 // 0)
+
+    assert os.listdir(tmp_path / FOLDER) == []
+
+
+@pytest.mark.parametrize("name", ["", "../" * 10 + "aa", "A" * 32, "0" * 31, "0" * 31 + "\n", 5])
+def test_a_name_leads_out_of_no_folder(tmp_path, name):
+    """Only names of plan files are looked for."""
+    assert not is_name(name)
+    if isinstance(name, str):
+        with pytest.raises(DataError, match="no name of a plan file"):
+            Plans().content(name)
+
+
+def test_counts_of_an_older_version_make_the_flow_unknown(tree):
+    """A sum of old and new data has the lines of both, and no flow that would be too small."""
+    from data_files import in_format
+
+    tree.run(PROGRAM + "import time; time.sleep(0.3)\n", "4", flush=0.01)
+    tree.run(PROGRAM + "import time; time.sleep(0.3)\n", "4", flush=0.01)
+    old, new = tree.files()
+    in_format(3, old)
+
+    assert flows(new) is not None
+    assert flows(old) is None
+    assert flows(old, new) is None
+    with Scratch() as scratch, Merge(os.path.join(scratch, "sum"), scratch) as merge:
+        merge.add_all(map(str, (old, new)))
+        assert merge.refused == []
+        assert merge.n_processes == 2
