@@ -8,10 +8,10 @@ from pathlib import Path
 
 from instrument.data import compact, schema
 from instrument.data.compact import reading
-from instrument.data.plan_folder import FOLDER
-from instrument.data.plans import Plans
 from instrument.data.process_identity import ProcessInfo
 from instrument.data.writer import Writer
+from instrument.plans.found_plans import Plans
+from instrument.plans.plan_folder import FOLDER
 
 A = ("/src/a.py", "sha256:" + "a" * 64)
 B = ("/src/b.py", "sha256:" + "b" * 64)

@@ -13,10 +13,10 @@ import sys
 
 from instrument.commands._data_options import add_paths, paths_of
 from instrument.data.merge import Merge, data_files
-from instrument.data.plan_folder import FOLDER
 from instrument.data.query import default_directory
 from instrument.data.reader import is_ours
 from instrument.data.scratch import Scratch
+from instrument.plans.plan_folder import FOLDER
 from instrument.report.text import number_of, say, shown
 
 TYPE_CHECKING = False

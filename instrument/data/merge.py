@@ -22,11 +22,11 @@ from typing import NamedTuple
 
 from instrument.data import schema, sqlite
 from instrument.data.compact.reading import CompactDatabase
-from instrument.data.plans import Plans
-from instrument.data.process_identity import KernelIdentity
 from instrument.data.reader import Copy, check, harden, sum_of_probe_counts
+from instrument.data.running_processes import Observer, ProcessState, is_running
 from instrument.errors import BusyError, DataError
 from instrument.model.measurement import FACTS
+from instrument.plans.found_plans import Plans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,63 +105,11 @@ def data_files(paths: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
     return list(files), missing
 
 
-def _is_running(pid: int) -> bool:
-    """Return whether a process with this *pid* runs here; True if the system does not tell."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        pass
-    return True
-
-
-class ProcessState(NamedTuple):
-    """The columns of a row of `process` that decide how the process' counts are merged."""
-
-    id: str | bytes
-    part: int
-    flushes: int
-    pid: int
-    host: str
-    place: str
-    ticks: int
-    ended: str
-
-
 class _Merged(NamedTuple):
     """The state of a process that the sum holds: its part of the tables, and the number of its flushes."""
 
     part: int
     flushes: int
-
-
-class Observer:
-    """Tells whether other processes have ended, as far as this process can see from its kernel and host."""
-
-    def __init__(self) -> None:
-        self.place = KernelIdentity(os.getpid()).place
-        self.host = os.uname().nodename if hasattr(os, "uname") else ""
-
-    def has_ended(self, process: ProcessState | MeasuredProcess) -> bool:
-        """Return whether *process* has ended for certain."""
-        if process.place and process.place == self.place:
-            # The kernel knows. A process that announced its end may still run, as another program after exec.
-            return KernelIdentity(process.pid).ticks != process.ticks
-        if process.host == self.host:
-            namespaces = process.place.partition(" ")[2], self.place.partition(" ")[2]
-            if process.place and self.place and namespaces[0] == namespaces[1]:
-                return True  # it ran here before the machine was started again
-            if not self.place and not process.ended and os.name != "nt":
-                try:
-                    os.kill(process.pid, 0)
-                except (ProcessLookupError, OverflowError):
-                    return True
-                except OSError:
-                    return False
-        return bool(process.ended)
 
 
 class Merge:
@@ -465,7 +413,7 @@ class Merge:
                 return not all(map(self._observer.has_ended, self._processes(self.source)))
         except DataError as error:
             # The file may be damaged, or in a newer format, or there is no space for a copy. Its name has the process.
-            return isinstance(error, BusyError) or _is_running(int(match["pid"]))
+            return isinstance(error, BusyError) or is_running(int(match["pid"]))
 
     @property
     def n_processes(self) -> int:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.data.running_processes import RunningProcess
-    from instrument.link.plan_file import GroupPlans
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FileKey
     from instrument.model.probe_counts import ProbeCounts
+    from instrument.plans.plan_file import GroupPlans
 
 
 def default_directory() -> str:

@@ -21,10 +21,10 @@ import stat
 import time
 
 from instrument.data import compact, schema, sqlite
-from instrument.data.plans import Plans
 from instrument.errors import BusyError, DataError
 from instrument.model.measurement import FACTS
 from instrument.model.probe_counts import decoded
+from instrument.plans.found_plans import Plans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from typing import Any, TypeAlias
 
-    from instrument.data.plan_folder import PlanFolder
     from instrument.model.measurement import Fact, FileKey, Series
+    from instrument.plans.plan_folder import PlanFolder
 
     #: Count, first and last time, of a `Tally` or as a plain tuple.
     Times: TypeAlias = tuple[int, float, float]
     #: By the field of a `Fact`: file versions, each with its tallies by key, perhaps in several chunks.
     Tallies: TypeAlias = Mapping[str, Iterable[tuple[FileKey, Series | Mapping[Any, Times]]]]
-    #: The counts of the probes of a code group: its file, the name of its plan file, the encoded ProbeCounts, and a
-    #: function that returns the content of the plan file.
+    #: A code group: its file, the name of its plan file, its encoded ProbeCounts, and a function without arguments.
+    #: That function returns the content of the plan file.
     ProbeRow: TypeAlias = tuple[FileKey, str, bytes, Callable[[], bytes]]
     #: A function that was given out: its file, qualified name, first line, and the receiver.
     GivenOut: TypeAlias = tuple[FileKey, str, int, str]

@@ -3,13 +3,17 @@
 The number of a process, or a data folder, comes in; the settings that the process was started with go out. Linux shows
 the environment at the start, of the user's own processes only. So measurements that a program begins by itself later
 are unknown here.
+
+`Observer` says whether a process that a data file names has ended.
 """
 
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from instrument import config
+from instrument.data.process_identity import KernelIdentity
 from instrument.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from instrument.config import Settings
+    from instrument.model.measured_process import MeasuredProcess
 
 #: Seconds after which a measured process writes for the first time.
 FIRST_FLUSH = 1.0
@@ -106,3 +111,55 @@ def about_to_write(directory: str) -> Iterator[RunningProcess]:
         own_directory = process.settings and os.path.realpath(process.settings.directory)
         if own_directory == wanted and process.is_python():
             yield process
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process with this *pid* runs here; True if the system does not tell."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
+class ProcessState(NamedTuple):
+    """The columns of a row of `process` that decide how the process' counts are merged."""
+
+    id: str | bytes
+    part: int
+    flushes: int
+    pid: int
+    host: str
+    place: str
+    ticks: int
+    ended: str
+
+
+class Observer:
+    """Tells whether other processes have ended, as far as this process can see from its kernel and host."""
+
+    def __init__(self) -> None:
+        self.place = KernelIdentity(os.getpid()).place
+        self.host = os.uname().nodename if hasattr(os, "uname") else ""
+
+    def has_ended(self, process: ProcessState | MeasuredProcess) -> bool:
+        """Return whether *process* has ended for certain."""
+        if process.place and process.place == self.place:
+            # The kernel knows. A process that announced its end may still run, as another program after exec.
+            return KernelIdentity(process.pid).ticks != process.ticks
+        if process.host == self.host:
+            namespaces = process.place.partition(" ")[2], self.place.partition(" ")[2]
+            if process.place and self.place and namespaces[0] == namespaces[1]:
+                return True  # it ran here before the machine was started again
+            if not self.place and not process.ended and os.name != "nt":
+                try:
+                    os.kill(process.pid, 0)
+                except (ProcessLookupError, OverflowError):
+                    return True
+                except OSError:
+                    return False
+        return bool(process.ended)

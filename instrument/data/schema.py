@@ -29,10 +29,10 @@ given_out   functions that were given out: their receivers may have run the orig
             are as in `function`, and `taker` is the receiver, such as "cloudpickle". Code nested in such a function
             was given out with it
 probe_counts  how often the probes of code fired: `counts` is an encoded ProbeCounts (`model.probe_counts`), and `plan`
-            the name of the plan file that recovers counts from it (`link.plan_file`). Branches, conditions and costs
+            the name of the plan file that recovers counts from it (`plans.plan_file`). Branches, conditions and costs
             follow from these, and so do lines and functions
-plan        contents of plan files. Only files of sums have any; beside the file of a process is a folder of them
-without_probe_counts  files with counts that an older version of this package has written: their branches are not known
+plan        contents of plan files, in files of sums only. Beside the file of a process is a folder `plans`.
+without_probe_counts  files with counts of an older version of this package. Their branches are not known
 
 Each table of counts, such as `line` and `function`, follows from an entry of `model.measurement.FACTS`.
 
@@ -42,7 +42,7 @@ known. Each process that may still write has a part to itself, so that newer dat
 data may be added any number of times, in any order, and counts once.
 
 Older formats are still read and combined. Format 1 had no `scope` and no `root` of a process; formats 1 and 2 had no
-table `given_out`; formats 1 to 3 had none of the last three tables. A table of counts exists since the format that its
+table `given_out`. Formats 1 to 3 had none of the last three tables. A table of counts exists since the format that its
 Fact names.
 """
 

@@ -25,12 +25,12 @@ from __future__ import annotations
 import os
 
 from instrument.data import schema
-from instrument.data.plan_folder import PlanFolder
 from instrument.data.process_identity import CLOCK, KernelIdentity, in_file_names
-from instrument.guest.atomic_files import remove_file, write_all
+from instrument.guest.atomic_files import remove_file, synchronise, write_all
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.own_imports import errors
-from instrument.guest.trusted_files import objection_to_folder
+from instrument.guest.trusted_files import HeldFolder, objection_to_folder
+from instrument.plans.plan_folder import PlanFolder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,34 +51,6 @@ _LOCK_TIMEOUT = 0.25
 _MOST_NAMES = 999
 #: Suffixes of the files that SQLite looks for beside a database.
 _SUFFIXES_BESIDE = ("-journal", "-wal", "-shm")
-
-
-class _HeldFolder:
-    """A folder that is kept open, so that it can be reached although its path leads elsewhere, as after `chroot`."""
-
-    __slots__ = ("descriptor", "device", "inode")
-
-    def __init__(self, path: str) -> None:
-        """Open the folder at *path*, or raise OSError."""
-        self.descriptor = _system.open(path, _system.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        status = _system.fstat(self.descriptor)
-        self.device, self.inode = status.st_dev, status.st_ino
-
-    def is_out_of_reach(self, path: str) -> bool:
-        """Return whether the folder still exists, but *path* does not lead to it any more."""
-        try:
-            status = _system.fstat(self.descriptor)
-            if not self._is_same(status):  # the program has closed our descriptor, and the number has another file
-                return False
-        except OSError:
-            return False
-        try:
-            return not self._is_same(_system.stat(path))
-        except OSError:
-            return bool(_system.fstat(self.descriptor).st_nlink)
-
-    def _is_same(self, status: os.stat_result) -> bool:
-        return (status.st_dev, status.st_ino) == (self.device, self.inode)
 
 
 class Writer:
@@ -109,7 +81,7 @@ class Writer:
         #: The user that owns the file.
         self._owner = -1
         self._n_flushes = 0
-        self._held_folder: _HeldFolder | None = None
+        self._held_folder: HeldFolder | None = None
         #: None before the first write to an SQLite file, and if that is lost.
         self._state: WrittenState | None = None
         #: Whether an SQLite file of this process was made, or may have been.
@@ -155,10 +127,8 @@ class Writer:
         if ended and not self._has_database:
             self._write_compact(tallies, not_measured, ended, given_out, probes)
             return
-        from instrument.data import sqlite
         from instrument.data.rows import Flush, WrittenState
 
-        error_of_sqlite = sqlite.load().Error
         if self._state is None:
             self._state = WrittenState()
         flush = Flush(
@@ -172,27 +142,34 @@ class Writer:
             probes=probes,
             plans=self._plans,
         )
+        self._write_flush(flush, self._state, synchronises=not ended)
+        self._had_file = True
+        flush.commit()
+        self._n_flushes = flush.number
+        self._remove_compact()
+
+    def _write_flush(self, flush: Flush, state: WrittenState, *, synchronises: bool) -> None:
+        """Write *flush* to the data file, which is in this *state*; raise errors as `write` does."""
+        from instrument.data import sqlite
+
+        error_of_sqlite = sqlite.load().Error
         try:
             if self._held_folder is not None and self._held_folder.is_out_of_reach(self.directory):
                 self._create_in_held_folder(flush, self._held_folder)
-            elif self._state.is_new:
-                self._create(flush, synchronises=not ended)
+            elif state.is_new:
+                self._create(flush, synchronises)
             else:
-                self._update(flush, synchronises=not ended)
+                self._update(flush, synchronises)
         except (OSError, error_of_sqlite) as error:
             reason = _reason(error, self.directory)
             is_full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"  # then there is no room for a new file
-            if not self._state.is_new and not is_full:
+            if not state.is_new and not is_full:
                 self._state = None
                 raise errors.DataGoneError(
                     f"the data file {self.path!r} cannot be written any more: {reason}; the next write makes a new "
                     "one, with all counts"
                 ) from error
             raise errors.DataError(f"counts cannot be saved to {self.path!r}: {reason}") from error
-        self._had_file = True
-        flush.commit()
-        self._n_flushes = flush.number
-        self._remove_compact()
 
     def _create(self, flush: Flush, synchronises: bool) -> None:
         """Write the first state to a new file, which is complete or absent: until the rename it is no data file.
@@ -224,9 +201,9 @@ class Writer:
             remove_file(self._temporary)
             raise
         if synchronises:
-            _synchronise(self.path, _system.O_RDWR)
+            synchronise(self.path, _system.O_RDWR)
             if not _IS_WINDOWS:
-                _synchronise(self.directory, _system.O_RDONLY)
+                synchronise(self.directory, _system.O_RDONLY)
 
     def _write_compact(
         self,
@@ -341,9 +318,9 @@ class Writer:
         """
         if self._held_folder is None and not _IS_WINDOWS:
             self._make_directory()
-            self._held_folder = _HeldFolder(self.directory)
+            self._held_folder = HeldFolder(self.directory)
 
-    def _create_in_held_folder(self, flush: Flush, folder: _HeldFolder) -> None:
+    def _create_in_held_folder(self, flush: Flush, folder: HeldFolder) -> None:
         """Write all to a new file in *folder*. SQLite opens files by path only, so the file is made in memory."""
         if self._state is not None and not self._state.is_new:
             self._state = None
@@ -364,7 +341,7 @@ class Writer:
         self._has_database = True
         self._make_in_held_folder(data, folder, schema.SUFFIX)
 
-    def _make_in_held_folder(self, data: bytes, folder: _HeldFolder, suffix: str) -> None:
+    def _make_in_held_folder(self, data: bytes, folder: HeldFolder, suffix: str) -> None:
         """Make the file of this process with *suffix* in *folder*, or raise OSError."""
         temporary = f".{self._name}.tmp"
         descriptor = _system.open(temporary, _CREATE_NEW, 0o600, dir_fd=folder.descriptor)
@@ -495,21 +472,6 @@ def _file_beside(path: str) -> str:
             continue
         return path + suffix
     return ""
-
-
-def _synchronise(path: str, flags: int) -> None:
-    """Make the system write the file or folder at *path*, opened with *flags*, to the disk.
-
-    Raise OSError if that fails for a file. Some file systems cannot synchronise folders, which is no error.
-    """
-    descriptor = _system.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        _system.fsync(descriptor)
-    except OSError as error:
-        if flags != os.O_RDONLY:
-            raise error
-    finally:
-        _system.close(descriptor)
 
 
 def _reason(error: BaseException, directory: str) -> str:

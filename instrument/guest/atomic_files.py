@@ -84,3 +84,18 @@ def remove_file(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def synchronise(path: str, flags: int) -> None:
+    """Make the system write the file or folder at *path*, opened with *flags*, to the disk.
+
+    Raise OSError if that fails for a file. Some file systems cannot synchronise folders, which is no error.
+    """
+    descriptor = _system.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _system.fsync(descriptor)
+    except OSError as error:
+        if flags != os.O_RDONLY:
+            raise error
+    finally:
+        _system.close(descriptor)

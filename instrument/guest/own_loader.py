@@ -107,7 +107,7 @@ _HIDDEN_WITH_FRAMES = frozenset(("_exchange_in_caller",))
 LATE = frozenset(
     (
         *("data.compact", "data.compact.writing", "data.flush_requests"),
-        *("data.plan_folder", "data.rows", "data.schema", "data.sqlite", "data.writer"),
+        *("data.rows", "data.schema", "data.sqlite", "data.writer"),
         *("decode.call_sites", "decode.exec_calls", "decode.instructions", "decode.line_events"),
         *("decode.location_entries", "decode.locations", "decode.opcodes", "decode.unrolling"),
         *(
@@ -120,7 +120,8 @@ LATE = frozenset(
         ),
         *("flow.placement", "flow.plan", "flow.spanning", "flow.weights"),
         *("errors", "guest.rare", "guest.rare.copies", "guest.rare.thread_states"),
-        *("guest.hiding", "hooks.reader_wrappers", "link.plain_values", "link.plan_file", "link.recovery_info"),
+        *("guest.hiding", "hooks.reader_wrappers", "link.recovery_info", "model.plain_values"),
+        *("plans", "plans.plan_file", "plans.plan_folder"),
         *("model.counts", "model.measurement", "model.probe_counts"),
         *("record.final_messages", "record.process_counts", "record.process_data", "record.reading"),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),

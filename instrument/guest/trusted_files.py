@@ -145,3 +145,31 @@ def _check_regular(mode: int, path: str) -> None:
         raise IsADirectoryError(EISDIR, "Is a directory", path)
     if mode & _KIND != _REGULAR:
         raise ValueError("it is no file")
+
+
+class HeldFolder:
+    """A folder that is kept open, so that it can be reached although its path leads elsewhere, as after `chroot`."""
+
+    __slots__ = ("descriptor", "device", "inode")
+
+    def __init__(self, path: str) -> None:
+        """Open the folder at *path*, or raise OSError."""
+        self.descriptor = _system.open(path, _system.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        status = _system.fstat(self.descriptor)
+        self.device, self.inode = status.st_dev, status.st_ino
+
+    def is_out_of_reach(self, path: str) -> bool:
+        """Return whether the folder still exists, but *path* does not lead to it any more."""
+        try:
+            status = _system.fstat(self.descriptor)
+            if not self._is_same(status):  # the program has closed our descriptor, and the number has another file
+                return False
+        except OSError:
+            return False
+        try:
+            return not self._is_same(_system.stat(path))
+        except OSError:
+            return bool(_system.fstat(self.descriptor).st_nlink)
+
+    def _is_same(self, status: os.stat_result) -> bool:
+        return (status.st_dev, status.st_ino) == (self.device, self.inode)

@@ -15,7 +15,7 @@ from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.flow.fast_recovery import recover_fast
 from instrument.flow.packing import PackedLineEffects, PackedPlans, Table, pack_line_effects, pack_lists, pack_plans
 from instrument.guest.own_imports import errors
-from instrument.link.plain_values import to_bytes
+from instrument.model.plain_values import to_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

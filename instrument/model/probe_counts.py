@@ -1,7 +1,7 @@
 """ProbeCounts: how often each probe of a code group fired, with the exits and frames in flight. Values that add.
 
 They are all that a process has to save: readers recover everything else by the Plans of the code group, see
-`instrument.link.plan_file`.
+`instrument.plans.plan_file`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ else:
 #: The greatest count. Sums end there.
 GREATEST = (1 << 63) - 1
 
-# The header: the type code of the counters, then the numbers of counters, exits and places of frames. Behind it come
-# the counters, then for each exit its position and count, then for each place its code object, code unit and number of
-# frames. All have the lowest byte first.
+# The header: the type code of the counters, then the numbers of counters, exits and places of frames. The counters
+# follow. Then comes the position and the count of each exit. Each place of frames has the number of its code object,
+# its code unit, and the number of frames. All have the lowest byte first.
 _HEADER = Struct("<cIII")
 #: The type codes of counters, with the number of values that each has.
 _KINDS = {"B": 1 << 8, "H": 1 << 16, "I": 1 << 32, "q": 1 << 63}

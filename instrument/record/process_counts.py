@@ -94,7 +94,7 @@ class ProcessCounts:
         self.measurement = Measurement()
         self.changes = {fact.field: Changes(self.measurement.files, fact.field) for fact in FACTS}
         self._probes: dict[PlanKey, tuple[CodeGroup, ProbeCounts]] = {}
-        #: The keys of `_probes` whose counts have changed since the last write, and those that are being written.
+        #: The keys of `_probes` whose counts have changed since the last write, and the keys that are being written.
         self._changed_probes: dict[PlanKey, None] = {}
         self._taken_probes: dict[PlanKey, None] = {}
 

@@ -15,7 +15,7 @@ from time import time
 
 from instrument.data.writer import Writer
 from instrument.guest.own_imports import errors
-from instrument.link.plan_file import content_of, name_of
+from instrument.plans.plan_file import content_of, name_of
 from instrument.record.process_counts import ProcessCounts
 from instrument.record.reading import Recovery
 from instrument.session.originals import given_out

@@ -282,7 +282,7 @@ class _Baseline:
         return any(n != self._exits.get(key, 0) for key, n in self._exits_of(group))
 
     def read(self, spans: list[Span]) -> list[SpanDelta]:
-        """Read *spans* at one moment, make that the new baseline, and return the deltas of those that did anything."""
+        """Read *spans* at one moment, make that the new baseline, and return the deltas of spans that did anything."""
 
         def read() -> tuple[list[array[int]], ExitsByGroup]:
             remaining = [self._remaining_of(span) for span in spans]

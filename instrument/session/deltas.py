@@ -59,7 +59,7 @@ class SpanDelta:
 
     - fired: how often each of their probes fired.
     - exits: how often each exit was taken, by its position in the group.
-    - in_flight: how many more frames are at a place now than before; a place is the number of a code object and a code
+    - in_flight: how many more frames are at a place now than before. A place is the number of a code object, and a code
       unit in it.
     """
 

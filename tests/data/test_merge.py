@@ -250,6 +250,6 @@ def test_the_last_write_of_a_process_is_not_overlooked(tmp_path, monkeypatch):
             more(writer, {A: {1: 2}}, ended="")
         return True
 
-    monkeypatch.setattr("instrument.data.merge.Observer.has_ended", ends_now)
+    monkeypatch.setattr("instrument.data.running_processes.Observer.has_ended", ends_now)
     assert add([writer.path]) == ({A: {1: 2}}, [])
 

@@ -11,7 +11,7 @@ Alternatives: a database that is made without SQLite. Its pages would have to be
 is ten times as large.
 
 A process writes the counts of its probes only, which takes it the least time. Readers recover lines and functions from
-these by the plan files beside the compact file (`instrument.link.plan_file`), as seen at the time of the write.
+these by the plan files beside the compact file (`instrument.plans.plan_file`), as seen at the time of the write.
 
 The file has a header (`HEADER`), then numbers, times, text, and counts of probes. Numbers are 64 bits wide and signed.
 Times are floating point of 64 bits. All are stored with the lowest byte first. The text is one string, in UTF-8 with
@@ -29,8 +29,8 @@ characters, and so many characters of the string.
 - The reasons: their number; for each, a path and the reason.
 - The functions that were given out: their number; for each, the number of a file, name, line and receiver.
 - The files: their number; for each, path and version. The first file has the number 0.
-- Since layout 2, the code groups: their number; for each, the number of its file, the name of its plan file, and the
-  length in bytes of its encoded ProbeCounts (`instrument.model.probe_counts`).
+- Since layout 2, the code groups: their number; the number of the file of each; the name of the plan file of each. Then
+  comes the length in bytes of the encoded ProbeCounts of each (`instrument.model.probe_counts`).
 """
 
 from __future__ import annotations

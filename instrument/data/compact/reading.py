@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
     from typing import Any
 
-    from instrument.data.plans import Plans
     from instrument.data.rows import GivenOut, Times
     from instrument.model.measurement import Fact, FileKey
+    from instrument.plans.found_plans import Plans
 
 _IS_BIG_ENDIAN = sys.byteorder == "big"
 

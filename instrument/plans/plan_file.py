@@ -19,7 +19,7 @@ from _imp import source_hash
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.guest.own_imports import errors
 from instrument.link.code_group import CodeGroup, GroupIndex
-from instrument.link.plain_values import from_bytes, to_bytes
+from instrument.model.plain_values import from_bytes, to_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

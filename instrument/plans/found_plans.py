@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from instrument.data.plan_folder import FOLDER, SUFFIX
 from instrument.errors import DataError
 from instrument.guest.trusted_files import read_regular
-from instrument.link.plan_file import LARGEST, LENGTH_OF_NAME, GroupPlans, name_of
+from instrument.plans.plan_file import LARGEST, LENGTH_OF_NAME, GroupPlans, name_of
+from instrument.plans.plan_folder import FOLDER, SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def is_name(name: object) -> bool:
 
 
 class Plans:
-    """Plan files by their names: those that were added, those that a function returns, and those in a folder.
+    """Finds plan files by their names: in a data folder, by a function, or among the files that were added.
 
     `folder` is the data folder in which plan files are searched next. *find* returns the content of a plan file by its
     name, or None.
@@ -37,7 +37,7 @@ class Plans:
         self._plans: dict[str, GroupPlans] = {}
 
     def add(self, name: str, content: bytes) -> None:
-        """Add the plan file *name*; raise DataError if it is not what its name says."""
+        """Add the plan file *name*; raise DataError if the name of its *content* is another."""
         if name not in self._contents:
             if not is_name(name) or name_of(content) != name:
                 raise DataError(

@@ -11,12 +11,12 @@ from recorded import Tree
 
 from instrument.commands import combine, erase
 from instrument.data.merge import Merge
-from instrument.data.plan_folder import FOLDER, PlanFolder
-from instrument.data.plans import Plans, is_name
 from instrument.data.query import StoredMeasurement
 from instrument.data.scratch import Scratch
 from instrument.errors import DataError
-from instrument.link.plan_file import name_of
+from instrument.plans.found_plans import Plans, is_name
+from instrument.plans.plan_file import name_of
+from instrument.plans.plan_folder import FOLDER, PlanFolder
 
 PROGRAM = """
 import sys

@@ -1,4 +1,4 @@
-"""PlanFolder: writes plan files (`instrument.link.plan_file`) to the folder `plans` of a data folder, each once.
+"""PlanFolder: writes plan files (`instrument.plans.plan_file`) to the folder `plans` of a data folder, each once.
 
 Processes that run the same code write the same files. Each file is complete or absent: it is written beside its place
 and renamed. A plan file is written before the data file that names it.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instrument.link.plain_values import from_bytes, to_bytes
+from instrument.model.plain_values import from_bytes, to_bytes
 
 ATOMS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=9) | st.text(st.characters(codec=None))
 KEYS = st.integers(-9, 9) | st.text(max_size=3)
@@ -19,7 +19,7 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_values_survive_as_bytes(value):
-    """The parser returns what `marshal` returns, of the same types."""
+    """The parser returns the same value as `marshal`, with the same types."""
     read = from_bytes(to_bytes(value))
 
     assert read == value == marshal.loads(to_bytes(value))

@@ -1,4 +1,4 @@
-"""Readers recover from a plan file what the process itself recovers; damaged plan files are named."""
+"""Readers recover the same counts from a plan file as the process itself; damaged plan files are named."""
 
 import random
 
@@ -8,8 +8,8 @@ from taken_counts import taken_counts
 
 from instrument.errors import DataError, InstrumentError
 from instrument.flow import placement
-from instrument.link.plan_file import LENGTH_OF_NAME, GroupPlans, content_of, name_of
 from instrument.model.probe_counts import ProbeCounts, decoded
+from instrument.plans.plan_file import LENGTH_OF_NAME, GroupPlans, content_of, name_of
 from instrument.record.reading import Reading
 from instrument.session.session import Session
 
@@ -52,7 +52,7 @@ def ran():
     return group, probes, recovered
 
 
-def test_a_reader_recovers_what_the_process_recovers(ran):
+def test_a_reader_recovers_the_same_as_the_process(ran):
     """The counts of probes and the plan file suffice, also with exits."""
     group, probes, recovered = ran
     plans = GroupPlans(content_of(group))
