@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from reporting import in_own_folder as in_own_folder
 
 from instrument.analysis.exclusions import ExcludedLines, Exclusions
-from instrument.config.reports import read_expressions
-from instrument.errors import ConfigError
 
 #: Statements, headers and decorators in odd shapes; `#!` stands for a comment.
 SOURCE = """\
@@ -175,22 +173,3 @@ def test_the_settings_are_those_of_pyproject_toml(tmp_path):
 
     assert found == ExcludedLines(frozenset({1}), frozenset({3}))
     assert rules.unmatched() == []
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ("3", "key 'exclude-also' is a number; it must be a list of regular expressions"),
-        ("[3]", "key 'exclude-also' is a list; it must be a list of regular expressions"),
-        ("['(']", r"key 'exclude-also': '\('? is no regular expression: missing \)"),
-        ("['x', '']", "key 'exclude-also': an empty regular expression matches every line; remove it"),
-        ("['a{99999999999999999999}']", "is no regular expression: the repetition number is too large"),
-    ],
-)
-def test_bad_expressions_are_named(tmp_path, value, message):
-    """The message has the file, the key and the expression."""
-    (tmp_path / "pyproject.toml").write_text(f"[tool.instrument]\nexclude-also = {value}\n")
-
-    with pytest.raises(ConfigError, match=message) as raised:
-        read_expressions("exclude-also", str(tmp_path))
-    assert f"{tmp_path}/pyproject.toml, [tool.instrument]" in str(raised.value)

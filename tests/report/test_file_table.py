@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from analysed_files import flow_of
 from processes import A, Running, files, write
 from reporting import SHOP, measured, run
 from reporting import in_own_folder as in_own_folder
@@ -16,6 +17,7 @@ from reporting import shop as shop
 
 from instrument.analysis.source_file import version_of
 from instrument.data.process_identity import KernelIdentity
+from instrument.data.query import StoredMeasurement
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say when a process was started")
@@ -112,6 +114,24 @@ def test_rows_are_sorted(sort, order, capsys):
         assert sorted(capsys.readouterr().out.splitlines()[2:5])  # b and c miss two each
     else:
         assert [line[0] for line in capsys.readouterr().out.splitlines()[2:5]] == list(order)
+
+
+@pytest.mark.parametrize("format_", ["table", "markdown"])
+def test_counts_of_branches_are_shown(shop, capsys, monkeypatch, format_):
+    """Ways count as lines, and ways never taken are listed. The table needs no counts of single lines for that."""
+    flow = flow_of({(3, 4): 3, (3, 8): 1, (4, 5): 0, (4, 7): 3, (8, 0): 1, (8, 11): 0}, instructions={3: 12})
+    monkeypatch.setattr(StoredMeasurement, "flow", lambda self, keys: flow)
+    options = ["--branch", "--cost", "--missing", "--precision", "1"]
+    run("report", *options, "--format", format_)
+    output = capsys.readouterr().out
+    row = output.splitlines()[2].replace("|", " ").replace("`", "").split()
+
+    assert row == ["shop.py", "11", "3", "6", "2", "70.6%", "12", "15", "3:", "4", "5,", "8->11,", "13-14"]
+    assert "not known" not in output
+    run("report", "--branch", "--format", "total")
+    assert capsys.readouterr().out == "71\n"
+    assert run("report", "--fail-under-branch", "67") == 2
+    assert "66.67% of the ways of branches were taken, 0.33 points below" in capsys.readouterr().err
 
 
 def test_stale_source_is_named(shop, capsys):

@@ -1,6 +1,9 @@
 """Texts for people: ranges, percentages and the progress bar."""
 
 import pytest
+from coverage.results import display_covered
+from hypothesis import given
+from hypothesis import strategies as st
 from reporting import in_own_folder as in_own_folder
 
 from instrument.report.text import ProgressBar, percentage, ranges
@@ -12,6 +15,15 @@ from instrument.report.text import ProgressBar, percentage, ranges
 def test_percentages_are_0_or_100_only_for_none_and_all(n, total, words):
     """A single missing line is visible."""
     assert percentage(n, total) == words
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 6))
+def test_percentages_are_those_of_coverage_py(n, more, precision):
+    """None of nothing is a dash."""
+    total = n + more
+    expected = f"{display_covered(100 * n / total, precision)}%" if total else "-"
+
+    assert percentage(n, total, precision) == expected
 
 
 def test_the_progress_bar_is_for_terminals(capsys, monkeypatch):
