@@ -106,6 +106,8 @@ def test_texts_of_a_data_file_are_escaped(table, column, kind, how, capsys, monk
         ("report", "--include", "x*", "data"),
         ("report", "--json", "data"),
         ("annotate", "data", "-d", "listings"),
+        *((command, "data", "-o", "-") for command in ("lcov", "xml", "json", "callgrind")),
+        ("coverage", "data", "-o", "coverage.data"),
         ("diff", "earlier", "data"),
         ("diff", "data", "earlier"),
         ("diff", "--json", "earlier", "data"),
@@ -119,7 +121,7 @@ def test_texts_of_a_data_file_are_escaped(table, column, kind, how, capsys, monk
         ended(*command)
         output = capsys.readouterr()
         check(output)
-        if "--json" in command and output.out:
+        if {"--json", "json"} & set(command) and output.out:
             json.loads(output.out)
     for folder, folders, files in os.walk("."):
         check([folder, *folders, *files])
@@ -166,6 +168,7 @@ def test_names_of_files_are_escaped(capsys):
     Path(f"{HOSTILE}.py").write_text("def broken(:\n")
     for command in (
         *(("report", folder), ("report", f"{folder}/nothing"), ("report", "--unused-for", "1s", folder)),
+        *((command, folder, "-o", "-") for command in ("lcov", "xml", "json", "callgrind")),
         *(("annotate", folder), ("diff", folder, folder), ("diff", folder, "nothing"), ("combine", "--keep", folder)),
         *(("debug", "--dir", folder, f"{HOSTILE}.py", f"./{HOSTILE}", f"{HOSTILE}"), ("debug", "--signal", HOSTILE)),
         *(("snapshot", "--dir", folder, "1", "--timeout", "0.01"), ("top", "--dir", folder, "--once")),

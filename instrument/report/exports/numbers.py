@@ -97,10 +97,13 @@ class FileNumbers:
         events = file.counts.lines.counts()
         lines = file.executable if file.is_complete else events.keys() - file.source.never_missing
         executions = file.flow.executions if file.flow is not None and self._is_executions else {}
-        # A data file may name lines that no source has, and readers stop at these.
+        # A line that ran never has 0, which readers take for a missing line. Lines of a generator expression have no
+        # executions of their own. A data file may name lines that no source has, and readers stop at these.
         last = len(file.source.data.splitlines())
         return {
-            line: self._clipped(executions.get(line, events.get(line, 0))) for line in sorted(lines) if 0 < line <= last
+            line: self._clipped(executions.get(line) or events.get(line, 0))
+            for line in sorted(lines)
+            if 0 < line <= last
         }
 
     def _targets(self, branch: Branch) -> dict[int, int]:

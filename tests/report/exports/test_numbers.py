@@ -18,7 +18,9 @@ def test_counts_are_those_of_the_unit_up_to_the_greatest(file, unit, greatest):
     """Lines, calls, ways and instructions each have the count of the unit, or the greatest."""
     numbers = FileNumbers(file, unit, greatest)
     flow, is_executions = file.flow, unit == EXECUTIONS
-    lines = flow.executions if is_executions else {**dict.fromkeys(LINES, 0), **file.counts.lines.counts()}
+    lines = {**dict.fromkeys(LINES, 0), **file.counts.lines.counts()}
+    if is_executions:
+        lines |= {line: count for line, count in flow.executions.items() if count}
     if is_executions:
         calls = {key: flow.functions[key].calls for key in FUNCTIONS}
     else:
