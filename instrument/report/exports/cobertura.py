@@ -43,7 +43,7 @@ class _Sums(NamedTuple):
         """Return the attributes that most elements have."""
         return {
             "line-rate": _rate(self.ran, self.lines),
-            "branch-rate": _rate(self.taken, self.ways),
+            "branch-rate": _branch_rate(self.taken, self.ways),
             "complexity": "0",
         }
 
@@ -169,6 +169,11 @@ def _add_lines(parent: ET.Element, file: FileNumbers, lines: Iterable[int], ways
                 ET.SubElement(conditions, "condition", attributes)
         else:
             element.set("branch", "false")
+
+
+def _branch_rate(n: int, total: int) -> str:
+    """Return the rate of branches: without any, 0, which coverage.py writes if branches are not known."""
+    return _rate(n, total) if total else "0"
 
 
 def _rate(n: int, total: int) -> str:

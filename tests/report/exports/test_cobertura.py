@@ -79,7 +79,7 @@ def test_pycobertura_reads_the_lines(file):
 def test_the_rate_is_rounded_to_neither_end():
     """1 means all, and 0 means none."""
     assert [cobertura._rate(n, 10**9) for n in (0, 1, 10**9 // 2, 10**9 - 1, 10**9)] == ["0", "0.0001", "0.5", "0.9999", "1"]
-    assert cobertura._rate(0, 0) == "1"
+    assert (cobertura._rate(0, 0), cobertura._branch_rate(0, 0), cobertura._branch_rate(1, 1)) == ("1", "0", "1")
 
 
 @pytest.mark.parametrize("text", HOSTILE)

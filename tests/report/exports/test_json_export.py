@@ -18,6 +18,7 @@ from instrument.analysis.patterns import FilePatterns
 from instrument.data.query import StoredMeasurement
 from instrument.data.writer import Writer
 from instrument.model.flow_counts import Decision, FlowCounts, FunctionFlow
+from instrument.model.measurement import FACTS
 from instrument.report import json_documents
 from instrument.report.exports import json_export
 from instrument.report.formats import Choices
@@ -57,6 +58,30 @@ def test_the_schema_is_valid():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["properties"]["format"]["const"] == 1
     assert all("description" in each for each in SCHEMA["properties"].values())
+
+
+def strict(schema):
+    """Return *schema* with objects that have no other properties than those it describes, and the facts of a file."""
+    if isinstance(schema, list):
+        return [strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: strict(each) for key, each in schema.items()}
+    if isinstance(schema.get("properties"), dict) and "required" in schema:
+        result["properties"] |= {fact.field: result["properties"].get(fact.field, {}) for fact in FACTS}
+        result["additionalProperties"] = False
+    return result
+
+
+@given(files())
+def test_the_schema_describes_all_properties(file):
+    """A property that is added to the document has to be added to the schema."""
+    document = json.loads(b"".join(json_export.write(of(file))))
+
+    jsonschema.Draft202012Validator(strict(SCHEMA)).validate(document)
+    document["files"][0]["surplus"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="surplus"):
+        jsonschema.Draft202012Validator(strict(SCHEMA)).validate(document)
 
 
 @given(files())
