@@ -36,7 +36,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: The folders and modules of this package that decide how code is rewritten, and how that is stored. A hash of their
 #: text is part of the name of the cache's folder. Code that another version of them has rewritten must not be executed.
 #: A test in tests/link/test_cache_files.py compares this list with the imports of the module that rewrites and stores.
-HASHED_FOLDERS = ("decode", "flow", "link", "rewrite")
+HASHED_FOLDERS = ("decode", "flow", "flow/derived", "link", "rewrite", "rewrite/straight")
 HASHED_MODULES = ("session/unlinked_code",)
 _SUFFIXES = (".py", ".pyc")
 

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 class DecisionKind:
     """The condition of a Decision."""
 
-    #: The truth of an expression: in `if`, `while`, `and`, `or`, a ternary, a chain of comparisons, a filter.
+    #: The truth of an expression: in `if`, `while`, `and`, `or`, a ternary, a chain of comparisons, a filter. The truth
+    #: of `x` in `not x`.
     TEST = "test"
-    #: Whether an expression is None, tested without its truth value.
+    #: Whether an expression is None: in `x is None` and in `x is not None`.
     NONE = "none"
-    #: Whether an iterator has another element: in `for`, and in the `for` of a comprehension.
+    #: Whether an iterator has another element: in `for`, and in the `for` of a comprehension. Not in `async for`.
     LOOP = "loop"
     #: Whether a pattern of `match` fits.
     CASE = "case"
@@ -31,9 +32,10 @@ class DecisionKind:
 class Decision(NamedTuple):
     """A place in the source at which control goes one of two ways.
 
-    The place is an expression: first line, column, last line, end column. Columns count bytes of UTF-8 from 0, as those
-    of `co_positions`; they are -1 if they are not known. *kind* is one of DecisionKind. Several decisions may have the
-    same place, as in `a < b < c`: *number* tells these apart, from 0 on, in the order of the code.
+    The place is the tested expression, or the pattern: first line, column, last line, end column. Columns count bytes
+    of UTF-8 from 0, as those of `co_positions`; they are -1 if they are not known. *kind* is one of DecisionKind.
+    Several decisions may have the same place, as in `a < b < c`: *number* tells these apart, from 0 on, in the order of
+    the code.
     """
 
     line: int
@@ -85,8 +87,12 @@ class FlowCounts:
     - `decisions`: the Outcomes of each Decision of code that is known, also of code that never ran.
     - `arcs`: how often each Arc was taken, 0 included. A line has an arc for each way that leads from it to another
       line, or out of the code object by a return.
-    - `instructions`: how many instructions of each line were executed.
-    - `executions`: how often each line began. A statement over several lines that ran once counts once.
+    - `instructions`: how many instructions of each line were executed. An await counts as one, however long it waits.
+      If exceptions were counted without their exact place, the number may be off by instructions around that place.
+    - `executions`: how often each line began: how often control came from elsewhere to one part of the line, that to
+      which it came most often. A part is a set of instructions that control reaches from each other without leaving the
+      line. So a statement over several lines that ran once counts once on each, a loop counts its tests,
+      and a comprehension counts as its statement. The code of a generator expression begins none of its lines.
     - `functions`: the FunctionFlow of each code object, 0 included.
     """
 

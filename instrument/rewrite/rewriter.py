@@ -11,6 +11,7 @@ their copies, and `path_check` follows all paths past the probes.
 from __future__ import annotations
 
 from instrument.errors import RewriteError
+from instrument.flow.derived.code_facts import facts_of
 from instrument.rewrite import probes
 from instrument.rewrite.emitter import Emitter
 from instrument.rewrite.jumps import Jumps
@@ -89,4 +90,5 @@ def _rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked:
             offsets[output.place_of_probe[number]] if number in output.place_of_probe else 0
             for number in range(len(plan.probes))
         ],
+        facts_of(instructions),
     )

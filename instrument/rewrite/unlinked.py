@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import TypeVar
 
+    from instrument.flow.derived.code_facts import CodeFacts
     from instrument.flow.plan import Plan
 
     T = TypeVar("T")
@@ -155,10 +156,12 @@ class Unlinked:
       no trace function is called there.
     - `plan`: the Plan.
     - `inlinable`: for each inlinable call of the Plan, the name of the method that is called, or None.
+    - `facts`: the CodeFacts of the original.
     """
 
     __slots__ = (
-        *("added_jumps", "code", "inlinable", "n_exits", "n_instructions", "n_probes", "plan", "unfired", "units"),
+        *("added_jumps", "code", "facts", "inlinable", "n_exits", "n_instructions", "n_probes", "plan", "unfired"),
+        "units",
     )
 
     def __init__(
@@ -169,8 +172,10 @@ class Unlinked:
         units: Sequence[int],
         added_jumps: Sequence[int],
         unfired: Sequence[int],
+        facts: CodeFacts,
     ) -> None:
         self.code = code
+        self.facts = facts
         self.plan = plan
         self.n_probes = len(plan.probes)
         self.n_exits = len(plan.exits)

@@ -29,7 +29,8 @@ NOT_HASHED = {
 
 def is_hashed(module):
     """Return whether the text of *module*, a dotted name, is part of the name of the cache's folder."""
-    return module.split(".")[0] in cache_files.HASHED_FOLDERS or module.replace(".", "/") in cache_files.HASHED_MODULES
+    folder = "/".join(module.split(".")[:-1])
+    return folder in cache_files.HASHED_FOLDERS or module.replace(".", "/") in cache_files.HASHED_MODULES
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def sample(request):
 def with_code(unlinked, **changes):
     """Return *unlinked* with *changes* of its code object."""
     code = unlinked.code.replace(**changes)
-    return Unlinked(code, unlinked.plan, unlinked.n_instructions, unlinked.units, (), unlinked.unfired)
+    return Unlinked(code, unlinked.plan, unlinked.n_instructions, unlinked.units, (), unlinked.unfired, unlinked.facts)
 
 
 def test_the_short_way_writes_what_the_long_way_writes():
@@ -123,7 +123,7 @@ def test_other_changes_are_noticed(sample):
     others = [
         with_code(unlinked, co_names=("other", *names[1:])) if graph.instructions.code.co_names else None,
         with_code(unlinked, co_stacksize=1),
-        Unlinked(unlinked.code, planned, unlinked.n_instructions, moved, (), unlinked.unfired),
+        Unlinked(unlinked.code, planned, unlinked.n_instructions, moved, (), unlinked.unfired, unlinked.facts),
     ]
     for other in others:
         assert other is None or check.proof_of(graph, planned, other) is None

@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 
 #: The style of rich for each style of a Cell. Heats go from blue over yellow to red.
 _HEATS = ("blue", "cyan", "green", "yellow", "red", "bold red")
-STYLES = {
-    "head": "bold",
-    "high": "green",
-    "medium": "yellow",
-    "low": "red",
-    **{f"heat{n}": style for n, style in enumerate(_HEATS)},
-}
+STYLES = {"high": "green", "medium": "yellow", "low": "red", **{f"heat{n}": style for n, style in enumerate(_HEATS)}}
 #: The marks of shares for SHARES of `rows`, and those for encodings that lack them.
 _MARKS, _ASCII_MARKS = ("✓", "~", "✗"), ("+", "~", "!")
 

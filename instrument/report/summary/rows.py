@@ -39,10 +39,9 @@ class Summary:
         numbers = Numbers(files, choices.unit)
         kept, self.notes = _kept(files, choices)
         self._hottest = max((hits.total for file in files if (hits := file.hits_in(choices.unit))), default=0)
-        self.head: list[str] = ["File", "Lines", "Missing"]
+        self.head = ["File", "Lines", "Missing"]
         self.head += ["Branch", "BrMiss"] * choices.with_branches + ["Ran"] + ["Instructions"] * choices.with_cost
         self.head += ["Hits", "Hottest line"] + [""] * choices.with_missing
-        self.head = [Cell(title, "head") for title in self.head]
         self.rows = [self._row(file) for file in kept]
         self.total = self._total(numbers)
         self.notes += self._more_notes(numbers.n_without_flow)
@@ -95,9 +94,7 @@ class Summary:
             return text
         exact = percent(n_ran, n_all, self._choices.precision)
         level = next(level for level, (least, _style) in enumerate(SHARES) if exact >= least)
-        if self._marks:
-            text = f"{self._marks[level]} {text:>{len(percentage(1, 1, self._choices.precision))}}"
-        return Cell(text, SHARES[level][1])
+        return Cell(f"{self._marks[level]} {text}" if self._marks else text, SHARES[level][1])
 
     def _count(self, n: int) -> str:
         """Return the text of the count *n*, clipped and separated as the choices say."""

@@ -15,6 +15,7 @@ from itertools import compress, pairwise
 
 from instrument.decode.locations import LONG, NO_COLUMNS, ONE_LINE
 from instrument.decode.versions import PAIRS_MISATTRIBUTE_RAISES
+from instrument.flow.derived.code_facts import facts_of
 from instrument.flow.graph import EdgeKind
 from instrument.flow.misattributed_raises import loads_to_separate
 from instrument.flow.placement_names import MINIMAL
@@ -97,7 +98,8 @@ def rewritten(graph: ControlFlowGraph, plan: Plan) -> Unlinked | None:
     )
     units = instructions.units[:first]
     units += map(width.__add__, instructions.units[first:])
-    return Unlinked(rewritten, plan, len(units), units, (), [cut, *[0] * (len(plan.probes) - 1)])
+    unfired = [cut, *[0] * (len(plan.probes) - 1)]
+    return Unlinked(rewritten, plan, len(units), units, (), unfired, facts_of(instructions))
 
 
 def _routes(graph: ControlFlowGraph, plan: Plan) -> list[int]:

@@ -164,8 +164,8 @@ def test_shares_and_hits_have_styles_and_marks():
     column = table.head.index("Ran")
 
     assert [(row[column], row[column].style) for row in table.rows] == [
-        *[("!   5%", "low"), ("!  70%", "low"), ("~  75%", "medium"), ("~  85%", "medium")],
-        *[("+  90%", "high"), ("+ 100%", "high")],
+        *[("! 5%", "low"), ("! 70%", "low"), ("~ 75%", "medium"), ("~ 85%", "medium")],
+        *[("+ 90%", "high"), ("+ 100%", "high")],
     ]
     heats = [row[column + 1].style for row in table.rows]
     assert heats == sorted(heats)

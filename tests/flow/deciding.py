@@ -1,0 +1,162 @@
+"""Counts the outcomes of decisions by the syntax tree: calls that count are put around each tested expression.
+
+The text of a program comes in; a tree with such calls goes out (`with_counting_calls`). When the tree was executed, a
+Counting has the outcomes. Nothing here knows bytecode. Decisions have the places of flow.derived.decisions.
+"""
+
+import ast
+import collections
+import sys
+
+from instrument.model.flow_counts import DecisionKind
+
+
+class Counting:
+    """The outcomes of decisions: for each (place, kind) how often it came out true, and how often false."""
+
+    def __init__(self):
+        self.outcomes = collections.defaultdict(lambda: [0, 0])
+
+    def names(self):
+        """Return the functions that the calls in the tree name."""
+        return {"__test__": self.test, "__turns__": self.turns, "__kinds__": self.kinds, "__fits__": self.fits}
+
+    def count(self, place, kind, came_true):
+        self.outcomes[place, kind][not came_true] += 1
+
+    def test(self, place, value):
+        self.count(place, DecisionKind.TEST, bool(value))
+        return value
+
+    def turns(self, place, iterable):
+        return Turns(self, place, iter(iterable))
+
+    def kinds(self, place, kinds):
+        self.count(place, DecisionKind.EXCEPT, issubclass(type(sys.exception()), kinds))
+        return kinds
+
+    def fits(self, place):
+        self.count(place, DecisionKind.CASE, True)
+        return True
+
+
+class Turns:
+    """Passes on the elements of *iterator*, and counts them, and its end."""
+
+    def __init__(self, counting, place, iterator):
+        self.counting, self.place, self.iterator = counting, place, iterator
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            element = next(self.iterator)
+        except StopIteration:
+            self.counting.count(self.place, DecisionKind.LOOP, False)
+            raise
+        self.counting.count(self.place, DecisionKind.LOOP, True)
+        return element
+
+
+def place_of(node):
+    return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+
+
+class Wrapper(ast.NodeTransformer):
+    """Puts calls around the expressions whose place is certain: names, calls, attributes, subscripts and comparisons."""
+
+    WRAPPED = ast.Name, ast.Call, ast.Attribute, ast.Subscript, ast.Compare, ast.BinOp, ast.Await
+
+    def call(self, function, node, *more):
+        arguments = [ast.Constant(place_of(node)), *more]
+        return ast.copy_location(ast.Call(ast.Name(function, ast.Load()), arguments, []), node)
+
+    def tested(self, node):
+        """Return *node*, whose truth is tested, with calls around the parts that are tested by themselves."""
+        if isinstance(node, ast.BoolOp):
+            node.values = [self.tested(value) for value in node.values]
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            node.operand = self.tested(node.operand)
+        elif isinstance(node, ast.IfExp):
+            node.test, node.body, node.orelse = map(self.tested, (node.test, node.body, node.orelse))
+        else:
+            is_certain = isinstance(node, self.WRAPPED)
+            if isinstance(node, ast.Compare):
+                is_none = isinstance(node.ops[0], (ast.Is, ast.IsNot))
+                is_certain = len(node.ops) == 1 and not is_none
+            node = self.visit(node)
+            if is_certain:
+                node = self.call("__test__", node, node)
+        return node
+
+    def visit_BoolOp(self, node):
+        node.values = [self.visit(value) if isinstance(value, (ast.BoolOp, ast.IfExp)) else self.tested(value) for value in node.values[:-1]] + [
+            self.visit(node.values[-1])
+        ]
+        return node
+
+    def visit_If(self, node):
+        node.test = self.tested(node.test)
+        node.body = [self.visit(each) for each in node.body]
+        node.orelse = [self.visit(each) for each in node.orelse]
+        return node
+
+    visit_While = visit_If  # noqa: N815 - the name that NodeVisitor looks up
+
+    def visit_Assert(self, node):
+        node.test = self.tested(node.test)
+        return node
+
+    def visit_IfExp(self, node):
+        node.test = self.tested(node.test)
+        node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
+        return node
+
+    def visit_comprehension(self, node):
+        node.iter = self.visit(node.iter)
+        node.ifs = [self.tested(each) for each in node.ifs]
+        return node
+
+    def visit_For(self, node):
+        is_certain = isinstance(node.iter, self.WRAPPED)
+        self.generic_visit(node)
+        if is_certain:
+            node.iter = self.call("__turns__", node.iter, node.iter)
+        return node
+
+    def visit_Try(self, node):
+        for handler in node.handlers:
+            if handler.type is not None:
+                handler.type = self.call("__kinds__", handler.type, self.visit(handler.type))
+            handler.body = [self.visit(each) for each in handler.body]
+        for field in ("body", "orelse", "finalbody"):
+            setattr(node, field, [self.visit(each) for each in getattr(node, field)])
+        return node
+
+    def visit_match_case(self, node):
+        fits = self.call("__fits__", node.pattern)
+        if node.guard is not None:
+            node.guard = self.tested(node.guard)
+            node.guard = ast.copy_location(ast.BoolOp(ast.And(), [fits, node.guard]), node.guard)
+        else:
+            node.guard = fits
+        node.body = [self.visit(each) for each in node.body]
+        return node
+
+
+def is_irrefutable(pattern):
+    """Return whether *pattern* always fits."""
+    if isinstance(pattern, ast.MatchOr):
+        return any(map(is_irrefutable, pattern.patterns))
+    return isinstance(pattern, ast.MatchAs) and (pattern.pattern is None or is_irrefutable(pattern.pattern))
+
+
+def with_counting_calls(source):
+    """Return the tree of *source* with counting calls, and the places of the patterns that do not always fit."""
+    tree = ast.parse(source)
+    patterns = {place_of(case.pattern): case.pattern for case in ast.walk(tree) if isinstance(case, ast.match_case)}
+    for case in [case for case in ast.walk(tree) if isinstance(case, ast.match_case)]:
+        if is_irrefutable(case.pattern):
+            del patterns[place_of(case.pattern)]
+    return ast.fix_missing_locations(Wrapper().visit(tree)), set(patterns)
