@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from instrument.analysis.file_analysis import EVENTS, EXECUTIONS
 from instrument.analysis.source_file import CURRENT, FUNCTION
 from instrument.errors import DataError
 from instrument.model.measurement import GREATEST_COUNT
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from instrument.analysis.source_file import SourceFile
     from instrument.model.measurement import FunctionKey
 
-#: The units of counts: line events, as `trace` counts them, and executions (`FlowCounts.executions`).
-EVENTS, EXECUTIONS = "events", "executions"
+#: The units that a user can choose.
 UNITS = (EVENTS, EXECUTIONS)
 
 #: A description of each unit, without a word that ends a comment in any format.

@@ -5,9 +5,10 @@ from exporting import BODIES, COUNTS, FUNCTIONS, LINES, SOURCE, TEXTS, analysed,
 from hypothesis import given
 from hypothesis import strategies as st
 
+from instrument.analysis.file_analysis import EVENTS, EXECUTIONS
 from instrument.errors import DataError
 from instrument.model.flow_counts import FlowCounts
-from instrument.report.exports.numbers import EVENTS, EXECUTIONS, Exported, FileNumbers, unique_names
+from instrument.report.exports.numbers import Exported, FileNumbers, unique_names
 
 # Many files are analysed.
 pytestmark = pytest.mark.slow
