@@ -106,10 +106,11 @@ def _hits_below(files: Sequence[FileAnalysis], bound: Bound, unit: str) -> Itera
 def _counts(file: FileAnalysis, unit: str) -> dict[int, int]:
     """Return how often each line of *file* ran that can run.
 
-    In executions, a line is left out if it ran and no statement begins there.
+    In executions, a line is left out if it ran and has none of its own: its statement begins above it.
     """
     events = file.counts.lines.counts()
     if unit != EXECUTIONS or file.flow is None:
         return {line: events.get(line, 0) for line in file.executable}
     executions = file.flow.executions
-    return {line: executions.get(line, 0) for line in file.executable if line in executions or not events.get(line, 0)}
+    counts = {line: executions.get(line, 0) for line in file.executable}
+    return {line: count for line, count in counts.items() if count or not events.get(line, 0)}

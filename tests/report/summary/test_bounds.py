@@ -86,7 +86,7 @@ def test_rare_lines_are_named_with_their_counts(counts, bound):
 
 def test_a_bound_of_hits_can_be_one_of_executions():
     """Lines that ran as parts of a statement that begins above them have no executions of their own."""
-    file = analysed(4, {1: 3, 2: 3, 3: 3}, flow=flow_of({}, executions={1: 2, 3: 3}))
+    file = analysed(4, {1: 3, 2: 3, 3: 3}, flow=flow_of({}, executions={1: 2, 2: 0, 3: 3}))
 
     assert failed(file, hits=3, unit="executions") == ["2 lines ran less often than --hits 3: m.py:1 (2), m.py:4 (0)"]
     assert failed(file, hits=3) == ["1 line ran less often than --hits 3: m.py:4 (0)"]
