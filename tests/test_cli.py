@@ -258,7 +258,7 @@ def test_the_version_is_printed(tmp_path):
     [
         ("reprot", "there is no command 'reprot'; did you mean 'report'? `instrument help` lists the commands"),
         ("Top", "there is no command 'Top'; did you mean 'top'?"),
-        ("html", "there is no command 'html'. `instrument help` lists the commands"),
+        ("pages", "there is no command 'pages'. `instrument help` lists the commands"),
         ("helpp", "did you mean 'help'?"),
         ("help reprot", "there is no command 'reprot'; did you mean 'report'?"),
     ],
