@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from instrument.analysis.file_analysis import EXECUTIONS
+from instrument.report.text import percentage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Numbers(NamedTuple):
 
     @property
     def ran(self) -> str:
-        """The part of the lines that ran in percent, rounded down; `-` if no line can run."""
-        return f"{100 * (self.lines - self.missing) // self.lines}%" if self.lines else "-"
+        """The part of the lines that ran in percent, as other reports have it; `-` if no line can run."""
+        return percentage(self.lines - self.missing, self.lines)
 
     @property
     def twentieths(self) -> int:

@@ -72,6 +72,7 @@ class Renderer:
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader(_PACKAGE),
             autoescape=True,
+            auto_reload=False,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -34,6 +34,15 @@
     }
     return `${count}`;
   }
+  // As instrument.report.text has it: halves go to the even number, and only none is 0% and only all is 100%.
+  function percentage(n, total) {
+    if (!total) return "-";
+    const exactly = (100 * n) / total;
+    let percent = Math.round(exactly);
+    if (exactly % 1 === 0.5 && percent % 2) percent--;
+    if (n > 0 && n < total) percent = Math.min(Math.max(percent, 1), 99);
+    return `${percent}%`;
+  }
   const exact = (count) => `${count}`.replace(/\B(?=(\d{3})+$)/g, ",");
 
   // -- sorting ------------------------------------------------------------------------------------------------------
@@ -88,6 +97,7 @@
       this.sign = 1;
       this.isFlat = false;
       this.words = [];
+      this.order = [];
       this.nFiles = this.rows.filter((row) => !row.isFolder).length;
     }
 
@@ -125,7 +135,7 @@
       const lines = folder.values[this.keys.indexOf("lines")];
       const ran = lines - folder.values[this.keys.indexOf("missing")];
       const part = cells[this.keys.indexOf("ran")];
-      part.firstChild.data = lines ? `${(100n * ran) / lines}% ` : "- ";
+      part.firstChild.data = `${percentage(Number(ran), Number(lines))} `;
       part.querySelector(".part > i").className = `w${lines ? (20n * ran) / lines : 20n}`;
     }
 
@@ -151,10 +161,13 @@
 
     // Put the rows in order, and show those that are chosen and whose folders are open.
     show() {
-      this.table.classList.toggle("flat", this.isFlat);
       const order = [];
       if (this.isFlat) {
-        for (const row of this.rows) if (row.isFolder) row.tr.hidden = true;
+        for (const row of this.rows) {
+          if (!row.isFolder) continue;
+          row.tr.hidden = true;
+          order.push(row.tr);
+        }
         for (const row of this.ordered(this.rows.filter((each) => !each.isFolder))) {
           row.tr.hidden = !row.shown;
           order.push(row.tr);
@@ -169,12 +182,19 @@
         };
         add(this.top, true);
       }
+      // Rows that stay where they are cost the browser nothing.
+      if (order.some((tr, n) => tr !== this.order[n])) this.body.append(...order);
+      this.order = order;
+    }
+
+    // Show a plain list of files with whole paths, or the tree.
+    setFlat(isFlat) {
+      this.isFlat = isFlat;
+      this.table.classList.toggle("flat", isFlat);
       for (const row of this.rows) {
-        if (row.isFolder) continue;
-        const link = row.tr.cells[0].querySelector("a");
-        link.textContent = this.isFlat ? row.label : row.label.slice(this.above(row).length);
+        if (!row.isFolder) row.tr.cells[0].querySelector("a").textContent = isFlat ? row.label : row.label.slice(this.above(row).length);
       }
-      this.body.append(...order);
+      this.show();
     }
 
     above(row) { return row.parent < 0 ? "" : this.rows[row.parent].label; }
@@ -261,9 +281,8 @@
     const box = document.getElementById("folders");
     if (!tree || page() !== document.querySelector("main.index")) return;
     box.checked = !box.checked;
-    setFlat(!box.checked);
+    tree.setFlat(!box.checked);
   }
-  function setFlat(isFlat) { tree.isFlat = isFlat; tree.show(); }
 
   const KEYS = {
     n: () => step(isMissing, 1),
@@ -317,7 +336,7 @@
       tree = new Tree(table);
       const filter = document.getElementById("filter");
       filter.addEventListener("input", () => tree.filter(filter.value));
-      document.getElementById("folders").addEventListener("change", (event) => setFlat(!event.target.checked));
+      document.getElementById("folders").addEventListener("change", (event) => tree.setFlat(!event.target.checked));
       if (filter.value) tree.filter(filter.value); // the browser went back to this page
     }
     route();
