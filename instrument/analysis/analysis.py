@@ -33,6 +33,8 @@ class Analysis:
 
     `exclusions` are the rules by which lines are excluded, and know which of the user's patterns matched.
 
+    `without_flow` says why it is not known how control went through a file, by its path, if it should be.
+
     `refused`, `unwritten`, `running`, `cut_off` and `began` are those of `StoredMeasurement`.
 
     After `add_never_imported`, `never_imported` is the result of the search. `not_compiled` has the files that this
@@ -46,13 +48,16 @@ class Analysis:
         patterns: FilePatterns,
         *,
         keeps_lines: bool = True,
+        needs_flow: bool = True,
         exclusions: Exclusions | None = None,
     ) -> None:
         """Analyse the files that ran. Without *keeps_lines*, forget single lines at once, which saves memory.
 
+        Without *needs_flow*, do not find out how control went through the files, which takes long.
+
         Without *exclusions*, those of pyproject.toml count. Raise ConfigError if these are impossible.
         """
-        self._patterns, self._keeps_lines = patterns, keeps_lines
+        self._patterns, self._keeps_lines, self._needs_flow = patterns, keeps_lines, needs_flow
         self.exclusions = Exclusions.configured() if exclusions is None else exclusions
         self.refused, self.unwritten = stored.refused, stored.unwritten
         self.running, self.cut_off, self.began = stored.running, stored.cut_off, stored.began()
@@ -68,6 +73,7 @@ class Analysis:
         self.local = local_paths(file_keys)
         self.paths = {self.local.get(key, key[0]) for key in file_keys} | {path for path, _reason in not_measured}
         self.not_measured = [(path, reason) for path, reason in not_measured if patterns.match(path)]
+        self.without_flow: dict[str, str] = {}
         self._add_measured(stored, file_keys, frozenset(path for path, _reason in not_measured))
         self.own_python = ".".join(map(str, sys.version_info[:2]))
         self.other_pythons = self._other_pythons() if self.files else []
@@ -84,7 +90,7 @@ class Analysis:
                 counts = stored.counts(same[0])
                 for key in same[1:]:
                     counts += stored.counts(key)
-                flow = stored.flow(same)
+                flow = stored.flow(same) if self._needs_flow else None
                 file = FileAnalysis(
                     path,
                     version,
@@ -96,6 +102,7 @@ class Analysis:
                     exclusions=self.exclusions,
                 )
                 self._add(file)
+        self.without_flow.update(stored.without_flow)
 
     def add_never_imported(self) -> None:
         """Search the scope of the measurement for files that were never imported, and add them to `files`.
@@ -111,7 +118,13 @@ class Analysis:
             by_version.setdefault(file.version, []).append(file.path)
         for path in self.never_imported.paths:
             if self._patterns.match(path):
-                file = FileAnalysis(path, None, is_optimized=self._is_optimized, exclusions=self.exclusions)
+                file = FileAnalysis(
+                    path,
+                    None,
+                    is_optimized=self._is_optimized,
+                    exclusions=self.exclusions,
+                    needs_flow=self._needs_flow,
+                )
                 if file.source.reason:
                     self.not_compiled.append(path)
                 elif file.source.has_code:

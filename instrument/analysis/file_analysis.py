@@ -79,15 +79,19 @@ class FileAnalysis:
         is_optimized: bool = False,
         flow: FlowCounts | None = None,
         exclusions: Exclusions | None = None,
+        needs_flow: bool = False,
     ) -> None:
         """Analyse the file at *path*; without a *version* it was never imported, and any content is analysed.
 
         *partly_measured* has the paths of files that ran uncounted, at least in part. With *is_optimized*, the file ran
         with -O, which leaves out assert statements. *exclusions* say which lines are excluded, see `SourceFile`.
+        With *needs_flow*, find the flow of a file that was never imported by its source: zeros.
         """
         self.path, self.measured_at = path, sorted(measured_at)
         self.counts = _without_line_0(counts or FileCounts())
-        self.source = SourceFile(path, version, is_optimized=is_optimized, exclusions=exclusions)
+        self.source = SourceFile(
+            path, version, is_optimized=is_optimized, exclusions=exclusions, needs_flow=needs_flow and version is None
+        )
         self.version = version or version_of(self.source.data)
         self.is_complete = self._has_lines() and partly_measured.isdisjoint(self.measured_at)
         self.hits, self.hottest_line, self.hottest_count = _hits(self.counts.lines.counts())
@@ -101,7 +105,7 @@ class FileAnalysis:
         self.missing = sorted(self.executable.difference(self.counts.lines))
         self.n_lines, self.n_missing = len(self.executable), len(self.missing)
         self.missing_ranges = line_ranges(self.missing, self.executable)
-        self.flow = flow
+        self.flow = flow = flow or self.source.flow
         excluded = self.source.excluded | self.uncertain
         self.branches: list[Branch] = branches_of(flow, excluded, self.source.complete) if flow else []
         self.n_arcs = sum(len(branch.arcs) for branch in self.branches)

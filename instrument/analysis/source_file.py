@@ -15,6 +15,7 @@ from hashlib import sha256
 
 from instrument.analysis.code_lines import Syntax, code_lines
 from instrument.analysis.exclusions import Exclusions
+from instrument.flow.derived.derivation import static_flow
 from instrument.guest.trusted_files import read_regular
 
 TYPE_CHECKING = False
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from instrument.analysis.code_lines import Definition
+    from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FunctionKey
 
 #: Bytes. No source is larger, and other files that a path may name are.
@@ -67,22 +69,31 @@ class SourceFile:
     - `complete` has the lines behind which these rules call no way missing;
     - `never_missing` has `annotations` and `excluded`, and the lines of docstrings;
     - `kinds` maps each code object, by qualified name and first line, to its kind;
+    - `flow` has the FlowCounts of the code, all zeros; None if that is not needed, or not known;
     - `has_code` is False if the file has nothing but docstrings and comments.
     """
 
     def __init__(
-        self, path: str, version: str | None, *, is_optimized: bool = False, exclusions: Exclusions | None = None
+        self,
+        path: str,
+        version: str | None,
+        *,
+        is_optimized: bool = False,
+        exclusions: Exclusions | None = None,
+        needs_flow: bool = False,
     ) -> None:
         """Read the file at *path*, and compare it with *version*; without a version any content is current.
 
         With *is_optimized*, it was compiled with -O, which leaves out assert statements and `if __debug__:`. Without
-        *exclusions*, the defaults of coverage.py exclude lines.
+        *exclusions*, the defaults of coverage.py exclude lines. Find `flow` only if the caller *needs_flow*.
         """
         self.path = path
         self.data = b""
         self.executable = self.annotations = self.excluded = self.never_missing = self.complete = frozenset[int]()
         self.kinds: dict[FunctionKey, str] = {}
         self.has_code = False
+        self.flow: FlowCounts | None = None
+        self._needs_flow = needs_flow
         #: The result of `functions`.
         self._functions: dict[FunctionKey, set[int]] = {}
         self.state, self.reason = self._compare(version)
@@ -126,6 +137,8 @@ class SourceFile:
         self.excluded = excluded
         self.never_missing = self.annotations | self.excluded | docstrings
         self.has_code = syntax.has_code
+        if self._needs_flow and self.has_code:
+            self.flow = static_flow(code)
 
     def _walk(
         self, module: types.CodeType, definitions: dict[FunctionKey, Definition], excluded: frozenset[int]

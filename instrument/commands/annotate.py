@@ -50,7 +50,7 @@ def execute(options: argparse.Namespace) -> int:
     patterns = patterns_of(options)
     with StoredMeasurement(paths_of(options), ProgressBar("Reading")) as stored:
         say_incomplete(stored)
-        analysis = Analysis(stored, patterns)
+        analysis = Analysis(stored, patterns, needs_flow=False)
         if not options.only_imported:
             analysis.add_never_imported()
     say_unmatched(patterns, analysis.paths)

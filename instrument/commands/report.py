@@ -196,7 +196,12 @@ def execute(options: argparse.Namespace) -> int:
     patterns = patterns_of(options)
     with StoredMeasurement(paths_of(options), ProgressBar("Reading")) as stored:
         say_incomplete(stored)
-        analysis = Analysis(stored, patterns, keeps_lines=report.needs_lines or bounds.hits is not None)
+        analysis = Analysis(
+            stored,
+            patterns,
+            keeps_lines=report.needs_lines or bounds.hits is not None,
+            needs_flow=choices.need_flow() or bounds.branches is not None,
+        )
         if not options.only_imported:
             analysis.add_never_imported()
     say_unmatched(patterns, analysis.paths)

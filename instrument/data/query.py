@@ -16,7 +16,8 @@ from instrument.data import schema
 from instrument.data.merge import Merge, data_files
 from instrument.data.no_data import no_data_message, processes_without_counts
 from instrument.data.scratch import Scratch
-from instrument.errors import DataError
+from instrument.errors import ConservationError, DataError
+from instrument.model.flow_counts import FlowCounts
 from instrument.model.measured_process import MeasuredProcess
 from instrument.model.measurement import FACTS, FileCounts, Measurement
 from instrument.model.probe_counts import decoded
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.data.running_processes import RunningProcess
-    from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FileKey
     from instrument.model.probe_counts import ProbeCounts
-    from instrument.plans.plan_file import GroupPlans
+    from instrument.plans.group_plans import GroupPlans
 
 
 def default_directory() -> str:
@@ -73,6 +73,12 @@ class StoredMeasurement:
             self.unwritten: list[RunningProcess] = processes_without_counts(self.paths, self.processes)
             self._row_numbers: dict[FileKey, int] | None = None
             self._plans = merge.plans
+            reasons = [*merge.without_plan.values()]
+            self._reason_without_probes = (
+                reasons[0] if reasons else "some counts of it are from an earlier version of instrument"
+            )
+            #: Why it is not known how control went through a file, by its path.
+            self.without_flow: dict[str, str] = {}
             self._stack = stack.pop_all()
         return self
 
@@ -124,8 +130,23 @@ class StoredMeasurement:
         return [(self._plans.plan(name), decoded(counts)) for name, counts in rows]
 
     def flow(self, files: Sequence[FileKey]) -> FlowCounts | None:
-        """Return how control went through *files*, added up, or None if that is not known: no data file says so yet."""
-        return None
+        """Return how control went through *files*, added up.
+
+        Return None if that is not known, because of data of an older version, or of missing or damaged plan files.
+        """
+        total = FlowCounts()
+        for file in files:
+            probes = self.probes(file)
+            if not probes:
+                self.without_flow[file[0]] = self._reason_without_probes
+                return None
+            try:
+                for plans, counts in probes:
+                    plans.add_flow(total, counts)
+            except (ConservationError, DataError) as error:
+                self.without_flow[file[0]] = f"{error}"
+                return None
+        return total
 
     def not_measured(self) -> list[tuple[str, str]]:
         """Return the paths of the files that ran uncounted, in whole or in part, each with a reason, sorted."""

@@ -118,7 +118,7 @@ LATE = frozenset(
             "flow.misattributed_raises",
             "flow.packing",
         ),
-        *("flow.placement", "flow.plan", "flow.spanning", "flow.weights"),
+        *("flow.derived", "flow.derived.code_facts", "flow.placement", "flow.plan", "flow.spanning", "flow.weights"),
         *("errors", "guest.rare", "guest.rare.copies", "guest.rare.thread_states"),
         *("guest.hiding", "hooks.reader_wrappers", "link.recovery_info", "model.plain_values"),
         *("plans", "plans.plan_file", "plans.plan_folder"),

@@ -54,12 +54,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.link.fast_linking import PickledCode
-    from instrument.link.recovery_info import PackedPair
+    from instrument.link.recovery_info import PackedParts
     from instrument.link.source_versions import Stamp
     from instrument.link.unlinked_values import UnlinkedTree
 
     #: The unlinked code of a whole module, for fast linking; its index; its infos for recovery.
-    CachedModule = tuple[PickledCode, GroupIndex, PackedPair]
+    CachedModule = tuple[PickledCode, GroupIndex, PackedParts]
     #: Returns the version of the source file with this name; None if that is not known.
     FindVersion = Callable[[str], str | None]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.link.module_import import Origin
-    from instrument.link.recovery_info import PackedInfos, PackedPair, RecoveryInfo
+    from instrument.link.recovery_info import PackedInfos, PackedParts, RecoveryInfo
     from instrument.link.source_versions import Source
     from instrument.link.unlinked_values import UnlinkedValues
 
@@ -121,7 +121,7 @@ class CodeGroup:
     )
 
     def __init__(
-        self, number: int, file: str | None, index: GroupIndex, *packed: PackedPair, sizes: Sequence[int] = ()
+        self, number: int, file: str | None, index: GroupIndex, *packed: PackedParts, sizes: Sequence[int] = ()
     ) -> None:
         """Make the group *number* of the code with *index*; *packed* has infos in parts of *sizes* code objects.
 
@@ -158,7 +158,7 @@ class CodeGroup:
             infos.read_as(unpack, loses_lines)
         return infos
 
-    def for_plan_file(self) -> tuple[GroupIndex, tuple[PackedPair, ...], Sequence[int]]:
+    def for_plan_file(self) -> tuple[GroupIndex, tuple[PackedParts, ...], Sequence[int]]:
         """Return index, packed infos and sizes of this group: a plan file has these."""
         return self._index, self._packed, self._sizes
 

@@ -14,6 +14,7 @@ from marshal import loads
 from instrument.decode.versions import INLINED_CALL_LOSES_LINE
 from instrument.flow.fast_recovery import recover_fast
 from instrument.flow.packing import PackedLineEffects, PackedPlans, Table, pack_line_effects, pack_lists, pack_plans
+from instrument.flow.placement_names import MINIMAL
 from instrument.guest.own_imports import errors
 from instrument.model.plain_values import to_bytes
 
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.flow.conservation import Observation
+    from instrument.flow.derived.code_facts import CodeFacts, PackedCodeFacts
     from instrument.flow.plan import LineEffects, Plan
     from instrument.model.counts import Counts
     from instrument.rewrite.unlinked import Unlinked
 
-    #: The infos of several code objects: those for the fast path, and those for recovery. Each is a packed tuple,
-    #: compressed if it is long. _FastPathPart and _RecoveryPart unpack them.
-    PackedPair = tuple[bytes, bytes]
+    #: The infos of several code objects: those for the fast path, those for recovery, and their CodeFacts. Each is a
+    #: packed tuple, compressed if it is long. _FastPathPart, _RecoveryPart and PackedCodeFacts unpack them. The
+    #: CodeFacts are empty if no reader derives anything from this code.
+    PackedParts = tuple[bytes, bytes, bytes]
 
 #: Data of fewer bytes are not compressed: initialising zlib takes longer than that saves.
 _SHORT = 1_000
@@ -153,7 +156,7 @@ def _unpacked_here(part: bytes) -> Any:
 class PackedInfos:
     """The infos of the code objects of one code group, unpacked part by part when one of them is needed.
 
-    *packed* has one pair for each part, and *sizes* the number of code objects in each part. *file_name* is the source
+    *packed* has the infos of each part, and *sizes* the number of code objects in each part. *file_name* is the source
     file of the group. *exit_at* maps a key and a number of exit records to the exit: `CodeGroup.exit_at`.
     """
 
@@ -161,7 +164,7 @@ class PackedInfos:
         self,
         file_name: str,
         exit_at: Callable[[int, int], tuple[int, int]],
-        packed: Sequence[PackedPair],
+        packed: Sequence[PackedParts],
         sizes: Iterable[int],
     ) -> None:
         self._unpack: Callable[[bytes], Any] = _unpacked_here
@@ -172,6 +175,7 @@ class PackedInfos:
         self._starts = list(accumulate(sizes, initial=0))
         self._fast_path_parts: dict[int, _FastPathPart] = {}
         self._recovery_parts: dict[int, _RecoveryPart] = {}
+        self._facts: dict[int, PackedCodeFacts] = {}
 
     def read_as(self, unpack: Callable[[bytes], Any], loses_lines: bool) -> None:
         """Take packed parts apart by *unpack* from now on; *loses_lines* is as in RecoveryInfo.
@@ -185,7 +189,7 @@ class PackedInfos:
         number = bisect_right(self._starts, index) - 1
         part = self._fast_path_parts.get(number)
         if part is None:
-            packed, _ = self._packed[number]
+            packed = self._packed[number][0]
             part = self._fast_path_parts[number] = _FastPathPart(self._unpack(packed))
         return part, number, self._starts[number]
 
@@ -208,9 +212,19 @@ class PackedInfos:
         part, part_number, start = self._part_at(index)
         number = index - start - bisect_left(part.refused, index - start)
         if part_number not in self._recovery_parts:
-            _, packed = self._packed[part_number]
+            packed = self._packed[part_number][1]
             self._recovery_parts[part_number] = _RecoveryPart(self._unpack(packed), self._loses_lines)
         return self._recovery_parts[part_number].info(number, part.names[number])
+
+    def facts(self, index: int) -> CodeFacts:
+        """Return the CodeFacts of the code object *index*."""
+        part, part_number, start = self._part_at(index)
+        if part_number not in self._facts:
+            from instrument.flow.derived.code_facts import PackedCodeFacts
+
+            packed = self._packed[part_number][2]
+            self._facts[part_number] = PackedCodeFacts(self._unpack(packed))
+        return self._facts[part_number].facts(index - start - bisect_left(part.refused, index - start))
 
     def recover(
         self,
@@ -243,7 +257,7 @@ class PackedInfos:
             raise
 
 
-def packed_pair(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedPair:
+def packed_parts(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedParts:
     """Return the packed infos of *tree*: code objects, each with its Unlinked, or with the reason of a refusal.
 
     The file name of the outermost code object, the last one, is left out: the same text in another file has the same
@@ -263,7 +277,12 @@ def packed_pair(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> PackedPair:
         pack_lists([unlinked.added_jumps for _, unlinked in rewritten]),
         pack_lists([unlinked.unfired for _, unlinked in rewritten], are_close=False),
     )
-    return compressed(to_bytes(fast_path_infos)), compressed(to_bytes(recovery_infos))
+    facts: tuple[object, ...] = ()
+    if plans and plans[0].placement == MINIMAL:  # readers derive flows from this placement only
+        from instrument.flow.derived.code_facts import pack_code_facts
+
+        facts = pack_code_facts([unlinked.facts for _, unlinked in rewritten])
+    return compressed(to_bytes(fast_path_infos)), compressed(to_bytes(recovery_infos)), compressed(to_bytes(facts))
 
 
 def compressed(values: bytes) -> bytes:

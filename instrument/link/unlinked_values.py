@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from instrument.link.recovery_info import PackedPair
+    from instrument.link.recovery_info import PackedParts
     from instrument.rewrite.unlinked import Unlinked
 
     #: A code object with all code that is nested in it, in the order of `nested_code`, and the infos for recovery.
-    UnlinkedTree = tuple[list["UnlinkedValues | RefusedCode"], PackedPair]
+    UnlinkedTree = tuple[list["UnlinkedValues | RefusedCode"], PackedParts]
 
 _first_arguments = attrgetter(
     *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_nlocals", "co_stacksize", "co_flags", "co_code")
@@ -180,9 +180,9 @@ def take_apart(tree: Sequence[tuple[CodeType, Unlinked | str]]) -> UnlinkedTree:
                 unlinked.inlinable,
             )
         )
-    from instrument.link.recovery_info import packed_pair
+    from instrument.link.recovery_info import packed_parts
 
-    return unlinked_codes, packed_pair(tree)
+    return unlinked_codes, packed_parts(tree)
 
 
 def _without_nested_code(

@@ -10,7 +10,8 @@ import os
 
 from instrument.errors import DataError
 from instrument.guest.trusted_files import read_regular
-from instrument.plans.plan_file import LARGEST, LENGTH_OF_NAME, GroupPlans, name_of
+from instrument.plans.group_plans import GroupPlans
+from instrument.plans.plan_file import LARGEST, LENGTH_OF_NAME, name_of
 from instrument.plans.plan_folder import FOLDER, SUFFIX
 
 TYPE_CHECKING = False

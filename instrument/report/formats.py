@@ -18,7 +18,7 @@ import importlib
 import pkgutil
 
 from instrument import report
-from instrument.analysis.file_analysis import EVENTS
+from instrument.analysis.file_analysis import EVENTS, EXECUTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +90,11 @@ class Choices:
         self.max_count = max_count
         self.precision = precision
         self.with_thousands = with_thousands
+
+    def need_flow(self) -> bool:
+        """Return whether the report needs to know how control went through the files."""
+        is_sorted_by_flow = self.sort.removeprefix("-") in ("branches", "cost")
+        return self.with_branches or self.with_cost or self.unit == EXECUTIONS or is_sorted_by_flow
 
 
 class Format:

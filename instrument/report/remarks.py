@@ -10,7 +10,7 @@ from instrument.report.text import date, number_of, ranges, shown, shown_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from instrument.analysis.analysis import Analysis
     from instrument.analysis.difference import Difference
@@ -75,10 +75,19 @@ def of_analysis(analysis: Analysis) -> Iterator[str]:
             f"{n_optimized}{of_all} {'process' if n_optimized == 1 and not of_all else 'processes'} ran with -O, "
             "which leaves them out"
         )
+    yield from without_flow(analysis.without_flow)
     yield from given_out((file.path, file.counts.given_out) for file in analysis.files)
     yield from unmatched_exclusions(analysis.exclusions.unmatched())
     if analysis.never_imported is not None:
         yield from _never_imported(analysis, analysis.never_imported)
+
+
+def without_flow(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each of the first files without branches and costs; *reasons* has the reason by path."""
+    for path, reason in [*reasons.items()][:MOST_NAMED]:
+        yield f"Branches, executions and costs are not known: {path!r}: {reason}"
+    if len(reasons) > MOST_NAMED:
+        yield f"They are not known of {number_of(len(reasons) - MOST_NAMED, 'more file')}"
 
 
 def unmatched_exclusions(patterns: Iterable[Pattern]) -> Iterator[str]:

@@ -9,7 +9,8 @@ from taken_counts import taken_counts
 from instrument.errors import DataError, InstrumentError
 from instrument.flow import placement
 from instrument.model.probe_counts import ProbeCounts, decoded
-from instrument.plans.plan_file import LENGTH_OF_NAME, GroupPlans, content_of, name_of
+from instrument.plans.group_plans import GroupPlans
+from instrument.plans.plan_file import LENGTH_OF_NAME, content_of, name_of
 from instrument.record.reading import Reading
 from instrument.session.session import Session
 

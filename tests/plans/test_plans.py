@@ -202,3 +202,32 @@ def test_counts_of_an_older_version_make_the_flow_unknown(tree):
         merge.add_all(map(str, (old, new)))
         assert merge.refused == []
         assert merge.n_processes == 2
+
+
+def test_reports_know_how_control_went(tree):
+    """Decisions, arcs, calls and costs come from the data of any process, added up."""
+    for _ in range(2):
+        tree.run(PROGRAM, "4")
+    with StoredMeasurement([str(tree.data)]) as stored:
+        flow = stored.flow(stored.files())
+
+        assert not stored.without_flow
+    [function] = [each for each in flow.functions if each[0] == "f"]
+    # 0 + 1 + 2 + 3 elements in each process, of which 0 + 0 + 1 + 2 are odd or even; the filter is in line 4.
+    [taken] = [outcomes for decision, outcomes in flow.decisions.items() if decision.kind == "test"]
+    assert taken == (2 * 2, 2 * 4)
+    assert (flow.functions[function].calls, flow.functions[function].returned) == (8, 8)
+    assert flow.executions[4] == 8
+    assert min(flow.instructions.values()) > 0
+    assert {(arc.line, arc.target): n for arc, n in flow.arcs.items()}[5, 6] == 8
+
+
+def test_the_reason_is_named_if_it_is_not_known_how_control_went(tree, tmp_path):
+    """A report says why it has no branches."""
+    tree.run(PROGRAM + "import time; time.sleep(0.3)\n", "4", flush=0.01)
+    copy = shutil.copy(tree.files()[0], tmp_path / tree.files()[0].name)
+    with StoredMeasurement([str(copy)]) as stored:
+        assert stored.flow(stored.files()) is None
+        [reason] = stored.without_flow.values()
+
+    assert reason.startswith("its counts need the file 'plans/")

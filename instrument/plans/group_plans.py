@@ -1,0 +1,165 @@
+"""GroupPlans: the content of a plan file as a reader uses it, under any Python, without trust in it.
+
+The bytes of a plan file come in, and the ProbeCounts of any process that ran the code. Counts of lines and functions go
+out, observations of code objects, and flow counts.
+"""
+
+from __future__ import annotations
+
+import sys
+from _bisect import bisect_right
+
+from instrument.errors import DataError, InstrumentError
+from instrument.flow.conservation import recover_flows
+from instrument.flow.derived.derivation import add_flow
+from instrument.link.code_group import CodeGroup, GroupIndex
+from instrument.model.plain_values import from_bytes
+from instrument.plans.plan_file import LARGEST, LAYOUT, MAGIC
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from instrument.flow.conservation import Observation
+    from instrument.link.recovery_info import FastPathInfo, PackedInfos, RecoveryInfo
+    from instrument.model.counts import Counts
+    from instrument.model.flow_counts import FlowCounts
+    from instrument.model.probe_counts import ProbeCounts
+
+
+class GroupPlans:
+    """The plans in a plan file with this *content*. Raise DataError if the content is damaged.
+
+    `n_counters` is the number of counters of the group. Every method raises DataError if it meets damage.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        if not content.startswith(MAGIC):
+            raise DataError("it is no plan file of instrument")
+        try:
+            layout, *facts = from_bytes(content[len(MAGIC) :])
+            if layout != LAYOUT:
+                raise DataError(f"it is in layout {layout}, and this version of instrument reads layout {LAYOUT} only")
+            byte_order, self._loses_lines, first_lines, starts, keys, sizes, packed = facts
+            if byte_order != sys.byteorder:
+                raise DataError(f"it is of a machine with another byte order ({byte_order} endian)")
+            self._group = CodeGroup(0, None, GroupIndex("", first_lines, starts, keys), *packed, sizes=sizes)
+            self.n_counters = self._group.starts[-1]
+        except InstrumentError:
+            raise
+        except Exception as error:
+            raise _damage(error) from error
+        self._infos: PackedInfos | None = None
+
+    def functions(self) -> Iterator[tuple[int, str, int]]:
+        """Yield number, qualified name and first line of each code object that was rewritten."""
+        try:
+            for index in range(len(self._group)):
+                if not self._unpacked().was_refused(index):
+                    yield index, self._fast_path_info(index).name, self._group.first_line(index)
+        except InstrumentError:
+            raise
+        except Exception as error:
+            raise _damage(error) from error
+
+    def counts(self, probes: ProbeCounts) -> Iterator[tuple[str, int, Counts]]:
+        """Yield qualified name, first line and Counts of each code object for which *probes* have anything.
+
+        Raise ConservationError if *probes* contradict each other.
+        """
+        try:
+            for index, fired, exits, in_flight in self._by_code(probes):
+                info = self._fast_path_info(index)
+                counts = self._unpacked().recover(index, info, fired, [*exits.items()], in_flight)
+                if counts:
+                    yield info.name, self._group.first_line(index), counts
+        except InstrumentError:
+            raise
+        except Exception as error:
+            raise _damage(error) from error
+
+    def observations(self, probes: ProbeCounts) -> Iterator[tuple[int, RecoveryInfo, Observation]]:
+        """Yield number, RecoveryInfo and Observation of each code object for which *probes* have anything."""
+        try:
+            for index, fired, exits, in_flight in self._by_code(probes):
+                info = self.recovery_info(index)
+                n_records = len(info.plan.exits)
+                by_unit = {self._group.exit_at(position, n_records): n for position, n in exits.items()}
+                yield index, info, info.observe(fired, by_unit, in_flight)
+        except InstrumentError:
+            raise
+        except Exception as error:
+            raise _damage(error) from error
+
+    def add_flow(self, counts: FlowCounts, probes: ProbeCounts) -> None:
+        """Add to *counts* how control went through all code of the group, by *probes*; zeros for code that never ran.
+
+        Raise ConservationError if *probes* contradict each other.
+        """
+        try:
+            seen = {index: observation for index, _, observation in self.observations(probes)}
+            for index, name, line in self.functions():
+                plan = self.recovery_info(index).plan
+                flows = recover_flows(plan, seen[index]) if index in seen else None
+                add_flow(counts, (name, line), self._unpacked().facts(index), plan, flows)
+        except InstrumentError:
+            raise
+        except Exception as error:
+            raise _damage(error) from error
+
+    def recovery_info(self, index: int) -> RecoveryInfo:
+        """Return the RecoveryInfo of the code object *index*."""
+        return self._unpacked().recovery_info(index)
+
+    def _by_code(self, probes: ProbeCounts) -> Iterator[tuple[int, list[int], Mapping[int, int], dict[int, int]]]:
+        """Yield the number of each code object for which *probes* have anything, and its part of these.
+
+        The part has the counts of its probes, of exits by position, and of frames by code unit.
+        """
+        group, starts = self._group, self._group.starts
+        if len(probes.fired) != self.n_counters:
+            raise DataError(f"its code has {self.n_counters} counters, and the counts {len(probes.fired)}")
+        exits: dict[int, dict[int, int]] = {}
+        for position, n in probes.exits.items():
+            exits.setdefault(group.code_at(position), {})[position] = n
+        in_flight: dict[int, dict[int, int]] = {}
+        for (index, unit), n in probes.in_flight.items():
+            in_flight.setdefault(index, {})[unit] = n
+        has_others = exits.keys() | in_flight.keys()
+        if has_others and not 0 <= min(has_others) <= max(has_others) < len(group):
+            raise DataError("it lacks code that has counts")
+        for index in sorted(self._with_counts(probes) | has_others):
+            fired = probes.fired[starts[index] : starts[index + 1]].tolist()
+            yield index, fired, exits.get(index, {}), in_flight.get(index, {})
+
+    def _with_counts(self, probes: ProbeCounts) -> set[int]:
+        """Return the numbers of the code objects with probes that fired."""
+        starts = self._group.starts.tolist()
+        fired = [number for number, count in enumerate(probes.fired) if count]
+        return {bisect_right(starts, number) - 1 for number in fired}
+
+    def _fast_path_info(self, index: int) -> FastPathInfo:
+        return self._unpacked().fast_path_info(index)
+
+    def _unpacked(self) -> PackedInfos:
+        if self._infos is None:
+            self._infos = self._group.packed(_unpacked_safely, bool(self._loses_lines))
+        return self._infos
+
+
+def _unpacked_safely(part: bytes) -> Any:
+    """Return the content of a packed *part* of a plan file: see `recovery_info.decompressed`."""
+    if part.startswith(b"x"):
+        import zlib
+
+        decompressor = zlib.decompressobj()
+        part = decompressor.decompress(part, LARGEST)
+        if decompressor.unconsumed_tail or not decompressor.eof:
+            raise ValueError("a part is too large, or cut off")
+    return from_bytes(part)
+
+
+def _damage(error: Exception) -> DataError:
+    """Return the error for a plan file in which *error* was met: a plan that a process writes never raises it."""
+    return DataError(f"its plan is damaged: {type(error).__name__}: {error}")
