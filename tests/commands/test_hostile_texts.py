@@ -105,6 +105,8 @@ def test_texts_of_a_data_file_are_escaped(table, column, kind, how, capsys, monk
         ("report", "--sort", "hits", "data"),
         ("report", "--include", "x*", "data"),
         ("report", "--json", "data"),
+        ("html", "data", "-o", "pages"),
+        ("html", "data", "--single", "pages.html"),
         ("annotate", "data", "-d", "listings"),
         *((command, "data", "-o", "-") for command in ("lcov", "xml", "json", "callgrind")),
         ("coverage", "data", "-o", "coverage.data"),
