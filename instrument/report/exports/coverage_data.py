@@ -71,9 +71,15 @@ def arcs(file: FileNumbers) -> Collection[tuple[int, int]]:
         functions.setdefault(line, function)
         if count:
             taken.add((line, target or -function[1]))
+    # Code on a single line, as that of `def f(): pass`, may have no arc. It left that line if it returned.
+    lines = file.file.counts.lines
+    with_arcs = {function for function, _, _ in flow.arcs}
+    for function, counts in flow.functions.items():
+        if counts.returned and function not in with_arcs and function[1] in lines:
+            taken.add((function[1], -function[1]))
     reached = {line for arc in taken for line in arc}
     # The line may be the first one of its code object, or the one that exceptions entered from elsewhere.
-    for line in file.file.counts.lines.keys() - reached:
+    for line in lines.keys() - reached:
         taken.add((-functions[line][1] if line in functions else -line, line))
     return sorted(taken)
 
