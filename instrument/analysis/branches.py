@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Set
 
+    from instrument.analysis.code_lines import StatementLines
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FunctionKey
 
@@ -29,16 +30,28 @@ class Branch:
         self.missing = [target for target, count in self.arcs.items() if not count]
 
 
-def branches_of(flow: FlowCounts, excluded: Set[int] = frozenset(), complete: Set[int] = frozenset()) -> list[Branch]:
+def branches_of(
+    flow: FlowCounts,
+    excluded: Set[int] = frozenset(),
+    complete: Set[int] = frozenset(),
+    statements: StatementLines | None = None,
+) -> list[Branch]:
     """Return the branches of *flow*, sorted by line.
 
     As in coverage.py, a way from or to one of the *excluded* lines does not count. No way is missing behind one of the
-    *complete* lines.
+    *complete* lines. With *statements*, a statement has the ways of all its lines, and a way within it does not count.
+    Nor does the way by which control leaves the body of a `with` or `except`: it passes the header again.
     """
+    first = statements.first if statements else {}
+    ends = statements.ends if statements else {}
     targets: dict[tuple[int, FunctionKey], dict[int, int]] = {}
     for (function, line, target), count in flow.arcs.items():
-        if line not in excluded and target not in excluded:
-            targets.setdefault((line, function), {})[target] = count
+        line, target = first.get(line, line), first.get(target, target)
+        is_within = statements is not None and line == target
+        leaves_body = line in ends and not line < target <= ends[line]
+        if line not in excluded and target not in excluded and not is_within and not leaves_body:
+            ways = targets.setdefault((line, function), {})
+            ways[target] = ways.get(target, 0) + count
     branches = [Branch(function, line, arcs) for (line, function), arcs in sorted(targets.items()) if len(arcs) > 1]
     for branch in branches:
         if branch.line in complete:

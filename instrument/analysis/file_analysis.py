@@ -107,7 +107,9 @@ class FileAnalysis:
         self.missing_ranges = line_ranges(self.missing, self.executable)
         self.flow = flow = flow or self.source.flow
         excluded = self.source.excluded | self.uncertain
-        self.branches: list[Branch] = branches_of(flow, excluded, self.source.complete) if flow else []
+        self.branches: list[Branch] = []
+        if flow:
+            self.branches = branches_of(flow, excluded, self.source.complete, self.source.statement_lines())
         self.n_arcs = sum(len(branch.arcs) for branch in self.branches)
         self.n_missing_arcs = sum(len(branch.missing) for branch in self.branches)
         missing = set(self.missing)

@@ -13,7 +13,7 @@ import types
 import warnings
 from hashlib import sha256
 
-from instrument.analysis.code_lines import Syntax, code_lines
+from instrument.analysis.code_lines import StatementLines, Syntax, code_lines
 from instrument.analysis.exclusions import Exclusions
 from instrument.flow.derived.derivation import static_flow
 from instrument.guest.trusted_files import read_regular
@@ -200,6 +200,14 @@ class SourceFile:
                     owners.setdefault(line, (code.co_qualname, code.co_firstlineno))
             level = [each for code in level for each in code.co_consts if isinstance(each, types.CodeType)]
         return owners
+
+    def statement_lines(self) -> StatementLines | None:
+        """Return the lines of the statements of the file; None if its lines are not known."""
+        if self.state != CURRENT or self.reason:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return StatementLines(ast.parse(self.data, self.path))
 
     def functions(self) -> dict[FunctionKey, set[int]]:
         """Return the functions that have a name and are not excluded, each with the lines of its body."""

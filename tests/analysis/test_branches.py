@@ -1,9 +1,14 @@
 """Branches: lines with several ways on, without excluded lines."""
 
+import ast
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from instrument.analysis.branches import branches_of
+from instrument.analysis.code_lines import StatementLines
+from instrument.flow.derived.derivation import static_flow
 from instrument.model.flow_counts import Arc, FlowCounts
 
 LINES = st.integers(1, 9)
@@ -31,3 +36,26 @@ def test_excluded_lines_have_no_ways_and_complete_lines_miss_none(arcs, excluded
     missing = {Arc(branch.function, branch.line, target) for branch in branches for target in branch.missing}
     assert missing == {arc for arc in several if kept[arc] == 0 and arc.line not in complete}
     assert [(branch.line, branch.function) for branch in branches] == sorted({(a.line, a.function) for a in several})
+
+
+@pytest.mark.parametrize(
+    ("source", "ways"),
+    [
+        ("x = f(\n    a,\n    g(\n        b),\n)\ny = 1\n", {}),
+        ("if (a\n        and b):\n    x = 1\nelse:\n    x = 2\ny = 1\n", {1: [3, 5]}),
+        ("x = (a\n     if b\n     else c)\ny = 1\n", {}),
+        ("for x in f(\n    a,\n):\n    b\ny = 1\n", {1: [4, 5]}),
+        ("with a:\n    b\ny = 1\n", {}),
+        ("with (a as c,\n        b as d):\n    if c:\n        d\n    e\ny = 1\n", {3: [4, 5]}),
+        ("try:\n    a\nexcept B as b:\n    c\nexcept C as c:\n    d\ny = 1\n", {3: [4, 5]}),
+        ("@a\n@b(\n    1)\ndef f(\n    c=g()):\n    return 1\ny = 1\n", {}),
+        ("match a:\n    case [1,\n          2]:\n        b\n    case 3:\n        c\ny = 1\n", {2: [4, 5], 5: [6, 7]}),
+        ("while a:\n    b\nelse:\n    c\n", {1: [2, 4]}),
+    ],
+)
+def test_lines_of_a_statement_are_no_branches(source, ways):
+    """Control goes up and down the lines of a statement, and passes headers again: a reader sees no branch there."""
+    flow = static_flow(compile(source, "m.py", "exec", dont_inherit=True))
+    branches = branches_of(flow, statements=StatementLines(ast.parse(source)))
+
+    assert {branch.line: [*branch.arcs] for branch in branches} == ways
