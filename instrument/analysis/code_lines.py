@@ -64,8 +64,11 @@ def _header(node: ast.AST, suites: list[ast.AST]) -> tuple[int, int]:
     first = getattr(node, "lineno", 0)
     if not suites:
         return first, getattr(node, "end_lineno", first)
-    parts = [each for part in ast.iter_child_nodes(node) if part not in suites for each in ast.walk(part)]
-    lines = [(part.lineno, part.end_lineno) for part in parts if hasattr(part, "end_lineno")]
+    inside = {*suites}  # a list would make long modules take quadratic time
+    parts = [each for part in ast.iter_child_nodes(node) if part not in inside for each in ast.walk(part)]
+    lines = [
+        (part.lineno, part.end_lineno or part.lineno) for part in parts if isinstance(part, (*_WITH_CODE, ast.arg))
+    ]
     lines += [(first, first)] if first else []  # a case has no line of its own
     return min((line for line, _last in lines), default=0), max((last for _line, last in lines), default=0)
 
