@@ -1,6 +1,6 @@
 """Finds the lines of a source file that are never missing: coverage.py excludes them, or settings of the user do.
 
-The content of a source and the rules (`Exclusions`) come in; line numbers go out (`ExcludedLines`).
+The content of a source and the rules (`Exclusions`) come in; line numbers go out.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from typing import NamedTuple
 
 from instrument.config.reports import read_expressions
 
@@ -33,17 +32,6 @@ _FUNCTIONS = ("def",), ("async", "def")
 
 
 _NO_BRANCH = re.compile(r"#\s*(pragma|PRAGMA)[:\s]?\s*(no|NO)\s*(branch|BRANCH)")
-
-
-class ExcludedLines(NamedTuple):
-    """Lines of one source file.
-
-    - lines: the lines that are excluded; they are never missing
-    - complete: the lines behind which no way of a branch is missing
-    """
-
-    lines: frozenset[int] = frozenset()
-    complete: frozenset[int] = frozenset()
 
 
 class Pattern:
@@ -100,8 +88,10 @@ class Exclusions:
         """Return the patterns of the user that matched in no source so far."""
         return [pattern for pattern in (*self._of_lines, *self._of_branches) if not pattern.is_matched]
 
-    def find(self, data: bytes, *, has_ellipsis: bool) -> ExcludedLines:
-        """Return the excluded lines of the source *data*; *has_ellipsis* tells that it has a statement `...`.
+    def find(self, data: bytes, *, has_ellipsis: bool) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the excluded lines of the source *data*, and the lines behind which no way of a branch is missing.
+
+        *has_ellipsis* tells that *data* has a statement `...`.
 
         Raise SyntaxError, ValueError or `tokenize.TokenError` if *data* is no source.
         """
@@ -110,7 +100,7 @@ class Exclusions:
             may_exclude = may_exclude or has_ellipsis or _MAY_EXCLUDE.search(data) is not None
         may_complete = self._has_default_of_branches and _MAY_COMPLETE.search(data) is not None
         if not (may_exclude or may_complete or self._of_lines or self._of_branches):
-            return ExcludedLines()
+            return frozenset(), frozenset()
         encoding, _lines = tokenize.detect_encoding(io.BytesIO(data).readline)
         with io.TextIOWrapper(io.BytesIO(data), encoding) as file:
             text = file.read()
@@ -120,10 +110,10 @@ class Exclusions:
             partial.update(Pattern("", _NO_BRANCH).lines(text))
         # Tokens take as long as all else, and most files need none.
         if not (may_exclude or marked or partial):
-            return ExcludedLines()
+            return frozenset(), frozenset()
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
         lines = excluded_lines(tokens, marked, has_defaults=self._has_defaults) if may_exclude or marked else ()
-        return ExcludedLines(frozenset(lines), frozenset(_lines_of_statements(tokens, partial)))
+        return frozenset(lines), frozenset(_lines_of_statements(tokens, partial))
 
 
 def _patterns(expressions: dict[str, Iterable[re.Pattern[str]] | None]) -> list[Pattern]:

@@ -6,7 +6,6 @@ Counts and the source file come in. `UnusedCode` has the functions and lines tha
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from instrument.analysis.branches import branches_of
 from instrument.analysis.source_file import (
@@ -39,12 +38,15 @@ SORTS = ("file", "lines", "missing", "ran", "hits", "hottest", "branches", "cost
 EVENTS, EXECUTIONS = "events", "executions"
 
 
-class Hits(NamedTuple):
+class Hits:
     """The sum of the counts of all lines, and the line that ran most often; zeros if nothing ran."""
 
-    total: int
-    hottest_line: int
-    hottest_count: int
+    __slots__ = ("hottest_count", "hottest_line", "total")
+
+    def __init__(self, total: int, hottest_line: int, hottest_count: int) -> None:
+        self.total = total
+        self.hottest_line = hottest_line
+        self.hottest_count = hottest_count
 
 
 class FileAnalysis:
@@ -94,7 +96,8 @@ class FileAnalysis:
         )
         self.version = version or version_of(self.source.data)
         self.is_complete = self._has_lines() and partly_measured.isdisjoint(self.measured_at)
-        self.hits, self.hottest_line, self.hottest_count = _hits(self.counts.lines.counts())
+        hits = _hits(self.counts.lines.counts())
+        self.hits, self.hottest_line, self.hottest_count = hits.total, hits.hottest_line, hits.hottest_count
         self.uncertain: Set[int] = frozenset()
         self.uncertain_functions: Set[FunctionKey] = frozenset()
         self._find_uncertain()

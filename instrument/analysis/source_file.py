@@ -15,7 +15,6 @@ from hashlib import sha256
 
 from instrument.analysis.code_lines import StatementLines, Syntax, code_lines
 from instrument.analysis.exclusions import Exclusions
-from instrument.flow.derived.derivation import static_flow
 from instrument.guest.trusted_files import read_regular
 
 TYPE_CHECKING = False
@@ -138,6 +137,8 @@ class SourceFile:
         self.never_missing = self.annotations | self.excluded | docstrings
         self.has_code = syntax.has_code
         if self._needs_flow and self.has_code:
+            from instrument.flow.derived.derivation import static_flow
+
             self.flow = static_flow(code)
 
     def _walk(

@@ -183,7 +183,7 @@ def test_files_that_were_never_imported_have_counts_of_0(capsysbinary):
     Path("never.py").write_text("y = 1\n")
     scoped("one", ["main.py"], str(Path.cwd()))
     assert export("lcov", "-o", "-") == 0
-    assert b"SF:never.py\nFNF:0\nFNH:0\nDA:1,0\n" in capsysbinary.readouterr().out
+    assert b"SF:never.py\nFNF:0\nFNH:0\nBRF:0\nBRH:0\nDA:1,0\n" in capsysbinary.readouterr().out
     assert export("lcov", "-o", "-", "--only-imported") == 0
     assert b"never.py" not in capsysbinary.readouterr().out
 
