@@ -30,7 +30,7 @@ class FileEntry(NamedTuple):
     """A file of the index: the name of its page, its path as it is shown, whether all is known of it, and a state.
 
     The *state* is a word or two, such as "never imported"; empty for an ordinary file. *hottest_line* is the line with
-    most counts, 0 if none ran.
+    most counts, 0 if none ran. *has_flow* says whether its ways and cost are known.
     """
 
     page: str
@@ -39,6 +39,7 @@ class FileEntry(NamedTuple):
     is_complete: bool
     state: str
     hottest_line: int
+    has_flow: bool
 
 
 class Row(NamedTuple):

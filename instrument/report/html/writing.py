@@ -60,7 +60,8 @@ class Report:
         if not self._files:
             raise DataError("nothing is left to report: no file has missing lines")
         self.n_pages = len(self._files)
-        self._has_flow = any(file.flow for file in self._files)
+        # Files that were never imported have a flow of zeros, also in data of which no flow is known.
+        self._has_flow = any(file.flow and file.measured_at for file in self._files)
         if choices.unit == EXECUTIONS and not self._has_flow:
             raise DataError("these data have no executions of lines: use --unit events")
         self._names = page_names(shown_path(file.path) for file in self._files)
@@ -114,7 +115,9 @@ class Report:
             counts = counts_of(file, self._choices.unit)
             hottest_line = min(counts, key=lambda line: (-counts[line], line), default=0)
             numbers = numbers_of(file, self._choices.unit)
-            entries.append(FileEntry(name, label, numbers, file.is_complete, _state(file), hottest_line))
+            entries.append(
+                FileEntry(name, label, numbers, file.is_complete, _state(file), hottest_line, file.flow is not None)
+            )
             functions.add(function_rows(file, name, label))
         return index_page(
             entries, functions, has_flow=self._has_flow, facts=list(self._facts()), remarks=list(self._remarks())

@@ -14,7 +14,7 @@ LABELS = st.builds(lambda root, parts: root + os.sep.join(parts), st.sampled_fro
 
 
 def entry(label, n=1):
-    return FileEntry(f"page{n}", label, Numbers(n, n // 2, 0, 0, n, n, 0), True, "", 1)
+    return FileEntry(f"page{n}", label, Numbers(n, n // 2, 0, 0, n, n, 0), True, "", 1, False)
 
 
 @given(st.lists(LABELS, max_size=30))

@@ -25,7 +25,7 @@ def rendered(file, title="Title", label=None):
         page = page._replace(label=label, notices=[label])
     functions = Functions()
     functions.add(function_rows(file, page.name, page.label))
-    entry = FileEntry(page.name, page.label, numbers_of(file, "events"), file.is_complete, "stale", 3)
+    entry = FileEntry(page.name, page.label, numbers_of(file, "events"), file.is_complete, "stale", 3, file.flow is not None)
     index = index_page([entry], functions, has_flow=page.has_flow, facts=[page.label], remarks=[page.label])
     single = "".join(renderer.single(index, [(page, "", "page-4567")]))
     return [Page(text) for text in (renderer.file(page, "", "page-4567"), renderer.index(index), single)]

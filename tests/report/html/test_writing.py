@@ -99,6 +99,18 @@ def test_executions_need_flow():
     assert {line["id"]: line["data-count"] for line in page.with_class("l") if "data-count" in line}["L13"] == "1"
 
 
+def test_unknown_ways_are_no_zeros():
+    """A file without flow has dashes in the index. If only files that never ran have a flow, of zeros, it is left out."""
+    Path("never.py").write_text("if x:\n    y = 1\n")
+    never = FileAnalysis(os.path.abspath("never.py"), None, needs_flow=True)
+    assert never.n_arcs == 2
+    report(analysed("a.py"), never).write_folder("pages")
+    assert "Not taken" not in read_page("pages/index.html").text
+    report(analysed("a.py"), analysed("b.py", flow=flow_of_source())).write_folder("pages")
+    assert "Not taken" in read_page("pages/index.html").text
+    assert [each["title"] for _, each in read_page("pages/index.html").tags if each.get("title") == "not known"] == ["not known"]
+
+
 def test_states_of_files():
     """The index says which files are no ordinary ones."""
     stale = analysed("stale.py")
