@@ -2,6 +2,7 @@
 
     python tests/fuzz.py --examples 10000 --seed 1
     python tests/fuzz.py --compare countcallers --placement line
+    python tests/fuzz.py --flow
     python tests/fuzz.py --program failing.py
 
 `strategies.random_program` makes one program for each seed, so a printed seed reproduces its program. Programs run in
@@ -35,6 +36,7 @@ sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 PLACEMENTS = "line", "minimal"
 COMPARED = "count", "countfuncs", "countcallers"
+FLOW = ("flow",)
 
 #: A program that takes longer than this many seconds is reported as a difference.
 TIME_LIMIT = 20
@@ -53,6 +55,8 @@ def judge(program, placements=PLACEMENTS, compare=COMPARED[:1]):
     """Return "" if both tools agree on *program*, else a text whose first line names the kind of difference."""
     from instrument.trace import Trace
 
+    if compare == FLOW:
+        return judge_flow(program)
     for option in compare:
         arguments = {option: 1, "count": option == "count"}
         expected = run(program, trace.Trace, **arguments)
@@ -66,6 +70,18 @@ def judge(program, placements=PLACEMENTS, compare=COMPARED[:1]):
             if difference:
                 return f"{difference[0]}, placement {placement}, {option}\n{difference[1]}"
     return ""
+
+
+def judge_flow(program):
+    """Return "" if the flow counts of *program* are those of its steps and of calls in its tree, else a text like `judge`."""
+    from flow.deciding import outcome_differences
+    from flow.stepping import differences_in
+
+    try:
+        differences = differences_in(program) or outcome_differences(program)
+    except Exception as error:
+        return f"{type(error).__name__} in flow counts\n{''.join(traceback.format_exception(error)[-6:])}"
+    return "\n".join([f"other flow counts: {differences[0].partition(':')[0]}", *differences]) if differences else ""
 
 
 def describe_difference(program, expected, actual):
@@ -309,7 +325,8 @@ def report(program, how, directory):
     verdict = judge_apart(program, *how)
     # Minimising with one placement and one option is enough, and faster.
     placements = [name for name in placements if f"placement {name}" in verdict] or placements
-    compare = [name for name in compare if verdict.split("\n", 1)[0].endswith(name)] or compare
+    if compare != FLOW:
+        compare = [name for name in compare if verdict.split("\n", 1)[0].endswith(name)] or compare
     small, verdict = minimise(program, lambda candidate: judge_apart(candidate, placements, compare))
     pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
     path = pathlib.Path(directory) / f"differs-{sys.version_info[0]}.{sys.version_info[1]}.py"
@@ -324,6 +341,9 @@ def main():
     parser.add_argument("--size", type=int, default=60, metavar="N", help="up to N statements in each (default: 60)")
     parser.add_argument("--placement", choices=PLACEMENTS, help="judge one placement only")
     parser.add_argument("--compare", choices=COMPARED, action="append", help="compare results of this option of Trace")
+    parser.add_argument(
+        "--flow", action="store_true", help="compare flow counts with those of all steps, and with the source"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="work in N processes (default: 1)")
     parser.add_argument("--whole", action="store_true", help="print a program that differs as it is")
     parser.add_argument("--all", action="store_true", help="go on after a difference, and list the seeds that differ")
@@ -333,6 +353,8 @@ def main():
     faulthandler.enable()
     warnings.simplefilter("ignore")
     how = ((options.placement,) if options.placement else PLACEMENTS, options.compare or COMPARED[:1])
+    if options.flow:
+        how = (("minimal",), FLOW)
     import instrument.trace  # noqa: F401 - imported once here, not in each fork
 
     # `gc.get_objects`, which finds existing functions, leaves out frozen objects. None of these is a program's.

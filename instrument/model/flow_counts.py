@@ -17,13 +17,13 @@ class DecisionKind:
     """The condition of a Decision."""
 
     #: The truth of an expression: in `if`, `while`, `and`, `or`, a ternary, a chain of comparisons, a filter. The truth
-    #: of `x` in `not x`.
+    #: of `x` in `not x`. Before 3.14 Python compiles `not a in b` as `a not in b`, and tests the truth of that.
     TEST = "test"
     #: Whether an expression is None: in `x is None` and in `x is not None`.
     NONE = "none"
     #: Whether an iterator has another element: in `for`, and in the `for` of a comprehension. Not in `async for`.
     LOOP = "loop"
-    #: Whether a pattern of `match` fits.
+    #: Whether a pattern of `match` fits. Its place leaves out the name in `pattern as name`.
     CASE = "case"
     #: Whether an exception has a type that an `except` clause names.
     EXCEPT = "except"

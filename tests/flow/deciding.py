@@ -7,6 +7,11 @@ Counting has the outcomes. Nothing here knows bytecode. Decisions have the place
 import ast
 import collections
 import sys
+import types
+import warnings
+
+import strategies
+from flow.stepping import ProbeCounter
 
 from instrument.model.flow_counts import DecisionKind
 
@@ -63,6 +68,11 @@ def place_of(node):
     return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
 
 
+def is_constant(node):
+    """Return whether the compiler may compute *node*, which has neither names nor calls."""
+    return not any(isinstance(each, (ast.Name, ast.Call)) for each in ast.walk(node))
+
+
 class Wrapper(ast.NodeTransformer):
     """Puts calls around the expressions whose place is certain: names, calls, attributes, subscripts and comparisons."""
 
@@ -77,11 +87,13 @@ class Wrapper(ast.NodeTransformer):
         if isinstance(node, ast.BoolOp):
             node.values = [self.tested(value) for value in node.values]
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            node.operand = self.tested(node.operand)
+            # Some versions test `a not in b` for `not a in b`.
+            is_certain = not isinstance(node.operand, ast.Compare)
+            node.operand = self.tested(node.operand) if is_certain else self.visit(node.operand)
         elif isinstance(node, ast.IfExp):
             node.test, node.body, node.orelse = map(self.tested, (node.test, node.body, node.orelse))
         else:
-            is_certain = isinstance(node, self.WRAPPED)
+            is_certain = isinstance(node, self.WRAPPED) and not is_constant(node)
             if isinstance(node, ast.Compare):
                 is_none = isinstance(node.ops[0], (ast.Is, ast.IsNot))
                 is_certain = len(node.ops) == 1 and not is_none
@@ -91,9 +103,10 @@ class Wrapper(ast.NodeTransformer):
         return node
 
     def visit_BoolOp(self, node):
-        node.values = [self.visit(value) if isinstance(value, (ast.BoolOp, ast.IfExp)) else self.tested(value) for value in node.values[:-1]] + [
-            self.visit(node.values[-1])
-        ]
+        *operands, last = node.values
+        is_simple = [isinstance(operand, self.WRAPPED) for operand in operands]
+        tested = [self.tested(each) if simple else self.visit(each) for each, simple in zip(operands, is_simple)]
+        node.values = [*tested, self.visit(last)]
         return node
 
     def visit_If(self, node):
@@ -135,7 +148,7 @@ class Wrapper(ast.NodeTransformer):
         return node
 
     def visit_match_case(self, node):
-        fits = self.call("__fits__", node.pattern)
+        fits = self.call("__fits__", without_name(node.pattern))
         if node.guard is not None:
             node.guard = self.tested(node.guard)
             node.guard = ast.copy_location(ast.BoolOp(ast.And(), [fits, node.guard]), node.guard)
@@ -143,6 +156,11 @@ class Wrapper(ast.NodeTransformer):
             node.guard = fits
         node.body = [self.visit(each) for each in node.body]
         return node
+
+
+def without_name(pattern):
+    """Return *pattern*, or the pattern that it gives a name to."""
+    return without_name(pattern.pattern) if isinstance(pattern, ast.MatchAs) and pattern.pattern else pattern
 
 
 def is_irrefutable(pattern):
@@ -155,8 +173,41 @@ def is_irrefutable(pattern):
 def with_counting_calls(source):
     """Return the tree of *source* with counting calls, and the places of the patterns that do not always fit."""
     tree = ast.parse(source)
-    patterns = {place_of(case.pattern): case.pattern for case in ast.walk(tree) if isinstance(case, ast.match_case)}
-    for case in [case for case in ast.walk(tree) if isinstance(case, ast.match_case)]:
-        if is_irrefutable(case.pattern):
-            del patterns[place_of(case.pattern)]
-    return ast.fix_missing_locations(Wrapper().visit(tree)), set(patterns)
+    patterns = [case.pattern for case in ast.walk(tree) if isinstance(case, ast.match_case)]
+    places = {place_of(without_name(pattern)) for pattern in patterns if not is_irrefutable(pattern)}
+    return ast.fix_missing_locations(Wrapper().visit(tree)), places
+
+
+def outcome_differences(program):
+    """Return a text for each decision of a Program that has other outcomes by probes than by calls in its tree."""
+    prober, counting = ProbeCounter(), Counting()
+    with_probes = strategies.run(program, lambda **_: prober)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree, patterns = with_counting_calls(program.source)
+        code = compile(tree, strategies.FILE_NAME, "exec", dont_inherit=True)
+    outcomes_of_run = {}
+
+    def run_tree(_code, names, _local_names):
+        try:
+            exec(code, names | counting.names())
+        finally:  # generators that are still open are closed later
+            outcomes_of_run.update({key: list(numbers) for key, numbers in counting.outcomes.items()})
+
+    runner = types.SimpleNamespace(results=prober.results, runctx=run_tree)
+    with_calls = strategies.run(program, lambda **_: runner)
+    if (with_calls.log, with_calls.n_decisions) != (with_probes.log, with_probes.n_decisions):
+        return []  # the calls have made another program of it
+    by_place = collections.defaultdict(list)
+    for decision, outcomes in prober.flow_counts().decisions.items():
+        by_place[decision[:4], decision.kind].append(list(outcomes))
+    texts = []
+    for (place, kind), expected in outcomes_of_run.items():
+        found = by_place[place, kind]
+        if kind == DecisionKind.CASE:
+            if place not in patterns:
+                continue
+            found, expected = [true for true, _ in found], expected[0]
+        if found != [expected]:
+            texts.append(f"outcomes: {kind} at {place}: {expected} by calls, {found} by probes")
+    return texts

@@ -321,6 +321,14 @@ def difference(stepper, prober):
     return texts
 
 
+def differences_in(program):
+    """Return the differences between counts by steps and counts by probes of a Program."""
+    counters = StepCounter(), ProbeCounter()
+    for counter in counters:
+        strategies.run(program, lambda counter=counter, **_: counter)
+    return difference(*counters)
+
+
 def is_nothing(count):
     """Return whether *count*, a number or several, is zero or missing."""
     return not (any(count) if isinstance(count, tuple) else count)

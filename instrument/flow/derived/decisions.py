@@ -182,6 +182,10 @@ class _Jumps:
             return whole, DecisionKind.TEST, _LAST
         if is_value:
             return self._position_within(above, self._position(above + 1)), DecisionKind.TEST, _LAST
+        # A function for annotations asks for each one whether its statement was executed, at the position of the whole.
+        is_annotation = self.shape.facts.name.endswith("__annotate__")
+        if is_annotation and self.shape.positions[above - 2] == self.shape.positions[index]:
+            return None
         if has_conversion:
             return self._position(index - 1), DecisionKind.TEST, _LAST
         if classes[above] == InstructionClass.TWO_IN_ONE or self.shape.positions[above] is None:

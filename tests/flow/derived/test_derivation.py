@@ -13,9 +13,10 @@ import fuzz
 import oracle
 import pytest
 import strategies
-from flow.stepping import ProbeCounter, StepCounter, difference
+from flow.stepping import ProbeCounter, StepCounter, difference, differences_in
 from hypothesis import given, settings
 
+from instrument.decode.versions import VERSION
 from instrument.flow.derived.derivation import static_flow
 from instrument.model.flow_counts import Arc, FlowCounts, FunctionFlow, Outcomes
 
@@ -31,14 +32,6 @@ def flow_of(source, **names):
 
 
 # -- by steps and by probes ------------------------------------------------------------------------------------------
-
-
-def differences_in(program):
-    """Return the differences between counts by steps and counts by probes of *program*."""
-    counters = StepCounter(), ProbeCounter()
-    for counter in counters:
-        strategies.run(program, lambda counter=counter, **_: counter)
-    return difference(*counters)
 
 
 @given(program=strategies.programs())
@@ -67,6 +60,9 @@ def comparable_programs():
 
 
 PROGRAMS = comparable_programs()
+if VERSION == (3, 11):
+    # The program itself prints another text while its instructions are traced.
+    PROGRAMS.pop("async_with_two_on_one_line_waiting")
 
 
 def run_program(path, counter):
