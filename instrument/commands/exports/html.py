@@ -38,9 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unit",
         choices=(EVENTS, EXECUTIONS),
-        default=EVENTS,
-        help="events: count as trace does, so that a statement over several lines may count several times (default); "
-        "executions: count each statement once",
+        help="executions: count each statement once (default, if the data have them); "
+        "events: count as trace does, so that a statement over several lines may count several times",
     )
     parser.add_argument("--title", metavar="TEXT", default=Choices().title, help="the title of the pages")
 

@@ -49,11 +49,14 @@ class Numbers(NamedTuple):
 def counts_of(file: FileAnalysis, unit: str) -> dict[int, int]:
     """Return how often each line of *file* ran: its line events, or its executions if *unit* says so.
 
-    Executions are known only if the flow of control is known. Otherwise the result is empty.
+    Executions are known only if the flow of control is known. Otherwise the result is empty. Lines of generator
+    expressions have no executions of their own: their events are returned.
     """
+    events = file.counts.lines.counts()
     if unit == EXECUTIONS:
-        return {line: count for line, count in file.flow.executions.items() if count} if file.flow else {}
-    return file.counts.lines.counts()
+        executions = file.flow.executions if file.flow else {}
+        return {line: executions.get(line) or count for line, count in events.items()} if file.flow else {}
+    return events
 
 
 def numbers_of(file: FileAnalysis, unit: str) -> Numbers:

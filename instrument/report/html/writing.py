@@ -34,10 +34,13 @@ if TYPE_CHECKING:
 
 
 class Choices(NamedTuple):
-    """The options of a report: its title, the unit of counts, and whether files without missing code are left out."""
+    """The options of a report: its title, the unit of counts, and whether files without missing code are left out.
+
+    Without a unit, counts are executions if these are known of each file that ran, and otherwise events.
+    """
 
     title: str = "Execution counts"
-    unit: str = EVENTS
+    unit: str | None = None
     skips_covered: bool = False
 
 
@@ -65,7 +68,9 @@ class Report:
         if choices.unit == EXECUTIONS and not self._has_flow:
             raise DataError("these data have no executions of lines: use --unit events")
         self._names = page_names(shown_path(file.path) for file in self._files)
-        self._hottest = max(max(counts_of(file, choices.unit).values(), default=0) for file in self._files)
+        is_known = self._has_flow and all(file.flow or not file.measured_at for file in self._files)
+        self._unit = choices.unit or (EXECUTIONS if is_known else EVENTS)
+        self._hottest = max(max(counts_of(file, self._unit).values(), default=0) for file in self._files)
 
     def write_folder(self, path: str) -> str:
         """Write the report to the folder at *path*; return the path of its index. Raise DataError if that fails."""
@@ -99,22 +104,22 @@ class Report:
         from instrument.report.html.rendering import About, Renderer
 
         choices = self._choices
-        return Renderer(About(choices.title, choices.unit, self._hottest, date(time.time(), with_time=True)))
+        return Renderer(About(choices.title, self._unit, self._hottest, date(time.time(), with_time=True)))
 
     def _pages(self) -> Iterator[tuple[FilePage, str, str]]:
         """Yield the page of each file with the names of the pages before and after it, empty at the ends."""
         neighbours = ["", *self._names, ""]
         for n, (file, name) in enumerate(zip(self._files, self._names, strict=True)):
-            yield file_page(file, name, self._choices.unit, self._hottest), neighbours[n], neighbours[n + 2]
+            yield file_page(file, name, self._unit, self._hottest), neighbours[n], neighbours[n + 2]
             self._progress(n + 1, len(self._files))
 
     def _index(self) -> IndexPage:
         entries, functions = [], Functions()
         for file, name in zip(self._files, self._names, strict=True):
             label = shown_path(file.path)
-            counts = counts_of(file, self._choices.unit)
+            counts = counts_of(file, self._unit)
             hottest_line = min(counts, key=lambda line: (-counts[line], line), default=0)
-            numbers = numbers_of(file, self._choices.unit)
+            numbers = numbers_of(file, self._unit)
             entries.append(
                 FileEntry(name, label, numbers, file.is_complete, _state(file), hottest_line, file.flow is not None)
             )

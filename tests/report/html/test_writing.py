@@ -130,3 +130,20 @@ def test_libraries_that_are_missing_are_named(monkeypatch):
     assert missing_libraries() == []
     monkeypatch.setattr(writing, "find_spec", lambda name: None)
     assert missing_libraries() == ["jinja2", "markupsafe"]
+
+
+@pytest.mark.parametrize(("unit", "expected"), [(None, "1"), ("executions", "1"), ("events", "12345678")])
+def test_executions_are_the_default_if_they_are_known(unit, expected):
+    """A line of several statements counts its events in the other unit."""
+    report(analysed("a.py", flow=flow_of_source()), unit=unit).write_folder("pages")
+    [page] = pages_in("pages").values()
+
+    assert {line["id"]: line["data-count"] for line in page.with_class("l") if "data-count" in line}["L13"] == expected
+
+
+def test_events_are_the_default_if_executions_are_not_known_of_all_files():
+    """Two units in one report would mislead."""
+    report(analysed("a.py", flow=flow_of_source()), analysed("b.py")).write_folder("pages")
+
+    counts = [{line["id"]: line["data-count"] for line in page.with_class("l") if "data-count" in line} for page in pages_in("pages").values()]
+    assert [each["L13"] for each in counts] == ["12345678", "12345678"]
