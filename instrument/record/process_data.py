@@ -126,11 +126,15 @@ class ProcessData:
             del self._unrecovered[source]
 
     def needs_lines(self, how: str) -> bool:
-        """Return whether a write saves counts of lines and functions. *how* names the end of the process, or is ""."""
-        return not (how and self.writer.writes_compact())
+        """Return whether a write saves counts of lines and functions. *how* names the end of the process, or is "".
+
+        A compact file has no lines. If nothing was counted since it was written, no other file follows.
+        """
+        return self._counts.have_changed() and not (how and self.writer.writes_compact())
 
     def counts(self) -> tuple[LineCounts, FunctionCounts]:
-        """Return the counts as of the last `recover`."""
+        """Return the counts as of the last reading."""
+        self.recover()
         lines: LineCounts = {}
         functions: FunctionCounts = {}
         for (path, _version), counts in self._counts.measurement.files.items():

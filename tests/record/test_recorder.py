@@ -364,6 +364,25 @@ def test_a_process_that_ends_before_its_first_write_leaves_a_compact_file(tree):
     assert (tree.calls("f"), tree.ends()) == (5, ["exit", "exit"])
 
 
+def test_a_flush_without_new_counts_leaves_a_compact_file_alone(tree):
+    """A process that has written before an exec that failed keeps its one file until it counts more."""
+    output, _ = tree.run(
+        """
+        import functools, operator, os, sys
+        def f():
+            return 1
+        f()
+        recorder = sys.modules["instrument.record.recorder"].current()
+        finish, names = functools.partial(recorder.finish, "exec"), functools.partial(os.listdir, os.environ["INSTRUMENT_DIR"])
+        # Nothing is counted between these calls.
+        results = list(map(operator.call, [finish, recorder.flush, names]))
+        print(sorted(name.rpartition(".")[2] for name in results[-1] if name != "plans"))
+        """
+    )
+    assert output == "['compact']\n"
+    assert tree.calls("f") == 1
+
+
 @pytest.mark.parametrize("wreck", ["os.truncate(path, 0)", "open(path, 'w').write('nothing')", "lock.append(locked(path))"])
 def test_a_damaged_or_locked_data_file_is_replaced_by_one_with_all_counts(tree, wreck):
     """Another process has damaged or locked it."""
