@@ -208,6 +208,7 @@ seconds. Press q or Ctrl-C to quit.
 examples:
   instrument top
   instrument top --once -n 20 4711
+  instrument top --json | jq '.functions[0]'
 """,
     ),
     "warm": (

@@ -2,11 +2,13 @@
 
 A data folder comes in. Each process on this machine that writes there is requested to flush, without a signal, and the
 counts are added up. A table shows the lines and functions that ran most often since the table before. On a terminal it
-is renewed until `q` or Ctrl-C; elsewhere, or with `--once`, there is one table.
+is renewed until `q` or Ctrl-C; elsewhere, or with `--once`, there is one table. With `--json` a JSON document has the
+same numbers.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -28,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     #: Path, version, line, and the qualified name of a function that begins there, '' for the line itself.
     CodeKey: TypeAlias = tuple[str, str, int, str]
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dir", metavar="DIR", help="directory of the data (default: INSTRUMENT_DIR, or .instrument)")
     parser.add_argument("--interval", type=float, default=2.0, metavar="SECONDS", help="(default: %(default)g)")
     parser.add_argument("--once", action="store_true", help="print one table and end")
+    parser.add_argument("--json", action="store_true", help="print the numbers as one JSON document and end")
     parser.add_argument(
         "-n", type=int, default=None, metavar="N", help="so many lines, and as many functions (default: 10)"
     )
@@ -58,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
         raise RequestError(f"--interval is {options.interval:g}; it must be more than 0 seconds")
     if options.n is not None and options.n < 1:
         raise RequestError(f"-n is {options.n}; it must be 1 or more")
-    once = options.once or not sys.stdout.isatty()
+    once = options.once or options.json or not sys.stdout.isatty()
     with Scratch() as folder:
         samples = Samples(directory, options.pids, folder)
         try:
@@ -68,7 +71,8 @@ def execute(options: argparse.Namespace) -> int:
         if once:
             sleep(options.interval)
             samples.next()
-            print("\n".join(table(samples, options.n or 10)))
+            n = options.n or 10
+            print(json.dumps(document(samples, n), indent=2) if options.json else "\n".join(table(samples, n)))
             return 0
         with _Keys() as keys:
             while True:  # until `q`, or Ctrl-C, which leaves the `with` statement
@@ -291,6 +295,41 @@ def _counts(
         yield (from_text(path), from_text(version), line, from_text(name)), count
 
 
+def hottest_of(rates: dict[CodeKey, Rate], n: int) -> list[tuple[CodeKey, Rate]]:
+    """Return the *n* entries of *rates* with the highest rates in the last interval. Entries with rate 0 are left out."""
+    # Line 0 is that of the code of an empty file.
+    ran = [(key, rate) for key, rate in rates.items() if rate.per_second > 0 and key[2]]
+    return sorted(ran, key=lambda item: (-item[1].per_second, -item[1].total, item[0]))[:n]
+
+
+# The JSON document
+
+
+def document(samples: Samples, n: int) -> dict[str, Any]:
+    """Return the *n* hottest functions and lines of *samples* as plain values for JSON.
+
+    - format: the version of this shape, 1
+    - directory, processes: the data folder, and the number of running processes that write there
+    - refused: the data files that cannot be read, with the path and the reason of each
+    - functions, lines: path, version, line, per_second and total of each, the hottest first; functions have a name
+    """
+    return {
+        "format": 1,
+        "directory": samples.directory,
+        "processes": samples.n_processes,
+        "refused": [{"path": path, "reason": reason} for path, reason in samples.refused()],
+        "functions": [_entry(key, rate) for key, rate in hottest_of(samples.functions, n)],
+        "lines": [_entry(key, rate) for key, rate in hottest_of(samples.lines, n)],
+    }
+
+
+def _entry(key: CodeKey, rate: Rate) -> dict[str, Any]:
+    """Return the line or the function *key* with its *rate* as plain values."""
+    path, version, line, name = key
+    named = {"name": name} if name else {}
+    return {"path": path, "version": version, "line": line, **named, "per_second": rate.per_second, "total": rate.total}
+
+
 # The table
 
 
@@ -306,9 +345,7 @@ def table(samples: Samples, n: int, width: int | None = None) -> list[str]:
     width_of_names = None if width is None else max(20, (width - _BEFORE_NAMES) * 3 // 5)
     for title, rates in (("calls", samples.functions), ("line", samples.lines)):
         rows += ["", f"{title + '/s':>12} {'total':>14}  {'function' if title == 'calls' else 'source'}"]
-        # Line 0 is that of the code of an empty file.
-        ran = [(key, rate) for key, rate in rates.items() if rate.per_second > 0 and key[2]]
-        hottest = sorted(ran, key=lambda item: (-item[1].per_second, -item[1].total, item[0]))[:n]
+        hottest = hottest_of(rates, n)
         if not hottest:
             rows.append(f"{'':28}  ({samples.reason_for_no_rates()})")
         for (path, version, line, name), rate in hottest:

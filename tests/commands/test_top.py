@@ -1,5 +1,6 @@
 """Tests of `instrument top`, which shows the hottest lines of running processes."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -32,6 +33,27 @@ def test_top_shows_rates_and_sums(tree, busy, capsys):
     assert {row.split(maxsplit=3)[3] for row in lines[:3]} == {"return n + 1", "for n in range(100):", "hot(n)"}
     rates = [int(row.split()[0].replace(",", "")) for row in lines]
     assert rates == sorted(rates, reverse=True)
+
+
+def test_top_writes_json(tree, busy, capsys):
+    """The document has the numbers of the table, and whole paths."""
+    run_command(snapshot, tree, busy.pid)
+    capsys.readouterr()
+    assert run_command(top, tree, "--json", "--interval", "0.5", "-n", "2") == 0
+    document = json.loads(capsys.readouterr().out)
+
+    assert {key: document[key] for key in ("format", "directory", "processes", "refused")} == {
+        "format": 1,
+        "directory": str(tree.data),
+        "processes": 1,
+        "refused": [],
+    }
+    [hot] = document["functions"]
+    assert (hot["name"], hot["line"]) == ("hot", 2)
+    assert os.path.isabs(hot["path"])
+    assert hot["total"] >= hot["per_second"] * 0.5 > 0
+    assert len(document["lines"]) == 2
+    assert all("name" not in line and line["per_second"] > 0 for line in document["lines"])
 
 
 def test_top_shows_only_rows_with_a_rate(tree, busy, capsys):
