@@ -176,6 +176,7 @@ def _rows_of_settings(settings: Settings, environment: Mapping[str, str]) -> lis
         "dir": settings.directory,
         "flush": f"every {settings.flush:g} s, and at the end" if settings.flush else "only at the end",
         "signal": "none" if settings.signal is None else str(settings.signal),
+        "lines": "yes: branches and costs are not known" if settings.lines else "no",
         "shared": "yes: others may write to the data" if settings.shared else "no",
         "quiet": "yes: slow rewriting is not mentioned" if settings.quiet else "no",
     }

@@ -296,7 +296,7 @@ def _counts(
 
 
 def hottest_of(rates: dict[CodeKey, Rate], n: int) -> list[tuple[CodeKey, Rate]]:
-    """Return the *n* entries of *rates* with the highest rates in the last interval. Entries with rate 0 are left out."""
+    """Return the *n* entries of *rates* with the highest rates in the last interval. No entry has rate 0."""
     # Line 0 is that of the code of an empty file.
     ran = [(key, rate) for key, rate in rates.items() if rate.per_second > 0 and key[2]]
     return sorted(ran, key=lambda item: (-item[1].per_second, -item[1].total, item[0]))[:n]

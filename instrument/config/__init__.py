@@ -8,6 +8,7 @@ Output: `Settings`.
     --dir         INSTRUMENT_DIR      dir                  .instrument, beside that file or in the working directory
     --flush       INSTRUMENT_FLUSH    flush                10 (seconds; 0: save only at the end)
     --signal      INSTRUMENT_SIGNAL   signal               none
+    --lines       INSTRUMENT_LINES    lines                no: also save the counts of probes, for branches and costs
     --shared      INSTRUMENT_SHARED   shared               no: never save to a folder that other users can write to
     --quiet       INSTRUMENT_QUIET    quiet                no: say if code was prepared, or if rewriting took long
 
@@ -64,12 +65,13 @@ class Settings:
     `origins` maps each key to the `Origin` of its value.
     """
 
-    __slots__ = ("directory", "flush", "origins", "placement", "quiet", "scope", "shared", "signal")
+    __slots__ = ("directory", "flush", "lines", "origins", "placement", "quiet", "scope", "shared", "signal")
 
     scope: tuple[str, ...]
     directory: str
     flush: float
     signal: int | None
+    lines: bool
     shared: bool
     quiet: bool
     placement: str
@@ -85,12 +87,14 @@ class Settings:
         origins: Mapping[str, Origin] | None = None,
         shared: bool = False,
         quiet: bool = False,
+        lines: bool = False,
     ) -> None:
         set_attribute = object.__setattr__
         set_attribute(self, "scope", tuple(scope))
         set_attribute(self, "directory", os.path.abspath(DIRECTORY if directory is None else directory))
         set_attribute(self, "flush", flush)
         set_attribute(self, "signal", signal)
+        set_attribute(self, "lines", lines)
         set_attribute(self, "shared", shared)
         set_attribute(self, "quiet", quiet)
         set_attribute(self, "placement", placement)
@@ -100,7 +104,7 @@ class Settings:
         raise AttributeError(f"settings cannot be changed: {name}")
 
     def __repr__(self) -> str:
-        names = ("scope", "directory", "flush", "signal", "shared", "quiet", "placement")
+        names = ("scope", "directory", "flush", "signal", "lines", "shared", "quiet", "placement")
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
@@ -142,6 +146,7 @@ def read_settings(
         directory=values.get("dir") or os.path.join(home, DIRECTORY),  # type: ignore[arg-type]
         flush=values.get("flush", FLUSH),  # type: ignore[arg-type]
         signal=values.get("signal"),  # type: ignore[arg-type]
+        lines=bool(values.get("lines")),
         shared=bool(values.get("shared")),
         quiet=bool(values.get("quiet")),
         origins=origins,
@@ -187,7 +192,12 @@ def publish(settings: Settings, environment: MutableMapping[str, str] | None = N
         "INSTRUMENT_FLUSH": f"{settings.flush:g}",
         "INSTRUMENT_SIGNAL": "" if settings.signal is None else str(settings.signal),
     }
-    for variable, is_set in (("INSTRUMENT_SHARED", settings.shared), ("INSTRUMENT_QUIET", settings.quiet)):
+    switches = (
+        ("INSTRUMENT_LINES", settings.lines),
+        ("INSTRUMENT_SHARED", settings.shared),
+        ("INSTRUMENT_QUIET", settings.quiet),
+    )
+    for variable, is_set in switches:
         if is_set or variable in environment:
             texts[variable] = "1" if is_set else ""
     for variable, text in texts.items():

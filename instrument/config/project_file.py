@@ -18,7 +18,7 @@ from instrument.guest.own_imports import errors
 from instrument.guest.trusted_files import is_of_another_user, read_regular
 
 #: The keys of settings. They are also the names of the options, and in capitals the ends of the variables' names.
-KEYS = ("scope", "dir", "flush", "signal", "shared", "quiet")
+KEYS = ("scope", "dir", "flush", "signal", "lines", "shared", "quiet")
 #: The keys that only reports read: lists of patterns, a table of folders, regular expressions, and numbers.
 PATTERNS = ("include", "omit")
 PATHS = "paths"

@@ -170,6 +170,11 @@ def parse_shared(value: object, origin: Origin, folder: str) -> bool:
     return _parse_switch(value, origin, "trusts all users who can write to the folder")
 
 
+def parse_lines(value: object, origin: Origin, folder: str) -> bool:
+    """Return whether only the counts of lines and functions are saved."""
+    return _parse_switch(value, origin, "saves the counts of lines and functions only")
+
+
 def parse_quiet(value: object, origin: Origin, folder: str) -> bool:
     """Return whether nothing is said about the time that rewriting takes."""
     return _parse_switch(value, origin, "says nothing of prepared code and slow rewriting")
@@ -199,6 +204,7 @@ PARSERS: dict[str, Callable[[object, Origin, str], object]] = {
     "dir": parse_dir,
     "flush": parse_flush,
     "signal": parse_signal,
+    "lines": parse_lines,
     "shared": parse_shared,
     "quiet": parse_quiet,
 }

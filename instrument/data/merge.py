@@ -76,11 +76,15 @@ _ADD_PROBE_COUNTS = """
 """
 _ADD_WITHOUT_PROBE_COUNTS = """
     INSERT OR IGNORE INTO main.without_probe_counts (part, file)
-    SELECT DISTINCT ?, new.id
+    SELECT :part, new.id
     FROM {source}.file AS old
     CROSS JOIN main.file AS new ON new.path = old.path AND new.version = old.version
-    CROSS JOIN {source}.{table} AS row ON row.part = ? AND row.file = old.id
+    WHERE {condition}
 """
+_HAS_ROWS = "EXISTS (SELECT 1 FROM {{source}}.{table} WHERE part = :their_part AND file = old.id)"
+_HAS_LINES = _HAS_ROWS.format(table="line")
+_HAS_LINES_ONLY = f"{_HAS_LINES} AND NOT {_HAS_ROWS.format(table='probe_counts')}"
+_HAS_LINES_ONLY += f" OR {_HAS_ROWS.format(table='without_probe_counts')}"
 _COLUMNS = "pid, parent, host, started, argv, python, directory, place, ticks, flushes, updated, ended"
 _ADD_PROCESS = (
     f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}, scope, root) "
@@ -365,8 +369,9 @@ class Merge:
             self.connection.execute(_ADD_GIVEN_OUT.format(source=source), (part, their_part))
         if version > 3:
             self.connection.execute(_ADD_PROBE_COUNTS.format(source=source), (part, their_part))
-        table = "without_probe_counts" if version > 3 else "line"
-        self.connection.execute(_ADD_WITHOUT_PROBE_COUNTS.format(source=source, table=table), (part, their_part))
+        condition = _HAS_LINES_ONLY if version > 3 else _HAS_LINES
+        statement = _ADD_WITHOUT_PROBE_COUNTS.format(source=source, condition=condition.format(source=source))
+        self.connection.execute(statement, {"part": part, "their_part": their_part})
 
     def _add_plans(self) -> None:
         """Add the plans that the probe counts of the attached file need, and that the sum lacks.

@@ -75,7 +75,9 @@ class StoredMeasurement:
             self._plans = merge.plans
             reasons = [*merge.without_plan.values()]
             self._reason_without_probes = (
-                reasons[0] if reasons else "some counts of it are from an earlier version of instrument"
+                reasons[0]
+                if reasons
+                else "counts of it were saved with INSTRUMENT_LINES, or by an earlier version of instrument"
             )
             #: Why it is not known how control went through a file, by its path.
             self.without_flow: dict[str, str] = {}
@@ -121,7 +123,7 @@ class StoredMeasurement:
     def probes(self, file: FileKey) -> list[tuple[GroupPlans, ProbeCounts]] | None:
         """Return the plans of the code groups of *file*, one of `files`, and the counts of their probes.
 
-        Return None if they are not known in full: an older version of this package has written counts of *file*.
+        Return None if they are not known in full: some process has saved counts of lines only.
         """
         number = (self._files()[file],)
         if self._query("SELECT 1 FROM without_probe_counts WHERE part = 0 AND file = ?", number).fetchone():
@@ -132,7 +134,7 @@ class StoredMeasurement:
     def flow(self, files: Sequence[FileKey]) -> FlowCounts | None:
         """Return how control went through *files*, added up.
 
-        Return None if that is not known, because of data of an older version, or of missing or damaged plan files.
+        Return None if that is not known: some data have lines only, or plan files are missing or damaged.
         """
         total = FlowCounts()
         for file in files:

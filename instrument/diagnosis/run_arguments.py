@@ -38,6 +38,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--signal", metavar="NAME", help="also save when this signal arrives, for example USR1")
     group.add_argument(
+        "--lines",
+        action="store_true",
+        default=None,
+        help="save the counts of lines and functions only: the data are smaller, and branches and costs not known",
+    )
+    group.add_argument(
         "--shared",
         action="store_true",
         default=None,

@@ -62,6 +62,8 @@ class ProcessData:
         reading: Reading,
     ) -> None:
         self._scope = scope
+        #: Whether only the counts of lines and functions are saved, and none of probes.
+        self._saves_lines_only = settings.lines
         self._session = session
         self._pacing = pacing
         self._counts = ProcessCounts()
@@ -102,7 +104,8 @@ class ProcessData:
                 continue
             source = group.source_key()
             if source is not None:
-                self._counts.add_probes(source, self._plan_name(group), delta)
+                if not self._saves_lines_only:
+                    self._counts.add_probes(source, self._plan_name(group), delta)
                 self._unrecovered.setdefault(source, []).append(delta)
 
     def _plan_name(self, group: CodeGroup) -> str:
@@ -128,8 +131,11 @@ class ProcessData:
     def needs_lines(self, how: str) -> bool:
         """Return whether a write saves counts of lines and functions. *how* names the end of the process, or is "".
 
-        A compact file has no lines. If nothing was counted since it was written, no other file follows.
+        A compact file has no lines, but for the setting `lines`. If nothing was counted since it was written, no other
+        file follows.
         """
+        if self._saves_lines_only:
+            return True
         return self._counts.have_changed() and not (how and self.writer.writes_compact())
 
     def counts(self) -> tuple[LineCounts, FunctionCounts]:

@@ -121,7 +121,7 @@ def test_reading_the_file_leaves_no_module_in_sys_modules(tmp_path):
     [
         (
             '[tool.instrument]\nscop = "x"',
-            "unknown key 'scop' in [tool.instrument]; the keys are scope, dir, flush, signal, shared, quiet, include, omit",
+            "unknown key 'scop' in [tool.instrument]; the keys are scope, dir, flush, signal, lines, shared, quiet, include, omit",
         ),
         ("[tool.instrument]\nscope = 1", "[tool.instrument], key 'scope' is a number; it must be a list"),
         ("[tool.instrument]\nscope = [1]", "key 'scope' is a list; it must be a list of dotted names and paths"),
@@ -151,8 +151,8 @@ def test_mistakes_in_the_file_are_named(tmp_path, toml, message):
 @pytest.mark.parametrize(("text", "is_on"), [("1", True), ("true", True), ("0", False), ("false", False), ("'yes'", True)])
 def test_a_switch_is_a_number_a_boolean_or_a_word(tmp_path, text, is_on):
     """All forms turn a switch on or off."""
-    (tmp_path / "pyproject.toml").write_text(f"[tool.instrument]\nshared = {text}\nquiet = {text}\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.instrument]\nshared = {text}\nquiet = {text}\nlines = {text}\n", encoding="utf-8")
 
     read = read_settings({}, {}, str(tmp_path))
 
-    assert (read.shared, read.quiet) == (is_on, is_on)
+    assert (read.shared, read.quiet, read.lines) == (is_on, is_on, is_on)

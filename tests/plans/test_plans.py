@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 from data_files import add
-from processes import data_files
+from processes import connect, data_files
 from recorded import Tree
 
 from instrument.commands import combine, erase
@@ -231,3 +231,24 @@ def test_the_reason_is_named_if_it_is_not_known_how_control_went(tree, tmp_path)
         [reason] = stored.without_flow.values()
 
     assert reason.startswith("its counts need the file 'plans/")
+
+
+@pytest.mark.parametrize("flush", [0, 0.01])
+def test_a_setting_leaves_the_counts_of_probes_out(tree, flush):
+    """The data are smaller, need no folder of plans, and have the same lines."""
+    source = PROGRAM + "import time; time.sleep(0.3)\n" * bool(flush)
+    for lines in ("1", ""):
+        tree.run(source, "4", flush=flush, INSTRUMENT_LINES=lines)
+    small, other = tree.files()
+    lines_of = [dict(connect(path).execute("SELECT line, count FROM line")) for path in (small, other)]
+
+    assert lines_of[0] == lines_of[1] != {}
+    assert small.suffix == other.suffix
+    assert flows(other) is not None
+    assert flows(small) is None
+    assert flows(small, other) is None
+    shutil.rmtree(tree.data / FOLDER)
+    with StoredMeasurement([str(small)]) as stored:
+        assert stored.flow(stored.files()) is None
+        [reason] = stored.without_flow.values()
+    assert "INSTRUMENT_LINES" in reason
