@@ -26,6 +26,7 @@ COMMANDS = {
     "run": "run a program and save how often each line ran",
     "report": "print a table of the counts",
     "html": "write web pages with the counts",
+    "serve": "show web pages with the counts of running processes, live",
     "annotate": "write listings of the sources with their counts",
     "lcov": "write the counts for tools that read LCOV",
     "xml": "write the counts as Cobertura XML",
@@ -41,7 +42,10 @@ COMMANDS = {
     "warm": "prepare sources for a fast first start",
 }
 #: The commands whose modules are in a folder of `instrument.commands`, with the folder.
-_FOLDERS = dict.fromkeys(("html", "lcov", "xml", "json", "callgrind", "coverage"), "exports")
+_FOLDERS = {
+    **dict.fromkeys(("html", "lcov", "xml", "json", "callgrind", "coverage"), "exports"),
+    **dict.fromkeys(("serve", "top"), "live"),
+}
 #: The commands that only print information about the others.
 ABOUT = {
     "help": "show this list, or the help of a command",

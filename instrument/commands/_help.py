@@ -54,6 +54,22 @@ examples:
   instrument html --single counts.html
 """,
     ),
+    "serve": (
+        None,
+        """\
+Show the pages of `instrument html` for processes that run now. The counts, the
+rates of the hottest functions and lines, and a plot of rates change each second.
+The address is printed. Only this machine reaches it, and only with its token.
+The program runs on meanwhile: its processes write when they are asked to. Ctrl-C
+ends the command. The command needs the library Jinja2. --open gives the address
+to a browser; other users may see it in the list of processes.
+
+examples:
+  instrument serve
+  instrument serve --open --include 'shop/*'
+  instrument serve --port 8000 /srv/shop/.instrument
+""",
+    ),
     "annotate": (
         None,
         """\

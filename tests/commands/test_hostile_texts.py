@@ -40,7 +40,7 @@ FIELDS = [
 def in_own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("INSTRUMENT_DIR", raising=False)
-    monkeypatch.setattr("instrument.commands.top._TIMEOUT", 5.0)
+    monkeypatch.setattr("instrument.commands.live.top._TIMEOUT", 5.0)
 
 
 def test_the_fields_are_those_of_the_schema():
@@ -204,7 +204,7 @@ def test_sources_are_only_read_if_they_are_files(what, capsys, monkeypatch):
             writer.write({"lines": [((str(source), version), {1: (next(counts), 1.0, 1.0)})]}, {})
 
         run_line()
-        monkeypatch.setattr("instrument.commands.top.wait_for_answers", run_line)
+        monkeypatch.setattr("instrument.commands.live.top.wait_for_answers", run_line)
         ended("top", "--dir", "data", "--once", "--interval", "0.01", pid)
         assert "(source has changed)" in capsys.readouterr().out
         for command in (

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _PACKAGE = "instrument.report.html"
 #: The files that the pages of a folder share.
 STYLE, SCRIPT = "report.css", "report.js"
+#: The files that pages have in addition if a server keeps their numbers up to date.
+LIVE_STYLE, LIVE_SCRIPT = "live.css", "live.js"
 INDEX = "index.html"
 #: Parts of a template that are written at once. A line of a source is some twenty parts.
 _PARTS_AT_ONCE = 10_000
@@ -66,9 +68,12 @@ class _Links:
 
 
 class Renderer:
-    """Renders the pages of one report, with the facts *about* it."""
+    """Renders the pages of one report, with the facts *about* it.
 
-    def __init__(self, about: About) -> None:
+    Pages that are *live* have the rates of a running program, and a script that keeps their numbers up to date.
+    """
+
+    def __init__(self, about: About, *, is_live: bool = False) -> None:
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader(_PACKAGE),
             autoescape=True,
@@ -79,6 +84,7 @@ class Renderer:
         )
         self._environment.globals.update(
             about=about,
+            is_live=is_live,
             version=__version__,
             short=short,
             exact=exact,
@@ -86,13 +92,17 @@ class Renderer:
             levels=list(zip(range(1, N_LEVELS + 1), least_counts(about.hottest), strict=True)),
         )
 
+    def waiting(self, reason: str) -> str:
+        """Return the live page that is shown while there are no counts, for this *reason*."""
+        return self._environment.get_template("live_waiting.html").render(reason=reason, links=_Links(is_single=False))
+
     def style(self) -> str:
         """Return the style sheet of all pages."""
-        return _static(STYLE)
+        return static_text(STYLE)
 
     def script(self) -> str:
         """Return the script of all pages."""
-        return _static(SCRIPT)
+        return static_text(SCRIPT)
 
     def file(self, page: FilePage, before: str, after: str) -> str:
         """Return the *page* of a source file in a folder; *before* and *after* name its neighbours, or are empty."""
@@ -121,7 +131,8 @@ class Renderer:
         yield from parts
 
 
-def _static(name: str) -> str:
+def static_text(name: str) -> str:
+    """Return the text of the style sheet or script called *name*."""
     return (resources.files(_PACKAGE) / "static" / name).read_text(encoding="utf-8")
 
 

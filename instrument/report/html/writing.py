@@ -52,9 +52,9 @@ def missing_libraries() -> list[str]:
 class Report:
     """The report on *analysis* with *choices*: `write_folder` and `write_file` write it.
 
-    `n_pages` is the number of files that have a page. *progress* is called with the number of pages that are written,
-    and that of all pages. Raise DataError if no file is
-    left, or if counts are wanted in a unit in which no file has any.
+    `n_pages` is the number of files that have a page, `unit` that of the counts, and `hottest` the greatest count of a
+    line. *progress* is called with the number of pages that are written, and that of all pages. Raise DataError if no
+    file is left, or if counts are wanted in a unit in which no file has any.
     """
 
     def __init__(self, analysis: Analysis, choices: Choices, progress: Callable[[int, int], object]) -> None:
@@ -69,28 +69,28 @@ class Report:
             raise DataError("these data have no executions of lines: use --unit events")
         self._names = page_names(shown_path(file.path) for file in self._files)
         is_known = self._has_flow and all(file.flow or not file.measured_at for file in self._files)
-        self._unit = choices.unit or (EXECUTIONS if is_known else EVENTS)
-        self._hottest = max(max(counts_of(file, self._unit).values(), default=0) for file in self._files)
+        self.unit = choices.unit or (EXECUTIONS if is_known else EVENTS)
+        self.hottest = max(max(counts_of(file, self.unit).values(), default=0) for file in self._files)
 
     def write_folder(self, path: str) -> str:
         """Write the report to the folder at *path*; return the path of its index. Raise DataError if that fails."""
         from instrument.report.html.rendering import INDEX, SCRIPT, STYLE
 
-        renderer = self._renderer()
+        renderer = self.renderer()
         with OutputFolder(path) as folder:
             for page, before, after in self._pages():
                 folder.write(f"{page.name}.html", renderer.file(page, before, after))
-            folder.write(INDEX, renderer.index(self._index()))
+            folder.write(INDEX, renderer.index(self.index()))
             folder.write(STYLE, renderer.style())
             folder.write(SCRIPT, renderer.script())
         return os.path.join(path, INDEX)
 
     def write_file(self, path: str) -> None:
         """Write the report to the file at *path*, which is unchanged if that fails; raise DataError then."""
-        renderer = self._renderer()
+        renderer = self.renderer()
 
         def write(descriptor: int, _: str) -> None:
-            for part in renderer.single(self._index(), self._pages()):
+            for part in renderer.single(self.index(), self._pages()):
                 write_all(descriptor, part.encode("utf-8", "backslashreplace"))
 
         try:
@@ -100,26 +100,41 @@ class Report:
         except OSError as error:
             raise DataError(f"the report cannot be written to {path!r}: {error.strerror or error}") from error
 
-    def _renderer(self) -> Renderer:
+    def renderer(self, *, is_live: bool = False) -> Renderer:
+        """Return a renderer for the pages of this report; see `Renderer` for *is_live*."""
         from instrument.report.html.rendering import About, Renderer
 
-        choices = self._choices
-        return Renderer(About(choices.title, self._unit, self._hottest, date(time.time(), with_time=True)))
+        choices, now = self._choices, date(time.time(), with_time=True)
+        return Renderer(About(choices.title, self.unit, self.hottest, now), is_live=is_live)
+
+    def files(self) -> dict[str, FileAnalysis]:
+        """Return the files that have a page, by the names of the pages, in the order of the report."""
+        return dict(zip(self._names, self._files, strict=True))
+
+    def page(self, name: str) -> FilePage:
+        """Return the page called *name*, a key of `files`."""
+        return file_page(self._files[self._names.index(name)], name, self.unit, self.hottest)
+
+    def neighbours(self, name: str) -> tuple[str, str]:
+        """Return the names of the pages before and after the one called *name*, empty at the ends."""
+        names, at = ["", *self._names, ""], self._names.index(name)
+        return names[at], names[at + 2]
 
     def _pages(self) -> Iterator[tuple[FilePage, str, str]]:
         """Yield the page of each file with the names of the pages before and after it, empty at the ends."""
         neighbours = ["", *self._names, ""]
         for n, (file, name) in enumerate(zip(self._files, self._names, strict=True)):
-            yield file_page(file, name, self._unit, self._hottest), neighbours[n], neighbours[n + 2]
+            yield file_page(file, name, self.unit, self.hottest), neighbours[n], neighbours[n + 2]
             self._progress(n + 1, len(self._files))
 
-    def _index(self) -> IndexPage:
+    def index(self) -> IndexPage:
+        """Return the index of the report."""
         entries, functions = [], Functions()
         for file, name in zip(self._files, self._names, strict=True):
             label = shown_path(file.path)
-            counts = counts_of(file, self._unit)
+            counts = counts_of(file, self.unit)
             hottest_line = min(counts, key=lambda line: (-counts[line], line), default=0)
-            numbers = numbers_of(file, self._unit)
+            numbers = numbers_of(file, self.unit)
             entries.append(
                 FileEntry(name, label, numbers, file.is_complete, _state(file), hottest_line, file.flow is not None)
             )

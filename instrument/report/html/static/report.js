@@ -58,8 +58,7 @@
     return th.getAttribute("aria-sort") === "ascending" ? 1 : -1;
   }
 
-  function sortTable(table, th) {
-    const sign = turn(th);
+  function sortTable(table, th, sign = turn(th)) {
     const at = [...th.parentNode.children].indexOf(th);
     const value = (tr) => {
       const text = tr.children[at].dataset.v;
@@ -68,6 +67,12 @@
     const rows = [...table.tBodies[0].rows].map((tr) => [value(tr), tr]);
     rows.sort((a, b) => sign * compare(a[0], b[0]));
     table.tBodies[0].append(...rows.map(([, tr]) => tr));
+  }
+
+  // Sort `table` again by the column that is marked as sorted.
+  function sortAgain(table) {
+    const th = table.querySelector("th[aria-sort]");
+    sortTable(table, th, th.getAttribute("aria-sort") === "ascending" ? 1 : -1);
   }
 
   // -- the tree of files --------------------------------------------------------------------------------------------
@@ -99,6 +104,13 @@
       this.words = [];
       this.order = [];
       this.nFiles = this.rows.filter((row) => !row.isFolder).length;
+    }
+
+    // Take the numbers from the cells again, after another script has changed them.
+    renew() {
+      for (const row of this.rows) row.values = [...row.tr.cells].map((td) => (td.dataset.v === undefined ? null : BigInt(td.dataset.v)));
+      if (this.words.length) this.filter(this.words.join(" "));
+      else this.show();
     }
 
     isOpen(row) { return this.words.length > 0 || row.fold.getAttribute("aria-expanded") === "true"; }
@@ -267,6 +279,9 @@
       if (holder) target.scrollIntoView({ block: "center" });
     }
   }
+
+  // For the script that keeps numbers up to date.
+  globalThis.instrument = { short, exact, sortAgain, renewTree: () => tree?.renew() };
 
   // -- keys and clicks ----------------------------------------------------------------------------------------------
   const open = (address) => { if (address) location.href = address; };

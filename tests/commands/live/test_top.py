@@ -11,7 +11,8 @@ import pytest
 from busy_program import run_command
 from processes import A, Running, write
 
-from instrument.commands import snapshot, top
+from instrument.commands import snapshot
+from instrument.commands.live import top
 from instrument.errors import InstrumentError
 from instrument.report.text import shortened
 
@@ -137,7 +138,7 @@ def test_top_on_a_terminal_renews_the_table(tree, busy):
 
     run_command(snapshot, tree, busy.pid)
     code = (
-        "import argparse, sys\nfrom instrument.commands import top\nparser = argparse.ArgumentParser()\n"
+        "import argparse, sys\nfrom instrument.commands.live import top\nparser = argparse.ArgumentParser()\n"
         "top.add_arguments(parser)\nsys.exit(top.execute(parser.parse_args(sys.argv[1:])))"
     )
     pid, terminal = pty.fork()
