@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 
 from instrument.commands._data_options import add_paths, paths_of
 from instrument.data.merge import Merge, data_files
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     import argparse
 
 #: Names of plan files, and of temporary ones.
-_OF_PLANS = re.compile(r"\.?[0-9a-f]{32}(-[0-9]+)?\.(plan|tmp)")
+_OF_PLANS = re.compile(r"\.?[0-9a-f]{40}(-[0-9a-f]+)?\.(plan|tmp)")
+# Seconds. A process that is about to write its data file has used its plan files a moment before.
+_YOUNG = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,15 +90,16 @@ def _erase(paths: list[str], *, is_named: bool, force: bool, hint: str = "--forc
 
 
 def _remove_unneeded_plans(folder: str) -> None:
-    """Remove the plan files in the data folder *folder* if no data file is left in it."""
+    """Remove the plan files in the data folder *folder* if no data file is left in it, except young ones."""
     plans = os.path.join(folder, FOLDER)
     files, missing = data_files([folder])
     if files or missing or os.path.islink(plans):
         return
     with contextlib.suppress(OSError):
         for name in os.listdir(plans):
-            if _OF_PLANS.fullmatch(name):
-                os.unlink(os.path.join(plans, name))
+            path = os.path.join(plans, name)
+            if _OF_PLANS.fullmatch(name) and os.lstat(path).st_mtime < time.time() - _YOUNG:
+                os.unlink(path)
         os.rmdir(plans)
 
 

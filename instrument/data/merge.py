@@ -22,11 +22,12 @@ from typing import NamedTuple
 
 from instrument.data import schema, sqlite
 from instrument.data.compact.reading import CompactDatabase
-from instrument.data.reader import Copy, check, harden, sum_of_probe_counts
+from instrument.data.reader import Copy, check, harden
 from instrument.data.running_processes import Observer, ProcessState, is_running
 from instrument.errors import BusyError, DataError
 from instrument.model.measurement import FACTS
 from instrument.plans.found_plans import Plans
+from instrument.plans.plan_rows import PlanRows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,9 +133,8 @@ class Merge:
         #: The database that is added: `_Attached` sets it.
         self.source = "source"
         self.compact: CompactDatabase | None = None
-        #: The plan files that the probe counts in the sum need, and why a plan file is not used, by its name.
+        #: The plan files that the probe counts in the sum need.
         self.plans = Plans()
-        self.without_plan: dict[str, str] = {}
         self._next_part = 1
         self._observer = Observer()
         #: By the id of a process.
@@ -153,7 +153,7 @@ class Merge:
         # Only hostile files have texts that are not UTF-8. Such texts are shown, and not used otherwise.
         self.connection.text_factory = lambda data: data.decode(errors="replace")
         harden(self.connection)
-        self.connection.create_function("sum_of_probe_counts", 2, sum_of_probe_counts, deterministic=True)
+        self.plan_rows = PlanRows(self.connection, self.plans)
         # No other process sees the file, and the caller synchronises the copy that it makes of the file.
         for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -32000", *schema.create()):
             self.connection.execute(statement)
@@ -346,9 +346,9 @@ class Merge:
         self.connection.execute(_ADD_FILES.format(source=self.source))
         [version] = self.connection.execute(f"PRAGMA {self.source}.user_version").fetchone()
         if version > 3:
-            self._add_plans()
+            self.plan_rows.add(self.source)
         self._add_rows(self.source, part, their_part, version)
-        self._leave_out_counts_without_plan()
+        self.plan_rows.leave_out()
         add_process = _ADD_PROCESS.format(source=self.source, since_2="scope, root" if version > 1 else "NULL, 0")
         for process in processes:
             self.connection.execute(add_process, (part, process.id))
@@ -372,33 +372,6 @@ class Merge:
         condition = _HAS_LINES_ONLY if version > 3 else _HAS_LINES
         statement = _ADD_WITHOUT_PROBE_COUNTS.format(source=source, condition=condition.format(source=source))
         self.connection.execute(statement, {"part": part, "their_part": their_part})
-
-    def _add_plans(self) -> None:
-        """Add the plans that the probe counts of the attached file need, and that the sum lacks.
-
-        Counts whose plan is missing or damaged are left out, and branches of their files are not known.
-        """
-        needed = f"SELECT DISTINCT plan FROM {self.source}.probe_counts WHERE plan NOT IN (SELECT name FROM main.plan)"
-        for (name,) in self.connection.execute(needed).fetchall():
-            try:
-                if self.source == "source":
-                    row = self.connection.execute("SELECT content FROM source.plan WHERE name = ?", (name,)).fetchone()
-                    if row is not None:
-                        self.plans.add(name, row[0])
-                content = self.plans.content(name)
-                self.plans.plan(name)
-            except DataError as error:
-                self.without_plan.setdefault(name, f"{error}")
-            else:
-                self.connection.execute("INSERT INTO main.plan (name, content) VALUES (?, ?)", (name, content))
-
-    def _leave_out_counts_without_plan(self) -> None:
-        """Remove the probe counts whose plan the sum lacks, and note that branches of their files are not known."""
-        lacks = "FROM main.probe_counts WHERE plan NOT IN (SELECT name FROM main.plan)"
-        self.connection.execute(
-            f"INSERT OR IGNORE INTO main.without_probe_counts (part, file) SELECT part, file {lacks}"
-        )
-        self.connection.execute(f"DELETE {lacks}")
 
     def _remove(self, part: int) -> None:
         """Remove all rows of *part*, and its processes."""
@@ -455,7 +428,8 @@ class _Attached:
             self.connection.execute("ATTACH ? AS source", (copy.uri(),))
             self.merge.source = "source"
             try:
-                check(self.connection)
+                if check(self.connection) > 3:
+                    self.merge.plan_rows.check("source")
             except BaseException:
                 self.connection.execute("DETACH source")
                 raise

@@ -73,7 +73,7 @@ class StoredMeasurement:
             self.unwritten: list[RunningProcess] = processes_without_counts(self.paths, self.processes)
             self._row_numbers: dict[FileKey, int] | None = None
             self._plans = merge.plans
-            reasons = [*merge.without_plan.values()]
+            reasons = [*merge.plan_rows.reasons.values()]
             self._reason_without_probes = (
                 reasons[0]
                 if reasons

@@ -23,7 +23,6 @@ import time
 from instrument.data import compact, schema, sqlite
 from instrument.errors import BusyError, DataError
 from instrument.model.measurement import FACTS
-from instrument.model.probe_counts import decoded
 from instrument.plans.found_plans import Plans
 
 TYPE_CHECKING = False
@@ -64,7 +63,7 @@ _CHECKS_SINCE_2 = (("process", [("scope", "typeof({0}) NOT IN ('text', 'blob', '
 _IN_FILE = "{0} NOT IN (SELECT id FROM source.file)"
 _IN_PROCESS = "{0} NOT IN (SELECT part FROM source.process)"
 _CHECKS_SINCE_4 = (
-    ("probe_counts", [("part", _NUMBER), ("plan", _TEXT), ("counts", "NOT is_probe_counts({0})")]),
+    ("probe_counts", [("part", _NUMBER), ("plan", _TEXT), ("counts", "typeof({0}) <> 'blob'")]),
     ("probe_counts", [("file", _IN_FILE)]),
     ("probe_counts", [("part", _IN_PROCESS)]),
     ("plan", [("name", "typeof({0}) <> 'text'"), ("content", "typeof({0}) <> 'blob'")]),
@@ -265,26 +264,12 @@ def _checks(version: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     yield from _CHECKS_SINCE_4 if version > 3 else ()
 
 
-def is_probe_counts(value: object) -> bool:
-    """Return whether *value*, of the column `counts`, is an encoded ProbeCounts."""
-    try:
-        decoded(value if type(value) is bytes else b"")
-    except ValueError:
-        return False
-    return True
+def check(connection: Connection) -> int:
+    """Return the format of the database `source` of *connection*, if that is a sound data file.
 
-
-def sum_of_probe_counts(one: bytes, other: bytes) -> bytes:
-    """Return the sum of two encoded ProbeCounts; raise ValueError if they are not of the same code."""
-    total = decoded(one)
-    total += decoded(other)
-    return total.encoded()
-
-
-def check(connection: Connection) -> None:
-    """Raise DataError, or an error of SQLite, unless the database `source` of *connection* is a sound data file."""
+    Raise DataError, or an error of SQLite, if it is not.
+    """
     [version] = connection.execute("PRAGMA source.user_version").fetchone()
-    connection.create_function("is_probe_counts", 1, is_probe_counts, deterministic=True)
     tables = schema.tables(version)
     entries = connection.execute("SELECT type, name, tbl_name, sql FROM source.sqlite_master").fetchmany(1000)
     for kind, name, _table, sql in entries:
@@ -305,3 +290,4 @@ def check(connection: Connection) -> None:
             raise DataError(f"it holds a value that cannot be, in table {table!r} (one of {names})")
     if not connection.execute("SELECT 1 FROM source.process LIMIT 1").fetchone():
         raise DataError("it is of no process")
+    return int(version)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _DEEPEST = 12
 #: An integer has so many digits of 15 bits at most: those of 64 bits.
 _MOST_DIGITS = 5
+#: So many values are read at most. Columns of numbers are bytes, so a plan has some ten values for each code object.
+MOST_VALUES = 1 << 20
 _SINGLETONS: dict[int, Any] = {ord("N"): None, ord("T"): True, ord("F"): False}
 
 
@@ -31,12 +33,19 @@ def to_bytes(value: object) -> bytes:
 def from_bytes(data: bytes) -> Any:
     """Return the value that `to_bytes` returned *data* for; raise ValueError if it returned *data* for none."""
     parser = _Parser(data)
-    try:
-        value = parser.value(0)
-    except TypeError as error:
-        raise ValueError("a key or an element is no plain value") from error
+    value = parser.value(0)
     if parser.position != len(data):
         raise ValueError("there is more than one value")
+    return value
+
+
+def _as_key(value: Any) -> Any:
+    """Return *value*, a key or an element of a set; raise ValueError if it is a collection.
+
+    A forger can make many collections of the same hash, and few other values.
+    """
+    if isinstance(value, (tuple, list, dict, frozenset)):
+        raise ValueError("a key or an element is no plain value")
     return value
 
 
@@ -46,6 +55,7 @@ class _Parser:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.position = 0
+        self._n_values = 0
         self._readers: dict[int, Callable[[int], Any]] = {
             ord("i"): self._int,
             ord("l"): self._long,
@@ -53,14 +63,17 @@ class _Parser:
             ord("u"): lambda _depth: self._bytes(self._length()).decode("utf-8", "surrogatepass"),
             ord("("): lambda depth: tuple(self._values(depth)),
             ord("["): lambda depth: self._values(depth),
-            ord(">"): lambda depth: frozenset(self._values(depth)),
+            ord(">"): lambda depth: frozenset(map(_as_key, self._values(depth))),
             ord("{"): self._dict,
         }
 
     def value(self, depth: int) -> Any:
         """Return the next value, which is nested *depth* times."""
+        self._n_values += 1
         if depth > _DEEPEST:
             raise ValueError("values are nested too deep")
+        if self._n_values > MOST_VALUES:
+            raise ValueError("there are too many values")
         kind = self._bytes(1)[0]
         if kind in _SINGLETONS:
             return _SINGLETONS[kind]
@@ -91,6 +104,8 @@ class _Parser:
             raise ValueError("an integer is too large")
         digits = [int.from_bytes(self._bytes(2), "little") for _ in range(abs(n_digits))]
         value = sum(digit << 15 * place for place, digit in enumerate(digits))
+        if value > 1 << 63:
+            raise ValueError("an integer is too large")
         return -value if n_digits < 0 else value
 
     def _values(self, depth: int) -> list[Any]:
@@ -102,7 +117,7 @@ class _Parser:
     def _dict(self, depth: int) -> dict[Any, Any]:
         values: dict[Any, Any] = {}
         while self._data[self.position : self.position + 1] != b"0":
-            key = self.value(depth + 1)
+            key = _as_key(self.value(depth + 1))
             values[key] = self.value(depth + 1)
         self.position += 1
         return values

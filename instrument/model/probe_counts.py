@@ -115,6 +115,17 @@ def _add_by_key(total: dict[_Key, int], counts: Mapping[_Key, int]) -> None:
             total.pop(key, None)
 
 
+def numbers_in(data: bytes) -> tuple[int, int, int]:
+    """Return the numbers of counters, exits and places of frames in *data*, encoded ProbeCounts of any length.
+
+    Raise ValueError if *data* is cut off.
+    """
+    if len(data) < _HEADER.size:
+        raise ValueError("the counts of probes are cut off")
+    _letter, n_counters, n_exits, n_places = _HEADER.unpack_from(data)
+    return n_counters, n_exits, n_places
+
+
 def decoded(data: bytes) -> ProbeCounts:
     """Return the ProbeCounts that `ProbeCounts.encoded` returned *data* for; raise ValueError if it cannot have.
 

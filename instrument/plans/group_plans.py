@@ -14,6 +14,7 @@ from instrument.flow.conservation import recover_flows
 from instrument.flow.derived.derivation import add_flow
 from instrument.link.code_group import CodeGroup, GroupIndex
 from instrument.model.plain_values import from_bytes
+from instrument.model.probe_counts import decoded, numbers_in
 from instrument.plans.plan_file import LARGEST, LAYOUT, MAGIC
 
 TYPE_CHECKING = False
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from instrument.model.counts import Counts
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.probe_counts import ProbeCounts
+
+#: Frames in flight are at so many places at most.
+_MOST_PLACES = 1 << 16
 
 
 class GroupPlans:
@@ -46,11 +50,27 @@ class GroupPlans:
                 raise DataError(f"it is of a machine with another byte order ({byte_order} endian)")
             self._group = CodeGroup(0, None, GroupIndex("", first_lines, starts, keys), *packed, sizes=sizes)
             self.n_counters = self._group.starts[-1]
+            self._n_positions = self._group.keys()[-1]
         except InstrumentError:
             raise
         except Exception as error:
             raise _damage(error) from error
         self._infos: PackedInfos | None = None
+
+    def counts_in(self, encoded: bytes) -> ProbeCounts:
+        """Return the ProbeCounts *encoded*; raise DataError if they cannot be those of this group.
+
+        Their numbers are compared before any of them is read: they may be forged.
+        """
+        try:
+            n_counters, n_exits, n_places = numbers_in(encoded)
+            if n_counters != self.n_counters:
+                raise DataError(f"its code has {self.n_counters} counters, and the counts {n_counters}")
+            if n_exits > self._n_positions or n_places > _MOST_PLACES:
+                raise DataError("its counts have more places than its code")
+            return decoded(encoded)
+        except ValueError as error:
+            raise DataError(f"it is damaged: {error}") from error
 
     def functions(self) -> Iterator[tuple[int, str, int]]:
         """Yield number, qualified name and first line of each code object that was rewritten."""

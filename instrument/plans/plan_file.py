@@ -6,8 +6,8 @@ these bytes. With the ProbeCounts of any process, these recover lines, function 
 So a process saves bare numbers when it ends. Go stores its coverage in the same way (internal/coverage: meta-data
 files and counter data files).
 
-The name of a plan file is a hash of its content. So a file of this name holds this content, whoever wrote it, and the
-processes that run the same code share it.
+The name of a plan file is a hash of its content, and the size of it. So a file of this name holds this content, whoever
+wrote it, and the processes that run the same code share it. The size shows files that were cut off.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MAGIC = b"INSTpln\n"
 LAYOUT = 1
 #: The two keys of the hash in the name of a plan file: each gives 64 bits.
 _KEYS = (LAYOUT, LAYOUT + (1 << 32))
-#: The number of characters of a name.
-LENGTH_OF_NAME = 32
-#: Bytes. A part of a plan file is no larger when it is decompressed, nor is the file.
-LARGEST = 1 << 28
+#: The number of characters of a name, and how many of them are the hash. The others are the size in bytes.
+LENGTH_OF_NAME, LENGTH_OF_HASH = 40, 32
+#: Bytes. A part of a plan file is no larger when it is decompressed, nor is the file. [3.12: 15 bytes for a line]
+LARGEST = 1 << 26
 
 
 def content_of(group: CodeGroup) -> bytes:
@@ -43,4 +43,9 @@ def content_of(group: CodeGroup) -> bytes:
 
 def name_of(content: bytes) -> str:
     """Return the name of the plan file with *content*, which has LENGTH_OF_NAME hexadecimal digits."""
-    return b"".join([source_hash(key, content) for key in _KEYS]).hex()
+    return f"{b''.join([source_hash(key, content) for key in _KEYS]).hex()}{len(content):08x}"
+
+
+def size_in(name: str) -> int:
+    """Return the size in bytes of the plan file *name*."""
+    return int(name[LENGTH_OF_HASH:], 16)

@@ -9,19 +9,26 @@ This code runs inside the measured program, as that of `instrument.data.writer` 
 from __future__ import annotations
 
 import os
+import time
 
 from instrument.guest.atomic_files import write_all
 from instrument.guest.own_builtins import system as _system
+from instrument.plans.plan_file import size_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+#: Seconds. The time of younger files is not set to now again.
+_YOUNG = 20.0
 #: The folder of plan files in a data folder, and the suffix of their names.
 FOLDER, SUFFIX = "plans", ".plan"
 _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _CREATE_NEW |= getattr(os, "O_NOFOLLOW", 0)
+#: In a tuple, because libraries that set the clock search modules for this function.
+_CLOCK = (time.time,)
+_HAS_RIGHTS = hasattr(os, "fchmod")
 
 
 class PlanFolder:
@@ -32,64 +39,67 @@ class PlanFolder:
         self._shared = shared
         #: The descriptor of the data folder, if its path leads elsewhere now.
         self._descriptor: int | None = None
-        #: The names of the files that are there; None before the first save.
-        self._names: set[str] | None = None
 
     def use(self, descriptor: int | None) -> None:
-        """Reach the data folder by *descriptor* from now on, or by its path if that is None. List its files anew."""
+        """Reach the data folder by *descriptor* from now on, or by its path if that is None."""
         self._descriptor = descriptor
-        self._names = None
 
     def save(self, name: str, content: Callable[[], bytes]) -> None:
-        """Write the plan file *name* unless it is there; *content* returns its bytes. Raise OSError if that fails."""
-        if self._names is None:
-            self._names = self._names_there()
-        file = f"{name}{SUFFIX}"
-        if file in self._names:
+        """Write the plan file *name* unless it is there; *content* returns its bytes. Raise OSError if that fails.
+
+        The time of a file that is there is set to now: `instrument erase` removes old files only.
+        """
+        path, place = self._path(f"{name}{SUFFIX}"), self._place()
+        if self._is_there(path, name):
             return
-        temporary = f".{name}-{_system.getpid()}.tmp"
+        temporary = self._path(f".{name}-{_system.urandom(8).hex()}.tmp")
         descriptor = self._open(temporary)
         try:
             try:
+                if self._shared and _HAS_RIGHTS:  # another user may need the file
+                    _system.fchmod(descriptor, 0o644)
                 write_all(descriptor, content())
             finally:
                 _system.close(descriptor)
-            place = self._place()
             ends = {f"{end}_dir_fd": number for end in ("src", "dst") for number in place.values()}
-            _system.rename(self._path(temporary), self._path(file), **ends)
+            _system.rename(temporary, path, **ends)
         except BaseException:
-            _system.unlink(self._path(temporary), **self._place())
+            _system.unlink(temporary, **place)
             raise
-        self._names.add(file)
 
-    def _open(self, name: str) -> int:
-        """Return the descriptor of the new file *name*, open for writing."""
-        mode = 0o666 if self._shared else 0o600
+    def _is_there(self, path: str, name: str) -> bool:
+        """Return whether the plan file *name* is at *path*, and not cut off."""
+        place = self._place()
         try:
-            return int(_system.open(self._path(name), _CREATE_NEW, mode, **self._place()))
-        except FileExistsError:  # a leftover of this process
-            _system.unlink(self._path(name), **self._place())
-            return int(_system.open(self._path(name), _CREATE_NEW, mode, **self._place()))
+            status = _system.stat(path, **place)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if status.st_size != size_in(name):
+            return False
+        if _CLOCK[0]() - status.st_mtime > _YOUNG:
+            try:
+                _system.utime(path, **place)
+            except OSError:  # another user has made the file
+                pass
+        return True
 
-    def _names_there(self) -> set[str]:
-        """Return the names of the files in the folder, which is made if need be."""
+    def _open(self, path: str) -> int:
+        """Return the descriptor of the new file at *path*, open for writing; make the folder if need be."""
+        try:
+            return int(_system.open(path, _CREATE_NEW, 0o600, **self._place()))
+        except FileNotFoundError:
+            self._make_folder()
+            return int(_system.open(path, _CREATE_NEW, 0o600, **self._place()))
+
+    def _make_folder(self) -> None:
+        """Make the folder of plan files, with the rights of the data folder: the program may change its user later."""
         folder = self._path("")
         try:
             _system.mkdir(folder, 0o700, **self._place())
-            # Who can write data files can write plan files: the program may change its user later.
-            mode = _system.stat(self._directory if self._descriptor is None else self._descriptor).st_mode & 0o7777
-            _system.chmod(folder, mode, **self._place())
         except FileExistsError:
-            pass
-        else:
-            return set()
-        if self._descriptor is None:
-            return set(_system.listdir(folder))
-        descriptor = _system.open(folder, os.O_RDONLY, **self._place())
-        try:
-            return set(_system.listdir(descriptor))
-        finally:
-            _system.close(descriptor)
+            return
+        mode = _system.stat(self._directory if self._descriptor is None else self._descriptor).st_mode & 0o7777
+        _system.chmod(folder, mode, **self._place())
 
     def _path(self, name: str) -> str:
         """Return the path of the file *name*; that of the folder if *name* is empty."""

@@ -86,7 +86,7 @@ class ProcessData:
 
         Load the library of SQLite only *with_sqlite*: a process that ends before its first flush needs none.
         """
-        from instrument.data import rows, sqlite  # noqa: F401
+        from instrument.data import flush_requests, rows, sqlite  # noqa: F401
         from instrument.data.compact import writing  # noqa: F401
         from instrument.flow import conservation  # noqa: F401
         from instrument.link import recovery_info  # noqa: F401

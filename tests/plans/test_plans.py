@@ -14,6 +14,7 @@ from instrument.data.merge import Merge
 from instrument.data.query import StoredMeasurement
 from instrument.data.scratch import Scratch
 from instrument.errors import DataError
+from instrument.model.probe_counts import ProbeCounts
 from instrument.plans.found_plans import Plans, is_name
 from instrument.plans.plan_file import name_of
 from instrument.plans.plan_folder import FOLDER, PlanFolder
@@ -133,7 +134,24 @@ def test_forged_counts_of_probes_are_refused(tree):
     connection.commit()
     connection.close()
 
-    assert add([path])[1] == ["it holds a value that cannot be, in table 'probe_counts' (one of part, plan, counts)"]
+    assert add([path])[1] == ["it is damaged: the counts of probes are cut off"]
+
+
+def test_forged_counts_spoil_no_other_file(tree):
+    """Counts of other code under the name of a real plan are refused; the honest files are added."""
+    for _ in range(3):
+        tree.run(PROGRAM + "import time; time.sleep(0.3)\n", "4", flush=0.01)
+    forged, *honest = tree.files()
+    connection = sqlite3.connect(forged)
+    connection.execute("UPDATE probe_counts SET counts = ?", (ProbeCounts(1).encoded(),))
+    connection.commit()
+    connection.close()
+    expected = flows(*honest)
+    with StoredMeasurement([str(tree.data)]) as stored:
+        assert [path for path, _ in stored.refused] == [str(forged)]
+        assert "counters, and the counts 1" in stored.refused[0][1]
+
+    assert flows(tree.data) == expected
 
 
 def test_erase_removes_plan_files_with_the_last_data_file(tree):
@@ -144,7 +162,10 @@ def test_erase_removes_plan_files_with_the_last_data_file(tree):
     (tree.data / FOLDER / "mine.txt").write_text("x")
 
     run(erase, one, force=False)
-    assert len(os.listdir(tree.data / FOLDER)) == 2
+    run(erase, tree.data, force=False)
+    assert len(os.listdir(tree.data / FOLDER)) == 2  # a process may be about to write a data file that needs it
+    [plan] = (tree.data / FOLDER).glob("*.plan")
+    os.utime(plan, (1, 1))
     run(erase, tree.data, force=False)
     assert os.listdir(tree.data / FOLDER) == ["mine.txt"]
     assert data_files(tree.data) == []
@@ -168,16 +189,54 @@ def test_a_plan_file_is_written_once_and_whole(tmp_path):
     assert plans.content(name) == content
 
 
+def test_a_plan_file_that_was_cut_off_is_written_again(tree):
+    """A power failure may have left an empty file. The next run replaces it, and says nothing."""
+    tree.run(PROGRAM, "4")
+    [plan] = (tree.data / FOLDER).iterdir()
+    content = plan.read_bytes()
+    plan.write_bytes(b"")
+    _, errors = tree.run(PROGRAM, "4")
+
+    assert (plan.read_bytes(), errors) == (content, "")
+    assert flows(tree.data) is not None
+
+
+def test_processes_with_one_number_write_the_same_plan(tmp_path, monkeypatch):
+    """In containers many processes have the number 1. None takes the temporary file of another for its own."""
+    content = b"content"
+    name = name_of(content)
+
+    def content_of_the_first():
+        PlanFolder(str(tmp_path)).save(name, lambda: content)
+        return content
+
+    PlanFolder(str(tmp_path)).save(name, content_of_the_first)
+
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [f"{name}.plan"]
+
+
+def test_an_old_plan_file_that_is_used_becomes_young(tmp_path):
+    """So `erase` does not remove it while a process writes the data file that needs it."""
+    content = b"content"
+    folder, name = PlanFolder(str(tmp_path)), name_of(content)
+    folder.save(name, lambda: content)
+    path = tmp_path / FOLDER / f"{name}.plan"
+    os.utime(path, (1, 1))
+    folder.save(name, lambda: 1 // 0)
+
+    assert path.stat().st_mtime > 1
+
+
 def test_nothing_half_written_is_left(tmp_path):
     """An error of the content, or of the disk, leaves no file."""
     folder = PlanFolder(str(tmp_path))
     with pytest.raises(ZeroDivisionError):
-        folder.save("0" * 32, lambda: 1 // 0)
+        folder.save("0" * 40, lambda: 1 // 0)
 
     assert os.listdir(tmp_path / FOLDER) == []
 
 
-@pytest.mark.parametrize("name", ["", "../" * 10 + "aa", "A" * 32, "0" * 31, "0" * 31 + "\n", 5])
+@pytest.mark.parametrize("name", ["", "../" * 10 + "aa", "A" * 40, "0" * 39, "0" * 39 + "\n", 5])
 def test_a_name_leads_out_of_no_folder(tmp_path, name):
     """Only names of plan files are looked for."""
     assert not is_name(name)

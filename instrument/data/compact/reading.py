@@ -31,7 +31,6 @@ from instrument.data.compact import (
 from instrument.data.rows import Flush, WrittenState
 from instrument.errors import ConservationError, DataError
 from instrument.model.measurement import FACTS, FileCounts
-from instrument.model.probe_counts import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,12 +150,11 @@ class Content:
         for file, name, encoded in self.probes:
             counts = recovered.setdefault(file, FileCounts())
             try:
-                for function, line, counted in plans.plan(name).counts(decoded(encoded)):
+                plan = plans.plan(name)
+                for function, line, counted in plan.counts(plan.counts_in(encoded)):
                     counts.add_code((function, line), counted, now)
             except ConservationError as error:
                 self.not_measured.setdefault(file[0], f"{error}")
-            except ValueError as error:
-                raise DataError(f"it is damaged: {error}") from error
         for field, chunks in self.tallies.items():
             chunks += [(file, dict(getattr(counts, field).items())) for file, counts in recovered.items()]
 
