@@ -64,7 +64,7 @@ class ProbeCounts:
         _add_by_key(self.exits, exits)
         _add_by_key(self.in_flight, in_flight)
 
-    def __iadd__(self, other: ProbeCounts) -> ProbeCounts:
+    def add_all(self, other: ProbeCounts) -> None:
         """Add *other*, of the same code group. Sums end at GREATEST. Raise ValueError if it has other probes."""
         if len(self.fired) != len(other.fired):
             raise ValueError(f"{len(other.fired)} counters are added to {len(self.fired)}")
@@ -74,7 +74,6 @@ class ProbeCounts:
         self.fired = array("q", sums)
         _add_by_key(self.exits, other.exits)
         _add_by_key(self.in_flight, other.in_flight)
-        return self
 
     def encoded(self) -> bytes:
         """Return the counts as bytes, with the fewest bytes that all counters fit in."""
@@ -90,19 +89,6 @@ class ProbeCounts:
             others.byteswap()
         header = _HEADER.pack(kind.encode(), len(fired), len(self.exits), len(self.in_flight))
         return b"".join((header, counters.tobytes(), others.tobytes()))
-
-    def __bool__(self) -> bool:
-        """Return whether anything was counted."""
-        return any(self.fired) or bool(self.exits) or bool(self.in_flight)
-
-    def __eq__(self, other: object) -> bool:
-        fields = ProbeCounts.__slots__
-        return isinstance(other, ProbeCounts) and all(getattr(self, each) == getattr(other, each) for each in fields)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"<probe counts {self.fired.tolist()}, exits {self.exits}, in flight {self.in_flight}>"
 
 
 def _add_by_key(total: dict[_Key, int], counts: Mapping[_Key, int]) -> None:

@@ -13,7 +13,7 @@ from instrument.errors import DataError, InstrumentError
 from instrument.flow.conservation import recover_flows
 from instrument.flow.derived.derivation import add_flow
 from instrument.link.code_group import CodeGroup, GroupIndex
-from instrument.model.plain_values import from_bytes
+from instrument.model.plain_parser import from_bytes
 from instrument.model.probe_counts import decoded, numbers_in
 from instrument.plans.plan_file import LARGEST, LAYOUT, MAGIC
 

@@ -66,5 +66,5 @@ class PlanRows:
 def _sum_of_probe_counts(one: bytes, other: bytes) -> bytes:
     """Return the sum of two encoded ProbeCounts of the same plan, which were checked."""
     total = decoded(one)
-    total += decoded(other)
+    total.add_all(decoded(other))
     return total.encoded()

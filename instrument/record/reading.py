@@ -136,7 +136,7 @@ class Reading:
             total = ProbeCounts(stand_in.starts[-1])
             total.add(stand_in.starts[delta.span.first], delta.fired, delta.exits, delta.in_flight)
             if stand_in in banked:
-                total += banked[stand_in]
+                total.add_all(banked[stand_in])
             # The interpreter calls no handler between these two: there is neither a call nor a jump.
             banked[stand_in] = total
             del untaken[-1]

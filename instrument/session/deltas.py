@@ -88,10 +88,6 @@ class SpanDelta:
         #: How often the counts were to be recovered.
         self.n_tried = 0
 
-    def __bool__(self) -> bool:
-        """Return whether any of the code did anything."""
-        return any(self.fired) or bool(self.exits) or bool(self.in_flight)
-
     def split(self) -> list[Delta]:
         """Return the deltas of the code objects that did anything, in the order of their numbers."""
         span, fired = self.span, self.fired

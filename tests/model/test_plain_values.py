@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instrument.model import plain_values
-from instrument.model.plain_values import from_bytes, to_bytes
+from instrument.model import plain_parser
+from instrument.model.plain_parser import from_bytes
+from instrument.model.plain_values import to_bytes
 
 ATOMS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=9) | st.text(st.characters(codec=None))
 KEYS = st.integers(-9, 9) | st.text(max_size=3)
@@ -63,7 +64,7 @@ def test_changed_bytes_are_refused_or_are_plain_values(value, draw):
         (b">\x01\0\0\0[\0\0\0\0", "no plain value"),
         (b">\x01\0\0\0(\0\0\0\0", "no plain value"),
         (b"l\x05\0\0\0" + b"\xff\x7f" * 5, "too large"),
-        (b"[" + (plain_values.MOST_VALUES + 1).to_bytes(4, "little") + b"N" * (plain_values.MOST_VALUES + 1), "too many values"),
+        (b"[" + (plain_parser.MOST_VALUES + 1).to_bytes(4, "little") + b"N" * (plain_parser.MOST_VALUES + 1), "too many values"),
     ],
 )
 def test_the_reason_is_named(data, reason):

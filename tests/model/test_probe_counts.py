@@ -22,12 +22,17 @@ def probe_counts(draw, n_counters=None):
     return counts
 
 
+def fields(counts):
+    """Return the fields of *counts*, to be compared."""
+    return counts.fired.tolist(), counts.exits, counts.in_flight
+
+
 @given(probe_counts())
 def test_counts_survive_as_bytes(counts):
     """Small counts take one byte each."""
     encoded = counts.encoded()
 
-    assert decoded(encoded) == counts
+    assert fields(decoded(encoded)) == fields(counts)
     if all(n < 256 for n in counts.fired):
         assert len(encoded) == 13 + len(counts.fired) + 16 * len(counts.exits) + 24 * len(counts.in_flight)
 
@@ -39,7 +44,7 @@ def test_sums_are_those_of_each_part(pair):
     expected = [min(a + b, GREATEST) for a, b in zip(one.fired, other.fired)]
     places = {place: one.in_flight.get(place, 0) + other.in_flight.get(place, 0) for place in one.in_flight | other.in_flight}
     exits = {key: min(one.exits.get(key, 0) + other.exits.get(key, 0), GREATEST) for key in one.exits | other.exits}
-    one += other
+    one.add_all(other)
 
     assert one.fired.tolist() == expected
     assert one.exits == exits
@@ -49,7 +54,7 @@ def test_sums_are_those_of_each_part(pair):
 def test_counts_of_other_code_are_not_added():
     """The number of probes tells."""
     with pytest.raises(ValueError, match="2 counters are added to 1"):
-        ProbeCounts(1).__iadd__(ProbeCounts(2))
+        ProbeCounts(1).add_all(ProbeCounts(2))
 
 
 @given(probe_counts(), st.data())
