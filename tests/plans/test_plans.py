@@ -1,5 +1,6 @@
 """Plan files are found beside the data, written once, checked by their names, and kept in sums."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -299,7 +300,10 @@ def test_a_setting_leaves_the_counts_of_probes_out(tree, flush):
     for lines in ("1", ""):
         tree.run(source, "4", flush=flush, INSTRUMENT_LINES=lines)
     small, other = tree.files()
-    lines_of = [dict(connect(path).execute("SELECT line, count FROM line")) for path in (small, other)]
+    lines_of = []
+    for path in (small, other):
+        with contextlib.closing(connect(path)) as connection:
+            lines_of.append(dict(connection.execute("SELECT line, count FROM line")))
 
     assert lines_of[0] == lines_of[1] != {}
     assert small.suffix == other.suffix
