@@ -40,7 +40,7 @@ def connect(path):
     for statement in schema.create():
         connection.execute(statement)
     content, plans = reading.Content(data), Plans()
-    plans.folder = os.path.dirname(path)
+    plans.search_beside([path])
     content.recover(plans)
     reading._fill(connection, content)
     return connection

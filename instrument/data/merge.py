@@ -174,7 +174,9 @@ class Merge:
 
         *progress* is called with the number of files that are done, and the number of all.
         """
-        ordered = self._in_order(list(files))
+        files = list(files)
+        self.plans.search_beside(files)
+        ordered = self._in_order(files)
         for n, path in enumerate(ordered):
             if progress:
                 progress(n, len(ordered))
@@ -417,7 +419,7 @@ class _Attached:
 
     def __enter__(self) -> Copy:
         copy = Copy(self.path, self.merge.scratch, keeps_content=True)
-        self.merge.plans.folder = os.path.dirname(self.path)
+        self.merge.plans.search_beside([self.path])
         try:
             if copy.content is not None:
                 copy.content.recover(self.merge.plans)

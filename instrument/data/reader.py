@@ -63,7 +63,7 @@ _CHECKS_SINCE_2 = (("process", [("scope", "typeof({0}) NOT IN ('text', 'blob', '
 _IN_FILE = "{0} NOT IN (SELECT id FROM source.file)"
 _IN_PROCESS = "{0} NOT IN (SELECT part FROM source.process)"
 _CHECKS_SINCE_4 = (
-    ("probe_counts", [("part", _NUMBER), ("plan", _TEXT), ("counts", "typeof({0}) <> 'blob'")]),
+    ("probe_counts", [("part", _NUMBER), ("plan", "typeof({0}) <> 'text'"), ("counts", "typeof({0}) <> 'blob'")]),
     ("probe_counts", [("file", _IN_FILE)]),
     ("probe_counts", [("part", _IN_PROCESS)]),
     ("plan", [("name", "typeof({0}) <> 'text'"), ("content", "typeof({0}) <> 'blob'")]),
@@ -143,7 +143,7 @@ class Copy:
 
         assert self.content is not None
         plans = Plans()
-        plans.folder = os.path.dirname(self.path)
+        plans.search_beside([self.path])
         self.content.recover(plans)
         try:
             make_database(self.content, self.copy)

@@ -41,9 +41,8 @@ place, so the file grows with new code only. In a file of sums, part 0 is the su
 known. Each process that may still write has a part to itself, so that newer data can replace older data. So the same
 data may be added any number of times, in any order, and counts once.
 
-Older formats are still read and combined. Format 1 had no `scope` and no `root` of a process; formats 1 and 2 had no
-table `given_out`. Formats 1 to 3 had none of the last three tables. A table of counts exists since the format that its
-Fact names.
+Older formats are still read and combined. Format 1 had no `scope` and no `root` of a process. Formats 1 and 2 had no
+table `given_out`. Formats 1 to 3 had none of the last three tables. Each Fact names the first format with its table.
 """
 
 from __future__ import annotations

@@ -19,10 +19,9 @@ from instrument.rewrite.unlinked import UNITS_TO_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from itertools import repeat
     from types import CodeType
-    from typing import Any
 
     from instrument.link.module_import import Origin
     from instrument.link.recovery_info import PackedInfos, PackedParts, RecoveryInfo
@@ -149,14 +148,11 @@ class CodeGroup:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def packed(self, unpack: Callable[[bytes], Any] | None = None, loses_lines: bool | None = None) -> PackedInfos:
-        """Return the infos of all code objects; *unpack* and *loses_lines* are as in PackedInfos."""
+    def packed(self) -> PackedInfos:
+        """Return the infos of all code objects."""
         from instrument.link.recovery_info import PackedInfos
 
-        infos = PackedInfos(self.file_name, self.exit_at, self._packed, self._sizes or (len(self),))
-        if unpack is not None and loses_lines is not None:
-            infos.read_as(unpack, loses_lines)
-        return infos
+        return PackedInfos(self.file_name, self.exit_at, self._packed, self._sizes or (len(self),))
 
     def for_plan_file(self) -> tuple[GroupIndex, tuple[PackedParts, ...], Sequence[int]]:
         """Return index, packed infos and sizes of this group: a plan file has these."""

@@ -16,7 +16,7 @@ from instrument.plans.plan_folder import FOLDER, SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
 
 def is_name(name: object) -> bool:
@@ -25,17 +25,17 @@ def is_name(name: object) -> bool:
 
 
 class Plans:
-    """Finds plan files by their names: in a data folder, by a function, or among the files that were added.
+    """Finds plan files by their names: beside data files, or among the files that were added."""
 
-    `folder` is the data folder in which plan files are searched next. *find* returns the content of a plan file by its
-    name, or None.
-    """
-
-    def __init__(self, find: Callable[[str], bytes | None] | None = None) -> None:
-        self.folder = ""
-        self._find = find
+    def __init__(self) -> None:
+        #: The data folders in which plan files are searched. As the name tells the content, any folder will do.
+        self._folders: dict[str, None] = {}
         self._contents: dict[str, bytes] = {}
         self._plans: dict[str, GroupPlans] = {}
+
+    def search_beside(self, data_files: Iterable[str]) -> None:
+        """Search plan files beside these *data_files* from now on, too."""
+        self._folders.update(dict.fromkeys(map(os.path.dirname, data_files)))
 
     def add(self, name: str, content: bytes) -> None:
         """Add the plan file *name*; raise DataError if the name of its *content* is another."""
@@ -51,23 +51,24 @@ class Plans:
         if name not in self._contents:
             if not is_name(name):
                 raise DataError(f"it is damaged: {name[: LENGTH_OF_NAME + 1]!r} is no name of a plan file")
-            found = self._find(name) if self._find else None
-            if found is not None:
-                self.add(name, found)
-                return found
-            path = os.path.join(self.folder, FOLDER, f"{name}{SUFFIX}")
+            self.add(name, self._content_beside_data(name))
+        return self._contents[name]
+
+    def _content_beside_data(self, name: str) -> bytes:
+        """Return the content of the plan file *name* in the first folder that has it, or raise DataError."""
+        for folder in self._folders:
+            path = os.path.join(folder, FOLDER, f"{name}{SUFFIX}")
             try:
-                content = read_regular(path, LARGEST)
-            except FileNotFoundError as error:
-                raise DataError(
-                    f"its counts need the file {os.path.join(FOLDER, name + SUFFIX)!r}, which is not beside it: "
-                    f"copy the folder {FOLDER!r} together with the data files, or combine them first"
-                ) from error
+                return read_regular(path, LARGEST)
+            except FileNotFoundError:
+                continue
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise DataError(f"its plan file {path!r} cannot be read: {reason}") from error
-            self.add(name, content)
-        return self._contents[name]
+        raise DataError(
+            f"its counts need the file {os.path.join(FOLDER, name + SUFFIX)!r}, which is not beside it: "
+            f"copy the folder {FOLDER!r} together with the data files, or combine them first"
+        )
 
     def plan(self, name: str) -> GroupPlans:
         """Return the plans in the plan file *name*; raise DataError if there is none, or if it is damaged."""

@@ -6,6 +6,7 @@ out, observations of code objects, and flow counts.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from _bisect import bisect_right
 
@@ -32,6 +33,17 @@ if TYPE_CHECKING:
 _MOST_PLACES = 1 << 16
 
 
+@contextlib.contextmanager
+def _damage_named() -> Iterator[None]:
+    """Raise any error as a DataError: a plan that a process has written raises only errors of this package."""
+    try:
+        yield
+    except InstrumentError:
+        raise
+    except Exception as error:
+        raise DataError(f"its plan is damaged: {type(error).__name__}: {error}") from error
+
+
 class GroupPlans:
     """The plans in a plan file with this *content*. Raise DataError if the content is damaged.
 
@@ -41,7 +53,7 @@ class GroupPlans:
     def __init__(self, content: bytes) -> None:
         if not content.startswith(MAGIC):
             raise DataError("it is no plan file of instrument")
-        try:
+        with _damage_named():
             layout, *facts = from_bytes(content[len(MAGIC) :])
             if layout != LAYOUT:
                 raise DataError(f"it is in layout {layout}, and this version of instrument reads layout {LAYOUT} only")
@@ -51,10 +63,6 @@ class GroupPlans:
             self._group = CodeGroup(0, None, GroupIndex("", first_lines, starts, keys), *packed, sizes=sizes)
             self.n_counters = self._group.starts[-1]
             self._n_positions = self._group.keys()[-1]
-        except InstrumentError:
-            raise
-        except Exception as error:
-            raise _damage(error) from error
         self._infos: PackedInfos | None = None
 
     def counts_in(self, encoded: bytes) -> ProbeCounts:
@@ -74,59 +82,43 @@ class GroupPlans:
 
     def functions(self) -> Iterator[tuple[int, str, int]]:
         """Yield number, qualified name and first line of each code object that was rewritten."""
-        try:
+        with _damage_named():
             for index in range(len(self._group)):
                 if not self._unpacked().was_refused(index):
                     yield index, self._fast_path_info(index).name, self._group.first_line(index)
-        except InstrumentError:
-            raise
-        except Exception as error:
-            raise _damage(error) from error
 
     def counts(self, probes: ProbeCounts) -> Iterator[tuple[str, int, Counts]]:
         """Yield qualified name, first line and Counts of each code object for which *probes* have anything.
 
         Raise ConservationError if *probes* contradict each other.
         """
-        try:
+        with _damage_named():
             for index, fired, exits, in_flight in self._by_code(probes):
                 info = self._fast_path_info(index)
                 counts = self._unpacked().recover(index, info, fired, [*exits.items()], in_flight)
                 if counts:
                     yield info.name, self._group.first_line(index), counts
-        except InstrumentError:
-            raise
-        except Exception as error:
-            raise _damage(error) from error
 
     def observations(self, probes: ProbeCounts) -> Iterator[tuple[int, RecoveryInfo, Observation]]:
         """Yield number, RecoveryInfo and Observation of each code object for which *probes* have anything."""
-        try:
+        with _damage_named():
             for index, fired, exits, in_flight in self._by_code(probes):
                 info = self.recovery_info(index)
                 n_records = len(info.plan.exits)
                 by_unit = {self._group.exit_at(position, n_records): n for position, n in exits.items()}
                 yield index, info, info.observe(fired, by_unit, in_flight)
-        except InstrumentError:
-            raise
-        except Exception as error:
-            raise _damage(error) from error
 
     def add_flow(self, counts: FlowCounts, probes: ProbeCounts) -> None:
         """Add to *counts* how control went through all code of the group, by *probes*; zeros for code that never ran.
 
         Raise ConservationError if *probes* contradict each other.
         """
-        try:
+        with _damage_named():
             seen = {index: observation for index, _, observation in self.observations(probes)}
             for index, name, line in self.functions():
                 plan = self.recovery_info(index).plan
                 flows = recover_flows(plan, seen[index]) if index in seen else None
                 add_flow(counts, (name, line), self._unpacked().facts(index), plan, flows)
-        except InstrumentError:
-            raise
-        except Exception as error:
-            raise _damage(error) from error
 
     def recovery_info(self, index: int) -> RecoveryInfo:
         """Return the RecoveryInfo of the code object *index*."""
@@ -164,7 +156,8 @@ class GroupPlans:
 
     def _unpacked(self) -> PackedInfos:
         if self._infos is None:
-            self._infos = self._group.packed(_unpacked_safely, bool(self._loses_lines))
+            self._infos = self._group.packed()
+            self._infos.read_as(_unpacked_safely, bool(self._loses_lines))
         return self._infos
 
 
@@ -178,8 +171,3 @@ def _unpacked_safely(part: bytes) -> Any:
         if decompressor.unconsumed_tail or not decompressor.eof:
             raise ValueError("a part is too large, or cut off")
     return from_bytes(part)
-
-
-def _damage(error: Exception) -> DataError:
-    """Return the error for a plan file in which *error* was met: a plan that a process writes never raises it."""
-    return DataError(f"its plan is damaged: {type(error).__name__}: {error}")

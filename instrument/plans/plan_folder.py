@@ -47,7 +47,7 @@ class PlanFolder:
     def save(self, name: str, content: Callable[[], bytes]) -> None:
         """Write the plan file *name* unless it is there; *content* returns its bytes. Raise OSError if that fails.
 
-        The time of a file that is there is set to now: `instrument erase` removes old files only.
+        The time of an old file that is there is set to now: `instrument erase` removes old files only.
         """
         path, place = self._path(f"{name}{SUFFIX}"), self._place()
         if self._is_there(path, name):
@@ -63,9 +63,14 @@ class PlanFolder:
                 _system.close(descriptor)
             ends = {f"{end}_dir_fd": number for end in ("src", "dst") for number in place.values()}
             _system.rename(temporary, path, **ends)
-        except BaseException:
-            _system.unlink(temporary, **place)
-            raise
+        except BaseException as error:
+            try:
+                _system.unlink(temporary, **place)
+            except OSError:
+                pass
+            # Another process may have written the file meanwhile. Windows cannot rename over it.
+            if not (isinstance(error, OSError) and self._is_there(path, name)):
+                raise
 
     def _is_there(self, path: str, name: str) -> bool:
         """Return whether the plan file *name* is at *path*, and not cut off."""

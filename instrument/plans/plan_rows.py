@@ -24,7 +24,7 @@ class PlanRows:
     def __init__(self, connection: Connection, plans: Plans) -> None:
         self._connection = connection
         self._plans = plans
-        self.reasons: dict[str, str] = {}
+        self.reasons: dict[object, str] = {}
         connection.create_function("sum_of_probe_counts", 2, _sum_of_probe_counts, deterministic=True)
 
     def check(self, source: str) -> None:
@@ -39,9 +39,8 @@ class PlanRows:
                     self._plans.add(name, content)
                 plan = self._plans.plan(name)
             except DataError as error:
-                self.reasons.setdefault(f"{name}", f"{error}")
+                self.reasons.setdefault(name, f"{error}")
                 continue
-            self.reasons.pop(name, None)
             for (counts,) in self._connection.execute(
                 f"SELECT counts FROM {source}.probe_counts WHERE plan = ?", (name,)
             ):
@@ -51,9 +50,14 @@ class PlanRows:
         """Add the plans that the counts of probes in the database *source* need, and that the sum lacks."""
         lacks = f"SELECT DISTINCT plan FROM {source}.probe_counts WHERE plan NOT IN (SELECT name FROM main.plan)"
         for (name,) in self._connection.execute(lacks).fetchall():
-            if name not in self.reasons:
-                row = name, self._plans.content(name)
-                self._connection.execute("INSERT INTO main.plan (name, content) VALUES (?, ?)", row)
+            try:
+                self._plans.plan(name)
+            except DataError as error:
+                self.reasons.setdefault(name, f"{error}")
+                continue
+            self.reasons.pop(name, None)  # another data file may have lacked the plan
+            row = name, self._plans.content(name)
+            self._connection.execute("INSERT INTO main.plan (name, content) VALUES (?, ?)", row)
 
     def leave_out(self) -> None:
         """Remove the counts of probes whose plan the sum lacks, and note that branches of their files are not known."""

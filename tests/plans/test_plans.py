@@ -96,7 +96,7 @@ def test_an_sqlite_file_without_its_plans_keeps_its_lines(tree, tmp_path):
     counts, refused = add([copy])
     assert (list(counts.values()), refused) == ([dict(tree.lines())], [])
     assert flows(copy) is None
-    assert flows(copy, path) is None
+    assert flows(copy, path) == flows(path)
 
 
 def test_another_content_is_refused(tree):
@@ -186,7 +186,7 @@ def test_a_plan_file_is_written_once_and_whole(tmp_path):
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [f"{name}.plan"]
     assert (tmp_path / FOLDER).stat().st_mode & 0o7777 == 0o770
     plans = Plans()
-    plans.folder = str(tmp_path)
+    plans.search_beside([str(tmp_path / "a.sqlite")])
     assert plans.content(name) == content
 
 
@@ -316,3 +316,56 @@ def test_a_setting_leaves_the_counts_of_probes_out(tree, flush):
         assert stored.flow(stored.files()) is None
         [reason] = stored.without_flow.values()
     assert "INSTRUMENT_LINES" in reason
+
+
+def test_a_plan_that_one_file_lacks_is_found_beside_another(tree, tmp_path):
+    """The order of the files makes no difference: only counts without a plan leave the flow unknown."""
+    tree.run(PROGRAM + "import time; time.sleep(0.3)\n", "4", flush=0.01)
+    [path] = tree.files()
+    alone = tmp_path / "alone" / path.name
+    alone.parent.mkdir()
+    shutil.copy(path, alone)
+    other = tmp_path / "other"
+    tree.data = other
+    tree.run(PROGRAM + "import time; time.sleep(0.3)\n", "4", flush=0.01)
+
+    assert flows(other, alone) is not None
+    assert flows(other) is not None
+    with StoredMeasurement([str(alone), str(other)]) as stored:
+        assert stored.refused == []
+        assert all(name not in stored.without_flow for name in stored.files())
+
+
+def test_a_plan_file_that_another_process_writes_meanwhile_is_no_error(tmp_path, monkeypatch):
+    """On Windows a file cannot be renamed over an existing one: the file of the other process serves."""
+    from instrument.plans import plan_folder
+
+    content = b"content"
+    name = name_of(content)
+
+    class System:
+        def __getattr__(self, function):
+            return getattr(os, function)
+
+        def rename(self, old, new):
+            with open(new, "wb") as file:
+                file.write(content)
+            raise FileExistsError(new)
+
+    monkeypatch.setattr(plan_folder, "_system", System())
+    PlanFolder(str(tmp_path)).save(name, lambda: content)
+
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [f"{name}.plan"]
+
+
+def test_a_plan_name_that_is_no_text_is_refused(tree):
+    """Nothing of the file is added, and no error ends the report."""
+    tree.run(PROGRAM, "4")
+    run(combine, tree.data, output=None, keep=False)
+    [path] = tree.files()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE probe_counts SET plan = CAST(plan AS BLOB)")
+    connection.commit()
+    connection.close()
+
+    assert add([path])[1] == ["it holds a value that cannot be, in table 'probe_counts' (one of part, plan, counts)"]
