@@ -139,8 +139,7 @@ class ProcessData:
         return self._counts.have_changed() and not (how and self.writer.writes_compact())
 
     def counts(self) -> tuple[LineCounts, FunctionCounts]:
-        """Return the counts as of the last reading."""
-        self.recover()
+        """Return the counts as of the last `recover`."""
         lines: LineCounts = {}
         functions: FunctionCounts = {}
         for (path, _version), counts in self._counts.measurement.files.items():

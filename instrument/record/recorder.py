@@ -170,7 +170,11 @@ class Recorder:
         def read() -> bool:
             if not self._read():
                 return False
-            counts.append(self._data().counts())
+            data = self._data()
+            data.recover()
+            if self._background.is_hurried:  # a fork waits, and not all may be recovered
+                return False
+            counts.append(data.counts())
             return True
 
         if not self._background.run(read):
