@@ -11,9 +11,8 @@ import sys
 from instrument.analysis.file_analysis import EVENTS, EXECUTIONS
 from instrument.commands._data_options import add_paths, add_patterns
 from instrument.commands.exports._base import analysis_of
-from instrument.errors import ConfigError
 from instrument.report import remarks
-from instrument.report.html.writing import Choices, Report, missing_libraries
+from instrument.report.html.writing import Choices, Report, require_libraries
 from instrument.report.text import ProgressBar, number_of, say, shown
 
 TYPE_CHECKING = False
@@ -46,11 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Write the pages that *options* ask for, and return the exit status."""
-    if missing := missing_libraries():
-        raise ConfigError(
-            f"the pages need {' and '.join(missing)}, which the extra `report` has: "
-            f"install them with `pip install {' '.join(missing)}`"
-        )
+    require_libraries()
     analysis = analysis_of(options)
     choices = Choices(options.title, options.unit, options.skip_covered)
     report = Report(analysis, choices, ProgressBar("Writing"))

@@ -15,8 +15,8 @@ import time
 
 from instrument import config
 from instrument.commands._data_options import add_patterns, patterns_of
-from instrument.errors import ConfigError, DataError, RequestError
-from instrument.report.html.writing import Choices, missing_libraries
+from instrument.errors import DataError, RequestError
+from instrument.report.html.writing import Choices, require_libraries
 from instrument.report.text import say, shown
 
 TYPE_CHECKING = False
@@ -47,11 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Serve the pages until Ctrl-C or SIGTERM. Raise ConfigError or RequestError if that is impossible."""
-    if missing := missing_libraries():
-        raise ConfigError(
-            f"the pages need {' and '.join(missing)}, which the extra `report` has: "
-            f"install them with `pip install {' '.join(missing)}`"
-        )
+    require_libraries()
     if not 0 <= options.port <= _MOST_PORT:
         raise RequestError(f"--port is {options.port}; it must be from 0 to {_MOST_PORT}")
     if options.directory is not None and options.dir is not None:

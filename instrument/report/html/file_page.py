@@ -60,8 +60,12 @@ class Condition(NamedTuple):
 
     @property
     def is_one_sided(self) -> bool:
-        """Whether one of the outcomes never came."""
-        return not self.true[1] or not self.false[1]
+        """Whether one of the outcomes never came, and that is a gap."""
+        return any(not count and not self.is_optional(word) for word, count in (self.true, self.false))
+
+    def is_optional(self, word: str) -> bool:
+        """Return whether the outcome *word* is no gap if it never came: no program raises all exceptions everywhere."""
+        return word == OUTCOMES[DecisionKind.EXCEPT][1]
 
 
 class Line(NamedTuple):

@@ -1,7 +1,7 @@
 """Writes the report on an analysis: to a folder with a page for each source file, or to a single file.
 
-An Analysis, a path and Choices come in. `missing_libraries` names the libraries of the
-extra `report` that are not installed.
+An Analysis, a path and Choices come in. `require_libraries` names the libraries of the extra `report` that are not
+installed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from instrument.analysis.file_analysis import EVENTS, EXECUTIONS
 from instrument.analysis.source_file import CURRENT
-from instrument.errors import DataError
+from instrument.errors import ConfigError, DataError
 from instrument.guest.atomic_files import replace_file, write_all
 from instrument.report import remarks
 from instrument.report.html.file_page import FilePage, file_page
@@ -44,9 +44,14 @@ class Choices(NamedTuple):
     skips_covered: bool = False
 
 
-def missing_libraries() -> list[str]:
-    """Return the libraries of the extra `report` that are needed here and not installed."""
-    return [name for name in ("jinja2", "markupsafe") if find_spec(name) is None]
+def require_libraries() -> None:
+    """Raise ConfigError if libraries of the extra `report` that are needed here are not installed."""
+    missing = [name for name in ("jinja2", "markupsafe") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"the pages need {' and '.join(missing)}, which the extra `report` has: "
+            f"install them with `pip install {' '.join(missing)}`"
+        )
 
 
 class Report:

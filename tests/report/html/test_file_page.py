@@ -4,7 +4,7 @@ import pytest
 from html_pages import SOURCE, analysed, flow_of_source
 
 from instrument.analysis.file_analysis import FileAnalysis
-from instrument.model.flow_counts import Decision
+from instrument.model.flow_counts import Decision, Outcomes
 from instrument.report.html import file_page as models
 from instrument.report.html.file_page import file_page
 
@@ -42,6 +42,16 @@ def test_lines_with_flow(tmp_path):
     assert not lines[3].conditions[0].is_one_sided
     assert lines[4].conditions[0].is_one_sided
     assert lines[13].cost == 1_234_567
+
+
+def test_an_exception_that_was_always_the_expected_one_is_no_gap(tmp_path):
+    """No ✗ stands at the line. A clause that never met its exception is a gap."""
+    flow = flow_of_source()
+    flow.decisions[Decision(6, 11, 6, 16, "except", 0)] = Outcomes(5, 0)
+    flow.decisions[Decision(9, 4, 9, 10, "except", 0)] = Outcomes(0, 5)
+    lines = {line.number: line for line in page_of(analysed(tmp_path / "a.py", flow=flow)).lines}
+
+    assert [lines[n].conditions[0].is_one_sided for n in (6, 9)] == [False, True]
 
 
 def test_executions_take_the_place_of_events(tmp_path):

@@ -12,9 +12,9 @@ from instrument.analysis.analysis import Analysis
 from instrument.analysis.file_analysis import FileAnalysis
 from instrument.analysis.patterns import FilePatterns
 from instrument.data.query import StoredMeasurement
-from instrument.errors import DataError
+from instrument.errors import ConfigError, DataError
 from instrument.report.html import writing
-from instrument.report.html.writing import Choices, Report, missing_libraries
+from instrument.report.html.writing import Choices, Report, require_libraries
 
 
 def analysis_of(files):
@@ -127,9 +127,10 @@ def test_states_of_files():
 
 def test_libraries_that_are_missing_are_named(monkeypatch):
     """The extra has two of them."""
-    assert missing_libraries() == []
+    require_libraries()
     monkeypatch.setattr(writing, "find_spec", lambda name: None)
-    assert missing_libraries() == ["jinja2", "markupsafe"]
+    with pytest.raises(ConfigError, match=r"the pages need jinja2 and markupsafe.*`pip install jinja2 markupsafe`"):
+        require_libraries()
 
 
 @pytest.mark.parametrize(("unit", "expected"), [(None, "1"), ("executions", "1"), ("events", "12345678")])

@@ -223,10 +223,12 @@
       number_.dataset.count = digits;
       number_.textContent = shortOf(digits);
       showSide(side, digits, "");
-      side.firstChild.data = `${digits === "0" ? "✗ " : ""}${side.firstChild.data.replace(/^✗ /, "")}`;
+      const isGap = digits === "0" && side.dataset.optional === undefined;
+      side.classList.toggle("x", isGap);
+      side.firstChild.data = `${isGap ? "✗ " : ""}${side.firstChild.data.replace(/^✗ /, "")}`;
     });
     const summary = line.querySelector(".conditions > summary");
-    if (summary) summary.textContent = `${summary.textContent.replace(/ ✗$/, "")}${conditions.some((each) => each.includes("0")) ? " ✗" : ""}`;
+    if (summary) summary.textContent = `${summary.textContent.replace(/ ✗$/, "")}${sides.some((side) => side.classList.contains("x")) ? " ✗" : ""}`;
     return true;
   }
 
