@@ -29,6 +29,7 @@ class Tree:
             "INSTRUMENT": str(self.folder),
             "INSTRUMENT_DIR": str(self.data),
             "INSTRUMENT_FLUSH": str(flush),
+            "INSTRUMENT_QUIET": "1",  # on a slow machine, a process may say that rewriting took long
         }
         if "INSTRUMENT_CACHE" in os.environ:
             environment["INSTRUMENT_CACHE"] = os.environ["INSTRUMENT_CACHE"]

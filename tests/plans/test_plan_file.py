@@ -114,7 +114,8 @@ def test_counts_with_more_places_than_the_code_has_are_refused_unread(ran):
     group, probes, _ = ran
     plans = GroupPlans(content_of(group))
     assert plans.counts_in(probes.encoded()).exits == probes.exits
-    for exits, places in ((dict.fromkeys(range(2**12), 1), {}), ({}, {(0, unit): 1 for unit in range(2**16 + 1)})):
+    n_positions = group.keys()[-1]
+    for exits, places in ((dict.fromkeys(range(n_positions + 1), 1), {}), ({}, {(0, unit): 1 for unit in range(2**16 + 1)})):
         forged = ProbeCounts(group.starts[-1])
         forged.add(0, probes.fired, exits, places)
         with pytest.raises(DataError, match="more places than its code"):
