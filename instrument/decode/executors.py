@@ -35,6 +35,8 @@ _has_no_executor_or_marshal = (_EXECUTORS | {_MARSHAL}).isdisjoint
 _has_no_name_of_interest = (_EXECUTORS | {_MARSHAL} | _LOOKUPS).isdisjoint
 _has_no_executor = _EXECUTORS.isdisjoint
 _names_of, _variables_of, _constants_of = map(attrgetter, ("co_names", "co_varnames", "co_consts"))
+#: The names of which code that mentions an executor uses at least one.
+_NAMES_OF_INTEREST = (*_EXECUTORS, _MARSHAL, *_LOOKUPS)
 #: Returns whether its argument is the name of an executor.
 is_executor = _EXECUTORS.__contains__
 
@@ -54,6 +56,14 @@ def mentions_executor(code: CodeType) -> bool:
     if not _has_no_executor_or_marshal(names) and not executor_names_in(names).isdisjoint(names):
         return True
     return looks_up_executor(code) or not _has_no_executor(code.co_varnames)
+
+
+def text_may_mention_executor(text: str) -> bool:
+    """Return whether code that is compiled from *text* may mention an executor. Compiling it takes far longer.
+
+    Python normalises names of other characters than those of ASCII, so any such text may.
+    """
+    return not text.isascii() or any(name in text for name in _NAMES_OF_INTEREST)
 
 
 def looks_up_executor(code: CodeType) -> bool:

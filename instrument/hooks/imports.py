@@ -34,8 +34,13 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Protocol
 
+    from instrument.link.cache import Cache
+
     class Instrumenter(Protocol):
         """Makes code live."""
+
+        #: Whether code is measured that was compiled from a text of no file, such as an argument of `exec`.
+        measures_texts: bool
 
         def instrument(
             self, code: CodeType, namespace: dict[str, object], module_import: ModuleImport | None = None
@@ -53,6 +58,9 @@ if TYPE_CHECKING:
 
         def original_of(self, code: CodeType) -> CodeType:
             """Return the original of *code*, which is *code* itself unless it is live."""
+
+        def cache(self) -> Cache:
+            """Return the cache of rewritten code."""
 
 
 #: The installed instrumenters, in the order in which they instrument code.

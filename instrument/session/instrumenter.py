@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Protocol
 
+    from instrument.link.cache import Cache
     from instrument.link.module_import import ModuleImport
     from instrument.session.session import Session
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
         #: Whether code that another measurement has made live stays live if this choice does not select it.
         spares_live_code: bool
+        #: Whether it may select code from no file.
+        selects_texts: bool
 
         def selects(self, name: object, file: object, source: str) -> bool:
             """Return whether code of the source file *source* is measured.
@@ -69,6 +72,7 @@ class Instrumenter:
         self.session = session
         #: Whether the cache may have twins for bytecode, so that imports need to ask.
         self.takes_bytecode = session.callbacks is None
+        self.measures_texts = choice.selects_texts
         self._choice = choice
         self._note_live = note_live
         #: Recently executed code, the module where it ran, and the code object that ran in its place, by the identity
@@ -144,6 +148,10 @@ class Instrumenter:
     def original_of(self, code: CodeType) -> CodeType:
         """Return the original of *code*, which is about to be marshalled."""
         return give_out(code, "marshal")
+
+    def cache(self) -> Cache:
+        """Return the cache of the session."""
+        return self.session.unlinked_code.cache()
 
 
 def code_if_unmeasured(code: CodeType, file: str | None, module_import: ModuleImport | None) -> CodeType:

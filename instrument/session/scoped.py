@@ -45,6 +45,7 @@ class Scopes:
     """The choice of the `ScopedInstrumenter`: measure code whose module any of `scopes` selects."""
 
     spares_live_code = True  # of a `Trace`
+    selects_texts = False
 
     def __init__(self) -> None:
         self.scopes: list[Scope] = []

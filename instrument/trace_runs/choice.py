@@ -25,6 +25,7 @@ class RunChoice:
     """
 
     spares_live_code = False
+    selects_texts = True
 
     def __init__(self, ignore: Ignore, selects_all: bool) -> None:
         self._ignore = ignore

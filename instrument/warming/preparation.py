@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from instrument.link.cache import Cache
+
 #: The code of a module whose import is cut short.
 _EMPTY_CODE = compile("", "<empty>", "exec")
 
@@ -67,6 +69,8 @@ class _Storer:
 
     `outcome` is None until code was seen. With `accepts_compiled`, code without a bytecode file is stored, too.
     """
+
+    measures_texts = False
 
     def __init__(self, path: str, placement: str) -> None:
         self._path = path
@@ -110,6 +114,10 @@ class _Storer:
     def original_of(self, code: CodeType) -> CodeType:
         """Return *code*: this hook changes none."""
         return code
+
+    def cache(self) -> Cache:
+        """Return the cache that the code is stored in."""
+        return self._unlinked_code.cache()
 
 
 def last_line_of(tree: list[CodeType]) -> int:

@@ -39,6 +39,15 @@ def test_a_script_is_compiled_once(cache, compiled):
     assert marshal.dumps(codes[1]) == marshal.dumps(codes[2])
 
 
+def test_a_line_of_site_is_compiled_once(cache, compiled):
+    """Each line has an entry of its own; the code is the same as that of `exec`."""
+    lines = ["import sys; exec('1 + 1')\n", "# coding: utf-16\nimport os; exec('1')", "x = '\u20ac'"]
+    codes = [[script_code.code_of_site_line(line, cache) for line in lines] for _ in range(3)]
+
+    assert compiled == ["<string>"] * 2 * len(lines)
+    assert codes[0] == codes[1] == codes[2] == [compile(line, "<string>", "exec", dont_inherit=True) for line in lines]
+
+
 def test_another_text_or_another_path_is_compiled(cache, compiled):
     """The path is a part of the code."""
     script_code.code_of_script("/a/script.py", TEXT, cache)
