@@ -250,7 +250,22 @@ def path_if_stored(name: str) -> str:
     if stamp == _first_stamp_of(path):
         return path
     del _stored[name]
+    if name in _late_places:
+        _remove_file()
     return ""
+
+
+def _remove_file() -> None:
+    """Remove the file that the start has read, so that the next start makes a new one: a late module has changed.
+
+    This process loads the module later than it would write the file.
+    """
+    path, identity = _late_file or ("", None)
+    try:
+        if not sys.dont_write_bytecode and _identity(system.stat(path)) == identity:
+            system.unlink(path)
+    except OSError:  # the program has changed its rights, for example
+        pass
 
 
 def code_of(name: str, path: str, is_package: bool, loader: "Any") -> "CodeType":
@@ -428,12 +443,12 @@ def _content_to_store() -> bytes:
     """Return the content of the file: the modules that were in it, and others that this process has loaded."""
     from instrument.guest.hiding import without_docstrings
 
+    hold_late_codes()  # first, because `locate` removes the file if a late module has changed
     for module in LATE:
         name = f"{_PREFIX}{module}"
         path, is_package = locate(name)
         if not path_if_stored(name) and name not in _loaded:
             code_of(name, path, is_package, SourceFileLoader(name, path))
-    hold_late_codes()
     codes = loads(_start_codes[0]) if _start_codes else {}
     codes = {name: code for name, code in codes.items() if name in _stored}
     codes.update((name, without_docstrings(code)) for name, (_, code) in _loaded.items() if not is_late(name))

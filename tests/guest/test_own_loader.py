@@ -62,14 +62,28 @@ def test_the_second_start_takes_all_modules_from_the_file(package):
 
 
 def test_an_edited_module_is_loaded_from_its_own_file(package):
-    """The edited module is in the file for the next start."""
+    """The process removes the file, the next process makes a new one, and that has the edited module."""
     run(package)
     source = package / "instrument" / "flow" / "graph.py"
     source.write_text(source.read_text(encoding="utf-8") + "\nEDITED = 1\n", encoding="utf-8")
-    edited, again = run(package), run(package)
+    edited, _, again = run(package), run(package), run(package)
 
     assert (edited[1].split()[0], again[1].split()[0]) == ("1", "1")
     assert again[0].endswith("True []")
+
+
+def test_an_edited_module_that_only_the_end_of_a_process_loads_is_in_the_file_again(package):
+    """The process that finds the change writes no new file: it has written the file before it loads the module."""
+    name = "instrument.plans.plan_folder"
+    run(package)
+    run(package)  # as in the next test
+    source = package / "instrument" / "plans" / "plan_folder.py"
+    source.write_text(source.read_text(encoding="utf-8") + "\nEDITED = 1\n", encoding="utf-8")
+    finds = f"from instrument.guest import own_loader; print(own_loader.path_if_stored({name!r}) == {str(source)!r})"
+    run(package, "pass")
+    assert stored_files(package) == []
+    run(package, "pass")
+    assert run(package, finds) == ["True"]
 
 
 def test_late_modules_come_from_the_file_that_the_start_has_read(package):
