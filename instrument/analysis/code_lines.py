@@ -31,48 +31,6 @@ def code_lines(code: types.CodeType) -> set[int]:
     return {line for _start, line in dis.findlinestarts(code) if line}
 
 
-class StatementLines:
-    """The lines of the statements of a syntax *tree*: `first` and `ends`.
-
-    `first` maps each further line of a statement, or of a header, to its first line; decorators are part of a header.
-    `ends` maps the first line of each `with` to the last line of its body. It maps the first line of each `except` to
-    the last line of all handlers of its `try`. Control passes these two headers again when it leaves the body.
-    """
-
-    def __init__(self, tree: ast.Module) -> None:
-        self.first: dict[int, int] = {}
-        self.ends: dict[int, int] = {}
-        remaining: list[ast.AST] = [tree]
-        while remaining:
-            node = remaining.pop()
-            suites = [each for field in _SUITES for each in getattr(node, field, ())]
-            remaining += suites
-            first, last = _header(node, suites)
-            self.first.update(dict.fromkeys(range(first + 1, last + 1), first))
-            if isinstance(node, (ast.With, ast.AsyncWith)):
-                self.ends[first] = node.end_lineno or last
-            handlers: list[ast.excepthandler] = getattr(node, "handlers", [])
-            self.ends.update((handler.lineno, handlers[-1].end_lineno or 0) for handler in handlers)
-
-
-#: Fields of nodes with the statements, handlers and cases inside.
-_SUITES = ("body", "orelse", "finalbody", "handlers", "cases")
-
-
-def _header(node: ast.AST, suites: list[ast.AST]) -> tuple[int, int]:
-    """Return the first and the last line of the statement *node*, or of its header if it has *suites*."""
-    first = getattr(node, "lineno", 0)
-    if not suites:
-        return first, getattr(node, "end_lineno", first)
-    inside = {*suites}  # a list would make long modules take quadratic time
-    parts = [each for part in ast.iter_child_nodes(node) if part not in inside for each in ast.walk(part)]
-    lines = [
-        (part.lineno, part.end_lineno or part.lineno) for part in parts if isinstance(part, (*_WITH_CODE, ast.arg))
-    ]
-    lines += [(first, first)] if first else []  # a case has no line of its own
-    return min((line for line, _last in lines), default=0), max((last for _line, last in lines), default=0)
-
-
 class Definition:
     """A `def` or `class`: whether it is a class, and the line of the keyword."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from instrument.analysis.branches import branches_of
+from instrument.analysis.branching.branches import branches_of
 from instrument.analysis.source_file import (
     ANNOTATIONS,
     CURRENT,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
     from typing import Any, TypeAlias
 
-    from instrument.analysis.branches import Branch
+    from instrument.analysis.branching.branches import Branch
     from instrument.analysis.exclusions import Exclusions
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FunctionKey
@@ -92,7 +92,11 @@ class FileAnalysis:
         self.path, self.measured_at = path, sorted(measured_at)
         self.counts = _without_line_0(counts or FileCounts())
         self.source = SourceFile(
-            path, version, is_optimized=is_optimized, exclusions=exclusions, needs_flow=needs_flow and version is None
+            path,
+            version,
+            is_optimized=is_optimized,
+            exclusions=exclusions,
+            needs_flow=needs_flow or flow is not None,
         )
         self.version = version or version_of(self.source.data)
         self.is_complete = self._has_lines() and partly_measured.isdisjoint(self.measured_at)
@@ -112,7 +116,7 @@ class FileAnalysis:
         excluded = self.source.excluded | self.uncertain
         self.branches: list[Branch] = []
         if flow:
-            self.branches = branches_of(flow, excluded, self.source.complete, self.source.statement_lines())
+            self.branches = branches_of(flow, excluded, self.source.complete, self.source.statements)
         self.n_arcs = sum(len(branch.arcs) for branch in self.branches)
         self.n_missing_arcs = sum(len(branch.missing) for branch in self.branches)
         missing = set(self.missing)
@@ -147,6 +151,7 @@ class FileAnalysis:
             delattr(self.counts, fact.field)
         del self.missing, self.executable, self.flow, self.branches
         self.source.data, self.source.executable, self.source.kinds = b"", frozenset(), {}
+        self.source.flow = self.source.statements = None
         return self
 
     def kind(self, function: FunctionKey) -> str:

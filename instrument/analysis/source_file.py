@@ -13,7 +13,8 @@ import types
 import warnings
 from hashlib import sha256
 
-from instrument.analysis.code_lines import StatementLines, Syntax, code_lines
+from instrument.analysis.branching.statements import StatementLines
+from instrument.analysis.code_lines import Syntax, code_lines
 from instrument.analysis.exclusions import Exclusions
 from instrument.guest.trusted_files import read_regular
 
@@ -68,7 +69,8 @@ class SourceFile:
     - `complete` has the lines behind which these rules call no way missing;
     - `never_missing` has `annotations` and `excluded`, and the lines of docstrings;
     - `kinds` maps each code object, by qualified name and first line, to its kind;
-    - `flow` has the FlowCounts of the code, all zeros; None if that is not needed, or not known;
+    - `statements` has the StatementLines; None if the flow of control is not needed;
+    - `flow` has the FlowCounts of the code, all zeros, if no version was measured; None if that is not needed;
     - `has_code` is False if the file has nothing but docstrings and comments.
     """
 
@@ -84,7 +86,8 @@ class SourceFile:
         """Read the file at *path*, and compare it with *version*; without a version any content is current.
 
         With *is_optimized*, it was compiled with -O, which leaves out assert statements and `if __debug__:`. Without
-        *exclusions*, the defaults of coverage.py exclude lines. Find `flow` only if the caller *needs_flow*.
+        *exclusions*, the defaults of coverage.py exclude lines. Find `statements` and `flow` only if the caller
+        *needs_flow*.
         """
         self.path = path
         self.data = b""
@@ -92,7 +95,8 @@ class SourceFile:
         self.kinds: dict[FunctionKey, str] = {}
         self.has_code = False
         self.flow: FlowCounts | None = None
-        self._needs_flow = needs_flow
+        self._needs_flow, self._is_measured = needs_flow, version is not None
+        self.statements: StatementLines | None = None
         #: The result of `functions`.
         self._functions: dict[FunctionKey, set[int]] = {}
         self.state, self.reason = self._compare(version)
@@ -126,7 +130,8 @@ class SourceFile:
         """Set the attributes for lines and functions; raise one of `_NOT_COMPILED` if the file cannot be compiled."""
         # The measured process decides about -O, not this one. (-OO leaves out docstrings, which are not counted.)
         code = compile(self.data, self.path, "exec", dont_inherit=True, optimize=int(is_optimized))
-        syntax = Syntax(ast.parse(self.data, self.path))
+        tree = ast.parse(self.data, self.path)
+        syntax = Syntax(tree)
         excluded, self.complete = exclusions.find(self.data, has_ellipsis=syntax.has_ellipsis)
         lines_of_code, lines_of_annotations = self._walk(code, syntax.definitions, excluded)
         docstrings = syntax.docstrings - syntax.statements  # the line of `class C: "docstring"` is in both
@@ -136,7 +141,9 @@ class SourceFile:
         self.excluded = excluded
         self.never_missing = self.annotations | self.excluded | docstrings
         self.has_code = syntax.has_code
-        if self._needs_flow and self.has_code:
+        if self._needs_flow:
+            self.statements = StatementLines(tree, self.data.splitlines())
+        if self._needs_flow and not self._is_measured and self.has_code:
             from instrument.flow.derived.derivation import static_flow
 
             self.flow = static_flow(code)
@@ -201,14 +208,6 @@ class SourceFile:
                     owners.setdefault(line, (code.co_qualname, code.co_firstlineno))
             level = [each for code in level for each in code.co_consts if isinstance(each, types.CodeType)]
         return owners
-
-    def statement_lines(self) -> StatementLines | None:
-        """Return the lines of the statements of the file; None if its lines are not known."""
-        if self.state != CURRENT or self.reason:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return StatementLines(ast.parse(self.data, self.path))
 
     def functions(self) -> dict[FunctionKey, set[int]]:
         """Return the functions that have a name and are not excluded, each with the lines of its body."""

@@ -46,10 +46,15 @@ class Decision(NamedTuple):
     number: int
 
 
+#: The target of an Arc for an instruction that raises an exception each time.
+RAISED = -1
+
+
 class Arc(NamedTuple):
     """A way from one *line* to another one, the *target*, within the code object of *function*.
 
-    *target* is 0 if control leaves the code object behind *line* by a return.
+    *target* is 0 if control leaves the code object behind *line* by a return. It is RAISED if a `raise` on *line* ran,
+    or if an exception went on at the end of a `finally` on *line*.
     """
 
     function: FunctionKey
@@ -86,7 +91,7 @@ class FlowCounts:
 
     - `decisions`: the Outcomes of each Decision of code that is known, also of code that never ran.
     - `arcs`: how often each Arc was taken, 0 included. A line has an arc for each way that leads from it to another
-      line, or out of the code object by a return.
+      line, or out of the code object by a return. It has one for a `raise`.
     - `instructions`: how many instructions of each line were executed. An await counts as one, however long it waits.
       If exceptions were counted without their exact place, the number may be off by instructions around that place.
     - `executions`: how often each line began: how often control came from elsewhere to one part of the line, that to

@@ -28,7 +28,7 @@ from instrument.flow.graph import build
 from instrument.flow.placement import MINIMAL, graph_of, plan
 from instrument.link.code_group import group_of
 from instrument.link.unlinked_values import nested_code
-from instrument.model.flow_counts import Arc, FlowCounts, FunctionFlow
+from instrument.model.flow_counts import RAISED, Arc, FlowCounts, FunctionFlow
 from instrument.session.deltas import Span, SpanDelta
 from instrument.session.session import Session
 from instrument.session.snapshot import take_snapshot
@@ -90,6 +90,7 @@ class CodeSteps:
                 return
             self.enter(activation, prev, goes_on)
         activation.has_stepped = True
+        self.count_raise(prev)
         self.executed[here] += 1
         self.numbers["yielded"] += ops[here] == SEND
         if not goes_on:
@@ -103,6 +104,12 @@ class CodeSteps:
             if activation.line not in (None, line):
                 self.arcs[activation.line, line] += 1
             activation.line = line
+
+    def count_raise(self, prev):
+        """Count the arc of the instruction *prev*, which was left, if it raises each time."""
+        line = self.shape.own_lines[prev]
+        if line is not None and self.instructions.ops[prev] in RAISES:
+            self.arcs[line, RAISED] += 1
 
     def enter(self, activation, prev, goes_on):
         """Count the entry of a frame at *prev*."""
@@ -138,6 +145,7 @@ class CodeSteps:
             self.numbers["yielded"] += prev not in self._sends
         else:
             self.numbers["raised"] += 1
+            self.count_raise(prev)
 
     def closes_silently(self, activation, at):
         """Return whether *activation*, a generator that is suspended *at*, is closed without an exception if not traced."""

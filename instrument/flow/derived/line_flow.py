@@ -4,7 +4,8 @@ A CodeShape and the flow that was Taken come in; `arcs` and `executions` of Flow
 
 An arc is a step of control from one line to another, or out of the code by a return. Instructions that the compiler
 adds have no line of their own: control passes them on its way from line to line. If one of them is a conditional jump,
-the line from which control comes is not known, and there is no arc. Steps of exceptions are no arcs.
+the line from which control comes is not known, and there is no arc. A step of an exception is an arc, to RAISED, if the
+instruction raises each time, as that of a `raise` does. Other steps of exceptions are no arcs.
 
 The instructions of one line that control reaches from each other without leaving the line are a *part* of the line. A
 part begins as often as control comes to it from another line, from outside of the code, or by an exception. A line
@@ -23,7 +24,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from instrument.flow.derived.code_facts import InstructionClass
-from instrument.model.flow_counts import Arc
+from instrument.model.flow_counts import RAISED, Arc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,12 +68,19 @@ def add_arcs_and_executions(counts: FlowCounts, function: FunctionKey, shape: Co
         line = lines[step.source]
         target = 0 if step.target == _RETURN else lines[step.target]
         if line is not None and target is not None and line != target:
-            arc = Arc(function, line, target)
-            counts.arcs[arc] = counts.arcs.get(arc, 0) + step.flow
+            _add_arc(counts, Arc(function, line, target), step.flow)
+    for way in shape.edges:
+        line = lines[way.at] if way.source != shape.outside and shape.is_reachable[way.source] else None
+        if line is not None and shape.facts.classes[way.at] == InstructionClass.RAISE:
+            _add_arc(counts, Arc(function, line, RAISED), taken.edges[way.number])
     name = shape.facts.name.rpartition(".")[2]
     begun = dict.fromkeys(steps.lines(), 0) if name in _COMPREHENSIONS else _begun(shape, taken, steps)
     for line, count in begun.items():
         counts.executions[line] = counts.executions.get(line, 0) + count
+
+
+def _add_arc(counts: FlowCounts, arc: Arc, flow: int) -> None:
+    counts.arcs[arc] = counts.arcs.get(arc, 0) + flow
 
 
 class _Steps:

@@ -57,7 +57,8 @@ class CodeShape:
     - `edges`: each edge as a Way, and `ways_out`: the edges by the block that they leave.
     - `positions`: for each instruction its Position; None if it has no line, or line 0, as the start of a module has.
     - `lines`: for each instruction its line, or None.
-    - `own_lines`: the same, but None for instructions that the compiler adds without a text of their own.
+    - `own_lines`: the same, but None for instructions that the compiler adds without a text of their own. In a function
+      of nothing else, these have their lines.
     - `start`: the instruction at which the body starts, behind the instructions that prepare the frame.
     - `is_reachable`: for each block, whether control or an exception can get there.
     """
@@ -79,6 +80,9 @@ class CodeShape:
             None if position is None or (position[:2] == position[2:] and position[1] >= 0) else position[0]
             for position in self.positions
         ]
+        # A body such as `pass` or a docstring leaves only such instructions, which then are the code of the line.
+        if not any(self.own_lines[self.start + 1 :]) and facts.name != "<module>":
+            self.own_lines = self.lines
         self.is_reachable = self._reachable()
 
     def _add_edge(self, number: int, source: int, target: int) -> None:

@@ -70,7 +70,7 @@ def arcs(file: FileNumbers) -> Collection[tuple[int, int]]:
     for (function, line, target), count in flow.arcs.items():
         functions.setdefault(line, function)
         if count:
-            taken.add((line, target or -function[1]))
+            taken.add((line, target if target > 0 else -function[1]))
     # Code on a single line, as that of `def f(): pass`, may have no arc. It left that line if it returned.
     lines = file.file.counts.lines
     with_arcs = {function for function, _, _ in flow.arcs}

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from instrument.analysis.branches import Branch
+    from instrument.analysis.branching.branches import Branch
     from instrument.analysis.file_analysis import FileAnalysis
     from instrument.analysis.source_file import SourceFile
     from instrument.model.measurement import FunctionKey

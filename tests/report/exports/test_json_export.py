@@ -7,7 +7,7 @@ import tempfile
 
 import jsonschema
 import pytest
-from exporting import COUNTS, HOSTILE, PRICE, analysed, files
+from exporting import COUNTS, HOSTILE, SETTER, analysed, files
 from hypothesis import given
 from processes import NO_SUCH_PID, process
 from reporting import damage, measured
@@ -182,7 +182,7 @@ def test_texts_are_texts(tmp_path, text):
 def test_a_return_leads_to_no_line(tmp_path):
     """The target of a return is null."""
     flow = FlowCounts()
-    flow.arcs = {(PRICE, 3, 0): 1, (PRICE, 3, 4): 2}
-    [described] = document_of(of(analysed(tmp_path / "a.py", {3: 3}, flow=flow)))["files"]
+    flow.arcs = {(SETTER, 21, 0): 1, (SETTER, 21, 22): 2}
+    [described] = document_of(of(analysed(tmp_path / "a.py", {21: 3}, flow=flow)))["files"]
 
-    assert [way["to"] for way in described["flow"]["branches"][0]["ways"]] == [None, 4]
+    assert [way["to"] for way in described["flow"]["branches"][0]["ways"]] == [None, 22]

@@ -61,7 +61,7 @@ def test_messages_say_by_how_much():
 
 def test_branches_have_a_bound_of_their_own():
     """With --branch, they also count in the share of lines. Data without branches cannot be checked."""
-    file = analysed(3, {1: 1, 2: 1, 3: 1}, flow=flow_of({(1, 2): 1, (1, 3): 0}))
+    file = analysed(3, {1: 1, 2: 1, 3: 1}, flow=flow_of({(1, 2): 1, (1, 3): 0}), source="if x:\n    y = 1\nz = 1\n")
 
     assert failed(file, share=100, branches=50) == []
     assert failed(file, share=81, branches=51, with_branches=True) == [

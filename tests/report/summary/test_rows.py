@@ -13,13 +13,13 @@ from instrument.report.formats import Choices
 from instrument.report.summary.numbers import Numbers
 from instrument.report.summary.rows import Summary, missing_text
 
-N_LINES = 9
+SOURCE = "if x:\n    y = 1\n" * 5
+N_LINES = 10
 LINES = st.integers(1, N_LINES)
-#: Which lines ran, and how often each way between lines was taken.
+#: Which lines ran, and how often ways between lines were taken.
 RAN = st.sets(LINES)
-ARCS = st.dictionaries(
-    st.tuples(LINES, st.integers(0, N_LINES)).filter(lambda pair: pair[0] != pair[1]), st.integers(0, 2)
-)
+WAYS = [(line, line + step) for line in range(1, N_LINES - 1, 2) for step in (1, 2)]
+ARCS = st.dictionaries(st.sampled_from([*WAYS, (N_LINES - 1, N_LINES), (N_LINES - 1, 0)]), st.integers(0, 2))
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
@@ -31,7 +31,7 @@ def summary(*files, marks=(), **choices):
 @given(RAN, ARCS)
 def test_missing_lines_and_ways_are_listed_as_in_coverage_py(ran, arcs):
     """A way is listed at its line, unless it leads from or to a missing line."""
-    file = analysed(N_LINES, dict.fromkeys(ran, 1), flow=flow_of(arcs))
+    file = analysed(N_LINES, dict.fromkeys(ran, 1), flow=flow_of(arcs), source=SOURCE)
     every = set(range(1, N_LINES + 1))
     several = {line for line, _target in arcs if sum(source == line for source, _target in arcs) > 1}
     missing = {}
@@ -47,7 +47,7 @@ def test_missing_lines_and_ways_are_listed_as_in_coverage_py(ran, arcs):
 @given(RAN, ARCS, st.integers(0, 4))
 def test_shares_are_those_of_coverage_py(ran, arcs, precision):
     """With branches, each way counts as one more line."""
-    file = analysed(N_LINES, dict.fromkeys(ran, 1), flow=flow_of(arcs))
+    file = analysed(N_LINES, dict.fromkeys(ran, 1), flow=flow_of(arcs), source=SOURCE)
     for with_branches in (False, True):
         numbers = NumbersOfCoverage(
             precision=precision,
@@ -65,7 +65,8 @@ def test_shares_are_those_of_coverage_py(ran, arcs, precision):
 def test_all_columns():
     """A file without flow has no branches and no cost; the totals are of the others, and a note says so."""
     flow = flow_of({(1, 2): 4, (1, 0): 0, (2, 3): 1}, instructions={1: 20, 2: 3}, executions={1: 4, 2: 2})
-    files = analysed(3, {1: 4, 2: 4}, flow=flow), analysed(2, {1: 7}, name="n.py"), analysed(1, name="o.py")
+    m = analysed(3, {1: 4, 2: 4}, flow=flow, source="if x:\n    y = 1\n    z = 1\n")
+    files = m, analysed(2, {1: 7}, name="n.py"), analysed(1, name="o.py")
     table = summary(*files, with_branches=True, with_cost=True, with_missing=True)
 
     assert table.head == [
@@ -106,7 +107,7 @@ def test_counts_are_clipped_and_separated():
 def test_rows_are_left_out_and_counted():
     """The total is of all files. A file whose lines or branches are not known is never left out as covered."""
     flow = flow_of({(1, 2): 1, (1, 0): 0})
-    full = analysed(2, {1: 1, 2: 1}, name="full.py", flow=flow)
+    full = analysed(2, {1: 1, 2: 1}, name="full.py", flow=flow, source="if x:\n    y = 1\n")
     half = analysed(2, {1: 1}, name="half.py")
     empty = analysed(0, {}, name="empty.py")
     unknown = analysed(1, {1: 1}, name="unknown.py", is_known=False)
@@ -133,10 +134,12 @@ def test_rows_are_left_out_and_counted():
 @pytest.mark.parametrize("sort", SORTS)
 def test_each_order_can_be_reversed(sort):
     """Numbers come from the top, and from the bottom in reverse. Unknown numbers come last in both cases."""
+    if_flow = flow_of({(1, 2): 1, (1, 0): 1}, instructions={1: 1})
+    while_flow = flow_of({(1, 2): 1, (1, 0): 1, (2, 0): 1, (2, 1): 1}, instructions={1: 5})
     files = [
-        analysed(3, {1: 5}, name="a.py", flow=flow_of({(1, 2): 1, (1, 0): 1}, instructions={1: 1})),
+        analysed(3, {1: 5}, name="a.py", flow=if_flow, source="if x:\n    y = 1\n    z = 1\n"),
         analysed(1, {1: 1}, name="b.py", flow=flow_of({}, instructions={1: 9})),
-        analysed(2, {1: 3, 2: 3}, name="c.py", flow=flow_of({(1, n): 1 for n in range(4)}, instructions={1: 5})),
+        analysed(2, {1: 3, 2: 3}, name="c.py", flow=while_flow, source="while x:\n    if y: break\n"),
     ]
     unknown = analysed(1, {1: 0}, name="d.py", is_known=False)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instrument.analysis.branches import branches_of
-from instrument.analysis.code_lines import StatementLines
+from instrument.analysis.branching.branches import branches_of
+from instrument.analysis.branching.statements import StatementLines
 from instrument.flow.derived.derivation import static_flow
 from instrument.model.flow_counts import Arc, FlowCounts
 
@@ -47,15 +47,34 @@ def test_excluded_lines_have_no_ways_and_complete_lines_miss_none(arcs, excluded
         ("for x in f(\n    a,\n):\n    b\ny = 1\n", {1: [4, 5]}),
         ("with a:\n    b\ny = 1\n", {}),
         ("with (a as c,\n        b as d):\n    if c:\n        d\n    e\ny = 1\n", {3: [4, 5]}),
-        ("try:\n    a\nexcept B as b:\n    c\nexcept C as c:\n    d\ny = 1\n", {3: [4, 5]}),
+        ("try:\n    a\nexcept B as b:\n    c\nexcept C as c:\n    d\ny = 1\n", {}),
         ("@a\n@b(\n    1)\ndef f(\n    c=g()):\n    return 1\ny = 1\n", {}),
         ("match a:\n    case [1,\n          2]:\n        b\n    case 3:\n        c\ny = 1\n", {2: [4, 5], 5: [6, 7]}),
         ("while a:\n    b\nelse:\n    c\n", {1: [2, 4]}),
+        ("while True:\n    if a: break\n    else: b\ny = 1\n", {2: [3, 4]}),
+        ("for x in a:\n    with b:\n        if x:\n            c\ny = 1\n", {1: [2, 5], 3: [1, 4]}),
+        ("try:\n    a\nfinally:\n    if b:\n        c\ny = 1\n", {4: [5, 6]}),
+        ("match a:\n    case 1:\n        b\n    case _:\n        c\ny = 1\n", {2: [3, 4]}),
+        ("if a: b\nelif c: d\ny = 1\n", {1: [2, 3]}),
+        ("@a\ndef f(): pass\nasync def g(): pass\nlambda: 0\ny = 1\n", {2: [0, 3], 3: [0, 4]}),
+        ("def f(x):\n    if x: raise A\n    try:\n        if x: raise B\n    except B:\n        y\n", {2: [0, 3], 4: [0, 5]}),
+        ("def f(x):\n    try:\n        if x: return 3\n        y\n    finally:\n        z\n", {3: [0, 4]}),
+        (
+            "for x in a:\n    try:\n        if x: break\n        if b: continue\n        c\n    finally:\n        d\ny = 1\n",
+            {1: [2, 8], 3: [4, 8], 4: [1, 5]},
+        ),
+        ("for x in a:\n    with b:\n        if x: continue\n        c\n    d\n", {1: [0, 2], 3: [1, 4]}),
+        ("with b:\n    while c:\n        if x: break\n        c\nd\n", {2: [3, 5], 3: [4, 5]}),
+        ("for x in a:\n    try:\n        b\n    except C as c:\n        if x: continue\n        d\n    e\n", {1: [0, 2], 5: [1, 6]}),
+        ("match a:\n    case (\n        1\n    ):\n        b\n    case (c.d): e\ny = 1\n", {2: [5, 6]}),
+        ("if (a\n): b(\n    c)\nelse:\n    d\ny = 1\n", {1: [5, 6]}),
+        ("def f(\n    a,\n): pass\ny = 1\n", {1: [0, 4]}),
+        ("def f(x):\n    if any(y for\n           y in x): return\n    global z\n    z = 1\n", {2: [0, 5]}),
     ],
 )
-def test_lines_of_a_statement_are_no_branches(source, ways):
-    """Control goes up and down the lines of a statement, and passes headers again: a reader sees no branch there."""
+def test_a_statement_that_decides_has_two_ways(source, ways):
+    """They are those of coverage.py. Control goes up and down the lines of other statements: no branch is there."""
     flow = static_flow(compile(source, "m.py", "exec", dont_inherit=True))
-    branches = branches_of(flow, statements=StatementLines(ast.parse(source)))
+    branches = branches_of(flow, statements=StatementLines(ast.parse(source), source.encode().splitlines()))
 
     assert {branch.line: [*branch.arcs] for branch in branches} == ways
