@@ -447,7 +447,7 @@ def _content_to_store() -> bytes:
     for module in LATE:
         name = f"{_PREFIX}{module}"
         path, is_package = locate(name)
-        if not path_if_stored(name) and name not in _loaded:
+        if not (path_if_stored(name) and name in _late_codes) and name not in _loaded:
             code_of(name, path, is_package, SourceFileLoader(name, path))
     codes = loads(_start_codes[0]) if _start_codes else {}
     codes = {name: code for name, code in codes.items() if name in _stored}
