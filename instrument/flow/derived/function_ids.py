@@ -19,8 +19,6 @@ from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from instrument.model.measurement import FunctionKey
 
     Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
@@ -29,6 +27,8 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SCOPES = (*_DEFINITIONS, ast.Lambda)
 #: Fields that say nothing about the meaning of a program, or repeat another field.
 _LEFT_OUT = frozenset(("ctx", "kind", "type_comment", "type_ignores"))
+#: Fields that older versions of Python lack, with the value that means the same as no field.
+_ADDED = (("is_lazy", 0),)
 _N_DIGITS = 16
 
 
@@ -44,8 +44,8 @@ def function_ids(tree: ast.Module) -> dict[FunctionKey, str]:
     while pending:
         scope, name, prefix = pending.pop()
         hashes.setdefault((name, _first_line(scope)), []).append(_hash(scope))
-        global_names = _global_names(scope)
-        for inner in _scopes_within(scope):
+        inner_scopes, global_names = _scopes_and_globals(scope)
+        for inner in inner_scopes:
             inner_name = "<lambda>" if isinstance(inner, ast.Lambda) else inner.name  # type: ignore[union-attr]
             full_name = inner_name if inner_name in global_names else prefix + inner_name
             is_class = isinstance(inner, ast.ClassDef)
@@ -58,15 +58,6 @@ def _first_line(scope: Scope) -> int:
         return 1
     decorators = scope.decorator_list if isinstance(scope, _DEFINITIONS) else []
     return decorators[0].lineno if decorators else scope.lineno
-
-
-def _global_names(scope: Scope) -> frozenset[str]:
-    """Return the names that *scope* declares global: their functions have no prefix in their qualified name."""
-    declared: list[str] = []
-    for node in _nodes_within(scope):
-        if isinstance(node, ast.Global):
-            declared += node.names
-    return frozenset(declared)
 
 
 def _body(scope: Scope) -> list[ast.AST]:
@@ -90,41 +81,64 @@ def _executed_outside(scope: Scope) -> list[ast.AST]:
     return [*scope.decorator_list, scope.args, *([scope.returns] if scope.returns else [])]
 
 
-def _nodes_within(scope: Scope) -> Iterator[ast.AST]:
-    """Yield the nodes that the code of *scope* executes itself, and the scopes in it; in no particular order."""
+def _scopes_and_globals(scope: Scope) -> tuple[list[Scope], frozenset[str]]:
+    """Return the scopes in *scope*, and the names that it declares global: functions of these names have no prefix.
+
+    The scopes are in no particular order. Those within them are left out.
+    """
+    scopes: list[Scope] = []
+    global_names: list[str] = []
     pending = _body(scope)
     while pending:
         node = pending.pop()
-        yield node
-        pending += _executed_outside(node) if isinstance(node, _SCOPES) else ast.iter_child_nodes(node)
-
-
-def _scopes_within(scope: Scope) -> Iterator[Scope]:
-    return (node for node in _nodes_within(scope) if isinstance(node, _SCOPES))
+        if isinstance(node, _SCOPES):
+            scopes.append(node)
+            pending += _executed_outside(node)
+            continue
+        if isinstance(node, ast.Global):
+            global_names += node.names
+        pending += ast.iter_child_nodes(node)
+    return scopes, frozenset(global_names)
 
 
 def _hash(scope: Scope) -> str:
     """Return the hash of *scope*: its parameters, and its body."""
-    hash_ = sha256(type(scope).__name__.encode())
+    words = [type(scope).__name__]
     pending: list[object] = [_body(scope)]
     if not isinstance(scope, (ast.Module, ast.ClassDef)):
         pending.append(scope.args)
     while pending:
         item = pending.pop()
         if isinstance(item, list):
-            pending += [f"{len(item)} items", *item]
+            words.append(f"{len(item)} items")
+            pending += item
         elif isinstance(item, ast.AST):
-            hash_.update(f"{type(item).__name__} ".encode())
+            words.append(type(item).__name__)
             if isinstance(item, _SCOPES):
-                pending += [getattr(item, "name", ""), _executed_outside(item)]
+                words.append(getattr(item, "name", ""))
+                pending.append(_executed_outside(item))
                 continue
-            # A version may have a field that others lack. Then its value is empty in sources for all of them.
-            pending += [(name, value) for name, value in ast.iter_fields(item) if value not in (None, [])]
-        elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
-            name, value = item
-            if name not in _LEFT_OUT:
-                hash_.update(f"{name} ".encode())
-                pending.append(value if isinstance(value, (list, ast.AST)) else repr(value))
+            for name in item._fields:
+                value = getattr(item, name, None)
+                if isinstance(item, ast.JoinedStr):
+                    value = [each for each in item.values if not _is_empty_text(each)]  # 3.12 adds some
+                if value is None or value == [] or name in _LEFT_OUT or (name, value) in _ADDED:
+                    continue
+                if isinstance(value, (list, ast.AST)):
+                    words.append(name)
+                    pending.append(value)
+                else:
+                    words.append(f"{name} {_word(value)}")
         else:
-            hash_.update(f"{item!r} ".encode("utf-8", "surrogatepass"))
-    return hash_.hexdigest()[:_N_DIGITS]
+            words.append(_word(item))
+    return sha256("\n".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:_N_DIGITS]
+
+
+def _is_empty_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == ""
+
+
+def _word(value: object) -> str:
+    """Return *value*, a constant, as text on one line."""
+    # Python refuses to write many decimal digits, and newer versions have more printable characters.
+    return hex(value) if type(value) is int else ascii(value)

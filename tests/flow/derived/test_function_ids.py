@@ -1,11 +1,15 @@
 """The id of a function changes with its statements, and not with its place in the file."""
 
 import ast
+import io
+import itertools
+import tokenize
 
 import pytest
 import strategies
 from flow.codes import MODULES, codes_of, codes_of_module
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from instrument.flow.derived.function_ids import function_ids
 
@@ -110,3 +114,63 @@ def test_functions_with_the_same_key_share_an_id():
     """It has the hashes of both."""
     (key,) = [key for key in ids_of("x = lambda: 1, lambda: 2") if key[0] == "<lambda>"]
     assert ids_of("x = lambda: 1, lambda: 2")[key] == ids_of("x = lambda: 2, lambda: 1")[key]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import a\n", "<module>@1f468b993d3fce3e"),
+        ("from . import a\nx: int = 1\nf'{x!r:>{x}}'\n", "<module>@0da8bc1980ca9541"),
+        ("class C(a, b=1): x = [y async for y in z if y]\n", "<module>@4ed958f2ca2953f3"),
+    ],
+)
+def test_all_versions_of_python_give_the_same_ids(source, expected):
+    """The ids of one version are compared with those of another."""
+    assert ids_of(source)["<module>", 1] == expected
+
+
+def test_a_number_of_many_digits_is_part_of_the_id():
+    """Python refuses to write so many decimal digits."""
+    long = "0x1" + "0" * 5000
+    assert ids_of(f"x = {long}") == ids_of(f"x = {long}  # comment") != ids_of(f"x = {long}1")
+
+
+def with_comments(source, lines):
+    """Return *source* with these *lines*, each blank or a comment, between its logical lines, and comments at their ends."""
+    text = source.splitlines(keepends=True)
+    ends = {token.end[0] for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.NEWLINE}
+    added = itertools.cycle(lines)
+    for end in ends:
+        line = text[end - 1].rstrip("\n")
+        if "#" not in line:
+            line += "  # comment"
+        text[end - 1] = f"{line}\n" + "".join(f"{next(added)}\n" for _ in range(end % 3))
+    return "# first\n" + "".join(text)
+
+
+@given(strategies.programs(size=30), st.lists(st.sampled_from(["", "# other", "        # indented", "  "]), min_size=1))
+@settings(max_examples=min(60, settings().max_examples))
+def test_comments_and_blank_lines_in_generated_programs_change_no_id(program, lines):
+    """All functions are moved, and functions with the same key stay on one line."""
+    before, after = ids_of(program.source), ids_of(with_comments(program.source, lines))
+    assert sorted(before.values()) == sorted(after.values())
+
+
+@given(strategies.programs(size=30), st.randoms(use_true_random=False))
+@settings(max_examples=min(60, settings().max_examples))
+def test_another_statement_changes_the_id_of_its_function_only(program, random):
+    """Functions around it, and in it, keep their ids."""
+    tree = ast.parse(program.source)
+    before = function_ids(tree)
+    definitions = [each for each in ast.walk(tree) if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
+    changed = random.choice([tree, *definitions])
+    changed.body.insert(random.randrange(len(changed.body)) + 1, ast.Expr(ast.Constant(0.5)))
+    after = function_ids(tree)
+    [(name, line)] = [key for key in before if before[key] != after[key]]
+
+    assert before.keys() == after.keys()
+    if changed is tree:
+        assert name == "<module>"
+    else:
+        assert name.endswith(changed.name)
+        assert line == min(each.lineno for each in [changed, *changed.decorator_list])
