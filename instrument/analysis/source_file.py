@@ -99,6 +99,8 @@ class SourceFile:
         self.statements: StatementLines | None = None
         #: The result of `functions`.
         self._functions: dict[FunctionKey, set[int]] = {}
+        #: The result of `function_ids`, None before its first call.
+        self._function_ids: dict[FunctionKey, str] | None = None
         self.state, self.reason = self._compare(version)
         if self.state == CURRENT:
             try:
@@ -212,6 +214,18 @@ class SourceFile:
     def functions(self) -> dict[FunctionKey, set[int]]:
         """Return the functions that have a name and are not excluded, each with the lines of its body."""
         return self._functions
+
+    def function_ids(self) -> dict[FunctionKey, str]:
+        """Return the ids of code objects, see `flow.derived.function_ids`; none if the lines are not known."""
+        if self._function_ids is None:
+            self._function_ids = {}
+            if self.state == CURRENT and not self.reason:
+                from instrument.flow.derived.function_ids import function_ids
+
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    self._function_ids = function_ids(ast.parse(self.data, self.path))
+        return self._function_ids
 
 
 def _kind(code: types.CodeType, definitions: dict[FunctionKey, Definition]) -> str:

@@ -126,10 +126,12 @@ def _tallies(fact: Fact, series: Series) -> list[dict[str, Any]]:
 
 def _functions(file: FileAnalysis) -> list[dict[str, Any]]:
     """Return the objects of the functions of *file*: called functions first, then the others."""
+    ids = file.source.function_ids()
     called = [
         {
             "name": name,
             "line": line,
+            "id": ids.get((name, line)),
             "kind": file.kind((name, line)),
             "calls": count,
             "first": first,
@@ -138,7 +140,15 @@ def _functions(file: FileAnalysis) -> list[dict[str, Any]]:
         for (name, line), (count, first, last) in sorted(file.counts.functions.items())
     ]
     return called + [
-        {"name": name, "line": line, "kind": FUNCTION, "calls": calls, "first": None, "last": None}
+        {
+            "name": name,
+            "line": line,
+            "id": ids.get((name, line)),
+            "kind": FUNCTION,
+            "calls": calls,
+            "first": None,
+            "last": None,
+        }
         for (name, line), calls in sorted(file.uncalled().items())
     ]
 
@@ -147,10 +157,16 @@ def _unused(file: FileAnalysis, since: float) -> dict[str, Any] | None:
     """Return the object of the code of *file* that was not used after *since*, None if its source is not known."""
     if file.source.state != CURRENT:
         return None
-    unused = UnusedCode(file, since)
+    unused, ids = UnusedCode(file, since), file.source.function_ids()
     return {
         "functions": [
-            {"name": each.name, "line": each.line, "kind": each.kind, "last": _last_use(each.last)}
+            {
+                "name": each.name,
+                "line": each.line,
+                "id": ids.get((each.name, each.line)),
+                "kind": each.kind,
+                "last": _last_use(each.last),
+            }
             for each in unused.functions
         ],
         "lines": {line: _last_use(last) for line, last in sorted(unused.lines.items())},

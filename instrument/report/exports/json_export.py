@@ -56,6 +56,7 @@ def _flow(file: FileAnalysis) -> dict[str, Any] | None:
     flow = file.flow
     if flow is None:
         return None
+    ids = file.source.function_ids()
     return {
         "executions": dict(sorted(flow.executions.items())),
         "instructions": dict(sorted(flow.instructions.items())),
@@ -74,7 +75,7 @@ def _flow(file: FileAnalysis) -> dict[str, Any] | None:
             {**decision._asdict(), **outcomes._asdict()} for decision, outcomes in sorted(flow.decisions.items())
         ],
         "functions": [
-            {"name": name, "line": line, **counts._asdict()}
+            {"name": name, "line": line, "id": ids.get((name, line)), **counts._asdict()}
             for (name, line), counts in sorted(flow.functions.items(), key=lambda item: (item[0][1], item[0][0]))
         ],
     }
