@@ -15,6 +15,9 @@ from flow.stepping import ProbeCounter
 
 from instrument.model.flow_counts import DecisionKind
 
+#: From 3.13 on one instruction loads two locals, and has the place of the first. So the place of the second is lost.
+LOADS_TWO_LOCALS = sys.version_info >= (3, 13)
+
 
 class Counting:
     """The outcomes of decisions: for each (place, kind) how often it came out true, and how often false."""
@@ -78,6 +81,10 @@ class Wrapper(ast.NodeTransformer):
 
     WRAPPED = ast.Name, ast.Call, ast.Attribute, ast.Subscript, ast.Compare, ast.BinOp, ast.Await
 
+    def __init__(self):
+        #: By the place of a name that may be loaded together with another one: the places of each `and` or `or` around it.
+        self.wholes = collections.defaultdict(list)
+
     def call(self, function, node, *more):
         arguments = [ast.Constant(place_of(node)), *more]
         return ast.copy_location(ast.Call(ast.Name(function, ast.Load()), arguments, []), node)
@@ -104,6 +111,11 @@ class Wrapper(ast.NodeTransformer):
 
     def visit_BoolOp(self, node):
         *operands, last = node.values
+        first = operands[0]
+        while isinstance(first, ast.BoolOp):
+            first = first.values[0]
+        if isinstance(first, ast.Name) and LOADS_TWO_LOCALS:
+            self.wholes[place_of(first)].append(place_of(node))
         is_simple = [isinstance(operand, self.WRAPPED) for operand in operands]
         tested = [self.tested(each) if simple else self.visit(each) for each, simple in zip(operands, is_simple)]
         node.values = [*tested, self.visit(last)]
@@ -171,11 +183,12 @@ def is_irrefutable(pattern):
 
 
 def with_counting_calls(source):
-    """Return the tree of *source* with counting calls, and the places of the patterns that do not always fit."""
+    """Return the tree of *source* with counting calls, the places of patterns that do not always fit, and `Wrapper.wholes`."""
     tree = ast.parse(source)
     patterns = [case.pattern for case in ast.walk(tree) if isinstance(case, ast.match_case)]
     places = {place_of(without_name(pattern)) for pattern in patterns if not is_irrefutable(pattern)}
-    return ast.fix_missing_locations(Wrapper().visit(tree)), places
+    wrapper = Wrapper()
+    return ast.fix_missing_locations(wrapper.visit(tree)), places, wrapper.wholes
 
 
 def outcome_differences(program):
@@ -184,7 +197,7 @@ def outcome_differences(program):
     with_probes = strategies.run(program, lambda **_: prober)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree, patterns = with_counting_calls(program.source)
+        tree, patterns, wholes = with_counting_calls(program.source)
         code = compile(tree, strategies.FILE_NAME, "exec", dont_inherit=True)
     outcomes_of_run = {}
 
@@ -203,7 +216,7 @@ def outcome_differences(program):
         by_place[decision[:4], decision.kind].append(list(outcomes))
     texts = []
     for (place, kind), expected in outcomes_of_run.items():
-        found = by_place[place, kind]
+        found = next((by_place[each, kind] for each in (place, *wholes[place]) if by_place[each, kind]), [])
         if kind == DecisionKind.CASE:
             if place not in patterns:
                 continue

@@ -12,7 +12,10 @@ and unrolling copies more. Copies have the same position, and add up.
 - The jumps of a pattern make one decision of kind CASE. The patterns of a `match` stand on lines of their own. So jumps
   belong to one pattern if their positions are nested, or begin on the line on which the one before ends.
 - The compiler adds jumps that the source does not have. They stand behind the exit of a `with` that an exception left,
-  behind the last `except*`, and in functions for annotations. These are no decisions.
+  behind the last `except*`, and in functions for annotations. Since 3.14 they also replace calls of `any`, `all` and
+  `tuple` with a generator. These are no decisions.
+- Since 3.13 one instruction may load two local variables. Then the place of the second one is not known, and the place
+  of the decision is the whole `and` or `or`.
 """
 
 from __future__ import annotations
@@ -81,6 +84,7 @@ class _Jumps:
         for index, unit in enumerate(shape.facts.units):
             self._first_with_unit.setdefault(unit, index)
         self._added = self._jumps_behind_with()
+        self._replaced_calls = self._positions_of_replaced_calls()
 
     def _jumps_behind_with(self) -> frozenset[int]:
         """Return the code units of the jumps that ask whether the exit of a `with` suppresses an exception."""
@@ -96,6 +100,23 @@ class _Jumps:
             exit_ = facts.classes.find(InstructionClass.WITH_EXIT, exit_ + 1)
         return frozenset(added)
 
+    def _positions_of_replaced_calls(self) -> frozenset[Position]:
+        """Return the positions of the names `any`, `all` and `tuple` in calls that the compiler has replaced by loops.
+
+        All instructions of such a loop have that position. They begin with a test whether the name means the builtin.
+        A pattern compares in the same way, but its position is not that of the instruction before.
+        """
+        classes, positions = self.shape.facts.classes, self.shape.positions
+        test = bytes((InstructionClass.COPY, InstructionClass.PLAIN, InstructionClass.COMPARE))
+        found = set()
+        index = classes.find(test, 1)
+        while index >= 0:
+            position = positions[index]
+            if position is not None and [position] * 3 == [positions[index - 1], *positions[index + 1 : index + 3]]:
+                found.add(position)
+            index = classes.find(test, index + 1)
+        return frozenset(found)
+
     def found_at(self, index: int) -> Found | None:
         """Return the decision of the jump *index*; None if the source has none."""
         shape = self.shape
@@ -104,6 +125,8 @@ class _Jumps:
         if unit in self._added or index < 2 or shape.own_lines[index] is None:
             return None
         position = self._position(index)
+        if position in self._replaced_calls:
+            return None
         if position[1] < 0:  # columns are not known
             return position, self._kind_by_classes(index), (unit,)
         kind = shape.facts.classes[index]

@@ -74,6 +74,29 @@ def test_the_tests_of_a_comprehension_are_decisions():
     assert texts - {"e"} <= ({"b"} if VERSION >= (3, 12) else {"[a for a in b for c in e if c.d]"})
 
 
+CALLS = "if any(a.b for a in c): d\nall(a for a in b)\nmatch e:\n    case [1, True] if tuple(a for a in b): f\n    case True: g\n"
+
+
+def test_calls_that_the_compiler_replaces_are_no_decisions():
+    """It replaces calls with a generator by loops, and asks whether the name means the builtin."""
+    found = [(kind, text) for kind, _, text in decisions_of(CALLS)]
+    assert [kind for kind, _ in found].count(DecisionKind.LOOP) == 3
+    assert [each for each in found if each[0] != DecisionKind.LOOP] == [
+        (DecisionKind.TEST, "any(a.b for a in c)"),
+        (DecisionKind.CASE, "[1, True]"),
+        (DecisionKind.TEST, "tuple(a for a in b)"),
+        (DecisionKind.CASE, "True"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["a and c", "(a or d) and c"])
+def test_a_local_that_is_loaded_with_another_one_has_the_place_of_the_whole(value):
+    """Since 3.13 the compiler keeps the place of the first one only."""
+    [(kind, _, text), *_] = decisions_of(f"def f(a, b, c):\n    b -= ({value})")
+    assert kind == DecisionKind.TEST
+    assert text in ({value, "a or d"} if VERSION >= (3, 13) else {"a"})
+
+
 def test_without_columns_the_decisions_of_a_line_have_numbers():
     """Code without columns is known by its lines only."""
     code = compile("if a and b: c", "program", "exec")
