@@ -63,7 +63,7 @@ def text_may_mention_executor(text: str) -> bool:
 
     Python normalises names of other characters than those of ASCII, so any such text may.
     """
-    return not text.isascii() or any(name in text for name in _NAMES_OF_INTEREST)
+    return not text.isascii() or any(map(text.__contains__, _NAMES_OF_INTEREST))
 
 
 def looks_up_executor(code: CodeType) -> bool:

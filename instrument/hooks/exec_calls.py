@@ -10,7 +10,7 @@ import __future__
 
 import marshal
 import sys
-from _operator import is_
+from _operator import attrgetter, is_
 from itertools import repeat
 from sys import _getframe  # held: the program may replace it
 from types import BuiltinFunctionType, CodeType, FunctionType
@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_measures_texts = attrgetter("measures_texts")
 _MODES: dict[object, str] = {exec: "exec", eval: "eval"}
 _MARSHAL = (marshal.dumps, marshal.dump)
 _ALL_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
@@ -141,7 +142,7 @@ def _may_change(text: str) -> bool:
     If not, the interpreter compiles the text, as it would without this package. The function `compile` makes all types
     of `_ast` first. [3.12, callgrind: 9 million instructions, in any process that makes a named tuple]
     """
-    return text_may_mention_executor(text) or any(instrumenter.measures_texts for instrumenter in _instrumenters)
+    return text_may_mention_executor(text) or any(map(_measures_texts, _instrumenters))
 
 
 def _original_for_marshal(source: object) -> object:

@@ -53,6 +53,7 @@ _MOST_FAILURES = 1000
 _PACKAGE = __file__.rpartition(os.sep)[0].rpartition(os.sep)[0] + os.sep
 #: Names of functions of this package that wait for work, or for a lock that the program may hold (standard error).
 _WAITING_FUNCTIONS = ("_idle", "say")
+_true = repeat(True).__next__
 _pthread_sigmask, _valid_signals = getattr(_signal, "pthread_sigmask", None), _signal.valid_signals
 
 
@@ -235,20 +236,23 @@ class Background:
         if _pthread_sigmask is not None:  # signals are for the main thread, and end its system calls
             _pthread_sigmask(_signal.SIG_BLOCK, _valid_signals())
         seconds = _FIRST_LOOK
+        next_look = monotonic() + seconds
+        has_looked = False
         try:
             while not self._is_over:
                 self._work()
-                self._idle(process_end.SOON if process_end.is_missing() else seconds)
+                self._idle(process_end.SOON if process_end.is_missing() else seconds, once=not has_looked)
                 if not process_end.restore():
                     continue
-                if not self._is_over:
-                    self._is_busy = True
+                if (monotonic() >= next_look or self._finds_work()) and not self._is_over:
+                    self._is_busy = has_looked = True
                     try:
                         seconds = self._look()
                     except BaseException as error:
                         self._failed(error)
                         seconds = _AFTER_A_FAILURE
                     self._is_busy = False
+                    next_look = monotonic() + seconds
         finally:
             _of_thread.at_end = None  # its finalizer may raise events, so it runs before `_forgetting`
             last_steps.append(_forgetting())
@@ -256,14 +260,22 @@ class Background:
             if self._is_wanted and not self._is_over:  # a fork gave up waiting for the end
                 self._ensure()
 
-    def _idle(self, seconds: float) -> None:
-        """Return when there may be work. Make the checks, in C, every so many *seconds*."""
+    def _idle(self, seconds: float, *, once: bool) -> None:
+        """Return when there may be work. Make the checks, in C, every so many *seconds*. With *once*, return then."""
         wait = starmap(self._wake.acquire, repeat((True, seconds))).__next__
         try:
-            any(chain(_forgetting(), map(call, cycle([wait, process_end.is_missing, *self._checks()]))))
+            checks = [wait, process_end.is_missing, *self._checks(), *([_true] if once else ())]
+            any(chain(_forgetting(), map(call, cycle(checks))))
         except BaseException:  # the program has closed the pipe of signals, or an audit hook forbids to look
             if not self._is_over:
                 self._wake.acquire(True, seconds)
+
+    def _finds_work(self) -> bool:
+        """Return whether a check finds work. An order that ends the process is no reason to look."""
+        try:
+            return any(map(call, self._checks()))
+        except BaseException:  # as in `_idle`
+            return True
 
     def note_ended_by_interpreter(self) -> None:
         """Note that the interpreter has ended the thread, because it is being finalized."""

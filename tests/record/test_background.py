@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from recorded import Tree
+
+from instrument.record.background import Background
 
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="before 3.12 no tool observes all threads")
 
@@ -115,3 +118,25 @@ def test_threading_does_not_list_the_thread(tree):
     )
 
     assert output == "1 1\n"
+
+
+def test_an_order_is_carried_out_without_a_look_that_is_not_due(monkeypatch):
+    """The first look loads modules that a process which ends at once does not need. It follows a little later."""
+    monkeypatch.setattr("instrument.record.background._FIRST_LOOK", 1.0)
+    looks, failures = [], []
+    background = Background(lambda: looks.append(1) or 60.0, list, failures.append)
+    background.start()
+    try:
+        for _ in range(5):
+            assert background.run(lambda: True)
+        before = len(looks)
+        until = time.monotonic() + 30
+        while not looks and time.monotonic() < until:
+            time.sleep(0.01)
+        for _ in range(5):
+            assert background.run(lambda: True)
+        after = len(looks)
+    finally:
+        background.stop(for_good=True)
+
+    assert (before, after, failures) == (0, 1, [])
