@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 
 from instrument.analysis.exclusions import Exclusions
 from instrument.analysis.file_analysis import EVENTS, FileAnalysis
@@ -17,6 +18,7 @@ from instrument.analysis.runs import count_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from instrument.analysis.kept_files import KeptFiles
     from instrument.analysis.patterns import FilePatterns
     from instrument.data.query import StoredMeasurement
     from instrument.model.measurement import FileKey
@@ -50,14 +52,21 @@ class Analysis:
         keeps_lines: bool = True,
         needs_flow: bool = True,
         exclusions: Exclusions | None = None,
+        kept: KeptFiles | None = None,
     ) -> None:
         """Analyse the files that ran. Without *keeps_lines*, forget single lines at once, which saves memory.
 
         Without *needs_flow*, do not find out how control went through the files, which takes long.
 
         Without *exclusions*, those of pyproject.toml count. Raise ConfigError if these are impossible.
+
+        *kept* has the files of an earlier Analysis of the same data folder, with the same arguments. Files whose counts
+        and source are the same since then are taken from there.
         """
         self._patterns, self._keeps_lines, self._needs_flow = patterns, keeps_lines, needs_flow
+        self._kept = kept
+        if kept is not None:
+            kept.begin(process.id for process in stored.processes)
         self.exclusions = Exclusions.configured() if exclusions is None else exclusions
         self.refused, self.unwritten = stored.refused, stored.unwritten
         self.running, self.cut_off, self.began = stored.running, stored.cut_off, stored.began()
@@ -87,22 +96,39 @@ class Analysis:
             by_local_path.setdefault(local_key, []).append((path, version))
         for (path, version), same in by_local_path.items():
             if self._patterns.match(path):
-                counts = stored.counts(same[0])
-                for key in same[1:]:
-                    counts += stored.counts(key)
-                flow = stored.flow(same) if self._needs_flow else None
-                file = FileAnalysis(
-                    path,
-                    version,
-                    counts,
-                    measured_at={path for path, _version in same},
-                    partly_measured=partly_measured,
-                    is_optimized=self._is_optimized,
-                    flow=flow,
-                    exclusions=self.exclusions,
+                analyse = partial(self._measured, stored, path, version, same, partly_measured)
+                if self._kept is None:
+                    self._add(analyse())
+                    continue
+                facts = (
+                    [(key, stored.state_of_counts(key)) for key in same],
+                    partly_measured.intersection(path for path, _version in same),
+                    self._is_optimized,
                 )
+                file = self._kept.get(path, version, facts, analyse)
+                if file.flow is None and self._needs_flow and stored.flow(same) is not None:  # a plan file has come
+                    self._kept.forget(path, version)
+                    file = self._kept.get(path, version, facts, analyse)
                 self._add(file)
         self.without_flow.update(stored.without_flow)
+
+    def _measured(
+        self, stored: StoredMeasurement, path: str, version: str, same: list[FileKey], partly_measured: frozenset[str]
+    ) -> FileAnalysis:
+        """Analyse the file at *path*, which ran as the file versions *same*, of equal content."""
+        counts = stored.counts(same[0])
+        for key in same[1:]:
+            counts += stored.counts(key)
+        return FileAnalysis(
+            path,
+            version,
+            counts,
+            measured_at={path for path, _version in same},
+            partly_measured=partly_measured,
+            is_optimized=self._is_optimized,
+            flow=stored.flow(same) if self._needs_flow else None,
+            exclusions=self.exclusions,
+        )
 
     def add_never_imported(self) -> None:
         """Search the scope of the measurement for files that were never imported, and add them to `files`.
@@ -111,20 +137,23 @@ class Analysis:
         copy ran (`copies_that_ran`). A file of which a copy is merely installed is added: whether that copy ran is not
         known (`installed_copies`).
         """
-        self.never_imported = NeverImported(self.processes, self.paths)
+        find = NeverImported if self._kept is None else self._kept.never_imported
+        self.never_imported = find(self.processes, self.paths)
         self.paths.update(self.never_imported.paths)
         by_version: dict[str, list[str]] = {}
         for file in self.files:
             by_version.setdefault(file.version, []).append(file.path)
         for path in self.never_imported.paths:
             if self._patterns.match(path):
-                file = FileAnalysis(
+                analyse = partial(
+                    FileAnalysis,
                     path,
                     None,
                     is_optimized=self._is_optimized,
                     exclusions=self.exclusions,
                     needs_flow=self._needs_flow,
                 )
+                file = self._kept.get(path, None, self._is_optimized, analyse) if self._kept else analyse()
                 if file.source.reason:
                     self.not_compiled.append(path)
                 elif file.source.has_code:

@@ -72,6 +72,7 @@ class StoredMeasurement:
             self.processes = read_processes(self._query)
             self.unwritten: list[RunningProcess] = processes_without_counts(self.paths, self.processes)
             self._row_numbers: dict[FileKey, int] | None = None
+            self._states: dict[int, list[tuple[object, ...]]] | None = None
             self._plans = merge.plans
             reasons = [*merge.plan_rows.reasons.values()]
             self._reason_without_probes = (
@@ -119,6 +120,25 @@ class StoredMeasurement:
             receivers = counts.given_out.setdefault((schema.from_text(name), line), set())
             receivers.add(schema.from_text(receiver))
         return counts
+
+    def state_of_counts(self, file: FileKey) -> tuple[object, ...]:
+        """Return a value that tells whether the counts of *file*, one of `files`, have grown.
+
+        An earlier sum has the same processes, or some of them. Counts never fall. So if the value is the same as in the
+        earlier sum, all counts are the same.
+        """
+        if self._states is None:
+            self._states = {}
+            # A sum of whole counts may take more than 64 bits.
+            sums = "count(*), sum(count & 4294967295), sum(count >> 32), total(first), total(last)"
+            queries = [f"SELECT file, {sums} FROM {fact.table} WHERE part = 0 GROUP BY file" for fact in FACTS]
+            queries.append("SELECT file, name, line, taker FROM given_out WHERE part = 0 ORDER BY name, line, taker")
+            queries.append("SELECT file, plan, counts FROM probe_counts WHERE part = 0 ORDER BY plan")
+            queries.append("SELECT file FROM without_probe_counts WHERE part = 0")
+            for query, statement in enumerate(queries):
+                for number, *values in self._query(statement):
+                    self._states.setdefault(number, []).append((query, *values))
+        return tuple(self._states.get(self._files()[file], ()))
 
     def probes(self, file: FileKey) -> list[tuple[GroupPlans, ProbeCounts]] | None:
         """Return the plans of the code groups of *file*, one of `files`, and the counts of their probes.

@@ -10,6 +10,8 @@ import time
 from statistics import fmean
 
 from instrument.analysis.analysis import Analysis
+from instrument.analysis.exclusions import Exclusions
+from instrument.analysis.kept_files import KeptFiles
 from instrument.data.flush_requests import FlushRequest, running_with_data
 from instrument.data.merge import data_files
 from instrument.data.query import StoredMeasurement
@@ -30,15 +32,15 @@ if TYPE_CHECKING:
 INTERVAL = 1.0
 #: Seconds to wait for the answers of processes.
 _TIMEOUT = 5.0
-#: After a sample whose reading took n seconds, the next one begins so many times n seconds later at the earliest. So
-#: the reader takes at most a quarter of one core.
-_PAUSES = 3
+#: The reader takes at most this part of the time of one core, but for the first sample, which reads all sources.
+_SHARE = 1 / 3
 
 
 class Sampler:
     """Takes samples of the processes that write to *directory*, and puts each into *samples*.
 
-    Only the source files that *patterns* choose are in them, and with *only_imported* no file that never ran.
+    Only the source files that *patterns* choose are in them, and with *only_imported* no file that never ran. Lines are
+    excluded as pyproject.toml says now; raise ConfigError if it says something impossible.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Sampler:
     ) -> None:
         self._samples, self._directory = samples, directory
         self._patterns, self._choices, self._only_imported = patterns, choices, only_imported
+        self._exclusions, self._kept = Exclusions.configured(), KeptFiles()
         self._host = os.path.basename(flush_request_of(directory, 0).path).rpartition("-")[0]
         #: By the number of a process: whether the data of that number is its own.
         self._has_data: dict[int, bool] = {}
@@ -56,19 +59,19 @@ class Sampler:
 
     def next(self) -> float:
         """Take a sample; return after how many seconds the next one is due. Without data there is no sample yet."""
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.thread_time()
         notices = self._flush()
         flushed = time.monotonic()
         state = _state_of(self._directory)
         latest = self._samples.latest()
         if latest is None or state != self._state_of_files or latest.running:
             try:
-                self._read(notices, flushed)
+                self._read(notices, flushed, began, cpu)
                 self._state_of_files = state
             except DataError as error:
                 self._fail(error)
-        now = time.monotonic()
-        return max(INTERVAL - (now - began), _PAUSES * (now - flushed), 0.05)
+        shortest = INTERVAL if latest is None else max(INTERVAL, (time.thread_time() - cpu) / _SHARE)
+        return max(began + shortest - time.monotonic(), 0.05)
 
     def withdraw(self) -> None:
         """Withdraw the flush requests that no process has answered."""
@@ -103,11 +106,15 @@ class Sampler:
             return [shown(f"{error}")]
         return []
 
-    def _read(self, notices: list[str], flushed: float) -> None:
-        """Read the data, and put a sample of them into the place of the newest one."""
-        latest, started = self._samples.latest(), time.monotonic()
+    def _read(self, notices: list[str], flushed: float, began: float, cpu: float) -> None:
+        """Read the data, and put a sample of them into the place of the newest one.
+
+        The processes have written until *flushed*. The sample *began* at that time, when this thread had used *cpu*
+        seconds.
+        """
+        latest = self._samples.latest()
         with StoredMeasurement([self._directory]) as stored:
-            analysis = Analysis(stored, self._patterns)
+            analysis = Analysis(stored, self._patterns, exclusions=self._exclusions, kept=self._kept)
             running = stored.running
             is_final = not running and not stored.unwritten
             # Processes write at different times within the second; a rate needs the time of its counts.
@@ -117,14 +124,17 @@ class Sampler:
             analysis.add_never_imported()
         if not analysis.files:
             raise DataError("the data have no counted file that the patterns choose")
-        report = Report(analysis, self._choices, lambda _n, _total: None)
-        counts = _counts(report, moment)
+        earlier = latest.report if latest else None
+        report = Report(analysis, self._choices, lambda _n, _total: None, earlier)
+        counts = _counts(report, moment, latest)
         rates = Rates({}, {})
         if self._before is not None:
             rates = rates_between(self._before, counts)
             self._history.add(moment, rates.functions)
         self._before = counts
-        pause = max(INTERVAL, (1 + _PAUSES) * (time.monotonic() - started))
+        pause = INTERVAL
+        if latest is not None:
+            pause = max(INTERVAL, time.monotonic() - began, (time.thread_time() - cpu) / _SHARE)
         self._samples.put(
             Sample(
                 latest.number + 1 if latest else 1,
@@ -143,13 +153,25 @@ class Sampler:
         )
 
 
-def _counts(report: Report, moment: float) -> Counts:
-    """Return the counts of all functions and lines of *report*, which were written at *moment*."""
-    functions: dict[CodeKey, int] = {}
-    lines: dict[CodeKey, int] = {}
-    for name, file in report.files().items():
-        functions.update(((name, line, function), n) for (function, line), n in file.counts.functions.counts().items())
-        lines.update(((name, line, ""), n) for line, n in counts_of(file, report.unit).items())
+def _counts(report: Report, moment: float, latest: Sample | None) -> Counts:
+    """Return the counts of all functions and lines of *report*, which were written at *moment*.
+
+    Those of files that have not changed are taken from the sample *latest*.
+    """
+    parts, earlier = report.parts, latest.report.parts if latest else {}
+    functions: dict[CodeKey, int] = {**latest.functions} if latest else {}
+    lines: dict[CodeKey, int] = {**latest.lines} if latest else {}
+    for name, part in earlier.items():
+        if parts.get(name) is not part:
+            for function, line in part.file.counts.functions.counts():
+                functions.pop((name, line, function), None)
+            for line in counts_of(part.file, part.unit):
+                lines.pop((name, line, ""), None)
+    for name, part in parts.items():
+        if earlier.get(name) is not part:
+            calls = part.file.counts.functions.counts()
+            functions.update(((name, line, function), n) for (function, line), n in calls.items())
+            lines.update(((name, line, ""), n) for line, n in counts_of(part.file, part.unit).items())
     return Counts(moment, functions, lines)
 
 

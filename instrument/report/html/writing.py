@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from instrument.analysis.analysis import Analysis
     from instrument.analysis.file_analysis import FileAnalysis
+    from instrument.report.html.function_rows import FunctionRow
     from instrument.report.html.rendering import Renderer
 
 
@@ -54,15 +55,32 @@ def require_libraries() -> None:
         )
 
 
+class _Part(NamedTuple):
+    """The part of the index that belongs to a *file*, with counts in this *unit*: its entry, and its functions."""
+
+    file: FileAnalysis
+    unit: str
+    entry: FileEntry
+    functions: list[FunctionRow]
+
+
 class Report:
     """The report on *analysis* with *choices*: `write_folder` and `write_file` write it.
 
     `n_pages` is the number of files that have a page, `unit` that of the counts, and `hottest` the greatest count of a
     line. *progress* is called with the number of pages that are written, and that of all pages. Raise DataError if no
     file is left, or if counts are wanted in a unit in which no file has any.
+
+    *earlier* is a report on an earlier Analysis. Its parts of the index are taken for files whose analysis is the same.
     """
 
-    def __init__(self, analysis: Analysis, choices: Choices, progress: Callable[[int, int], object]) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        choices: Choices,
+        progress: Callable[[int, int], object],
+        earlier: Report | None = None,
+    ) -> None:
         self._analysis, self._choices, self._progress = analysis, choices, progress
         self._files = [file for file in analysis.files if not (choices.skips_covered and _is_covered(file))]
         if not self._files:
@@ -75,7 +93,23 @@ class Report:
         self._names = page_names(shown_path(file.path) for file in self._files)
         is_known = self._has_flow and all(file.flow or not file.measured_at for file in self._files)
         self.unit = choices.unit or (EXECUTIONS if is_known else EVENTS)
-        self.hottest = max(max(counts_of(file, self.unit).values(), default=0) for file in self._files)
+        parts = earlier.parts if earlier else {}
+        #: The part of the index that each file has, by the name of its page.
+        self.parts: dict[str, _Part] = {
+            name: self._part(file, name, parts.get(name)) for name, file in zip(self._names, self._files, strict=True)
+        }
+        self.hottest = max(part.entry.numbers.hottest for part in self.parts.values())
+
+    def _part(self, file: FileAnalysis, name: str, earlier: _Part | None) -> _Part:
+        """Return the part of *file*, whose page has this *name*: *earlier*, if nothing has changed since."""
+        if earlier is not None and earlier.file is file and earlier.unit == self.unit:
+            return earlier
+        label = shown_path(file.path)
+        counts = counts_of(file, self.unit)
+        hottest_line = min(counts, key=lambda line: (-counts[line], line), default=0)
+        numbers = numbers_of(file, self.unit)
+        entry = FileEntry(name, label, numbers, file.is_complete, _state(file), hottest_line, file.flow is not None)
+        return _Part(file, self.unit, entry, function_rows(file, name, label))
 
     def write_folder(self, path: str) -> str:
         """Write the report to the folder at *path*; return the path of its index. Raise DataError if that fails."""
@@ -134,16 +168,10 @@ class Report:
 
     def index(self) -> IndexPage:
         """Return the index of the report."""
-        entries, functions = [], Functions()
-        for file, name in zip(self._files, self._names, strict=True):
-            label = shown_path(file.path)
-            counts = counts_of(file, self.unit)
-            hottest_line = min(counts, key=lambda line: (-counts[line], line), default=0)
-            numbers = numbers_of(file, self.unit)
-            entries.append(
-                FileEntry(name, label, numbers, file.is_complete, _state(file), hottest_line, file.flow is not None)
-            )
-            functions.add(function_rows(file, name, label))
+        functions = Functions()
+        for part in self.parts.values():
+            functions.add(part.functions)
+        entries = [part.entry for part in self.parts.values()]
         return index_page(
             entries, functions, has_flow=self._has_flow, facts=list(self._facts()), remarks=list(self._remarks())
         )
