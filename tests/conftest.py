@@ -5,7 +5,7 @@ go through each of many library modules, it runs those of two.
 The marker `process` is set by rule (process_use.py), the marker `slow` by hand.
 
 Hypothesis profiles: "ci", the default, is small and the same every time; "quick" is smaller; HYPOTHESIS_PROFILE=long
-looks for new failures.
+looks for new failures. Each Python has examples of its own, so all five together try more than one with many examples.
 """
 
 import gc
@@ -16,7 +16,7 @@ import threading
 
 import process_use
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 # Hypothesis explains a failure with a trace function, which would replace the one that a test sets.
@@ -24,7 +24,7 @@ PHASES = [phase for phase in Phase if phase is not Phase.explain]
 
 settings.register_profile(
     "ci",
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     phases=PHASES,
@@ -62,10 +62,15 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Mark the tests that start processes; with --quick, deselect these and the slow ones."""
+    """Mark the tests that start processes, and give each property the examples of this Python.
+
+    With --quick, deselect the tests that start processes and the slow ones.
+    """
     for item in items:
         if _starts_processes(item):
             item.add_marker("process")
+        if hasattr(item.function, "hypothesis") and settings().derandomize:
+            seed(f"{item.function.__name__} on {sys.version_info[0]}.{sys.version_info[1]}")(item.function)
     if config.getoption("--quick"):
         deselected = [item for item in items if not _is_quick(item)]
         config.hook.pytest_deselected(items=deselected)
