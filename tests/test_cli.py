@@ -293,14 +293,22 @@ def test_the_commands_are_listed(tmp_path):
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
-def test_each_command_has_a_help_for_users(tmp_path, name):
+def test_each_command_has_a_help_for_users(name, capsys, monkeypatch):
     """It has an example, and no word that only developers of this package know."""
-    helped, own = (run("instrument", tmp_path, words) for words in (["help", name], [name, "--help"]))
+    statuses, texts = [], []
+    for words in (["help", name], [name, "--help"]):
+        monkeypatch.setattr(sys, "argv", ["instrument", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        statuses.append(ended.value.code)
+        texts.append(capsys.readouterr())
 
-    assert (helped.returncode, helped.stdout, helped.stderr) == (0, own.stdout, "")
-    assert f"\n  instrument {name}" in helped.stdout.partition("example")[2]
+    [helped, own] = texts
+    assert (statuses, helped.err, own.err) == ([0, 0], "", "")
+    assert helped.out == own.out
+    assert f"\n  instrument {name}" in helped.out.partition("example")[2]
     for word in (" come in", "comes in", "goes out", "go out", " us ", " we ", " ours"):
-        assert word not in helped.stdout, word
+        assert word not in helped.out, word
 
 
 def test_the_help_has_the_options_of_trace(tmp_path):

@@ -28,8 +28,9 @@ if __name__ == "__main__":
     main()
 """
 IMPORTS = """
-import sys
+import gc, sys
 import instrument
+gc.freeze()  # functions that exist are not instrumented: that took most of the time
 from instrument.rewrite import rewriter
 rewrite, rewritten = rewriter.rewrite, []
 def noting_rewrite(flow, plan):

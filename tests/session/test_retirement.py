@@ -195,7 +195,7 @@ def test_the_least_recently_executed_code_is_found_while_another_thread_adds_cod
 
 EVER_NEW_AND_RAISING = """
 total = 0
-for n in range(1500):
+for n in range(600):
     exec(f"def f(a):\\n    try:\\n        a //= {n} % 3\\n    except ArithmeticError:\\n        a = {n}\\n    return a\\n", globals())
     total += f(n) + eval(f"[m for m in range({n} % 5) if m].__len__() + {n}")
 """

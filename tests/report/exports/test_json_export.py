@@ -73,15 +73,26 @@ def strict(schema):
     return result
 
 
+STRICT_VALIDATOR = jsonschema.Draft202012Validator(strict(SCHEMA))
+
+
 @given(files())
 def test_the_schema_describes_all_properties(file):
     """A property that is added to the document has to be added to the schema."""
     document = json.loads(b"".join(json_export.write(of(file))))
 
-    jsonschema.Draft202012Validator(strict(SCHEMA)).validate(document)
+    assert STRICT_VALIDATOR.is_valid(document)
     document["files"][0]["surplus"] = 1
+    assert not STRICT_VALIDATOR.is_valid(document)
+
+
+def test_a_property_without_description_is_named(tmp_path):
+    """The strict schema refuses it by its name."""
+    document = json.loads(b"".join(json_export.write(of(analysed(tmp_path / "a.py", {1: 1})))))
+    document["files"][0]["surplus"] = 1
+
     with pytest.raises(jsonschema.ValidationError, match="surplus"):
-        jsonschema.Draft202012Validator(strict(SCHEMA)).validate(document)
+        STRICT_VALIDATOR.validate(document)
 
 
 @given(files())

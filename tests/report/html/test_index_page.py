@@ -62,7 +62,7 @@ def test_large_trees_are_folded_at_first():
 
 def test_deep_paths():
     """A data file may name a path of any depth."""
-    labels = ["/".join(["a"] * depth + ["x.py"]) for depth in range(1, 3000, 3)]
+    labels = ["/".join(["a"] * depth + ["x.py"]) for depth in [*range(1, 1000), 3000]]
     rows = tree(entry(label) for label in labels)
     assert max(row.depth for row in rows) > 900
     assert sum(row.file is not None for row in rows) == len(labels)
