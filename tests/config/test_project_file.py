@@ -1,5 +1,6 @@
 """Tests of instrument/config/project_file.py: the nearest pyproject.toml with the table is read, if it can be trusted."""
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -156,3 +157,23 @@ def test_a_switch_is_a_number_a_boolean_or_a_word(tmp_path, text, is_on):
     read = read_settings({}, {}, str(tmp_path))
 
     assert (read.shared, read.quiet, read.lines) == (is_on, is_on, is_on)
+
+
+def test_the_table_is_that_of_the_present_content(tmp_path):
+    """A table is stored by the time and size of its file, and another content may have the same."""
+    file = tmp_path / "pyproject.toml"
+    tables = []
+    for name in ("one", "two"):
+        file.write_text(f'[tool.instrument]\nscope = "{name}"\n', encoding="utf-8")
+        os.utime(file, (1, 1))
+        tables.append(project_file.find_table(str(tmp_path)))
+
+    assert tables == [({"scope": name}, str(file)) for name in ("one", "two")]
+
+
+def test_a_table_with_a_date_is_read_each_time(tmp_path):
+    """Dates cannot be stored."""
+    (tmp_path / "pyproject.toml").write_text("[tool.instrument]\nscope = 2001-02-03\n", encoding="utf-8")
+    tables = [project_file.find_table(str(tmp_path))[0] for _ in range(2)]
+
+    assert tables == [{"scope": dt.date(2001, 2, 3)}] * 2

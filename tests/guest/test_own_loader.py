@@ -86,6 +86,19 @@ def test_an_edited_module_that_only_the_end_of_a_process_loads_is_in_the_file_ag
     assert run(package, finds) == ["True"]
 
 
+def test_a_start_finds_the_settings_of_a_project_in_the_file(package):
+    """The parser of TOML takes longer than all else in a start."""
+    toml = package / "pyproject.toml"
+    source = "from instrument.guest import own_loader; print('instrument.guest.rare.copies' in own_loader.modules)"
+    parses = []
+    for text in ("[tool.instrument]\nquiet = true\n", "[tool.instrument]\nquiet = false\n"):
+        toml.write_text(text, encoding="utf-8")
+        parses.append([run(package, source) for _ in range(4)])
+
+    assert [each[0] for each in parses] == [["True"]] * 2
+    assert [each[-1] for each in parses] == [["False"]] * 2
+
+
 def test_late_modules_come_from_the_file_that_the_start_has_read(package):
     """If another file took its place, they are loaded from files of their own. Code that was read before is kept."""
     run(package)
