@@ -83,6 +83,20 @@ def is_left_above(op: int) -> bool:
     return bool(_IS_LEFT_ABOVE[op])
 
 
+def likeliest_exit(instructions: Instructions, group: list[int]) -> int:
+    """Return the instruction that stands for *group*, whose exits share a counter: the last one that often raises.
+
+    Lines do not depend on the choice, but costs do. `int(text.strip())` raises in the outer call more often.
+    """
+    return next((index for index in reversed(group) if _often_raises(instructions, index)), group[0])
+
+
+def _often_raises(instructions: Instructions, index: int) -> bool:
+    """Return whether exceptions of the instruction *index* are often caught; of binary operators, those of `x[i]`."""
+    op = instructions.ops[index]
+    return bool(OFTEN_RAISES[op]) and (op != BINARY_OP or instructions.args[index] == SUBSCRIPT_BINARY_OP)
+
+
 # Exits that share a counter ###########################################################################################
 
 
@@ -133,7 +147,7 @@ class _ExitClasses:
         on after the exception count once: it has few classes, but many copies.
         """
         instructions = self._graph.instructions
-        ops, args, origins = instructions.ops, instructions.args, instructions.origins
+        ops, origins = instructions.ops, instructions.origins
         often_raises = ops.translate(OFTEN_RAISES)
         # By handler: for each class the first instruction that often raises; its original, if copies count once.
         classes: dict[int, dict[ExitClass, int]] = {}
@@ -142,7 +156,7 @@ class _ExitClasses:
         while index >= 0:
             start = index + 1
             exit_class = self._class_of(index)
-            if exit_class is not None and (ops[index] != BINARY_OP or args[index] == SUBSCRIPT_BINARY_OP):
+            if exit_class is not None and _often_raises(instructions, index):
                 handler, run, _ = exit_class
                 of_handler = classes.setdefault(handler, {})
                 if exit_class not in of_handler:

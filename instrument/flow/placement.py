@@ -12,7 +12,7 @@ from instrument.decode.instructions import Instructions
 from instrument.decode.opcodes import POP_ITER, RESUME, SEND, YIELD_VALUE, flags_of
 from instrument.decode.unrolling import unroll
 from instrument.decode.versions import PLACES_ARE_OF_TRACEBACK
-from instrument.flow.exits import eventless_sources_of_restored, exit_records, group_equivalent_exits
+from instrument.flow.exits import eventless_sources_of_restored, exit_records, group_equivalent_exits, likeliest_exit
 from instrument.flow.graph import ControlFlowGraph, Edge, EdgeKind, build
 from instrument.flow.placement_names import CALLING, CALLS, EVENTS, LINE, MINIMAL, NOTHING, PLACEMENTS
 from instrument.flow.plan import ExitKind, Plan, Probe, ProbePosition
@@ -144,7 +144,7 @@ def _probes_on_chords(graph: ControlFlowGraph, outside_block: frozenset[int]) ->
         probe_number = len(chosen.probes)
         chosen.exiting.append((probe_number, record))
         chosen.stubs.update(dict.fromkeys(group, probe_number))
-        chosen.add(Probe(ProbePosition.EXITING, group[0]), None)
+        chosen.add(Probe(ProbePosition.EXITING, likeliest_exit(graph.instructions, group)), None)
     return chosen
 
 

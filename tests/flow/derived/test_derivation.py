@@ -191,6 +191,21 @@ def test_instructions_of_raising_lines_end_with_the_one_that_raises():
     assert 0 < cut.instructions[2] < whole.instructions[2]
 
 
+@pytest.mark.parametrize("text", ["t += d[i % 2]", "t += int(str(i or 'x').strip())", "t += abs(i.real) + d.copy()[i]"])
+def test_instructions_up_to_the_outer_call_or_subscript_count(text):
+    """That is the likeliest place if an exception is caught in the same function, and exits share a counter."""
+    source = f"d = {{1: 2}}\nt = 0\nfor i in range(5):\n    try:\n        {text}\n    except (KeyError, ValueError):\n        pass\n"
+    source = "def f():\n" + textwrap.indent(source, "    ") + "f()\n"
+    code = compile(source, strategies.FILE_NAME, "exec", dont_inherit=True)
+    counters = StepCounter(), ProbeCounter()
+    for counter in counters:
+        counter.runctx(code, names := {"__name__": "program"}, names)
+    by_steps, by_probes = (counter.flow_counts().instructions for counter in counters)
+
+    assert ("f", 1) in counters[1].inexact
+    assert by_steps == by_probes
+
+
 def test_code_that_never_ran_has_zeros():
     """All decisions, arcs and functions of nested code are known without a run."""
     source = "def f(x):\n    if x:\n        return 1\n    return lambda: x or 2\n"
