@@ -181,8 +181,11 @@ class Environment(Bare):
                     shutil.copy(origin.with_suffix(".py"), target)
         return target
 
-    def package(self, package):
-        """Return the folders (source, installed) of *package*, `name==version`, whose tests are to be run."""
+    def package(self, package, needs=None):
+        """Return the folders (source, installed) of *package*, `name==version`, whose tests are to be run.
+
+        *needs* has the packages that the tests need, by default those in PACKAGES.
+        """
         name, _, version = package.partition("==")
         folder = self.folder / "packages" / name
 
@@ -191,7 +194,8 @@ class Environment(Bare):
             self.pip("download", "--no-deps", "--no-binary", name, "--dest", str(folder), package)
             archive, = folder.glob("*.tar.gz")
             # All that it depends on goes out of scope, itself into it.
-            self.pip("install", "--root-user-action=ignore", str(archive), *PACKAGES[package][1])
+            needed = PACKAGES[package][1] if needs is None else needs
+            self.pip("install", "--root-user-action=ignore", str(archive), *needed)
             self.install(folder / "installed", "--no-deps", str(archive))
             with tarfile.open(archive) as opened:
                 opened.extractall(folder / "source", filter="data")

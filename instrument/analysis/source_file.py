@@ -144,7 +144,7 @@ class SourceFile:
         self.never_missing = self.annotations | self.excluded | docstrings
         self.has_code = syntax.has_code
         if self._needs_flow:
-            self.statements = StatementLines(tree, self.data.splitlines())
+            self.statements = StatementLines(tree, self.data.splitlines(), lines_of_code)
         if self._needs_flow and not self._is_measured and self.has_code:
             from instrument.flow.derived.derivation import static_flow
 

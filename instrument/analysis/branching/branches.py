@@ -73,12 +73,14 @@ def _choices(flow: FlowCounts, statements: StatementLines) -> dict[tuple[int, Fu
     for (function, line, target), count in flow.arcs.items():
         line, target = first.get(line, line), first.get(target, target)
         choice = choices.get(line)
-        if choice is None or line == target or (target == RAISED and choice.reached != RAISED and not choice.defined):
+        if choice is None or line == target:
             continue
         if choice.is_of(function):
             way = choice.inner
         elif _is_part(function):
             continue  # an expression of the statement has code of its own
+        elif target == RAISED and choice.reached != RAISED and not choice.body:
+            continue  # an exception goes on at the end of a `finally`: behind the body, or past it
         else:
             way = choice.way_to(target) if choice.defined is None else choice.onward
             owners[choice.line] = function

@@ -1,7 +1,8 @@
 """Statements: the lines of each statement of a source file, and the ways behind the statements that decide.
 
-The syntax tree and the lines of a source come in; `StatementLines` goes out. Branches are those of coverage.py. An
-`if`, `elif`, `while`, `for` or `case` decides: control goes to its body, or to the statement that follows.
+The syntax tree of a source, its lines, and the numbers of those with code come in; `StatementLines` goes out. Branches
+are those of coverage.py. An `if`, `elif`, `while`, `for` or `case` decides: control goes to its body, or to the
+statement that follows.
 
 Problem: the compiler copies the body of `finally` for each way out, and leaves the body of `with` through its header.
 So the bytecode has more ways than the source, and other targets.
@@ -17,16 +18,13 @@ from instrument.model.flow_counts import RAISED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Sequence, Set
 
     from instrument.model.measurement import FunctionKey
 
     _Node = ast.stmt | ast.excepthandler | ast.match_case
     #: The parts of a statement that hold further statements, handlers or cases.
     _Suite = Sequence[_Node]
-
-#: Statements that the compiler makes no code of.
-_WITHOUT_CODE = (ast.Global, ast.Nonlocal)
 
 
 class Choice(NamedTuple):
@@ -88,13 +86,17 @@ class StatementLines:
     """The statements of a syntax *tree*: `first` and `choices`.
 
     `first` maps each further line of a statement, or of a header, to its first line; decorators are part of a header.
-    `choices` maps the first line of each statement that decides to its Choice. *lines* are the lines of the source.
+    `choices` maps the first line of each statement that decides to its Choice.
+
+    *lines* are the lines of the source, and *with_code* has the numbers of the lines with code. Control never goes to a
+    statement without code, such as `global x` or `x: int`, or a statement behind a `return`.
     """
 
-    def __init__(self, tree: ast.Module, lines: Sequence[bytes]) -> None:
+    def __init__(self, tree: ast.Module, lines: Sequence[bytes], with_code: Set[int]) -> None:
         self.first: dict[int, int] = {}
         self.choices: dict[int, Choice] = {}
         self._lines = lines
+        self._with_code = with_code
         remaining: list[tuple[_Suite, _Place]] = [(tree.body, _Place())]
         while remaining:
             suite, place = remaining.pop()
@@ -108,7 +110,7 @@ class StatementLines:
                 if suites:
                     self._add_choice(node, first, onward, *suites[0])
                 remaining += suites
-                if not isinstance(node, (*_WITHOUT_CODE, ast.excepthandler)):
+                if not isinstance(node, ast.excepthandler) and self._has_code(node):
                     onward = end = first
 
     def _first_line(self, node: _Node) -> int:
@@ -123,7 +125,12 @@ class StatementLines:
 
     def _first_line_of(self, suite: _Suite, otherwise: int) -> int:
         """Return the first line of the code of *suite*; *otherwise* if there is no code."""
-        return next((self._first_line(node) for node in suite if not isinstance(node, _WITHOUT_CODE)), otherwise)
+        return next((self._first_line(node) for node in suite if self._has_code(node)), otherwise)
+
+    def _has_code(self, node: _Node) -> bool:
+        """Return whether the compiler makes code of the statement or case *node*."""
+        last = node.body[-1] if isinstance(node, ast.match_case) else node
+        return any(line in self._with_code for line in range(self._first_line(node), (last.end_lineno or 0) + 1))
 
     def _begins_line(self, node: ast.stmt) -> bool:
         """Return whether nothing but white space stands before the statement *node* on its line."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from instrument.analysis.branching.branches import branches_of
 from instrument.analysis.branching.statements import StatementLines
 from instrument.flow.derived.derivation import static_flow
-from instrument.model.flow_counts import Arc, FlowCounts
+from instrument.model.flow_counts import RAISED, Arc, FlowCounts
 
 LINES = st.integers(1, 9)
 FUNCTIONS = st.sampled_from([("f", 1), ("g", 5)])
@@ -70,11 +70,23 @@ def test_excluded_lines_have_no_ways_and_complete_lines_miss_none(arcs, excluded
         ("if (a\n): b(\n    c)\nelse:\n    d\ny = 1\n", {1: [5, 6]}),
         ("def f(\n    a,\n): pass\ny = 1\n", {1: [0, 4]}),
         ("def f(x):\n    if any(y for\n           y in x): return\n    global z\n    z = 1\n", {2: [0, 5]}),
+        ("def f(x):\n    if x:\n        y: int\n        z = 1\n    y: str\n    z = 2\n", {2: [4, 6]}),
     ],
 )
 def test_a_statement_that_decides_has_two_ways(source, ways):
     """They are those of coverage.py. Control goes up and down the lines of other statements: no branch is there."""
     flow = static_flow(compile(source, "m.py", "exec", dont_inherit=True))
-    branches = branches_of(flow, statements=StatementLines(ast.parse(source), source.encode().splitlines()))
+    with_code = {line for arc in flow.arcs for line in (arc.line, arc.target)}
+    branches = branches_of(flow, statements=StatementLines(ast.parse(source), source.encode().splitlines(), with_code))
 
     assert {branch.line: [*branch.arcs] for branch in branches} == ways
+
+
+def test_an_exception_that_goes_on_passes_the_body():
+    """An `if` at the end of a `finally` was false if the exception left the line of the `if`."""
+    source = "def f(x):\n    try:\n        a\n    finally:\n        if x:\n            b\n"
+    flow = static_flow(compile(source, "m.py", "exec", dont_inherit=True))
+    flow.arcs[Arc(("f", 1), 5, RAISED)] += 3
+    statements = StatementLines(ast.parse(source), source.encode().splitlines(), {1, 2, 3, 5, 6})
+
+    assert [branch.arcs for branch in branches_of(flow, statements=statements)] == [{0: 3, 6: 0}]
