@@ -29,7 +29,7 @@ if __name__ == "__main__":
 """
 IMPORTS = """
 import gc, sys
-import instrument
+import instrument.trace
 gc.freeze()  # functions that exist are not instrumented: that took most of the time
 from instrument.rewrite import rewriter
 rewrite, rewritten = rewriter.rewrite, []

@@ -194,7 +194,7 @@ def test_the_code_of_old_versions_does_not_pile_up(tmp_path):
 
 
 PROGRAM = """
-import gc, sys, instrument
+import gc, sys, instrument.trace
 from instrument.rewrite import rewriter
 gc.freeze()  # functions that exist are not instrumented, except those of board: that took most of the time
 rewrite, rewritten = rewriter.rewrite, []
@@ -284,7 +284,8 @@ def test_processes_that_store_at_the_same_time_leave_complete_files(tmp_path):
 
 
 GIVES_CODE_AWAY = """
-import instrument
+import gc, instrument.trace
+gc.freeze()
 source = '''
 import marshal, shelf, types
 away = [marshal.loads(marshal.dumps(shelf.fill.__code__)), types.FunctionType(shelf.fill.__code__, {"range": range}).__code__]
@@ -324,7 +325,8 @@ def test_code_with_constants_that_no_compiler_makes_is_not_stored(tmp_path):
 
 
 READS = """
-import importlib.machinery, sys, instrument
+import gc, importlib.machinery, sys, instrument.trace
+gc.freeze()
 opened = []
 sys.addaudithook(lambda event, arguments: event == "open" and str(arguments[0]).endswith(".pyc") and opened.append(arguments[0]))
 {patch}

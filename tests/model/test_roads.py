@@ -341,7 +341,7 @@ def results_of(program, tmp_path, **environment):
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", **environment},
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "INSTRUMENT_QUIET": "1", **environment},
     )
     assert done.stderr == ""
     return set(json.loads(done.stdout))
@@ -349,7 +349,9 @@ def results_of(program, tmp_path, **environment):
 
 PROGRAMS = {
     "Trace": """
+import gc
 from instrument.trace import Trace
+gc.freeze()
 lines, functions = Trace(count=1, trace=0), Trace(count=0, trace=0, countfuncs=1)
 lines.runfunc(__import__, "a")
 functions.runfunc(__import__("a").f)

@@ -135,10 +135,11 @@ def test_a_forked_child_can_read_while_a_thread_of_its_parent_held_the_gate():
     if not hasattr(os, "fork"):
         pytest.skip("this system has no fork")
     source = """
-import os, sys, threading
-import instrument
+import gc, os, sys, threading
+import instrument.trace
 from instrument.flow import placement
 from instrument.session.session import session
+gc.freeze()
 tracer = instrument.Trace(count=1, trace=0)
 own_session = session(placement.MINIMAL)
 held, done = threading.Event(), threading.Event()
