@@ -87,7 +87,7 @@ def test_processes_that_are_not_measured_are_refused_at_once(tree, busy, tmp_pat
         snapshot.add_arguments(parser)
         with pytest.raises(InstrumentError, match=rf"started to write to '{tree.data}'; name that with --dir"):
             snapshot.execute(parser.parse_args([str(busy.pid), "--dir", str(tmp_path / "elsewhere")]))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10  # an answer would be awaited for 20 s
     finally:
         other.communicate(b"\n")
 
