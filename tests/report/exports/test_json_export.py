@@ -117,8 +117,9 @@ def test_all_numbers_are_read_back(file):
     for each in described["flow"]["decisions"]:
         outcomes = each.pop("true"), each.pop("false")
         found.add_decision(Decision(**each), *outcomes)
-    ids = {(each["name"], each["line"]): each["id"] for each in described["functions"]}
-    assert ids == {key: each for key, each in file.source.function_ids().items() if key in ids}
+    ids = file.source.function_ids()
+    listed = {(each["name"], each["line"]): each["id"] for each in described["functions"]}
+    assert listed == {key: each for key, each in ids.items() if key in listed}
     for each in described["flow"]["functions"]:
         assert each.pop("id") == ids[each["name"], each["line"]]
         found.add_function((each.pop("name"), each.pop("line")), FunctionFlow(**each))
