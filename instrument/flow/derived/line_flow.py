@@ -12,7 +12,7 @@ part begins as often as control comes to it from another line, from outside of t
 began as often as the part of it that began most often. Parts that are copies of each other add up. So
 
 - a statement over several lines counts once on each, though control comes back to its first line for the call;
-- a loop counts its tests, because control comes back from another line each time;
+- a loop counts its tests, because control comes back from another line each time; `while True` counts its turns;
 - a `with` counts once, though control comes back to its line for the exit.
 
 A comprehension counts as its statement. Where it has code of its own, that code begins no line. Where it has not, each
@@ -21,6 +21,7 @@ of its lines begins once for each time the comprehension begins.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import pairwise
 
 from instrument.flow.derived.code_facts import InstructionClass
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FunctionKey
 
-    #: Tells the parts of a line apart: position, class and size of the first instruction. Equal for copies.
-    Signature = tuple[Position | None, int, int]
+    #: Tells the parts of a line apart. It has position, class and size of the first instruction, and how many parts
+    #: with the same values come before in the same block. Copies are in different blocks, so theirs are equal.
+    Signature = tuple[Position | None, int, int, int]
 
 #: Stands for a return in place of an instruction.
 _RETURN = -2
@@ -183,20 +185,39 @@ def _begun(shape: CodeShape, taken: Taken, steps: _Steps) -> dict[int, int]:
     first_with_unit: dict[int, int] = {}
     for index, unit in enumerate(units):
         first_with_unit.setdefault(unit, index)
+    signatures = _signatures(shape, {first_with_unit[parts.first_of(unit)] for unit in units})
     for step in steps.steps:
         line = lines[step.target] if step.target >= 0 else None
         stays = step.source >= 0 and lines[step.source] == line
         if line is None or stays or any(step.target in loop for loop in loops):
             continue
-        first = first_with_unit[parts.first_of(units[step.target])]
-        size = units[first + 1] - units[first] if first + 1 < len(units) else 0
-        signature = shape.positions[first], shape.facts.classes[first], size
+        signature = signatures[first_with_unit[parts.first_of(units[step.target])]]
         began[line][signature] = began[line].get(signature, 0) + step.flow
     for loop in loops:
-        signature = shape.positions[loop.start], InstructionClass.FOR_ITER, 0
+        signature = shape.positions[loop.start], InstructionClass.FOR_ITER, 0, 0
         for line in began.keys() & {*lines[loop.start : loop.stop]}:
             began[line][signature] = max(began[line].get(signature, 0), taken.executed[loop.start - 1])
     return {line: max(signatures.values(), default=0) for line, signatures in began.items()}
+
+
+def _signatures(shape: CodeShape, firsts: set[int]) -> dict[int, Signature]:
+    """Return the Signature of the part that begins with each of the instructions *firsts*.
+
+    The jump at the end of a `while True` gets that of the NOP at its start: either stands for one test of the loop.
+    """
+    classes, units = shape.facts.classes, shape.facts.units
+    signatures: dict[int, Signature] = {}
+    n_before: dict[tuple[int, Position | None, int, int], int] = {}
+    for first in sorted(firsts):
+        class_ = classes[first]
+        size = units[first + 1] - units[first] if first + 1 < len(units) else 0
+        if class_ == InstructionClass.GOTO:
+            class_, size = InstructionClass.PLAIN, 1
+        block = bisect_right(shape.blocks, (first, len(units)))
+        key = block, shape.positions[first], class_, size
+        n_before[key] = n_before.get(key, -1) + 1
+        signatures[first] = *key[1:], n_before[key]
+    return signatures
 
 
 class _Parts:

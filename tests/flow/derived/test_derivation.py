@@ -191,6 +191,42 @@ def test_instructions_of_raising_lines_end_with_the_one_that_raises():
     assert 0 < cut.instructions[2] < whole.instructions[2]
 
 
+def test_the_header_of_an_endless_loop_counts_its_turns():
+    """Its code is a NOP at the start and a jump at the end. Where a jump leads past it, another line has the jump."""
+    flow = flow_of("""\
+        def f(n):
+            while True:
+                n -= 1
+                if n == 5:
+                    continue
+                if n < 0:
+                    break
+                if n % 2:
+                    n += 0
+        f(6)
+        f(2)
+        """)
+    assert {line: flow.executions[line] for line in (2, 3, 5, 7)} == {2: 10, 3: 10, 5: 1, 7: 2}
+
+
+def test_a_decorated_definition_is_executed_once():
+    """The calls of the decorators stand between its parts, and the return of the module belongs to the last one."""
+    flow = flow_of("""\
+        def d(x): return x
+        @d
+        @d
+        def f():
+            return 1
+        @d
+        class C:
+            @d
+            @d
+            def g(self):
+                return 1
+        """)
+    assert {line: flow.executions[line] for line in (2, 3, 4, 6, 7, 8, 9, 10)} == dict.fromkeys((2, 3, 4, 6, 7, 8, 9, 10), 1)
+
+
 @pytest.mark.parametrize("text", ["t += d[i % 2]", "t += int(str(i or 'x').strip())", "t += abs(i.real) + d.copy()[i]"])
 def test_instructions_up_to_the_outer_call_or_subscript_count(text):
     """That is the likeliest place if an exception is caught in the same function, and exits share a counter."""
