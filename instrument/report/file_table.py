@@ -5,6 +5,7 @@ The table has a row for each file: its lines, missing lines, hits and hottest li
 
 from __future__ import annotations
 
+from instrument.errors import DataError
 from instrument.report.formats import Format
 from instrument.report.summary.colours import console_of, marks_for, print_lines
 from instrument.report.summary.markdown import markdown_table
@@ -48,7 +49,12 @@ def write_markdown(analysis: Analysis, out: TextIO, choices: Choices) -> None:
 
 
 def write_total(analysis: Analysis, out: TextIO, choices: Choices) -> None:
-    """Write to *out* how many lines ran, in percent, without a sign: 100 if no line can run, as coverage.py does."""
+    """Write to *out* how many lines ran, in percent, without a sign: 100 if no line can run, as coverage.py does.
+
+    Raise DataError if the lines of no file are known.
+    """
+    if analysis.files and not any(file.is_complete for file in analysis.files):
+        raise DataError("--format total: the lines of no file are known, because the sources have changed or are gone")
     share = Numbers(analysis.files, choices.unit).share(with_branches=choices.with_branches)
     say([f"{percent(*share, choices.precision):.{choices.precision}f}"], out)
 

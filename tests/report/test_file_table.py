@@ -18,6 +18,7 @@ from reporting import shop as shop
 from instrument.analysis.source_file import version_of
 from instrument.data.process_identity import KernelIdentity
 from instrument.data.query import StoredMeasurement
+from instrument.errors import DataError
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say when a process was started")
@@ -143,3 +144,11 @@ def test_stale_source_is_named(shop, capsys):
     assert "Stale source: " in output.err
     assert "has changed since it was measured" in output.err
 
+
+
+def test_the_total_of_unknown_lines_is_an_error(shop, capsys):
+    """100 would be wrong: a program that reads the number takes it for the share of the lines."""
+    Path("shop.py").write_text(SHOP + "x = 1\n")
+    with pytest.raises(DataError, match="the lines of no file are known"):
+        run("report", "--format", "total")
+    assert capsys.readouterr().out == ""

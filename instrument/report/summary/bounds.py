@@ -59,8 +59,17 @@ class Bounds:
 def failures(files: Sequence[FileAnalysis], bounds: Bounds, choices: Choices) -> Iterator[str]:
     """Yield a line for each of *bounds* that *files* fail: by how much, and which lines.
 
-    Raise DataError if there is a bound for branches, and branches are known of no file.
+    Raise DataError if there is a bound for branches, and branches are known of no file. Raise it, too, if the lines of
+    any file are not known: without that file the share would be another one.
     """
+    unknown = [file for file in files if not file.is_complete and file.measured_at]
+    if bounds and unknown:
+        origin = next(bound.origin for bound in (bounds.share, bounds.branches, bounds.hits) if bound)
+        raise DataError(
+            f"{origin} cannot be checked: the missing lines of {number_of(len(unknown), 'file')} are not known "
+            f"({_some([shown_path(file.path) for file in unknown])}), because the source has changed, is gone, or was "
+            "not measured from the start; measure again, or leave out such files with --omit"
+        )
     numbers = Numbers(files, choices.unit)
     if bounds.share:
         things = "lines and ways of branches" if choices.with_branches and numbers.n_arcs else "lines"
@@ -98,9 +107,13 @@ def _hits_below(files: Sequence[FileAnalysis], bound: Bound, unit: str) -> Itera
         if count < bound.value
     ]
     if rare:
-        named = ", ".join(rare[:MOST_NAMED])
-        more = f" and {len(rare) - MOST_NAMED} more" if len(rare) > MOST_NAMED else ""
-        yield f"{number_of(len(rare), 'line')} ran less often than {bound.origin}: {named}{more}"
+        yield f"{number_of(len(rare), 'line')} ran less often than {bound.origin}: {_some(rare)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first MOST_NAMED of *names* in one text, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def _counts(file: FileAnalysis, unit: str) -> dict[int, int]:

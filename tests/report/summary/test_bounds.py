@@ -92,6 +92,19 @@ def test_a_bound_of_hits_can_be_one_of_executions():
     assert failed(file, hits=3) == ["1 line ran less often than --hits 3: m.py:4 (0)"]
 
 
+@pytest.mark.parametrize("bound", [{"share": 1}, {"branches": 1}, {"hits": 1}])
+def test_bounds_of_unknown_lines_cannot_be_checked(bound):
+    """A file that has changed since it ran must not make a share better. One that never ran and is no Python may stay."""
+    flow = flow_of({(1, 2): 1, (1, 3): 1})
+    known, stale = analysed(4, {1: 3}, flow=flow), analysed(4, {1: 3}, name="stale.py", is_known=False)
+    with pytest.raises(DataError, match=r"^--\w+ 1 cannot be checked: the missing lines of 1 file are not known \(stale.py\)"):
+        failed(known, stale, **bound)
+    no_python = analysed(1, name="no_python.py", source="print 1\n")
+    assert not no_python.is_complete
+    assert failed(analysed(1, {1: 3}, flow=flow), no_python, **bound) == []
+    assert failed(known, stale) == []
+
+
 def test_percentages_of_none_and_all_are_exact():
     """The number of a percentage has the same limits as its text."""
     assert percent(0, 0) == 100
