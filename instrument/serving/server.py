@@ -55,15 +55,18 @@ class Server(http.server.ThreadingHTTPServer):
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a new connection in a thread of its own. If there are too many connections, close it."""
+        """Serve a new connection in a thread of its own. If there are too many, end the oldest one.
+
+        A page takes milliseconds. So the oldest connection is one that sends nothing.
+        """
         with self._lock:
-            has_room = len(self._open) < self.most_connections
-            if has_room:
-                self._open[request] = monotonic()
-        if has_room:
-            super().process_request(request, client_address)
-        else:
-            super().shutdown_request(request)
+            oldest = next(iter(self._open)) if len(self._open) >= self.most_connections else None
+            if oldest is not None:
+                del self._open[oldest]
+            self._open[request] = monotonic()
+        if oldest is not None:
+            _end(oldest)
+        super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection."""
@@ -77,10 +80,7 @@ class Server(http.server.ThreadingHTTPServer):
         with self._lock:
             late = [each for each, began in self._open.items() if now - began > self.seconds]
         for each in late:
-            try:
-                each.shutdown(socket.SHUT_RDWR)  # the thread of the connection then ends, and closes the connection
-            except OSError:
-                pass
+            _end(each)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Do nothing: the client has closed the connection."""
@@ -88,6 +88,14 @@ class Server(http.server.ThreadingHTTPServer):
 
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+
+def _end(connection: socket.socket) -> None:
+    """End *connection*: its thread then closes it."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -95,6 +95,16 @@ def test_slow_clients_do_not_stop_the_server(server):
     assert threading.active_count() < 10
 
 
+def test_idle_connections_shut_nobody_out(server):
+    """A new connection takes the place of the oldest one, at once."""
+    server.seconds = 60.0
+    idle = [socket.create_connection(("127.0.0.1", server.server_port), timeout=20) for _ in range(10)]
+    for _ in range(3):
+        assert talk(server, b"GET /page HTTP/1.1\r\n\r\n").endswith(b"/page")
+    for each in idle:
+        each.close()
+
+
 def test_many_clients_are_served_one_after_another(server):
     """A client that is turned away can come again."""
     answers = []
