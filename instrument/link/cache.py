@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     #: Returns the version of the source file with this name; None if that is not known.
     FindVersion = Callable[[str], str | None]
 
-_MAGIC = b"instrument 9\n"
+_MAGIC = b"instrument 10\n"
 #: Magic bytes and checksum.
 _HEAD_SIZE = len(_MAGIC) + 8
 #: Version 2 of `marshal` writes no references. Version 4 does if other objects refer to the same constant.

@@ -102,7 +102,7 @@ class _Steps:
             if shape.is_reachable[way.source]:
                 self._add_way(way, taken.edges[way.number])
         for number, (block, _, _) in enumerate(shape.plan.entries):
-            self.steps.append(_Step(_UNKNOWN, self._first_line_at(block), taken.raised_into.get(number, 0)))
+            self._add_exception(block, taken.raised_into.get(number, 0))
 
     def lines(self) -> set[int]:
         """Return all lines that have instructions."""
@@ -125,7 +125,7 @@ class _Steps:
         shape = self._shape
         if way.is_exception:
             if way.target != shape.outside:
-                self.steps.append(_Step(_UNKNOWN, self._first_line_at(way.target), flow))
+                self._add_exception(way.target, flow)
             return
         if way.target == shape.outside:
             if shape.facts.classes[way.at] != InstructionClass.RETURN:
@@ -146,6 +146,15 @@ class _Steps:
             source = _UNKNOWN
         if target != _UNKNOWN:
             self.steps.append(_Step(source, target, flow))
+
+    def _add_exception(self, block: int, flow: int) -> None:
+        """Add the step of an exception to *block*.
+
+        The handler of an await, or of the iterator of an `async for`, is within its line, and gets no step.
+        """
+        first, _ = self._shape.blocks[block]
+        if self._shape.facts.classes[first] != InstructionClass.MAY_RERAISE:
+            self.steps.append(_Step(_UNKNOWN, self._first_line_at(block), flow))
 
     def _block_ended_by(self, index: int) -> int:
         return next(number for number, (_, last) in enumerate(self._shape.blocks) if last == index)

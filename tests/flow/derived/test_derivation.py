@@ -209,6 +209,35 @@ def test_the_header_of_an_endless_loop_counts_its_turns():
     assert {line: flow.executions[line] for line in (2, 3, 5, 7)} == {2: 10, 3: 10, 5: 1, 7: 2}
 
 
+def test_a_statement_that_waits_is_executed_once():
+    """Neither an exception that is thrown in begins it again, nor the end of an asynchronous iterator."""
+    flow = flow_of("""\
+        def inner():
+            while True:
+                try:
+                    yield
+                except ValueError:
+                    pass
+        def outer():
+            yield from inner()
+        g = outer()
+        next(g)
+        g.throw(ValueError)
+        g.throw(ValueError)
+        g.close()
+        async def numbers():
+            for n in range(3):
+                yield n
+        async def f():
+            return [n async for n in numbers()]
+        try:
+            f().send(None)
+        except StopIteration:
+            pass
+        """)
+    assert {line: flow.executions[line] for line in (4, 8, 18)} == {4: 3, 8: 1, 18: 1}
+
+
 def test_a_decorated_definition_is_executed_once():
     """The calls of the decorators stand between its parts, and the return of the module belongs to the last one."""
     flow = flow_of("""\
