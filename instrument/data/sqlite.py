@@ -23,6 +23,7 @@ from gc import disable, enable, isenabled
 from itertools import chain, compress, filterfalse
 from types import FunctionType
 
+from instrument.guest.own_builtins import functions_of_sys
 from instrument.guest.own_builtins import search_path as _path  # the program may change `sys.path`
 from instrument.guest.own_builtins import system as _system
 from instrument.guest.own_imports import errors, import_in_c
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-_ENCODING, _ON_ERROR, _IS_WINDOWS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(), os.name == "nt"
+# The program may have replaced functions of `sys` before this late module is loaded.
+_ENCODING, _ON_ERROR = functions_of_sys["getfilesystemencoding"](), functions_of_sys["getfilesystemencodeerrors"]()
+_IS_WINDOWS = os.name == "nt"
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
 #: The extension, once it is loaded.
 _loaded: list[Any] = []

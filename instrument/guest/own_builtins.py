@@ -64,7 +64,7 @@ system: "Any" = as_noted(sys.modules["nt" if "nt" in sys.builtin_module_names el
 
 
 #: The functions of `sys`.
-functions_of_sys = {name: value for name, value in vars(sys).items() if type(value) is type(len)}
+functions_of_sys: "dict[str, Any]" = {name: value for name, value in vars(sys).items() if type(value) is type(len)}
 #: The search path.
 search_path = list(sys.path)
 

@@ -12,9 +12,9 @@ import sys
 # The program may replace the names of these modules at any time, so the functions are held by name.
 from _operator import call, eq
 from itertools import compress
-from sys import getswitchinterval, setswitchinterval
 
 from instrument.guest.interpreters import is_single_threaded, newest_frames
+from instrument.guest.own_builtins import functions_of_sys
 from instrument.guest.process_state import ProcessState
 from instrument.link.code_group import group_of
 from instrument.link.counters import FULL, read_counters
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     FramesInFlight: TypeAlias = dict[tuple[int, int], int]
     Reading = TypeVar("Reading")
 
+# The program may have replaced functions of `sys` before this late module is loaded.
+getswitchinterval, setswitchinterval = functions_of_sys["getswitchinterval"], functions_of_sys["setswitchinterval"]
 #: So often a reading is repeated, if other threads count all the time.
 _MOST_READINGS = 1_000
 

@@ -316,6 +316,21 @@ def hidden_modules():
 
 
 @pytest.mark.slow
+def test_late_modules_take_functions_of_sys_from_the_copy():
+    """The program may have replaced those in `sys` by then. `sys` itself cannot be copied."""
+    functions = {name for name, value in vars(sys).items() if type(value) is type(len)}
+    found = []
+    for module in sorted(own_loader.LATE):
+        path, _ = own_loader.locate(f"instrument.{module}")
+        for node in ast.walk(ast.parse(Path(path).read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module == "sys":
+                found += [(module, alias.name) for alias in node.names if alias.name in functions]
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sys":
+                found += [(module, node.attr)] if node.attr in functions else []
+    assert found == []
+
+
+@pytest.mark.slow
 def test_the_tables_of_hidden_functions_name_what_exists():
     """A module or a function that was renamed would be hidden, or visible, without a word."""
     for folder in own_loader._HIDDEN_FOLDERS:

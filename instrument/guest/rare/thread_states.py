@@ -9,14 +9,16 @@ from __future__ import annotations
 from _thread import _count
 from gc import disable, enable, isenabled
 from itertools import accumulate, chain, repeat, takewhile
-from sys import _getframe
 
 from instrument.errors import InstrumentError
+from instrument.guest.own_builtins import functions_of_sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
+
+_getframe = functions_of_sys["_getframe"]
 
 
 class ThreadStates:
