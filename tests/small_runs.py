@@ -1,6 +1,9 @@
 """Runs small programs under a tracer; tests of sessions and of runs share this."""
 
+import contextlib
+import io
 import sys
+import types
 
 #: The source file, and the `__file__`, of the program that is run.
 FILE = "/somewhere/session_program.py"
@@ -18,6 +21,18 @@ def counts_of(make_tracer, source, **names):
     tracer.runctx(compile(source, FILE, "exec"), namespace, namespace)
     counts = tracer.results().counts
     return {key: n for key, n in counts.items() if key[0] in (FILE, "<string>")}, namespace
+
+
+def execute(code, run):
+    """Have *run* execute *code* as a module, without its output and exceptions."""
+    module = types.ModuleType("program")
+    vars(module).update(__name__="program", __file__=code.co_filename)
+    sys.modules["program"] = module
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
+            run(code, vars(module))
+    finally:
+        del sys.modules["program"]
 
 
 def added_lines(code_counts):

@@ -41,8 +41,13 @@ place, so the file grows with new code only. In a file of sums, part 0 is the su
 known. Each process that may still write has a part to itself, so that newer data can replace older data. So the same
 data may be added any number of times, in any order, and counts once.
 
-Older formats are still read and combined. Format 1 had no `scope` and no `root` of a process. Formats 1 and 2 had no
-table `given_out`. Formats 1 to 3 had none of the last three tables. Each Fact names the first format with its table.
+Older formats are still read and combined. They lack tables or columns:
+
+- format 1 lacks `scope` and `root` of a process, and all that formats 2 and 3 lack;
+- format 2 lacks the table `given_out`, and all that format 3 lacks;
+- format 3 lacks the tables `probe_counts`, `plan` and `without_probe_counts`.
+
+For the tables of counts, each Fact names the first format that has its table.
 """
 
 from __future__ import annotations

@@ -137,10 +137,10 @@ def _is_of_site(namespace: object) -> bool:
 
 
 def _may_change(text: str) -> bool:
-    """Return whether the code of *text* may have to run in place of it.
+    """Return whether *text* may have to be exchanged for code that is compiled here.
 
-    If not, the interpreter compiles the text, as it would without this package. The function `compile` makes all types
-    of `_ast` first. [3.12, callgrind: 9 million instructions, in any process that makes a named tuple]
+    All other texts are left to the interpreter, because the function `compile` makes all types of `_ast` first. [3.12,
+    callgrind: 9 million instructions, in any process that makes a named tuple]
     """
     return text_may_mention_executor(text) or any(map(_measures_texts, _instrumenters))
 

@@ -261,7 +261,10 @@ class Background:
                 self._ensure()
 
     def _idle(self, seconds: float, *, once: bool) -> None:
-        """Return when there may be work. Make the checks, in C, every so many *seconds*. With *once*, return then."""
+        """Return when there may be work. Make the checks, in C, every so many *seconds*.
+
+        With *once*, return after the first checks in any case.
+        """
         wait = starmap(self._wake.acquire, repeat((True, seconds))).__next__
         try:
             checks = [wait, process_end.is_missing, *self._checks(), *([_true] if once else ())]
@@ -271,7 +274,7 @@ class Background:
                 self._wake.acquire(True, seconds)
 
     def _finds_work(self) -> bool:
-        """Return whether a check finds work. An order that ends the process is no reason to look."""
+        """Return whether a check finds work for a look. Orders need no look: `_work` carries them out."""
         try:
             return any(map(call, self._checks()))
         except BaseException:  # as in `_idle`

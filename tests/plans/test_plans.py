@@ -125,16 +125,21 @@ def test_a_forged_plan_in_a_sum_is_left_out(tree):
     assert flows(path) is None
 
 
-def test_forged_counts_of_probes_are_refused(tree):
-    """Each value is checked before it is added."""
+def forged(tree, statement):
+    """Return the path of the data file of a run, in which the SQL *statement* has changed values."""
     tree.run(PROGRAM, "4")
     run(combine, tree.data, output=None, keep=False)
     [path] = tree.files()
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE probe_counts SET counts = x'00'")
+    connection.execute(statement)
     connection.commit()
     connection.close()
+    return path
 
+
+def test_forged_counts_of_probes_are_refused(tree):
+    """Each value is checked before it is added."""
+    path = forged(tree, "UPDATE probe_counts SET counts = x'00'")
     assert add([path])[1] == ["it is damaged: the counts of probes are cut off"]
 
 
@@ -360,12 +365,5 @@ def test_a_plan_file_that_another_process_writes_meanwhile_is_no_error(tmp_path,
 
 def test_a_plan_name_that_is_no_text_is_refused(tree):
     """Nothing of the file is added, and no error ends the report."""
-    tree.run(PROGRAM, "4")
-    run(combine, tree.data, output=None, keep=False)
-    [path] = tree.files()
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE probe_counts SET plan = CAST(plan AS BLOB)")
-    connection.commit()
-    connection.close()
-
+    path = forged(tree, "UPDATE probe_counts SET plan = CAST(plan AS BLOB)")
     assert add([path])[1] == ["it holds a value that cannot be, in table 'probe_counts' (one of part, plan, counts)"]

@@ -3,11 +3,9 @@
 import ast
 import collections
 import contextlib
-import io
 import json
 import re
 import sys
-import types
 from pathlib import Path
 
 import coverage
@@ -15,6 +13,7 @@ import oracle
 import pytest
 import strategies
 from flow.stepping import ProbeCounter
+from small_runs import execute
 
 from instrument.analysis.file_analysis import FileAnalysis
 from instrument.analysis.source_file import version_of
@@ -97,18 +96,6 @@ def test_lines_and_ways_are_those_of_coverage(tmp_path):
         n_lines += len(expected[path])
 
     assert n_lines > 800
-
-
-def execute(code, run):
-    """Have *run* execute *code* as a module, without its output and exceptions."""
-    module = types.ModuleType("program")
-    vars(module).update(__name__="program", __file__=code.co_filename)
-    sys.modules["program"] = module
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
-            run(code, vars(module))
-    finally:
-        del sys.modules["program"]
 
 
 @pytest.mark.slow

@@ -1,12 +1,9 @@
 """Exports of programs that ran, with the flow of control that follows from probes: other tools take them."""
 
-import contextlib
 import io
 import shutil
 import subprocess
-import sys
 import trace
-import types
 from pathlib import Path
 
 import coverage
@@ -15,6 +12,7 @@ import pytest
 import strategies
 from exporting import counts_of
 from flow.stepping import ProbeCounter
+from small_runs import execute
 
 from instrument.analysis.file_analysis import FileAnalysis
 from instrument.analysis.source_file import version_of
@@ -32,18 +30,6 @@ PROGRAMS = [
     *("nested_loops_with_all_exits", "return_in_try_with_finally", "try_except_else_finally", "while_nested_break_else"),
     *("with_break_and_continue", "yield_from_delegation"),
 ]
-
-
-def execute(code, run):
-    """Have *run* execute *code* as a module, without its output and exceptions."""
-    module = types.ModuleType("program")
-    vars(module).update(__name__="program", __file__=code.co_filename)
-    sys.modules["program"] = module
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
-            run(code, vars(module))
-    finally:
-        del sys.modules["program"]
 
 
 def analysed(name, folder):
