@@ -96,11 +96,12 @@ def test_slow_clients_do_not_stop_the_server(server):
 
 
 def test_idle_connections_shut_nobody_out(server):
-    """A new connection takes the place of the oldest one, at once."""
+    """A new connection takes the place of the oldest one at once, and that one is ended: threads stay few."""
     server.seconds = 60.0
     idle = [socket.create_connection(("127.0.0.1", server.server_port), timeout=20) for _ in range(10)]
     for _ in range(3):
         assert talk(server, b"GET /page HTTP/1.1\r\n\r\n").endswith(b"/page")
+    assert [each.recv(1) for each in idle[:7]] == [b""] * 7
     for each in idle:
         each.close()
 
