@@ -95,9 +95,10 @@ def test_slow_clients_do_not_stop_the_server(server):
     assert threading.active_count() < 10
 
 
-def test_idle_connections_shut_nobody_out(server):
+def test_idle_connections_shut_nobody_out(server, monkeypatch):
     """A new connection takes the place of the oldest one at once, and that one is ended: threads stay few."""
     server.seconds = 60.0
+    monkeypatch.setattr(server.RequestHandlerClass, "timeout", 60.0)
     idle = [socket.create_connection(("127.0.0.1", server.server_port), timeout=20) for _ in range(10)]
     for _ in range(3):
         assert talk(server, b"GET /page HTTP/1.1\r\n\r\n").endswith(b"/page")
