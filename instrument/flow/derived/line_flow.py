@@ -212,7 +212,10 @@ def _begun(shape: CodeShape, taken: Taken, steps: _Steps) -> dict[int, int]:
 def _signatures(shape: CodeShape, firsts: set[int]) -> dict[int, Signature]:
     """Return the Signature of the part that begins with each of the instructions *firsts*.
 
-    The jump at the end of a `while True` gets that of the NOP at its start: either stands for one test of the loop.
+    A jump or a return gets that of a plain instruction:
+
+    - The jump at the end of a `while True` and the NOP at its start are copies: either stands for one test of the loop.
+    - Copies of `return 2` in a `finally` are, too. Some begin with the removal of values from the stack.
     """
     classes, units = shape.facts.classes, shape.facts.units
     signatures: dict[int, Signature] = {}
@@ -220,7 +223,7 @@ def _signatures(shape: CodeShape, firsts: set[int]) -> dict[int, Signature]:
     for first in sorted(firsts):
         class_ = classes[first]
         size = units[first + 1] - units[first] if first + 1 < len(units) else 0
-        if class_ == InstructionClass.GOTO:
+        if class_ in (InstructionClass.GOTO, InstructionClass.RETURN):
             class_, size = InstructionClass.PLAIN, 1
         block = bisect_right(shape.blocks, (first, len(units)))
         key = block, shape.positions[first], class_, size

@@ -209,6 +209,23 @@ def test_the_header_of_an_endless_loop_counts_its_turns():
     assert {line: flow.executions[line] for line in (2, 3, 5, 7)} == {2: 10, 3: 10, 5: 1, 7: 2}
 
 
+@pytest.mark.filterwarnings("ignore:'return' in a 'finally' block:SyntaxWarning")
+def test_copies_of_a_return_in_a_finally_add_up():
+    """Some begin with the removal of values from the stack, and others with the return itself."""
+    flow = flow_of("""\
+        def f(x):
+            try:
+                if x:
+                    return f(0)
+                x += 1
+            finally:
+                return 2
+        for i in range(6):
+            f(i % 2)
+        """)
+    assert {line: flow.executions[line] for line in (4, 5, 7)} == {4: 3, 5: 6, 7: 9}
+
+
 def test_a_statement_that_waits_is_executed_once():
     """Neither an exception that is thrown in begins it again, nor the end of an asynchronous iterator."""
     flow = flow_of("""\
