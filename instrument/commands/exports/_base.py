@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 #: As FILE, standard output.
 STANDARD_OUTPUT = "-"
 
+#: No file with such a name is overwritten.
+_SOURCE_SUFFIXES = (".py", ".pyi", ".pyw")
+
 #: Bytes that are collected before they are written.
 _SIZE_OF_WRITES = 1 << 16
 
@@ -141,7 +144,12 @@ def write_chunks(chunks: Iterable[bytes], path: str) -> None:
 
 
 def replace(path: str, write: Callable[[int, str], object]) -> None:
-    """Make the file that *write* fills the file at *path*: see `replace_file`. Raise DataError if that fails."""
+    """Make the file that *write* fills the file at *path*: see `replace_file`. Raise DataError if that fails.
+
+    Raise it, too, if *path* names Python source: a user may have left out FILE in `-o FILE shop.py`.
+    """
+    if path.endswith(_SOURCE_SUFFIXES):
+        raise DataError(f"{path!r} is not written: its name is that of Python source; name another file with --output")
     if os.path.exists(path) and not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "no regular file"
         raise DataError(

@@ -236,6 +236,16 @@ def test_only_regular_files_are_replaced(shop):
     assert not Path("link").is_symlink()
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_python_source_is_never_overwritten(command, shop):
+    """A user may leave out FILE in `-o FILE shop.py`."""
+    before = Path("shop.py").read_bytes()
+    with pytest.raises(DataError, match=r"'shop.py' is not written: its name is that of Python source; name another"):
+        export(command, "-o", "shop.py")
+
+    assert Path("shop.py").read_bytes() == before
+
+
 @pytest.mark.skipif(os.name != "posix", reason="file names can hold less elsewhere")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_hostile_names_make_no_other_output(command, capsysbinary, tmp_path):
