@@ -2,6 +2,8 @@
 
 Each measured process imports this module when it starts, so it imports the modules of its public names only when a name
 is used.
+
+PYTEST_DONT_REWRITE: see `instrument.guest.own_loader`.
 """
 
 import sys
@@ -9,6 +11,7 @@ import sys
 from instrument import guest
 from instrument.guest import own_builtins, own_loader
 
+__doc__ = __doc__ or "PYTEST_DONT_REWRITE"  # -OO removes docstrings, and pytest warns of imported modules without it
 __builtins__ = own_builtins.ours  # type: ignore[assignment]  # this module is loaded before there is our loader
 vars(guest)["__builtins__"] = own_builtins.ours
 own_loader.read_stored()

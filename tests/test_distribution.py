@@ -8,7 +8,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TOML = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = TOML["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -16,6 +17,15 @@ def test_the_distribution_has_another_name_than_the_package():
     """On PyPI `instrument` is another project; an upgrade by that name would replace this package."""
     assert PROJECT["name"] == "instrument-counts"
     assert PROJECT["scripts"] == {"instrument": "instrument.cli:main"}
+
+
+def test_the_wheel_has_the_start_up_file_and_the_plugin_of_pytest_at_its_root():
+    """The interpreter and pytest look for them there, and pytest finds the name of the plugin in the metadata."""
+    files = TOML["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+
+    assert sorted(files.values()) == ["instrument.pth", "instrument_pytest.py"]
+    assert all((ROOT / path).is_file() for path in files)
+    assert PROJECT["entry-points"] == {"pytest11": {"instrument": "instrument_pytest"}}
 
 
 def test_no_text_recommends_to_install_the_other_project():

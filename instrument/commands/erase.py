@@ -42,17 +42,28 @@ def execute(options: argparse.Namespace) -> int:
     return _erase(paths or [default_directory()], is_named=bool(paths), force=options.force)
 
 
-def begin_anew(directory: str) -> None:
-    """Remove the data files in *directory*, except those of processes that may still run."""
+def begin_anew(directory: str, *, is_quiet: bool = False) -> None:
+    """Remove the data files in *directory*, except those of processes that may still run.
+
+    Say how many were removed. If *is_quiet*, say so only if some are kept.
+    """
     if os.path.isdir(directory):
         hint = "reports include them; `instrument erase --force` also removes them"
-        _erase([directory], is_named=True, force=False, hint=hint)
+        _erase([directory], is_named=True, force=False, hint=hint, is_quiet=is_quiet)
 
 
-def _erase(paths: list[str], *, is_named: bool, force: bool, hint: str = "--force also removes them") -> int:
+def _erase(
+    paths: list[str],
+    *,
+    is_named: bool,
+    force: bool,
+    hint: str = "--force also removes them",
+    is_quiet: bool = False,
+) -> int:
     """Remove the data files at *paths*; return 1 if one cannot be removed, else 0.
 
     *is_named* says that the user named the paths. *hint* says how to remove files of processes that may still run.
+    If *is_quiet*, say how many were removed only if such files are kept.
     """
     files, missing = data_files(paths)
     n_removed = n_running = n_failed = 0
@@ -85,7 +96,8 @@ def _erase(paths: list[str], *, is_named: bool, force: bool, hint: str = "--forc
     for path in paths:
         _remove_unneeded_plans(path)
     note = f"; {n_running} of processes that may still be running are kept ({hint})" if n_running else ""
-    say([f"{number_of(n_removed, 'data file')} removed from {', '.join(map(shown, paths))}{note}"], sys.stderr)
+    if note or not is_quiet:
+        say([f"{number_of(n_removed, 'data file')} removed from {', '.join(map(shown, paths))}{note}"], sys.stderr)
     return 1 if n_failed else 0
 
 

@@ -29,6 +29,7 @@ from instrument.report.text import say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import MutableMapping
 
     from instrument.config import Settings
 
@@ -50,19 +51,30 @@ def execute(options: argparse.Namespace) -> int:
         from instrument.commands.erase import begin_anew
 
         begin_anew(settings.directory)
-    environment = _environment(settings)
+    environment = program_environment(settings)
     for message in ignored_files:
         say([f"instrument: {message}"], sys.stderr)
     _prepare(words, settings)
     command = [sys.executable, *interpreter_options(), *words]
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it is closed
-        stream.flush()
     if os.name == "nt":  # exec ends the process there, and its parent would go on before the program has ended
         import subprocess
 
+        _flush_streams()
         del environment[ROOT]
         return subprocess.run(command, env=environment, check=False).returncode
-    return os.execve(sys.executable, command, environment)
+    return become(command, environment)
+
+
+def become(command: list[str], environment: dict[str, str]) -> int:
+    """Make this process the program that *command* names, an interpreter with its arguments, in this *environment*."""
+    _flush_streams()
+    return os.execve(command[0], command, environment)
+
+
+def _flush_streams() -> None:
+    """Write the buffered output of this process."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it is closed
+        stream.flush()
 
 
 def _prepare(words: list[str], settings: Settings) -> None:
@@ -91,7 +103,7 @@ def _check_interpreter() -> None:
         )
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def program_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of the program: that of this process, with *settings* and a way to start measuring."""
     environment = dict(os.environ)
     publish(settings, environment)
@@ -99,10 +111,15 @@ def _environment(settings: Settings) -> dict[str, str]:
         # The program's process reads the file again, so that its messages can name the file.
         environment[VARIABLE] = "1"
     environment[ROOT] = str(os.getpid())  # the program keeps this process number
+    reach_processes(environment)
+    return environment
+
+
+def reach_processes(environment: MutableMapping[str, str]) -> None:
+    """Have *environment* lead to a start-up file of this package, unless one is installed."""
     if not start_files():
         paths = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = BOOTSTRAP + (os.pathsep + paths if paths else "")
-    return environment
 
 
 def _program_arguments(options: argparse.Namespace) -> list[str]:

@@ -17,7 +17,8 @@ process     one row for each process whose counts are in the file
     ticks       when the process was started, in the kernel's clock ticks; 0 if unknown
     flushes     how often the process has written: of two states of a process, the one with more is the newer
     updated     when it last wrote
-    ended       how the process ended, by its own account; '' if it has not said so (yet)
+    ended       how the process ended, by its own account; '' if it has not said so (yet). A process of pytest whose
+                session has finished, and that is about to end, says `session`
     scope       the measured modules: dotted names and paths, one a line; '' or 1: the project's own code; NULL: unknown
     root        pid of the outermost measured process among its ancestors and itself; 0 if unknown
 file        one row for each version of a source file: `version` is "sha256:…" of the bytes that were compiled, or

@@ -1,5 +1,7 @@
 """How this package behaves as a guest inside the measured program.
 
+PYTEST_DONT_REWRITE: see `own_loader._Loader`.
+
 The program must not notice the package, and the package must not depend on anything that the program may replace. All
 modules of the package that run inside a measured process keep these rules; the modules of this folder provide for them.
 

@@ -1,5 +1,7 @@
 """Copies of the builtins, of C modules and of importlib, as they were before the program could replace anything.
 
+PYTEST_DONT_REWRITE: see `own_loader._Loader`.
+
 A function takes its builtins from the `__builtins__` of its module when the function is defined. All modules of this
 package have the same dictionary there, `ours`, which own_loader gives them. Calls of builtins cost as much as ever.
 """

@@ -1,4 +1,4 @@
-"""The loader of this package's modules.
+"""The loader of this package's modules. PYTEST_DONT_REWRITE: see `_Loader`.
 
 The name of a module comes in, and its code is executed. The loader gives the module the package's own builtins
 (own_builtins), and hides the functions that run in the midst of the program's code (hiding).
@@ -30,7 +30,9 @@ from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import (
     MAGIC_NUMBER,
     FileFinder,
+    FileLoader,
     SourceFileLoader,
+    SourceLoader,
     cache_from_source,
 )
 from marshal import dumps, loads
@@ -157,8 +159,18 @@ _new_facts: "list[str]" = []
 _stamps: "dict[str, list[int]]" = {}
 
 
-class _Loader(SourceFileLoader):
-    """Executes a module of this package. No code of it is measured, so no hook for imports is called."""
+class _Loader(FileLoader, SourceLoader):
+    """Executes a module of this package. No code of it is measured, so no hook for imports is called.
+
+    Problem: pytest rewrites the assertions in all modules of a distribution with a plugin, and executes them by itself.
+    Solution: it rewrites only modules that a `SourceFileLoader` loads. So this is none, and has the same methods.
+    Alternative: the word by which pytest spares a module, in the docstrings of all modules. The four modules that are
+    imported before this loader exists have it.
+    """
+
+    path_stats = SourceFileLoader.path_stats
+    set_data = SourceFileLoader.set_data
+    _cache_bytecode = SourceFileLoader._cache_bytecode  # type: ignore[attr-defined]
 
     def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
         """Return the late module of *spec* if it was executed without the import system; else None."""
@@ -192,7 +204,7 @@ def spec_of(name: str, path: str, is_package: bool) -> "ModuleSpec":
     It lacks the path of a bytecode file: importlib computes that in as much time as it searches for the module.
     [3.12, callgrind: 2 of 181 million instructions of a start with 103 modules]
     """
-    spec = ModuleSpec(name, _Loader(name, path), origin=path)
+    spec = ModuleSpec(name, _Loader(name, path), origin=path)  # type: ignore[arg-type]
     # The setter of `has_location` would call `bool`, which the program may have replaced.
     spec._set_fileattr = True  # type: ignore[attr-defined]
     spec.cached = ""
@@ -323,7 +335,7 @@ def use_for_folders(folders: "Iterable[str]", is_folder: bool = False) -> None:
     """
     for folder in folders:
         if is_folder or _is_folder(folder):
-            sys.path_importer_cache[folder] = _Finder(folder, (_Loader, [".py"]))
+            sys.path_importer_cache[folder] = _Finder(folder, (_Loader, [".py"]))  # type: ignore[arg-type]
 
 
 def _is_folder(path: str) -> bool:

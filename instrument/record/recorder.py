@@ -152,7 +152,11 @@ class Recorder:
         names = vars(sys.modules["__main__"])
         file = names.get("__file__")
         if type(file) is str and self.scope.selects("__main__", file):
-            self._session.not_measured.setdefault(file, "it was running when instrument.start() was called")
+            self.note_not_measured(file, "it was running when instrument.start() was called")
+
+    def note_not_measured(self, file: str, reason: str) -> None:
+        """Note that the module with this `__file__` is not fully counted, for this *reason*, unless one is noted."""
+        self._session.not_measured.setdefault(file, reason)
 
     def flush(self) -> None:
         """Write all counts so far, and return when that is done."""

@@ -16,7 +16,7 @@ from instrument.warming.prepared_files import PreparedFiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from instrument.config import Settings
 
@@ -28,10 +28,11 @@ _NAMES_OF_OTHERS = ("__pycache__", "node_modules", "build", "dist", *INSTALLED)
 _MOST_FOLDERS = 1_000
 
 
-def prepare_program(words: list[str], settings: Settings) -> None:
+def prepare_program(words: list[str], settings: Settings, search_path: Iterable[str] | None = None) -> None:
     """Prepare the program that the interpreter runs with the arguments *words*.
 
-    A failure is no error: the program's process rewrites the rest. Raise KeyboardInterrupt if the user
+    Its modules are searched in the folders *search_path*; None stands for those of a process that is not the program. A
+    failure is no error: the program's process rewrites the rest. Raise KeyboardInterrupt if the user
     interrupts it.
     """
     cache = open_cache(settings.placement)
@@ -43,7 +44,9 @@ def prepare_program(words: list[str], settings: Settings) -> None:
     folders = [folder] if folder else []
     folders += [above for _, above in tests.values()]
     folders += [os.getcwd(), os.path.abspath("src")] if tests else []  # usual settings of test runners
-    search_path = list(dict.fromkeys([*folders, *sys.path[0 if sys.flags.safe_path else 1 :]]))
+    if search_path is None:
+        search_path = sys.path[0 if sys.flags.safe_path else 1 :]
+    search_path = list(dict.fromkeys([*folders, *search_path]))
     follows_all = any(item != OWN for item in settings.scope)
     likely = LikelyFiles(search_path, Scope(settings.scope).selects, record, follows_all)
     files = [*likely.imported_by(text)]

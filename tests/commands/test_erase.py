@@ -70,6 +70,19 @@ def test_a_fresh_run_says_how_to_remove_data_of_running_processes(capsys):
     assert words in capsys.readouterr().err
 
 
+def test_a_quiet_fresh_start_says_only_which_data_stays(capsys):
+    """A counted run of pytest removes earlier data without a word."""
+    from instrument.commands.erase import begin_anew
+
+    write(".instrument", "one", {A: {1: 1}})
+    begin_anew(".instrument", is_quiet=True)
+    assert (files(".instrument"), capsys.readouterr().err) == ([], "")
+    with Running() as pid:
+        write(".instrument", "two", {A: {1: 1}}, pid=pid, ended="")
+        begin_anew(".instrument", is_quiet=True)
+    assert "1 of processes that may still be running are kept" in capsys.readouterr().err
+
+
 def test_erase_spares_running_processes(capsys):
     """The file of a process that may still write stays, unless --force is given."""
     with Running() as pid:

@@ -16,8 +16,9 @@ from instrument_command import ROOT, environment_without_settings
 from processes import data_files
 from terminals import printed_on
 
+from instrument.config import Settings
 from instrument.link.cache import Cache
-from instrument.warming import ahead, workers
+from instrument.warming import ahead, program, workers
 from instrument.warming.outcomes import Outcome, Result
 from instrument.warming.prepared_files import PreparedFiles
 from instrument.warming.program import _parts, _test_files
@@ -132,6 +133,25 @@ def test_failures_that_may_pass_are_tried_again(tmp_path, monkeypatch):
     ahead.prepare_ahead(paths, "minimal", True)
 
     assert [PreparedFiles(cache).is_ready(path) for path in paths] == [True, False]
+
+
+def test_imports_of_tests_are_searched_in_the_folders_that_are_given(tmp_path, monkeypatch):
+    """Without such folders, `sys.path` lacks its first entry: the program has another one there."""
+    for path, text in {"code/shelf.py": "x = 1\n", "tests/test_shelf.py": "import shelf\n"}.items():
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "code"), *sys.path])
+    words, settings = ["-m", "pytest", "tests"], Settings(scope=["shelf"])
+    prepared = []
+    monkeypatch.setattr(ahead, "prepare_ahead", lambda files, *_: prepared.append(files))
+    for name, folders in (("first", None), ("second", sys.path)):
+        cache = Cache("minimal", str(tmp_path / name))  # it keeps the places of imports
+        monkeypatch.setattr(program, "open_cache", lambda placement, cache=cache: cache)
+        program.prepare_program(words, settings, folders)
+        prepared.append(name)
+
+    assert prepared == ["first", [str(tmp_path / "code" / "shelf.py")], "second"]
 
 
 def start(folder, *arguments, **variables):

@@ -1,0 +1,1 @@
+"""The pytest plugin: counts a test run, and reports on it. `instrument_pytest` is the module that pytest loads."""

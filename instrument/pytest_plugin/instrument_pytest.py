@@ -1,0 +1,102 @@
+"""Adds options to pytest, and has a test run counted if they ask for it. PYTEST_DONT_REWRITE: it asserts nothing.
+
+The options of pytest come in. If `--instrument` is among them, `instrument.pytest_plugin.starting` begins to count.
+
+Problem: pytest imports the modules of all plugins in each run. A module of the package `instrument` would import the
+package itself. Tests of a project with a package of that name would then get this one.
+Solution: the wheel has a copy of this file at the root of site-packages. It imports the package only when asked to.
+Alternative: an import of the package that is undone. Each run of pytest would be some milliseconds slower.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+
+import pytest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_OPTION = "--instrument"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options and the ini options to *parser*."""
+    group = parser.getgroup("instrument", "exact execution counts")
+    group.addoption(
+        _OPTION,
+        action="append",
+        nargs="?",
+        const="",
+        metavar="SCOPE",
+        dest="instrument_scope",
+        help="count how often each line runs. --instrument=SCOPE names modules, packages, files or folders, with "
+        "commas between them; several options add up (default: the scope in pyproject.toml, or else the project's own "
+        "code)",
+    )
+    group.addoption(
+        "--instrument-branch",
+        action="store_true",
+        default=None,
+        help="report the ways of branches, too, and count them in percentages",
+    )
+    group.addoption(
+        "--instrument-report",
+        action="append",
+        metavar="KIND[:PATH]",
+        help="make this report; several options add up. term or term-missing: a table; html:DIR, lcov:FILE, xml:FILE, "
+        "json:FILE, callgrind:FILE, coverage:FILE, annotate:DIR: files, with a usual path if none is given; none: no "
+        "report (default: term)",
+    )
+    group.addoption(
+        "--instrument-fail-under",
+        metavar="PERCENT",
+        help="fail if a smaller share of the lines ran; with --instrument-branch also of the ways of branches",
+    )
+    group.addoption(
+        "--instrument-append",
+        action="store_true",
+        default=None,
+        help="add to the counts of earlier runs, which are removed otherwise",
+    )
+    parser.addini("instrument_branch", "the same as --instrument-branch", type="bool", default=False)
+    parser.addini("instrument_report", "reports, one a line: see --instrument-report", type="linelist")
+    parser.addini("instrument_fail_under", "the same as --instrument-fail-under")
+    parser.addini("instrument_append", "the same as --instrument-append", type="bool", default=False)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, object, object]:
+    """Begin to count before pytest captures output and imports anything of the project, if *args* ask for it."""
+    if early_config.known_args_namespace.instrument_scope is not None:
+        _take_no_next_word(early_config, parser, args)
+        try:
+            from instrument.pytest_plugin.starting import start
+        except ModuleNotFoundError as error:
+            if error.name != "instrument.pytest_plugin":
+                raise
+            file = getattr(sys.modules["instrument"], "__file__", None)
+            raise pytest.UsageError(
+                f"{_OPTION}: {file!r} has the name of the package that counts; rename it (README, limit own-name)"
+            ) from None
+        start(early_config)
+    return (yield)
+
+
+def _take_no_next_word(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """Change `--instrument` in *args*, which pytest parses later, to an option that takes no next word as its value.
+
+    For argparse, an optional value is the next word: `tests` of `pytest tests`, if the option is in `addopts`. *config*
+    has the result of that, and gets another one.
+    """
+    n_options = args.index("--") if "--" in args else len(args)
+    if _OPTION not in args[:n_options]:
+        return
+    args[:n_options] = [f"{word}=" if word == _OPTION else word for word in args[:n_options]]
+    parsed = parser.parse_known_args(args, namespace=copy.copy(config.option))
+    namespace = config.known_args_namespace
+    namespace.file_or_dir, namespace.instrument_scope = parsed.file_or_dir, parsed.instrument_scope
