@@ -4,14 +4,16 @@ The options of pytest come in. If `--instrument` is among them, `instrument.pyte
 
 Problem: pytest imports the modules of all plugins in each run. A module of the package `instrument` would import the
 package itself. Tests of a project with a package of that name would then get this one.
-Solution: the wheel has a copy of this file at the root of site-packages. It imports the package only when asked to.
+Solution: the wheel has this file outside of the package, at its root. It imports the package only if that is needed.
 Alternative: an import of the package that is undone. Each run of pytest would be some milliseconds slower.
 """
 
 from __future__ import annotations
 
 import copy
+import os
 import sys
+from importlib.machinery import PathFinder
 
 import pytest
 
@@ -73,18 +75,24 @@ def pytest_load_initial_conftests(
 ) -> Generator[None, object, object]:
     """Begin to count before pytest captures output and imports anything of the project, if *args* ask for it."""
     if early_config.known_args_namespace.instrument_scope is not None:
+        _check_name(early_config)
         _take_no_next_word(early_config, parser, args)
-        try:
-            from instrument.pytest_plugin.starting import start
-        except ModuleNotFoundError as error:
-            if error.name != "instrument.pytest_plugin":
-                raise
-            file = getattr(sys.modules["instrument"], "__file__", None)
-            raise pytest.UsageError(
-                f"{_OPTION}: {file!r} has the name of the package that counts; rename it (README, limit own-name)"
-            ) from None
+        from instrument.pytest_plugin.starting import start
+
         start(early_config)
     return (yield)
+
+
+def _check_name(config: pytest.Config) -> None:
+    """Raise UsageError if a module of the project of this *config* is imported in place of the package."""
+    # Up to version 8, pytest adds these folders to `sys.path` later.
+    folders = [*map(str, config.getini("pythonpath")), *sys.path]
+    spec = PathFinder.find_spec("instrument", folders)
+    file = spec.origin if spec is not None else None
+    if file is not None and not os.path.isdir(os.path.join(os.path.dirname(file), "pytest_plugin")):
+        raise pytest.UsageError(
+            f"{_OPTION}: {file!r} has the name of the package that counts; rename it (README, limit own-name)"
+        )
 
 
 def _take_no_next_word(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:

@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from instrument_command import run_instrument
+from instrument_command import ROOT, run_instrument
 from pytest_runs import Project
 
 SHOP = """\
@@ -223,6 +223,17 @@ def test_a_crashed_worker_is_named(tmp_path):
     assert project.counts()["shop.py", 12] == 1
 
 
+def test_a_worker_that_no_start_up_file_reaches_is_named(tmp_path):
+    """With -E its interpreter ignores the environment, which has the settings. A worker elsewhere lacks them, too."""
+    project = Project(tmp_path, FILES)
+    worker = f"popen//python={sys.executable} -E"
+    output = project.run("--instrument", "--dist", "load", "--tx", worker, "-q", "tests/test_shop.py::test_price")
+
+    assert "instrument: worker gw0 was not counted" in output.splitlines()
+    assert "8 passed" in output
+    assert project.counts()["shop.py", 2] == 0
+
+
 def test_reports_that_fail_are_one_line_each_and_the_verdict_stays(tmp_path):
     """There are no counts in the scope, and a file cannot be written."""
     project = Project(tmp_path, {**FILES, "blocked": "a file"})
@@ -287,6 +298,19 @@ def test_a_process_that_is_counted_already_goes_on(tmp_path):
     assert re.search(r"^tests/test_shop.py ", output, re.MULTILINE)
     assert project.counts("data")["test_shop.py", 8] == 16
     assert ("shop.py", 12) not in project.counts("data")
+
+
+def test_the_readme_shows_a_run(tmp_path):
+    """Its program, its test and its command print these lines, apart from dates and times."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    shown = next(block for block in blocks if block.startswith("$ pytest"))
+    command, _, lines = shown.partition("\n")
+    program, test = (next(block for block in blocks if text in block) for text in ("def price", "def test_price"))
+    project = Project(tmp_path, {"shop.py": program, "test_shop.py": test})
+    printed = project.run(*command.split()[2:], status=1)
+    time = re.compile(r"since .*|in \d+\.\d+s")
+
+    assert time.sub("", printed) == time.sub("", lines)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the command is a script there")
