@@ -7,6 +7,9 @@ one case: a bound is not kept, and all tests have passed.
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
 from instrument.config.project_file import NUMBERS
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 #: The name of the plugin that is registered for a counted run.
 NAME = "instrument-run"
+#: The environment variable that xdist sets in its workers, which their child processes inherit.
+_WORKER = "PYTEST_XDIST_WORKER"
 #: The key in the output of a worker of xdist that says whether the worker was counted.
 _IS_COUNTED = "instrument_is_counted"
 #: The end of a process, in its data. A later write adds the code that runs after the end of the session.
@@ -36,8 +41,12 @@ _PRECISION = "precision"
 _WITH_REPORTS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
+#: The environment variable with the number of the process whose run makes the reports, for runs that its tests start.
+REPORTER = "_INSTRUMENT_PYTEST"
+
+
 class _State(ProcessState):
-    """The run of this process that makes the reports; None if there is none. A test may call pytest for another run."""
+    """The counted run of this process; None if there is none. A test may call pytest for another run."""
 
     __slots__ = ("run",)
     run: CountedRun | None
@@ -56,11 +65,25 @@ def has_bounds(options: Options) -> bool:
     return bool(options.fail_under) or any(number is not None for number in in_file)
 
 
+def is_within_another() -> bool:
+    """Return whether a test of a counted run has started this run.
+
+    That other run makes the reports, and a bound is one for all of its tests. A worker of xdist is part of its run.
+    """
+    return _state.run is not None or (bool(os.environ.get(REPORTER)) and not is_worker())
+
+
 def register(config: pytest.Config, options: Options, settings: Settings, *, has_bounds: bool) -> None:
-    """Register the hooks of a counted run with *config*, unless another run of this process makes the reports."""
-    if _state.run is None:
-        _state.run = CountedRun(config, options, settings, has_bounds=has_bounds)
-        config.pluginmanager.register(_state.run, NAME)
+    """Register the hooks of a counted run with *config*."""
+    _state.run = CountedRun(config, options, settings, has_bounds=has_bounds)
+    config.pluginmanager.register(_state.run, NAME)
+    if not is_worker():
+        os.environ[REPORTER] = str(os.getpid())
+
+
+def is_worker() -> bool:
+    """Return whether this process is a worker of xdist. It is counted from its start, or else is on another machine."""
+    return _WORKER in os.environ and sys.argv[:1] == ["-c"]
 
 
 class CountedRun:
@@ -139,8 +162,9 @@ class CountedRun:
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         if self._fails_bound and reporter is not None and not self._is_printed:
             self._print(reporter, [])
-        if _state.run is self:
-            _state.run = None
+        _state.run = None
+        if os.environ.get(REPORTER) == str(os.getpid()):
+            del os.environ[REPORTER]
 
     def _print(self, reporter: Any, lines: list[str]) -> None:
         self._is_printed = True

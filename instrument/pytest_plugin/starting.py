@@ -41,15 +41,13 @@ if TYPE_CHECKING:
 _WITHOUT_TESTS = ("help", "version", "collectonly", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
 #: The names of the scripts that start pytest.
 _SCRIPTS = ("pytest", "py.test")
-#: The environment variable that xdist sets in its workers, which their child processes inherit.
-_WORKER = "PYTEST_XDIST_WORKER"
 
 
 def start(config: pytest.Config) -> None:
     """Count the test run of *config*, and report on it, unless it runs no tests.
 
-    A process that is counted already goes on, and no data is removed. Raise UsageError if an option or a setting is
-    impossible.
+    A process that is counted already goes on, and no data is removed. If a test of a counted run has started this run,
+    there is no report. Raise UsageError if an option or a setting is impossible.
     """
     names, lazy_names = set(sys.modules), set(getattr(sys, "lazy_modules", ()))
     options = read_options(config)
@@ -60,7 +58,9 @@ def start(config: pytest.Config) -> None:
         from instrument.pytest_plugin import counted_run
 
         has_bounds = counted_run.has_bounds(options)
-        if current() is None and not _is_worker():
+        if current() is not None and counted_run.is_within_another():
+            return
+        if current() is None and not counted_run.is_worker():
             _prepare(config, options, settings)
             if not _count():  # no other thread may be importing the same modules
                 forget_imports_since(names, lazy_names)
@@ -68,11 +68,6 @@ def start(config: pytest.Config) -> None:
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
     counted_run.register(config, options, settings, has_bounds=has_bounds)
-
-
-def _is_worker() -> bool:
-    """Return whether this process is a worker of xdist. It is counted from its start, or else is on another machine."""
-    return _WORKER in os.environ and sys.argv[:1] == ["-c"]
 
 
 def _prepare(config: pytest.Config, options: Options, settings: Settings) -> None:
@@ -109,10 +104,13 @@ def _begin(config: pytest.Config, options: Options, settings: Settings) -> None:
     loaded = loaded_files(settings.scope)
     if loaded and _can_become_the_same_program(config):
         from instrument.commands.run import become, program_environment
+        from instrument.pytest_plugin.counted_run import REPORTER
 
         for message in dict.fromkeys(ignored_files):
             say_escaped(message)
-        become([sys.executable, *sys.orig_argv[1:]], program_environment(settings))
+        environment = program_environment(settings)
+        environment.pop(REPORTER, None)
+        become([sys.executable, *sys.orig_argv[1:]], environment)
     from instrument.commands.run import reach_processes
 
     ignored_files.clear()  # the start reads the settings once more, and prints the messages
