@@ -43,7 +43,7 @@ __builtins__ = ours  # type: ignore[assignment]  # this module is loaded before 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import CodeType, ModuleType
     from typing import Any, TypeVar
 
@@ -168,9 +168,19 @@ class _Loader(FileLoader, SourceLoader):
     imported before this loader exists have it.
     """
 
-    path_stats = SourceFileLoader.path_stats
-    set_data = SourceFileLoader.set_data
-    _cache_bytecode = SourceFileLoader._cache_bytecode  # type: ignore[attr-defined]
+    # The same functions in this class, too, would have no class for `trace`, which searches for the only one.
+
+    def path_stats(self, path: str) -> "Mapping[str, Any]":
+        """Return the time and the size of the file at *path*."""
+        return SourceFileLoader.path_stats(self, path)  # type: ignore[arg-type]
+
+    def set_data(self, path: str, data: bytes, **how: int) -> None:
+        """Write *data* to the file at *path*."""
+        SourceFileLoader.set_data(self, path, data, **how)  # type: ignore[arg-type]
+
+    def _cache_bytecode(self, source_path: str, bytecode_path: str, data: bytes) -> None:
+        """Write *data* to the bytecode file of a source file."""
+        SourceFileLoader._cache_bytecode(self, source_path, bytecode_path, data)  # type: ignore[attr-defined]
 
     def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
         """Return the late module of *spec* if it was executed without the import system; else None."""
