@@ -125,6 +125,16 @@ def exit_counts(records: ExitRecords) -> dict[int, int]:
     return {key: FULL - _length_of(counter) for key, counter in list(records.items())}
 
 
+def exit_lengths(records: ExitRecords) -> dict[int, int]:
+    """Return the remaining length of the counter of each exit of *records*, by key; FULL for an exit never taken."""
+    records.count_late()
+    keys = list(records)
+    try:
+        return dict(zip(keys, map(_length_of, map(records.__getitem__, keys))))
+    except KeyError:  # another thread retires code
+        return {key: _length_of(counter) for key, counter in list(records.items())}
+
+
 def count_of_exit(counter: Iterator[int]) -> int:
     """Return how often the exit was taken whose *counter* is a value of ExitRecords."""
     count: int = FULL - _length_of(counter)
