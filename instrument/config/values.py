@@ -26,6 +26,9 @@ OFF = ("", "0", "false", "off", "no")
 #: process says at its end which items of the scope matched nothing: a child that does not load the scope is no mistake.
 ROOT = "_INSTRUMENT_ROOT"
 
+#: The environment variable by which the pytest plugin has the work of each context counted apart, if it is "1".
+CONTEXTS = "_INSTRUMENT_CONTEXTS"
+
 #: The item of a scope that stands for the project's own code.
 OWN = "1"
 

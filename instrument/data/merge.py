@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from instrument.data import schema, sqlite
 from instrument.data.compact.reading import CompactDatabase
+from instrument.data.contexts.merging import ContextRows
 from instrument.data.reader import Copy, check, harden
 from instrument.data.running_processes import Observer, ProcessState, is_running
 from instrument.errors import BusyError, DataError
@@ -154,6 +155,7 @@ class Merge:
         self.connection.text_factory = lambda data: data.decode(errors="replace")
         harden(self.connection)
         self.plan_rows = PlanRows(self.connection, self.plans)
+        self.context_rows = ContextRows(self.connection, self.plans)
         # No other process sees the file, and the caller synchronises the copy that it makes of the file.
         for statement in ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -32000", *schema.create()):
             self.connection.execute(statement)
@@ -371,6 +373,8 @@ class Merge:
             self.connection.execute(_ADD_GIVEN_OUT.format(source=source), (part, their_part))
         if version > 3:
             self.connection.execute(_ADD_PROBE_COUNTS.format(source=source), (part, their_part))
+        if version > 4:
+            self.context_rows.add(source, part, their_part)
         condition = _HAS_LINES_ONLY if version > 3 else _HAS_LINES
         statement = _ADD_WITHOUT_PROBE_COUNTS.format(source=source, condition=condition.format(source=source))
         self.connection.execute(statement, {"part": part, "their_part": their_part})
@@ -378,7 +382,7 @@ class Merge:
     def _remove(self, part: int) -> None:
         """Remove all rows of *part*, and its processes."""
         for table in schema.TABLES:
-            if table not in ("file", "plan"):
+            if table not in ("file", "plan", "pattern"):
                 self.connection.execute(f"DELETE FROM main.{table} WHERE part = ?", (part,))
         for id_ in [id_ for id_, merged in self._merged.items() if merged.part == part]:
             del self._merged[id_]
@@ -430,8 +434,11 @@ class _Attached:
             self.connection.execute("ATTACH ? AS source", (copy.uri(),))
             self.merge.source = "source"
             try:
-                if check(self.connection) > 3:
+                version = check(self.connection)
+                if version > 3:
                     self.merge.plan_rows.check("source")
+                if version > 4:
+                    self.merge.context_rows.check("source")
             except BaseException:
                 self.connection.execute("DETACH source")
                 raise

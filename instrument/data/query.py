@@ -13,6 +13,7 @@ import os
 
 from instrument.config import read_directory
 from instrument.data import schema
+from instrument.data.contexts.reading import StoredContexts
 from instrument.data.merge import Merge, data_files
 from instrument.data.no_data import no_data_message, processes_without_counts
 from instrument.data.scratch import Scratch
@@ -24,9 +25,10 @@ from instrument.model.probe_counts import decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from instrument.data.contexts.reading import Pattern
     from instrument.data.running_processes import RunningProcess
     from instrument.model.measurement import FileKey
     from instrument.model.probe_counts import ProbeCounts
@@ -169,6 +171,14 @@ class StoredMeasurement:
                 self.without_flow[file[0]] = f"{error}"
                 return None
         return total
+
+    def contexts(self) -> StoredContexts:
+        """Return the contexts of the sum."""
+        return StoredContexts(self._query, self._plans)
+
+    def patterns(self, contexts: StoredContexts, file: FileKey) -> Iterator[Pattern]:
+        """Yield the patterns of *contexts* in *file*, one of `files`."""
+        yield from contexts.patterns(self._files()[file])
 
     def not_measured(self) -> list[tuple[str, str]]:
         """Return the paths of the files that ran uncounted, in whole or in part, each with a reason, sorted."""

@@ -70,6 +70,12 @@ _CHECKS_SINCE_4 = (
     ("without_probe_counts", [("part", _NUMBER), ("file", _IN_FILE)]),
     ("without_probe_counts", [("part", _IN_PROCESS)]),
 )
+_CHECKS_SINCE_5 = (
+    ("pattern", [("number", _NUMBER), ("plan", "typeof({0}) <> 'text'"), ("code", _NUMBER)]),
+    ("pattern", [("file", _IN_FILE), ("counts", "typeof({0}) <> 'blob'")]),
+    ("context", [("part", _NUMBER), ("name", _TEXT), ("patterns", "typeof({0}) <> 'blob'")]),
+    ("context", [("part", _IN_PROCESS)]),
+)
 _CHECKS_SINCE_3 = (
     ("given_out", [("part", _NUMBER), ("line", _NUMBER), ("name", _TEXT), ("taker", _TEXT)]),
     ("given_out", [("file", _IN_FILE)]),
@@ -262,6 +268,7 @@ def _checks(version: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     yield from _CHECKS_SINCE_2 if version > 1 else ()
     yield from _CHECKS_SINCE_3 if version > 2 else ()
     yield from _CHECKS_SINCE_4 if version > 3 else ()
+    yield from _CHECKS_SINCE_5 if version > 4 else ()
 
 
 def check(connection: Connection) -> int:

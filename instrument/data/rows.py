@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     #: A code group: its file, the name of its plan file, its encoded ProbeCounts, and a function without arguments.
     #: That function returns the content of the plan file.
     ProbeRow: TypeAlias = tuple[FileKey, str, bytes, Callable[[], bytes]]
+    #: A pattern: its number, its file, the name of its plan file, the number of its code object, and its encoded counts.
+    PatternRow: TypeAlias = tuple[int, FileKey, str, int, bytes]
+    #: A context: its name, and the encoded numbers of its patterns.
+    ContextRow: TypeAlias = tuple[str, bytes]
     #: A function that was given out: its file, qualified name, first line, and the receiver.
     GivenOut: TypeAlias = tuple[FileKey, str, int, str]
 
@@ -72,6 +76,8 @@ class Flush:
         ended: str,
         given_out: Iterable[GivenOut],
         probes: Iterable[ProbeRow] = (),
+        patterns: Iterable[PatternRow] = (),
+        contexts: Iterable[ContextRow] = (),
         plans: PlanFolder | None = None,
         updated: float | None = None,
     ) -> None:
@@ -88,6 +94,8 @@ class Flush:
         self._given_out = [each for each in given_out if each not in before.given_out]
         self._ended = ended
         self._probes = probes
+        self._patterns = patterns
+        self._contexts = contexts
         self._plans = plans
         self._updated = updated
 
@@ -101,6 +109,10 @@ class Flush:
             _insert(connection, insert, f"(1{', ?' * width})", width, self._rows_of(fact))
         insert = f"INSERT OR REPLACE INTO {database}.probe_counts (part, file, plan, counts) VALUES "
         _insert(connection, insert, "(1, ?, ?, ?)", 3, self._rows_of_probes())
+        insert = f"INSERT OR REPLACE INTO {database}.pattern (number, file, plan, code, counts) VALUES "
+        _insert(connection, insert, "(?, ?, ?, ?, ?)", 5, self._rows_of_patterns())
+        insert = f"INSERT OR REPLACE INTO {database}.context (part, name, patterns) VALUES "
+        _insert(connection, insert, "(1, ?, ?)", 2, self._rows_of_contexts())
         insert = f"INSERT OR IGNORE INTO {database}.given_out (part, file, name, line, taker) VALUES "
         _insert(connection, insert, "(1, ?, ?, ?, ?)", 4, self._rows_of_given_out())
         connection.executemany(
@@ -163,6 +175,16 @@ class Flush:
             if self._plans is not None:
                 self._plans.save(name, content)
             yield self._number_of(file), name, counts
+
+    def _rows_of_patterns(self) -> Iterator[tuple[object, ...]]:
+        """Yield the values of the row of each pattern."""
+        for number, file, plan, code, counts in self._patterns:
+            yield number, self._number_of(file), plan, code, counts
+
+    def _rows_of_contexts(self) -> Iterator[tuple[object, ...]]:
+        """Yield the values of the row of each context."""
+        for name, patterns in self._contexts:
+            yield schema.to_text(name), patterns
 
     def _rows_of_given_out(self) -> Iterator[tuple[object, ...]]:
         """Yield the values of the row of each function that was given out."""

@@ -32,6 +32,10 @@ given_out   functions that were given out: their receivers may have run the orig
 probe_counts  how often the probes of code fired: `counts` is an encoded ProbeCounts (`model.probe_counts`), and `plan`
             the name of the plan file that recovers counts from it (`plans.plan_file`). Branches, conditions and costs
             follow from these, and so do lines and functions
+pattern     work of one code object that contexts have in common: `code` is its number in its code group, and `counts` an
+            encoded ProbeCounts that has the probes of this code object only. `number` is that of the pattern
+context     the work of each context, such as the call of a test: `patterns` has the encoded numbers of its patterns
+            (`model.pattern_numbers`). Work outside of all contexts is in the other tables only
 plan        contents of plan files, in files of sums only. Beside the file of a process is a folder `plans`.
 without_probe_counts  files with counts of an older version of this package. Their branches are not known
 
@@ -46,7 +50,8 @@ Older formats are still read and combined. They lack tables or columns:
 
 - format 1 lacks `scope` and `root` of a process, and all that formats 2 and 3 lack;
 - format 2 lacks the table `given_out`, and all that format 3 lacks;
-- format 3 lacks the tables `probe_counts`, `plan` and `without_probe_counts`.
+- format 3 lacks the tables `probe_counts`, `plan` and `without_probe_counts`, and all that format 4 lacks;
+- format 4 lacks the tables `pattern` and `context`.
 
 For the tables of counts, each Fact names the first format that has its table.
 """
@@ -61,7 +66,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = int.from_bytes(b"INST", "big")
 #: The version of the format that is written: the newest fact has it, or the newest of the other tables.
-VERSION = max(4, *(fact.since for fact in FACTS))
+VERSION = max(5, *(fact.since for fact in FACTS))
 
 #: The greatest count. Sums end there: SQLite would turn a larger one into floating point.
 GREATEST = GREATEST_COUNT
@@ -108,6 +113,14 @@ TABLES = {
         "CREATE TABLE probe_counts (part INTEGER NOT NULL, file INTEGER NOT NULL, plan TEXT NOT NULL, "
         "counts BLOB NOT NULL, PRIMARY KEY (part, file, plan)) WITHOUT ROWID"
     ),
+    "pattern": (
+        "CREATE TABLE pattern (file INTEGER NOT NULL, plan TEXT NOT NULL, code INTEGER NOT NULL, counts BLOB NOT NULL, "
+        "number INTEGER NOT NULL, PRIMARY KEY (file, plan, code, counts)) WITHOUT ROWID"
+    ),
+    "context": (
+        "CREATE TABLE context (part INTEGER NOT NULL, name TEXT NOT NULL, patterns BLOB NOT NULL, "
+        "PRIMARY KEY (part, name)) WITHOUT ROWID"
+    ),
     "plan": "CREATE TABLE plan (name TEXT PRIMARY KEY NOT NULL, content BLOB NOT NULL) WITHOUT ROWID",
     "without_probe_counts": (
         "CREATE TABLE without_probe_counts (part INTEGER NOT NULL, file INTEGER NOT NULL, PRIMARY KEY (part, file)) "
@@ -115,7 +128,7 @@ TABLES = {
     ),
 }
 #: The version of the format that has a table first, if that is not 1 and no Fact says so.
-_SINCE = {"given_out": 3, "probe_counts": 4, "plan": 4, "without_probe_counts": 4}
+_SINCE = {"given_out": 3, "probe_counts": 4, "plan": 4, "without_probe_counts": 4, "pattern": 5, "context": 5}
 
 #: The columns of the table `process`, in their order.
 COLUMNS_OF_PROCESS = (

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.data.process_identity import ProcessInfo
-    from instrument.data.rows import Flush, GivenOut, ProbeRow, Tallies, WrittenState
+    from instrument.data.rows import ContextRow, Flush, GivenOut, PatternRow, ProbeRow, Tallies, WrittenState
 
 _SEPARATOR, _IS_WINDOWS = os.sep, os.name == "nt"
 _CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -64,8 +64,12 @@ class Writer:
     process, and readers take the one with more flushes.
     """
 
-    def __init__(self, directory: str, process: ProcessInfo, *, shared: bool = False) -> None:
+    def __init__(
+        self, directory: str, process: ProcessInfo, *, shared: bool = False, has_contexts: bool = False
+    ) -> None:
         """Keep the counts of *process*, which is this one, in *directory*; touch nothing yet.
+
+        If the process *has_contexts*, no compact file is written: it has no place for these.
 
         With *shared*, *directory* may belong to other users, or they may write there: all of them are trusted.
         """
@@ -84,8 +88,8 @@ class Writer:
         self._held_folder: HeldFolder | None = None
         #: None before the first write to an SQLite file, and if that is lost.
         self._state: WrittenState | None = None
-        #: Whether an SQLite file of this process was made, or may have been.
-        self._has_database = False
+        #: Whether an SQLite file of this process was made, may have been, or will be.
+        self._has_database = has_contexts
         #: The name of the compact file of this process in its folder, "" if there is none.
         self._compact_name = ""
         #: Whether the next write needs all totals: they are in the compact file, which is never changed.
@@ -109,12 +113,15 @@ class Writer:
         ended: str = "",
         given_out: Iterable[GivenOut] = (),
         probes: Iterable[ProbeRow] = (),
+        patterns: Iterable[PatternRow] = (),
+        contexts: Iterable[ContextRow] = (),
     ) -> None:
         """Write all that has changed, or nothing. A value of *ended* says how the process ended.
 
         *tallies* has, for the field of each fact, file versions with their tallies, perhaps in several chunks.
         *not_measured* maps paths to reasons. *given_out* has the functions that were given out. *probes* has the counts
-        of the probes of code groups. A compact file that has these needs no tallies.
+        of the probes of code groups. A compact file that has these needs no tallies. *patterns* and *contexts* have new
+        patterns, and contexts that have changed.
 
         Raise DataError if nothing could be written: pass the same again. Raise DataGoneError if the file is lost: pass
         all totals since the process began.
@@ -140,6 +147,8 @@ class Writer:
             ended=ended,
             given_out=given_out,
             probes=probes,
+            patterns=patterns,
+            contexts=contexts,
             plans=self._plans,
         )
         self._write_flush(flush, self._state, synchronises=not ended)

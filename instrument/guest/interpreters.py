@@ -207,9 +207,12 @@ def register_as_measured() -> None:
     is_first(f"measured-{number()}")
 
 
-def is_single_threaded() -> bool:
-    """Return whether no other thread runs code of this interpreter; False if that is unknown."""
-    return not _may_be_several() and len(_current_frames()) == 1
+def is_single_threaded(*, besides: bool = False) -> bool:
+    """Return whether no other thread runs code of this interpreter; False if that is unknown.
+
+    *besides* says whether the background thread of this package, which is not counted, runs.
+    """
+    return not _may_be_several() and len(_current_frames()) <= 1 + besides
 
 
 def newest_frames(depth: int) -> list[FrameType]:

@@ -80,6 +80,46 @@ class GroupPlans:
         except ValueError as error:
             raise DataError(f"it is damaged: {error}") from error
 
+    def counts_in_code(self, code: int, encoded: bytes) -> ProbeCounts:
+        """Return the ProbeCounts *encoded*; raise DataError if they cannot be those of the code object *code* alone."""
+        starts, keys = self._group.starts, self._group.keys()
+        if not 0 <= code < len(self._group):
+            raise DataError(f"its plan has no code object {code}")
+        try:
+            n_counters, n_exits, n_places = numbers_in(encoded)
+            if n_counters != starts[code + 1] - starts[code] or n_exits > keys[-1] or n_places > _MOST_PLACES:
+                raise DataError("a pattern has other probes than its code")
+            counts = decoded(encoded)
+        except ValueError as error:
+            raise DataError(f"it is damaged: {error}") from error
+        has_other_exit = any(not keys[code] <= position < keys[code + 1] for position in counts.exits)
+        if has_other_exit or any(index != code for index, _ in counts.in_flight):
+            raise DataError("a pattern has work of other code")
+        return counts
+
+    def counts_of_code(self, code: int, probes: ProbeCounts) -> tuple[str, int, Counts]:
+        """Return qualified name, first line and Counts of the code object *code* alone, which *probes* are of.
+
+        Raise ConservationError if *probes* contradict each other.
+        """
+        with _damage_named():
+            info = self._fast_path_info(code)
+            counts = self._unpacked().recover(code, info, *_parts_of_code(probes))
+            return info.name, self._group.first_line(code), counts
+
+    def add_flow_of_code(self, counts: FlowCounts, code: int, probes: ProbeCounts) -> None:
+        """Add to *counts* how control went through the code object *code* alone, which *probes* are of.
+
+        Raise ConservationError if *probes* contradict each other.
+        """
+        with _damage_named():
+            info = self.recovery_info(code)
+            fired, exits, in_flight = _parts_of_code(probes)
+            by_unit = {self._group.exit_at(position, len(info.plan.exits)): n for position, n in exits}
+            flows = recover_flows(info.plan, info.observe(fired, by_unit, in_flight))
+            function = self._fast_path_info(code).name, self._group.first_line(code)
+            add_flow(counts, function, self._unpacked().facts(code), info.plan, flows)
+
     def functions(self) -> Iterator[tuple[int, str, int]]:
         """Yield number, qualified name and first line of each code object that was rewritten."""
         with _damage_named():
@@ -159,6 +199,11 @@ class GroupPlans:
             self._infos = self._group.packed()
             self._infos.read_as(_unpacked_safely, bool(self._loses_lines))
         return self._infos
+
+
+def _parts_of_code(probes: ProbeCounts) -> tuple[list[int], list[tuple[int, int]], dict[int, int]]:
+    """Return the counts of probes, of exits by position, and of frames by code unit, of *probes* of one code object."""
+    return probes.fired.tolist(), [*probes.exits.items()], {unit: n for (_, unit), n in probes.in_flight.items()}
 
 
 def _unpacked_safely(part: bytes) -> Any:

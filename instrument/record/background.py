@@ -36,6 +36,7 @@ from instrument.hooks import process_end
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
     from typing import Any
 
 #: Seconds without progress after which a waiting thread gives up: the worker may itself wait for that thread.
@@ -184,6 +185,14 @@ class Background:
             return False
         return code.co_filename.startswith(_PACKAGE) and code.co_name not in _WAITING_FUNCTIONS
 
+    def idle_frame(self) -> FrameType | None:
+        """Return the frame in which the thread waits for work, in one call in C; None if it does anything else.
+
+        While the same frame is returned, the thread has executed no code. Call this without other interpreters.
+        """
+        frame = _current_frames().get(self._thread)
+        return frame if frame is not None and frame.f_code.co_name == "_idle" else None
+
     def stop(self, for_good: bool = False) -> None:
         """End the thread after its present work. If *for_good*, it never begins again."""
         self._is_wanted = False
@@ -224,6 +233,10 @@ class Background:
             self._wake.release()
         except RuntimeError:  # the lock is released already
             pass
+
+    def is_alive(self) -> bool:
+        """Return whether the background thread runs."""
+        return self._is_alive
 
     def is_worker(self) -> bool:
         """Return whether the calling thread is the background thread."""

@@ -16,6 +16,7 @@ Alternatives: a `Reading` for each context. It takes some 10 µs for each code o
 from __future__ import annotations
 
 from _bisect import bisect_right
+from _thread import allocate_lock
 from itertools import repeat
 
 from instrument.guest.own_imports import extension
@@ -29,7 +30,7 @@ from instrument.session.snapshot import frames_in_flight, read_at_one_moment
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import NamedTuple, TypeAlias
 
     from instrument.link.code_group import CodeGroup
@@ -75,6 +76,8 @@ class ContextCounts:
         self._short_lived: dict[int, list[int]] = {}
         self._exits: dict[int, int] = {}
         self._in_flight: FramesInFlight = {}
+        #: Held while counters are read.
+        self._lock = allocate_lock()
         #: The group whose number stands for retired groups of equal text.
         self._stand_ins: dict[tuple[str | None, str, str | None], CodeGroup] = {}
         session.readers.append(self)
@@ -91,11 +94,24 @@ class ContextCounts:
 
         *is_alone* returns whether no other thread has run code since its last call. If so, one reading is enough.
         """
+        with self._lock:
+            self._read_between_retirements(is_alone)
+            self.name = name
+
+    def read(self) -> None:
+        """Add the work until now to the present context, unless another thread does that at the moment."""
+        if self._lock.acquire(False):
+            try:
+                self._read_between_retirements(lambda: False)
+            finally:
+                self._lock.release()
+
+    def _read_between_retirements(self, is_alone: Callable[[], bool]) -> None:
+        """Read all counters while no code is retired."""
         retirement = self._session.retirement
         retirement.begin_reading()
         try:
             self._read(is_alone)
-            self.name = name
         finally:
             retirement.end_reading()
 
@@ -228,6 +244,15 @@ else:
 
     def _pattern(*fields):  # `typing` is no module of a start
         return fields
+
+
+def name_in(environment: Mapping[str, str]) -> str:
+    """Return the name of the context of a process with this *environment*: that of the test that has started it.
+
+    pytest puts it there, as "tests/test_shop.py::test_price (call)". Outside of tests, return an empty text.
+    """
+    name, _, phase = environment.get("PYTEST_CURRENT_TEST", "").rpartition(" ")
+    return f"{name}|{phase.strip('()')}" if name else ""
 
 
 def _frame_changes(

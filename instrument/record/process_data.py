@@ -16,6 +16,7 @@ from time import time
 from instrument.data.writer import Writer
 from instrument.guest.own_imports import errors
 from instrument.plans.plan_file import content_of, name_of
+from instrument.record.context_changes import ContextChanges
 from instrument.record.process_counts import ProcessCounts
 from instrument.record.reading import Recovery
 from instrument.session.originals import given_out
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from instrument.data.rows import ProbeRow, Times
     from instrument.link.code_group import CodeGroup
     from instrument.model.measurement import FileKey, Series
+    from instrument.record.contexts import ContextCounts
     from instrument.record.flushing import Pacing
     from instrument.record.process_counts import Changes
     from instrument.record.reading import Reading
@@ -60,6 +62,7 @@ class ProcessData:
         pacing: Pacing,
         process: ProcessInfo,
         reading: Reading,
+        contexts: ContextCounts | None = None,
     ) -> None:
         self._scope = scope
         #: Whether only the counts of lines and functions are saved, and none of probes.
@@ -68,13 +71,17 @@ class ProcessData:
         self._pacing = pacing
         self._counts = ProcessCounts()
         self._recovery = Recovery(session, pacing.pause)
+        #: The work of each context that was not written; None unless the settings ask for that.
+        self._contexts = None if contexts is None else ContextChanges(contexts, self._place_of)
         #: The work since the last recovery, by its source file.
         self._unrecovered: dict[FileKey, list[SpanDelta]] = {}
         self._when_read = 0.0
         #: The names of the plan files of permanent groups, by the number of the group.
         self._plan_names: dict[int, str] = {}
         self.reading = reading
-        self.writer = Writer(settings.directory, process, shared=settings.shared)
+        self.writer = Writer(
+            settings.directory, process, shared=settings.shared, has_contexts=contexts is not None
+        )
         self.is_written = False
         #: Reasons by file, how many functions were given out, and the end of the process, as of the last write.
         self._not_measured_written: dict[str, str] = {}
@@ -100,13 +107,17 @@ class ProcessData:
         selects = self._scope.selects
         for delta in self.reading.take(at_once=self._pacing.is_urgent):
             group = delta.span.group
-            if group.file is None or not selects(group.module, group.file):
-                continue
-            source = group.source_key()
+            source = group.source_key() if group.file is not None and selects(group.module, group.file) else None
             if source is not None:
                 if not self._saves_lines_only:
                     self._counts.add_probes(source, self._plan_name(group), delta)
                 self._unrecovered.setdefault(source, []).append(delta)
+
+    def _place_of(self, group: CodeGroup) -> tuple[FileKey, str] | None:
+        """Return the source file of *group*, and the name of its plan file; None if its counts are not saved."""
+        is_in_scope = group.file is not None and self._scope.selects(group.module, group.file)
+        source = group.source_key() if is_in_scope else None
+        return None if source is None else (source, self._plan_name(group))
 
     def _plan_name(self, group: CodeGroup) -> str:
         """Return the name of the plan file of *group*."""
@@ -159,6 +170,8 @@ class ProcessData:
             self._write_changes(how)
         except errors.DataGoneError:  # the next write makes a new file
             self._counts.mark_all()
+            if self._contexts is not None:
+                self._contexts.mark_all()
             self._n_given_out_written = 0
             if self.needs_lines(how):
                 self.recover()
@@ -171,10 +184,12 @@ class ProcessData:
             not new_given_out
             and not_measured == self._not_measured_written
             and not self._counts.have_changed()
+            and not (self._contexts is not None and self._contexts.have_changed())
             and (not self.is_written or how in ("", self._how_written))  # `os.execvp` tries `execv` for many paths
         ):
             return
         counts = self._counts
+        patterns, contexts = self._contexts.take() if self._contexts is not None else ((), ())
         try:
             self.writer.write(
                 {
@@ -190,11 +205,15 @@ class ProcessData:
                     if each.file and self._scope.selects(each.module, each.file)
                 ],
                 self._take_probes(),
+                patterns,
+                contexts,
             )
         except BaseException:
             counts.restore()
             raise
         counts.commit()
+        if self._contexts is not None:
+            self._contexts.commit()
         self._not_measured_written = not_measured
         self._n_given_out_written += len(new_given_out)
         self._how_written = how

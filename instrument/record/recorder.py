@@ -23,7 +23,7 @@ from itertools import repeat
 from time import monotonic
 
 import instrument.model  # noqa: F401 - late modules are in this package, and it must be there
-from instrument.config.values import ROOT
+from instrument.config.values import CONTEXTS, ROOT
 from instrument.data.process_identity import ProcessInfo
 from instrument.flow import placement_names
 from instrument.guest import interpreters, isolation, own_loader
@@ -42,9 +42,10 @@ from instrument.session.session import session
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
+    from types import CodeType, FrameType
 
     from instrument.config import Settings
+    from instrument.record.contexts import ContextCounts
     from instrument.record.process_data import FunctionCounts, LineCounts, ProcessData
     from instrument.record.reading import Reading
 
@@ -93,6 +94,12 @@ class Recorder:
         self._process = process
         #: None until it is needed (`_data`): it needs more modules of this package than all else.
         self._made_data: ProcessData | None = None
+        #: The work of each context; None unless it is to be counted apart.
+        self.contexts: ContextCounts | None = None
+        if os.environ.get(CONTEXTS) == "1":
+            from instrument.record.contexts import ContextCounts, name_in
+
+            self.contexts = ContextCounts(self._session, name_in(os.environ), from_now_on=bool(self._session.groups))
         if reading is not None or self._session.groups or not interpreters.may_have_thread():
             self._make_data(reading)
         self._schedule = FlushSchedule(self.settings.flush)
@@ -100,6 +107,8 @@ class Recorder:
         #: The counts at the last `reset`.
         self._counts_at_reset: tuple[LineCounts, FunctionCounts] = {}, {}
         self._is_prepared = self._has_looked = False
+        #: The frame of the background thread at the last call of `_is_alone`, if it was idle.
+        self._idle_frame: FrameType | None = None
         #: The path of requests to flush (`data.flush_requests.request_path`).
         self._request = f"{self.settings.directory}{os.sep}{process.name_in_files()}"
 
@@ -110,7 +119,9 @@ class Recorder:
 
         if reading is None:
             reading = Reading(self._session, self._pacing.pause)
-        self._made_data = ProcessData(self.settings, self.scope, self._session, self._pacing, self._process, reading)
+        self._made_data = ProcessData(
+            self.settings, self.scope, self._session, self._pacing, self._process, reading, self.contexts
+        )
         return self._made_data
 
     def _data(self) -> ProcessData:
@@ -193,6 +204,22 @@ class Recorder:
                 if n != functions_before.get(function, 0)
             },
         )
+
+    def begin_context(self, name: str) -> None:
+        """Begin the context *name*; the work of the process until now is that of the context before.
+
+        Do nothing if the work of contexts is not counted apart.
+        """
+        if self.contexts is not None:
+            forks.check_for_fork()
+            self.contexts.begin(name, self._is_alone)
+
+    def _is_alone(self) -> bool:
+        """Return whether no other thread of the process has executed code since the last call."""
+        if not interpreters.is_single_threaded(besides=self._background.is_alive()):
+            return False
+        before, self._idle_frame = self._idle_frame, self._background.idle_frame()
+        return self._idle_frame is before and (before is not None or not self._background.is_alive())
 
     def reset(self) -> None:
         """Make `counts` begin at zero now. The data file keeps all counts."""
@@ -322,6 +349,8 @@ class Recorder:
     def _close_data(self) -> None:
         if self._made_data is not None:
             self._made_data.reading.close()
+        if self.contexts is not None:
+            self.contexts.close()
 
     def _look(self) -> float:
         """Do the work that is due; return after how many seconds to look again."""
@@ -400,6 +429,8 @@ class Recorder:
         """
         data = self._data()
         with self._pacing:
+            if self.contexts is not None:  # first, so that no context has work that the totals lack
+                self.contexts.read()
             data.read()
             if data.needs_lines(how):
                 data.recover()
