@@ -34,6 +34,8 @@ COMMANDS = {
     "callgrind": "write the counts as a profile in Callgrind's format",
     "coverage": "write a data file of coverage.py",
     "diff": "show which lines ran between two moments",
+    "tests": "show which tests run a line or a function",
+    "show": "show what a test runs",
     "combine": "add up the data of many processes in one file",
     "erase": "remove the data",
     "debug": "show the settings, and why code is or is not counted",
@@ -45,6 +47,7 @@ COMMANDS = {
 _FOLDERS = {
     **dict.fromkeys(("html", "lcov", "xml", "json", "callgrind", "coverage"), "exports"),
     **dict.fromkeys(("serve", "top"), "live"),
+    **dict.fromkeys(("tests", "show"), "per_test"),
 }
 #: The commands that only print information about the others.
 ABOUT = {

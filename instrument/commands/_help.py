@@ -170,6 +170,34 @@ examples:
   instrument erase --force old/.instrument
 """,
     ),
+    "tests": (
+        None,
+        """\
+Show which tests run a line or a function, and how often. The test with the highest
+count comes first. Counts of a setup or teardown are named beside the test. The data
+need the counts of each test: `pytest --instrument-contexts` saves them. The exit
+status is 1 if no test runs the place.
+
+examples:
+  instrument tests shop.py:17
+  instrument tests Basket.add --top 10
+  instrument tests shop/basket.py:Basket.add --json
+""",
+    ),
+    "show": (
+        None,
+        """\
+Show what a test runs: each function with its calls and its executed instructions,
+those with the most instructions first. What functions written in C do is not among
+the instructions. The data need the counts of each test:
+`pytest --instrument-contexts` saves them.
+
+examples:
+  instrument show tests/test_shop.py::test_price
+  instrument show test_price --phase setup
+  instrument show test_price --lines
+""",
+    ),
     "diff": (
         None,
         """\

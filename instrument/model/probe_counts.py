@@ -75,6 +75,14 @@ class ProbeCounts:
         _add_by_key(self.exits, other.exits)
         _add_by_key(self.in_flight, other.in_flight)
 
+    def times(self, n: int) -> ProbeCounts:
+        """Return *n* times these counts. Products end at GREATEST."""
+        product = ProbeCounts(0)
+        product.fired = array("q", [min(n * count, GREATEST) for count in self.fired])
+        product.exits = {position: min(n * count, GREATEST) for position, count in self.exits.items()}
+        product.in_flight = {place: n * count for place, count in self.in_flight.items()}
+        return product
+
     def encoded(self) -> bytes:
         """Return the counts as bytes, with the fewest bytes that all counters fit in."""
         fired = self.fired

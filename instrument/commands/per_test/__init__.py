@@ -1,0 +1,1 @@
+"""Commands about single tests; `pytest --instrument-contexts` saves what they show."""

@@ -1,0 +1,29 @@
+"""The parts that the commands of this folder share.
+
+Data files and folders of them come in. `contexts_of` returns the work of tests in them, and says what is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from instrument.analysis.contexts.work import ContextWork
+from instrument.errors import DataError
+from instrument.report.text import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from instrument.data.query import StoredMeasurement
+
+
+def contexts_of(stored: StoredMeasurement) -> ContextWork:
+    """Return the work of the contexts of *stored*; raise DataError if it has none."""
+    work = ContextWork(stored)
+    if not work.names():
+        raise DataError("these data have no counts of single tests; save them by `pytest --instrument-contexts`")
+    return work
+
+
+def say_what_is_missing(work: ContextWork) -> None:
+    """Say on standard error which work of tests is not known."""
+    say((f"some counts of tests are not known: {reason}" for reason in work.reasons), sys.stderr)
