@@ -174,9 +174,10 @@ examples:
         None,
         """\
 Show which tests run a line or a function, and how often. The test with the highest
-count comes first. Counts of a setup or teardown are named beside the test. The data
-need the counts of each test: `pytest --instrument-contexts` saves them. The exit
-status is 1 if no test runs the place.
+count comes first. Counts of a setup or teardown are named beside the test. A
+generator is entered each time that it goes on. The data need the counts of each
+test: `pytest --instrument-contexts` saves them. The exit status is 1 if no test runs
+the place.
 
 examples:
   instrument tests shop.py:17

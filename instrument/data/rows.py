@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     #: A code group: its file, the name of its plan file, its encoded ProbeCounts, and a function without arguments.
     #: That function returns the content of the plan file.
     ProbeRow: TypeAlias = tuple[FileKey, str, bytes, Callable[[], bytes]]
-    #: A pattern: its number, its file, the name of its plan file, the number of its code object, and its encoded counts.
+    #: A pattern: its number, its file, the name of its plan file, the number of its code object, its encoded counts.
     PatternRow: TypeAlias = tuple[int, FileKey, str, int, bytes]
     #: A context: its name, and the encoded numbers of its patterns.
     ContextRow: TypeAlias = tuple[str, bytes]

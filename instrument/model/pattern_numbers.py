@@ -4,7 +4,7 @@ The numbers of patterns come in, each as often as the context has the pattern (`
 back.
 
 Problem: a suite of 5,000 tests that run 300 functions each has 1.5 million such numbers.
-Solution: sorted numbers are close to each other, so their differences are small, and compress well: about one byte each.
+Solution: sorted numbers are close to each other. Their differences are small, and take about one byte each, compressed.
 """
 
 from __future__ import annotations

@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 
 
 class ContextChanges:
-    """What has changed in *contexts* since the last write.
+    """The changes of *contexts* since the last write.
 
     *place_of* returns the source file of a code group and the name of its plan file; None for code that is not saved.
     """
 
-    def __init__(
-        self, contexts: ContextCounts, place_of: Callable[[CodeGroup], tuple[FileKey, str] | None]
-    ) -> None:
+    def __init__(self, contexts: ContextCounts, place_of: Callable[[CodeGroup], tuple[FileKey, str] | None]) -> None:
         self._contexts = contexts
         self._place_of = place_of
         #: The row number of each pattern, by the pattern's own number; 0 if it is not saved.
@@ -46,8 +44,7 @@ class ContextChanges:
         return any(len(each) != self._lengths_written.get(name) for name, each in [*self._contexts.contexts.items()])
 
     def take(self) -> tuple[list[PatternRow], list[ContextRow]]:
-        """Return the rows of the patterns and contexts that were not written. Then `commit` must be called, if they are.
-        """
+        """Return the rows of the patterns and contexts that were not written; once they are, call `commit`."""
         changed = [
             (name, each[:])
             for name, each in [*self._contexts.contexts.items()]
@@ -76,7 +73,7 @@ class ContextChanges:
             self._row_numbers.append(row_number)
 
     def commit(self) -> None:
-        """Note that what was taken is written."""
+        """Note that the rows of the last `take` are written."""
         self._n_written = self._n_taken
         self._lengths_written.update(self._lengths_taken)
         self._lengths_taken = {}

@@ -3,8 +3,8 @@
 A context is a named part of a run, such as the call of a test. The live code of a session comes in, and the names of
 contexts as they begin. Out go patterns, and for each context the numbers of its patterns.
 
-A *pattern* is the work of one code object within a context: how often each probe fired, how often each exit was taken,
-and how many more frames are in it at the end than at the beginning. Tests that take the same ways through a function
+A *pattern* is the work of one code object within a context. It has the counts of its probes and exits, and the places
+of its frames that have come or gone. Tests that take the same ways through a function
 share the pattern. So readers recover the lines of a pattern once, however many contexts have it.
 
 Problem: counters are read whenever a context begins, three times a test. Most tests take a millisecond.
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     _Work: TypeAlias = tuple[_Pairs, _Pairs, _Pairs]
 
     class Pattern(NamedTuple):
-        """The work of the code object *index* of *group*; *counts* has its probes only, from number 0 on."""
+        """The work of the code object *code* of *group*; *counts* has its probes only, from number 0 on."""
 
         number: int
         group: CodeGroup
-        index: int
+        code: int
         counts: ProbeCounts
 else:
     array = extension("array").array

@@ -16,7 +16,6 @@ from time import time
 from instrument.data.writer import Writer
 from instrument.guest.own_imports import errors
 from instrument.plans.plan_file import content_of, name_of
-from instrument.record.context_changes import ContextChanges
 from instrument.record.process_counts import ProcessCounts
 from instrument.record.reading import Recovery
 from instrument.session.originals import given_out
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from instrument.data.rows import ProbeRow, Times
     from instrument.link.code_group import CodeGroup
     from instrument.model.measurement import FileKey, Series
+    from instrument.record.context_changes import ContextChanges
     from instrument.record.contexts import ContextCounts
     from instrument.record.flushing import Pacing
     from instrument.record.process_counts import Changes
@@ -72,16 +72,18 @@ class ProcessData:
         self._counts = ProcessCounts()
         self._recovery = Recovery(session, pacing.pause)
         #: The work of each context that was not written; None unless the settings ask for that.
-        self._contexts = None if contexts is None else ContextChanges(contexts, self._place_of)
+        self._contexts: ContextChanges | None = None
+        if contexts is not None:
+            from instrument.record.context_changes import ContextChanges
+
+            self._contexts = ContextChanges(contexts, self._place_of)
         #: The work since the last recovery, by its source file.
         self._unrecovered: dict[FileKey, list[SpanDelta]] = {}
         self._when_read = 0.0
         #: The names of the plan files of permanent groups, by the number of the group.
         self._plan_names: dict[int, str] = {}
         self.reading = reading
-        self.writer = Writer(
-            settings.directory, process, shared=settings.shared, has_contexts=contexts is not None
-        )
+        self.writer = Writer(settings.directory, process, shared=settings.shared, has_contexts=contexts is not None)
         self.is_written = False
         #: Reasons by file, how many functions were given out, and the end of the process, as of the last write.
         self._not_measured_written: dict[str, str] = {}
@@ -107,7 +109,9 @@ class ProcessData:
         selects = self._scope.selects
         for delta in self.reading.take(at_once=self._pacing.is_urgent):
             group = delta.span.group
-            source = group.source_key() if group.file is not None and selects(group.module, group.file) else None
+            if group.file is None or not selects(group.module, group.file):
+                continue
+            source = group.source_key()
             if source is not None:
                 if not self._saves_lines_only:
                     self._counts.add_probes(source, self._plan_name(group), delta)
@@ -115,8 +119,9 @@ class ProcessData:
 
     def _place_of(self, group: CodeGroup) -> tuple[FileKey, str] | None:
         """Return the source file of *group*, and the name of its plan file; None if its counts are not saved."""
-        is_in_scope = group.file is not None and self._scope.selects(group.module, group.file)
-        source = group.source_key() if is_in_scope else None
+        if group.file is None or not self._scope.selects(group.module, group.file):
+            return None
+        source = group.source_key()
         return None if source is None else (source, self._plan_name(group))
 
     def _plan_name(self, group: CodeGroup) -> str:

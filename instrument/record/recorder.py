@@ -72,6 +72,8 @@ class Recorder:
         self._are_many_late = self._session.records.are_many_late()
         self._background = Background(self._look, self._checks, self._complain, interpreters.may_have_thread())
         self._pacing = Pacing(self._background)
+        #: The work of each context; None unless it is to be counted apart.
+        self.contexts: ContextCounts | None = None
         #: Whether C code may compile and execute modules.
         self._instruments_late_functions = interpreters.is_embedded()
         self._begin()
@@ -94,12 +96,12 @@ class Recorder:
         self._process = process
         #: None until it is needed (`_data`): it needs more modules of this package than all else.
         self._made_data: ProcessData | None = None
-        #: The work of each context; None unless it is to be counted apart.
-        self.contexts: ContextCounts | None = None
         if os.environ.get(CONTEXTS) == "1":
             from instrument.record.contexts import ContextCounts, name_in
 
-            self.contexts = ContextCounts(self._session, name_in(os.environ), from_now_on=bool(self._session.groups))
+            # A forked child goes on with the context of its parent.
+            name = name_in(os.environ) if self.contexts is None else self.contexts.name
+            self.contexts = ContextCounts(self._session, name, from_now_on=bool(self._session.groups))
         if reading is not None or self._session.groups or not interpreters.may_have_thread():
             self._make_data(reading)
         self._schedule = FlushSchedule(self.settings.flush)

@@ -1,4 +1,4 @@
-"""Writes which tests ran a place, and what a test ran: as tables, or as JSON."""
+"""Writes the tests that ran a place, and the work of a test: as tables, or as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from instrument.report.text import number_of, ranges, say, shown_path, terminal_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Any, TextIO
 
     from instrument.analysis.contexts.names import Context
@@ -47,7 +47,7 @@ def write_ranking(ranking: Ranking, top: int | None = None, out: TextIO | None =
         for name, phases in list(ranking.tests.items())[:top]:
             remark = "" if [*phases] == ["call"] else ", ".join(f"{phase} {n}" for phase, n in phases.items())
             rows.append([name, f"{sum(phases.values())}", remark])
-        lines += table(["Test", "Hits" if place.line else "Calls", ""], rows, None, terminal_width())
+        lines += table(["Test", "Hits" if place.line else "Entered", ""], rows, None, terminal_width())
     verb = "runs" if len(ranking.tests) == 1 else "run"
     lines.append(
         f"{len(ranking.tests) or 'none'} of {number_of(ranking.n_tests, 'test')} {verb} {place} of "

@@ -15,7 +15,8 @@ Alternatives: counters of a type that C reads at once. There is none that one in
 from __future__ import annotations
 
 import sys
-from itertools import repeat
+from _functools import partial  # type: ignore[import-not-found]
+from itertools import pairwise, repeat
 
 from instrument.guest.interpreters import ctypes_copy
 from instrument.guest.own_imports import extension
@@ -50,7 +51,7 @@ _ORDER = sys.byteorder
 class _Part:
     """Some counters near each other.
 
-    - copy: returns the bytes of their lengths, and of what is between them.
+    - copy: returns the bytes of their lengths, and of the objects between them.
     - numbers: the number of the counter of each length; -1 for anything else.
     - mask: has all bits set that belong to lengths; None if there is nothing else.
     """
@@ -129,12 +130,12 @@ class CounterMemory:
 
     def _last_lengths(self) -> dict[int, int]:
         """Return the lengths of counters as of the last `changes`, by number, unless they are FULL."""
-        lengths = {}
-        for part, data in zip(self._parts, self._last, strict=True):
-            for number, length in zip(part.numbers, array("q", data)):
-                if number >= 0 and length != FULL:
-                    lengths[number] = length
-        return lengths
+        return {
+            number: length
+            for part, data in zip(self._parts, self._last, strict=True)
+            for number, length in zip(part.numbers, array("q", data))
+            if number >= 0 and length != FULL
+        }
 
     def _add(self, first: int, end: int, lengths: dict[int, int] | None = None) -> None:
         """Add parts for the counters from number *first* to *end* - 1. *lengths* are the last ones, by default FULL."""
@@ -151,7 +152,7 @@ class CounterMemory:
         for place in range(0, len(scattered), _LONGEST):
             numbers = scattered[place : place + _LONGEST]
             counters = [self._counters[number] for number in numbers]
-            self._parts.append(_Part(lambda counters=counters: _bytes_of(read_counters(counters)), numbers, None))
+            self._parts.append(_Part(partial(_read_by_calls, counters), numbers, None))
         for part in self._parts[n_before:]:
             before = [(lengths or {}).get(number, FULL) for number in part.numbers]
             self._last.append(_bytes_of(before))
@@ -177,13 +178,17 @@ def _bytes_of(lengths: list[int]) -> bytes:
     return array("q", lengths).tobytes()
 
 
+def _read_by_calls(counters: list[repeat[None]]) -> bytes:
+    return _bytes_of(read_counters(counters))
+
+
 def _clusters(addresses: list[int]) -> Iterator[tuple[list[int], int]]:
-    """Yield the ascending *addresses* in clusters, each with the difference that those in the cluster are a multiple of.
+    """Yield the ascending *addresses* in clusters, each with a number. Distances in a cluster are multiples of it.
 
     Everything between the first and the last address of a cluster can be read.
     """
     gaps: dict[int, int] = {}
-    for above, below in zip(addresses, addresses[1:]):
+    for above, below in pairwise(addresses):
         gaps[below - above] = gaps.get(below - above, 0) + 1
     stride = max(gaps, key=gaps.__getitem__, default=_WIDTH)
     most = min(stride * _MOST_BETWEEN, _MOST_BYTES) if stride % _WIDTH == 0 else 0

@@ -1,4 +1,4 @@
-"""ContextWork: which contexts ran a line or a function, and what a context ran.
+"""ContextWork: the contexts that ran a line or a function, and the lines and functions that a context ran.
 
 A stored measurement comes in. Counts go out, by context, or of one context by file. Each pattern is recovered once,
 however many contexts have it.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class FileWork:
-    """What contexts ran in one version of a source file, *file*.
+    """The work of contexts in one version of a source file, *file*.
 
     - lines: how often each line ran.
     - entered: how often each function was entered, as `trace` counts.
@@ -67,11 +67,11 @@ class ContextWork:
         return sorted(self._patterns)
 
     def of_line(self, files: Iterable[FileKey], line: int) -> dict[str, int]:
-        """Return how often each context ran *line* of *files*, versions of one file; without those that never did."""
+        """Return how often contexts ran *line* of *files*, versions of one file. Contexts without it are left out."""
         return self._sums(files, lambda _function, counts: counts.lines.get(line, 0))
 
     def of_function(self, files: Iterable[FileKey], function: FunctionKey) -> dict[str, int]:
-        """Return how often each context entered *function* of *files*; without those that never did."""
+        """Return how often contexts entered *function* of *files*. Contexts without it are left out."""
         return self._sums(files, lambda each, counts: counts.entered if each == function else 0)
 
     def functions(self, files: Iterable[FileKey]) -> set[FunctionKey]:
@@ -100,7 +100,7 @@ class ContextWork:
                 yield pattern.number, (name, first_line), counts
 
     def of_contexts(self, names: Iterable[str]) -> list[FileWork]:
-        """Return what the contexts *names* ran together, by file, in the order of the files' paths."""
+        """Return the work of the contexts *names* together, by file, in the order of the files' paths."""
         patterns: Counter[int] = Counter()
         for name in names:
             patterns.update(self._patterns.get(name, ()))

@@ -1,1 +1,1 @@
-"""Commands about single tests; `pytest --instrument-contexts` saves what they show."""
+"""Commands about single tests. They need data that `pytest --instrument-contexts` has saved."""

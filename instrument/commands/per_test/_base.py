@@ -1,6 +1,6 @@
 """The parts that the commands of this folder share.
 
-Data files and folders of them come in. `contexts_of` returns the work of tests in them, and says what is missing.
+Data files and folders of them come in. `contexts_of` returns the work of the tests in them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,15 @@ from instrument.report.text import say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.data.query import StoredMeasurement
+
+
+def number(text: str) -> int:
+    """Return the number that *text* says; raise argparse.ArgumentTypeError if it says none from 1 on."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        import argparse
+
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def contexts_of(stored: StoredMeasurement) -> ContextWork:

@@ -1,4 +1,4 @@
-"""Prints what a test runs: its functions with calls and instructions, its lines, or all of it as JSON.
+"""Prints the work of a test: its functions with calls and instructions, its lines, or all of it as JSON.
 
 Data with contexts come in (`pytest --instrument-contexts`). A test is named by its node id, with its phase if only one
 is wanted. Any part of the name is enough if it fits one test only.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from instrument.analysis.contexts.names import PHASES, Context, context_of
 from instrument.commands._data_options import add_paths, paths_of, say_incomplete
-from instrument.commands.per_test._base import contexts_of, say_what_is_missing
-from instrument.commands.per_test.tests import _number
+from instrument.commands.per_test._base import contexts_of, number, say_what_is_missing
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError
 from instrument.report import test_tables
@@ -30,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
     parser.add_argument("--phase", choices=PHASES, help="only this phase of the test")
     parser.add_argument("--lines", action="store_true", help="print the lines that ran in place of functions")
-    parser.add_argument("--top", metavar="N", type=_number, help="print only the N functions with the most instructions")
+    parser.add_argument("--top", metavar="N", type=number, help="print only the N functions with the most instructions")
     parser.add_argument("--json", action="store_true", help="print all counts, for other programs")
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print what the test of *options* runs; return the exit status."""
+    """Print the work of the test that *options* name; return the exit status."""
     with StoredMeasurement(paths_of(options), ProgressBar("Reading")) as stored:
         say_incomplete(stored)
         work = contexts_of(stored)
@@ -60,7 +59,9 @@ def _contexts_named(text: str, phase: str | None, contexts: Iterable[Context]) -
     names = sorted({each.name for each in known})
     matches = [text] if text in names else [name for name in names if text in name]
     if not matches:
-        raise DataError(f"no test is called {text!r}, in whole or in part; `pytest --collect-only -q` prints their names")
+        raise DataError(
+            f"no test is called {text!r}, in whole or in part; `pytest --collect-only -q` prints their names"
+        )
     if len(matches) > 1:
         named = ", ".join(matches[:_MOST_NAMED]) + (", …" if len(matches) > _MOST_NAMED else "")
         raise DataError(f"{len(matches)} tests have {text!r} in their names; name one of them: {named}")

@@ -76,7 +76,7 @@ class ContextRows:
         execute = self._connection.execute
         [next_number] = execute("SELECT ifnull(max(number), 0) + 1 FROM main.pattern").fetchone()
         numbers: dict[int, int] = {}
-        new = []
+        new: list[tuple[object, ...]] = []
         for theirs, ours, *values in execute(_PATTERNS.format(source=source)):
             if ours is None:
                 ours = next_number + len(new)
