@@ -1,66 +1,20 @@
 """The work of all contexts together is that of the whole run, and each context has its own part of it."""
 
+import ast
+import builtins
+import contextlib
+import io
+import pathlib
+import sys
 import threading
+import types
+import warnings
 
+import fuzz
+import oracle
 import pytest
-from small_runs import FILE, added_lines
-from taken_counts import taken_counts
-
-from instrument.flow import placement
-from instrument.link.cache import Batch
-from instrument.record.contexts import ContextCounts
-from instrument.record.reading import Reading
-from instrument.session.session import Session
-
-
-class Run:
-    """Runs source in contexts: `begin` begins the next context, also from within the source."""
-
-    def __init__(self, source="", **names):
-        self.session = Session(placement.MINIMAL)
-        self.reading = Reading(self.session, lambda: True, from_first_code=True)
-        self.contexts = ContextCounts(self.session, "first")
-        self.names = {"begin": self.contexts.begin, **names}
-        if source:
-            self.run(source)
-
-    def run(self, source, *, lives_on=True):
-        """Run *source* as code of a module, or as a text that can be retired if it does not live on."""
-        code = compile(source, FILE, "exec")
-        if lives_on:
-            (live,) = self.session.instrument_existing_code([code], FILE, Batch(self.session.unlinked_code.cache()))
-        else:
-            live = self.session.instrument_exec_code(code, FILE)
-        exec(live, self.names)
-
-    def end(self):
-        """End the last context; return the lines of each context, and those of the run."""
-        self.contexts.begin("after the end")
-        whole = added_lines(taken_counts(self.reading))
-        return {name: self.lines_of(name) for name in self.contexts.contexts}, whole
-
-    def lines_of(self, name):
-        """Return how often each line ran in the context *name*."""
-        patterns = list(self.contexts.patterns())
-        lines = {}
-        for number in self.contexts.contexts[name]:
-            _, group, index, counts = patterns[number]
-            packed = group.packed()
-            info = packed.fast_path_info(index)
-            frames = {unit: n for (_, unit), n in counts.in_flight.items()}
-            recovered = packed.recover(index, info, counts.fired.tolist(), list(counts.exits.items()), frames)
-            for line, n in recovered.lines.items() if recovered else ():
-                lines[line] = lines.get(line, 0) + n
-        return {line: n for line, n in lines.items() if n}
-
-
-def sums(contexts):
-    """Return the sum over all *contexts*, by line."""
-    total = {}
-    for lines in contexts.values():
-        for line, n in lines.items():
-            total[line] = total.get(line, 0) + n
-    return total
+from record.context_runs import Beginnings, Run, sums
+from small_runs import FILE
 
 
 def test_each_context_has_the_lines_that_ran_in_it():
@@ -122,7 +76,7 @@ def test_text_that_is_executed_is_part_of_the_context():
     """Its code is retired once it is dropped, and its counts are banked before."""
     run = Run()
     for n in range(1500):
-        run.run(f"x = {n}\n" if n % 2 else "x = 1\ny = 2\n", lives_on=False)
+        run.run(compile(f"x = {n}\n" if n % 2 else "x = 1\ny = 2\n", FILE, "exec"), lives_on=False)
         if n % 500 == 250:
             run.contexts.begin(f"from {n}")
     contexts, whole = run.end()
@@ -182,3 +136,49 @@ def test_many_modules_in_many_blocks_of_counters():
     contexts, whole = run.end()
     assert sums(contexts) == whole
     assert all(contexts[f"f{n}"] for n in range(0, 600, 7))
+
+
+#: Words of programs that cannot run in a forked process of the tests, or that contexts in the middle would change.
+_UNSUITABLE = ("fork", "multiprocessing", "os._exit", "settrace", "__main__", "input(", "sys.exit", "signal", "recursionlimit", "audit")
+
+
+def differences(path, every):
+    """Run the program at *path* with contexts that begin *every* so many statements; return the lines that differ."""
+    warnings.simplefilter("ignore")
+    tree = Beginnings(every).visit(ast.parse(pathlib.Path(path).read_bytes()))
+    run = Run()
+    n_begun = 0
+
+    def begin_context():
+        nonlocal n_begun
+        n_begun += 1
+        run.contexts.begin(str(n_begun % 50))
+
+    builtins.begin_context = begin_context
+    module = types.ModuleType("program")
+    sys.modules["program"] = module
+    code = compile(tree, FILE, "exec", dont_inherit=True)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(BaseException):
+        run.run(code, vars(module))
+    found, whole = run.end()
+    found = sums(found)
+    differ = {line: (n, found.get(line, 0)) for line, n in whole.items() if n != found.get(line, 0)}
+    return n_begun, differ | {line: (0, n) for line, n in found.items() if line not in whole}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_contexts_of_programs_add_up_wherever_they_begin(part):
+    """Frames are in flight then, in all kinds of statements, and generators are suspended."""
+    programs = [path for path in oracle.programs() if not any(word in pathlib.Path(path).read_text("latin-1") for word in _UNSUITABLE)]
+    n_begun = 0
+    for number, path in enumerate(programs[part::4]):
+        try:
+            answer = fuzz.in_fork(differences, path, 1 + number % 3)
+        except (OSError, EOFError) as error:
+            pytest.fail(f"{path}: {error}")
+        assert not isinstance(answer, str), (path, answer)
+        n, differ = answer
+        n_begun += n
+        assert not differ, path
+    assert n_begun > 500
