@@ -31,11 +31,11 @@ given_out   functions that were given out: their receivers may have run the orig
             was given out with it
 probe_counts  how often the probes of code fired: `counts` is an encoded ProbeCounts (`model.probe_counts`), and `plan`
             the name of the plan file that recovers counts from it (`plans.plan_file`). Branches, conditions and costs
-            follow from these, and so do lines and functions
-pattern     work of one code object that contexts share. `code` is the number of the code object in its code group.
-            `counts` is an encoded ProbeCounts with the probes of this code object only
-context     the work of each context, such as the call of a test. `patterns` has the encoded numbers of its patterns
-            (`model.pattern_numbers`). Work outside of all contexts is in the other tables only
+            follow from these, and so do lines and functions.
+pattern     work of one code object. `counts` is an encoded ProbeCounts with its probes only. `code` is its number in
+            the code group.
+context     work of a context, such as the call of a test. `patterns` has the numbers of its patterns, encoded
+            (`model.pattern_numbers`).
 plan        contents of plan files, in files of sums only. Beside the file of a process is a folder `plans`.
 without_probe_counts  files with counts of an older version of this package. Their branches are not known
 

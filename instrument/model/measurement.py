@@ -244,16 +244,14 @@ class FileCounts(_Value):
 class Measurement(_Value):
     """Counts of source files by version, of some processes.
 
-    `files` holds the counts of each version of a file. `contexts` holds the part of them that each context counted, by
-    the context's name. `not_measured` maps the path of each file that ran uncounted, in whole or in part, to the
-    reasons. `processes` maps the random id of each process to its row.
+    `files` holds the counts of each version of a file. `not_measured` maps the path of each file that ran uncounted, in
+    whole or in part, to the reasons. `processes` maps the random id of each process to its row.
     """
 
-    __slots__ = ("contexts", "files", "not_measured", "processes")
+    __slots__ = ("files", "not_measured", "processes")
 
     def __init__(self) -> None:
         self.files: dict[FileKey, FileCounts] = {}
-        self.contexts: dict[str, dict[FileKey, FileCounts]] = {}
         self.not_measured: dict[str, set[str]] = {}
         self.processes: dict[str, MeasuredProcess] = {}
 
@@ -278,18 +276,10 @@ class Measurement(_Value):
         shared = self.processes.keys() & other.processes.keys()
         if shared:
             raise ValueError(f"the counts of {len(shared)} processes are in both measurements")
-        _add_files(self.files, other.files)
-        for context, files in other.contexts.items():
-            _add_files(self.contexts.setdefault(context, {}), files)
+        for key, counts in other.files.items():
+            mine = self.file(key)
+            mine += counts
         for path, reasons in other.not_measured.items():
             self.not_measured.setdefault(path, set()).update(reasons)
         self.processes.update(other.processes)
         return self
-
-
-def _add_files(total: dict[FileKey, FileCounts], files: dict[FileKey, FileCounts]) -> None:
-    """Add the counts of *files* to *total*."""
-    for key, counts in files.items():
-        if key not in total:
-            total[key] = FileCounts()
-        total[key] += counts

@@ -8,7 +8,7 @@ of its frames that have come or gone. Tests that take the same ways through a fu
 share the pattern. So readers recover the lines of a pattern once, however many contexts have it.
 
 Problem: counters are read whenever a context begins, three times a test. Most tests take a millisecond.
-Solution: counters are read and compared by the hundred, in memory (`session.counter_memory`). Nothing is recovered, and
+Solution: counters are read and compared by the hundred, in memory (`record.counter_memory`). Nothing is recovered, and
 code that did nothing costs nothing.
 Alternatives: a `Reading` for each context. It takes some 10 µs for each code object that ran.
 """
@@ -17,24 +17,25 @@ from __future__ import annotations
 
 from _bisect import bisect_right
 from _thread import allocate_lock
-from itertools import repeat
+from itertools import pairwise
 
 from instrument.guest.own_imports import extension
 from instrument.link.code_group import group_of, position_of
-from instrument.link.counters import FULL, read_counters
+from instrument.link.counters import FULL
 from instrument.link.exit_records import exit_lengths
 from instrument.model.probe_counts import ProbeCounts
-from instrument.session.counter_memory import CounterMemory
+from instrument.record.counter_memory import CounterMemory
 from instrument.session.snapshot import frames_in_flight, read_at_one_moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Iterator, Mapping
+    from itertools import repeat
     from typing import NamedTuple, TypeAlias
 
     from instrument.link.code_group import CodeGroup
-    from instrument.session.counter_memory import Reading
+    from instrument.record.counter_memory import Reading
     from instrument.session.session import Session
     from instrument.session.snapshot import FramesInFlight
 
@@ -72,8 +73,8 @@ class ContextCounts:
         #: By number.
         self._patterns: list[tuple[CodeGroup, int, _Work]] = []
         self._permanent = _PermanentCounters(session)
-        #: Remaining lengths of the counters of each short-lived group, by its number.
-        self._short_lived: dict[int, list[int]] = {}
+        #: The counters of each short-lived group, by its number.
+        self._short_lived: dict[int, _GroupCounters] = {}
         self._exits: dict[int, int] = {}
         self._in_flight: FramesInFlight = {}
         #: Held while counters are read.
@@ -117,30 +118,29 @@ class ContextCounts:
 
     def _read(self, is_alone: Callable[[], bool]) -> None:
         """Add the work since the last call to the present context."""
-        session = self._session
+        session, short_lived = self._session, self._short_lived
         self._permanent.note_new_groups()
-
+        for number, group in [*session.short_lived.items()]:
+            if number not in short_lived:
+                short_lived[number] = _GroupCounters(group)
         is_alone()
         reading, in_flight = self._reading(), frames_in_flight(session.records)
         if not is_alone():
             reading, in_flight = read_at_one_moment(self._reading, session.records)
-        permanent, short_lived, exits = reading.permanent, reading.short_lived, reading.exits
-        groups: dict[int, CodeGroup] = session.groups
-        fired = self._permanent.changes(permanent)
-        for number, lengths in short_lived.items():
-            self._add_fired(fired, groups[number], self._short_lived.get(number), lengths)
-        self._short_lived = short_lived
-        exit_changes = self._exit_changes(exits)
-        self._exits = exits
-        frame_changes = _frame_changes(self._in_flight, in_flight, groups)
+        fired: dict[_Place, _Pairs] = {}
+        for counters, lengths in reading.lengths:
+            if lengths != counters.last:
+                fired.update(counters.changes(lengths))
+        exit_changes = self._exit_changes(reading.exits)
+        self._exits = reading.exits
+        frame_changes = _frame_changes(self._in_flight, in_flight, session.groups)
         self._in_flight = in_flight
-        self._add(fired, exit_changes, frame_changes, groups)
+        self._add(fired, exit_changes, frame_changes, session.groups)
 
     def _reading(self) -> _Reading:
         """Return the lengths of all counters now."""
-        session = self._session
-        short_lived = {number: read_counters(group.counters) for number, group in [*session.short_lived.items()]}
-        return _Reading(self._permanent, self._permanent.read(), short_lived, exit_lengths(session.records))
+        lengths = [(counters, counters.read()) for counters in (self._permanent, *self._short_lived.values())]
+        return _Reading(lengths, exit_lengths(self._session.records))
 
     def bank_counts(self, groups: list[CodeGroup]) -> None:
         """Add the work of *groups*, which are about to be retired, to the present context."""
@@ -149,7 +149,8 @@ class ContextCounts:
         exits = exit_lengths(self._session.records)
         exit_changes = self._exit_changes({key: n for key, n in exits.items() if group_of(key) in by_number})
         for group in groups:
-            self._add_fired(fired, group, self._short_lived.pop(group.number, None), read_counters(group.counters))
+            counters = self._short_lived.pop(group.number, None) or _GroupCounters(group)
+            fired.update(counters.changes(counters.read()))
         # No frame runs this code.
         left = {place: n for place, n in self._in_flight.items() if group_of(place[0]) in by_number}
         frame_changes = _frame_changes(left, {}, by_number)
@@ -158,17 +159,6 @@ class ContextCounts:
         for key in [key for key in self._exits if group_of(key) in by_number]:
             del self._exits[key]
         self._add(fired, exit_changes, frame_changes, {each.number: self._stand_in_for(each) for each in groups})
-
-    def _add_fired(
-        self, fired: dict[_Place, _Pairs], group: CodeGroup, before: list[int] | None, now: list[int]
-    ) -> None:
-        """Add to *fired* how often the probes of the short-lived *group* fired between two readings."""
-        if now == before:
-            return
-        counts = [was - n for was, n in zip(before or repeat(FULL), now)]
-        for index, (first, end) in enumerate(zip(group.starts, group.starts[1:])):
-            if any(counts[first:end]):
-                fired[group.number, index] = tuple([(at, n) for at, n in enumerate(counts[first:end]) if n])
 
     def _exit_changes(self, exits: dict[int, int]) -> dict[int, int]:
         """Return how often each exit was taken since the last reading, by key; *exits* has the lengths now."""
@@ -271,72 +261,54 @@ def _frame_changes(
 
 
 class _Reading:
-    """The lengths of all counters that remain at a moment.
+    """A reading of all counters, as pairs of `_Counters` and lengths, and the lengths of exits by key."""
 
-    - permanent: those of permanent groups; *counters* tells how to compare them.
-    - short_lived: those of each short-lived group, by its number.
-    - exits: those of exits, by key.
-    """
+    __slots__ = ("exits", "lengths")
 
-    __slots__ = ("counters", "exits", "permanent", "short_lived")
-
-    def __init__(
-        self,
-        counters: _PermanentCounters,
-        permanent: Reading,
-        short_lived: dict[int, list[int]],
-        exits: dict[int, int],
-    ) -> None:
-        self.counters = counters
-        self.permanent = permanent
-        self.short_lived = short_lived
+    def __init__(self, lengths: list[tuple[_Counters, Reading]], exits: dict[int, int]) -> None:
+        self.lengths = lengths
         self.exits = exits
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, _Reading)
             and self.exits == other.exits
-            and self.short_lived == other.short_lived
-            and self.counters.are_equal(self.permanent, other.permanent)
+            and len(self.lengths) == len(other.lengths)
+            and all(mine[0].are_equal(mine[1], theirs[1]) for mine, theirs in zip(self.lengths, other.lengths))
         )
 
     __hash__ = None  # type: ignore[assignment]
 
 
-class _PermanentCounters:
-    """The counters of the permanent groups of *session*, with the code object that each belongs to."""
+class _Counters:
+    """Counters in a list of a session, with the code object that each belongs to.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._memory = CounterMemory(session.counters)
-        #: The number of the first counters whose groups are known.
+    `last` is the reading at the last call of `changes`.
+    """
+
+    def __init__(self, counters: list[repeat[None]]) -> None:
+        self._memory = CounterMemory(counters)
+        #: The number of the first counters whose code is known.
         self._n = 0
         #: The first counter of each code object that has any, in ascending order, and the code object.
         self._starts: list[int] = []
         self._codes: list[_Place] = []
-        #: Groups that were added while other counters before theirs had no group yet, by their first counter.
-        self._early: dict[int, CodeGroup] = {}
-        self._known: set[int] = set()
 
-    def note_new_groups(self) -> None:
-        """Find the groups of counters that were added since the last call."""
-        if len(self._session.counters) == self._n:
-            return
-        for number, group in list(self._session.groups.items()):
-            if number not in self._known:
-                self._known.add(number)
-                if not group.counters and group.starts[-1]:
-                    self._early[group.first] = group
-        while self._n in self._early:
-            group = self._early.pop(self._n)
-            for index, (first, end) in enumerate(zip(group.starts, group.starts[1:])):
-                if end > first:
-                    self._starts.append(group.first + first)
-                    self._codes.append((group.number, index))
-            self._n += group.starts[-1]
+    @property
+    def last(self) -> Reading:
+        return self._memory.last
+
+    def _add_group(self, group: CodeGroup) -> None:
+        """Add the counters of *group*, which are next."""
+        base = self._n
+        for index, (first, end) in enumerate(pairwise(group.starts)):
+            if end > first:
+                self._starts.append(base + first)
+                self._codes.append((group.number, index))
+        self._n += group.starts[-1]
 
     def read(self) -> Reading:
-        """Return a reading of the counters whose groups are known."""
+        """Return a reading of the counters whose code is known."""
         return self._memory.read(self._n)
 
     def are_equal(self, one: Reading, other: Reading) -> bool:
@@ -356,3 +328,34 @@ class _PermanentCounters:
                 fired[place] = [pair]
         codes = self._codes
         return {codes[place]: tuple(sorted(pairs)) for place, pairs in fired.items()}
+
+
+class _GroupCounters(_Counters):
+    """The counters of the short-lived *group*."""
+
+    def __init__(self, group: CodeGroup) -> None:
+        super().__init__(group.counters)
+        self._add_group(group)
+
+
+class _PermanentCounters(_Counters):
+    """The counters of the permanent groups of *session*."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.counters)
+        self._session = session
+        #: Groups that were added while other counters before theirs had no group yet, by their first counter.
+        self._early: dict[int, CodeGroup] = {}
+        self._known: set[int] = set()
+
+    def note_new_groups(self) -> None:
+        """Find the groups of counters that were added since the last call."""
+        if len(self._session.counters) == self._n:
+            return
+        for number, group in list(self._session.groups.items()):
+            if number not in self._known:
+                self._known.add(number)
+                if not group.counters and group.starts[-1]:
+                    self._early[group.first] = group
+        while self._n in self._early:
+            self._add_group(self._early.pop(self._n))

@@ -54,7 +54,6 @@ def measurements(draw, names):
     measurement = Measurement()
     files = st.dictionaries(st.sampled_from([A, B]), file_counts(), max_size=2)
     measurement.files = draw(files)
-    measurement.contexts = draw(st.dictionaries(st.sampled_from(["test_1", "test_2"]), files, max_size=2))
     measurement.not_measured = draw(st.dictionaries(st.sampled_from("cd"), st.sets(st.sampled_from("xy"), min_size=1)))
     measurement.processes = {name: PROCESSES[name] for name in names}
     return measurement
@@ -192,7 +191,6 @@ def fill(value, field, name):
     entries = {
         "given_out": lambda: value.update({(name, 1): {"dill"}}),
         "files": lambda: value.update({(name, "sha256:"): FileCounts()}),
-        "contexts": lambda: value.update({name: {A: FileCounts()}}),
         "not_measured": lambda: value.update({name: {"it is frozen"}}),
         "processes": lambda: value.update({name: PROCESSES[name]}),
     }
@@ -210,9 +208,6 @@ def test_a_sum_shares_nothing_with_its_parts(one, two):
         total.file(key).add_code(("f", 1), Counts({1: 1}, 1), 100.0)
         total.file(key).given_out.setdefault(("f", 1), set()).add("cloudpickle")
     total.not_measured.setdefault("c", set()).add("z")
-    for files in total.contexts.values():
-        for counts in files.values():
-            counts.lines.add(1, 1, 1.0, 1.0)
 
     assert one == before
 

@@ -36,17 +36,15 @@ from instrument.report.formats import Choices
 
 #: Fields that the results in a process do not have: they have the attributes of the standard library's class.
 OF_ONE_PROCESS = {
-    "contexts": "no process has contexts yet",
     "given_out": "the standard library's results have no place for it; what was given out is in the data files",
     "processes": "the results are those of one process",
 }
 
 #: Fields that a road does not carry, with the reason.
 NOT_CARRIED = {
-    "data files": {"contexts": "no process writes contexts yet, and format 3 has no table of them"},
-    "JSON": {"contexts": "no process writes contexts yet"},
+    "data files": {},
+    "JSON": {},
     "process": {
-        "contexts": "no process writes contexts yet",
         "given_out": "a process keeps it beside the originals (session.originals), and the writer gets it from there",
         "not_measured": "a process keeps it in its sessions, and the writer gets it from there",
         "processes": "a process writes its own row from ProcessInfo",
@@ -65,8 +63,8 @@ TABLES = {
     "processes": "process",
 }
 
-#: Tables that hold no field of the model: FlowCounts are recovered from them.
-TABLES_OF_PROBES = {"plan", "probe_counts", "without_probe_counts"}
+#: Tables that hold no field of the model: FlowCounts are recovered from them, and the work of contexts.
+TABLES_OF_PROBES = {"plan", "probe_counts", "without_probe_counts", "pattern", "context"}
 
 ROOT = Path(__file__).parents[2]
 SOURCE = b"def f():\n    return 1\nf()\n"

@@ -20,6 +20,7 @@ from itertools import pairwise, repeat
 
 from instrument.guest.interpreters import ctypes_copy
 from instrument.guest.own_imports import extension
+from instrument.guest.process_state import ProcessState
 from instrument.link.counters import FULL, make_counter, read_counters
 
 TYPE_CHECKING = False
@@ -39,6 +40,8 @@ _WIDTH = 8
 _UNLIKELY = 0x5A17_3C96_2B4D
 #: A view of fewer counters takes longer than calls in C for each.
 _FEWEST = 6
+#: Of fewer counters than this no view is made: to search for clusters takes longer.
+_FEWEST_IN_ALL = 24
 #: Objects between two counters of one view, at most. More would be copied in vain. All of them are in pages of memory
 #: that the two counters are in, which can be read: see `_MOST_BYTES`.
 _MOST_BETWEEN = 16
@@ -79,10 +82,11 @@ class CounterMemory:
 
     def __init__(self, counters: list[repeat[None]]) -> None:
         self._counters = counters
-        self._offset = _offset_of_length()
+        self._offset = _offset.value if _offset.is_known else _offset.find()
         self._parts: list[_Part] = []
         self._n = self._n_arranged = 0
-        self._last: Reading = []
+        #: The reading at the last call of `changes`; before that, the lengths of new counters.
+        self.last: Reading = []
 
     def read(self, n: int) -> Reading:
         """Return a reading of the first *n* counters, which are as many as at the last call, or more.
@@ -109,7 +113,7 @@ class CounterMemory:
 
         *now* is the result of the last `read`. The caller must exhaust the iterator.
         """
-        last, self._last = self._last, now
+        last, self.last = self.last, now
         for part, before, data in zip(self._parts, last, now, strict=True):
             if before == data:
                 continue
@@ -125,14 +129,14 @@ class CounterMemory:
     def _arrange_anew(self, n: int) -> None:
         """Make new parts of the first *n* counters: those of counters that came bit by bit are many."""
         lengths = self._last_lengths()
-        self._parts, self._last, self._n_arranged = [], [], n
+        self._parts, self.last, self._n_arranged = [], [], n
         self._add(0, n, lengths)
 
     def _last_lengths(self) -> dict[int, int]:
         """Return the lengths of counters as of the last `changes`, by number, unless they are FULL."""
         return {
             number: length
-            for part, data in zip(self._parts, self._last, strict=True)
+            for part, data in zip(self._parts, self.last, strict=True)
             for number, length in zip(part.numbers, array("q", data))
             if number >= 0 and length != FULL
         }
@@ -142,12 +146,13 @@ class CounterMemory:
         n_before = len(self._parts)
         addresses = {id(counter): number for number, counter in enumerate(self._counters[first:end], first)}
         scattered: list[int] = []
-        for cluster, stride in _clusters(sorted(addresses)) if self._offset else ():
+        has_views = self._offset and end - first >= _FEWEST_IN_ALL
+        for cluster, stride in _clusters(sorted(addresses)) if has_views else ():
             if len(cluster) < _FEWEST:
                 scattered += [addresses[address] for address in cluster]
             else:
                 self._parts.append(self._part(cluster, stride, addresses))
-        if not self._offset:
+        if not has_views:
             scattered = [*addresses.values()]
         for place in range(0, len(scattered), _LONGEST):
             numbers = scattered[place : place + _LONGEST]
@@ -155,7 +160,7 @@ class CounterMemory:
             self._parts.append(_Part(partial(_read_by_calls, counters), numbers, None))
         for part in self._parts[n_before:]:
             before = [(lengths or {}).get(number, FULL) for number in part.numbers]
-            self._last.append(_bytes_of(before))
+            self.last.append(_bytes_of(before))
 
     def _part(self, cluster: list[int], stride: int, numbers: dict[int, int]) -> _Part:
         """Return the part of the counters at the addresses *cluster*, with *stride* bytes from each to the next.
@@ -201,6 +206,23 @@ def _clusters(addresses: list[int]) -> Iterator[tuple[list[int], int]]:
         cluster.append(address)
     if cluster:
         yield cluster, stride
+
+
+class _Offset(ProcessState):
+    """How far behind the address of a counter its length is, in bytes: a *value* that is found once."""
+
+    __slots__ = ("is_known", "value")
+
+    def reset(self) -> None:
+        self.is_known, self.value = False, 0
+
+    def find(self) -> int:
+        """Return the offset, which is known from now on."""
+        self.is_known, self.value = True, _offset_of_length()
+        return self.value
+
+
+_offset = _Offset()
 
 
 def _offset_of_length() -> int:

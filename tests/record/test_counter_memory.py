@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instrument.link.counters import FULL, make_counters, read_counters
-from instrument.session import counter_memory
-from instrument.session.counter_memory import CounterMemory
+from instrument.record import counter_memory
+from instrument.record.counter_memory import CounterMemory
 
 
 class Counted:
@@ -90,6 +90,7 @@ def test_without_ctypes_counters_are_read_by_calls(monkeypatch):
         raise ImportError
 
     monkeypatch.setattr(counter_memory, "ctypes_copy", fail)
+    monkeypatch.setattr(counter_memory, "_offset", counter_memory._Offset())
     counted = Counted()
     counted.counters += make_counters(100)
     next(counted.counters[99])
