@@ -16,6 +16,7 @@ from instrument.config.project_file import NUMBERS
 from instrument.config.reports import read_number
 from instrument.config.values import OWN
 from instrument.guest.process_state import ProcessState
+from instrument.pytest_plugin.contexts import ContextHooks
 from instrument.pytest_plugin.reporting import Commands, arguments_of_commands
 from instrument.record.recorder import current
 
@@ -79,6 +80,9 @@ def register(config: pytest.Config, options: Options, settings: Settings, *, has
     config.pluginmanager.register(_state.run, NAME)
     if not is_worker():
         os.environ[REPORTER] = str(os.getpid())
+    recorder = current()
+    if options.with_contexts and recorder is not None and recorder.contexts is not None:
+        config.pluginmanager.register(ContextHooks(recorder), f"{NAME}-contexts")
 
 
 def is_worker() -> bool:
@@ -105,6 +109,10 @@ class CountedRun:
             self._remarks.append(
                 f"instrument: --instrument={','.join(options.scope)} has no effect: this process was counted before "
                 f"pytest began, with the scope {scope!r}"
+            )
+        if recorder is not None and options.with_contexts and recorder.contexts is None:
+            self._remarks.append(
+                "instrument: --instrument-contexts has no effect: this process was counted before pytest began"
             )
 
     @pytest.hookimpl(wrapper=True, trylast=True)

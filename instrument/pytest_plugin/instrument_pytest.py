@@ -63,10 +63,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="add to the counts of earlier runs, which are removed otherwise",
     )
+    group.addoption(
+        "--instrument-contexts",
+        action="store_true",
+        default=None,
+        help="also save the counts of each test, for `instrument tests` and `instrument show`",
+    )
     parser.addini("instrument_branch", "the same as --instrument-branch", type="bool", default=False)
     parser.addini("instrument_report", "reports, one a line: see --instrument-report", type="linelist")
     parser.addini("instrument_fail_under", "the same as --instrument-fail-under")
     parser.addini("instrument_append", "the same as --instrument-append", type="bool", default=False)
+    parser.addini("instrument_contexts", "the same as --instrument-contexts", type="bool", default=False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -53,6 +53,7 @@ class Options(NamedTuple):
     - fail_under: the least share of lines in percent, as the user wrote it; empty for no bound
     - with_branches: whether reports have the ways of branches
     - appends: whether the counts of earlier runs stay
+    - with_contexts: whether the counts of each test are saved, too
     - is_quiet: whether pytest was asked to be quiet
     """
 
@@ -61,6 +62,7 @@ class Options(NamedTuple):
     fail_under: str
     with_branches: bool
     appends: bool
+    with_contexts: bool
     is_quiet: bool
 
     def settings(self) -> dict[str, object]:
@@ -90,6 +92,7 @@ def read_options(config: pytest.Config) -> Options:
         fail_under=parse_share(str(option_or_ini("instrument_fail_under") or "")),
         with_branches=bool(option_or_ini("instrument_branch")),
         appends=bool(option_or_ini("instrument_append")),
+        with_contexts=bool(option_or_ini("instrument_contexts")),
         is_quiet=getattr(given, "verbose", 0) < 0,
     )
 

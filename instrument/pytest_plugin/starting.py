@@ -23,7 +23,7 @@ import pytest
 from instrument import startup
 from instrument.config import read_settings
 from instrument.config.project_file import ignored_files
-from instrument.config.values import ROOT
+from instrument.config.values import CONTEXTS, ROOT
 from instrument.errors import ConfigError, DataError
 from instrument.guest.messages import say_escaped
 from instrument.guest.own_imports import forget_imports_since
@@ -101,6 +101,8 @@ def _test_paths(config: pytest.Config) -> list[str]:
 
 def _begin(config: pytest.Config, options: Options, settings: Settings) -> None:
     """Count this process from now on. If modules in the scope were imported before, become the same program anew."""
+    if options.with_contexts:
+        os.environ[CONTEXTS] = "1"
     loaded = loaded_files(settings.scope)
     if loaded and _can_become_the_same_program(config):
         from instrument.commands.run import become, program_environment

@@ -43,7 +43,7 @@ def test_each_report_has_a_command_and_bounds_are_checked_once(options, is_bound
 def test_the_path_of_a_file_is_an_argument_of_its_command():
     """Without a path, the command takes the usual one."""
     reports = [Report("lcov", "/x/a"), Report("annotate", "/x/b"), Report("html")]
-    options = Options([], reports, "", False, False, False)
+    options = Options([], reports, "", False, False, False, False)
 
     assert arguments_of_commands(options, "/data", has_bounds=False) == [
         ["lcov", "/data", "--output", "/x/a"],
