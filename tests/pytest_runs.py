@@ -18,7 +18,8 @@ ENTRY_POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8
 def make_site(folder):
     """Make a folder of installed packages in *folder*, with the plugin and the metadata of a wheel; return its path.
 
-    An editable install lists no file of the package, so pytest marks the package in a wheel only.
+    An editable install lists no file of the package, so pytest marks the package in a wheel only. It asks whether the
+    file is there, which is empty here: the package is imported from the tree.
     """
     site = folder / "site-packages"
     info = site / "instrument_counts_of_tests-0.dist-info"
@@ -28,6 +29,8 @@ def make_site(folder):
     entries = [f"[{group}]\n{name} = {value}\n" for group in ENTRY_POINTS for name, value in ENTRY_POINTS[group].items()]
     (info / "entry_points.txt").write_text("".join(entries))
     (info / "RECORD").write_text("instrument/__init__.py,,\ninstrument_pytest.py,,\n")
+    (site / "instrument").mkdir()
+    (site / "instrument" / "__init__.py").touch()
     return site
 
 
@@ -47,7 +50,7 @@ class Project:
 
     def environment(self, **variables):
         """Return the environment of a run: this one without settings of Python, pytest and the like, and with *variables*."""
-        paths = os.pathsep.join(map(str, (self.site, ROOT)))
+        paths = os.pathsep.join(map(str, (ROOT, self.site)))
         environment = environment_without_settings(PYTHONPATH=paths)
         names = ("PYTEST", "COV", "FORCE_COLOR", "NO_COLOR", "COLUMNS")
         kept = {name: value for name, value in environment.items() if not name.startswith(names)}
