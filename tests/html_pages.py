@@ -62,6 +62,18 @@ def analysed(path, source=SOURCE, lines=None, functions=None, flow=None, **more)
     return FileAnalysis(str(path), version_of(source.encode()), counts, measured_at=[str(path)], flow=flow, **more)
 
 
+class FixedPatterns:
+    """Stands for a PatternsByFile with these *tests* and *others*; *patterns* has those of files, by name of the file."""
+
+    def __init__(self, tests, others, patterns):
+        self.tests, self.others, self._patterns = tests, others, patterns
+
+    def of_file(self, files):
+        """Yield the patterns of *files*."""
+        for path, _version in files:
+            yield from self._patterns.get(os.path.basename(path), ())
+
+
 class Page(html.parser.HTMLParser):
     """A page: `tags` has the name and the attributes of each element, `text` its text, `documents` its JSON."""
 
