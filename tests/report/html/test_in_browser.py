@@ -1,19 +1,13 @@
 """The script of the pages, in a browser: sorting, filtering, keys, deep links, and no message in the console.
 
-A page gets one more script, which the policy of the page then allows by its hash. It presses keys, and leaves its
-findings in an attribute, which Chromium prints with the document.
+The scripts of the tests press keys in the page (tests/browser.py).
 """
 
-import base64
-import hashlib
-import html
-import json
 import os
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
+from browser import result_of
 from html_pages import analysed, chromium, flow_of_source
 from processes import A, write
 
@@ -24,29 +18,6 @@ from instrument.report.html.short_numbers import short
 from instrument.report.html.writing import Choices, Report
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed")
-
-FLAGS = [
-    *("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--virtual-time-budget=5000"),
-]
-
-#: The functions that scripts of tests use.
-HELPERS = """
-const all = (selector) => [...document.querySelectorAll(selector)];
-const press = (key, target = document.body) =>
-  target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-const click = (selector) => document.querySelector(selector).click();
-const seen = () => all("table.tree tbody tr:not([hidden])").map((tr) => tr.cells[0].textContent.trim());
-const filter = (text) => {
-  const input = document.getElementById("filter");
-  input.value = text;
-  input.dispatchEvent(new Event("input", { bubbles: true }));
-};
-const current = () => document.querySelector(".l.current")?.id;
-const later = () => new Promise((resolve) => setTimeout(resolve, 50));
-const sorts = (key) => { click(`table.tree th[data-key=${key}] button`); return seen(); };
-"""
-
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
@@ -70,31 +41,6 @@ def report(tmp_path_factory):
     finally:
         os.chdir(before)
     return place
-
-
-def result_of(page, script, place, address=""):
-    """Return the value that the body *script* of a function returns in *page*, opened at *address*, `#L12` for example."""
-    code = f"""
-addEventListener("load", async () => {{
-  {HELPERS}
-  const main = async () => {{ {script} }};
-  document.documentElement.dataset.result = JSON.stringify(await main().catch((error) => `${{error.stack}}`));
-}});
-"""
-    allowed = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    text = page.read_text(encoding="utf-8")
-    assert text.count("script-src ") == 1
-    text = text.replace("script-src ", f"script-src 'sha256-{allowed}' ").replace("</head>", f"<script>{code}</script></head>")
-    driven = page.with_name(f"driven-{page.name}")
-    driven.write_text(text, encoding="utf-8")
-    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [chromium(), *FLAGS, *sandbox, f"--user-data-dir={place}/profile", "--dump-dom", f"{driven.as_uri()}{address}"]
-    done = subprocess.run(command, capture_output=True, timeout=60)
-    document, messages = done.stdout.decode(), done.stderr.decode(errors="replace")
-    assert [line for line in messages.splitlines() if "CONSOLE" in line] == []
-    found = re.search(r'<html [^>]*data-result="([^"]*)"', document)
-    assert found, messages
-    return json.loads(html.unescape(found[1]))
 
 
 def test_the_table_of_files(report, tmp_path):
