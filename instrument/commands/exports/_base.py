@@ -90,12 +90,22 @@ def analysis_of(options: argparse.Namespace) -> Analysis:
 
     Say on standard error which data, which sources and which patterns have no effect.
     """
+    with stored_of(options) as stored:
+        return analysis_in(stored, options)
+
+
+def stored_of(options: argparse.Namespace) -> StoredMeasurement:
+    """Return the measurement in the data that *options* name, for a `with` statement."""
+    return StoredMeasurement(paths_of(options), ProgressBar("Reading"))
+
+
+def analysis_in(stored: StoredMeasurement, options: argparse.Namespace) -> Analysis:
+    """Return the analysis of *stored*, within its `with` statement: see `analysis_of`."""
     patterns = patterns_of(options)
-    with StoredMeasurement(paths_of(options), ProgressBar("Reading")) as stored:
-        say_incomplete(stored)
-        analysis = Analysis(stored, patterns)
-        if not options.only_imported:
-            analysis.add_never_imported()
+    say_incomplete(stored)
+    analysis = Analysis(stored, patterns)
+    if not options.only_imported:
+        analysis.add_never_imported()
     say_unmatched(patterns, analysis.paths)
     say(remarks.not_measured(analysis.not_measured), sys.stderr)
     say(remarks.of_analysis(analysis), sys.stderr)

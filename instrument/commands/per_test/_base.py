@@ -13,6 +13,7 @@ from instrument.report.text import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from instrument.analysis.contexts.by_file import PatternsByFile
     from instrument.data.query import StoredMeasurement
 
 
@@ -33,6 +34,6 @@ def contexts_of(stored: StoredMeasurement) -> ContextWork:
     return work
 
 
-def say_what_is_missing(work: ContextWork) -> None:
+def say_what_is_missing(work: ContextWork | PatternsByFile) -> None:
     """Say on standard error which work of tests is not known."""
     say((f"some counts of tests are not known: {reason}" for reason in work.reasons), sys.stderr)

@@ -102,6 +102,7 @@ class FilePage(NamedTuple):
     - lines, functions: its lines and its functions
     - has_flow: whether the flow of control is known: ways, conditions and cost
     - document: all its numbers, for JSON
+    - tests: the tests that ran its lines, see `packed_tests`; empty if they are not known
     """
 
     name: str
@@ -113,6 +114,7 @@ class FilePage(NamedTuple):
     functions: list[FunctionRow]
     has_flow: bool
     document: dict[str, Any]
+    tests: str = ""
 
 
 def file_page(file: FileAnalysis, name: str, unit: str, hottest: int) -> FilePage:

@@ -29,6 +29,8 @@ _PACKAGE = "instrument.report.html"
 STYLE, SCRIPT = "report.css", "report.js"
 #: The files that pages have in addition if a server keeps their numbers up to date.
 LIVE_STYLE, LIVE_SCRIPT = "live.css", "live.js"
+#: The files that pages have in addition if they list the tests of lines. TEST_NAMES has the names of all tests.
+TESTS_STYLE, TESTS_SCRIPT, TEST_NAMES = "tests.css", "tests.js", "test-names.js"
 INDEX = "index.html"
 #: Parts of a template that are written at once. A line of a source is some twenty parts.
 _PARTS_AT_ONCE = 10_000
@@ -49,6 +51,8 @@ class _Links:
     def __init__(self, *, is_single: bool) -> None:
         self._is_single = is_single
         self.index = "#" if is_single else INDEX
+        #: Where the names of tests are: an element, or a file.
+        self.test_names = "test-names" if is_single else TEST_NAMES
 
     def part(self, name: str) -> str:
         """Return the id of the page called *name* in a single file: short, as each line of the page has it."""
@@ -62,6 +66,10 @@ class _Links:
         """Return the link from another page to a line of the page called *name*."""
         return f"#{self.part(name)}:L{number}" if self._is_single else f"{name}.html#L{number}"
 
+    def tests(self, name: str) -> str:
+        """Return where the numbers of tests for the page called *name* are: the id of an element, or a file."""
+        return f"tests-{self.part(name)}" if self._is_single else f"{name}.tests.js"
+
     def own_line(self, name: str) -> str:
         """Return the link from the page called *name* to one of its lines, without the line's number."""
         return f"#{self.part(name)}:L" if self._is_single else "#L"
@@ -71,9 +79,11 @@ class Renderer:
     """Renders the pages of one report, with the facts *about* it.
 
     Pages that are *live* have the rates of a running program, and a script that keeps their numbers up to date.
+    With *test_names*, the text of `packed_tests.packed_names`, pages list the tests that ran a line.
     """
 
-    def __init__(self, about: About, *, is_live: bool = False) -> None:
+    def __init__(self, about: About, *, is_live: bool = False, test_names: str = "") -> None:
+        self._test_names = test_names
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader(_PACKAGE),
             autoescape=True,
@@ -85,6 +95,7 @@ class Renderer:
         self._environment.globals.update(
             about=about,
             is_live=is_live,
+            has_tests=bool(test_names),
             version=__version__,
             short=short,
             exact=exact,
@@ -104,6 +115,20 @@ class Renderer:
         """Return the script of all pages."""
         return static_text(SCRIPT)
 
+    def shared_files(self) -> Iterator[tuple[str, str]]:
+        """Yield name and content of each file that the pages of a folder share."""
+        yield STYLE, self.style()
+        yield SCRIPT, self.script()
+        if self._test_names:
+            yield TESTS_STYLE, static_text(TESTS_STYLE)
+            yield TESTS_SCRIPT, static_text(TESTS_SCRIPT)
+            yield TEST_NAMES, _script_of_tests(TEST_NAMES, self._test_names)
+
+    def tests_of(self, page: FilePage) -> tuple[str, str]:
+        """Return name and content of the file of a folder that has the numbers of tests for *page*."""
+        name = _Links(is_single=False).tests(page.name)
+        return name, _script_of_tests(name, page.tests)
+
     def file(self, page: FilePage, before: str, after: str) -> str:
         """Return the *page* of a source file in a folder; *before* and *after* name its neighbours, or are empty."""
         template = self._environment.get_template("folder_file.html")
@@ -117,6 +142,8 @@ class Renderer:
     def single(self, index: IndexPage, pages: Iterable[tuple[FilePage, str, str]]) -> Iterator[str]:
         """Yield the parts of a report in one file. *pages* has the arguments of `file` for each page."""
         style, script = self.style(), self.script()
+        if self._test_names:
+            style, script = style + static_text(TESTS_STYLE), script + static_text(TESTS_SCRIPT)
         template = self._environment.get_template("single.html")
         parts = template.stream(
             index=index,
@@ -126,6 +153,7 @@ class Renderer:
             script=Markup(script),
             style_hash=_hash(style),
             script_hash=_hash(script),
+            test_names=self._test_names,
         )
         parts.enable_buffering(_PARTS_AT_ONCE)
         yield from parts
@@ -134,6 +162,11 @@ class Renderer:
 def static_text(name: str) -> str:
     """Return the text of the style sheet or script called *name*."""
     return (resources.files(_PACKAGE) / "static" / name).read_text(encoding="utf-8")
+
+
+def _script_of_tests(name: str, text: str) -> str:
+    """Return the script called *name* that brings *text*, of base64, to the page that loads it."""
+    return f'instrument.addTests("{name}", "{text}");\n'
 
 
 def _hash(text: str) -> str:

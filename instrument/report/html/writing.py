@@ -21,6 +21,7 @@ from instrument.report.html.function_rows import function_rows
 from instrument.report.html.index_page import FileEntry, Functions, IndexPage, index_page
 from instrument.report.html.numbers import counts_of, numbers_of
 from instrument.report.html.output_folder import OutputFolder
+from instrument.report.html.packed_tests import ContextNames, packed_names, packed_patterns
 from instrument.report.html.page_names import page_names
 from instrument.report.text import date, number_of, shown_path
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from instrument.analysis.analysis import Analysis
+    from instrument.analysis.contexts.by_file import PatternsByFile
     from instrument.analysis.file_analysis import FileAnalysis
     from instrument.report.html.function_rows import FunctionRow
     from instrument.report.html.rendering import Renderer
@@ -71,6 +73,8 @@ class Report:
     line. *progress* is called with the number of pages that are written, and that of all pages. Raise DataError if no
     file is left, or if counts are wanted in a unit in which no file has any.
 
+    *tests* has the tests that ran the lines of the files, if pages list them.
+
     *earlier* is a report on an earlier Analysis. Its parts of the index are taken for files whose analysis is the same.
     """
 
@@ -80,8 +84,12 @@ class Report:
         choices: Choices,
         progress: Callable[[int, int], object],
         earlier: Report | None = None,
+        *,
+        tests: PatternsByFile | None = None,
     ) -> None:
         self._analysis, self._choices, self._progress = analysis, choices, progress
+        self._tests = tests
+        self._test_names = ContextNames(tests.tests, tests.others) if tests else None
         self._files = [file for file in analysis.files if not (choices.skips_covered and _is_covered(file))]
         if not self._files:
             raise DataError("nothing is left to report: no file has missing lines")
@@ -113,15 +121,17 @@ class Report:
 
     def write_folder(self, path: str) -> str:
         """Write the report to the folder at *path*; return the path of its index. Raise DataError if that fails."""
-        from instrument.report.html.rendering import INDEX, SCRIPT, STYLE
+        from instrument.report.html.rendering import INDEX
 
         renderer = self.renderer()
         with OutputFolder(path) as folder:
             for page, before, after in self._pages():
                 folder.write(f"{page.name}.html", renderer.file(page, before, after))
+                if page.tests:
+                    folder.write(*renderer.tests_of(page))
             folder.write(INDEX, renderer.index(self.index()))
-            folder.write(STYLE, renderer.style())
-            folder.write(SCRIPT, renderer.script())
+            for name, text in renderer.shared_files():
+                folder.write(name, text)
         return os.path.join(path, INDEX)
 
     def write_file(self, path: str) -> None:
@@ -144,7 +154,8 @@ class Report:
         from instrument.report.html.rendering import About, Renderer
 
         choices, now = self._choices, date(time.time(), with_time=True)
-        return Renderer(About(choices.title, self.unit, self.hottest, now), is_live=is_live)
+        names = packed_names(self._test_names) if self._test_names else ""
+        return Renderer(About(choices.title, self.unit, self.hottest, now), is_live=is_live, test_names=names)
 
     def files(self) -> dict[str, FileAnalysis]:
         """Return the files that have a page, by the names of the pages, in the order of the report."""
@@ -163,8 +174,16 @@ class Report:
         """Yield the page of each file with the names of the pages before and after it, empty at the ends."""
         neighbours = ["", *self._names, ""]
         for n, (file, name) in enumerate(zip(self._files, self._names, strict=True)):
-            yield file_page(file, name, self.unit, self.hottest), neighbours[n], neighbours[n + 2]
+            page = file_page(file, name, self.unit, self.hottest)._replace(tests=self._packed_tests(file))
+            yield page, neighbours[n], neighbours[n + 2]
             self._progress(n + 1, len(self._files))
+
+    def _packed_tests(self, file: FileAnalysis) -> str:
+        """Return the tests that ran the lines of *file*, as FilePage has them."""
+        if self._tests is None or self._test_names is None:
+            return ""
+        patterns = self._tests.of_file((path, file.version) for path in file.measured_at)
+        return packed_patterns(patterns, file.counts.lines.counts(), self._test_names.unknown)
 
     def index(self) -> IndexPage:
         """Return the index of the report."""

@@ -1,13 +1,18 @@
 """`instrument html`: web pages with counts."""
 
+import base64
 import os
+import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
+from counted_tests import PROGRAM
 from html_pages import pages_in, read_page
 from processes import write
+from recorded import Tree
 from reporting import SHOP_COUNTS, measured, run
 from reporting import in_own_folder as in_own_folder
 from reporting import shop as shop
@@ -46,6 +51,24 @@ def test_pages_have_the_numbers_of_the_data(shop, capsys):
     assert document["missing"] == [5, 13, 14]
     assert document["functions"] == [["price", 1, 1]]
     assert read_page("all.html").documents[1] == document
+
+
+def test_tests_of_lines_are_written_if_the_data_have_them(tmp_path, capsys):
+    """Each page gets a file beside it. `--no-contexts` leaves these out."""
+    tree = Tree(tmp_path)
+    tree.run(PROGRAM, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
+    for folder, options in (("pages", []), ("without", ["--no-contexts"])):
+        assert run("exports.html", "--dir", tree.data, "-o", folder, "--include", "*program.py", *options) == 0
+    assert "not known" not in capsys.readouterr().err
+    assert run("exports.html", "--dir", tree.data, "--single", "all.html", "--include", "*program.py") == 0
+    [page] = pages_in("pages").values()
+    [main] = [attributes for tag, attributes in page.tags if tag == "main"]
+    more = {main["data-tests"], main["data-names"], "tests.js", "tests.css"}
+    assert set(os.listdir("pages")) == set(os.listdir("without")) | more
+    content = Path("pages", main["data-tests"]).read_text()
+    [text] = re.findall('"([A-Za-z0-9+/=]{20,})"', content)
+    assert text in Path("all.html").read_text()
+    assert b"price" in zlib.decompress(base64.b64decode(text))
 
 
 def test_options_choose_files(capsys):

@@ -17,10 +17,10 @@ from instrument.report.html.short_numbers import N_LEVELS
 STYLE = (resources.files("instrument.report.html") / "static" / "report.css").read_text(encoding="utf-8")
 
 
-def rendered(file, title="Title", label=None):
-    """Return the page of *file*, the index, and the report in one file."""
-    renderer = Renderer(About(title, "events", 12_345_678, "2026-01-01"))
-    page = file_page(file, "page-0123", "events", 12_345_678)
+def rendered(file, title="Title", label=None, tests="", test_names=""):
+    """Return the page of *file*, the index, and the report in one file; *tests* and *test_names* are packed texts."""
+    renderer = Renderer(About(title, "events", 12_345_678, "2026-01-01"), test_names=test_names)
+    page = file_page(file, "page-0123", "events", 12_345_678)._replace(tests=tests)
     if label is not None:
         page = page._replace(label=label, notices=[label])
     functions = Functions()
@@ -65,6 +65,34 @@ def test_pages_load_nothing_from_elsewhere(tmp_path):
         assert ("sha256-" in policy) == (n == 2)
     assert "@import" not in STYLE
     assert "url(" not in STYLE
+
+
+def test_pages_with_tests_load_nothing_from_elsewhere(tmp_path):
+    """They have two more files of the folder, or a longer script, which the policy allows by its hash."""
+    pages = rendered(analysed(tmp_path / "a.py", flow=flow_of_source()), tests="AAAA", test_names="BBBB")
+    for n, page in enumerate(pages):
+        scripts = [attributes["src"] for tag, attributes in page.tags if tag == "script" and "src" in attributes]
+        assert scripts == ([] if n == 2 else ["report.js", "tests.js"])
+        [policy] = [attributes["content"] for tag, attributes in page.tags if attributes.get("http-equiv") == "Content-Security-Policy"]
+        assert policy.count("sha256-") == (2 if n == 2 else 0)
+        assert "unsafe" not in policy
+    main = [attributes for page in pages for tag, attributes in page.tags if tag == "main" and "data-tests" in attributes]
+    assert [(each["data-tests"], each["data-names"]) for each in main] == [("page-0123.tests.js", "test-names.js"), ("tests-0123", "test-names")]
+    texts = {attributes["id"] for tag, attributes in pages[2].tags if attributes.get("type") == "text/plain"}
+    assert texts == {"tests-0123", "test-names"}
+
+
+def test_lines_are_no_longer_with_tests(tmp_path):
+    """A page with tests has the same bytes for each line."""
+    file = analysed(tmp_path / "a.py", flow=flow_of_source())
+    lines = [[tag for tag in page.tags if (tag[1].get("id") or "").startswith("L")] for page in rendered(file)]
+    with_tests = [[tag for tag in page.tags if (tag[1].get("id") or "").startswith("L")] for page in rendered(file, tests="AAAA", test_names="BBBB")]
+
+    assert lines == with_tests
+    assert lines[0]
+    pages = [Renderer(About("", "events", 9, ""), test_names=names).file(file_page(file, "page-0123", "events", 9), "", "") for names in ("", "BBBB")]
+    listings = [page[page.index('<div class="listing') : page.index("</main>")] for page in pages]
+    assert listings[0] == listings[1]
 
 
 def test_numbers_of_lines_can_be_addressed(tmp_path):

@@ -1,14 +1,16 @@
 """Reports in folders and in one file."""
 
 import os
+from array import array
 from pathlib import Path
 
 import pytest
-from html_pages import analysed, flow_of_source, pages_in, read_page
+from html_pages import FixedPatterns, analysed, flow_of_source, pages_in, read_page
 from processes import A, write
 from reporting import in_own_folder as in_own_folder
 
 from instrument.analysis.analysis import Analysis
+from instrument.analysis.contexts.by_file import PatternWork
 from instrument.analysis.file_analysis import FileAnalysis
 from instrument.analysis.patterns import FilePatterns
 from instrument.data.query import StoredMeasurement
@@ -27,8 +29,8 @@ def analysis_of(files):
     return analysis
 
 
-def report(*files, **choices):
-    return Report(analysis_of(files), Choices(**choices), lambda n, total: None)
+def report(*files, tests=None, **choices):
+    return Report(analysis_of(files), Choices(**choices), lambda n, total: None, tests=tests)
 
 
 def test_a_folder_has_a_page_for_each_file():
@@ -61,6 +63,30 @@ def test_a_single_file_has_the_same_documents():
     links = {attributes["href"][1:].partition(":")[0] for tag, attributes in single.tags if tag == "a" and "href" in attributes}
     assert len(parts) == 2
     assert links == {*parts, ""}
+
+
+def test_pages_have_files_with_their_tests():
+    """A file in which no context ran anything has none. Without tests, the folder has no trace of them."""
+    pattern = PatternWork(("price", 1), 1, {2: 1}, array("I", [0]))
+    tests = FixedPatterns(["t"], [], {"a.py": [pattern]})
+    files = [analysed("a.py"), analysed("b.py", "x = 1\n", {1: 7}, {})]
+    report(*files).write_folder("plain")
+    report(*files, tests=tests).write_folder("pages")
+    report(*files).write_file("plain.html")
+    report(*files, tests=tests).write_file("all.html")
+
+    more = set(os.listdir("pages")) - set(os.listdir("plain"))
+    [name] = more - {"tests.js", "tests.css", "test-names.js"}
+    assert len(more) == 4
+    assert name.startswith("a_py-")
+    assert Path("pages", name).read_text().startswith(f'instrument.addTests("{name}", "')
+    assert Path("pages", "test-names.js").read_text().startswith('instrument.addTests("test-names.js", "')
+    pages = {name: Path("plain", name).read_bytes() for name in os.listdir("plain")}
+    assert not any(word in text for text in pages.values() for word in (b"tests.", b"test-names", b"data-tests", b"class=\"calls"))
+    assert Path("plain.html").read_bytes().count(b"test-names") == 0
+    assert Path("all.html").read_bytes().count(b"test-names") == 2
+    [with_tests] = [page for page in pages_in("pages").values() if any("data-tests" in attributes for _, attributes in page.tags)]
+    assert with_tests.documents[0]["path"] == files[0].path
 
 
 def test_a_single_file_that_fails_leaves_the_old_one(monkeypatch):
