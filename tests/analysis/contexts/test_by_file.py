@@ -13,9 +13,10 @@ from instrument.errors import DataError
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory):
-    """Return the Tree of a program whose tests were counted apart."""
+    """Return the Tree of a program that ran twice, with its tests counted apart: contexts have patterns twice."""
     tree = Tree(tmp_path_factory.mktemp("counted"))
-    tree.run(PROGRAM, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
+    for _ in range(2):
+        tree.run(PROGRAM, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
     return tree
 
 

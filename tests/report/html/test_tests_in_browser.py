@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 from browser import result_of
+from counted_tests import PROGRAM
 from html_pages import HOSTILE, FixedPatterns, analysed, chromium, flow_of_source
 from processes import A, write
+from recorded import Tree
 
 from instrument.analysis.analysis import Analysis
-from instrument.analysis.contexts.by_file import PatternWork
+from instrument.analysis.contexts.by_file import PatternsByFile, PatternWork
+from instrument.analysis.contexts.names import PHASES, context_of
+from instrument.analysis.contexts.work import ContextWork
 from instrument.analysis.patterns import FilePatterns
 from instrument.data.query import StoredMeasurement
 from instrument.report.html.writing import Choices, Report
@@ -291,6 +295,53 @@ def test_hostile_names_are_texts(page, tmp_path):
     )
 
     assert result == {"alarms": 0, "inner": 0, "names": 1}
+
+
+def test_the_lists_are_those_of_the_data(tmp_path):
+    """From a program to the browser: for each line, the oracle finds the same tests, phases and counts."""
+    tree = Tree(tmp_path / "tree")
+    tree.folder.mkdir()
+    tree.run(PROGRAM, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
+    oracle = {}
+    with StoredMeasurement([str(tree.data)]) as stored:
+        work = ContextWork(stored)
+        [file] = stored.files()
+        for line in stored.counts(file).lines.counts():
+            tests, others = {}, []
+            for context, n in ((context_of(name), n) for name, n in work.of_line([file], line).items()):
+                if context.is_test:
+                    tests.setdefault(context.name, {})[context.phase] = n
+                else:
+                    others.append([f"{n}", context.name or "other code"])
+            rows = [(sum(phases.values()), name, phases) for name, phases in tests.items()]
+            rows.sort(key=lambda row: (-row[0], row[1]))
+            oracle[f"{line}"] = [[[f"{n}", f"{name}{remark_of(phases)}"] for n, name, phases in rows], sorted(others)]
+        analysis = Analysis(stored, FilePatterns())
+        tests = PatternsByFile(stored)
+        Report(analysis, Choices(), lambda n, total: None, tests=tests).write_folder(str(tmp_path / "pages"))
+    assert len(oracle) > 20
+    [page] = [path for path in (tmp_path / "pages").glob("*.html") if path.name != "index.html"]
+    result = result_of(
+        page,
+        MORE
+        + """
+        const found = {};
+        for (const line of all(".l[data-count]")) {
+          line.querySelector(".c").click();
+          await settled();
+          if (title() !== `Line ${line.id.slice(1)}`) throw new Error(title());
+          found[line.id.slice(1)] = [rows(), rows(".others").sort()];
+        }
+        return found;
+        """,
+        tmp_path,
+    )
+    assert result == oracle
+
+
+def remark_of(phases):
+    """Return the remark on the *phases* of a test; there is none if it is the call alone."""
+    return "" if [*phases] == ["call"] else " " + ", ".join(f"{each} {phases[each]}" for each in PHASES if each in phases)
 
 
 def test_counts_in_another_unit_are_explained(tmp_path):
