@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 #: Stands for the function of counts that no context has.
 _NO_FUNCTION = ("", 0)
-#: The name of the context that has them.
-UNKNOWN = "processes without counts of tests"
+#: The name of the context that has them: a process saved no contexts, or the plans of a pattern are missing.
+UNKNOWN = "test not known"
 #: The greatest number in one byte.
 _GREATEST = 127
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zlib
@@ -69,6 +70,17 @@ def test_tests_of_lines_are_written_if_the_data_have_them(tmp_path, capsys):
     [text] = re.findall('"([A-Za-z0-9+/=]{20,})"', content)
     assert text in Path("all.html").read_text()
     assert b"price" in zlib.decompress(base64.b64decode(text))
+
+
+def test_tests_that_are_not_known_are_named(tmp_path, capsys):
+    """Without plan files no work of a test can be recovered. The pages are written without lists of tests."""
+    tree = Tree(tmp_path)
+    tree.run(PROGRAM, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
+    shutil.rmtree(tree.data / "plans")
+    assert run("exports.html", "--dir", tree.data, "-o", "pages", "--include", "*program.py") == 0
+    assert "some counts of tests are not known: " in capsys.readouterr().err
+    [page] = pages_in("pages").values()
+    assert not any("data-tests" in attributes for _, attributes in page.tags)
 
 
 def test_options_choose_files(capsys):
