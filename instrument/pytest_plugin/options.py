@@ -79,6 +79,10 @@ def read_options(config: pytest.Config) -> Options:
     given = config.known_args_namespace
 
     def option_or_ini(name: str) -> Any:
+        if not hasattr(given, name):  # after an update of an editable install
+            raise pytest.UsageError(
+                "--instrument: instrument_pytest.py in site-packages is of another version; install instrument again"
+            )
         value = getattr(given, name)
         try:
             return config.getini(name) if value is None else value

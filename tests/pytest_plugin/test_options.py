@@ -1,12 +1,23 @@
 """The options of a counted run: reports and percentages that users write."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instrument.pytest_plugin.options import FILES, KINDS, NONE, TERM, TERM_MISSING, Report, parse_reports, parse_share
+from instrument.pytest_plugin.options import (
+    FILES,
+    KINDS,
+    NONE,
+    TERM,
+    TERM_MISSING,
+    Report,
+    parse_reports,
+    parse_share,
+    read_options,
+)
 
 #: Names without separators and colons, which a path may contain.
 NAMES = st.text("ab.-_é ", min_size=1).filter(lambda name: name.strip() == name and name not in ("-", ".", ".."))
@@ -50,6 +61,14 @@ def test_a_report_that_cannot_be_made_is_a_usage_error(text, words):
     with pytest.raises(pytest.UsageError, match=f"^--instrument-report={text}: ") as raised:
         parse_reports(["term", text], "/x")
     assert words in str(raised.value)
+
+
+def test_a_module_of_another_version_is_a_usage_error():
+    """It lacks an option that was added later. An editable install has a copy, which stays when the tree changes."""
+    config = SimpleNamespace(known_args_namespace=SimpleNamespace(instrument_scope=[""]))
+
+    with pytest.raises(pytest.UsageError, match="another version; install instrument again"):
+        read_options(config)
 
 
 @given(st.floats(0, 100).map(str) | st.integers(0, 100).map(str))
