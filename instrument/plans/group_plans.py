@@ -13,7 +13,9 @@ from _bisect import bisect_right
 from instrument.errors import DataError, InstrumentError
 from instrument.flow.conservation import recover_flows
 from instrument.flow.derived.derivation import add_flow
+from instrument.flow.derived.shape import CodeShape
 from instrument.link.code_group import CodeGroup, GroupIndex
+from instrument.model.flow_counts import FlowCounts
 from instrument.model.plain_parser import from_bytes
 from instrument.model.probe_counts import decoded, numbers_in
 from instrument.plans.plan_file import LARGEST, LAYOUT, MAGIC
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.flow.conservation import Observation
+    from instrument.flow.derived.shape import Position
     from instrument.link.recovery_info import FastPathInfo, PackedInfos, RecoveryInfo
     from instrument.model.counts import Counts
-    from instrument.model.flow_counts import FlowCounts
     from instrument.model.probe_counts import ProbeCounts
 
 #: Frames in flight are at so many places at most.
@@ -159,6 +161,27 @@ class GroupPlans:
                 plan = self.recovery_info(index).plan
                 flows = recover_flows(plan, seen[index]) if index in seen else None
                 add_flow(counts, (name, line), self._unpacked().facts(index), plan, flows)
+
+    def flows_by_code(self, probes: ProbeCounts) -> Iterator[tuple[int, FlowCounts]]:
+        """Yield number and FlowCounts of each code object for which *probes* have anything.
+
+        Raise ConservationError if *probes* contradict each other.
+        """
+        with _damage_named():
+            for index, info, observation in self.observations(probes):
+                function = self._fast_path_info(index).name, self._group.first_line(index)
+                flow, flows = FlowCounts(), recover_flows(info.plan, observation)
+                add_flow(flow, function, self._unpacked().facts(index), info.plan, flows)
+                yield index, flow
+
+    def instruction_places(self, index: int) -> Iterator[tuple[int, Position]]:
+        """Yield class and position of each instruction of the code object *index* that has a line, in order.
+
+        Classes are those of InstructionClass.
+        """
+        with _damage_named():
+            shape = CodeShape(self._unpacked().facts(index), self.recovery_info(index).plan)
+            yield from ((class_, place) for class_, place in zip(shape.facts.classes, shape.positions) if place)
 
     def recovery_info(self, index: int) -> RecoveryInfo:
         """Return the RecoveryInfo of the code object *index*."""
