@@ -36,6 +36,7 @@ COMMANDS = {
     "diff": "show which lines ran between two moments",
     "tests": "show which tests run a line or a function",
     "show": "show what a test runs",
+    "gate": "compare the work of two runs, and fail if it grew",
     "combine": "add up the data of many processes in one file",
     "erase": "remove the data",
     "debug": "show the settings, and why code is or is not counted",
@@ -47,7 +48,7 @@ COMMANDS = {
 _FOLDERS = {
     **dict.fromkeys(("html", "lcov", "xml", "json", "callgrind", "coverage"), "exports"),
     **dict.fromkeys(("serve", "top"), "live"),
-    **dict.fromkeys(("tests", "show"), "per_test"),
+    **dict.fromkeys(("tests", "show", "gate"), "per_test"),
 }
 #: The commands that only print information about the others.
 ABOUT = {

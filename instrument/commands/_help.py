@@ -202,6 +202,28 @@ examples:
   instrument show test_price --lines
 """,
     ),
+    "gate": (
+        None,
+        """\
+Compare two runs, BASE and HEAD: how many instructions they executed in all, in each
+test, and in each function. Exact counts repeat, so a small growth is no noise. The
+causes of growth are named: the loop that turned more often, the branch that went
+the other way, the new line, the function that was called more often. Code that has
+only moved is no growth. The exit status is 2 if a bound is passed.
+
+BASE and HEAD are data files or folders, each of one run. Run both with the same
+version of Python. `pytest --instrument-contexts` saves the counts of each test. The
+work of functions written in C is not counted. If numbers differ from run to run, as
+those of code with random numbers or threads, name further runs by --rerun.
+
+examples:
+  instrument gate base/.instrument .instrument
+  instrument gate base.sqlite head.sqlite --max-growth 1% --max-growth-per-test none
+  instrument gate base head --rerun head-2 --rerun head-3
+  instrument gate base head --format markdown > comment.md
+  instrument gate base head --format sarif > gate.sarif
+""",
+    ),
     "diff": (
         None,
         """\

@@ -1,0 +1,163 @@
+"""Compares the executed work of two runs, and fails if it grew: the whole, single tests, or single functions.
+
+Two data files or folders come in, BASE and HEAD. A table, Markdown, JSON or SARIF goes out, with the lines that caused
+the growth.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from fractions import Fraction
+
+from instrument.analysis.gate.bounds import Bounds
+from instrument.analysis.gate.runs import Run, compare
+from instrument.analysis.gate.work import INSTRUCTIONS, UNITS
+from instrument.commands._data_options import add_patterns, patterns_of, say_incomplete, say_unmatched
+from instrument.commands.per_test._base import number
+from instrument.data.query import StoredMeasurement
+from instrument.errors import DataError
+from instrument.report.gate import gate_json, gate_table, markdown, sarif, words
+from instrument.report.text import ProgressBar, say, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from instrument.analysis.gate.verdict import Verdict
+    from instrument.analysis.patterns import FilePatterns
+
+FORMATS = ("table", "markdown", "json", "sarif")
+#: The bounds of a gate whose user sets none: in percent, and in the unit.
+_TOTAL, _TEST, _FLOOR = "2%", "5%", 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command to *parser*."""
+    import argparse
+
+    parser.add_argument("base", metavar="BASE", help="the data of the run to compare with: a file or a folder")
+    parser.add_argument("head", metavar="HEAD", help="the data of the run in question: a file or a folder")
+    parser.add_argument(
+        "--max-growth",
+        metavar="PERCENT",
+        type=percent,
+        default=percent(_TOTAL),
+        help=f"how much the total may grow, such as 2%%; none for no bound (default: {_TOTAL}%)",
+    )
+    parser.add_argument(
+        "--max-growth-per-test",
+        metavar="PERCENT",
+        type=percent,
+        default=argparse.SUPPRESS,
+        help=f"how much each test may grow (default: {_TEST}%, if the data have counts of each test)",
+    )
+    parser.add_argument(
+        "--max-growth-per-function",
+        metavar="PERCENT",
+        type=percent,
+        default=None,
+        help="how much each function may grow, without the functions that it calls (default: none)",
+    )
+    parser.add_argument(
+        "--floor",
+        metavar="N",
+        type=number,
+        default=_FLOOR,
+        help="growth by less than N instructions or executions passes no bound (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--unit",
+        choices=UNITS,
+        default=INSTRUCTIONS,
+        help="compare executed bytecode instructions (default), or executions of lines",
+    )
+    parser.add_argument(
+        "--rerun",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="data of a further run of BASE or HEAD: lines and tests that differ from run to run are left out",
+    )
+    parser.add_argument(
+        "--compare-different",
+        action="store_true",
+        help="compare although version of Python, -O, scope or number of runs differ",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table", help="the format of the output (default: table)")
+    parser.add_argument(
+        "--top", metavar="N", type=number, default=10, help="show N tests and functions (default: %(default)s)"
+    )
+    add_patterns(parser)
+
+
+def percent(text: str) -> Fraction | None:
+    """Return the percentage that *text* says, such as `2%`; None for `none`.
+
+    Raise argparse.ArgumentTypeError for other texts.
+    """
+    if text == "none":
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?%?", text):
+        import argparse
+
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage; say a number such as 2% or 0.5%, or none")
+    return Fraction(text.removesuffix("%"))
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Compare the runs that *options* name, and print the verdict; return the exit status, 2 if a bound is passed."""
+    patterns = patterns_of(options)
+    base = _run(options.base, "BASE", patterns)
+    head = _run(options.head, "HEAD", patterns)
+    reruns = [_run(path, f"the rerun {shown(path)}", patterns) for path in options.rerun]
+    say_unmatched(patterns, {*base.paths, *head.paths})
+    bounds = Bounds(
+        options.max_growth, _bound_of_tests(options, base, head), options.max_growth_per_function, options.floor
+    )
+    verdict = compare(base, head, options.unit, bounds, reruns=reruns, allows_differences=options.compare_different)
+    _write(verdict, options)
+    say(
+        (f"instrument: {words.failure_text(each.failure, verdict)}" for each in verdict.failures[: options.top]),
+        sys.stderr,
+    )
+    return 2 if verdict.failures else 0
+
+
+def _run(path: str, name: str, patterns: FilePatterns) -> Run:
+    """Return the run in the data at *path*; raise DataError if there is none."""
+    if not os.path.lexists(path):
+        raise DataError(
+            f"{name}: there are no data at {path!r}; name a data file, or a folder of data files. To compare with a "
+            "revision of git, check it out, run the tests there with another INSTRUMENT_DIR, and name that folder"
+        )
+    with StoredMeasurement([path], ProgressBar(f"Reading {name}")) as stored:
+        say_incomplete(stored)
+        return Run(stored, patterns, name)
+
+
+def _bound_of_tests(options: argparse.Namespace, base: Run, head: Run) -> Fraction | None:
+    """Return the bound of each test. Raise DataError if *options* have one, and the data have no counts of tests."""
+    bound: Fraction | None = getattr(options, "max_growth_per_test", None)
+    without = [run.name for run in (base, head) if not run.work.tests]
+    if bound is not None and without:
+        verb = "has" if len(without) == 1 else "have"
+        raise DataError(
+            f"--max-growth-per-test cannot be checked: {' and '.join(without)} {verb} no counts of single tests; "
+            "save them by `pytest --instrument-contexts`"
+        )
+    return bound if hasattr(options, "max_growth_per_test") else percent(_TEST)
+
+
+def _write(verdict: Verdict, options: argparse.Namespace) -> None:
+    """Print *verdict* in the format of *options*."""
+    match options.format:
+        case "json":
+            gate_json.write(verdict)
+        case "sarif":
+            sarif.write(verdict)
+        case "markdown":
+            markdown.write(verdict, options.top)
+        case _:
+            gate_table.write(verdict, options.top)
