@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from instrument.analysis.gate.causes import Cause
     from instrument.analysis.gate.comparison import Growth
-    from instrument.analysis.gate.verdict import Explained, Verdict
+    from instrument.analysis.gate.verdict import Verdict
 
 #: The most causes of one growth, and the most lines of a cause, that are printed.
 MOST_CAUSES, MOST_LINES = 3, 3
@@ -41,9 +41,12 @@ def _lines(verdict: Verdict, top: int) -> Iterator[str]:
             yield f"({number_of(n_all - top, f'more {things}')} that grew)"
     yield ""
     yield words.summary(verdict)
-    for explained in verdict.failures[:top]:
+    for group in words.grouped(verdict.failures[:top], MOST_CAUSES):
         yield ""
-        yield from _explained(explained, verdict)
+        for explained in group:
+            text = words.failure_text(explained.failure, verdict)
+            yield f"{text[0].upper()}{text[1:]}{':' if explained is group[-1] else ','}"
+        yield from _causes(group[0].causes, verdict)
     if len(verdict.failures) > top:
         yield ""
         yield f"({number_of(len(verdict.failures) - top, 'more growth')} above the bounds)"
@@ -66,12 +69,6 @@ def _lines(verdict: Verdict, top: int) -> Iterator[str]:
 def _row(name: str, growth: Growth, verdict: Verdict, subject: str) -> list[str]:
     remark = f"above {words.bound_text(subject, verdict)}" if subject and verdict.bounds.passed(growth, subject) else ""
     return [name, f"{growth.before}", f"{growth.after}", words.percent_text(growth), remark]
-
-
-def _explained(explained: Explained, verdict: Verdict) -> Iterator[str]:
-    text = words.failure_text(explained.failure, verdict)
-    yield f"{text[0].upper()}{text[1:]}:"
-    yield from _causes(explained.causes, verdict)
 
 
 def _causes(causes: Sequence[Cause], verdict: Verdict) -> Iterator[str]:

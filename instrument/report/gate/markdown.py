@@ -41,10 +41,11 @@ def _lines(verdict: Verdict, top: int) -> Iterator[str]:
         ]
         yield from _table(rows)
         yield ""
-        for explained in verdict.failures[:top]:
-            yield f"**{_name(explained.failure.subject, explained.failure.name)}**"
+        for group in words.grouped(verdict.failures[:top], MOST_CAUSES):
+            names = [_name(explained.failure.subject, explained.failure.name) for explained in group]
+            yield f"Causes for {', '.join(names)}:"
             yield ""
-            yield from _causes(explained.causes, verdict)
+            yield from _causes(group[0].causes, verdict)
             yield ""
     elif verdict.causes and comparison.total.change > 0:
         yield from _folded("Causes of the growth", _causes(verdict.causes, verdict))

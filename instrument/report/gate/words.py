@@ -10,12 +10,12 @@ from instrument.report.text import number_of, ranges, shown, shown_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from instrument.analysis.gate.bounds import Failure
     from instrument.analysis.gate.causes import Cause, GrownLine
     from instrument.analysis.gate.comparison import FunctionChange, Growth
-    from instrument.analysis.gate.verdict import Verdict
+    from instrument.analysis.gate.verdict import Explained, Verdict
     from instrument.analysis.gate.work import FunctionPlace
 
 #: The options of the bounds, by subject.
@@ -51,7 +51,7 @@ def cause_text(cause: Cause) -> str:
             return f"the loop turned {times}"
         case kind if kind == BRANCH:
             way = {0: "out of the function", RAISED: "on by an exception"}.get(cause.target, f"to line {cause.target}")
-            return f"control went {way} {times}"
+            return f"control went {way} more often, {times}"
         case kind if kind == COST:
             return f"the line executed {before} → {after} instructions"
         case kind if kind == CALLS:
@@ -133,6 +133,15 @@ def notes(verdict: Verdict) -> Iterator[str]:
 
 def _some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(map(shown, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def grouped(failures: Iterable[Explained], most_causes: int) -> list[list[Explained]]:
+    """Return *failures* in groups, each with the same first *most_causes* causes, in the order of the first ones."""
+    groups: dict[tuple[object, ...], list[Explained]] = {}
+    for explained in failures:
+        causes = tuple((cause.kind, cause.place, cause.line) for cause in explained.causes[:most_causes])
+        groups.setdefault(causes, []).append(explained)
+    return [*groups.values()]
 
 
 def unit_note(verdict: Verdict) -> str:

@@ -2,11 +2,14 @@
 
 import argparse
 import json
+import re
 
 import pytest
 from gate_programs import tree_of
+from recorded import Tree
 
 from instrument.commands.per_test import gate
+from instrument.errors import DataError
 
 BASE = """\
 from functools import lru_cache
@@ -145,3 +148,166 @@ def test_code_that_has_moved_is_no_growth(base, tmp_path, capsys):
     assert document["functions"] == document["causes"] == document["failures"] == []
     assert document["total"]["before"] == document["total"]["after"] > 1000
     assert [each["test"] for each in document["tests"]] == ["t.py::test_fetch", "t.py::test_names", "t.py::test_report"]
+
+
+@pytest.mark.parametrize("format_name", ["table", "markdown", "json", "sarif"])
+def test_each_format_names_the_line(format_name, base, tmp_path, capsys):
+    """Standard error has the failures in each format."""
+    old, new, *_ = REGRESSIONS["a query added to a loop"]
+    tree = tree_of(tmp_path, BASE.replace(old, new))
+    assert run_gate(base, tree.data, "--format", format_name) == 2
+    output = capsys.readouterr()
+    line = tree.path.read_text().splitlines().index("        store.query(key)") + 1
+    if format_name == "sarif":
+        first = json.loads(output.out)["runs"][0]["results"][0]
+        assert first["locations"][0]["physicalLocation"]["region"]["startLine"] == line
+    elif format_name == "json":
+        assert json.loads(output.out)["causes"][0]["text"] == "        store.query(key)"
+    else:
+        assert f"program.py:{line} report" in output.out
+        assert "store.query(key)" in output.out
+        assert "a new line, which ran 30 times" in output.out
+    first, second = output.err.splitlines()
+    assert re.fullmatch(r"instrument: the total grew from \d+ to \d+ instructions \(\+.*%\), above --max-growth 2%", first)
+    assert second.startswith("instrument: test t.py::test_report grew from ")
+
+
+def test_bounds_open_the_gate(base, tmp_path, capsys):
+    """Larger ones, a higher floor, or none; the causes are shown all the same."""
+    old, new, *_ = REGRESSIONS["a doubled loop"]
+    tree = tree_of(tmp_path, BASE.replace(old, new))
+    assert run_gate(base, tree.data, "--max-growth", "0") == 2
+    for options in (
+        ("--max-growth", "none", "--max-growth-per-test", "none"),
+        ("--max-growth", "300%", "--max-growth-per-test", "300.5"),
+        ("--max-growth", "0", "--max-growth-per-test", "0", "--floor", "100000"),
+    ):
+        capsys.readouterr()
+        assert run_gate(base, tree.data, *options) == 0
+        output = capsys.readouterr()
+        assert output.err == ""
+        assert "Causes of the growth, none of which passes a bound:" in output.out
+    assert run_gate(base, tree.data, "--max-growth", "none", "--max-growth-per-test", "none", "--max-growth-per-function", "5") == 2
+    assert "function report grew from" in capsys.readouterr().err
+    assert run_gate(tree.data, base) == 0
+    assert "Became less:" in capsys.readouterr().out
+
+
+def test_executions_are_the_other_unit(base, tmp_path, capsys):
+    """They count lines, whatever these cost."""
+    old, new, *_ = REGRESSIONS["a doubled loop"]
+    tree = tree_of(tmp_path, BASE.replace(old, new))
+    document = document_of(capsys, base, tree.data, "--unit", "executions", "--floor", "10", "--max-growth", "1", status=2)
+    assert document["unit"] == "executions"
+    assert document["total"]["after"] - document["total"]["before"] == 60  # 30 more turns of two lines
+    [cause] = document["causes"]
+    assert (cause["kind"], cause["times"], cause["growth"]) == ("loop", {"before": 30, "after": 60}, 60)
+
+
+UNSTABLE = """\
+import os
+def steps(n):
+    for step in range(n):
+        pass
+def steady():
+    return sum(range(3))
+def test_steady():
+    for n in range(100):
+        steady()
+def test_unstable():
+    steps(int(os.environ["STEPS"]))
+"""
+
+
+def test_numbers_that_differ_from_run_to_run_are_left_out(tmp_path, monkeypatch, capsys):
+    """They are named. Without a rerun they look like growth. A rerun may be of BASE or of HEAD."""
+    data = []
+    for n_steps in ("10", "900", "50"):
+        monkeypatch.setenv("STEPS", n_steps)
+        data.append(tree_of(tmp_path / n_steps, UNSTABLE).data)
+    assert run_gate(*data[:2]) == 2
+    capsys.readouterr()
+    document = document_of(capsys, *data[:2], "--rerun", data[2], "--max-growth", "0", "--floor", "1", status=0)
+    [unstable] = document["unstable_lines"]
+    assert (unstable["function"]["name"], unstable["lines"]) == ("steps", [3, 4])
+    assert document["total"]["before"] == document["total"]["after"] > 1000
+    assert [each["test"] for each in document["tests"]] == ["t.py::test_steady", "t.py::test_unstable"]
+    assert run_gate(*data[:2], "--rerun", data[2]) == 0
+    assert "program.py: 3-4 (steps)" in capsys.readouterr().out
+
+
+def test_a_rerun_of_other_code_is_refused(base, tmp_path):
+    """Its numbers say nothing about noise."""
+    tree = tree_of(tmp_path, MORE_COMMENTS)
+    with pytest.raises(DataError, match="is a run of other code than BASE and HEAD"):
+        run_gate(base, base, "--rerun", tree.data)
+
+
+def test_runs_under_other_conditions_are_refused(base, tmp_path, capsys):
+    """Unless the user wants the comparison, which then has a note."""
+    optimized = tree_of(tmp_path / "optimized", BASE, options=["-O"])
+    with pytest.raises(DataError, match=r"cannot be compared: BASE ran without -O, HEAD with -O\. Run both alike, or give"):
+        run_gate(base, optimized.data)
+    assert run_gate(base, optimized.data, "--compare-different", "--max-growth", "none") == 0
+    assert "Compared all the same: BASE ran without -O, HEAD with -O" in capsys.readouterr().out
+    twice = tree_of(tmp_path / "twice", BASE)
+    twice.run(twice.path.read_text(), _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
+    with pytest.raises(DataError, match="BASE has 1 run, HEAD has 2 runs"):
+        run_gate(base, twice.data)
+
+
+def test_a_function_of_a_changed_file_is_found_in_its_new_file(tmp_path, capsys):
+    """Code that moves to another module is no growth of that module."""
+    body = "def work(n):\n    total = 0\n    for i in range(n):\n        total += i\n    return total\n"
+    test = "def test_work():\n    work(100)\n"
+    before = tree_of(tmp_path / "before", body + test)
+    (tmp_path / "after").mkdir()
+    (tmp_path / "after" / "other.py").write_text(f"# Moved.\n{body}")
+    after = tree_of(tmp_path / "after", "from other import work\n" + test)
+    document = document_of(capsys, before.data, after.data, "--max-growth", "none", "--max-growth-per-function", "0", status=0)
+    assert "work" not in {each["function"]["name"] for each in document["functions"]}
+    assert document["tests"] == [{"test": "t.py::test_work", **dict.fromkeys(("before", "after"), document["tests"][0]["after"])}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("main", "HEAD~1"), "BASE: there are no data at 'main'; name a data file, or a folder of data files. To compare"),
+        (("--max-growth-per-test", "5%"), "--max-growth-per-test cannot be checked: BASE and HEAD have no counts of single"),
+    ],
+)
+def test_errors_name_the_way_out(arguments, message, tmp_path):
+    """A revision of git is no data yet; data without contexts have no tests."""
+    tree = Tree(tmp_path)
+    tree.run("x = 1\n")
+    if arguments[0] != "main":
+        arguments = (tree.data, tree.data, *arguments)
+    with pytest.raises(DataError, match=re.escape(message)):
+        run_gate(*arguments)
+
+
+def test_data_without_tests_are_compared_as_a_whole(tmp_path, capsys):
+    """And by function."""
+    one, other = Tree(tmp_path / "one"), Tree(tmp_path / "other")
+    for tree, n in ((one, 100), (other, 200)):
+        tree.folder.mkdir()
+        tree.run(f"total = 0\nfor i in range({n}):\n    total += i\n")
+    document = document_of(capsys, one.data, other.data, status=2)
+    assert document["tests"] == []
+    assert (document["causes"][0]["kind"], document["causes"][0]["line"]) == ("loop", 2)
+
+
+def test_lines_without_counts_of_probes_cannot_be_compared(tmp_path):
+    """Their instructions are not known."""
+    tree = Tree(tmp_path)
+    tree.run("x = 1\n", INSTRUMENT_LINES="1")
+    with pytest.raises(DataError, match=r"the data of BASE cannot be compared: BASE: not compared: .*program\.py: counts of it"):
+        run_gate(tree.data, tree.data)
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1e3", "5 %", "nan", "100%%"])
+def test_percentages_are_checked(text, capsys):
+    """The message shows valid ones."""
+    with pytest.raises(SystemExit):
+        run_gate("a", "b", f"--max-growth={text}")
+    assert "is no percentage; say a number such as 2% or 0.5%, or none" in capsys.readouterr().err
