@@ -17,14 +17,14 @@ def verdict(*, name="price", test="t.py::test_price", path=PATH, text="total += 
     before = run_work(
         {name: [(1, 10, 1), (2, 30, 3)], "refund": [(3, 8, 1)], "old": [(7, 4, 1)]},
         path=path,
-        patterns={1: (0, Work(1, {2: 10, 3: 30}, {2: 1, 3: 3}))},
+        parts={1: (0, Work(1, {2: 10, 3: 30}, {2: 1, 3: 3}))},
         tests=tests or {test: {1: 1}, "gone": {1: 1}},
     )
     after = run_work(
         {name: [(1, 10, 1), (2, 90, 9)], "refund": [(3, 5, 1)], "new": [(8, 6, 1)]},
         path=path,
         version="sha256:2",
-        patterns={1: (0, Work(1, {2: 10, 3: 90}, {2: 1, 3: 9}))},
+        parts={1: (0, Work(1, {2: 10, 3: 90}, {2: 1, 3: 9}))},
         tests=tests or {test: {1: 1}, "added": {1: 1}},
     )
     return Verdict(Comparison(before, after, INSTRUCTIONS), bounds, lambda _place, _line: text, **more)

@@ -2,12 +2,12 @@
 
 from hypothesis import strategies as st
 
-from instrument.analysis.gate.work import FunctionPlace, RunWork, Work
+from instrument.analysis.gate.work import FunctionPlace, Part, RunWork, Work
 
 PATH = "/src/shop.py"
 
 
-def run_work(functions, *, path=PATH, version="sha256:1", gaps=(), patterns=None, tests=None, calls=1, has_shapes=True):
+def run_work(functions, *, path=PATH, version="sha256:1", gaps=(), parts=None, tests=None, calls=1, has_shapes=True):
     """Return the RunWork of *functions*: a dict from name to lines, each a triple of shape, instructions and executions.
 
     The functions follow each other, with the number of empty lines that *gaps* give before each line.
@@ -27,13 +27,16 @@ def run_work(functions, *, path=PATH, version="sha256:1", gaps=(), patterns=None
         )
         shapes[place] = {number: shape for number, (shape, _, _) in zip(numbers, lines)}
     places = list(works)
-    numbered = {number: (places[index % len(places)], work) for number, (index, work) in (patterns or {}).items()}
+    parts = {
+        number: Part(places[index % len(places)], work.instructions, lambda work=work: work)
+        for number, (index, work) in (parts or {}).items()
+    }
     return RunWork(
         works,
         versions={path: version},
         shapes=shapes if has_shapes else {},
         ids={},
-        patterns=numbered,
+        parts=parts,
         tests=tests or {},
     )
 
@@ -47,7 +50,7 @@ GAPS = st.lists(st.integers(0, 3), max_size=40)
 WORKS = st.builds(
     lambda calls, by_line: Work(calls, by_line, by_line), COUNTS, st.dictionaries(st.integers(2, 9), COUNTS, max_size=4)
 )
-PATTERNS = st.dictionaries(st.integers(1, 6), st.tuples(st.integers(0, 4), WORKS), max_size=6)
+PARTS = st.dictionaries(st.integers(1, 6), st.tuples(st.integers(0, 4), WORKS), max_size=6)
 TESTS = st.dictionaries(
     st.sampled_from(["t.py::a", "t.py::b", "t.py::c"]),
     st.dictionaries(st.integers(1, 6), st.integers(1, 3), max_size=4),

@@ -12,8 +12,8 @@ from _bisect import bisect_right
 
 from instrument.errors import DataError, InstrumentError
 from instrument.flow.conservation import recover_flows
-from instrument.flow.derived.derivation import add_flow
-from instrument.flow.derived.shape import CodeShape
+from instrument.flow.derived.derivation import add_flow, instructions_by_line
+from instrument.flow.derived.shape import CodeShape, Taken
 from instrument.link.code_group import CodeGroup, GroupIndex
 from instrument.model.flow_counts import FlowCounts
 from instrument.model.plain_parser import from_bytes
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from instrument.flow.conservation import Observation
+    from instrument.flow.conservation import Flows, Observation
     from instrument.flow.derived.shape import Position
     from instrument.link.recovery_info import FastPathInfo, PackedInfos, RecoveryInfo
     from instrument.model.counts import Counts
@@ -66,6 +66,7 @@ class GroupPlans:
             self.n_counters = self._group.starts[-1]
             self._n_positions = self._group.keys()[-1]
         self._infos: PackedInfos | None = None
+        self._shapes: dict[int, tuple[RecoveryInfo, CodeShape]] = {}
 
     def counts_in(self, encoded: bytes) -> ProbeCounts:
         """Return the ProbeCounts *encoded*; raise DataError if they cannot be those of this group.
@@ -116,9 +117,7 @@ class GroupPlans:
         """
         with _damage_named():
             info = self.recovery_info(code)
-            fired, exits, in_flight = _parts_of_code(probes)
-            by_unit = {self._group.exit_at(position, len(info.plan.exits)): n for position, n in exits}
-            flows = recover_flows(info.plan, info.observe(fired, by_unit, in_flight))
+            flows = self._flows_of_code(info, probes)
             function = self._fast_path_info(code).name, self._group.first_line(code)
             add_flow(counts, function, self._unpacked().facts(code), info.plan, flows)
 
@@ -180,8 +179,31 @@ class GroupPlans:
         Classes are those of InstructionClass.
         """
         with _damage_named():
-            shape = CodeShape(self._unpacked().facts(index), self.recovery_info(index).plan)
+            _, shape = self._shape(index)
             yield from ((class_, place) for class_, place in zip(shape.facts.classes, shape.positions) if place)
+
+    def instructions_of_code(self, code: int, probes: ProbeCounts) -> dict[int, int]:
+        """Return how many instructions of each line the code object *code* alone executed, which *probes* are of.
+
+        This takes a fraction of the time of `add_flow_of_code`. Raise ConservationError if *probes* contradict each
+        other.
+        """
+        with _damage_named():
+            info, shape = self._shape(code)
+            return instructions_by_line(shape, Taken(shape, self._flows_of_code(info, probes)))
+
+    def _shape(self, index: int) -> tuple[RecoveryInfo, CodeShape]:
+        """Return RecoveryInfo and CodeShape of the code object *index*, which are kept for the next call."""
+        if index not in self._shapes:
+            info = self.recovery_info(index)
+            self._shapes[index] = info, CodeShape(self._unpacked().facts(index), info.plan)
+        return self._shapes[index]
+
+    def _flows_of_code(self, info: RecoveryInfo, probes: ProbeCounts) -> Flows:
+        """Return the flow over each edge of the code object of *info*, which *probes* are of."""
+        fired, exits, in_flight = _parts_of_code(probes)
+        by_unit = {self._group.exit_at(position, len(info.plan.exits)): n for position, n in exits}
+        return recover_flows(info.plan, info.observe(fired, by_unit, in_flight))
 
     def recovery_info(self, index: int) -> RecoveryInfo:
         """Return the RecoveryInfo of the code object *index*."""

@@ -113,6 +113,7 @@ def test_texts_of_a_data_file_are_escaped(table, column, kind, how, capsys, monk
         ("diff", "earlier", "data"),
         ("diff", "data", "earlier"),
         ("diff", "--json", "earlier", "data"),
+        ("gate", "earlier", "data"),
         ("combine", "--keep", "data", "-o", "sum.sqlite"),
         ("combine", "--keep", "data", "-o", "sum.sqlite"),
         ("report", "sum.sqlite"),
@@ -171,7 +172,7 @@ def test_names_of_files_are_escaped(capsys):
     for command in (
         *(("report", folder), ("report", f"{folder}/nothing"), ("report", "--unused-for", "1s", folder)),
         *((command, folder, "-o", "-") for command in ("lcov", "xml", "json", "callgrind")),
-        *(("annotate", folder), ("diff", folder, folder), ("diff", folder, "nothing"), ("combine", "--keep", folder)),
+        *(("annotate", folder), ("diff", folder, folder), ("diff", folder, "nothing"), ("gate", folder, folder), ("gate", folder, "nothing"), ("combine", "--keep", folder)),
         *(("debug", "--dir", folder, f"{HOSTILE}.py", f"./{HOSTILE}", f"{HOSTILE}"), ("debug", "--signal", HOSTILE)),
         *(("snapshot", "--dir", folder, "1", "--timeout", "0.01"), ("top", "--dir", folder, "--once")),
         *(("debug", "--scope", f"{HOSTILE}/x"), ("run", "--flush", HOSTILE, "x"), ("warm", f"./{HOSTILE}.py")),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 
 from instrument.analysis.contexts.names import context_of
-from instrument.analysis.gate.work import FunctionPlace, RunWork, Work
+from instrument.analysis.gate.work import FunctionPlace, Part, RunWork, Work
 from instrument.analysis.local_paths import local_paths
 from instrument.analysis.source_file import CURRENT, SourceFile
 from instrument.errors import ConservationError, DataError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from instrument.analysis.patterns import FilePatterns
+    from instrument.data.contexts.reading import Pattern
     from instrument.data.query import StoredMeasurement
     from instrument.flow.derived.shape import Position
     from instrument.model.measurement import FileKey, FunctionKey
@@ -50,7 +51,7 @@ class Reading:
         self._stored, self._contexts = stored, stored.contexts()
         #: The code objects of each function, with their plans.
         self._codes: dict[FunctionPlace, list[tuple[GroupPlans, int]]] = {}
-        self.work = RunWork({}, versions={}, shapes={}, ids={}, patterns={}, tests=self._tests())
+        self.work = RunWork({}, versions={}, shapes={}, ids={}, parts={}, tests=self._tests())
         keys = stored.files()
         local = local_paths(keys)
         by_path: dict[str, list[FileKey]] = {}
@@ -94,12 +95,10 @@ class Reading:
                     file.add_work(plans, code, flow)
             for pattern in self._stored.patterns(self._contexts, key):
                 file.add_code(pattern.plans)
-                flow = FlowCounts()
-                pattern.plans.add_flow_of_code(flow, pattern.code, pattern.counts)
-                file.add_pattern(pattern.number, pattern.plans, pattern.code, flow)
+                file.add_pattern(pattern)
         self.work.versions[path] = versions.pop()
         self.work.functions.update(file.functions)
-        self.work.patterns.update(file.patterns)
+        self.work.parts.update(file.parts)
         self._codes.update(file.codes)
 
     def find_shapes(self, paths: Iterable[str]) -> None:
@@ -119,11 +118,11 @@ class Reading:
 
 
 class _FileWork:
-    """The work in the file at *path*: functions, patterns and code objects, as in RunWork and Reading."""
+    """The work in the file at *path*: functions, parts of tests and code objects, as in RunWork and Reading."""
 
     def __init__(self, path: str) -> None:
         self.functions: dict[FunctionPlace, Work] = {}
-        self.patterns: dict[int, tuple[FunctionPlace, Work]] = {}
+        self.parts: dict[int, Part] = {}
         self.codes: dict[FunctionPlace, list[tuple[GroupPlans, int]]] = {}
         self._path = path
         #: The function that each code object of a plan is part of, and whether the code object is a function itself.
@@ -145,21 +144,34 @@ class _FileWork:
 
     def add_work(self, plans: GroupPlans, code: int, flow: FlowCounts) -> None:
         """Add *flow*, that of the code object *code* of *plans*."""
-        place, work = self._work_of(plans, code, flow)
-        self.functions[place].add(work)
+        place, is_function = self._owner_of(plans, code)
+        self.functions[place].add(_work_of(flow, is_function))
 
-    def add_pattern(self, number: int, plans: GroupPlans, code: int, flow: FlowCounts) -> None:
-        """Add the pattern *number*, whose work *flow* is that of the code object *code* of *plans*."""
-        self.patterns[number] = self._work_of(plans, code, flow)
+    def add_pattern(self, pattern: Pattern) -> None:
+        """Add *pattern* as a part of tests."""
+        plans, code, counts = pattern.plans, pattern.code, pattern.counts
+        place, is_function = self._owner_of(plans, code)
 
-    def _work_of(self, plans: GroupPlans, code: int, flow: FlowCounts) -> tuple[FunctionPlace, Work]:
+        def derive() -> Work:
+            flow = FlowCounts()
+            plans.add_flow_of_code(flow, code, counts)
+            return _work_of(flow, is_function)
+
+        self.parts[pattern.number] = Part(place, plans.instructions_of_code(code, counts), derive)
+
+    def _owner_of(self, plans: GroupPlans, code: int) -> tuple[FunctionPlace, bool]:
+        """Return the function that the code object *code* of *plans* is part of, and whether it is the function."""
         owners = self._owners[id(plans)]
         if code not in owners:
             raise DataError(f"its plan has no function with the number {code}")
-        place, is_function = owners[code]
-        calls = sum(function.calls for function in flow.functions.values()) if is_function else 0
-        arcs = {(line, target): n for (_function, line, target), n in flow.arcs.items()}
-        return place, Work(calls, flow.instructions, flow.executions, arcs)
+        return owners[code]
+
+
+def _work_of(flow: FlowCounts, is_function: bool) -> Work:
+    """Return the Work of a code object whose *flow* is given, without calls unless it *is_function*."""
+    calls = sum(function.calls for function in flow.functions.values()) if is_function else 0
+    arcs = {(line, target): n for (_function, line, target), n in flow.arcs.items()}
+    return Work(calls, flow.instructions, flow.executions, arcs)
 
 
 def _owner(function: FunctionKey, functions: Iterable[FunctionKey]) -> FunctionKey:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Mapping
+    from collections.abc import Callable, Collection, Hashable, Mapping
     from typing import TypeAlias, TypeVar
 
     _Key = TypeVar("_Key")
@@ -93,6 +93,31 @@ def _add_by_key(total: dict[_Key, int], counts: Mapping[_Key, int], times: int) 
             total.pop(key, None)
 
 
+class Part:
+    """A part of the work of tests: that of one function, at *place*. Tests share parts.
+
+    *instructions* says how many instructions of each line were executed. *derive* returns the whole Work, which takes
+    longer.
+    """
+
+    __slots__ = ("_derive", "_instructions", "place")
+
+    def __init__(self, place: FunctionPlace, instructions: Mapping[int, int], derive: Callable[[], Work]) -> None:
+        self.place = place
+        self._instructions = instructions
+        self._derive = derive
+
+    def work(self) -> Work:
+        """Return the whole Work."""
+        return self._derive()
+
+    def amount(self, unit: str, left_out: Collection[int] = ()) -> int:
+        """Return the work of all lines in *unit*, without the lines *left_out*."""
+        if unit == EXECUTIONS:
+            return self.work().amount(unit, left_out)
+        return sum(n for line, n in self._instructions.items() if line not in left_out)
+
+
 class RunWork:
     """The work of a run.
 
@@ -101,8 +126,8 @@ class RunWork:
     - `shapes`: for each function its lines that have instructions, in order, each with a value. Two lines have equal
       values if they compile alike, so a line that moves keeps its value. Files that did not change need none.
     - `ids`: the stable ids of functions (`flow.derived.function_ids`), as far as the sources are known.
-    - `patterns`: parts of the work of tests, by number: a function, and its Work.
-    - `tests`: for each test, by its node id, how often it has each pattern.
+    - `parts`: each Part of the work of tests, by number.
+    - `tests`: for each test, by its node id, how often it has each part.
     """
 
     def __init__(
@@ -112,31 +137,29 @@ class RunWork:
         versions: dict[str, str],
         shapes: dict[FunctionPlace, dict[int, Hashable]],
         ids: dict[FunctionPlace, str],
-        patterns: dict[int, tuple[FunctionPlace, Work]],
+        parts: dict[int, Part],
         tests: Mapping[str, Mapping[int, int]],
     ) -> None:
         self.functions = functions
         self.versions = versions
         self.shapes = shapes
         self.ids = ids
-        self.patterns = patterns
+        self.parts = parts
         self.tests = tests
 
     def of_test(self, name: str) -> dict[FunctionPlace, Work]:
         """Return the Work of each function in the test *name*: its setup, call and teardown together."""
         functions: dict[FunctionPlace, Work] = {}
         for number, times in self.tests[name].items():
-            if number in self.patterns:
-                place, work = self.patterns[number]
-                functions.setdefault(place, Work()).add(work, times)
+            if number in self.parts:
+                part = self.parts[number]
+                functions.setdefault(part.place, Work()).add(part.work(), times)
         return functions
 
     def amounts_of_tests(self, unit: str, left_out: Lines) -> dict[str, int]:
         """Return the work of each test in *unit*, without the lines that are *left_out*."""
-        amounts = {
-            number: work.amount(unit, left_out.get(place, ())) for number, (place, work) in self.patterns.items()
-        }
+        amounts = {number: part.amount(unit, left_out.get(part.place, ())) for number, part in self.parts.items()}
         return {
-            name: sum(times * amounts.get(number, 0) for number, times in patterns.items())
-            for name, patterns in self.tests.items()
+            name: sum(times * amounts.get(number, 0) for number, times in parts.items())
+            for name, parts in self.tests.items()
         }

@@ -34,7 +34,8 @@ def add_flow(counts: FlowCounts, function: FunctionKey, facts: CodeFacts, plan: 
     taken = Taken(shape, flows)
     add_decisions(counts, shape, taken)
     add_arcs_and_executions(counts, function, shape, taken)
-    _add_instructions(counts, shape, taken)
+    for line, executed in instructions_by_line(shape, taken).items():
+        counts.instructions[line] = counts.instructions.get(line, 0) + executed
     counts.add_function(function, _function_flow(shape, taken))
 
 
@@ -58,12 +59,13 @@ def static_flow(code: CodeType) -> FlowCounts:
     return counts
 
 
-def _add_instructions(counts: FlowCounts, shape: CodeShape, taken: Taken) -> None:
-    """Add how many instructions of each line were executed."""
-    instructions = counts.instructions
+def instructions_by_line(shape: CodeShape, taken: Taken) -> dict[int, int]:
+    """Return how many instructions of each line were executed."""
+    instructions: dict[int, int] = {}
     for line, executed in zip(shape.lines, taken.executed):
         if line is not None:
             instructions[line] = instructions.get(line, 0) + executed
+    return instructions
 
 
 def _function_flow(shape: CodeShape, taken: Taken) -> FunctionFlow:

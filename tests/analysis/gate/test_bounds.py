@@ -30,12 +30,12 @@ def test_without_a_bound_nothing_passes(before, after):
 
 def test_failures_come_from_the_most_growth_down():
     """The total first, then tests, then functions; a new function has no bound of its own."""
-    patterns = {1: (0, run_work({"f": [(1, 10, 1)]}).functions.popitem()[1])}
-    one = run_work({"f": [(1, 10, 1)], "g": [(2, 10, 1)]}, patterns=patterns, tests={"a": {1: 1}, "b": {1: 1}, "c": {1: 5}})
+    parts = {1: (0, run_work({"f": [(1, 10, 1)]}).functions.popitem()[1])}
+    one = run_work({"f": [(1, 10, 1)], "g": [(2, 10, 1)]}, parts=parts, tests={"a": {1: 1}, "b": {1: 1}, "c": {1: 5}})
     other = run_work(
         {"f": [(1, 20, 1)], "g": [(2, 30, 1)], "h": [(3, 5, 1)]},
         version="sha256:2",
-        patterns=patterns,
+        parts=parts,
         tests={"a": {1: 2}, "b": {1: 3}, "c": {1: 5}, "d": {1: 9}},
     )
     found = [*failures(Comparison(one, other, INSTRUCTIONS), Bounds(Fraction(5), Fraction(5), Fraction(5)))]

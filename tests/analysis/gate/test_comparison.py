@@ -3,19 +3,19 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_works import FUNCTIONS, GAPS, PATTERNS, TESTS, run_work
+from run_works import FUNCTIONS, GAPS, PARTS, TESTS, run_work
 
 from instrument.analysis.gate.comparison import Comparison, Growth, gone_line
 from instrument.analysis.gate.work import EXECUTIONS, INSTRUCTIONS, UNITS
 
 RUNS = st.builds(
-    lambda functions, gaps, version, patterns, tests: run_work(
-        functions, gaps=gaps, version=version, patterns=patterns, tests=tests
+    lambda functions, gaps, version, parts, tests: run_work(
+        functions, gaps=gaps, version=version, parts=parts, tests=tests
     ),
     FUNCTIONS,
     GAPS,
     st.sampled_from(["sha256:1", "sha256:2", "unknown"]),
-    PATTERNS,
+    PARTS,
     TESTS,
 )
 UNIT = st.sampled_from(UNITS)

@@ -2,18 +2,18 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from run_works import FUNCTIONS, PATTERNS, TESTS, run_work
+from run_works import FUNCTIONS, PARTS, TESTS, run_work
 
 from instrument.analysis.gate.comparison import Comparison
 from instrument.analysis.gate.stability import Unstable, is_same_code
 from instrument.analysis.gate.work import EXECUTIONS, INSTRUCTIONS
 
 
-@given(FUNCTIONS, PATTERNS, TESTS)
-def test_runs_that_are_alike_have_no_unstable_lines(functions, patterns, tests):
+@given(FUNCTIONS, PARTS, TESTS)
+def test_runs_that_are_alike_have_no_unstable_lines(functions, parts, tests):
     """Nor unstable tests."""
-    run = run_work(functions, patterns=patterns, tests=tests)
-    unstable = Unstable(run, [run_work(functions, patterns=patterns, tests=tests)] * 2, INSTRUCTIONS)
+    run = run_work(functions, parts=parts, tests=tests)
+    unstable = Unstable(run, [run_work(functions, parts=parts, tests=tests)] * 2, INSTRUCTIONS)
     assert (unstable.lines, unstable.tests) == ({}, set())
 
 
@@ -37,9 +37,9 @@ def test_tests_that_differ_in_other_lines_are_unstable():
     """A test of which all differing lines are left out is stable. A test that one run lacks is not."""
     [(place, work)] = run_work({"f": [(1, 10, 1), (2, 5, 1)]}).functions.items()
     more = run_work({"f": [(1, 11, 1), (2, 5, 1)]}).functions[place]
-    run = run_work({"f": [(1, 20, 1), (2, 10, 1)]}, patterns={1: (0, work)}, tests={"a": {1: 1}, "b": {1: 1}, "c": {1: 1}})
+    run = run_work({"f": [(1, 20, 1), (2, 10, 1)]}, parts={1: (0, work)}, tests={"a": {1: 1}, "b": {1: 1}, "c": {1: 1}})
     rerun = run_work(
-        {"f": [(1, 21, 1), (2, 10, 1)]}, patterns={1: (0, more), 2: (0, work)}, tests={"a": {1: 1}, "b": {2: 2}}
+        {"f": [(1, 21, 1), (2, 10, 1)]}, parts={1: (0, more), 2: (0, work)}, tests={"a": {1: 1}, "b": {2: 2}}
     )
     unstable = Unstable(run, [rerun], INSTRUCTIONS)
     assert (unstable.lines, unstable.tests) == ({place: {2}}, {"b", "c"})
