@@ -29,7 +29,7 @@ _FEWEST_CALLS = 3
 
 
 class Callers:
-    """The lines of *functions* that grew, by the words in their text; *text_of* returns that of a line."""
+    """The lines of *functions* that grew or changed, by the words in their text; *text_of* returns that of a line."""
 
     def __init__(
         self,
@@ -44,13 +44,15 @@ class Callers:
         for place, line in self._lines():
             for word in {*_WORDS.findall(text_of(place, line))}:
                 self._by_word.setdefault(word, []).append((place, line))
-            self._by_growth.setdefault(functions[place].executions(line).change, []).append((place, line))
+            growth = functions[place].executions(line).change
+            self._by_growth.setdefault(growth, []).append((place, line))
 
     def _lines(self) -> Iterator[_CallLine]:
-        """Yield each line of HEAD that grew."""
+        """Yield each line of HEAD that grew or changed."""
         for place, function in self._functions.items():
             for line in sorted({*function.change.after.instructions, *function.change.after.executions}):
-                if function.executions(line).change > 0 or function.costs_more(line):
+                has_grown = function.executions(line).change > 0 or function.costs_more(line)
+                if has_grown or line in function.change.changed_lines:
                     yield place, line
 
     def line_that_calls(self, place: FunctionPlace, visited: Collection[FunctionPlace]) -> _CallLine | None:
@@ -71,6 +73,8 @@ class Callers:
         for call in self._by_word.get(name, ()):
             function = self._functions[call[0]]
             n = function.executions(call[1]).change
+            if n <= 0 and call[1] in function.change.changed_lines:
+                n = function.executions(call[1]).after
             if function.costs_more(call[1]):
                 n = max(n, function.instructions(call[1]).change)
             if call[0] != place and n > 0:

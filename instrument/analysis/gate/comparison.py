@@ -47,9 +47,10 @@ class FunctionChange:
     - `place_before`, `place_after`: the function in BASE, and in HEAD; None if it is not there.
     - `before`, `after`: its Work in BASE and in HEAD, with the lines of HEAD.
     - `new_lines`: the lines of HEAD that have no line of BASE.
+    - `changed_lines`: the lines of HEAD whose code is not that of their line of BASE.
     """
 
-    __slots__ = ("after", "before", "new_lines", "place_after", "place_before")
+    __slots__ = ("after", "before", "changed_lines", "new_lines", "place_after", "place_before")
 
     def __init__(
         self,
@@ -58,12 +59,14 @@ class FunctionChange:
         before: Work,
         after: Work,
         new_lines: Collection[int] = (),
+        changed_lines: Collection[int] = (),
     ) -> None:
         self.place_before = place_before
         self.place_after = place_after
         self.before = before
         self.after = after
         self.new_lines = frozenset(new_lines)
+        self.changed_lines = frozenset(changed_lines)
 
     @property
     def place(self) -> FunctionPlace:
@@ -92,7 +95,7 @@ class Comparison:
     - `total`: the Growth of all work.
     - `tests`: the Growth of each test that both runs have.
     - `new_tests`, `gone_tests`: the tests that only HEAD has, and that only BASE has, sorted.
-    - `changes`: the FunctionChange of each function whose work is not the same, sorted.
+    - `changes`: the FunctionChange of each function whose work or code is not the same, sorted.
     """
 
     def __init__(
@@ -161,7 +164,7 @@ class Comparison:
     ) -> list[FunctionChange]:
         """Return the changes of functions from *before*, work of BASE, to *after*, work of HEAD, sorted.
 
-        Functions whose work is the same are left out.
+        Functions whose work and code are the same are left out.
         """
         changes = []
         for place, work in after.items():
@@ -171,7 +174,8 @@ class Comparison:
             later = self._places_after.get(earlier)
             if later is None or later not in after:
                 changes.append(self._change(earlier, later, work, Work()))
-        return sorted((each for each in changes if each.before != each.after), key=lambda each: each.place)
+        changes = [each for each in changes if each.before != each.after or each.changed_lines]
+        return sorted(changes, key=lambda each: each.place)
 
     def _change(
         self, earlier: FunctionPlace | None, later: FunctionPlace | None, before: Work, after: Work
@@ -187,8 +191,9 @@ class Comparison:
             return FunctionChange(None, later, before, after, {*after.instructions, *after.executions})
         if pairs is None:
             return FunctionChange(earlier, later, before, after)
-        new_lines = {*after.instructions, *after.executions} - {*pairs.values()}
-        return FunctionChange(earlier, later, _renumbered(before, pairs), after, new_lines)
+        lines = {*after.instructions, *after.executions}
+        changed = lines & self.pairing.changed_lines(later, {other: one for one, other in pairs.items()})
+        return FunctionChange(earlier, later, _renumbered(before, pairs), after, lines - {*pairs.values()}, changed)
 
 
 def _amount(functions: Mapping[FunctionPlace, Work], unit: str, left_out: Lines) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # The kinds of causes.
 #: HEAD has the line, and BASE has not.
 NEW_LINE = "new line"
+#: The line has other code than before, and ran no more often: it may call another function.
+CHANGED_LINE = "changed line"
 #: A loop turned more often.
 LOOP = "loop"
 #: Control went one way more often, compared with the other ways.
@@ -72,6 +74,8 @@ class LineCauses:
             return LineCause(START, line, 0, self.calls())
         if line in self.change.new_lines:
             return self._new_line(self._new_loop_around(line) or line)
+        if line in self.change.changed_lines and self.executions(line).change <= 0:
+            return LineCause(CHANGED_LINE, line, 0, self.executions(line))
         if self.costs_more(line):
             return LineCause(COST, line, 0, self.instructions(line))
         visited: set[int] = set()

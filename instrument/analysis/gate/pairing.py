@@ -46,6 +46,11 @@ class Pairing:
             return None
         return pair_lines(shapes_of(self._before, earlier), shapes_of(self._after, place))
 
+    def changed_lines(self, place: FunctionPlace, lines: Mapping[int, int]) -> set[int]:
+        """Return the lines of the function at *place* whose pair in *lines*, a result of `lines`, has another shape."""
+        before, after = self._before.shapes.get(self.functions[place], {}), self._after.shapes.get(place, {})
+        return {line for line, earlier in lines.items() if before.get(earlier) != after.get(line)}
+
 
 def changed_files(before: RunWork, after: RunWork) -> tuple[list[str], list[str]]:
     """Return the paths of the files of *before*, and of *after*, but for unchanged files."""

@@ -15,7 +15,7 @@ from instrument.errors import DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from instrument.analysis.gate.bounds import Bounds
     from instrument.analysis.gate.work import FunctionPlace, RunWork
@@ -62,12 +62,19 @@ class Texts:
         self._versions = work.versions
         self._lines: dict[str, list[str]] = {}
 
+    def unknown(self, paths: Iterable[str]) -> list[str]:
+        """Return each of *paths* whose source is not the version that ran."""
+        return [path for path in sorted({*paths}) if not self._lines_of(path)]
+
     def __call__(self, place: FunctionPlace, line: int) -> str:
         """Return the text of *line* in the file of *place*, an empty text if it is not known."""
-        if place.path not in self._lines:
-            self._lines[place.path] = self._read(place.path)
-        lines = self._lines[place.path]
+        lines = self._lines_of(place.path)
         return lines[line - 1] if 0 < line <= len(lines) else ""
+
+    def _lines_of(self, path: str) -> list[str]:
+        if path not in self._lines:
+            self._lines[path] = self._read(path)
+        return self._lines[path]
 
     def _read(self, path: str) -> list[str]:
         try:
@@ -122,10 +129,16 @@ def compare(
         unstable_after=unstable_head.lines,
         unstable_tests=unstable_tests,
     )
+    texts = Texts(head.work)
+    grown = (each.place.path for each in comparison.changes if each.growth(unit).change > 0)
+    notes += [
+        f"HEAD: the source of {path!r} is not the version that ran, so callers are recognised by numbers only"
+        for path in texts.unknown(grown)
+    ]
     return Verdict(
         comparison,
         bounds,
-        Texts(head.work),
+        texts,
         unstable_lines=unstable_head.lines or unstable_base.lines,
         unstable_tests=unstable_tests,
         notes=notes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from instrument.analysis.gate.bounds import FUNCTION, TEST, TOTAL
-from instrument.analysis.gate.line_causes import BRANCH, CALLS, COST, LOOP, NEW_LINE
+from instrument.analysis.gate.line_causes import BRANCH, CALLS, CHANGED_LINE, COST, LOOP, NEW_LINE
 from instrument.analysis.gate.work import INSTRUCTIONS
 from instrument.model.flow_counts import RAISED
 from instrument.report.text import number_of, ranges, shown, shown_path
@@ -47,6 +47,8 @@ def cause_text(cause: Cause) -> str:
     match cause.kind:
         case kind if kind == NEW_LINE:
             return f"a new line, which ran {_times(after)}"
+        case kind if kind == CHANGED_LINE:
+            return f"a changed line, which ran {_times(after)}"
         case kind if kind == LOOP:
             return f"the loop turned {times}"
         case kind if kind == BRANCH:

@@ -3,7 +3,7 @@
 import pytest
 
 from instrument.analysis.gate.comparison import FunctionChange, Growth
-from instrument.analysis.gate.line_causes import BRANCH, COST, LOOP, MORE, NEW_LINE, START, LineCauses
+from instrument.analysis.gate.line_causes import BRANCH, CHANGED_LINE, COST, LOOP, MORE, NEW_LINE, START, LineCauses
 from instrument.analysis.gate.work import FunctionPlace, Work
 
 F = FunctionPlace("/src/shop.py", "f", 1)
@@ -30,9 +30,9 @@ def branched(calls, true):
     return work(calls, {(2, 3): true, (2, 4): false, (3, 5): true, (4, 5): false, (5, 0): calls})
 
 
-def causes(before, after, new_lines=(), lines=None):
+def causes(before, after, new_lines=(), lines=None, changed_lines=()):
     """Return the kind and the line of the cause for each line that grew, or for *lines*."""
-    change = FunctionChange(F, F, before, after, new_lines)
+    change = FunctionChange(F, F, before, after, new_lines, changed_lines)
     found = LineCauses(change)
     return {line: found.cause_of(line)[:2] for line in lines or change.line_growth("instructions")}
 
@@ -62,6 +62,12 @@ def test_a_line_that_executes_more_instructions_each_time():
     """As a comprehension over more elements does."""
     assert causes(looped(1, 3), looped(1, 3, {5: 500})) == {5: (COST, 5)}
     assert causes(looped(1, 3), looped(2, 6, {5: 500}), lines=[5]) == {5: (COST, 5)}
+
+
+def test_a_changed_line_is_its_own_cause_unless_it_runs_more_often():
+    """If it does, the loop that turned more often is the cause."""
+    assert causes(looped(1, 3), looped(1, 3, {5: 500}), changed_lines={5}) == {5: (CHANGED_LINE, 5)}
+    assert causes(looped(1, 3), looped(1, 9), changed_lines={3}, lines=[3]) == {3: (LOOP, 2)}
 
 
 def test_a_new_line_is_its_own_cause():

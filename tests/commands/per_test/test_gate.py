@@ -21,6 +21,11 @@ class Store:
         for n in range(5):
             parts.append(n)
         return self.rows[key]
+    def scan(self, key):
+        for n in self.rows:
+            if n == key:
+                break
+        return n
     def query_all(self, keys):
         return [self.rows[key] for key in keys]
 @lru_cache
@@ -97,6 +102,12 @@ REGRESSIONS = {
         "    for attempt in range(3):\n        row = store.query(key)\n",
         "fetch",
         "for attempt in range(3)",
+    ),
+    "another function is called": (
+        "    row = store.query(key)\n",
+        "    row = store.scan(key + 9)\n",
+        "fetch",
+        "store.scan(key + 9)",
     ),
     "a branch that goes the other way": ("if item not in seen", "if item not in out[:0]", "names", "if item not in out"),
     "a longer comprehension": ("for key in keys]", "for key in keys for _ in 'abc']", "Store.query_all", "for _ in 'abc'"),
@@ -311,3 +322,15 @@ def test_percentages_are_checked(text, capsys):
     with pytest.raises(SystemExit):
         run_gate("a", "b", f"--max-growth={text}")
     assert "is no percentage; say a number such as 2% or 0.5%, or none" in capsys.readouterr().err
+
+
+def test_a_source_that_has_changed_since_head_ran_is_named(base, tmp_path, capsys):
+    """Lines have no text then. Numbers still find the line that calls a function."""
+    old, new, *_ = REGRESSIONS["a query added to a loop"]
+    tree = tree_of(tmp_path, BASE.replace(old, new))
+    line = tree.path.read_text().splitlines().index("        store.query(key)") + 1
+    tree.path.write_text("# Changed.\n")
+    document = document_of(capsys, base, tree.data, status=2)
+    assert (document["causes"][0]["line"], document["causes"][0]["text"]) == (line, None)
+    assert document["causes"][0]["growth"] > 30 * 20
+    assert any("program.py' is not the version that ran" in remark for remark in document["remarks"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from instrument.analysis.gate.causes import Cause
 from instrument.analysis.gate.comparison import Growth
-from instrument.analysis.gate.line_causes import BRANCH, CALLS, COST, LOOP, MORE, NEW_LINE, LineCause
+from instrument.analysis.gate.line_causes import BRANCH, CALLS, CHANGED_LINE, COST, LOOP, MORE, NEW_LINE, LineCause
 from instrument.analysis.gate.work import FunctionPlace
 from instrument.model.flow_counts import RAISED
 from instrument.report.gate import words
@@ -38,6 +38,7 @@ def test_the_percentage_is_zero_only_without_growth(before, after):
     ("kind", "target", "text"),
     [
         (NEW_LINE, 0, "a new line, which ran 9 times"),
+        (CHANGED_LINE, 0, "a changed line, which ran 9 times"),
         (LOOP, 4, "the loop turned 3 → 9 times"),
         (BRANCH, 4, "control went to line 4 more often, 3 → 9 times"),
         (BRANCH, 0, "control went out of the function more often, 3 → 9 times"),
