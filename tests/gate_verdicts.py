@@ -12,7 +12,7 @@ from instrument.analysis.gate.work import INSTRUCTIONS, Work
 BOUNDS = Bounds(Fraction(2), Fraction(5), Fraction(10))
 
 
-def verdict(*, name="price", test="t.py::test_price", path=PATH, text="total += item", bounds=BOUNDS, tests=None, **more):
+def verdict(*, name="price", test="t.py::test_price", path=PATH, text="total += item", bounds=BOUNDS, tests=None, unstable=None, **more):
     """Return the Verdict about a run in which a line of the function *name* grew from 30 to 90, within the test *test*."""
     before = run_work(
         {name: [(1, 10, 1), (2, 30, 3)], "refund": [(3, 8, 1)], "old": [(7, 4, 1)]},
@@ -27,7 +27,9 @@ def verdict(*, name="price", test="t.py::test_price", path=PATH, text="total += 
         parts={1: (0, Work(1, {2: 10, 3: 90}, {2: 1, 3: 9}))},
         tests=tests or {test: {1: 1}, "added": {1: 1}},
     )
-    return Verdict(Comparison(before, after, INSTRUCTIONS), bounds, lambda _place, _line: text, **more)
+    lines = {place: unstable for place in after.functions if unstable and place.name == name}
+    comparison = Comparison(before, after, INSTRUCTIONS, unstable_after=lines)
+    return Verdict(comparison, bounds, lambda _place, _line: text, **more)
 
 
 def verdict_without_growth():

@@ -155,6 +155,11 @@ class Comparison:
             self._lines_after[place] = None if pairs is None else {one: other for other, one in pairs.items()}
         return self._lines_after[place]
 
+    def left_out(self) -> dict[FunctionPlace, list[int]]:
+        """Return the lines that are left out, by function: lines of HEAD, and of functions that only BASE has."""
+        gone = {place: lines for place, lines in self._left_out_before.items() if place not in self._places_after}
+        return {place: sorted(lines) for place, lines in sorted({**gone, **self._left_out_after}.items()) if lines}
+
     def changes_of_test(self, name: str) -> list[FunctionChange]:
         """Return the changes of the functions that the test *name* runs, sorted; both runs have the test."""
         return self.changes_between(self._before.of_test(name), self._after.of_test(name))

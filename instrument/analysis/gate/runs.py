@@ -139,7 +139,6 @@ def compare(
         comparison,
         bounds,
         texts,
-        unstable_lines=unstable_head.lines or unstable_base.lines,
         unstable_tests=unstable_tests,
         notes=notes,
     )

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Unstable:
     """The lines and tests of *run* whose work in *unit* is not the same in each of *reruns*, runs of the same code.
 
-    `lines` has the lines by function. `tests` has the tests that differ in other lines, too, or that a run lacks.
+    `lines` has the lines by function. `tests` has the tests that differ in other lines, too, or that a run with tests
+    lacks.
     """
 
     def __init__(self, run: RunWork, reruns: Iterable[RunWork], unit: str) -> None:
@@ -29,7 +30,7 @@ class Unstable:
                 if change.place_after is not None and lines:
                     self.lines.setdefault(change.place_after, set()).update(lines)
         self.tests: set[str] = set()
-        for rerun in reruns:
+        for rerun in filter(lambda rerun: rerun.tests, reruns):
             comparison = Comparison(rerun, run, unit, unstable_after=self.lines)
             self.tests.update(name for name, growth in comparison.tests.items() if growth.change)
             self.tests.update(comparison.new_tests)

@@ -12,7 +12,7 @@ from instrument.analysis.gate.causes import causes_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from instrument.analysis.gate.causes import Cause
     from instrument.analysis.gate.comparison import Comparison, FunctionChange, Growth
@@ -47,7 +47,6 @@ class Verdict:
         bounds: Bounds,
         text_of: Callable[[FunctionPlace, int], str],
         *,
-        unstable_lines: Mapping[FunctionPlace, Collection[int]] | None = None,
         unstable_tests: Collection[str] = (),
         notes: Sequence[str] = (),
     ) -> None:
@@ -55,7 +54,7 @@ class Verdict:
         self.comparison = comparison
         self.bounds = bounds
         self.text_of = text_of
-        self.unstable_lines = {place: sorted(lines) for place, lines in sorted((unstable_lines or {}).items())}
+        self.unstable_lines = comparison.left_out()
         self.unstable_tests = sorted(unstable_tests)
         self.notes = list(notes)
         unit = comparison.unit

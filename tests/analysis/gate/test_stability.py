@@ -43,6 +43,8 @@ def test_tests_that_differ_in_other_lines_are_unstable():
     )
     unstable = Unstable(run, [rerun], INSTRUCTIONS)
     assert (unstable.lines, unstable.tests) == ({place: {2}}, {"b", "c"})
+    without_tests = run_work({"f": [(1, 21, 1), (2, 10, 1)]})
+    assert Unstable(run, [without_tests], INSTRUCTIONS).tests == set()
 
 
 def test_reruns_have_the_same_code():
