@@ -30,6 +30,8 @@ MORE = "more often"
 CALLS = "calls"
 #: The function was called more often. No Cause has this kind: the search goes on at the line that calls it.
 START = "start"
+#: The kinds of causes that lines behind a line have in common with it.
+_OF_WAYS = (LOOP, BRANCH, MORE)
 
 
 class LineCause(NamedTuple):
@@ -46,9 +48,15 @@ class LineCauses:
 
     def __init__(self, change: FunctionChange) -> None:
         self.change = change
+        self._causes: dict[int, LineCause] = {}
         self._ways_in: dict[int, dict[int, int]] = {}
         self._ways_out: dict[int, dict[int, Growth]] = {}
+        #: The new loop that each new line is in; and the last line from which control goes to a line at once.
+        self._loops: dict[int, int] = {}
+        self._last_lines: dict[int, int] = {}
         before, after = change.before.arcs, change.after.arcs
+        for line, target in after:
+            self._last_lines[target] = max(self._last_lines.get(target, 0), line)
         for arc in before.keys() | after.keys():
             line, target = arc
             growth = Growth(before.get(arc, 0), after.get(arc, 0))
@@ -70,6 +78,11 @@ class LineCauses:
 
     def cause_of(self, line: int) -> LineCause:
         """Return the cause of the growth of *line*."""
+        if line not in self._causes:
+            self._causes[line] = self._find_cause(line)
+        return self._causes[line]
+
+    def _find_cause(self, line: int) -> LineCause:
         if self.change.place_before is None:
             return LineCause(START, line, 0, self.calls())
         if line in self.change.new_lines:
@@ -78,6 +91,12 @@ class LineCauses:
             return LineCause(CHANGED_LINE, line, 0, self.executions(line))
         if self.costs_more(line):
             return LineCause(COST, line, 0, self.instructions(line))
+        if self._follows_calls(line):
+            return LineCause(START, line, 0, self.calls())
+        return self._traced_back(line)
+
+    def _traced_back(self, line: int) -> LineCause:
+        """Return the cause that control came to *line* more often: a loop or branch, or the first line without one."""
         visited: set[int] = set()
         without_source = 0
         pending = [line]
@@ -86,6 +105,8 @@ class LineCauses:
             if current in visited:
                 continue
             visited.add(current)
+            if current in self._causes and self._causes[current].kind in _OF_WAYS:
+                return self._causes[current]  # long functions have chains of lines with one cause
             sources = self._sources(current)
             for source in sources:
                 if self._decides(source, current):
@@ -96,8 +117,6 @@ class LineCauses:
             if not sources and self.executions(current).change > 0:
                 without_source = without_source or current
             pending += reversed(sources)
-        if self._follows_calls(line):
-            return LineCause(START, line, 0, self.calls())
         current = without_source or line
         return LineCause(MORE, current, 0, self.executions(current))
 
@@ -133,8 +152,15 @@ class LineCauses:
 
     def _new_loop_around(self, line: int) -> int:
         """Return the header of the new loop that the new *line* is in, the innermost one; 0 if it is in none."""
+        if line not in self._loops:
+            self._loops[line] = self._find_new_loop(line)
+        return self._loops[line]
+
+    def _find_new_loop(self, line: int) -> int:
         current, visited = line, {line}
         while True:
+            if current in self._loops:
+                return self._loops[current]
             sources = [source for source in self._sources(current) if source in self.change.new_lines - visited]
             for source in sources:
                 if self._is_loop(source, current):
@@ -177,9 +203,7 @@ class LineCauses:
 
     def _is_loop(self, source: int, target: int) -> bool:
         """Return whether *target* is the first line of the body of a loop, and *source* is its header."""
-        return target > source and any(
-            line >= target and source in ways and ways[source].after for line, ways in self._ways_out.items()
-        )
+        return target > source and self._last_lines.get(source, 0) >= target
 
     def _follows_calls(self, line: int) -> bool:
         """Return whether at least half of the growth of *line* is due to more calls of the function."""

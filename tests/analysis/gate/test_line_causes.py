@@ -103,3 +103,16 @@ def test_a_line_without_arcs_that_explain_it():
     before, after = work(5, {(2, 0): 5}), work(5, {(2, 0): 5})
     after.executions[8], after.instructions[8] = 40, 400
     assert causes(before, after) == {8: (MORE, 8)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_new", [False, True])
+def test_long_functions_take_no_square_of_time(is_new):
+    """A table of thousands of lines may be in a loop, or be new."""
+    n = 20_000
+    chain = {(line, line + 1): 1 for line in range(3, n)}
+    before = work(1, {(2, 3): 1, **chain, (n, 0): 1})
+    after = work(1, {(2, 3): 5, **dict.fromkeys(chain, 5), (n, 2): 5, (2, n + 1): 1, (n + 1, 0): 1})
+    new_lines = set(range(2, n + 2)) if is_new else set()
+    found = causes(Work(1) if is_new else before, after, new_lines, lines=range(3, n))
+    assert {*found.values()} == {(NEW_LINE, 2) if is_new else (BRANCH, n)}
