@@ -92,7 +92,7 @@ class FunctionChange:
 class Comparison:
     """The growth from *before*, the work in BASE, to *after*, the work in HEAD, in *unit*.
 
-    - `total`: the Growth of all work.
+    - `total`: the Growth of all work but for the lines that are left out, and `left_out_work`: their work in HEAD.
     - `tests`: the Growth of each test that both runs have.
     - `new_tests`, `gone_tests`: the tests that only HEAD has, and that only BASE has, sorted.
     - `changes`: the FunctionChange of each function whose work or code is not the same, sorted.
@@ -122,6 +122,7 @@ class Comparison:
         self.total = Growth(
             _amount(before.functions, unit, self._left_out_before), _amount(after.functions, unit, self._left_out_after)
         )
+        self.left_out_work = _amount(after.functions, unit, {}) - self.total.after
         amounts_before = before.amounts_of_tests(unit, self._left_out_before)
         amounts_after = after.amounts_of_tests(unit, self._left_out_after)
         names_before, names_after = amounts_before.keys() - {*unstable_tests}, amounts_after.keys() - {*unstable_tests}

@@ -53,6 +53,7 @@ def document_of(verdict: Verdict) -> dict[str, Any]:
         "gone_tests": comparison.gone_tests,
         "functions": [_function(change, comparison.unit) for change in comparison.changes],
         "unstable_lines": [{**_place(place), "lines": lines} for place, lines in verdict.unstable_lines.items()],
+        "unstable_work": comparison.left_out_work,
         "unstable_tests": verdict.unstable_tests,
         "remarks": [*words.notes(verdict)],
     }

@@ -6,7 +6,7 @@ from instrument.analysis.gate.bounds import FUNCTION, TEST, TOTAL
 from instrument.analysis.gate.line_causes import BRANCH, CALLS, CHANGED_LINE, COST, LOOP, NEW_LINE
 from instrument.analysis.gate.work import INSTRUCTIONS
 from instrument.model.flow_counts import RAISED
-from instrument.report.text import number_of, ranges, shown, shown_path
+from instrument.report.text import number_of, percentage, ranges, shown, shown_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def notes(verdict: Verdict) -> Iterator[str]:
             yield f"Not compared: {number_of(len(names), 'test')} that only {run} has: {_some(names)}"
     if verdict.unstable_lines:
         n_lines = sum(map(len, verdict.unstable_lines.values()))
-        yield f"Left out, because the work differs from run to run: {number_of(n_lines, 'line')}:"
+        work = comparison.left_out_work
+        share = percentage(work, work + comparison.total.after, 1)
+        yield f"Left out, because the work differs from run to run: {number_of(n_lines, 'line')}, {share} of HEAD:"
         for place, lines in verdict.unstable_lines.items():
             yield f"  {shown_path(place.path)}: {ranges(lines)} ({shown(place.name)})"
     if verdict.unstable_tests:

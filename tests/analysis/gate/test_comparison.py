@@ -119,6 +119,7 @@ def test_unstable_lines_are_left_out_of_both_runs(side):
     line = 3 if side == "unstable_before" else 7
     comparison = Comparison(one, other, EXECUTIONS, **{side: {place: {line}}}, unstable_tests={"u"})
     assert comparison.total == (4, 4)
+    assert comparison.left_out_work == 9
     assert list(comparison.left_out().values()) == [[7]]
     assert [*comparison.tests] == ["t"]
     assert Comparison(one, other, INSTRUCTIONS, **{side: {place: {line}}}).total == (40, 41)

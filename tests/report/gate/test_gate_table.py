@@ -85,7 +85,7 @@ def test_unstable_lines_and_tests_are_named():
     """With the lines of each function."""
     lines = output_of(verdict(unstable={2, 3, 9}, unstable_tests=["u", "t"], notes=["A note."]))
     assert lines[-6:] == [
-        "Left out, because the work differs from run to run: 3 lines:",
+        "Left out, because the work differs from run to run: 3 lines, 90.1% of HEAD:",
         "  /src/shop.py: 2-3, 9 (price)",
         "Left out, because the work differs from run to run: 2 tests:",
         "  t",
