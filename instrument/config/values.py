@@ -16,7 +16,7 @@ from instrument.guest.own_imports import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 #: Words that turn a switch on or off, in any case of letters.
 ON = ("1", "true", "on", "yes")
@@ -52,6 +52,15 @@ class Origin:
 
     def __str__(self) -> str:
         return self._text
+
+
+def first_context(environment: Mapping[str, str]) -> str:
+    """Return the context in which a process with this *environment* begins: that of the test that has started it.
+
+    pytest names the test there, as "tests/test_shop.py::test_price (call)". Outside of tests, return an empty text.
+    """
+    name, _, phase = environment.get("PYTEST_CURRENT_TEST", "").rpartition(" ")
+    return f"{name}|{phase.strip('()')}" if name else ""
 
 
 def parse_scope(value: object, origin: Origin, folder: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from instrument.session.snapshot import frames_in_flight, read_at_one_moment
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from itertools import repeat
     from typing import NamedTuple, TypeAlias
 
@@ -234,15 +234,6 @@ else:
 
     def _pattern(*fields):  # `typing` is no module of a start
         return fields
-
-
-def name_in(environment: Mapping[str, str]) -> str:
-    """Return the name of the context of a process with this *environment*: that of the test that has started it.
-
-    pytest puts it there, as "tests/test_shop.py::test_price (call)". Outside of tests, return an empty text.
-    """
-    name, _, phase = environment.get("PYTEST_CURRENT_TEST", "").rpartition(" ")
-    return f"{name}|{phase.strip('()')}" if name else ""
 
 
 def _frame_changes(

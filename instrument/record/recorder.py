@@ -23,7 +23,7 @@ from itertools import repeat
 from time import monotonic
 
 import instrument.model  # noqa: F401 - late modules are in this package, and it must be there
-from instrument.config.values import CONTEXTS, ROOT
+from instrument.config.values import CONTEXTS, ROOT, first_context
 from instrument.data.process_identity import ProcessInfo
 from instrument.flow import placement_names
 from instrument.guest import interpreters, isolation, own_loader
@@ -72,8 +72,11 @@ class Recorder:
         self._are_many_late = self._session.records.are_many_late()
         self._background = Background(self._look, self._checks, self._complain, interpreters.may_have_thread())
         self._pacing = Pacing(self._background)
-        #: The work of each context; None unless it is to be counted apart.
+        #: The work of each context; None if it is not counted apart. The environment is read once: later, the program
+        #: may have replaced functions that it calls.
         self.contexts: ContextCounts | None = None
+        if os.environ.get(CONTEXTS) == "1":
+            self._count_contexts(first_context(os.environ))
         #: Whether C code may compile and execute modules.
         self._instruments_late_functions = interpreters.is_embedded()
         self._begin()
@@ -96,12 +99,8 @@ class Recorder:
         self._process = process
         #: None until it is needed (`_data`): it needs more modules of this package than all else.
         self._made_data: ProcessData | None = None
-        if os.environ.get(CONTEXTS) == "1":
-            from instrument.record.contexts import ContextCounts, name_in
-
-            # A forked child goes on with the context of its parent.
-            name = name_in(os.environ) if self.contexts is None else self.contexts.name
-            self.contexts = ContextCounts(self._session, name, from_now_on=bool(self._session.groups))
+        if self.contexts is not None:  # a forked child goes on with the context of its parent
+            self._count_contexts(self.contexts.name)
         if reading is not None or self._session.groups or not interpreters.may_have_thread():
             self._make_data(reading)
         self._schedule = FlushSchedule(self.settings.flush)
@@ -113,6 +112,14 @@ class Recorder:
         self._idle_frame: FrameType | None = None
         #: The path of requests to flush (`data.flush_requests.request_path`).
         self._request = f"{self.settings.directory}{os.sep}{process.name_in_files()}"
+
+    def _count_contexts(self, name: str) -> None:
+        """Count the work of contexts apart; the first one is *name*."""
+        from instrument.record.contexts import ContextCounts
+
+        if self.contexts is not None:
+            self.contexts.close()
+        self.contexts = ContextCounts(self._session, name, from_now_on=bool(self._session.groups))
 
     def _make_data(self, reading: Reading | None) -> ProcessData:
         """Return the new `_made_data`. It has the counts since *reading* was begun, or from now on if that is None."""
@@ -151,6 +158,8 @@ class Recorder:
         self._instrumenter.on_live = None
         self._instrumenter.end(self.scope)
         self._close_data()
+        if self.contexts is not None:
+            self.contexts.close()
         if self in _recorders:
             _recorders.remove(self)
 
@@ -351,8 +360,6 @@ class Recorder:
     def _close_data(self) -> None:
         if self._made_data is not None:
             self._made_data.reading.close()
-        if self.contexts is not None:
-            self.contexts.close()
 
     def _look(self) -> float:
         """Do the work that is due; return after how many seconds to look again."""

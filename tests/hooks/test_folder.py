@@ -13,6 +13,9 @@ NO_HOOKS = {
     # The entries for this package's own folders and modules.
     ("guest/own_loader.py", "sys.path_importer_cache"),
     ("guest/own_imports.py", "sys.modules"),
+    # Settings for the processes that tests start.
+    ("pytest_plugin/counted_run.py", "os.environ"),
+    ("pytest_plugin/starting.py", "os.environ"),
 }
 #: Folders and modules of commands, which run in processes of their own.
 OF_COMMANDS = ("commands/", "diagnosis/", "warming/", "cli.py", "trace_cli.py", "bootstrap/")
