@@ -167,6 +167,7 @@ def differences(path, every):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("part", range(4))
 def test_contexts_of_programs_add_up_wherever_they_begin(part):
     """Frames are in flight then, in all kinds of statements, and generators are suspended."""
