@@ -37,6 +37,16 @@ def add_patterns(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--omit", help=f"not these {words}", **arguments)
 
 
+def positive(text: str) -> int:
+    """Return the whole number *text*, from 1 on; raise argparse.ArgumentTypeError for other texts."""
+    import argparse
+    import re
+
+    if not re.fullmatch("0*[1-9][0-9]{0,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
 class _OptionText(str):
     """Patterns from the command line. Patterns from pyproject.toml are plain texts."""
 

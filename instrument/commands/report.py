@@ -18,6 +18,7 @@ from instrument.commands._data_options import (
     paths_of,
     patterns_in_words,
     patterns_of,
+    positive,
     say_incomplete,
     say_unmatched,
 )
@@ -166,13 +167,6 @@ def share(text: str) -> float:
     if not 0 <= number <= 100:
         raise _type_error(f"{text!r} is no percentage; say a number from 0 to 100, such as 87.5")
     return number
-
-
-def positive(text: str) -> int:
-    """Return the whole number *text*, from 1 on; raise argparse.ArgumentTypeError for other texts."""
-    if not re.fullmatch("0*[1-9][0-9]{0,18}", text):
-        raise _type_error(f"{text!r} is no whole number from 1 on")
-    return int(text)
 
 
 def decimals(text: str) -> int:

@@ -124,23 +124,23 @@ class ContextCounts:
             if number not in short_lived:
                 short_lived[number] = _GroupCounters(group)
         is_alone()
-        reading, in_flight = self._reading(), frames_in_flight(session.records)
+        (lengths, exits), in_flight = self._reading(), frames_in_flight(session.records)
         if not is_alone():
-            reading, in_flight = read_at_one_moment(self._reading, session.records)
+            (lengths, exits), in_flight = read_at_one_moment(self._reading, session.records)
         fired: dict[_Place, _Pairs] = {}
-        for counters, lengths in reading.lengths:
-            if lengths != counters.last:
-                fired.update(counters.changes(lengths))
-        exit_changes = self._exit_changes(reading.exits)
-        self._exits = reading.exits
+        for counters, now in lengths:
+            if now != counters.last:
+                fired.update(counters.changes(now))
+        exit_changes = self._exit_changes(exits)
+        self._exits = exits
         frame_changes = _frame_changes(self._in_flight, in_flight, session.groups)
         self._in_flight = in_flight
         self._add(fired, exit_changes, frame_changes, session.groups)
 
-    def _reading(self) -> _Reading:
-        """Return the lengths of all counters now."""
+    def _reading(self) -> tuple[list[tuple[_Counters, Reading]], dict[int, int]]:
+        """Return the lengths of all counters now, and those of exits by key."""
         lengths = [(counters, counters.read()) for counters in (self._permanent, *self._short_lived.values())]
-        return _Reading(lengths, exit_lengths(self._session.records))
+        return lengths, exit_lengths(self._session.records)
 
     def bank_counts(self, groups: list[CodeGroup]) -> None:
         """Add the work of *groups*, which are about to be retired, to the present context."""
@@ -251,26 +251,6 @@ def _frame_changes(
     return changes
 
 
-class _Reading:
-    """A reading of all counters, as pairs of `_Counters` and lengths, and the lengths of exits by key."""
-
-    __slots__ = ("exits", "lengths")
-
-    def __init__(self, lengths: list[tuple[_Counters, Reading]], exits: dict[int, int]) -> None:
-        self.lengths = lengths
-        self.exits = exits
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Reading)
-            and self.exits == other.exits
-            and len(self.lengths) == len(other.lengths)
-            and all(mine[0].are_equal(mine[1], theirs[1]) for mine, theirs in zip(self.lengths, other.lengths))
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-
 class _Counters:
     """Counters in a list of a session, with the code object that each belongs to.
 
@@ -301,10 +281,6 @@ class _Counters:
     def read(self) -> Reading:
         """Return a reading of the counters whose code is known."""
         return self._memory.read(self._n)
-
-    def are_equal(self, one: Reading, other: Reading) -> bool:
-        """Return whether no counter was moved on between two readings."""
-        return self._memory.are_equal(one, other)
 
     def changes(self, now: Reading) -> dict[_Place, _Pairs]:
         """Return which probes fired since the last call, by code object; *now* is the result of the last `read`."""

@@ -4,12 +4,12 @@ Counters come in. Out go readings, and how often each counter was moved on betwe
 
 Problem: a run that tells tests apart reads all counters three times a test. A call in C for each makes a number each:
 4.8 ms for 100,000 counters [3.12].
-Solution: the interpreter allocates counters near each other, and `ctypes` has views of memory. One strided copy takes
-hundreds of lengths, and one subtraction of long integers compares them: 0.6 ms. Objects between counters are masked.
-Where a counter keeps its length is searched for, in counters whose lengths are known. Where that fails, or a counter is
-far from all others, a call in C reads it.
-Alternatives: counters of a type that C reads at once. There is none that one instruction moves on without an allocation
-(DESIGN.md of `rewrite`).
+Solution: the interpreter allocates counters side by side, and `ctypes` has views of memory. One strided copy takes
+hundreds of lengths, and one subtraction of long integers compares them: 0.6 ms. Where a counter keeps its length is
+searched for, in counters whose lengths are known. Where that fails, a call in C reads each counter.
+Alternatives: views of counters with masked objects between them. The 80,338 counters of sympy have a tenth fewer such
+views. But these objects change, so the comparison takes as long as the reading [3.12]. Or counters of a type that C
+reads at once: there is none that one instruction moves on without an allocation (DESIGN.md of `rewrite`).
 """
 
 from __future__ import annotations
@@ -42,39 +42,19 @@ _UNLIKELY = 0x5A17_3C96_2B4D
 _FEWEST = 6
 #: Of fewer counters than this no view is made: to search for clusters takes longer.
 _FEWEST_IN_ALL = 24
-#: Objects between two counters of one view, at most. More would be copied in vain. All of them are in pages of memory
-#: that the two counters are in, which can be read: see `_MOST_BYTES`.
-_MOST_BETWEEN = 16
-_MOST_BYTES = 4096
 #: Lengths that are compared at once.
 _LONGEST = 512
 _ORDER = sys.byteorder
 
 
 class _Part:
-    """Some counters near each other.
+    """Some counters side by side: `copy` returns the bytes of their lengths, and `numbers` has their numbers."""
 
-    - copy: returns the bytes of their lengths, and of the objects between them.
-    - numbers: the number of the counter of each length; -1 for anything else.
-    - mask: has all bits set that belong to lengths; None if there is nothing else.
-    """
+    __slots__ = ("copy", "numbers")
 
-    __slots__ = ("copy", "mask", "numbers")
-
-    def __init__(self, copy: Callable[[], bytes], numbers: list[int], mask: int | None) -> None:
+    def __init__(self, copy: Callable[[], bytes], numbers: list[int]) -> None:
         self.copy = copy
         self.numbers = numbers
-        self.mask = mask
-
-    def difference(self, before: bytes, now: bytes) -> bytes:
-        """Return how often each counter was moved on, as bytes; zeros for anything else.
-
-        No length grows. So no digit is borrowed from one number for another, and one subtraction serves all of them.
-        """
-        was, remains = int.from_bytes(before, _ORDER), int.from_bytes(now, _ORDER)
-        if self.mask is not None:
-            was, remains = was & self.mask, remains & self.mask
-        return (was - remains).to_bytes(len(now), _ORDER)
 
 
 class CounterMemory:
@@ -91,7 +71,7 @@ class CounterMemory:
     def read(self, n: int) -> Reading:
         """Return a reading of the first *n* counters, which are as many as at the last call, or more.
 
-        It is no picture of one moment if other threads run meanwhile: see `are_equal`.
+        It is no picture of one moment if other threads run meanwhile. If two readings are equal, both are.
         """
         if n > self._n:
             if n > 2 * self._n_arranged:
@@ -100,13 +80,6 @@ class CounterMemory:
                 self._add(self._n, n)
             self._n = n
         return [part.copy() for part in self._parts]
-
-    def are_equal(self, one: Reading, other: Reading) -> bool:
-        """Return whether all counters have the same lengths in both readings, after the same number of `read`."""
-        return all(
-            before == now or not any(part.difference(before, now))
-            for part, before, now in zip(self._parts, one, other, strict=True)
-        )
 
     def changes(self, now: Reading) -> Iterator[tuple[int, int]]:
         """Yield the number of each counter that was moved on since the last call, and how often.
@@ -117,7 +90,9 @@ class CounterMemory:
         for part, before, data in zip(self._parts, last, now, strict=True):
             if before == data:
                 continue
-            difference = part.difference(before, data)
+            # No length grows. So no digit is borrowed from one number for another, and one subtraction serves all.
+            total = int.from_bytes(before, _ORDER) - int.from_bytes(data, _ORDER)
+            difference = total.to_bytes(len(data), _ORDER)
             numbers = part.numbers
             place = 0
             while rest := difference[_WIDTH * place :].lstrip(b"\0"):
@@ -138,7 +113,7 @@ class CounterMemory:
             number: length
             for part, data in zip(self._parts, self.last, strict=True)
             for number, length in zip(part.numbers, array("q", data))
-            if number >= 0 and length != FULL
+            if length != FULL
         }
 
     def _add(self, first: int, end: int, lengths: dict[int, int] | None = None) -> None:
@@ -157,7 +132,7 @@ class CounterMemory:
         for place in range(0, len(scattered), _LONGEST):
             numbers = scattered[place : place + _LONGEST]
             counters = [self._counters[number] for number in numbers]
-            self._parts.append(_Part(partial(_read_by_calls, counters), numbers, None))
+            self._parts.append(_Part(partial(_read_by_calls, counters), numbers))
         for part in self._parts[n_before:]:
             before = [(lengths or {}).get(number, FULL) for number in part.numbers]
             self.last.append(_bytes_of(before))
@@ -168,15 +143,9 @@ class CounterMemory:
         *numbers* has the number of each counter, by address.
         """
         ctypes = ctypes_copy()
-        n = (cluster[-1] - cluster[0]) // stride + 1
-        memory = (ctypes.c_int64 * (stride * (n - 1) // _WIDTH + 1)).from_address(cluster[0] + self._offset)
+        memory = (ctypes.c_int64 * (stride * (len(cluster) - 1) // _WIDTH + 1)).from_address(cluster[0] + self._offset)
         copy: Callable[[], bytes] = memoryview(memory).cast("B").cast("q")[:: stride // _WIDTH].tobytes
-        of_part = [numbers.get(address, -1) for address in range(cluster[0], cluster[-1] + 1, stride)]
-        mask = None
-        if n > len(cluster):
-            ones, zeros = b"\xff" * _WIDTH, b"\0" * _WIDTH
-            mask = int.from_bytes(b"".join([zeros if number < 0 else ones for number in of_part]), _ORDER)
-        return _Part(copy, of_part, mask)
+        return _Part(copy, [numbers[address] for address in cluster])
 
 
 def _bytes_of(lengths: list[int]) -> bytes:
@@ -188,19 +157,17 @@ def _read_by_calls(counters: list[repeat[None]]) -> bytes:
 
 
 def _clusters(addresses: list[int]) -> Iterator[tuple[list[int], int]]:
-    """Yield the ascending *addresses* in clusters, each with a number. Distances in a cluster are multiples of it.
+    """Yield the ascending *addresses* in clusters, each with the distance from each address to the next.
 
-    Everything between the first and the last address of a cluster can be read.
+    The distance is the most frequent one: counters lie side by side.
     """
-    gaps: dict[int, int] = {}
+    distances: dict[int, int] = {}
     for above, below in pairwise(addresses):
-        gaps[below - above] = gaps.get(below - above, 0) + 1
-    stride = max(gaps, key=gaps.__getitem__, default=_WIDTH)
-    most = min(stride * _MOST_BETWEEN, _MOST_BYTES) if stride % _WIDTH == 0 else 0
+        distances[below - above] = distances.get(below - above, 0) + 1
+    stride = max(distances, key=distances.__getitem__, default=_WIDTH)
     cluster: list[int] = []
     for address in addresses:
-        gap = address - cluster[-1] if cluster else 0
-        if cluster and (gap > most or gap % stride or address - cluster[0] >= stride * _LONGEST):
+        if cluster and (address - cluster[-1] != stride or stride % _WIDTH or len(cluster) >= _LONGEST):
             yield cluster, stride
             cluster = []
         cluster.append(address)

@@ -58,7 +58,7 @@ class Callers:
     def line_that_calls(self, place: FunctionPlace, visited: Collection[FunctionPlace]) -> _CallLine | None:
         """Return the line that calls the function at *place* more often; None if none is known.
 
-        The line is in none of the functions *visited*.
+        Lines of the functions *visited* are left out.
         """
         if place not in self._found:
             self._found[place] = self._named(place) or self._counted(place)

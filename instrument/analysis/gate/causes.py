@@ -4,10 +4,10 @@ The changes of functions between two runs come in (`analysis.gate.comparison`). 
 most growth first.
 
 If a loop turns more often, all lines in it grow, and so do all functions that they call. So each line that grew is
-traced back along the arcs that grew. The way ends at a loop or branch that decides otherwise than before, at a new
-line, or at the start of the function. If the function is called more often, the search goes on at the line that calls
-it. No counts say who calls whom. So this line is recognised by the name of the function in its text, or by the exact
-number of additional calls.
+traced back along the arcs that grew. The way ends at a loop or branch that takes another way than before. It also
+ends at a new line, and at the start of the function. If the function is called more often, the search goes on at the
+line that calls it. No counts say who calls whom. So this line is recognised by the name of the function in its text,
+or by the exact number of additional calls.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from instrument.commands._data_options import (
     paths_of,
     patterns_in_words,
     patterns_of,
+    positive,
     say_incomplete,
     say_unmatched,
 )
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser, default: str, *, has_counts: 
         parser.add_argument(
             "--max-count",
             metavar="N",
-            type=count,
+            type=positive,
             help="write N in place of larger counts, for tools that fail on these, such as 2147483647",
         )
 
@@ -74,15 +75,6 @@ def add_unit(parser: argparse.ArgumentParser) -> None:
         choices=UNITS,
         help="count line events, as trace does, or executions of statements (default: executions, if they are known)",
     )
-
-
-def count(text: str) -> int:
-    """Return the count that *text* says; raise argparse.ArgumentTypeError if it says none."""
-    if not (text.isascii() and text.isdigit() and int(text)):
-        import argparse
-
-        raise argparse.ArgumentTypeError(f"{text!r} is no count; say a number from 1 on")
-    return int(text)
 
 
 def analysis_of(options: argparse.Namespace) -> Analysis:

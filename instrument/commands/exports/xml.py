@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from instrument.commands._data_options import positive
 from instrument.commands.exports import _base
 from instrument.report.exports import cobertura
 from instrument.report.text import say, shown
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-size",
         metavar="BYTES",
-        type=_base.count,
+        type=positive,
         default=cobertura.LIMIT,
         help="split larger documents into coverage.xml, coverage-2.xml and so on (default: %(default)s, as GitLab)",
     )

@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from instrument.data.query import StoredMeasurement
 
 
-def number(text: str) -> int:
-    """Return the number that *text* says; raise argparse.ArgumentTypeError if it says none from 1 on."""
-    if not (text.isascii() and text.isdigit() and int(text)):
-        import argparse
-
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
-
-
 def contexts_of(stored: StoredMeasurement) -> ContextWork:
     """Return the work of the contexts of *stored*; raise DataError if it has none."""
     work = ContextWork(stored)

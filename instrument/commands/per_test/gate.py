@@ -14,8 +14,7 @@ from fractions import Fraction
 from instrument.analysis.gate.bounds import Bounds
 from instrument.analysis.gate.runs import Run, compare
 from instrument.analysis.gate.work import INSTRUCTIONS, UNITS
-from instrument.commands._data_options import add_patterns, patterns_of, say_incomplete, say_unmatched
-from instrument.commands.per_test._base import number
+from instrument.commands._data_options import add_patterns, patterns_of, positive, say_incomplete, say_unmatched
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError
 from instrument.report.gate import gate_json, gate_table, markdown, sarif, words
@@ -63,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--floor",
         metavar="N",
-        type=number,
+        type=positive,
         default=_FLOOR,
         help="growth by less than N instructions or executions passes no bound (default: %(default)s)",
     )
@@ -87,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=FORMATS, default="table", help="the format of the output (default: table)")
     parser.add_argument(
-        "--top", metavar="N", type=number, default=10, help="show N tests and functions (default: %(default)s)"
+        "--top", metavar="N", type=positive, default=10, help="show N tests and functions (default: %(default)s)"
     )
     add_patterns(parser)
 

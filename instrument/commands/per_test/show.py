@@ -7,8 +7,8 @@ is wanted. Any part of the name is enough if it fits one test only.
 from __future__ import annotations
 
 from instrument.analysis.contexts.names import PHASES, Context, context_of
-from instrument.commands._data_options import add_paths, paths_of, say_incomplete
-from instrument.commands.per_test._base import contexts_of, number, say_what_is_missing
+from instrument.commands._data_options import add_paths, paths_of, positive, say_incomplete
+from instrument.commands.per_test._base import contexts_of, say_what_is_missing
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError
 from instrument.report import test_tables
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser)
     parser.add_argument("--phase", choices=PHASES, help="only this phase of the test")
     parser.add_argument("--lines", action="store_true", help="print the lines that ran in place of functions")
-    parser.add_argument("--top", metavar="N", type=number, help="print only the N functions with the most instructions")
+    parser.add_argument("--top", metavar="N", type=positive, help="print only the N costliest functions")
     parser.add_argument("--json", action="store_true", help="print all counts, for other programs")
 
 

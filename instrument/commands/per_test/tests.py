@@ -10,8 +10,8 @@ import sys
 
 from instrument.analysis.contexts.names import context_of
 from instrument.analysis.contexts.places import find_place
-from instrument.commands._data_options import add_paths, paths_of, say_incomplete
-from instrument.commands.per_test._base import contexts_of, number, say_what_is_missing
+from instrument.commands._data_options import add_paths, paths_of, positive, say_incomplete
+from instrument.commands.per_test._base import contexts_of, say_what_is_missing
 from instrument.data.query import StoredMeasurement
 from instrument.report import test_tables
 from instrument.report.text import ProgressBar, say, shown_path
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
     parser.add_argument("place", metavar="FILE:LINE|FUNCTION", help="a line, or a function by its qualified name")
     add_paths(parser)
-    parser.add_argument("--top", metavar="N", type=number, help="print only the N tests with the highest counts")
+    parser.add_argument("--top", metavar="N", type=positive, help="print only the N tests with the highest counts")
     parser.add_argument("--json", action="store_true", help="print all tests, with their phases, for other programs")
 
 

@@ -52,7 +52,7 @@ def test_the_number_of_runs_must_be_the_same():
 def test_the_folder_of_a_checkout_is_no_part_of_the_scope():
     """Two checkouts of a project are measured alike."""
     one = process(scope="/base/src\nshop", directory="/base")
-    other = process(scope="shop\n/work/head/src", directory="/work/head")
+    other = process(scope="shop\n/head/src", directory="/head")
     assert between([one], [other]) == []
     assert between([process(scope="/base", directory="/base")], [process(scope="/work", directory="/work")]) == []
     assert between([process(scope="1")], [process(scope="")]) == []

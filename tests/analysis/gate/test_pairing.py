@@ -25,8 +25,8 @@ def test_each_file_has_one_pair_at_most(before, after):
 @given(PATHS)
 def test_the_files_of_two_checkouts_are_pairs(paths):
     """The folders of the checkouts do not matter."""
-    pairs = pair_files([f"/base{path}" for path in paths], [f"/work/head{path}" for path in paths])
-    assert pairs == {f"/work/head{path}": f"/base{path}" for path in paths}
+    pairs = pair_files([f"/base{path}" for path in paths], [f"/head{path}" for path in paths])
+    assert pairs == {f"/head{path}": f"/base{path}" for path in paths}
 
 
 def test_a_file_that_fits_two_others_has_no_pair():

@@ -117,7 +117,7 @@ def test_impossible_greatest_counts_are_refused(text, shop, capsys):
     with pytest.raises(SystemExit):
         export("lcov", f"--max-count={text}")
 
-    assert f"{text!r} is no count; say a number from 1 on" in capsys.readouterr().err
+    assert f"{text!r} is no whole number from 1 on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", OF_UNIT)
