@@ -23,6 +23,11 @@ price(1)
 
 CONFTEST = """\
 import pytest, shop
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    yield
+    if item.name == "test_fork":
+        shop.price(4)
 @pytest.fixture(scope="session")
 def db():
     db = shop.connect()
@@ -82,6 +87,7 @@ CALLS = {
     f"{PLACE}TestClass::test_method|call": 1,
     f"{PLACE}test_fails|call": 1,
     f"{PLACE}test_fork|call": 1,
+    f"{PLACE}test_fork|teardown": 1,
 }
 OF_FIXTURES = {"module fixture table of tests": 1, "teardown of module fixture table of tests": 1}
 

@@ -16,6 +16,9 @@ import pytest
 from record.context_runs import Beginnings, Run, sums
 from small_runs import FILE
 
+from instrument.record import contexts as contexts_module
+from instrument.session import snapshot
+
 
 def test_each_context_has_the_lines_that_ran_in_it():
     """A context may begin in the middle of a function: its frames are in flight then."""
@@ -75,14 +78,14 @@ a.close()
 def test_text_that_is_executed_is_part_of_the_context():
     """Its code is retired once it is dropped, and its counts are banked before."""
     run = Run()
-    for n in range(1500):
+    for n in range(3000):
         run.run(compile(f"x = {n}\n" if n % 2 else "x = 1\ny = 2\n", FILE, "exec"), lives_on=False)
-        if n % 500 == 250:
-            run.contexts.begin(f"from {n}")
+        if n == 249:
+            run.contexts.begin("from 250")
     contexts, whole = run.end()
-    assert whole == {1: 1500, 2: 750} == sums(contexts)
-    assert contexts["from 250"] == {1: 500, 2: 250}
-    assert len(run.session.short_lived) < 1400
+    assert whole == {1: 3000, 2: 1500} == sums(contexts)
+    assert contexts["from 250"] == {1: 2750, 2: 1375}
+    assert len(run.session.short_lived) < 1500
 
 
 def test_equal_work_is_one_pattern():
@@ -118,6 +121,33 @@ def test_threads_that_count_meanwhile_spoil_no_reading():
     contexts, whole = run.end()
     assert sums(contexts) == whole
     assert whole[4] >= 30 * 500
+
+
+def test_a_reading_is_repeated_if_a_thread_runs_in_the_midst_of_it(monkeypatch):
+    """The first one has the frame of a function, and no count of its call."""
+    run = Run("def f(wait):\n    wait()\n    return 1\n")
+    started, ends = threading.Event(), threading.Event()
+
+    def wait():
+        started.set()
+        ends.wait()
+
+    thread = threading.Thread(target=run.names["f"], args=[wait])
+
+    def frames_in_flight(records):
+        thread.start()
+        started.wait()
+        return snapshot.frames_in_flight(records)
+
+    monkeypatch.setattr(contexts_module, "frames_in_flight", frames_in_flight)
+    run.contexts.begin("second")
+    monkeypatch.undo()
+    ends.set()
+    thread.join()
+    contexts, whole = run.end()
+    assert contexts["first"] == {1: 1, 2: 1}
+    assert contexts["second"] == {3: 1}
+    assert sums(contexts) == whole
 
 
 @pytest.mark.slow

@@ -24,9 +24,10 @@ def test_all_contexts_together_have_the_counts_of_the_run(counted):
     """The first context has no name; it has the work before the first `begin`."""
     with StoredMeasurement([str(counted.data)]) as stored:
         work = ContextWork(stored)
-        assert work.names() == ["", "session fixture db", *(f"t.py::test_one|{each}" for each in ("call", "setup", "teardown")), "t.py::test_two[a b]|call"]
-        [file] = stored.files()
-        [of_all] = work.of_contexts(work.names())
+        assert work.names() == ["", "import", "session fixture db", *(f"t.py::test_one|{each}" for each in ("call", "setup", "teardown")), "t.py::test_two[a b]|call"]
+        [file, twice] = stored.files()
+        [of_all, of_twice] = work.of_contexts(work.names())
+        assert of_twice.lines == stored.counts(twice).lines.counts() == {1: 4, 2: 4, 3: 4}
         whole, flow = stored.counts(file), stored.flow([file])
         assert work.reasons == []
     assert {line: n for line, n in of_all.lines.items() if n} == whole.lines.counts()
@@ -100,6 +101,7 @@ def test_errors_name_the_way_out(command, text, message, counted):
 def test_a_file_that_has_changed_is_named(tmp_path, counted, capsys):
     """The counts are of the version that ran."""
     changed = Tree(tmp_path)
+    (tmp_path / "twice.py").write_text("x = 1\n", encoding="utf-8")
     changed.run(PROGRAM, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
     changed.path.write_text("# one more line\n" + PROGRAM)
     assert run_command(tests, changed, "program.py:3") == 0
