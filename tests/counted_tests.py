@@ -45,13 +45,4 @@ if not os.fork():
 os.wait()
 begin("session fixture db")
 price(0)
-import twice
-for n in range(3):
-    begin("import")
-    del sys.modules["twice"]
-    import twice
-recorder.current().flush()
-for name in os.listdir(os.environ["INSTRUMENT_DIR"]):
-    if str(os.getpid()) in name:
-        os.unlink(os.path.join(os.environ["INSTRUMENT_DIR"], name))
 """

@@ -9,6 +9,5 @@ from recorded import Tree
 def counted(tmp_path_factory):
     """Return the Tree of the program."""
     tree = Tree(tmp_path_factory.mktemp("counted"))
-    (tree.folder / "twice.py").write_text("def f():\n    return 1\nf()\n", encoding="utf-8")
     tree.run(PROGRAM, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
     return tree

@@ -24,10 +24,9 @@ def test_all_contexts_together_have_the_counts_of_the_run(counted):
     """The first context has no name; it has the work before the first `begin`."""
     with StoredMeasurement([str(counted.data)]) as stored:
         work = ContextWork(stored)
-        assert work.names() == ["", "import", "session fixture db", *(f"t.py::test_one|{each}" for each in ("call", "setup", "teardown")), "t.py::test_two[a b]|call"]
-        [file, twice] = stored.files()
-        [of_all, of_twice] = work.of_contexts(work.names())
-        assert of_twice.lines == stored.counts(twice).lines.counts() == {1: 4, 2: 4, 3: 4}
+        assert work.names() == ["", "session fixture db", *(f"t.py::test_one|{each}" for each in ("call", "setup", "teardown")), "t.py::test_two[a b]|call"]
+        [file] = stored.files()
+        [of_all] = work.of_contexts(work.names())
         whole, flow = stored.counts(file), stored.flow([file])
         assert work.reasons == []
     assert {line: n for line, n in of_all.lines.items() if n} == whole.lines.counts()
@@ -101,7 +100,6 @@ def test_errors_name_the_way_out(command, text, message, counted):
 def test_a_file_that_has_changed_is_named(tmp_path, counted, capsys):
     """The counts are of the version that ran."""
     changed = Tree(tmp_path)
-    (tmp_path / "twice.py").write_text("x = 1\n", encoding="utf-8")
     changed.run(PROGRAM, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
     changed.path.write_text("# one more line\n" + PROGRAM)
     assert run_command(tests, changed, "program.py:3") == 0
@@ -115,3 +113,32 @@ def test_data_without_contexts_are_named(tmp_path):
     tree.run("x = 1\n")
     with pytest.raises(DataError, match="no counts of single tests; save them by `pytest --instrument-contexts`"):
         run_command(show, tree, "test")
+
+
+#: A module is loaded again and again, and a data file is removed before the process ends.
+RELOADS = """\
+import os, sys
+from instrument.record import recorder
+import twice
+for n in range(3):
+    recorder.current().begin_context("t.py::test_reload|call")
+    del sys.modules["twice"]
+    import twice
+recorder.current().flush()
+for name in os.listdir(os.environ["INSTRUMENT_DIR"]):
+    if str(os.getpid()) in name:
+        os.unlink(os.path.join(os.environ["INSTRUMENT_DIR"], name))
+"""
+
+
+def test_equal_code_has_equal_patterns_and_a_lost_file_is_written_anew(tmp_path):
+    """Each load of a module makes code of its own, with the same content."""
+    tree = Tree(tmp_path)
+    (tmp_path / "twice.py").write_text("def f():\n    return 1\nf()\n", encoding="utf-8")
+    tree.run(RELOADS, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="")
+    with StoredMeasurement([str(tree.data)]) as stored:
+        work = ContextWork(stored)
+        assert stored.refused == []
+        [_, twice] = stored.files()
+        [_, of_twice] = work.of_contexts(work.names())
+        assert of_twice.lines == stored.counts(twice).lines.counts() == {1: 4, 2: 4, 3: 4}
