@@ -43,4 +43,4 @@ def test_impossible_sizes_are_refused(capsys):
     with pytest.raises(SystemExit):
         run("exports.xml", "--max-size", "10M")
 
-    assert "'10M' is no count" in capsys.readouterr().err
+    assert "'10M' is no whole number" in capsys.readouterr().err
