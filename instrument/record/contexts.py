@@ -8,14 +8,13 @@ of its frames that have come or gone. Tests that take the same ways through a fu
 share the pattern. So readers recover the lines of a pattern once, however many contexts have it.
 
 Problem: counters are read whenever a context begins, three times a test. Most tests take a millisecond.
-Solution: counters are read and compared by the hundred, in memory (`record.counter_memory`). Nothing is recovered, and
-code that did nothing costs nothing.
+Solution: counters are compared by the hundred, in memory (`record.counter_memory`). Nothing is recovered, and of code
+that does the same as in an earlier context, one dict finds the pattern.
 Alternatives: a `Reading` for each context. It takes some 10 µs for each code object that ran.
 """
 
 from __future__ import annotations
 
-from _bisect import bisect_right
 from _thread import allocate_lock
 from itertools import pairwise
 
@@ -24,7 +23,7 @@ from instrument.link.code_group import group_of, position_of
 from instrument.link.counters import FULL
 from instrument.link.exit_records import exit_lengths
 from instrument.model.probe_counts import ProbeCounts
-from instrument.record.counter_memory import CounterMemory
+from instrument.record.counter_memory import Batch, CounterMemory
 from instrument.session.snapshot import frames_in_flight, read_at_one_moment
 
 TYPE_CHECKING = False
@@ -35,15 +34,14 @@ if TYPE_CHECKING:
     from typing import NamedTuple, TypeAlias
 
     from instrument.link.code_group import CodeGroup
-    from instrument.record.counter_memory import Reading
+    from instrument.record.counter_memory import Pairs, Place, Reading, Segment
     from instrument.session.session import Session
     from instrument.session.snapshot import FramesInFlight
 
-    #: The number of a code group, and of a code object in it.
-    _Place: TypeAlias = tuple[int, int]
-    _Pairs: TypeAlias = tuple[tuple[int, int], ...]
     #: Pairs of probe and count, of exit and count, and of code unit and number of frames.
-    _Work: TypeAlias = tuple[_Pairs, _Pairs, _Pairs]
+    _Work: TypeAlias = tuple[Pairs, Pairs, Pairs]
+    #: Pairs by place.
+    _PairsByPlace: TypeAlias = dict[Place, list[tuple[int, int]]]
 
     class Pattern(NamedTuple):
         """The work of the code object *code* of *group*; *counts* has its probes only, from number 0 on."""
@@ -55,7 +53,7 @@ if TYPE_CHECKING:
 else:
     array = extension("array").array
 
-_NOTHING: _Pairs = ()
+_NOTHING: Pairs = ()
 
 
 class ContextCounts:
@@ -69,12 +67,13 @@ class ContextCounts:
         self.name = name
         #: The numbers of the patterns of each context. A number is there as often as the context has the pattern.
         self.contexts: dict[str, array[int]] = {}
-        self._numbers: dict[tuple[_Place, _Work], int] = {}
+        self._numbers: dict[tuple[Place, _Work], int] = {}
         #: By number.
         self._patterns: list[tuple[CodeGroup, int, _Work]] = []
-        self._permanent = _PermanentCounters(session)
+        self._memory = CounterMemory()
+        self._permanent = _PermanentCounters(session, self._memory)
         #: The counters of each short-lived group, by its number.
-        self._short_lived: dict[int, _GroupCounters] = {}
+        self._short_lived: dict[int, Batch] = {}
         self._exits: dict[int, int] = {}
         self._in_flight: FramesInFlight = {}
         #: Held while counters are read.
@@ -118,39 +117,42 @@ class ContextCounts:
 
     def _read(self, is_alone: Callable[[], bool]) -> None:
         """Add the work since the last call to the present context."""
-        session, short_lived = self._session, self._short_lived
-        self._permanent.note_new_groups()
+        session = self._session
+        self._permanent.add_new_groups()
         for number, group in [*session.short_lived.items()]:
-            if number not in short_lived:
-                short_lived[number] = _GroupCounters(group)
+            if number not in self._short_lived:
+                self._add_short_lived(group)
         is_alone()
-        (lengths, exits), in_flight = self._reading(), frames_in_flight(session.records)
+        (reading, exits), in_flight = self._reading(), frames_in_flight(session.records)
         if not is_alone():
-            (lengths, exits), in_flight = read_at_one_moment(self._reading, session.records)
-        fired: dict[_Place, _Pairs] = {}
-        for counters, now in lengths:
-            if now != counters.last:
-                fired.update(counters.changes(now))
+            (reading, exits), in_flight = read_at_one_moment(self._reading, session.records)
+        fired = self._memory.changes(reading)
         exit_changes = self._exit_changes(exits)
         self._exits = exits
         frame_changes = _frame_changes(self._in_flight, in_flight, session.groups)
         self._in_flight = in_flight
         self._add(fired, exit_changes, frame_changes, session.groups)
 
-    def _reading(self) -> tuple[list[tuple[_Counters, Reading]], dict[int, int]]:
-        """Return the lengths of all counters now, and those of exits by key."""
-        lengths = [(counters, counters.read()) for counters in (self._permanent, *self._short_lived.values())]
-        return lengths, exit_lengths(self._session.records)
+    def _reading(self) -> tuple[Reading, dict[int, int]]:
+        """Return the counters that have moved on, and the lengths of exits by key."""
+        return self._memory.read(), exit_lengths(self._session.records)
+
+    def _add_short_lived(self, group: CodeGroup) -> Batch:
+        batch = self._short_lived[group.number] = _batch([group], group.counters)
+        self._memory.add(batch)
+        return batch
 
     def bank_counts(self, groups: list[CodeGroup]) -> None:
         """Add the work of *groups*, which are about to be retired, to the present context."""
-        fired: dict[_Place, _Pairs] = {}
+        fired: list[tuple[Segment, int]] = []
         by_number: dict[int, CodeGroup] = {group.number: group for group in groups}
         exits = exit_lengths(self._session.records)
         exit_changes = self._exit_changes({key: n for key, n in exits.items() if group_of(key) in by_number})
         for group in groups:
-            counters = self._short_lived.pop(group.number, None) or _GroupCounters(group)
-            fired.update(counters.changes(counters.read()))
+            batch = self._short_lived.get(group.number) or self._add_short_lived(group)
+            fired += self._memory.changes_of(batch)
+            self._memory.remove(batch)
+            del self._short_lived[group.number]
         # No frame runs this code.
         left = {place: n for place, n in self._in_flight.items() if group_of(place[0]) in by_number}
         frame_changes = _frame_changes(left, {}, by_number)
@@ -167,45 +169,48 @@ class ContextCounts:
 
     def _add(
         self,
-        fired: dict[_Place, _Pairs],
+        fired: list[tuple[Segment, int]],
         exits: dict[int, int],
-        frames: dict[_Place, list[tuple[int, int]]],
+        frames: _PairsByPlace,
         groups: dict[int, CodeGroup],
     ) -> None:
         """Add the patterns of this work to the present context; *groups* are by number."""
-        exits_by_place: dict[_Place, list[tuple[int, int]]] = {}
+        exits_by_place: _PairsByPlace = {}
         for key, n in exits.items():
             number = group_of(key)
             if number in groups:
                 place = number, groups[number].code_at(key)
                 exits_by_place.setdefault(place, []).append((position_of(key), n))
-        numbers = self._numbers
+        others = exits_by_place.keys() | frames.keys()
         found: list[int] = []
-        for place, pairs in fired.items():
-            work: _Work = pairs, _NOTHING, _NOTHING
-            if place in exits_by_place or place in frames:
-                work = pairs, tuple(exits_by_place.pop(place, ())), tuple(frames.pop(place, ()))
-            number = numbers.get((place, work), -1)
-            found.append(number if number >= 0 else self._new_number(place, work, groups))
-        for place in exits_by_place.keys() | frames.keys():
-            work = _NOTHING, tuple(exits_by_place.get(place, ())), tuple(frames.get(place, ()))
-            number = numbers.get((place, work), -1)
-            found.append(number if number >= 0 else self._new_number(place, work, groups))
+        #: Code whose work is in several segments, or in exits and frames, too.
+        fired_by_place: _PairsByPlace = {}
+        for segment, difference in fired:
+            if not segment.is_whole or segment.place in others:
+                fired_by_place.setdefault(segment.place, []).extend(segment.pairs(difference))
+                continue
+            known = segment.known.get(difference)
+            if known is None:
+                work: _Work = segment.pairs(difference), _NOTHING, _NOTHING
+                known = segment.known[difference] = self._number_of(segment.place, work, groups)
+            found.append(known)
+        for place in others | fired_by_place.keys():
+            work = _pairs(fired_by_place, place), _pairs(exits_by_place, place), _pairs(frames, place)
+            found.append(self._number_of(place, work, groups))
         if found:
             total = self.contexts.get(self.name)
             if total is None:
                 total = self.contexts[self.name] = array("I")
             total.extend(array("I", found))
 
-    def _new_number(self, place: _Place, work: _Work, groups: dict[int, CodeGroup]) -> int:
-        """Return the number of the pattern of *work* at *place*, a new one unless a stand-in has it already."""
+    def _number_of(self, place: Place, work: _Work, groups: dict[int, CodeGroup]) -> int:
+        """Return the number of the pattern of *work* at *place*, or of its stand-in; a new one unless it has one."""
         group = groups[place[0]]
         key = (group.number, place[1]), work
         number = self._numbers.get(key)
         if number is None:
-            number = len(self._patterns)
+            number = self._numbers[key] = len(self._patterns)
             self._patterns.append((group, place[1], work))
-            self._numbers[key] = number
         return number
 
     def _stand_in_for(self, group: CodeGroup) -> CodeGroup:
@@ -236,11 +241,13 @@ else:
         return fields
 
 
-def _frame_changes(
-    before: FramesInFlight, now: FramesInFlight, groups: dict[int, CodeGroup]
-) -> dict[_Place, list[tuple[int, int]]]:
+def _pairs(by_place: _PairsByPlace, place: Place) -> Pairs:
+    return tuple(sorted(by_place.get(place, ())))
+
+
+def _frame_changes(before: FramesInFlight, now: FramesInFlight, groups: dict[int, CodeGroup]) -> _PairsByPlace:
     """Return where the number of frames has changed: by code object, pairs of a code unit and the difference."""
-    changes: dict[_Place, list[tuple[int, int]]] = {}
+    changes: _PairsByPlace = {}
     if before == now:
         return changes
     for key, unit in before.keys() | now.keys():
@@ -251,72 +258,36 @@ def _frame_changes(
     return changes
 
 
-class _Counters:
-    """Counters in a list of a session, with the code object that each belongs to.
-
-    `last` is the reading at the last call of `changes`.
-    """
-
-    def __init__(self, counters: list[repeat[None]]) -> None:
-        self._memory = CounterMemory(counters)
-        #: The number of the first counters whose code is known.
-        self._n = 0
-        #: The first counter of each code object that has any, in ascending order, and the code object.
-        self._starts: list[int] = []
-        self._codes: list[_Place] = []
-
-    @property
-    def last(self) -> Reading:
-        return self._memory.last
-
-    def _add_group(self, group: CodeGroup) -> None:
-        """Add the counters of *group*, which are next."""
-        base = self._n
+def _batch(groups: list[CodeGroup], counters: list[repeat[None]]) -> Batch:
+    """Return the code objects of *groups* that have counters; *counters* are those of all groups, in this order."""
+    starts: list[int] = []
+    places: list[Place] = []
+    base = 0
+    for group in groups:
         for index, (first, end) in enumerate(pairwise(group.starts)):
             if end > first:
-                self._starts.append(base + first)
-                self._codes.append((group.number, index))
-        self._n += group.starts[-1]
-
-    def read(self) -> Reading:
-        """Return a reading of the counters whose code is known."""
-        return self._memory.read(self._n)
-
-    def changes(self, now: Reading) -> dict[_Place, _Pairs]:
-        """Return which probes fired since the last call, by code object; *now* is the result of the last `read`."""
-        fired: dict[int, list[tuple[int, int]]] = {}
-        starts = self._starts
-        for counter, n in self._memory.changes(now):
-            place = bisect_right(starts, counter) - 1
-            pair = counter - starts[place], n
-            if place in fired:
-                fired[place].append(pair)
-            else:
-                fired[place] = [pair]
-        codes = self._codes
-        return {codes[place]: tuple(sorted(pairs)) for place, pairs in fired.items()}
+                starts.append(base + first)
+                places.append((group.number, index))
+        base += group.starts[-1]
+    return Batch(counters, [*starts, base], places)
 
 
-class _GroupCounters(_Counters):
-    """The counters of the short-lived *group*."""
+class _PermanentCounters:
+    """The counters of the permanent groups of *session*, which are added to *memory*."""
 
-    def __init__(self, group: CodeGroup) -> None:
-        super().__init__(group.counters)
-        self._add_group(group)
-
-
-class _PermanentCounters(_Counters):
-    """The counters of the permanent groups of *session*."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session.counters)
+    def __init__(self, session: Session, memory: CounterMemory) -> None:
         self._session = session
+        self._memory = memory
+        #: The groups in the memory, the number of their counters, and how many of these the first batch has.
+        self._groups: list[CodeGroup] = []
+        self._n = self._n_in_first = 0
+        self._batches: list[Batch] = []
         #: Groups that were added while other counters before theirs had no group yet, by their first counter.
         self._early: dict[int, CodeGroup] = {}
         self._known: set[int] = set()
 
-    def note_new_groups(self) -> None:
-        """Find the groups of counters that were added since the last call."""
+    def add_new_groups(self) -> None:
+        """Add the groups of counters that were added since the last call."""
         if len(self._session.counters) == self._n:
             return
         for number, group in list(self._session.groups.items()):
@@ -324,5 +295,26 @@ class _PermanentCounters(_Counters):
                 self._known.add(number)
                 if not group.counters and group.starts[-1]:
                     self._early[group.first] = group
-        while self._n in self._early:
-            self._add_group(self._early.pop(self._n))
+        n_before, end = len(self._groups), self._n
+        while end in self._early:
+            group = self._early.pop(end)
+            self._groups.append(group)
+            end += group.starts[-1]
+        if end > 2 * self._n_in_first:
+            self._add_all(end)
+        elif end > self._n:
+            self._batches.append(_batch(self._groups[n_before:], self._session.counters[self._n : end]))
+            self._memory.add(self._batches[-1])
+        self._n = end
+
+    def _add_all(self, n: int) -> None:
+        """Put the first *n* counters into one batch: small batches have many short views."""
+        lengths: dict[int, int] = {}
+        base = 0
+        for batch in self._batches:
+            lengths |= {base + index: length for index, length in batch.last_lengths().items()}
+            base += len(batch.counters)
+            self._memory.remove(batch)
+        self._batches = [_batch(self._groups, self._session.counters[:n])]
+        self._memory.add(self._batches[0], lengths)
+        self._n_in_first = n

@@ -1,22 +1,24 @@
-"""CounterMemory: reads many counters at once, out of the interpreter's memory.
+"""CounterMemory: finds the counters that have moved on among many, in the interpreter's memory.
 
-Counters come in. Out go readings, and how often each counter was moved on between two of them.
+Code objects with their counters come in. Out go the code objects whose counters have moved on since the last time, and
+how far.
 
 Problem: a run that tells tests apart reads all counters three times a test. A call in C for each makes a number each:
 4.8 ms for 100,000 counters [3.12].
-Solution: the interpreter allocates counters side by side, and `ctypes` has views of memory. One strided copy takes
-hundreds of lengths, and one subtraction of long integers compares them: 0.6 ms. Where a counter keeps its length is
-searched for, in counters whose lengths are known. Where that fails, a call in C reads each counter.
-Alternatives: views of counters with masked objects between them. The 80,338 counters of sympy have a tenth fewer such
-views. But these objects change, so the comparison takes as long as the reading [3.12]. Or counters of a type that C
-reads at once: there is none that one instruction moves on without an allocation (DESIGN.md of `rewrite`).
+Solution: the interpreter allocates counters side by side, and `ctypes` has views of memory. A view of a hundred lengths
+is compared with their last values in place: 0.4 ms in all. Lengths are copied only where they differ, and those of one
+code object are subtracted as one long integer. Where a counter keeps its length is searched for, in counters whose
+lengths are known. Where that fails, a call in C reads each counter.
+Alternatives: copies of all views, which are then compared: 0.8 ms. A copy of all memory, with the objects between
+counters: 4 ms. Counters of a type that C reads at once: there is none that one instruction moves on without an
+allocation (DESIGN.md of `rewrite`).
 """
 
 from __future__ import annotations
 
 import sys
-from _functools import partial  # type: ignore[import-not-found]
-from itertools import pairwise, repeat
+from _operator import ne
+from itertools import chain, compress, groupby, pairwise, repeat
 
 from instrument.guest.interpreters import ctypes_copy
 from instrument.guest.own_imports import extension
@@ -26,11 +28,15 @@ from instrument.link.counters import FULL, make_counter, read_counters
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any, TypeAlias
 
-    #: The bytes of each part of the memory: see `_Part`.
-    Reading: TypeAlias = list[bytes]
+    #: The parts whose counters have moved on, each with the bytes of the lengths now.
+    Reading: TypeAlias = list[tuple["_Part", bytes]]
+    #: The number of a code group, and of a code object in it.
+    Place: TypeAlias = tuple[int, int]
+    #: Pairs of a counter, by its position in the code object, and how often it was moved on; in ascending order.
+    Pairs: TypeAlias = tuple[tuple[int, int], ...]
 else:
     array = extension("array").array
 
@@ -42,118 +48,204 @@ _UNLIKELY = 0x5A17_3C96_2B4D
 _FEWEST = 6
 #: Of fewer counters than this no view is made: to search for clusters takes longer.
 _FEWEST_IN_ALL = 24
-#: Lengths that are compared at once.
-_LONGEST = 512
+#: Lengths that are compared at once. With 32, a comparison of all takes 1.5 times as long; with 512, more is copied.
+_LONGEST = 128
 _ORDER = sys.byteorder
 
 
+class Segment:
+    """Counters of the code object *place* that are side by side in a part.
+
+    The difference of a segment is a number that says how far each counter has moved on. `known` is for the user of the
+    memory: a dict from differences to numbers. *is_whole* says whether these are all counters of the code object.
+    """
+
+    __slots__ = ("_positions", "is_whole", "known", "place")
+
+    def __init__(self, place: Place, positions: list[int], *, is_whole: bool) -> None:
+        self.place = place
+        self.is_whole = is_whole
+        self.known: dict[int, int] = {}
+        self._positions = positions
+
+    def pairs(self, difference: int) -> Pairs:
+        """Return which counters have moved on, and how often, if *difference* is that of this segment."""
+        positions = self._positions
+        moved = array("q", difference.to_bytes(_WIDTH * len(positions), _ORDER))
+        return tuple(sorted((position, n) for position, n in zip(positions, moved) if n))
+
+
 class _Part:
-    """Some counters side by side: `copy` returns the bytes of their lengths, and `numbers` has their numbers."""
+    """Counters whose lengths are read together: those of *batch* with these *indexes*.
 
-    __slots__ = ("copy", "numbers")
+    With a *view* of their lengths, they are side by side. `last` has the lengths at the last call of `changes`.
+    """
 
-    def __init__(self, copy: Callable[[], bytes], numbers: list[int]) -> None:
-        self.copy = copy
-        self.numbers = numbers
+    __slots__ = ("_batch", "_counters", "_segments", "index", "indexes", "last", "view")
+
+    def __init__(self, batch: Batch, indexes: list[int], view: memoryview | None, last: bytes) -> None:
+        self.indexes = indexes
+        self.view = view
+        self.last = last
+        #: The index of this part among those with a view, or among those without.
+        self.index = 0
+        self._batch = batch  # without its counters, the view would be one of foreign memory
+        self._counters = [batch.counters[index] for index in indexes] if view is None else []
+        #: The first byte of each segment, the byte after its last, and the segment.
+        self._segments: list[tuple[int, int, Segment]] = []
+        start = 0
+        for code, indexes_of_code in groupby(indexes, batch.owners.__getitem__):
+            first = batch.starts[code]
+            positions = [index - first for index in indexes_of_code]
+            end = start + _WIDTH * len(positions)
+            is_whole = len(positions) == batch.starts[code + 1] - first
+            self._segments.append((start, end, Segment(batch.places[code], positions, is_whole=is_whole)))
+            start = end
+
+    def lengths(self) -> bytes:
+        """Return the lengths of these counters now."""
+        return _bytes_of(read_counters(self._counters)) if self.view is None else self.view.tobytes()
+
+    def changes(self, now: bytes) -> Iterator[tuple[Segment, int]]:
+        """Yield each segment whose counters have moved on, and its difference; *now* has the lengths now."""
+        before, self.last = self.last, now
+        for start, end, segment in self._segments:
+            old, new = before[start:end], now[start:end]
+            if old != new:
+                # No length grows. So no digit is borrowed from one number for another, and one subtraction serves all.
+                yield segment, int.from_bytes(old, _ORDER) - int.from_bytes(new, _ORDER)
 
 
-class CounterMemory:
-    """The lengths of the counters in the list *counters*, which only grows, and whose counters live on."""
+class Batch:
+    """Code objects with consecutive *counters*, which live as long as this.
 
-    def __init__(self, counters: list[repeat[None]]) -> None:
-        self._counters = counters
-        self._offset = _offset.value if _offset.is_known else _offset.find()
-        self._parts: list[_Part] = []
-        self._n = self._n_arranged = 0
-        #: The reading at the last call of `changes`; before that, the lengths of new counters.
-        self.last: Reading = []
+    - `starts`: the index of the first counter of each code object, then the number of counters.
+    - `places`: the place of each code object.
+    - `owners`: the index in `places` for each counter.
+    """
 
-    def read(self, n: int) -> Reading:
-        """Return a reading of the first *n* counters, which are as many as at the last call, or more.
+    __slots__ = ("counters", "owners", "parts", "places", "starts")
 
-        It is no picture of one moment if other threads run meanwhile. If two readings are equal, both are.
-        """
-        if n > self._n:
-            if n > 2 * self._n_arranged:
-                self._arrange_anew(n)
-            else:
-                self._add(self._n, n)
-            self._n = n
-        return [part.copy() for part in self._parts]
+    def __init__(self, counters: list[repeat[None]], starts: list[int], places: list[Place]) -> None:
+        self.counters = counters
+        self.starts = starts
+        self.places = places
+        self.owners = [*chain.from_iterable(map(repeat, range(len(places)), _distances(starts)))]
+        self.parts: list[_Part] = []
 
-    def changes(self, now: Reading) -> Iterator[tuple[int, int]]:
-        """Yield the number of each counter that was moved on since the last call, and how often.
-
-        *now* is the result of the last `read`. The caller must exhaust the iterator.
-        """
-        last, self.last = self.last, now
-        for part, before, data in zip(self._parts, last, now, strict=True):
-            if before == data:
-                continue
-            # No length grows. So no digit is borrowed from one number for another, and one subtraction serves all.
-            total = int.from_bytes(before, _ORDER) - int.from_bytes(data, _ORDER)
-            difference = total.to_bytes(len(data), _ORDER)
-            numbers = part.numbers
-            place = 0
-            while rest := difference[_WIDTH * place :].lstrip(b"\0"):
-                place = (len(difference) - len(rest)) // _WIDTH
-                fired = difference[_WIDTH * place : _WIDTH * (place + 1)]
-                yield numbers[place], int.from_bytes(fired, _ORDER)
-                place += 1
-
-    def _arrange_anew(self, n: int) -> None:
-        """Make new parts of the first *n* counters: those of counters that came bit by bit are many."""
-        lengths = self._last_lengths()
-        self._parts, self.last, self._n_arranged = [], [], n
-        self._add(0, n, lengths)
-
-    def _last_lengths(self) -> dict[int, int]:
-        """Return the lengths of counters as of the last `changes`, by number, unless they are FULL."""
+    def last_lengths(self) -> dict[int, int]:
+        """Return the lengths at the last call of `changes`, by index, unless they are FULL."""
         return {
-            number: length
-            for part, data in zip(self._parts, self.last, strict=True)
-            for number, length in zip(part.numbers, array("q", data))
+            index: length
+            for part in self.parts
+            for index, length in zip(part.indexes, array("q", part.last))
             if length != FULL
         }
 
-    def _add(self, first: int, end: int, lengths: dict[int, int] | None = None) -> None:
-        """Add parts for the counters from number *first* to *end* - 1. *lengths* are the last ones, by default FULL."""
-        n_before = len(self._parts)
-        addresses = {id(counter): number for number, counter in enumerate(self._counters[first:end], first)}
+
+class CounterMemory:
+    """The lengths of the counters of batches, which are added and removed. The first lengths are FULL."""
+
+    def __init__(self) -> None:
+        self._offset = _offset.value if _offset.is_known else _offset.find()
+        #: Parts with views, and parallel to these: the views, and the last lengths, which are compared with the views.
+        self._viewed: list[_Part] = []
+        self._views: list[memoryview] = []
+        self._last: list[memoryview] = []
+        #: Parts without views.
+        self._called: list[_Part] = []
+
+    def add(self, batch: Batch, lengths: dict[int, int] | None = None) -> None:
+        """Add *batch*. *lengths* are its last lengths by index, unless they are FULL."""
+        addresses = {id(counter): index for index, counter in enumerate(batch.counters)}
         scattered: list[int] = []
-        has_views = self._offset and end - first >= _FEWEST_IN_ALL
-        for cluster, stride in _clusters(sorted(addresses)) if has_views else ():
-            if len(cluster) < _FEWEST:
-                scattered += [addresses[address] for address in cluster]
-            else:
-                self._parts.append(self._part(cluster, stride, addresses))
-        if not has_views:
-            scattered = [*addresses.values()]
-        for place in range(0, len(scattered), _LONGEST):
-            numbers = scattered[place : place + _LONGEST]
-            counters = [self._counters[number] for number in numbers]
-            self._parts.append(_Part(partial(_read_by_calls, counters), numbers))
-        for part in self._parts[n_before:]:
-            before = [(lengths or {}).get(number, FULL) for number in part.numbers]
-            self.last.append(_bytes_of(before))
+        if self._offset and len(addresses) >= _FEWEST_IN_ALL:
+            for cluster, stride in _clusters(sorted(addresses)):
+                indexes = [addresses[address] for address in cluster]
+                if len(cluster) < _FEWEST:
+                    scattered += indexes
+                else:
+                    self._add_part(batch, indexes, self._view(cluster, stride), lengths or {})
+        else:
+            scattered += range(len(addresses))
+        scattered.sort()
+        for first in range(0, len(scattered), _LONGEST):
+            self._add_part(batch, scattered[first : first + _LONGEST], None, lengths or {})
 
-    def _part(self, cluster: list[int], stride: int, numbers: dict[int, int]) -> _Part:
-        """Return the part of the counters at the addresses *cluster*, with *stride* bytes from each to the next.
+    def _add_part(self, batch: Batch, indexes: list[int], view: memoryview | None, lengths: dict[int, int]) -> None:
+        last = _bytes_of([lengths.get(index, FULL) for index in indexes])
+        part = _Part(batch, indexes, view, last)
+        batch.parts.append(part)
+        if view is None:
+            part.index = len(self._called)
+            self._called.append(part)
+        else:
+            part.index = len(self._viewed)
+            self._viewed.append(part)
+            self._views.append(view)
+            self._last.append(_numbers(last))
 
-        *numbers* has the number of each counter, by address.
+    def remove(self, batch: Batch) -> None:
+        """Remove *batch*."""
+        for part in batch.parts:
+            lists: tuple[list[Any], ...] = (self._viewed, self._views, self._last) if part.view else (self._called,)
+            lists[0][-1].index = part.index
+            for each in lists:
+                each[part.index] = each[-1]
+                each.pop()
+        batch.parts.clear()
+
+    def read(self) -> Reading:
+        """Return which counters have moved on since the last call of `changes`.
+
+        The result is no picture of one moment if other threads run meanwhile. If two results are equal, both are.
         """
+        moved = compress(self._viewed, map(ne, self._views, self._last))
+        return [*((part, part.lengths()) for part in moved), *_moved(self._called)]
+
+    def changes(self, now: Reading) -> list[tuple[Segment, int]]:
+        """Return each segment whose counters have moved on since the last call, and its difference.
+
+        *now* is the result of the last call of `read`.
+        """
+        changes: list[tuple[Segment, int]] = []
+        for part, lengths in now:
+            changes += part.changes(lengths)
+            if part.view is not None:
+                self._last[part.index] = _numbers(lengths)
+        return changes
+
+    def changes_of(self, batch: Batch) -> list[tuple[Segment, int]]:
+        """Return the same for the counters of *batch* only, as of now."""
+        return self.changes([*_moved(batch.parts)])
+
+    def _view(self, cluster: list[int], stride: int) -> memoryview:
+        """Return a view of the lengths of the counters at the addresses *cluster*, *stride* bytes from each other."""
         ctypes = ctypes_copy()
         memory = (ctypes.c_int64 * (stride * (len(cluster) - 1) // _WIDTH + 1)).from_address(cluster[0] + self._offset)
-        copy: Callable[[], bytes] = memoryview(memory).cast("B").cast("q")[:: stride // _WIDTH].tobytes
-        return _Part(copy, [numbers[address] for address in cluster])
+        return memoryview(memory).cast("B").cast("q")[:: stride // _WIDTH]
+
+
+def _moved(parts: list[_Part]) -> Iterator[tuple[_Part, bytes]]:
+    """Yield those of *parts* whose counters have moved on, and their lengths."""
+    for part in parts:
+        lengths = part.lengths()
+        if lengths != part.last:
+            yield part, lengths
 
 
 def _bytes_of(lengths: list[int]) -> bytes:
     return array("q", lengths).tobytes()
 
 
-def _read_by_calls(counters: list[repeat[None]]) -> bytes:
-    return _bytes_of(read_counters(counters))
+def _numbers(lengths: bytes) -> memoryview:
+    """Return the numbers in *lengths*. Only views of equal types are compared without a copy."""
+    return memoryview(lengths).cast("q")
+
+
+def _distances(numbers: list[int]) -> Iterator[int]:
+    """Yield the distance from each of *numbers* to the next."""
+    return (after - before for before, after in pairwise(numbers))
 
 
 def _clusters(addresses: list[int]) -> Iterator[tuple[list[int], int]]:
@@ -161,10 +253,10 @@ def _clusters(addresses: list[int]) -> Iterator[tuple[list[int], int]]:
 
     The distance is the most frequent one: counters lie side by side.
     """
-    distances: dict[int, int] = {}
-    for above, below in pairwise(addresses):
-        distances[below - above] = distances.get(below - above, 0) + 1
-    stride = max(distances, key=distances.__getitem__, default=_WIDTH)
+    frequencies: dict[int, int] = {}
+    for distance in _distances(addresses):
+        frequencies[distance] = frequencies.get(distance, 0) + 1
+    stride = max(frequencies, key=frequencies.__getitem__, default=_WIDTH)
     cluster: list[int] = []
     for address in addresses:
         if cluster and (address - cluster[-1] != stride or stride % _WIDTH or len(cluster) >= _LONGEST):
