@@ -28,15 +28,17 @@ from instrument.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.in_process import counting, reset, snapshot
+    from instrument.sections.growth import assert_growth
     from instrument.starting import start
     from instrument.trace import CoverageResults, Trace
 
-__all__ = ["CoverageResults", "Trace", "__version__", "counting", "reset", "snapshot", "start"]
+__all__ = ["CoverageResults", "Trace", "__version__", "assert_growth", "counting", "reset", "snapshot", "start"]
 
 #: The modules of the public names.
 _MODULES_OF_NAMES = {
     "CoverageResults": "instrument.trace",
     "Trace": "instrument.trace",
+    "assert_growth": "instrument.sections.growth",
     "counting": "instrument.in_process",
     "reset": "instrument.in_process",
     "snapshot": "instrument.in_process",

@@ -78,7 +78,7 @@ class counting:  # noqa: N801 - programs use it like a function
     """
 
     def __init__(self, *scope: str | os.PathLike[str] | ModuleType) -> None:
-        self._scope = Scope(_scope_item(item) for item in scope)
+        self._scope = Scope(scope_item(item) for item in scope)
         self._instrumenter = scoped_instrumenter()
         self._window: Window | None = None
         self._results = _LiveResults(self)
@@ -194,8 +194,8 @@ class _UnmatchedItems(ProcessState):
 _unmatched = _UnmatchedItems()
 
 
-def _scope_item(item: str | os.PathLike[str] | ModuleType) -> str:
-    """Return *item* as a `Scope` takes it: a dotted name, an absolute path, or OWN.
+def scope_item(item: str | os.PathLike[str] | ModuleType) -> str:
+    """Return *item*, which a program names, as a `Scope` takes it: a dotted name, an absolute path, or OWN.
 
     Raise InstrumentError if it is none of these.
     """

@@ -1,6 +1,7 @@
-"""Adds options to pytest, and has a test run counted if they ask for it. PYTEST_DONT_REWRITE: it asserts nothing.
+"""Adds options and fixtures to pytest, and has a test run counted if an option asks for it. PYTEST_DONT_REWRITE.
 
-The options of pytest come in. If `--instrument` is among them, `instrument.pytest_plugin.starting` begins to count.
+The options of pytest come in. If `--instrument` is among them, `instrument.pytest_plugin.starting` begins to count. The
+fixture `counts` gives a test its own counts, with the option or without.
 
 Problem: pytest imports the modules of all plugins in each run. A module of the package `instrument` would import the
 package itself. Tests of a project with a package of that name would then get this one.
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _OPTION = "--instrument"
+_SIZES = "16,32,64,128,256"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,11 +71,53 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="also save the counts of each test, for `instrument tests` and `instrument show`",
     )
+    group.addoption(
+        "--instrument-sizes",
+        metavar="N,…",
+        help="the values of the fixture `size`, with commas between them (default: 16,32,64,128,256)",
+    )
     parser.addini("instrument_branch", "the same as --instrument-branch", type="bool", default=False)
     parser.addini("instrument_report", "reports, one a line: see --instrument-report", type="linelist")
     parser.addini("instrument_fail_under", "the same as --instrument-fail-under")
     parser.addini("instrument_append", "the same as --instrument-append", type="bool", default=False)
     parser.addini("instrument_contexts", "the same as --instrument-contexts", type="bool", default=False)
+    parser.addini("instrument_sizes", "the same as --instrument-sizes", default=_SIZES)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the fixture `size` with the sizes of *config*; raise UsageError if one is no whole number from 1 on."""
+    text = config.getoption("--instrument-sizes") or config.getini("instrument_sizes")
+    words = text.replace(",", " ").split()
+    for word in words:
+        if not word.isdecimal() or not int(word):
+            raise pytest.UsageError(
+                f"--instrument-sizes={text}: {word!r} is no size; say whole numbers from 1 on, such as {_SIZES}"
+            )
+    config.pluginmanager.register(_plugin_of_sizes([*dict.fromkeys(map(int, words))]), "instrument-sizes")
+
+
+def _plugin_of_sizes(sizes: list[int]) -> object:
+    """Return a plugin with the fixture `size`, whose values are *sizes*. A fixture of the project has precedence."""
+
+    class Sizes:
+        @pytest.fixture(params=sizes)
+        def size(self, request: pytest.FixtureRequest) -> object:
+            """A size of the input: the test runs once with each size of --instrument-sizes."""
+            return request.param
+
+    return Sizes()
+
+
+@pytest.fixture
+def counts(request: pytest.FixtureRequest) -> Generator[object, None, None]:
+    """The counts of the test: `with counts.of("shop") as c: …`, then c.calls("shop.db.query"), c.instructions(…)."""
+    _check_name(request.config, "the fixture counts")
+    from instrument.guest.own_imports import OwnImports
+
+    with OwnImports():
+        from instrument.pytest_plugin.counts import counts_of_test
+    with counts_of_test() as section:
+        yield section
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -90,15 +134,15 @@ def pytest_load_initial_conftests(
     return (yield)
 
 
-def _check_name(config: pytest.Config) -> None:
-    """Raise UsageError if a module of the project of this *config* is imported in place of the package."""
+def _check_name(config: pytest.Config, option: str = _OPTION) -> None:
+    """Raise UsageError, with the name of the *option*, if a module of the project of *config* hides the package."""
     # Up to version 8, pytest adds these folders to `sys.path` later.
     folders = [*map(str, config.getini("pythonpath")), *sys.path]
     spec = PathFinder.find_spec("instrument", folders)
     file = spec.origin if spec is not None else None
     if file is not None and not os.path.isdir(os.path.join(os.path.dirname(file), "pytest_plugin")):
         raise pytest.UsageError(
-            f"{_OPTION}: {file!r} has the name of the package that counts; rename it (README, limit own-name)"
+            f"{option}: {file!r} has the name of the package that counts; rename it (README, limit own-name)"
         )
 
 

@@ -224,13 +224,17 @@ class ContextCounts:
     def patterns(self, first: int = 0) -> Iterator[Pattern]:
         """Yield the patterns from the number *first* on."""
         for number in range(first, len(self._patterns)):
-            group, index, (fired, exits, frames) = self._patterns[number]
-            counts = ProbeCounts(group.starts[index + 1] - group.starts[index])
-            for probe, n in fired:
-                counts.fired[probe] = n
-            counts.exits = dict(exits)
-            counts.in_flight = {(index, unit): n for unit, n in frames}
-            yield _pattern(number, group, index, counts)
+            yield self.pattern(number)
+
+    def pattern(self, number: int) -> Pattern:
+        """Return the pattern with this *number*."""
+        group, index, (fired, exits, frames) = self._patterns[number]
+        counts = ProbeCounts(group.starts[index + 1] - group.starts[index])
+        for probe, n in fired:
+            counts.fired[probe] = n
+        counts.exits = dict(exits)
+        counts.in_flight = {(index, unit): n for unit, n in frames}
+        return _pattern(number, group, index, counts)
 
 
 if TYPE_CHECKING:

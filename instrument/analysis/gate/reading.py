@@ -2,8 +2,7 @@
 
 A StoredMeasurement and patterns of files come in. A Reading goes out, with a RunWork.
 
-Comprehensions and generator expressions are parts of the function that has them. Only on some versions of Python they
-have code of their own.
+Comprehensions and generator expressions are parts of the function that has them (`flow.derived.owners`).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from instrument.analysis.local_paths import local_paths
 from instrument.analysis.source_file import CURRENT, SourceFile
 from instrument.errors import ConservationError, DataError
 from instrument.flow.derived.code_facts import InstructionClass
+from instrument.flow.derived.owners import owner_of
 from instrument.model.flow_counts import FlowCounts
 
 TYPE_CHECKING = False
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from instrument.data.contexts.reading import Pattern
     from instrument.data.query import StoredMeasurement
     from instrument.flow.derived.shape import Position
-    from instrument.model.measurement import FileKey, FunctionKey
+    from instrument.model.measurement import FileKey
     from instrument.plans.group_plans import GroupPlans
 
-_COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 #: The compiler adds these behind the last line of a loop or function, and they get that line.
 _CLASSES_OF_NEIGHBOURS = (InstructionClass.GOTO, InstructionClass.RETURN)
 #: The compiler chooses one or the other by the place of the target. So both are one class in shapes.
@@ -136,7 +135,7 @@ class _FileWork:
         names = {*functions.values()}
         owners = self._owners[id(plans)] = {}
         for code, function in functions.items():
-            owner = _owner(function, names)
+            owner = owner_of(function, names)
             place = FunctionPlace(self._path, *owner)
             owners[code] = place, owner == function
             self.functions.setdefault(place, Work())
@@ -172,17 +171,6 @@ def _work_of(flow: FlowCounts, is_function: bool) -> Work:
     calls = sum(function.calls for function in flow.functions.values()) if is_function else 0
     arcs = {(line, target): n for (_function, line, target), n in flow.arcs.items()}
     return Work(calls, flow.instructions, flow.executions, arcs)
-
-
-def _owner(function: FunctionKey, functions: Iterable[FunctionKey]) -> FunctionKey:
-    """Return the one of *functions* that *function* is part of: itself, unless it is a comprehension."""
-    name, line = function
-    while name.rpartition(".")[2] in _COMPREHENSIONS:
-        name = name.rpartition(".")[0].removesuffix(".<locals>") or "<module>"
-        above = [each for each in functions if each[0] == name and each[1] <= line]
-        if above:
-            name, line = max(above, key=lambda each: each[1])
-    return name, line
 
 
 def line_shapes(plans: GroupPlans, code: int) -> dict[int, Hashable]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from math import log2
 
 from instrument.errors import InstrumentError
@@ -46,9 +45,7 @@ def position(text: str) -> int:
     bare = re.sub(r"log(?:\(n\)|2n)", "logn", bare)
     name = _OTHER_TEXTS.get(bare, bare)
     if name not in LAWS:
-        near = get_close_matches(name, LAWS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InstrumentError(f"{text!r} is no growth law; name one of {', '.join(map(repr, LAWS))}{hint}")
+        raise InstrumentError(f"{text!r} is no growth law; name one of {', '.join(map(repr, LAWS))}")
     return LAWS.index(name)
 
 

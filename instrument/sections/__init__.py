@@ -1,0 +1,1 @@
+"""Counts of sections: parts of a program that a `with` statement marks, such as in a test. Nothing is written."""
