@@ -36,6 +36,7 @@ COMMANDS = {
     "diff": "show which lines ran between two moments",
     "tests": "show which tests run a line or a function",
     "show": "show what a test runs",
+    "growth": "show how the work of a test grows with its size",
     "gate": "compare the work of two runs, and fail if it grew",
     "combine": "add up the data of many processes in one file",
     "erase": "remove the data",
@@ -48,7 +49,7 @@ COMMANDS = {
 _FOLDERS = {
     **dict.fromkeys(("html", "lcov", "xml", "json", "callgrind", "coverage"), "exports"),
     **dict.fromkeys(("serve", "top"), "live"),
-    **dict.fromkeys(("tests", "show", "gate"), "per_test"),
+    **dict.fromkeys(("tests", "show", "growth", "gate"), "per_test"),
 }
 #: The commands that only print information about the others.
 ABOUT = {

@@ -202,6 +202,25 @@ examples:
   instrument show test_price --lines
 """,
     ),
+    "growth": (
+        None,
+        """\
+Show how the work of each function in a test grows with the size of its input:
+1, log n, n, n log n, n², n³ or 2^n. Counts are exact, so a law shows from a few
+small sizes, and on any machine. Three sizes are the least; with seven or more, a
+law is surer. The work of functions written in C is not counted.
+
+The test is parametrised by a number, and was run by `pytest
+--instrument-contexts`. Or it uses the fixture `size`: then --sizes runs it now.
+The certainty is sure, likely or unsure: see README, section Growth.
+
+examples:
+  pytest --instrument --instrument-contexts tests/test_sort.py
+  instrument growth test_sort
+  instrument growth tests/test_sort.py::test_sort --sizes 100,300,1000,3000,10000
+  instrument growth test_sort --unit calls --top 5
+""",
+    ),
     "gate": (
         None,
         """\

@@ -10,9 +10,10 @@ import os
 
 from instrument.analysis.growth.fit import growth_of
 from instrument.analysis.growth.laws import LAWS, position
+from instrument.analysis.growth.units import INSTRUCTIONS, UNITS
 from instrument.errors import InstrumentError
 from instrument.in_process import scope_item
-from instrument.sections.section import UNITS, Section
+from instrument.sections.section import Section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def assert_growth(
     *,
     sizes: Iterable[int] | None = None,
     prepare: Callable[[int], object] | None = None,
-    unit: str = "instructions",
+    unit: str = INSTRUCTIONS,
 ) -> Growth:
     """Raise AssertionError if the work of *function* grows faster than *law* with the size of its input.
 
@@ -74,7 +75,7 @@ def measure_growth(
     *,
     sizes: Iterable[int] | None = None,
     prepare: Callable[[int], object] | None = None,
-    unit: str = "instructions",
+    unit: str = INSTRUCTIONS,
 ) -> Growth:
     """Return how the work of *function* grows with the size; the arguments are those of `assert_growth`."""
     if unit not in UNITS:

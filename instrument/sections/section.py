@@ -6,6 +6,7 @@ processes are not among them.
 
 from __future__ import annotations
 
+from instrument.analysis.growth.units import CALLS, EXECUTIONS, INSTRUCTIONS, work_in
 from instrument.errors import InstrumentError
 from instrument.sections import segments
 from instrument.sections.functions import Functions
@@ -13,15 +14,11 @@ from instrument.sections.functions import Functions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Any
 
     from instrument.link.code_group import CodeGroup
     from instrument.model.probe_counts import ProbeCounts
     from instrument.sections.functions import Code
     from instrument.sections.segments import Work
-
-#: The units of work that `Section.work` returns.
-UNITS = ("instructions", "executions", "calls")
 
 
 class Section:
@@ -60,15 +57,15 @@ class Section:
 
     def calls(self, function: str) -> int:
         """Return how often *function* was called. Resumptions of a generator or coroutine do not count."""
-        return self.work(function, "calls")
+        return self.work(function, CALLS)
 
     def instructions(self, function: str) -> int:
         """Return how many bytecode instructions *function* executed, without those of the functions that it called."""
-        return self.work(function, "instructions")
+        return self.work(function, INSTRUCTIONS)
 
     def executions(self, function: str) -> int:
         """Return how often lines of *function* ran, added up; a statement over several lines counts once on each."""
-        return self.work(function, "executions")
+        return self.work(function, EXECUTIONS)
 
     def lines(self, module: str, line: int) -> int:
         """Return how often *line* of *module* ran, as `trace` counts; *module* is a dotted name or a path.
@@ -90,7 +87,7 @@ class Section:
     @property
     def total(self) -> int:
         """How many bytecode instructions all code of the scope executed."""
-        return self._sum(self._known().codes(), "instructions")
+        return self._sum(self._known().codes(), INSTRUCTIONS)
 
     def work(self, name: str, unit: str) -> int:
         """Return the work of the function or module *name* in *unit*, one of UNITS."""
@@ -103,7 +100,10 @@ class Section:
 
     def _sum(self, codes: Iterable[Code], unit: str) -> int:
         work = self._work_now()
-        return sum(_work_of(code, probes, unit) for code, probes in _that_ran(codes, work))
+        return sum(
+            work_in(unit, code.flow(probes), is_function=code.function == code.owner)
+            for code, probes in _that_ran(codes, work)
+        )
 
     def _work_now(self) -> Work:
         """Return the work of the section until now, or until its end."""
@@ -130,11 +130,3 @@ def _that_ran(codes: Iterable[Code], work: Work) -> Iterator[tuple[Code, ProbeCo
         probes = _probes(work, code)
         if probes is not None:
             yield code, probes
-
-
-def _work_of(code: Code, probes: ProbeCounts, unit: str) -> int:
-    """Return the work of *code* by its *probes*, in *unit*, one of UNITS. Calls of comprehensions are none."""
-    flow: Any = code.flow(probes)
-    if unit == "calls":
-        return sum(each.calls for each in flow.functions.values()) if code.function == code.owner else 0
-    return sum((flow.instructions if unit == "instructions" else flow.executions).values())
