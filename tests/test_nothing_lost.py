@@ -213,6 +213,9 @@ TREES = {
     "fork and be terminated": "if not (pid := os.fork()):\n    work(400)\n    os.write(w, b'x')\n    for _ in range(600): time.sleep(0.1)\n"
     "os.read(r, 1)\nos.kill(pid, signal.SIGTERM)\nassert os.waitstatus_to_exitcode(os.wait()[1]) == -signal.SIGTERM\n"
     "work(600)",
+    "fork and be terminated at once": "work(1000)\nfor _ in range(60):\n    if not (pid := os.fork()):\n"
+    "        for _ in range(100): time.sleep(0.1)\n        os._exit(7)\n    os.kill(pid, signal.SIGTERM)\n"
+    "    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM",
     "fork twice": "work(100)\nif not os.fork():\n    work(100)\n    if not os.fork():\n        work(400)\n"
     "        os._exit(0)\n    os.wait()\n    work(100)\n    sys.exit()\nos.wait()\nwork(300)",
     "fork with threads": "go = threading.Event()\ndef late():\n    go.wait()\n    work(300)\n"

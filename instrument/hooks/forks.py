@@ -146,9 +146,11 @@ def _before_fork() -> None:
     _state.noticed_pid = 0
     for listener in _state.listeners:
         call_contained(listener.before_fork)
+    call_contained(signals.hold)
 
 
 def _after_fork_in_parent() -> None:
+    call_contained(signals.release)
     _state.n_known_forks -= 1
     for listener in _state.listeners:
         call_contained(listener.after_fork_in_parent)
@@ -159,6 +161,7 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     if _state.noticed_pid:  # C code has forked, then `check_for_fork` has noticed that, and now C code tells Python
         _state.noticed_pid = 0
+        call_contained(signals.release)
         return
     _state.n_known_forks = 0
     _state.prepared_pid = 0
@@ -167,6 +170,8 @@ def _after_fork_in_child() -> None:
     for listener in _state.listeners:
         call_contained(listener.after_fork_in_child)
         call_contained(listener.resume)
+    # At the end: the handler of a signal may need the background thread, which blocks the signals from now on.
+    call_contained(signals.release)
 
 
 if _WARNS_LATE:

@@ -14,6 +14,11 @@ background thread reads the pipe (`check_pending_signals`), and sends the same s
 call. If a call in C does not end all the same, the background thread ends the process after two seconds. The pipe has
 high file numbers: a daemon may close all inherited files, and no other file soon takes high numbers.
 Alternatives: a handler in C, which the package would have to compile.
+
+Problem: a child process has the handlers and the pipe of its parent at first. A signal that ends a child right after
+the fork was written to the pipe of the parent, which then ended, too. Or the child wrote the counts of its parent.
+Solution: signals that our handlers handle are blocked around each fork (`hold`, `release`), until the child has a pipe
+and counts of its own. The system keeps such a signal meanwhile.
 """
 
 from __future__ import annotations
@@ -99,8 +104,8 @@ class _State(ProcessState):
     """
 
     __slots__ = (
-        *("due_since", "ending_by", "is_handling", "is_handling_requested", "listeners", "main_thread", "pipe"),
-        "unread",
+        *("due_since", "ending_by", "is_handling", "is_handling_requested", "listeners", "main_thread", "masks"),
+        *("pipe", "unread"),
     )
 
     def reset(self) -> None:
@@ -119,6 +124,8 @@ class _State(ProcessState):
         self.ending_by: list[int] = []
         #: From the number of each signal that the main thread has not handled yet to the time when it was read.
         self.due_since: dict[int, float] = {}
+        #: From the number of each thread that is about to fork to the signals that it blocked before.
+        self.masks: dict[int, Any] = {}
 
     def usable_pipe(self) -> _Pipe | None:
         """Return the pipe; None if there is none, or if the program has closed the reading end."""
@@ -175,6 +182,20 @@ def handle_defaults() -> None:
         if _getsignal_original(number) == _DEFAULT:
             _signal_original(number, _DefaultHandler(is_settled=True))
     _open_pipe()
+
+
+def hold() -> None:
+    """Block the signals that our handlers handle, in this thread, which is about to fork, until `release`."""
+    if _pthread_sigmask is not None and _state.is_handling:
+        numbers = [number for number in _ENDING if type(_getsignal_original(number)) is _DefaultHandler]
+        _state.masks[get_ident()] = _pthread_sigmask(_signal.SIG_BLOCK, numbers)
+
+
+def release() -> None:
+    """Undo `hold` in this thread, in the parent and in the child. A signal that came meanwhile is handled now."""
+    mask = _state.masks.pop(get_ident(), None)
+    if mask is not None:
+        _pthread_sigmask(_signal.SIG_SETMASK, mask)  # type: ignore[misc]
 
 
 def begin_in_child() -> None:
