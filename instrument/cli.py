@@ -38,6 +38,7 @@ COMMANDS = {
     "show": "show what a test runs",
     "growth": "show how the work of a test grows with its size",
     "gate": "compare the work of two runs, and fail if it grew",
+    "keep": "keep the data of a git revision for `gate`",
     "combine": "add up the data of many processes in one file",
     "erase": "remove the data",
     "debug": "show the settings, and why code is or is not counted",
@@ -49,7 +50,8 @@ COMMANDS = {
 _FOLDERS = {
     **dict.fromkeys(("html", "lcov", "xml", "json", "callgrind", "coverage"), "exports"),
     **dict.fromkeys(("serve", "top"), "live"),
-    **dict.fromkeys(("tests", "show", "growth", "gate"), "per_test"),
+    **dict.fromkeys(("tests", "show", "growth"), "per_test"),
+    **dict.fromkeys(("gate", "keep"), "gating"),
 }
 #: The commands that only print information about the others.
 ABOUT = {

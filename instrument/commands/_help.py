@@ -222,7 +222,9 @@ examples:
 """,
     ),
     "gate": (
-        None,
+        """\
+instrument gate [OPTIONS] BASE [HEAD]
+       instrument gate [OPTIONS] BASE [HEAD] --stability-runs N -- COMMAND …""",
         """\
 Compare two runs, BASE and HEAD: how many instructions they executed in all, in each
 test, and in each function. Exact counts repeat, so a small growth is no noise. The
@@ -230,17 +232,40 @@ causes of growth are named: the loop that turned more often, the branch that wen
 the other way, the new line, the function that was called more often. Code that has
 only moved is no growth. The exit status is 2 if a bound is passed.
 
-BASE and HEAD are data files or folders, each of one run. Run both with the same
-version of Python. `pytest --instrument-contexts` saves the counts of each test. The
-work of functions written in C is not counted. If numbers differ from run to run, as
-those of code with random numbers or threads, name further runs by --rerun.
+BASE and HEAD are data files or folders, each of one run. They can also be revisions
+of git, such as main, whose data `instrument keep` has kept. Without HEAD, the data
+folder is compared. Run both with the same version of Python. The work of functions
+written in C is not counted. `pytest --instrument-contexts` saves the counts of each
+test.
+
+Some numbers differ from run to run, as those of code with random numbers or threads.
+Name further runs by --rerun, or let the command after -- make them, with the option
+--stability-runs. Lines and tests that differ are left out, and named.
 
 examples:
+  instrument gate main
+  instrument gate v1.2 main --max-growth 1% --max-growth-per-test none
   instrument gate base/.instrument .instrument
-  instrument gate base.sqlite head.sqlite --max-growth 1% --max-growth-per-test none
-  instrument gate base head --rerun head-2 --rerun head-3
-  instrument gate base head --format markdown > comment.md
-  instrument gate base head --format sarif > gate.sarif
+  instrument gate base.sqlite head.sqlite --rerun head-2.sqlite
+  instrument gate main --stability-runs 2 -- pytest --instrument --instrument-contexts
+  instrument gate main --format markdown > comment.md
+""",
+    ),
+    "keep": (
+        None,
+        """\
+Keep the data of the last run as those of the git revision that is checked out. Then
+`instrument gate REVISION` compares with them. Kept data are in the folder
+`revisions` of the data folder, one file for each commit. Neither `instrument erase`
+nor the next run removes them. If sources that ran differ from the commit, the
+command names them and keeps nothing.
+
+examples:
+  pytest --instrument --instrument-contexts && instrument keep
+  instrument keep --as v1.2 other/.instrument
+  instrument keep --most 20
+  instrument keep --list
+  instrument keep --erase v1.2
 """,
     ),
     "diff": (

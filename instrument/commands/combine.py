@@ -60,7 +60,7 @@ def execute(options: argparse.Namespace) -> int:
             os.makedirs(folder, exist_ok=True)
             stack.enter_context(_locked(folder, output))
             _remove_abandoned(folder)
-            result = _combine(paths, output)
+            result = write_sum(paths, output)
         except OSError as error:
             raise DataError(f"{output!r} cannot be written: {error.strerror or error}") from error
         say(remarks.refused(result.refused), sys.stderr)
@@ -79,7 +79,7 @@ def _default_output(paths: list[str]) -> str:
     return os.path.join(folder, f"combined{schema.SUFFIX}")
 
 
-class _Result:
+class Result:
     """The result of a merge: numbers of processes, and the lists `settled` and `refused` of `Merge`."""
 
     def __init__(self, merge: Merge, missing: list[tuple[str, str]]) -> None:
@@ -90,21 +90,25 @@ class _Result:
         self.processes: list[MeasuredProcess] = read_processes(merge.connection.execute)
 
 
-def _combine(paths: list[str], output: str) -> _Result:
-    """Write the sum of all data at *paths* and in *output* to *output*; raise DataError if that is impossible."""
+def write_sum(paths: list[str], output: str, *, keeps_output: bool = True) -> Result:
+    """Write the sum of all data at *paths* to *output*, and return the Result.
+
+    If *keeps_output*, the sum has the data in *output*, too. Raise DataError if there are no data, or if those in
+    *output* cannot be read. Raise OSError if *output* cannot be written.
+    """
     files, missing = data_files(paths)
-    if os.path.lexists(output):
+    if keeps_output and os.path.lexists(output):
         files = [output, *(path for path in files if not _is_same(path, output))]
     with Scratch() as scratch:
         database = os.path.join(scratch, "sum.sqlite")
         with Merge(database, scratch) as merge:
             merge.add_all(files, ProgressBar("Combining"))
-            reasons = [reason for path, reason in merge.refused if path == output]
+            reasons = [reason for path, reason in merge.refused if keeps_output and path == output]
             if reasons:
                 raise DataError(f"{output!r} is there, and is left as it is: {reasons[0]}; name another file with -o")
             if not merge.n_processes:
                 raise DataError(no_data_message(paths, missing + merge.refused))
-            result = _Result(merge, missing)
+            result = Result(merge, missing)
         _copy_to(database, os.path.abspath(output))
     return result
 

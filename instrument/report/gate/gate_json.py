@@ -1,9 +1,14 @@
-"""Writes all of the verdict of the gate as JSON, for other programs. Documents are ASCII."""
+"""Writes all of the verdict of the gate as JSON, for other programs.
+
+A Verdict comes in; a document goes out that the JSON Schema in this folder describes, `schema_text`. Documents are
+ASCII.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from importlib import resources
 
 from instrument.report.gate import words
 
@@ -57,6 +62,11 @@ def document_of(verdict: Verdict) -> dict[str, Any]:
         "unstable_tests": verdict.unstable_tests,
         "remarks": [*words.notes(verdict)],
     }
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of the documents."""
+    return resources.files("instrument.report.gate").joinpath("gate_schema.json").read_text(encoding="ascii")
 
 
 def _percent(value: object) -> float | None:

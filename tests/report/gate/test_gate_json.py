@@ -2,19 +2,45 @@
 
 import io
 import json
+from itertools import chain
 
+import jsonschema
+import pytest
 from gate_verdicts import verdict, verdict_without_growth
 from hypothesis import given
 from hypothesis import strategies as st
 
 from instrument.report.gate import gate_json
 
+SCHEMA = json.loads(gate_json.schema_text())
+
 
 def document_of(a_verdict):
+    """Return the document of *a_verdict*, which is as the schema says."""
     out = io.StringIO()
     gate_json.write(a_verdict, out)
     assert out.getvalue().isascii()
-    return json.loads(out.getvalue())
+    document = json.loads(out.getvalue())
+    jsonschema.validate(document, SCHEMA, cls=jsonschema.Draft202012Validator)
+    return document
+
+
+def objects_in(schema):
+    """Yield each part of *schema* that describes an object with fixed properties."""
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+        yield schema
+    yield from chain.from_iterable(map(objects_in, parts))
+
+
+def closed(schema):
+    """Return *schema* in a form that refuses properties without a description."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    more = {"additionalProperties": False} if isinstance(schema.get("properties"), dict) else {}
+    return {key: closed(each) for key, each in schema.items()} | more
 
 
 def test_the_document_has_all_numbers():
@@ -51,3 +77,20 @@ def test_names_may_have_any_characters(name, test):
     document = document_of(verdict(name=f"f{name}", test=f"t{test}"))
     assert [each["test"] for each in document["tests"]] == [f"t{test}"]
     assert f"f{name}" in {each["function"]["name"] for each in document["functions"]}
+
+
+def test_the_schema_names_all_properties():
+    """A document has no property that the schema lacks, and each one that it has is required."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert all({*each["required"]} == each["properties"].keys() for each in objects_in(SCHEMA))
+    for each in (verdict(), verdict(unstable=[3], unstable_tests=["t"], notes=["A note."])):
+        jsonschema.validate(document_of(each), closed(SCHEMA), cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("key", ["total", "failures", "functions", "remarks"])
+def test_the_schema_refuses_a_document_without_a_property(key):
+    """So the tests above can fail."""
+    document = document_of(verdict())
+    del document[key]
+    with pytest.raises(jsonschema.ValidationError, match=f"'{key}' is a required property"):
+        jsonschema.validate(document, SCHEMA)

@@ -8,7 +8,7 @@ import pytest
 from gate_programs import tree_of
 from recorded import Tree
 
-from instrument.commands.per_test import gate
+from instrument.commands.gating import gate
 from instrument.errors import DataError
 
 BASE = """\
@@ -124,7 +124,10 @@ def run_gate(*arguments):
     """Return the status of the command with these *arguments*."""
     parser = argparse.ArgumentParser()
     gate.add_arguments(parser)
-    return gate.execute(parser.parse_args([*map(str, arguments)]))
+    own, program = gate.split([*map(str, arguments)])
+    options = parser.parse_args(own)
+    options.command, options.refuse = program, parser.error
+    return gate.execute(options)
 
 
 def document_of(capsys, *arguments, status):
@@ -283,15 +286,15 @@ def test_a_function_of_a_changed_file_is_found_in_its_new_file(tmp_path, capsys)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("main", "HEAD~1"), "BASE: there are no data at 'main'; name a data file, or a folder of data files. To compare"),
+        (("nothing", "HEAD~1"), "BASE: there are no data at 'nothing', and git "),
         (("--max-growth-per-test", "5%"), "--max-growth-per-test cannot be checked: BASE and HEAD have no counts of single"),
     ],
 )
 def test_errors_name_the_way_out(arguments, message, tmp_path):
-    """A revision of git is no data yet; data without contexts have no tests."""
+    """A text may be no path and no revision; data without contexts have no tests."""
     tree = Tree(tmp_path)
     tree.run("x = 1\n")
-    if arguments[0] != "main":
+    if arguments[0] != "nothing":
         arguments = (tree.data, tree.data, *arguments)
     with pytest.raises(DataError, match=re.escape(message)):
         run_gate(*arguments)

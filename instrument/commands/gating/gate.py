@@ -1,29 +1,33 @@
 """Compares the executed work of two runs, and fails if it grew: the whole, single tests, or single functions.
 
-Two data files or folders come in, BASE and HEAD. A table, Markdown, JSON or SARIF goes out, with the lines that caused
-the growth.
+BASE and HEAD come in: data files, folders of them, or revisions of git whose data are kept. A table, Markdown, JSON or
+SARIF goes out, with the lines that caused the growth.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from fractions import Fraction
 
 from instrument.analysis.gate.bounds import Bounds
-from instrument.analysis.gate.runs import Run, compare
+from instrument.analysis.gate.runs import compare
 from instrument.analysis.gate.work import INSTRUCTIONS, UNITS
-from instrument.commands._data_options import add_patterns, patterns_of, positive, say_incomplete, say_unmatched
-from instrument.data.query import StoredMeasurement
+from instrument.commands._data_options import add_patterns, patterns_of, positive, say_unmatched
+from instrument.commands.gating._runs import Sources, read_run
+from instrument.commands.gating._stability_runs import run_again
+from instrument.data.query import default_directory
+from instrument.data.scratch import Scratch
 from instrument.errors import DataError
 from instrument.report.gate import gate_json, gate_table, markdown, sarif, words
-from instrument.report.text import ProgressBar, say, shown
+from instrument.report.text import say, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+    from instrument.analysis.gate.runs import Run
     from instrument.analysis.gate.verdict import Verdict
     from instrument.analysis.patterns import FilePatterns
 
@@ -32,12 +36,35 @@ FORMATS = ("table", "markdown", "json", "sarif")
 _TOTAL, _TEST, _FLOOR = "2%", "5%", 100
 
 
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the arguments of `instrument gate` in *arguments*, and the command after `--`."""
+    n = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:n], arguments[n + 1 :]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command to *parser*."""
+    """Add the arguments of this command to *parser*.
+
+    Longer than 60 lines because argparse takes a line for each part of an argument.
+    """
     import argparse
 
-    parser.add_argument("base", metavar="BASE", help="the data of the run to compare with: a file or a folder")
-    parser.add_argument("head", metavar="HEAD", help="the data of the run in question: a file or a folder")
+    class PrintSchema(argparse.Action):
+        """Prints the JSON Schema, and ends the process."""
+
+        def __call__(self, *_arguments: object) -> None:
+            print(gate_json.schema_text(), end="")
+            sys.exit(0)
+
+    what = "a data file, a folder of data files, or a revision of git with kept data"
+    parser.add_argument("base", metavar="BASE", help=f"the run to compare with: {what}")
+    parser.add_argument("head", metavar="HEAD", nargs="?", help="the run in question; by default the data folder")
+    parser.add_argument("--dir", metavar="FOLDER", help="the data folder (default: .instrument)")
+    parser.add_argument(
+        "--nearest",
+        action="store_true",
+        help="if no data are kept of a revision, take those of the latest commit before it",
+    )
     parser.add_argument(
         "--max-growth",
         metavar="PERCENT",
@@ -80,6 +107,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="data of a further run of BASE or HEAD: lines and tests that differ from run to run are left out",
     )
     parser.add_argument(
+        "--stability-runs",
+        metavar="N",
+        type=positive,
+        default=0,
+        help="run the command after -- so many times, each with another hash seed, as further runs of HEAD",
+    )
+    parser.add_argument(
         "--compare-different",
         action="store_true",
         help="compare although version of Python, -O, scope or number of runs differ",
@@ -88,6 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", metavar="N", type=positive, default=10, help="show N tests and functions (default: %(default)s)"
     )
+    parser.add_argument("--schema", nargs=0, action=PrintSchema, help="print the JSON Schema of --format json")
     add_patterns(parser)
 
 
@@ -107,14 +142,24 @@ def percent(text: str) -> Fraction | None:
 
 def execute(options: argparse.Namespace) -> int:
     """Compare the runs that *options* name, and print the verdict; return the exit status, 2 if a bound is passed."""
+    if bool(options.stability_runs) != bool(options.command):
+        options.refuse("--stability-runs N and a command after -- belong together; give both or none")
     patterns = patterns_of(options)
-    base = _run(options.base, "BASE", patterns)
-    head = _run(options.head, "HEAD", patterns)
-    reruns = [_run(path, f"the rerun {shown(path)}", patterns) for path in options.rerun]
+    directory = default_directory() if options.dir is None else options.dir
+    sources = Sources(directory, takes_nearest=options.nearest)
+    # All data are found before some are read, which takes longer.
+    found = [
+        sources.find(options.base, "BASE"),
+        (directory, "") if options.head is None else sources.find(options.head, "HEAD"),
+    ]
+    base, head = (read_run(path, name, patterns, note) for (path, note), name in zip(found, ("BASE", "HEAD")))
+    reruns = [read_run(path, f"the rerun {shown(path)}", patterns) for path in options.rerun]
     say_unmatched(patterns, {*base.paths, *head.paths})
     bounds = Bounds(
-        options.max_growth, _bound_of_tests(options, base, head), options.max_growth_per_function, options.floor
+        options.max_growth, bound_of_tests(options, base, head), options.max_growth_per_function, options.floor
     )
+    if options.stability_runs:
+        reruns += _stability_runs(options.command, options.stability_runs, patterns)
     verdict = compare(base, head, options.unit, bounds, reruns=reruns, allows_differences=options.compare_different)
     _write(verdict, options)
     say(
@@ -124,19 +169,13 @@ def execute(options: argparse.Namespace) -> int:
     return 2 if verdict.failures else 0
 
 
-def _run(path: str, name: str, patterns: FilePatterns) -> Run:
-    """Return the run in the data at *path*; raise DataError if there is none."""
-    if not os.path.lexists(path):
-        raise DataError(
-            f"{name}: there are no data at {path!r}; name a data file, or a folder of data files. To compare with a "
-            "revision of git, check it out, run the tests there with another INSTRUMENT_DIR, and name that folder"
-        )
-    with StoredMeasurement([path], ProgressBar(f"Reading {name}")) as stored:
-        say_incomplete(stored)
-        return Run(stored, patterns, name)
+def _stability_runs(command: Sequence[str], n_runs: int, patterns: FilePatterns) -> list[Run]:
+    """Return so many runs of *command*; raise DataError if one fails."""
+    with Scratch() as scratch:
+        return [read_run(folder, name, patterns) for name, folder in run_again(command, n_runs, scratch)]
 
 
-def _bound_of_tests(options: argparse.Namespace, base: Run, head: Run) -> Fraction | None:
+def bound_of_tests(options: argparse.Namespace, base: Run, head: Run) -> Fraction | None:
     """Return the bound of each test. Raise DataError if *options* have one, and the data have no counts of tests."""
     bound: Fraction | None = getattr(options, "max_growth_per_test", None)
     without = [run.name for run in (base, head) if not run.work.tests]
