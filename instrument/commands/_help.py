@@ -239,15 +239,16 @@ written in C is not counted. `pytest --instrument-contexts` saves the counts of 
 test.
 
 Some numbers differ from run to run, as those of code with random numbers or threads.
-Name further runs by --rerun, or let the command after -- make them, with the option
---stability-runs. Lines and tests that differ are left out, and named.
+Name further runs by --rerun: lines and tests that differ are left out, and named. With
+--stability-runs N the command after -- makes such runs, if a bound is passed. They
+end when no bound is passed any more, at the latest after N runs.
 
 examples:
   instrument gate main
   instrument gate v1.2 main --max-growth 1% --max-growth-per-test none
   instrument gate base/.instrument .instrument
   instrument gate base.sqlite head.sqlite --rerun head-2.sqlite
-  instrument gate main --stability-runs 2 -- pytest --instrument --instrument-contexts
+  instrument gate main --stability-runs 5 -- pytest --instrument --instrument-contexts
   instrument gate main --format markdown > comment.md
 """,
     ),

@@ -29,7 +29,7 @@ _PATIENCE = 10.0
 
 
 def run_again(command: Sequence[str], n_runs: int, scratch: str) -> Iterator[tuple[str, str]]:
-    """Run *command* so many times; yield for each run its name in messages, and the folder of its data.
+    """Run *command* up to *n_runs* times; yield for each run its name in messages, and the folder of its data.
 
     The folders are in the folder *scratch*. Raise DataError if the command cannot be started, fails, or saves no data.
     If an exception interrupts a run, end all processes of the run first.

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from instrument.analysis.gate.runs import Run
     from instrument.analysis.gate.verdict import Verdict
-    from instrument.analysis.patterns import FilePatterns
 
 FORMATS = ("table", "markdown", "json", "sarif")
 #: The bounds of a gate whose user sets none: in percent, and in the unit.
@@ -111,7 +110,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=positive,
         default=0,
-        help="run the command after -- so many times, each with another hash seed, as further runs of HEAD",
+        help="if a bound is passed, run the command after -- as further runs of HEAD, at most N times, each with "
+        "another hash seed, until no bound is passed",
     )
     parser.add_argument(
         "--compare-different",
@@ -158,9 +158,14 @@ def execute(options: argparse.Namespace) -> int:
     bounds = Bounds(
         options.max_growth, bound_of_tests(options, base, head), options.max_growth_per_function, options.floor
     )
-    if options.stability_runs:
-        reruns += _stability_runs(options.command, options.stability_runs, patterns)
-    verdict = compare(base, head, options.unit, bounds, reruns=reruns, allows_differences=options.compare_different)
+    verdict = _verdict(options, base, head, reruns, bounds)
+    if verdict.failures and options.stability_runs:
+        with Scratch() as scratch:
+            for name, folder in run_again(options.command, options.stability_runs, scratch):
+                reruns.append(read_run(folder, name, patterns))
+                verdict = _verdict(options, base, head, reruns, bounds)
+                if not verdict.failures:
+                    break
     _write(verdict, options)
     say(
         (f"instrument: {words.failure_text(each.failure, verdict)}" for each in verdict.failures[: options.top]),
@@ -169,10 +174,9 @@ def execute(options: argparse.Namespace) -> int:
     return 2 if verdict.failures else 0
 
 
-def _stability_runs(command: Sequence[str], n_runs: int, patterns: FilePatterns) -> list[Run]:
-    """Return so many runs of *command*; raise DataError if one fails."""
-    with Scratch() as scratch:
-        return [read_run(folder, name, patterns) for name, folder in run_again(command, n_runs, scratch)]
+def _verdict(options: argparse.Namespace, base: Run, head: Run, reruns: Sequence[Run], bounds: Bounds) -> Verdict:
+    """Return the Verdict about the growth from *base* to *head*, with the unit and the conditions of *options*."""
+    return compare(base, head, options.unit, bounds, reruns=reruns, allows_differences=options.compare_different)
 
 
 def bound_of_tests(options: argparse.Namespace, base: Run, head: Run) -> Fraction | None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -33,11 +32,11 @@ pytestmark = pytest.mark.skipif(shutil.which("env") is None, reason="the command
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A Tree with the data of two runs, in the folders "base" and "head"; their hash seeds are 4 and 9."""
+    """A Tree with the data of three runs. "base" and "head" have other hash seeds, and the program of "less" does less."""
     tree = Tree(tmp_path_factory.mktemp("runs"))
-    for name, seed in (("base", "4"), ("head", "9")):
+    for name, seed, source in (("less", "4", SOURCE.replace("100", "10")), ("base", "4", SOURCE), ("head", "9", SOURCE)):
         tree.data = tree.folder / name
-        tree.run(textwrap.dedent(SOURCE) + RUNNER, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="", PYTHONHASHSEED=seed)
+        tree.run(source + RUNNER, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="", PYTHONHASHSEED=seed)
     (tree.folder / "temporary").mkdir()
     return tree
 
@@ -50,17 +49,17 @@ def command(tree):
     return ["env", *(f"{name}={value}" for name, value in variables.items()), sys.executable, str(tree.path)]
 
 
-def gate(tree, *words, n="2"):
-    """Return the finished gate, with stability runs of the command *words*; nothing is left in its TMPDIR."""
+def gate(tree, *words, base="base", n="2"):
+    """Return the finished gate, with at most *n* stability runs of the command *words*; nothing is left in its TMPDIR."""
     temporary = tree.folder / "temporary"
-    arguments = ["gate", "base", "head", "--format", "json", "--stability-runs", n]
+    arguments = ["gate", base, "head", "--format", "json", "--stability-runs", n]
     finished = run_instrument(tree.folder, *arguments, "--", *words, TMPDIR=str(temporary))
     assert os.listdir(temporary) == []
     return finished
 
 
 def test_lines_that_differ_in_the_runs_are_left_out(tree):
-    """Without the runs they are growth. The runs are named on standard error, and print nothing else."""
+    """Without them they are growth. One run is enough here: it is named on standard error, and nothing else is there."""
     assert run_instrument(tree.folder, "gate", "base", "head").status == 2
     finished = gate(tree, *command(tree))
     assert finished.status == 0, finished.err
@@ -69,14 +68,26 @@ def test_lines_that_differ_in_the_runs_are_left_out(tree):
     [unstable] = document["unstable_lines"]
     assert (unstable["function"]["name"], unstable["lines"]) == ("steps", [3, 4])
     assert [each["test"] for each in document["tests"]] == ["t.py::test_steady", "t.py::test_unstable"]
-    lines = finished.err.splitlines()
-    assert [line.partition(": env")[0] for line in lines] == [f"instrument: stability run {n} of 2" for n in (1, 2)]
+    [line] = finished.err.splitlines()
+    assert line.startswith("instrument: stability run 1 of 2: env INSTRUMENT=")
+
+
+def test_nothing_runs_if_no_bound_is_passed(tree):
+    """The command is not even started."""
+    finished = gate(tree, "no-such-command", base="head")
+    assert (finished.status, finished.err) == (0, "")
+    assert json.loads(finished.out)["unstable_lines"] == []
 
 
 def test_each_run_has_a_hash_seed_and_a_data_folder_of_its_own(tree):
-    """The command finds both in its environment."""
+    """The command finds both in its environment. Growth that is no noise stays, after all of the runs."""
     script = "import os; print(os.environ['PYTHONHASHSEED'], os.environ['INSTRUMENT_DIR'], file=open('seeds', 'a'))"
-    gate(tree, sys.executable, "-c", f"{script}; import subprocess; subprocess.run({command(tree)!r}, check=True)", n="3")
+    script += f"; import subprocess; subprocess.run({command(tree)!r}, check=True)"
+    finished = gate(tree, sys.executable, "-c", script, base="less", n="3")
+    assert finished.status == 2
+    document = json.loads(finished.out)
+    assert [each["name"] for each in document["failures"]] == [None, "t.py::test_steady"]
+    assert [each["function"]["name"] for each in document["unstable_lines"]] == ["steps"]
     rows = [line.split() for line in (tree.folder / "seeds").read_text().splitlines()]
     assert [seed for seed, _folder in rows] == ["1", "2", "3"]
     assert len({folder for _seed, folder in rows}) == 3
