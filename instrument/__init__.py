@@ -40,9 +40,11 @@ _MODULES_OF_NAMES = {
     "Trace": "instrument.trace",
     "assert_growth": "instrument.sections.growth",
     "counting": "instrument.in_process",
+    "load_ipython_extension": "instrument.notebook.magics",
     "reset": "instrument.in_process",
     "snapshot": "instrument.in_process",
     "start": "instrument.starting",
+    "unload_ipython_extension": "instrument.notebook.magics",
 }
 #: Modules and folders that can be used as attributes of this package without an import of their own.
 _SUBMODULES = ("decode", "errors", "flow", "guest", "hooks", "link", "model", "report", "rewrite", "session", "trace")

@@ -1,0 +1,357 @@
+"""Measured cells run as IPython runs other cells, and the report comes after them."""
+
+import re
+
+import pytest
+from notebook_shells import run_notebooks
+
+pytestmark = pytest.mark.slow
+
+#: The body of a measured cell, or a whole notebook, in which a line of dashes separates cells.
+SAME_WITHOUT_MAGIC = {
+    "a result": "x = 6\nx * 7",
+    "no result": "x = 6;\nx * 7;",
+    "a single line": "6 * 7",
+    "history": "a = 1\na\n----\n_ + 1, __ , Out[2], len(In), _i\n----\nIn[2].splitlines()[-1:], _i2.splitlines()[-1:]",
+    "an error": "def f():\n    return 1 / 0\nx = 1\nf()\nx = 2\n----\nx",
+    "a syntax error": "x = = 1",
+    "an error of indentation": "if 1:\nx = 1",
+    "an error of the compiler": "x = 1\nreturn x",
+    "await": "import asyncio\nawait asyncio.sleep(0, 5)",
+    "async for": "async def a():\n    yield 1\n[x async for x in a()]",
+    "an error after await": "import asyncio\nawait asyncio.sleep(0)\n1 / 0",
+    "line magics": "%pwd\nx = %sx echo a\nx",
+    "shell": "!!echo a",
+    "help": "x = 5\n%pinfo x",
+    "a magic in the body": "for i in range(2):\n    %alias_magic t time\n",
+    "interrupt": "import signal\nsignal.raise_signal(signal.SIGINT)",
+    "exit": "import sys\nsys.exit(3)",
+    "names": "__name__, '__file__' in globals()",
+    "future": "from __future__ import annotations\ndef f(x: nothing): pass\nf.__annotations__",
+    "source": '''def f(x):
+    """Document it."""
+    return x
+----
+import inspect
+inspect.getsource(f), f.__doc__, inspect.signature(f), f.__code__.co_firstlineno, f.__qualname__''',
+    "last expression or assignment": "get_ipython().ast_node_interactivity = 'all'\n1\n2",
+    "stack": "import inspect\n[frame.function for frame in inspect.stack()][:4]",
+    "print and warn": "import warnings\nprint('a')\nwarnings.warn('b')",
+    "undefined": "def g():\n    return undefined\ng()",
+    "capture": "%%capture out\nprint(3)\n----\nout.stdout",
+    "leading blank lines": "\n\nx = 1\nx",
+    "semicolons": "x = 1; y = 2; x + y",
+}
+
+
+#: The heading of a part of a report.
+HEADING = re.compile(r"^In\[\d+\].* \(\d+ of \d+ lines? ran, \d+ hits?\)$", re.MULTILINE)
+
+
+def bodies(text):
+    return text.split("\n----\n")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Return, by name, the outcomes of a notebook with `%%instrument` at the top of its cells, and without."""
+    folder = tmp_path_factory.mktemp("magics")
+    notebooks = []
+    for text in SAME_WITHOUT_MAGIC.values():
+        notebooks.append([f"%%instrument\n{body}" for body in bodies(text)])
+        # The comment that stands for the line of the magic keeps the numbers of lines.
+        notebooks.append([f"# a comment\n{body}" if "\n" in body and body[0] != "%" else body for body in bodies(text)])
+    outcomes = run_notebooks(notebooks, folder)
+    return dict(zip(SAME_WITHOUT_MAGIC, zip(outcomes[::2], outcomes[1::2], strict=True), strict=True))
+
+
+@pytest.mark.parametrize("name", SAME_WITHOUT_MAGIC)
+def test_cells_do_the_same_with_the_magic_as_without(pairs, name):
+    """Output, tracebacks included, value and error are the same. The report is printed behind the output."""
+    for measured, plain in zip(*pairs[name], strict=True):
+        assert measured.error == plain.error
+        assert measured.value == plain.value
+        out, *reports = HEADING.split(measured.out.replace("# %%instrument --save _report_of_test", "# a comment"))
+        assert without_numbers(out) == without_numbers(plain.out)
+        assert bool(reports) == (measured.counts is not None)
+        assert without_numbers(measured.err) == without_numbers(plain.err)
+
+
+def without_numbers(text):
+    """Return *text* without the file names of cells, which differ."""
+    return re.sub(r"ipython-input-\d+-\w+", "", text)
+
+
+SHOP = """def price(items):
+    total = 0
+    for item in items:
+        if item > 100:
+            total += item * 0.9
+        else:
+            total += item
+    return total
+
+
+def refund(item):
+    return -item"""
+
+#: Notebooks by name. A line of dashes separates cells.
+OTHERS = {
+    "report": f"""{SHOP}
+----
+%%instrument
+bills = [price(range(day)) for day in range(100)]
+if not bills:
+    refund(bills)
+sum(bills)""",
+    "only the cell": f"{SHOP}\n----\n%%instrument --only-cell\nprice([1])",
+    "time": "%%instrument\n%%time\nx = 1\nif x == 2:\n    y = 3\nx",
+    "capture": "%%instrument\n%%capture\nx = 1\nif x == 2:\n    y = 3\nx",
+    "timeit": "%%instrument\n%%timeit -n1 -r1\nx = 1\n",
+    "below time": "%%time\n%%instrument\nx = 1\nif x == 2:\n    y = 3\nx",
+    "below capture": "%%capture\n%%instrument\nx = 1\nx",
+    "statement": f"""{SHOP}
+----
+%instrument price([1, 200])
+----
+y = %instrument --only-cell price([1, 200])
+y
+----
+%instrument refund(
+----
+%instrument price(3)
+----
+%instrument z = refund(4); z = z + 1
+----
+z
+----
+def local(w):
+    get_ipython().run_line_magic("instrument", "q = refund(w)")
+    return w
+local(7)""",
+    "wrong": """%%instrument --frob
+x = 1
+----
+x
+----
+%%instrument
+----
+%instrument
+----
+%%instrument f(1)
+x = 1
+----
+%%instrument --scope a-b
+x = 2
+----
+x""",
+    "loaded late": """def early():
+    return 1
+def numbers():
+    yield 1
+    yield 2
+started = numbers(), early(), (n for n in range(3))
+next(started[0])
+----
+%load_ext instrument
+----
+%%instrument
+early(), next(started[0]), list(numbers()), next(started[2])
+----
+list(started[0])
+----
+%%instrument
+early()""",
+    "running thread": """import threading
+go, done = threading.Event(), threading.Event()
+def work():
+    go.wait(20)
+    x = 1
+    done.set()
+threading.Thread(target=work).start()
+----
+%%instrument
+go.set()
+done.wait(20)""",
+    "unloaded": f"""{SHOP}
+def gen():
+    yield 1
+----
+%%instrument
+price([1])
+----
+plain = type(get_ipython()).run_code
+get_ipython().run_code.__func__ is plain, price.__code__.co_consts[-1] is None
+----
+%unload_ext instrument
+----
+shell, hooks = get_ipython(), []
+for name in shell.events.callbacks:
+    hooks += shell.events.callbacks[name]
+hooks += shell.input_transformers_cleanup
+hooks += [magic for kind in shell.magics_manager.magics.values() for magic in kind if "instrument" in magic]
+from instrument.session.registry import is_live
+[hook for hook in hooks if "instrument" in str(hook)], "run_code" in vars(shell), is_live(price.__code__), is_live(gen.__code__)
+----
+%load_ext instrument
+----
+%reload_ext instrument
+----
+%%instrument
+price([1])
+----
+%%instrument
+%unload_ext instrument
+price([2])
+----
+1 + 1""",
+    "plain cells": f"""{SHOP}
+----
+def gen():
+    yield price([1])
+async def co():
+    pass
+def outer():
+    return (x for x in range(3))
+----
+from instrument.session.registry import is_live
+[is_live(f.__code__) for f in (price, gen, co, outer)]""",
+    "no tracing facility": """import sys, threading
+def tools():
+    used = [sys.gettrace(), sys.getprofile(), threading._trace_hook]
+    if hasattr(sys, "monitoring"):
+        used += map(sys.monitoring.get_tool, range(6))
+    return set(used)
+----
+%%instrument
+tools()""",
+}
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Return the outcomes of OTHERS, by name."""
+    outcomes = run_notebooks([bodies(text) for text in OTHERS.values()], tmp_path_factory.mktemp("others"))
+    return dict(zip(OTHERS, outcomes, strict=True))
+
+
+def test_the_report_has_the_cell_and_the_functions_of_earlier_cells(others):
+    """A line that can run and did not has the count 0. Functions that did not run are left out."""
+    _, measured = others["report"]
+
+    assert measured.out == """Out[2]: 161700
+In[2] (3 of 4 lines ran, 103 hits)
+101: bills = [price(range(day)) for day in range(100)]
+  1: if not bills:
+  0:     refund(bills)
+  1: sum(bills)
+In[1]: price (5 of 6 lines ran, 15150 hits)
+      def price(items):
+ 100:     total = 0
+5050:     for item in items:
+4950:         if item > 100:
+   0:             total += item * 0.9
+              else:
+4950:             total += item
+ 100:     return total
+""".replace("101:", " 101:").replace("  1:", "   1:").replace("  0:     r", "   0:     r")
+    assert measured.html.count(">0 <") == 0
+
+
+def test_only_cell_leaves_the_functions_of_earlier_cells_out(others):
+    """Their counts are in the report all the same."""
+    _, measured = others["only the cell"]
+
+    assert "In[1]" not in measured.out
+    assert len({name for name, _, _ in measured.counts}) == 2
+
+
+@pytest.mark.parametrize("name", ["time", "capture", "below time"])
+def test_other_cell_magics_and_this_one_can_be_nested(others, name):
+    """The lines of the body are counted in either order."""
+    (measured,) = others[name]
+    body = measured.out.partition(" hits)\n")[2]
+
+    magic = "" if name == "below time" else f"1: %%{name}\n"
+    assert body.startswith(f"{magic}1: x = 1\n1: if x == 2:\n0:     y = 3\n1: x\n")
+    assert ("Wall time" in measured.out) == ("time" in name)
+
+
+def test_a_body_that_a_magic_compiles_by_itself_is_said_to_be_uncounted(others):
+    """`%%timeit` puts it into a function of its own."""
+    (measured,) = others["timeit"]
+
+    assert "1: %%timeit -n1 -r1\n   x = 1\nThe body of %%timeit is not counted." in measured.out
+
+
+def test_output_of_a_measured_cell_can_be_captured(others):
+    """The report is captured, too."""
+    (measured,) = others["below capture"]
+
+    assert measured.out == ""
+    assert [n for _, _, n in measured.counts] == [1, 1]
+
+
+def test_a_statement_is_counted_and_has_its_value(others):
+    """An error goes on to the cell. Local variables of a function can be read."""
+    _, first, second, syntax, error, assignment, z, local = others["statement"]
+
+    assert first.value == second.value == "181.0"
+    assert "1: price([1, 200])\nIn[1]: price (6 of 6 lines ran, 9 hits)\n" in first.out
+    assert "In[1]" not in second.out.replace("In[1]:", "", 0).partition("hits)")[2]
+    assert (syntax.error, error.error) == ("SyntaxError", "TypeError")
+    assert "1:     for item in items:\n0:         if item > 100:" in error.out
+    assert "instrument/notebook" not in error.out
+    assert (assignment.value, z.value) == ("None", "-3")
+    assert (local.value, local.error) == ("7", "")
+    assert "1:     return -item" in local.out
+
+
+def test_wrong_use_is_an_error_of_use_and_the_cell_does_not_run(others):
+    """With a wrong scope the cell runs, and a message says that it is not counted."""
+    option, x, empty, statement, code, scope, after = others["wrong"]
+
+    assert (option.error, x.error) == ("UsageError", "NameError")
+    assert "UsageError: there is no option --frob: use --only-cell" in option.err
+    assert (empty.error, statement.error, code.error) == ("UsageError", "UsageError", "UsageError")
+    assert "write `%instrument STATEMENT`, or `%%instrument` above the code of a cell" in statement.err
+    assert "takes options only, and not 'f(1)'" in code.err
+    assert "is neither the name of a module nor a path" in scope.err
+    assert after.value == "2"
+
+
+def test_functions_are_counted_that_were_there_before_the_extension(others):
+    """Generators that were suspended then cannot be counted, and are named until they end."""
+    _, _, measured, _, last = others["loaded late"]
+
+    assert "1:     return 1" in measured.out
+    assert "1:     yield 1\n1:     yield 2\n" in measured.out
+    names = [re.findall(r"Not counted: (.*) of In\[1\]\. It had begun before, as plain code\.", each.out) for each in (measured, last)]
+    assert names == [["<genexpr>", "numbers"], ["<genexpr>"]]
+
+
+def test_functions_that_run_in_another_thread_already_are_named(others):
+    """Their frames have the original code."""
+    _, measured = others["running thread"]
+
+    assert "Not counted: work of In[1]. It had begun before, as plain code." in measured.out
+
+
+def test_the_extension_can_be_unloaded_and_loaded_again(others):
+    """No hook stays behind, and functions have their originals. A measured cell may unload the extension."""
+    *_, hooks, _, _, again, unloading, last = others["unloaded"]
+
+    assert hooks.value == "([], False, False, False)"
+    assert "In[1]: price" in again.out
+    assert (unloading.value, unloading.counts, unloading.error) == ("2", None, "")
+    assert last.value == "2"
+
+
+def test_other_cells_run_as_they_are_unless_a_frame_of_theirs_can_be_suspended(others):
+    """Only such functions are live from the beginning."""
+    assert others["plain cells"][-1].value == "[False, True, True, True]"
+
+
+def test_no_tracing_facility_is_used(others):
+    """Neither a trace function, nor a profile function, nor `sys.monitoring`."""
+    assert others["no tracing facility"][-1].value == "{None}"
