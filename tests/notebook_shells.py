@@ -23,13 +23,14 @@ class Outcome(NamedTuple):
     html: str = ""
 
 
-def run_notebooks(notebooks, folder, *, is_traced=False, **variables):
+def run_notebooks(notebooks, folder, *, is_traced=False, launcher=(), **variables):
     """Return the Outcomes of *notebooks*, lists of cells, by notebook and cell; *folder* is the working directory.
 
-    With *is_traced*, `trace` counts the measured cells in place of `instrument`.
+    With *is_traced*, `trace` counts the measured cells in place of `instrument`. *launcher* has arguments of Python
+    before those of the driver.
     """
     finished = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", str(DRIVER)],
+        [sys.executable, "-W", "error::RuntimeWarning", *launcher, str(DRIVER)],
         input=json.dumps([notebooks, is_traced]),
         cwd=folder,
         env=environment_without_settings(
@@ -43,6 +44,6 @@ def run_notebooks(notebooks, folder, *, is_traced=False, **variables):
     return [[Outcome(**each) for each in outcomes] for outcomes in json.loads(finished.stdout)]
 
 
-def run_cells(folder, *cells, **variables):
-    """Return the Outcomes of *cells* in one shell with the extension."""
-    return run_notebooks([list(cells)], folder, **variables)[0]
+def run_cells(folder, *cells, **options):
+    """Return the Outcomes of *cells* in one shell with the extension; *options* are those of `run_notebooks`."""
+    return run_notebooks([list(cells)], folder, **options)[0]

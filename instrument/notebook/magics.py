@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -21,8 +22,10 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from IPython.display import display
 
 from instrument.errors import InstrumentError
+from instrument.hooks import imports
 from instrument.notebook.cell_report import report_of
 from instrument.notebook.cells import Cells
+from instrument.notebook.executed_cells import ExecutedCells
 from instrument.notebook.live_cells import LiveCells
 from instrument.notebook.measuring import CellMeasurement
 from instrument.notebook.options import MeasuredCell, OptionError, Options, measured_cell, options_of_cell, read_options
@@ -48,11 +51,15 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
         #: The cell of IPython that is measured, until it ends: the information about its execution, and the cell.
         self._running: tuple[Any, MeasuredCell, CellMeasurement] | None = None
         self._original_run_code = shell.run_code
+        #: Open until the extension is unloaded.
+        self._contexts = ExitStack()
         # One object each, as methods are found by comparison.
         self._hooks = self.run_code, self.without_magic_line
 
     def install(self) -> None:
         """Add the magics and the hooks to the shell."""
+        if imports.n_instrumenters():  # the recorder's, for example, which does not select cells
+            self._contexts.enter_context(ExecutedCells(self._cells, self._live_cells.session, with_timed=False))
         self._live_cells.prepare()
         run_code, without_magic_line = self._hooks
         self.shell.register_magics(self)
@@ -78,6 +85,7 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
         self._running = None
         while self._open:  # a measured cell may unload the extension
             self._open.pop().end()
+        self._contexts.close()
         self._live_cells.restore()
 
     # Hooks ############################################################################################################
