@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from instrument_command import run_instrument
+from instrument_command import ROOT, run_instrument
 from notebook_shells import run_cells, run_notebooks
 
 pytestmark = pytest.mark.slow
@@ -99,6 +99,8 @@ def refund(item):
 #: Notebooks by name. A line of dashes separates cells.
 OTHERS = {
     "report": f"""{SHOP}
+----
+%load_ext instrument
 ----
 %%instrument
 bill = 0
@@ -240,10 +242,10 @@ def others(tmp_path_factory):
 
 def test_the_report_has_the_cell_and_the_functions_of_earlier_cells(others):
     """A line that can run and did not has the count 0. Functions that did not run are left out."""
-    _, measured = others["report"]
+    *_, measured = others["report"]
 
-    assert measured.out == """Out[2]: 161700
-In[2] (5 of 6 lines ran, 204 hits)
+    assert measured.out == """Out[3]: 161700
+In[3] (5 of 6 lines ran, 204 hits)
    1: bill = 0
  101: for day in range(100):
  100:     bill += price(range(day))
@@ -261,6 +263,8 @@ In[1]: price (5 of 6 lines ran, 15150 hits)
  100:     return total
 """
     assert measured.html.count("it did not run") == 2
+    cell = bodies(OTHERS["report"])[-1].replace("\n", "\n   ...: ")
+    assert f"```\nIn [3]: {cell}\n{measured.out}```" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_only_cell_leaves_the_functions_of_earlier_cells_out(others):
