@@ -104,7 +104,7 @@ class _State(ProcessState):
     """
 
     __slots__ = (
-        *("due_since", "ending_by", "is_handling", "is_handling_requested", "listeners", "main_thread", "masks"),
+        *("due_since", "ending_by", "held", "is_handling", "is_handling_requested", "listeners", "main_thread"),
         *("pipe", "unread"),
     )
 
@@ -124,8 +124,8 @@ class _State(ProcessState):
         self.ending_by: list[int] = []
         #: From the number of each signal that the main thread has not handled yet to the time when it was read.
         self.due_since: dict[int, float] = {}
-        #: From the number of each thread that is about to fork to the signals that it blocked before.
-        self.masks: dict[int, Any] = {}
+        #: From the number of each thread that is about to fork to the signals that `hold` has blocked.
+        self.held: dict[int, list[int]] = {}
 
     def usable_pipe(self) -> _Pipe | None:
         """Return the pipe; None if there is none, or if the program has closed the reading end."""
@@ -188,14 +188,15 @@ def hold() -> None:
     """Block the signals that our handlers handle, in this thread, which is about to fork, until `release`."""
     if _pthread_sigmask is not None and _state.is_handling:
         numbers = [number for number in _ENDING if type(_getsignal_original(number)) is _DefaultHandler]
-        _state.masks[get_ident()] = _pthread_sigmask(_signal.SIG_BLOCK, numbers)
+        before = _pthread_sigmask(_signal.SIG_BLOCK, numbers)
+        _state.held[get_ident()] = [number for number in numbers if number not in before]
 
 
 def release() -> None:
     """Undo `hold` in this thread, in the parent and in the child. A signal that came meanwhile is handled now."""
-    mask = _state.masks.pop(get_ident(), None)
-    if mask is not None:
-        _pthread_sigmask(_signal.SIG_SETMASK, mask)  # type: ignore[misc]
+    held = _state.held.pop(get_ident(), None)
+    if held is not None:
+        _pthread_sigmask(_signal.SIG_UNBLOCK, held)  # type: ignore[misc]
 
 
 def begin_in_child() -> None:
