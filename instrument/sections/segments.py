@@ -16,6 +16,7 @@ from instrument.guest.process_state import ProcessState
 from instrument.hooks import process_end
 from instrument.model.probe_counts import ProbeCounts
 from instrument.record.contexts import ContextCounts
+from instrument.record.recorder import current
 from instrument.scope.project import Scope
 from instrument.session.scoped import scoped_instrumenter
 
@@ -63,9 +64,13 @@ def measure(items: Sequence[str]) -> Scope:
     """Measure the code that a scope with these *items* selects, until the process ends; return the scope.
 
     No scope ends before. Each beginning and each end examines all functions of the process: a quarter of a second for
-    13,000 functions [3.12]. Code that was measured once costs next to nothing later.
+    13,000 functions [3.12]. Code that was measured once costs next to nothing later. The scope of the recorder is
+    measured already.
     """
     key = tuple(items)
+    recorder = current()
+    if recorder is not None and tuple(recorder.settings.scope) == key:
+        return recorder.scope
     scope = _state.scopes.get(key)
     if scope is None:
         scope = _state.scopes[key] = Scope(key)

@@ -75,7 +75,7 @@ def test_impossible_arguments_are_named(tmp_path):
     lines = tree.run(ERRORS, INSTRUMENT="0")[0].splitlines()
     assert lines[:7] == [
         "InstrumentError: 'n^4' is no growth law; name one of '1', 'log n', 'n', 'n log n', 'n²', 'n³', '2^n'",
-        "InstrumentError: no counted function or module is called 'shop.mak'; did you mean 'shop.make'?",
+        "InstrumentError: no counted function or module is called 'shop.mak'; did you mean 'shop.make' or 'shop.merge' or 'shop.fails'?",
         "InstrumentError: shop.never did not run for any of the sizes 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096",
         "InstrumentError: 'seconds' is no unit of work; name one of 'instructions', 'executions', 'calls'",
         "InstrumentError: a growth law needs at least 3 sizes, and there are 2: 1, 2",
