@@ -24,6 +24,6 @@ No other folder replaces an attribute of a module that is not ours. All hooks of
 Other folders change the interpreter only as follows. `guest.own_loader` sets `sys.path_importer_cache`, and
 `guest.own_imports` sets `sys.modules`, for this package's own folders and modules. `guest.process_state` registers a callback for forks, which resets locks. `startup` sets an
 attribute of `sys` if the program has a module of this package's name. `session` exchanges the code of functions that
-exist already. `record.background` removes its thread from the tables of `threading`. Some settings change for a moment
+exist already. `notebook.magics` replaces `run_code` of one shell of IPython. `record.background` removes its thread from the tables of `threading`. Some settings change for a moment
 only, and are always put back. They are the switch interval, garbage collection and the mode of lazy imports.
 """  # noqa: E501

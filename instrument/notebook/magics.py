@@ -51,6 +51,8 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
         #: The cell of IPython that is measured, until it ends: the information about its execution, and the cell.
         self._running: tuple[Any, MeasuredCell, CellMeasurement] | None = None
         self._original_run_code = shell.run_code
+        #: Another extension may keep `run_code` when this one is unloaded.
+        self._is_installed = False
         #: Open until the extension is unloaded.
         self._contexts = ExitStack()
         # One object each, as methods are found by comparison.
@@ -62,6 +64,7 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
             self._contexts.enter_context(ExecutedCells(self._cells, self._live_cells.session, with_timed=False))
         self._live_cells.prepare()
         run_code, without_magic_line = self._hooks
+        self._is_installed = True
         self.shell.register_magics(self)
         self.shell.run_code = run_code
         self.shell.input_transformers_cleanup.append(without_magic_line)
@@ -71,6 +74,7 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
     def uninstall(self) -> None:
         """Remove all that `install` has added, and give the functions of cells their originals back."""
         run_code, without_magic_line = self._hooks
+        self._is_installed = False
         if vars(self.shell).get("run_code") is run_code:
             del self.shell.run_code
         if without_magic_line in self.shell.input_transformers_cleanup:
@@ -96,7 +100,7 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
             for measurement in self._open:
                 measurement.note_cell(code_obj.co_filename)
             code_obj = self._live_cells.live(code_obj)
-        elif self._cells.is_cell(code_obj.co_filename):
+        elif self._is_installed and self._cells.is_cell(code_obj.co_filename):
             code_obj = self._live_cells.live_if_suspendable(code_obj)
         coroutine: Coroutine[Any, Any, Any] = self._original_run_code(code_obj, *arguments, **options)
         return coroutine
@@ -243,7 +247,12 @@ def _is_within_cell() -> bool:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Add the magics to *shell*: IPython calls this for `%load_ext instrument`."""
+    """Add the magics to *shell*: IPython calls this for `%load_ext instrument`.
+
+    Raise UsageError if IPython is too old.
+    """
+    if not hasattr(shell.compile, "format_code_name"):
+        raise UsageError("%load_ext instrument needs IPython 8.18 or later: pip install --upgrade ipython")
     InstrumentMagics(shell).install()
 
 

@@ -45,7 +45,11 @@ def executed(tmp_path_factory):
         input=json.dumps(CELLS),
         cwd=folder,
         env=environment_without_settings(
-            IPYTHONDIR=str(folder), JUPYTER_CONFIG_DIR=str(folder), INSTRUMENT_CACHE=str(folder), JUPYTER_PLATFORM_DIRS="1"
+            IPYTHONDIR=str(folder),
+            JUPYTER_CONFIG_DIR=str(folder),
+            JUPYTER_RUNTIME_DIR=str(folder),
+            JUPYTER_PLATFORM_DIRS="1",
+            INSTRUMENT_CACHE=str(folder),
         ),
         stdout=subprocess.PIPE,
         text=True,

@@ -210,6 +210,23 @@ price([1])
 price([2])
 ----
 1 + 1""",
+    "wrapped": """shell = get_ipython()
+ours = shell.run_code
+def outer(*arguments, **options):
+    return ours(*arguments, **options)
+shell.run_code = outer
+----
+%unload_ext instrument
+----
+def gen():
+    yield 1
+----
+from instrument.session.registry import is_live
+is_live(gen.__code__), shell.run_code is outer""",
+    "old IPython": """import instrument
+class Shell:
+    compile = compile
+instrument.load_ipython_extension(Shell)""",
     "plain cells": f"""{SHOP}
 ----
 def gen():
@@ -354,6 +371,19 @@ def test_the_extension_can_be_unloaded_and_loaded_again(others):
     assert "In[1]: price" in again.out
     assert (unloading.value, unloading.counts, unloading.error) == ("2", None, "")
     assert last.value == "2"
+
+
+def test_a_wrapper_of_another_extension_stays(others):
+    """It keeps the replaced method, which then does nothing by itself."""
+    assert others["wrapped"][-1].value == "(False, True)"
+
+
+def test_an_IPython_that_is_too_old_is_named(others):
+    """IPython 7 does not tell which files are cells."""
+    (outcome,) = others["old IPython"]
+
+    assert outcome.error == "UsageError"
+    assert "%load_ext instrument needs IPython 8.18 or later: pip install --upgrade ipython" in outcome.err
 
 
 def test_other_cells_run_as_they_are_unless_a_frame_of_theirs_can_be_suspended(others):
