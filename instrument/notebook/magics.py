@@ -221,7 +221,9 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
             raise OptionError("write `%instrument STATEMENT`, or `%%instrument` above the code of a cell")
         shell = self.shell
         text = shell.transform_cell(options.rest)
-        file_name = shell.compile.cache(text, shell.execution_count, raw_code=options.rest)
+        outer = shell.displayhook.exec_result  # of the cell with the statement; `execution_count` is that of the next
+        number = shell.execution_count if outer is None else outer.execution_count
+        file_name = shell.compile.cache(text, number, raw_code=options.rest)
         tree = shell.transform_ast(shell.compile.ast_parse(text, file_name))
         is_expression = len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
         if is_expression:

@@ -323,7 +323,7 @@ def test_a_statement_is_counted_and_has_its_value(others):
     _, first, second, syntax, error, assignment, z, local = others["statement"]
 
     assert first.value == second.value == "181.0"
-    assert "1: price([1, 200])\nIn[1]: price (6 of 6 lines ran, 9 hits)\n" in first.out
+    assert "In[2] (1 of 1 line ran, 1 hit)\n1: price([1, 200])\nIn[1]: price (6 of 6 lines ran, 9 hits)\n" in first.out
     assert "In[1]: price" not in second.out
     assert (syntax.error, error.error) == ("SyntaxError", "TypeError")
     assert "1:     for item in items:\n0:         if item > 100:" in error.out
