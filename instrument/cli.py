@@ -37,6 +37,7 @@ COMMANDS = {
     "tests": "show which tests run a line or a function",
     "show": "show what a test runs",
     "growth": "show how the work of a test grows with its size",
+    "affected": "show which tests changes of the sources affect",
     "gate": "compare the work of two runs, and fail if it grew",
     "keep": "keep the data of a git revision for `gate`",
     "combine": "add up the data of many processes in one file",
@@ -50,7 +51,7 @@ COMMANDS = {
 _FOLDERS = {
     **dict.fromkeys(("html", "lcov", "xml", "json", "callgrind", "coverage"), "exports"),
     **dict.fromkeys(("serve", "top"), "live"),
-    **dict.fromkeys(("tests", "show", "growth"), "per_test"),
+    **dict.fromkeys(("tests", "show", "affected", "growth"), "per_test"),
     **dict.fromkeys(("gate", "keep"), "gating"),
 }
 #: The commands that only print information about the others.

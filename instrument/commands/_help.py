@@ -202,6 +202,24 @@ examples:
   instrument show test_price --lines
 """,
     ),
+    "affected": (
+        None,
+        """\
+Print the node ids of the tests that changes of the sources affect. The data need
+the counts of each test: `pytest --instrument --instrument-contexts` saves them, and
+the state of the files. All changes since then count, committed or not. With BASE, all
+changes since that commit count, too. New test modules are printed. A test module of
+which all tests must run is printed as one node id.
+
+If it is not known which tests are affected, all tests are printed, and standard error
+says why. `pytest --instrument-affected` runs just the affected tests.
+
+examples:
+  instrument affected --why
+  instrument affected origin/main --ignore '*.md,docs'
+  instrument affected | xargs -r -d '\\n' pytest
+""",
+    ),
     "growth": (
         None,
         """\

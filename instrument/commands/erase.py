@@ -12,6 +12,7 @@ import re
 import sys
 import time
 
+from instrument.analysis.affected.recorded_runs import records_in
 from instrument.commands._data_options import add_paths, paths_of
 from instrument.data.merge import Merge, data_files
 from instrument.data.query import default_directory
@@ -94,11 +95,19 @@ def _erase(
                 n_failed += 1
                 say([f"{path!r} cannot be removed: {error.strerror or error}"], sys.stderr)
     for path in paths:
+        _remove_records(path)
         _remove_unneeded_plans(path)
     note = f"; {n_running} of processes that may still be running are kept ({hint})" if n_running else ""
     if note or not is_quiet:
         say([f"{number_of(n_removed, 'data file')} removed from {', '.join(map(shown, paths))}{note}"], sys.stderr)
     return 1 if n_failed else 0
+
+
+def _remove_records(folder: str) -> None:
+    """Remove the records of test runs in the data folder *folder*: their counts are removed, in whole or in part."""
+    for name in records_in(folder):
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, name))
 
 
 def _remove_unneeded_plans(folder: str) -> None:

@@ -17,6 +17,7 @@ from instrument.config.reports import read_number
 from instrument.config.values import OWN
 from instrument.guest.process_state import ProcessState
 from instrument.pytest_plugin.contexts import ContextHooks
+from instrument.pytest_plugin.recording import RecordingHooks
 from instrument.pytest_plugin.reporting import Commands, arguments_of_commands
 from instrument.record.recorder import current
 
@@ -83,6 +84,9 @@ def register(config: pytest.Config, options: Options, settings: Settings, *, has
     recorder = current()
     if options.with_contexts and recorder is not None and recorder.contexts is not None:
         config.pluginmanager.register(ContextHooks(recorder), f"{NAME}-contexts")
+        if not is_worker():
+            hooks = RecordingHooks(config, recorder.settings.directory, f"{os.getpid()}-{os.urandom(8).hex()}")
+            config.pluginmanager.register(hooks, f"{NAME}-record")
 
 
 def is_worker() -> bool:

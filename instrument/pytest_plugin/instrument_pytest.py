@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _OPTION = "--instrument"
 _SIZES = "16,32,64,128,256"
+_AFFECTED = "--instrument-affected"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,6 +77,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N,…",
         help="the values of the fixture `size`, with commas between them (default: 16,32,64,128,256)",
     )
+    _add_options_of_affected(parser, group)
     parser.addini("instrument_branch", "the same as --instrument-branch", type="bool", default=False)
     parser.addini("instrument_report", "reports, one a line: see --instrument-report", type="linelist")
     parser.addini("instrument_fail_under", "the same as --instrument-fail-under")
@@ -120,13 +122,32 @@ def counts(request: pytest.FixtureRequest) -> Generator[object, None, None]:
         yield section
 
 
+def _add_options_of_affected(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
+    group.addoption(
+        _AFFECTED,
+        nargs="?",
+        const="",
+        metavar="BASE",
+        help="run only tests that changes of the sources affect, by the counts of each test of an earlier run: changes "
+        "since that run and, with --instrument-affected=BASE, since the commit BASE",
+    )
+    group.addoption(
+        "--instrument-affected-ignore",
+        action="append",
+        metavar="PATTERN",
+        help="changes of these files affect no test: patterns of paths, or folders, with commas between them",
+    )
+    parser.addini("instrument_affected_ignore", "see --instrument-affected-ignore", type="linelist")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, object, object]:
     """Begin to count before pytest captures output and imports anything of the project, if *args* ask for it."""
-    if early_config.known_args_namespace.instrument_scope is not None:
-        _check_name(early_config)
+    given = early_config.known_args_namespace
+    if given.instrument_scope is not None or given.instrument_affected is not None:
+        _check_name(early_config, _OPTION)
         _take_no_next_word(early_config, parser, args)
         from instrument.pytest_plugin.starting import start
 
@@ -147,15 +168,17 @@ def _check_name(config: pytest.Config, option: str = _OPTION) -> None:
 
 
 def _take_no_next_word(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    """Change `--instrument` in *args*, which pytest parses later, to an option that takes no next word as its value.
+    """Change options in *args*, which pytest parses later, to options that take no next word as their values.
 
     For argparse, an optional value is the next word: `tests` of `pytest tests`, if the option is in `addopts`. *config*
     has the result of that, and gets another one.
     """
     n_options = args.index("--") if "--" in args else len(args)
-    if _OPTION not in args[:n_options]:
+    options = (_OPTION, _AFFECTED)
+    if not {*options} & {*args[:n_options]}:
         return
-    args[:n_options] = [f"{word}=" if word == _OPTION else word for word in args[:n_options]]
+    args[:n_options] = [f"{word}=" if word in options else word for word in args[:n_options]]
     parsed = parser.parse_known_args(args, namespace=copy.copy(config.option))
     namespace = config.known_args_namespace
-    namespace.file_or_dir, namespace.instrument_scope = parsed.file_or_dir, parsed.instrument_scope
+    for name in ("file_or_dir", "instrument_scope", "instrument_affected"):
+        setattr(namespace, name, getattr(parsed, name))

@@ -91,7 +91,7 @@ def read_options(config: pytest.Config) -> Options:
 
     texts = option_or_ini("instrument_report") or [TERM]
     return Options(
-        scope=[text for text in given.instrument_scope if text],
+        scope=[text for text in given.instrument_scope or () if text],
         reports=parse_reports(texts, str(config.invocation_params.dir)),
         fail_under=parse_share(str(option_or_ini("instrument_fail_under") or "")),
         with_branches=bool(option_or_ini("instrument_branch")),

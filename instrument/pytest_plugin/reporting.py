@@ -72,19 +72,25 @@ class Commands:
 
     def run(self, arguments: list[str], *, has_colours: bool) -> Outcome:
         """Run the command with these *arguments*, and return its outcome; raise nothing but KeyboardInterrupt."""
+        try:
+            _make_folder_of_file(arguments)
+            return outcome_of(arguments, *self.output(arguments, has_colours=has_colours))
+        except (OSError, ValueError) as error:
+            problem = f"instrument: there is no report ({arguments[0]}): {self._python!r} cannot be run: {error}"
+            return Outcome(1, [], [problem])
+
+    def output(self, arguments: list[str], *, has_colours: bool = False) -> tuple[int, str, str]:
+        """Run the command with these *arguments*; return its exit status, output and errors.
+
+        Raise OSError or ValueError if it cannot be run.
+        """
         environment = {**self._environment, "FORCE_COLOR" if has_colours else "NO_COLOR": "1"}
         environment.pop("NO_COLOR" if has_colours else "FORCE_COLOR", None)
         # Without -P, a module of the project could be imported in place of this package.
         command = [self._python, "-P", "-m", "instrument", *arguments]
-        try:
-            _make_folder_of_file(arguments)
-            with Popen(command, cwd=self._folder, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as process:
-                out, err = process.communicate()
-        except (OSError, ValueError) as error:
-            problem = f"instrument: there is no report ({arguments[0]}): {self._python!r} cannot be run: {error}"
-            return Outcome(1, [], [problem])
-        texts = (text.decode(_ENCODING, "replace") for text in (out, err))
-        return outcome_of(arguments, process.returncode, *texts)
+        with Popen(command, cwd=self._folder, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as process:
+            out, err = process.communicate()
+        return process.returncode, out.decode(_ENCODING, "replace"), err.decode(_ENCODING, "replace")
 
 
 def _make_folder_of_file(arguments: list[str]) -> None:

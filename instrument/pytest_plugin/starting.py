@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from instrument.config import Settings
+    from instrument.pytest_plugin.affected import Deselection
     from instrument.pytest_plugin.options import Options
 
 #: Options, by their names in the namespace, with which pytest runs no tests.
@@ -51,7 +52,11 @@ def start(config: pytest.Config) -> None:
     """
     names, lazy_names = set(sys.modules), set(getattr(sys, "lazy_modules", ()))
     options = read_options(config)
-    if any(getattr(config.known_args_namespace, name, None) for name in _WITHOUT_TESTS):
+    deselection = _select(config)
+    if deselection is not None:
+        # The tests that are left out keep their counts, or else the next run could not know of them.
+        options = options._replace(with_contexts=True, appends=options.appends or not deselection.runs_all)
+    if config.known_args_namespace.instrument_scope is None or _runs_no_tests(config):
         return
     try:
         settings = read_settings(options.settings(), labels=LABELS)
@@ -68,6 +73,22 @@ def start(config: pytest.Config) -> None:
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
     counted_run.register(config, options, settings, has_bounds=has_bounds)
+
+
+def _runs_no_tests(config: pytest.Config) -> bool:
+    return any(getattr(config.known_args_namespace, name, None) for name in _WITHOUT_TESTS)
+
+
+def _select(config: pytest.Config) -> Deselection | None:
+    """Register the hooks that leave out tests, if the options of *config* ask for it, and return them."""
+    given = config.known_args_namespace
+    if getattr(given, "instrument_affected", None) is None or (_runs_no_tests(config) and not given.collectonly):
+        return None
+    from instrument.pytest_plugin import affected
+
+    deselection = affected.select(config)
+    config.pluginmanager.register(deselection, affected.NAME)
+    return deselection
 
 
 def _prepare(config: pytest.Config, options: Options, settings: Settings) -> None:
