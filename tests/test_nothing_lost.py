@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sys
+import textwrap
 import time
 
 import pytest
@@ -237,6 +238,82 @@ def test_all_calls_of_forked_and_executed_processes_are_counted_once(tree, kind,
 
     assert tree.lines()[4] == 1000
     assert tree.calls("call") == 1000
+
+
+#: Functions that begin the counts of a forked process: module, class and name.
+OF_FORKS = [
+    ("hooks.signals", "", "begin_in_child"),
+    ("record.recorder", "Recorder", "_begin"),
+    ("record.recorder", "Recorder", "_make_data"),
+    ("record.background", "Background", "resume"),
+]
+SIGNAL_AFTER_FORK = """
+import importlib
+parent = os.getpid()
+work(1000)
+module = importlib.import_module("instrument." + sys.argv[1])
+owner = getattr(module, sys.argv[2]) if sys.argv[2] else module
+original = getattr(owner, sys.argv[3])
+def interrupted(*arguments):
+    if os.getpid() != parent:
+        setattr(owner, sys.argv[3], original)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return original(*arguments)
+setattr(owner, sys.argv[3], interrupted)
+if sys.argv[4] == "handled":
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(-signal.SIGTERM % 256))
+if not os.fork():
+    time.sleep(50)
+assert os.waitstatus_to_exitcode(os.wait()[1]) % 256 == -signal.SIGTERM % 256
+"""
+
+
+@pytest.mark.parametrize("handling", ["default", "handled"])
+@pytest.mark.parametrize("function", OF_FORKS, ids=lambda function: function[-1])
+def test_a_signal_before_a_forked_process_counts_does_not_repeat_counts(tree, function, handling):
+    """A pool of processes may terminate a worker at once. The worker ends, the parent goes on, and each call counts once."""
+    _, errors = tree.run(program(SIGNAL_AFTER_FORK), *function, handling)
+
+    assert errors == ""
+    assert tree.lines()[4] == 1000
+
+
+SIGNAL_TO_PARENT = """
+import instrument.record.recorder as recorder
+work(1000)
+original = recorder.Recorder.after_fork_in_parent
+def interrupted(*arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    original(*arguments)
+recorder.Recorder.after_fork_in_parent = interrupted
+if not os.fork():
+    os._exit(0)
+"""
+
+
+def test_a_signal_to_a_process_that_has_forked_ends_it_and_loses_no_count(tree):
+    """It comes before the background thread begins again."""
+    _, errors = tree.run(program(SIGNAL_TO_PARENT), status=-signal.SIGTERM)
+
+    assert errors == ""
+    assert tree.lines()[4] == 1000
+
+
+def test_signals_are_blocked_after_a_fork_if_they_were_before(tree):
+    """The mask of the thread that forks is as it was, in both processes."""
+    text = """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    work(500)
+    child = os.fork()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == {signal.SIGHUP}
+    work(250)
+    if not child:
+        os._exit(0)
+    assert os.wait()[1] == 0
+    """
+    tree.run(program(textwrap.dedent(text)))
+
+    assert tree.lines()[4] == 1000
 
 
 POOLS = """

@@ -96,9 +96,11 @@ class Recorder:
         self._pacing.reset()
         process = ProcessInfo.current(interpreters.number())
         process.scope, process.root = "\n".join(self.settings.scope), self._root
-        self._process = process
+        #: Whether no code was live yet when this process began to count.
+        self._counts_all = reading is None and not self._session.groups
         #: None until it is needed (`_data`): it needs more modules of this package than all else.
         self._made_data: ProcessData | None = None
+        self._process = process  # after the two above: a signal may come (`finish`)
         if self.contexts is not None:  # a forked child goes on with the context of its parent
             self._count_contexts(self.contexts.name)
         if reading is not None or self._session.groups or not interpreters.may_have_thread():
@@ -122,24 +124,20 @@ class Recorder:
         self.contexts = ContextCounts(self._session, name, from_now_on=bool(self._session.groups))
 
     def _make_data(self, reading: Reading | None) -> ProcessData:
-        """Return the new `_made_data`. It has the counts since *reading* was begun, or from now on if that is None."""
+        """Return the new `_made_data`. It has the counts since *reading* was begun, or all of this process."""
         from instrument.record.process_data import ProcessData
         from instrument.record.reading import Reading
 
         if reading is None:
-            reading = Reading(self._session, self._pacing.pause)
+            reading = Reading(self._session, self._pacing.pause, from_first_code=self._counts_all)
         self._made_data = ProcessData(
             self.settings, self.scope, self._session, self._pacing, self._process, reading, self.contexts
         )
         return self._made_data
 
     def _data(self) -> ProcessData:
-        """Return the counts of this process. If they are not there yet, no code was live when they began."""
-        if self._made_data is not None:
-            return self._made_data
-        from instrument.record.reading import Reading
-
-        return self._make_data(Reading(self._session, self._pacing.pause, from_first_code=True))
+        """Return the counts of this process. They are made if they are not there yet."""
+        return self._made_data or self._make_data(None)
 
     def _start(self) -> None:
         """Start the background thread: code was made live, so there is something to count."""
@@ -247,6 +245,8 @@ class Recorder:
     def finish(self, how: str) -> None:
         """Write the counts: the process is about to end, or to become another program. *how* is written, too."""
         forks.check_for_fork()
+        if self._process.pid != _getpid():  # a handler ends a forked process that counts nothing yet
+            return
         self._pacing.is_urgent = True
         try:
             if not self._background.run(lambda: self._flush(how)):
