@@ -26,6 +26,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import _thread
 import os
+import sys
 from _functools import partial  # type: ignore[import-not-found]
 from _io import FileIO
 from _operator import attrgetter, ne
@@ -188,8 +189,10 @@ def hold() -> None:
     """Block the signals that our handlers handle, in this thread, which is about to fork, until `release`."""
     if _pthread_sigmask is not None and _state.is_handling:
         numbers = [number for number in _ENDING if type(_getsignal_original(number)) is _DefaultHandler]
-        before = _pthread_sigmask(_signal.SIG_BLOCK, numbers)
+        before = _pthread_sigmask(_signal.SIG_BLOCK, ())
+        # Kept first: the second call may raise an exception of a handler of the program, although it blocks.
         _state.held[get_ident()] = [number for number in numbers if number not in before]
+        _pthread_sigmask(_signal.SIG_BLOCK, numbers)
 
 
 def release() -> None:
@@ -398,7 +401,7 @@ def _open_pipe() -> None:
             _set_wakeup_fd_original(previous)
     except (OSError, ValueError):  # there are no more file numbers, or this is not the main thread
         pass
-    _signal.set_wakeup_fd = _set_wakeup_fd
+    _replace_set_wakeup_fd(_set_wakeup_fd_original, _set_wakeup_fd)
 
 
 def _close_pipe() -> None:
@@ -410,8 +413,15 @@ def _close_pipe() -> None:
         if previous not in (-1, pipe.writing):
             _set_wakeup_fd_original(previous)  # type: ignore[misc]
         pipe.close()
-    if _set_wakeup_fd_original is not None and _signal.set_wakeup_fd is _set_wakeup_fd:
-        _signal.set_wakeup_fd = _set_wakeup_fd_original
+    if _set_wakeup_fd_original is not None:
+        _replace_set_wakeup_fd(_set_wakeup_fd, _set_wakeup_fd_original)
+
+
+def _replace_set_wakeup_fd(present: object, other: object) -> None:
+    """Have the program see *other* where it sees *present*. `signal` has a copy if it was imported before."""
+    for module in (_signal, sys.modules.get("signal")):
+        if type(module) is type(sys) and module.__dict__.get("set_wakeup_fd") is present:
+            module.__dict__["set_wakeup_fd"] = other
 
 
 def _with_high_number(number: int) -> int:
