@@ -37,7 +37,7 @@ PHRASES = re.compile(
 def python_files():
     """Return the paths of all modules of the package and of its tests, without the programs that tests run."""
     files = [*(ROOT / "instrument").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
-    files += (ROOT / "benchmarks" / "peers").glob("*.py")
+    files += [*(ROOT / "benchmarks" / "peers").glob("*.py"), *(ROOT / "benchmarks" / "suites").rglob("*.py")]
     return sorted(file for file in files if not {"programs", "golden"} & set(file.parts))
 
 
