@@ -9,8 +9,9 @@ machine. Each run is compared with the one before it, alone and with further run
 is a false alarm.
 
 `regressions` puts a regression into a function that the tests call (`regressions.py`). The gate compares a run before
-it with a run after it. A regression is found if the first causes of some growth have its function and its line. If no
-growth is above its bound, the regression is listed, and one in the next function takes its place.
+it with a run after it. A regression is found if the first causes of some growth have its function and its line. If
+all growth above the bounds has other causes, the gate gets further runs, as `--stability-runs` makes them. If no growth
+is above its bound, the regression is listed, and one in the next function takes its place.
 
 All bounds are the defaults of the gate. Runs that are in the folder are not repeated. So an interrupted measurement
 goes on, and a changed gate is measured on the same data.
@@ -56,6 +57,8 @@ TESTED = {
 NAMES = {package.partition("==")[0]: package for package in TESTED if not package.startswith("bytecode")}
 #: A function that is called less often makes a small regression, which mostly is below the bounds.
 FEWEST_CALLS = 20
+#: Further runs of HEAD, at most, if growth above a bound has other causes than the regression.
+STABILITY_RUNS = 2
 #: How many lines the gate prints for each cause, and how many causes.
 FIRST = 3
 #: Other work on the machine: so many processes that never rest, in turn.
@@ -263,16 +266,23 @@ def inject(suite, functions, kind, number):
                 verdicts.append(suite.run(f"{data}-{version}", seed, 0))
             if verdicts.count(verdicts[0]) == len(verdicts):
                 # The gate reads the texts of lines in the file, so the file is still the version that ran.
-                document = verdict_of(suite.read(f"{data}-before"), suite.read(f"{data}-after"))
-                return outcome_of(document, change, path, os.path.relpath(path, suite.folder))
+                before, after, further = suite.read(f"{data}-before"), suite.read(f"{data}-after"), []
+                while True:
+                    outcome, text = outcome_of(verdict_of(before, after, *further), change, path, suite.folder)
+                    if outcome != MISSED or len(further) == STABILITY_RUNS:
+                        return outcome, f"{text}, {len(further)} further runs"
+                    again = f"{data}-again-{len(further)}"
+                    suite.run(again, 1000 + len(further), 0)
+                    further.append(suite.read(again))
         except RuntimeError:
             pass  # the function runs before the end of its module, where the helpers are
         finally:
             module.write_text(source, encoding="utf-8")
 
 
-def outcome_of(document, change, path, name):
-    """Return the outcome, and a text about it, of the *change* in the module at *path*, which is called *name*."""
+def outcome_of(document, change, path, folder):
+    """Return the outcome, and a text about it, of the *change* in the module at *path*, which is in *folder*."""
+    name = os.path.relpath(path, folder)
     total, failures = document["total"], document["failures"]
     ranks = [rank for failure in failures if (rank := rank_of(change, path, failure["causes"]))]
     growth = total["after"] / total["before"] - 1
