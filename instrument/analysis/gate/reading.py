@@ -100,6 +100,17 @@ class Reading:
         self.work.parts.update(file.parts)
         self._codes.update(file.codes)
 
+    def leave_out(self, path: str, reason: str) -> None:
+        """Remove the work of the file at *path*, for this *reason*."""
+        work = self.work
+        self.reasons[path] = reason
+        del work.versions[path]
+        for places in (work.functions, work.shapes, work.ids, self._codes):
+            for place in [place for place in places if place.path == path]:
+                del places[place]
+        for number in [number for number, part in work.parts.items() if part.place.path == path]:
+            del work.parts[number]
+
     def find_shapes(self, paths: Iterable[str]) -> None:
         """Find the shapes of all lines in the files *paths*, and the ids of functions as far as the source is here."""
         wanted = {*paths}

@@ -6,7 +6,7 @@ import importlib.util
 
 from instrument.analysis.gate.comparison import Comparison
 from instrument.analysis.gate.conditions import Conditions, differences, small_differences
-from instrument.analysis.gate.pairing import changed_files
+from instrument.analysis.gate.pairing import changed_files, pair_files
 from instrument.analysis.gate.reading import Reading
 from instrument.analysis.gate.stability import Unstable, is_same_code
 from instrument.analysis.gate.verdict import Verdict
@@ -49,6 +49,17 @@ class Run:
         if not self.work.functions:
             reason = f": {self.gaps[0]}" if self.gaps else "; they have no counted file that the patterns choose"
             raise DataError(f"the data of {name} cannot be compared{reason}")
+
+    def unknown_files(self) -> list[str]:
+        """Return the paths of the files whose work is not known."""
+        return [path for path in self._reading.reasons if path in self.paths]
+
+    def leave_out(self, path: str, other: Run) -> None:
+        """Leave out the file at *path* as a file whose work is not known: that in the run *other* is not."""
+        if path in self.work.versions:
+            reason = f"its work in {other.name} is not known"
+            self._reading.leave_out(path, reason)
+            self.gaps.append(f"{self.name}: not compared: {path}: {reason}")
 
     def find_shapes(self, paths: Sequence[str]) -> None:
         """Find the shapes of the lines in the files *paths*."""
@@ -101,6 +112,9 @@ def compare(
     Raise DataError if the runs differ in their conditions, unless *allows_differences*. Raise it, too, if a rerun is of
     other code.
     """
+    for run, other in ((base, head), (head, base)):
+        for path in pair_files(run.unknown_files(), other.paths):
+            other.leave_out(path, run)
     notes = [*base.gaps, *head.gaps]
     found = differences(base.conditions, head.conditions)
     if found and not allows_differences:
