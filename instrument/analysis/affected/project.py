@@ -67,6 +67,7 @@ class Project:
         #: Why it is not known which tests are affected.
         self._unknown: list[str] = []
         self._new_test_modules: dict[str, list[str]] = {}
+        self._differing: set[str] | None = None
 
     def verdict(self) -> Verdict:
         """Return the affected tests."""
@@ -149,6 +150,8 @@ class Project:
                 others.append(self._repository.text(self._base, str(self._relative(path))))
             if all(text is not None and version_of(text) == file[1] for text in others):
                 continue
+            if not path.endswith(_SOURCE) and self._is_as_in_git(path):
+                continue  # a template: its code was made from it, and the version is that of the code
             if now is None and not self._was_there(path):
                 continue  # a test wrote and removed it
             before = self._text_then(file, path)
@@ -162,6 +165,13 @@ class Project:
                 self._unknown.append(
                     f"{self._shown(path)} has changed, and ran in part uncounted: {uncounted[file[0]]}"
                 )
+
+    def _is_as_in_git(self, path: str) -> bool:
+        """Return whether the file at *path* was in the commit of each run, and has not changed since."""
+        relative = self._relative(path)
+        if relative is None or relative in self._changed_files():
+            return False
+        return all(self._repository.text(run.state.commit, relative) is not None for run in self._runs)
 
     def _was_there(self, path: str) -> bool:
         """Return whether the file at *path* was there before the runs: it is in git, or was new."""
@@ -187,14 +197,8 @@ class Project:
     def _compare_other_files(self) -> list[str]:
         """Note changed files that no count tells about; return new sources that an import may run."""
         ran = {*self._paths.values()}
-        changed: set[str] = set()
-        for run in self._runs:
-            if run.state.commit:
-                changed |= self._changed_since_run(run)
-        if self._base:
-            changed |= self._repository.changed_since(self._base)
         new = []
-        for relative in sorted(changed):
+        for relative in sorted(self._changed_files()):
             path = os.path.join(self._repository.root, relative)
             if path in ran or self._is_ignored(path):
                 continue
@@ -208,6 +212,17 @@ class Project:
                 continue
             self._unknown.append(f"{relative} has changed, and it is not known which tests use it")
         return new
+
+    def _changed_files(self) -> set[str]:
+        """Return the paths of the files that differ from those of any run, or from those of the commit BASE."""
+        if self._differing is None:
+            self._differing = set()
+            for run in self._runs:
+                if run.state.commit:
+                    self._differing |= self._changed_since_run(run)
+            if self._base:
+                self._differing |= self._repository.changed_since(self._base)
+        return self._differing
 
     def _changed_since_run(self, run: RecordedRun) -> set[str]:
         """Return the paths of the files that differ from those at the start of *run*."""
