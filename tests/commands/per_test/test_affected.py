@@ -173,6 +173,23 @@ def test_uncommitted_sources_when_the_counts_were_saved(tmp_path):
     assert affected_tests(project.affected("--ignore", "notes.txt")) == ALWAYS
 
 
+PAGE = """\
+def test_page():
+    exec(compile("x = 1\\ny = 2", "page.html", "exec"), {"__file__": "page.html"})
+def test_other():
+    pass
+"""
+
+
+def test_a_template_is_compared_as_a_file(tmp_path):
+    """The version in the data is that of the code which was made from it."""
+    project = Repository(tmp_path, {"page.html": "<b>\n", "test_page.py": PAGE, ".gitignore": "__pycache__\n"})
+    project.record(status=0)
+    assert affected_tests(project.affected()) == set()
+    with project.edited(("page.html", "<b>", "<i>")):
+        assert "test_page.py::test_page" in affected_tests(project.affected())
+
+
 def test_erase_removes_the_record(tmp_path):
     """A record without counts would call tests unaffected."""
     project = Repository(tmp_path)
