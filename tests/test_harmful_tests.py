@@ -20,6 +20,11 @@ import asyncio, builtins, gc, importlib, io, multiprocessing, os, resource, runp
 import unittest.mock, warnings
 import pytest, shop
 pytest_plugins = ["pytester"]
+LATE = []
+@pytest.fixture(autouse=True)
+def no_late_thread(request):
+    if "fork" in request.node.name or "child" in request.node.name or "pools" in request.node.name:
+        list(map(threading.Thread.join, LATE))
 def test_folder_that_is_gone(tmp_path):
     (tmp_path / "gone").mkdir()
     os.chdir(tmp_path / "gone")
@@ -99,7 +104,8 @@ def test_thread_that_ends_late():
     def late():
         time.sleep(0.4)
         shop.call()
-    threading.Thread(target=late).start()
+    LATE.append(threading.Thread(target=late))
+    LATE[0].start()
     threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
     shop.call()
 def test_cleared_environment():
