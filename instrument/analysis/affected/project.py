@@ -151,7 +151,7 @@ class Project:
             if all(text is not None and version_of(text) == file[1] for text in others):
                 continue
             if not path.endswith(_SOURCE) and self._is_as_in_git(path):
-                continue  # a template: its code was made from it, and the version is that of the code
+                continue  # a template that was touched meanwhile: the version is that of its code
             if now is None and not self._was_there(path):
                 continue  # a test wrote and removed it
             before = self._text_then(file, path)

@@ -174,20 +174,24 @@ def test_uncommitted_sources_when_the_counts_were_saved(tmp_path):
 
 
 PAGE = """\
+import os
 def test_page():
-    exec(compile("x = 1\\ny = 2", "page.html", "exec"), {"__file__": "page.html"})
+    page = os.path.abspath("page.html")
+    os.utime(page)
+    exec(compile("x = 1\\ny = 2", page, "exec"), {"__file__": page})
 def test_other():
     pass
 """
 
 
 def test_a_template_is_compared_as_a_file(tmp_path):
-    """The version in the data is that of the code which was made from it."""
+    """If a test touches the template, the version in the data is that of the code that was made from it."""
     project = Repository(tmp_path, {"page.html": "<b>\n", "test_page.py": PAGE, ".gitignore": "__pycache__\n"})
     project.record(status=0)
+    assert {name for name, _line in project.counts()} == {"page.html", "test_page.py"}
     assert affected_tests(project.affected()) == set()
     with project.edited(("page.html", "<b>", "<i>")):
-        assert "test_page.py::test_page" in affected_tests(project.affected())
+        assert affected_tests(project.affected()) == {"test_page.py::test_page", "test_page.py::test_other"}
 
 
 def test_erase_removes_the_record(tmp_path):
