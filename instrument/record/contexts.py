@@ -118,14 +118,14 @@ class ContextCounts:
     def _read(self, is_alone: Callable[[], bool]) -> None:
         """Add the work since the last call to the present context."""
         session = self._session
-        self._permanent.add_new_groups()
-        for number, group in [*session.short_lived.items()]:
-            if number not in self._short_lived:
-                self._add_short_lived(group)
         is_alone()
         (reading, exits), in_flight = self._reading(), frames_in_flight(session.records)
         if not is_alone():
             (reading, exits), in_flight = read_at_one_moment(self._reading, session.records)
+        early = self._permanent.early()
+        if early:
+            exits = {key: n for key, n in exits.items() if group_of(key) not in early}
+            in_flight = {place: n for place, n in in_flight.items() if group_of(place[0]) not in early}
         fired = self._memory.changes(reading)
         exit_changes = self._exit_changes(exits)
         self._exits = exits
@@ -134,7 +134,14 @@ class ContextCounts:
         self._add(fired, exit_changes, frame_changes, session.groups)
 
     def _reading(self) -> tuple[Reading, dict[int, int]]:
-        """Return the counters that have moved on, and the lengths of exits by key."""
+        """Return the counters that have moved on, and the lengths of exits by key.
+
+        The counters of new groups are added here: other threads make code live between two readings, and run it.
+        """
+        self._permanent.add_new_groups()
+        for number, group in [*self._session.short_lived.items()]:
+            if number not in self._short_lived:
+                self._add_short_lived(group)
         return self._memory.read(), exit_lengths(self._session.records)
 
     def _add_short_lived(self, group: CodeGroup) -> Batch:
@@ -310,6 +317,10 @@ class _PermanentCounters:
             self._batches.append(_batch(self._groups[n_before:], self._session.counters[self._n : end]))
             self._memory.add(self._batches[-1])
         self._n = end
+
+    def early(self) -> set[int]:
+        """Return the numbers of groups whose counters are not in the memory yet: those before them have no group."""
+        return {group.number for group in self._early.values()}
 
     def _add_all(self, n: int) -> None:
         """Put the first *n* counters into one batch: small batches have many short views."""

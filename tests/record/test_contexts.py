@@ -150,6 +150,40 @@ def test_a_reading_is_repeated_if_a_thread_runs_in_the_midst_of_it(monkeypatch):
     assert sums(contexts) == whole
 
 
+@pytest.mark.parametrize("lives_on", [True, False])
+def test_code_that_becomes_live_in_the_midst_of_a_reading_is_read(monkeypatch, lives_on):
+    """Else its frames would be part of a context, and its counters of the next."""
+    run = Run()
+    started, ends = threading.Event(), threading.Event()
+
+    def wait():
+        started.set()
+        ends.wait()
+
+    code = compile("for n in 1, 2, 3:\n    x = n\nwait()\ny = 2\n", FILE, "exec")
+    thread = threading.Thread(target=run.run, args=[code, {"wait": wait}], kwargs={"lives_on": lives_on})
+    original, is_first = snapshot.frames_in_flight, True
+
+    def frames_in_flight(records):
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            thread.start()
+            started.wait()
+        return original(records)
+
+    monkeypatch.setattr(contexts_module, "frames_in_flight", frames_in_flight)
+    monkeypatch.setattr(snapshot, "frames_in_flight", frames_in_flight)
+    run.contexts.begin("second")
+    monkeypatch.undo()
+    ends.set()
+    thread.join()
+    contexts, whole = run.end()
+    assert contexts["first"] == {1: 4, 2: 3, 3: 1}
+    assert contexts["second"] == {4: 1}
+    assert sums(contexts) == whole
+
+
 @pytest.mark.slow
 def test_many_modules_in_many_blocks_of_counters():
     """Code objects begin and end anywhere in the blocks that are compared."""
