@@ -2,6 +2,7 @@
 
 import ast
 import types
+import warnings
 
 import pytest
 import strategies
@@ -133,7 +134,9 @@ def test_each_code_object_has_a_unit(program):
     """The compiler's names and first lines of code objects lead to units, and another layout changes none."""
     source = program.source
     units = Units(source.encode())
-    pending = [compile(source, "program.py", "exec")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pending = [compile(source, "program.py", "exec")]
     while pending:
         code = pending.pop()
         assert units.find((code.co_qualname, code.co_firstlineno)) is not None
