@@ -109,9 +109,10 @@ def test_thread_that_ends_late():
     threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
     shop.call()
 def test_cleared_environment():
+    variables = dict(os.environ)
     os.environ.clear()
     shop.call()
-    os.environ["PATH"] = "/bin:/usr/bin"
+    os.environ.update(variables)  # child processes of later tests are counted in each worker
 def test_modules_that_are_gone():
     modules = dict(sys.modules)
     sys.modules.clear()
