@@ -125,7 +125,7 @@ LATE = frozenset(
         *("guest.hiding", "hooks.reader_wrappers", "link.recovery_info", "model.plain_values"),
         *("plans", "plans.plan_file", "plans.plan_folder"),
         *("model.counts", "model.measurement", "model.pattern_numbers", "model.probe_counts"),
-        *("record.context_changes", "record.contexts", "record.counter_memory"),
+        *("record.context_changes", "record.contexts", "record.counter_memory", "record.neighbouring_counters"),
         *("record.final_messages", "record.process_counts", "record.process_data", "record.reading"),
         *("rewrite.emitter", "rewrite.jumps", "rewrite.output", "rewrite.path_check", "rewrite.probes"),
         *("rewrite.places", "rewrite.rewriter", "rewrite.routes", "rewrite.stubs", "rewrite.tables"),

@@ -20,10 +20,11 @@ from itertools import pairwise
 
 from instrument.guest.own_imports import extension
 from instrument.link.code_group import group_of, position_of
-from instrument.link.counters import FULL
+from instrument.link.counters import FULL, make_counters
 from instrument.link.exit_records import exit_lengths
 from instrument.model.probe_counts import ProbeCounts
 from instrument.record.counter_memory import Batch, CounterMemory
+from instrument.record.neighbouring_counters import NeighbouringCounters
 from instrument.session.snapshot import frames_in_flight, read_at_one_moment
 
 TYPE_CHECKING = False
@@ -81,6 +82,7 @@ class ContextCounts:
         #: The group whose number stands for retired groups of equal text.
         self._stand_ins: dict[tuple[str | None, str, str | None], CodeGroup] = {}
         session.readers.append(self)
+        session.make_counters = NeighbouringCounters().make
         if from_now_on:
             self.begin(name)
             self.contexts.clear()
@@ -88,6 +90,7 @@ class ContextCounts:
     def close(self) -> None:
         """Count for no context from now on."""
         self._session.readers.remove(self)
+        self._session.make_counters = make_counters
 
     def begin(self, name: str, is_alone: Callable[[], bool] = lambda: False) -> None:
         """Begin the context *name*. The work until now is that of the context before.

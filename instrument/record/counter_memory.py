@@ -48,7 +48,8 @@ _UNLIKELY = 0x5A17_3C96_2B4D
 _FEWEST = 6
 #: Of fewer counters than this no view is made: to search for clusters takes longer.
 _FEWEST_IN_ALL = 24
-#: Lengths that are compared at once. With 32, a comparison of all takes 1.5 times as long; with 512, more is copied.
+#: Lengths that are compared at once, or a few more. With 32, a comparison of all takes 1.5 times as long; with 512,
+#: more is copied. A code object with up to so many counters is in one part.
 _LONGEST = 128
 _ORDER = sys.byteorder
 
@@ -72,7 +73,7 @@ class Segment:
         """Return which counters have moved on, and how often, if *difference* is that of this segment."""
         positions = self._positions
         moved = array("q", difference.to_bytes(_WIDTH * len(positions), _ORDER))
-        return tuple(sorted((position, n) for position, n in zip(positions, moved) if n))
+        return tuple(sorted(compress(zip(positions, moved), moved)))
 
 
 class _Part:
@@ -160,12 +161,14 @@ class CounterMemory:
         addresses = {id(counter): index for index, counter in enumerate(batch.counters)}
         scattered: list[int] = []
         if self._offset and len(addresses) >= _FEWEST_IN_ALL:
-            for cluster, stride in _clusters(sorted(addresses)):
+            for cluster, stride in clusters(sorted(addresses)):
                 indexes = [addresses[address] for address in cluster]
                 if len(cluster) < _FEWEST:
                     scattered += indexes
-                else:
-                    self._add_part(batch, indexes, self._view(cluster, stride), lengths or {})
+                    continue
+                for start, end in _cuts([batch.owners[index] for index in indexes]):
+                    view = self._view(cluster[start], end - start, stride)
+                    self._add_part(batch, indexes[start:end], view, lengths or {})
         else:
             scattered += range(len(addresses))
         scattered.sort()
@@ -219,10 +222,10 @@ class CounterMemory:
         """Return the same for the counters of *batch* only, as of now."""
         return self.changes([*_moved(batch.parts)])
 
-    def _view(self, cluster: list[int], stride: int) -> memoryview:
-        """Return a view of the lengths of the counters at the addresses *cluster*, *stride* bytes from each other."""
+    def _view(self, address: int, n: int, stride: int) -> memoryview:
+        """Return a view of the lengths of *n* counters from *address* on, *stride* bytes from each other."""
         ctypes = ctypes_copy()
-        memory = (ctypes.c_int64 * (stride * (len(cluster) - 1) // _WIDTH + 1)).from_address(cluster[0] + self._offset)
+        memory = (ctypes.c_int64 * (stride * (n - 1) // _WIDTH + 1)).from_address(address + self._offset)
         return memoryview(memory).cast("B").cast("q")[:: stride // _WIDTH]
 
 
@@ -248,7 +251,18 @@ def _distances(numbers: list[int]) -> Iterator[int]:
     return (after - before for before, after in pairwise(numbers))
 
 
-def _clusters(addresses: list[int]) -> Iterator[tuple[list[int], int]]:
+def _cuts(owners: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last index, plus 1, of each part of counters with these *owners*: see _LONGEST."""
+    start = 0
+    for index in range(1, len(owners)):
+        n = index - start
+        if n >= 2 * _LONGEST or (n >= _LONGEST and owners[index] != owners[index - 1]):
+            yield start, index
+            start = index
+    yield start, len(owners)
+
+
+def clusters(addresses: list[int]) -> Iterator[tuple[list[int], int]]:
     """Yield the ascending *addresses* in clusters, each with the distance from each address to the next.
 
     The distance is the most frequent one: counters lie side by side.
@@ -259,7 +273,7 @@ def _clusters(addresses: list[int]) -> Iterator[tuple[list[int], int]]:
     stride = max(frequencies, key=frequencies.__getitem__, default=_WIDTH)
     cluster: list[int] = []
     for address in addresses:
-        if cluster and (address - cluster[-1] != stride or stride % _WIDTH or len(cluster) >= _LONGEST):
+        if cluster and (address - cluster[-1] != stride or stride % _WIDTH):
             yield cluster, stride
             cluster = []
         cluster.append(address)

@@ -15,12 +15,14 @@ from types import CodeType
 
 from instrument.guest.messages import warn_of
 from instrument.link.code_group import group_of
+from instrument.link.counters import make_counters
 from instrument.link.exit_records import ExitRecords
 from instrument.link.linker import appended_constants
 from instrument.scope.trace_ignore import module_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from itertools import repeat
     from typing import Protocol
 
@@ -43,6 +45,8 @@ class Registry:
         self.short_lived: dict[int, CodeGroup] = {}
         #: Of all permanent groups: each has the counters from `CodeGroup.first` on.
         self.counters: list[repeat[None]] = []
+        #: Makes counters. A reader of single contexts puts another function in its place.
+        self.make_counters: Callable[[int], list[repeat[None]]] = make_counters
         self.records = ExitRecords(self)
         self.readers: list[Reader] = []
         #: Why files are not measured, by file name.

@@ -21,7 +21,7 @@ from instrument.guest.own_imports import hide_functions
 from instrument.guest.process_state import ProcessState
 from instrument.hooks import exec_calls
 from instrument.link.code_group import CodeGroup, first_key_of, index_of_group
-from instrument.link.counters import make_counters, on_pickled
+from instrument.link.counters import on_pickled
 from instrument.link.fast_linking import load_live_code
 from instrument.link.linker import link, traceback_of
 from instrument.link.unlinked_values import RefusedCode, nested_code
@@ -220,11 +220,11 @@ class Session(Registry):
             on_probes, on_exits = self.callbacks.of_codes(unlinked_codes)
             codes = link(unlinked_codes, group, on_probes, on_exits, exec_calls.exchange_code, self.records)
         elif not is_permanent:
-            group.counters = make_counters(group.starts[-1])
+            group.counters = self.make_counters(group.starts[-1])
             codes = link(unlinked_codes, group, group.counters, None, exec_calls.exchange_code, self.records)
         else:
             with GcDeferred(group.starts[-1]):
-                counters = make_counters(group.starts[-1])
+                counters = self.make_counters(group.starts[-1])
                 self.add_counters(group, counters)
                 codes = link(unlinked_codes, group, counters, None, exec_calls.exchange_code, self.records)
         self.add(group)
@@ -243,12 +243,12 @@ class Session(Registry):
         shared = group.file_name, traceback_of, exec_calls.exchange_code, self.records
         if self._is_first_load(group.file_name):
             with GcDeferred(n_counters):
-                counters = make_counters(n_counters)
+                counters = self.make_counters(n_counters)
                 self.add_counters(group, counters)
                 twin = load_live_code(pickled, counters, first_key, *shared)
             self.add(group)
             return group, twin
-        group.counters = make_counters(n_counters)
+        group.counters = self.make_counters(n_counters)
         twin = load_live_code(pickled, group.counters, first_key, *shared)
         self.add(group)
         self.retirement.track(group, nested_code(twin))
