@@ -122,9 +122,10 @@ class ContextCounts:
         """Add the work since the last call to the present context."""
         session = self._session
         is_alone()
-        (reading, exits), in_flight = self._reading(), frames_in_flight(session.records)
-        if not is_alone():
-            (reading, exits), in_flight = read_at_one_moment(self._reading, session.records)
+        now, in_flight = self._reading(), frames_in_flight(session.records)
+        if not is_alone() and self._reading() != now:
+            now, in_flight = read_at_one_moment(self._reading, session.records)
+        reading, exits = now
         early = self._permanent.early()
         if early:
             exits = {key: n for key, n in exits.items() if group_of(key) not in early}
