@@ -56,6 +56,10 @@ class ConfigError(InstrumentError):
     """A setting has an invalid value; the message names the setting's place and the valid values."""
 
 
+class OptionError(ConfigError):
+    """A line of a notebook has an unknown option, or an option has no valid value."""
+
+
 class NotPythonError(InstrumentError):
     """A command line starts no Python program that is counted; the message names its program."""
 
@@ -85,6 +89,10 @@ class DataError(InstrumentError):
 
 class BusyError(DataError):
     """A data file was changed during each attempt to copy it."""
+
+
+class NoRepositoryError(DataError):
+    """A folder is in no git repository, or git cannot read the repository; the message says why."""
 
 
 class DataGoneError(DataError):

@@ -21,14 +21,14 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from IPython.display import display
 
-from instrument.errors import InstrumentError
+from instrument.errors import InstrumentError, OptionError
 from instrument.hooks import imports
 from instrument.notebook.cell_report import report_of
 from instrument.notebook.cells import Cells
 from instrument.notebook.executed_cells import ExecutedCells
 from instrument.notebook.live_cells import LiveCells
 from instrument.notebook.measuring import CellMeasurement
-from instrument.notebook.options import MeasuredCell, OptionError, Options, measured_cell, options_of_cell, read_options
+from instrument.notebook.options import MeasuredCell, Options, measured_cell, options_of_cell, read_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +114,9 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
         if cell is None:
             return lines
         return cell.body if cell.is_shortened() else [f"# {lines[0]}", *cell.body]
+
+    #: So IPython sees the magic line when it asks whether a cell is complete. Then a blank line ends the cell.
+    without_magic_line.has_side_effects = True  # type: ignore[attr-defined]
 
     def before_cell(self, info: Any) -> None:
         """Begin a measurement if the cell of *info* is a measured one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from instrument.errors import InstrumentError
+from instrument.errors import OptionError
 
 _OPTION = re.compile(r"--(?P<name>[\w-]*)(?:=(?P<value>\S*))?(?:\s+|$)")
 _VALUE = re.compile(r"(?P<value>\S+)(?:\s+|$)")
@@ -29,10 +29,6 @@ class Options(NamedTuple):
     scope: tuple[str, ...] = ()
     save: str = ""
     rest: str = ""
-
-
-class OptionError(InstrumentError):
-    """A line has an unknown option, or an option has no valid value."""
 
 
 def read_options(line: str) -> Options:

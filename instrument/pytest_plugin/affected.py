@@ -63,12 +63,20 @@ class Deselection:
 
     def pytest_report_header(self) -> list[str]:
         """Return a line that says how many tests are affected, or why all run."""
+        return [self._line()]
+
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+        """Print this line at the end if the option -q of pytest leaves out the header."""
+        if config.option.verbose < 0:
+            terminalreporter.write_line(self._line())
+
+    def _line(self) -> str:
         assert self._document is not None
         if self._reasons:
             more = f"; and {len(self._reasons) - _MOST_REASONS} more" if len(self._reasons) > _MOST_REASONS else ""
-            return [f"instrument: all tests run: {'; '.join(self._reasons[:_MOST_REASONS])}{more}"]
+            return f"instrument: all tests run: {'; '.join(self._reasons[:_MOST_REASONS])}{more}"
         n_known, n_affected = len(self._document["known"]), len(self._document["tests"])
-        return [f"instrument: {n_affected} of {n_known} tests are affected; new tests run, too"]
+        return f"instrument: {n_affected} of {n_known} tests are affected; new tests run, too"
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:

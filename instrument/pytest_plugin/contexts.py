@@ -5,6 +5,9 @@ The hooks of pytest come in. Names of contexts go to the recorder (`Recorder.beg
 A phase begins before any other hook of it, and lasts until the next phase begins. So hooks that report on a phase are
 part of it. A fixture of a class, module, package or session is used by many tests, and its code belongs to none of
 them. It has contexts of its own, for its setup and its teardown.
+
+Problem: an exception passes through `wrapper` hooks, so their frames are in tracebacks of tests and fixtures.
+Solution: `hookwrapper` hooks, the older kind. There pluggy keeps the exception, and pytest leaves out frames of pluggy.
 """
 
 from __future__ import annotations
@@ -36,43 +39,42 @@ class ContextHooks:
         self._begin(name)
         return before
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection(self) -> Generator[None, object, object]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, None]:
         """Begin the collection."""
         self._switch(COLLECTION)
-        return (yield)
+        yield
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, None]:
         """Begin the setup of *item*."""
         self._switch(f"{item.nodeid}|setup")
-        return (yield)
+        yield
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, None]:
         """Begin the call of *item*."""
         self._switch(f"{item.nodeid}|call")
-        return (yield)
+        yield
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, None]:
         """Begin the teardown of *item*."""
         self._switch(f"{item.nodeid}|teardown")
-        return (yield)
+        yield
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, None]:
         """Begin the setup of a fixture that many tests share, and go on with the test afterwards."""
         if fixturedef.scope == "function":
-            return (yield)
+            yield
+            return
         name = _name_of(fixturedef)
         before = self._switch(name)
-        try:
-            return (yield)
-        finally:
-            # Finalizers run in reverse order: this one before those of the fixture itself.
-            fixturedef.addfinalizer(lambda: self._begin_teardown(fixturedef, name))
-            self._switch(before)
+        yield
+        # Finalizers run in reverse order: this one before those of the fixture itself.
+        fixturedef.addfinalizer(lambda: self._begin_teardown(fixturedef, name))
+        self._switch(before)
 
     def _begin_teardown(self, fixturedef: pytest.FixtureDef[object], name: str) -> None:
         self._before_teardown[fixturedef] = self._switch(f"teardown of {name}")
@@ -84,11 +86,11 @@ class ContextHooks:
         if before is not None:
             self._switch(before)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, None]:
         """Begin the end of the run."""
         self._switch(END)
-        return (yield)
+        yield
 
 
 def _name_of(fixturedef: pytest.FixtureDef[object]) -> str:

@@ -6,7 +6,11 @@ counted from the first test on that asks for the fixture.
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 from instrument.config import read_settings
+from instrument.config.values import OWN
 from instrument.errors import InstrumentError
 from instrument.in_process import scope_item
 from instrument.record.recorder import current
@@ -25,13 +29,30 @@ class CountsOfTest(Section):
     def of(self, *scope: str | os.PathLike[str] | ModuleType) -> Section:
         """Return a section that counts *scope* in a `with` block: modules and packages by name, files by path.
 
-        Raise InstrumentError if there is no scope, or if an item is neither a name nor a path.
+        Raise InstrumentError if there is no scope, or if an item is neither a path nor the name of a module.
         """
         if not scope:
             raise InstrumentError('counts.of() needs a scope, as in counts.of("shop")')
-        return Section([scope_item(item) for item in scope])
+        items = [scope_item(item) for item in scope]
+        for item in items:
+            if item != OWN and item.replace(".", "").isidentifier() and not _may_be_module(item):
+                raise InstrumentError(
+                    f"counts.of({item!r}): there is no such module; name a module, a package or a path"
+                )
+        return Section(items)
 
     assert_growth = staticmethod(assert_growth)
+
+
+def _may_be_module(name: str) -> bool:
+    """Return whether *name* can be imported, as far as that is known without importing the packages around it."""
+    package = name.rpartition(".")[0]
+    if name in sys.modules or (package and package not in sys.modules):
+        return name in sys.modules or _may_be_module(package)
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # the package is a module, or is none that was imported
+        return False
 
 
 def counts_of_test() -> CountsOfTest:

@@ -457,3 +457,10 @@ def test_measurements_leave_other_measurements_alone(tmp_path):
 
     assert inside.value == outside.value.replace("2", "1") == "[1]"
     assert "1:     f()\n1: sorted" in inside.out
+
+
+def test_a_blank_line_ends_a_cell_in_a_terminal(tmp_path):
+    """IPython asks whether a cell is complete, as for its own magics."""
+    texts = ["%%instrument\na = 1", "%%instrument --only-cell\nfor a in 1, 2:\n    a", "%%instrument\na = 1\n\n", "a = 1"]
+    (outcome,) = run_cells(tmp_path, f"[get_ipython().check_complete(text)[0] for text in {texts!r}]")
+    assert outcome.value == "['incomplete', 'incomplete', 'complete', 'complete']"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instrument.notebook.options import OptionError, Options, measured_cell, options_of_cell, read_options
+from instrument.errors import OptionError
+from instrument.notebook.options import Options, measured_cell, options_of_cell, read_options
 
 names = st.from_regex(r"[a-z_]\w{0,5}", fullmatch=True)
 items = st.from_regex(r"(\./)?[a-z_][a-z_.]{0,5}", fullmatch=True)

@@ -148,3 +148,17 @@ def test_a_run_that_is_counted_already_has_no_contexts(project):
     project.run("--instrument", "-n", "0", "-o", "instrument_contexts=false", status=1, INSTRUMENT_DIR="none")
     with StoredMeasurement([str(project.folder / "none")]) as stored:
         assert stored.contexts().names() == []
+
+
+@pytest.mark.parametrize("style", ["long", "short", "line"])
+def test_tracebacks_are_those_of_plain_pytest(tmp_path, style):
+    """Hooks that begin a context are called around fixtures and tests, and exceptions pass there."""
+    conftest = "import pytest\n@pytest.fixture\ndef bad():\n    raise ValueError\n@pytest.fixture(scope='module')\ndef late():\n    yield\n    1 / 0\n"
+    tests = "def test_setup(bad): pass\ndef test_teardown(late): pass\ndef test_call(): [][1]\n"
+    project = Project(tmp_path, {"conftest.py": conftest, "test_tracebacks.py": tests})
+    outputs = []
+    for options in (), ("--instrument", "--instrument-contexts", "--instrument-report=none"):
+        output = project.run("-q", f"--tb={style}", *options, status=1)
+        assert "1 failed, 1 passed, 2 errors" in output
+        outputs.append(output.rpartition("1 failed")[0])
+    assert outputs[0] == outputs[1]

@@ -74,6 +74,14 @@ def test_exceptions(counts):
                 pass
     assert c.calls("shop.fails") == 3
 
+def test_only_modules_are_a_scope(counts):
+    import json
+    for name in ("shpo", "shop.price", "shop.no.such", "json.no_such"):
+        with pytest.raises(Exception) as info:
+            counts.of(name)
+        assert str(info.value).startswith(f"counts.of({name!r}): there is no such module; name a module")
+    counts.of("shop", "json.decoder", "email.mime.text", "./.")
+
 def test_an_exception_ends_the_block(counts):
     with pytest.raises(ZeroDivisionError), counts.of("shop") as c:
         shop.fails(0)

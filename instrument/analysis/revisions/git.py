@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 
-from instrument.errors import DataError
+from instrument.errors import NoRepositoryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 #: How many characters of an id a message shows.
 SHORT = 10
-
-
-class NoRepositoryError(DataError):
-    """The folder is in no git repository, or git cannot read it; the message says why."""
 
 
 class Repository:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 
 from instrument.analysis.gate.runs import Run
-from instrument.analysis.revisions.git import SHORT, NoRepositoryError, Repository
+from instrument.analysis.revisions.git import SHORT, Repository
 from instrument.analysis.revisions.kept_data import KeptData
 from instrument.commands._data_options import say_incomplete
 from instrument.data.query import StoredMeasurement
-from instrument.errors import DataError
+from instrument.errors import DataError, NoRepositoryError
 from instrument.report.text import ProgressBar, shown
 
 TYPE_CHECKING = False

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument.analysis.revisions.git import ID, SHORT, NoRepositoryError, Repository
+from instrument.analysis.revisions.git import ID, SHORT, Repository
 from instrument.analysis.revisions.kept_data import KeptData
 from instrument.analysis.revisions.same_sources import other_sources
 from instrument.commands._data_options import add_paths, positive, say_incomplete
 from instrument.commands.combine import write_sum
 from instrument.data.query import StoredMeasurement, default_directory
-from instrument.errors import DataError
+from instrument.errors import DataError, NoRepositoryError
 from instrument.report.tables import table
 from instrument.report.text import ProgressBar, date, number_of, say, shown, terminal_width
 

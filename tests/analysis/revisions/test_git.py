@@ -3,7 +3,8 @@
 import pytest
 from git_folders import commit, git, new_repository
 
-from instrument.analysis.revisions.git import NoRepositoryError, Repository
+from instrument.analysis.revisions.git import Repository
+from instrument.errors import NoRepositoryError
 
 
 @pytest.fixture
