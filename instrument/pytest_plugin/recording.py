@@ -10,7 +10,6 @@ import os
 
 import pytest
 
-from instrument.analysis.affected.git import Repository
 from instrument.analysis.affected.recorded_runs import (
     PASSED,
     ProjectState,
@@ -20,6 +19,7 @@ from instrument.analysis.affected.recorded_runs import (
     version_of_python,
     write,
 )
+from instrument.analysis.revisions.git import Repository
 from instrument.errors import DataError
 
 TYPE_CHECKING = False

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from instrument.analysis.affected.git import Repository
 from instrument.analysis.affected.project import Project
 from instrument.analysis.affected.recorded_runs import read_all
 from instrument.analysis.affected.verdict import Verdict
 from instrument.analysis.contexts.names import context_of
+from instrument.analysis.revisions.git import Repository
 from instrument.errors import DataError
 
 TYPE_CHECKING = False

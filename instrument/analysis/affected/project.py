@@ -30,11 +30,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from instrument.analysis.affected.git import Repository
     from instrument.analysis.affected.recorded_runs import RecordedRun
     from instrument.analysis.affected.units import Unit
     from instrument.analysis.affected.work import Code, WorkOfTests
     from instrument.analysis.patterns import FilePatterns
+    from instrument.analysis.revisions.git import Repository
     from instrument.data.query import StoredMeasurement
     from instrument.model.measurement import FileKey
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from instrument.analysis.affected.git import Repository
+    from instrument.analysis.revisions.git import Repository
 
 #: The end of the name of a record.
 SUFFIX = ".tests"

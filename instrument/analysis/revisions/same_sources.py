@@ -23,17 +23,19 @@ def other_sources(keys: Sequence[FileKey], repository: Repository) -> dict[str, 
 
     Files outside of the working tree are left out, and so are files that git ignores: no commit has them.
     """
-    files, local = repository.files(), local_paths(keys)
+    local = local_paths(keys)
+    tracked, untracked = repository.tracked(), repository.untracked()
+    changed = repository.changed_since("HEAD") - untracked
     reasons = {}
     for key in keys:
         path = os.path.realpath(local.get(key, key[0]))
         if not path.startswith(os.path.join(repository.root, "")):
             continue
         name = os.path.relpath(path, repository.root).replace(os.sep, "/")
-        if name in files.changed:
+        if name in changed:
             reasons[name] = "it differs from the commit"
-        elif name in files.untracked:
+        elif name in untracked:
             reasons[name] = "the commit does not have it"
-        elif name in files.tracked and not has_version(path, key[1]):
+        elif name in tracked and not has_version(path, key[1]):
             reasons[name] = "another version of it ran"
     return reasons

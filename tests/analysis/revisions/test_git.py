@@ -1,10 +1,12 @@
 """Questions about a git repository."""
 
+import os
+
 import pytest
 from git_folders import commit, git, new_repository
 
 from instrument.analysis.revisions.git import Repository
-from instrument.errors import NoRepositoryError
+from instrument.errors import DataError, NoRepositoryError
 
 
 @pytest.fixture
@@ -48,11 +50,69 @@ def test_files_are_tracked_changed_or_untracked(folder):
     git(folder, "add", "staged.py")
     for place in (folder, folder / "sub"):
         repository = Repository(str(place))
-        files = repository.files()
         assert repository.root == str(folder.resolve())
-        assert files.tracked == {".gitignore", "kept.py", "sub/changed.py", "staged.py"}
-        assert files.changed == {"sub/changed.py", "staged.py"}
-        assert files.untracked == {"sub/new ä.py"}
+        assert repository.tracked() == {".gitignore", "kept.py", "sub/changed.py", "staged.py"}
+        assert repository.untracked() == {"sub/new ä.py"}
+        assert repository.changed_since("HEAD") == {"sub/changed.py", "staged.py", "sub/new ä.py"}
+
+
+@pytest.fixture
+def changing(tmp_path):
+    """A repository with a commit of four files; `*.pyc` is ignored."""
+    new_repository(tmp_path)
+    for name in ("a.py", "b.py", "ä c.txt"):
+        (tmp_path / name).write_text(f"{name}\n")
+    (tmp_path / ".gitignore").write_text("*.pyc\n")
+    commit(tmp_path)
+    return tmp_path
+
+
+def test_all_kinds_of_changes(changing):
+    """Changed, staged, renamed, removed, new and committed files are changes; ignored files are not."""
+    repository = Repository(str(changing))
+    first = repository.commit("HEAD")
+    assert repository.changed_since(first) == set()
+    (changing / "a.py").write_text("other\n")
+    (changing / "b.py").rename(changing / "moved.py")
+    (changing / "new.py").touch()
+    (changing / "x.pyc").touch()
+    git(changing, "add", "new.py")
+    assert repository.changed_since(first) == {"a.py", "b.py", "moved.py", "new.py"}
+    commit(changing, "two")
+    assert repository.changed_since("HEAD") == set()
+    (changing / "ä c.txt").unlink()
+    assert repository.changed_since(first) == {"a.py", "b.py", "moved.py", "new.py", "ä c.txt"}
+    assert repository.text(first, "a.py") == b"a.py\n"
+    assert repository.text(first, "new.py") is None
+
+
+def test_paths_start_from_the_top(changing):
+    """A folder of the repository leads to all of it."""
+    (changing / "inner").mkdir()
+    (changing / "inner" / "c.py").touch()
+    repository = Repository(str(changing / "inner"))
+    assert os.path.samefile(repository.root, changing)
+    assert repository.changed_since("HEAD") == {"inner/c.py"}
+    assert repository.tracked() == {"a.py", "b.py", "ä c.txt", ".gitignore"}
+
+
+def test_a_repository_within(changing):
+    """Changes within another repository are not known file by file."""
+    new_repository(changing / "inner")
+    (changing / "inner" / "c.py").touch()
+    commit(changing / "inner")
+    assert Repository(str(changing)).changed_since("HEAD") == {"inner/"}
+    commit(changing)
+    assert Repository(str(changing)).changed_since("HEAD") == set()
+    (changing / "inner" / "c.py").write_text("x = 1")
+    assert Repository(str(changing)).changed_since("HEAD") == {"inner/"}
+
+
+def test_an_unknown_commit_is_named(folder):
+    """Nor is an option of git a commit."""
+    for name in ("nowhere", "--all"):
+        with pytest.raises(DataError, match=f"git knows no commit '{name}' in .*; a shallow clone has only some"):
+            Repository(str(folder)).commit(name)
 
 
 def test_errors_say_why_there_is_no_repository(tmp_path, monkeypatch):
