@@ -7,6 +7,8 @@ of the files is taken when the run begins, since later tests may change them.
 from __future__ import annotations
 
 import os
+import re
+from time import time
 
 import pytest
 
@@ -28,65 +30,31 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: Options of pytest, by their names in its namespace, that choose, show or distribute tests, and change no result.
-_WITHOUT_EFFECT = frozenset(
-    (
-        *("file_or_dir", "keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "failedfirst", "newfirst"),
-        *("last_failed_no_failures", "stepwise", "stepwise_skip", "stepwise_reset", "cacheclear", "cacheshow"),
-        *(
-            "collectonly",
-            "keepduplicates",
-            "maxfail",
-            "verbose",
-            "quiet",
-            "reportchars",
-            "tbstyle",
-            "color",
-            "code_highlight",
-        ),
-        *("showlocals", "durations", "durations_min", "capture", "show_capture", "fulltrace", "xmlpath", "junitprefix"),
-        *(
-            "pastebin",
-            "no_header",
-            "no_summary",
-            "no_fold_skipped",
-            "force_short_summary",
-            "disable_warnings",
-            "basetemp",
-        ),
-        *(
-            "numprocesses",
-            "maxprocesses",
-            "maxworkerrestart",
-            "dist",
-            "tx",
-            "distload",
-            "looponfail",
-            "usepdb",
-            "trace",
-        ),
-        *("log_level", "log_file", "log_cli_level", "setuponly", "setupshow", "setupplan", "inifilename", "xmlpath"),
-        *("version", "help", "traceconfig", "debug", "markers", "showfixtures", "show_fixtures_per_test"),
-    )
-)
+_WITHOUT_EFFECT = """
+file_or_dir keyword markexpr deselect ignore ignore_glob lf failedfirst newfirst last_failed_no_failures
+stepwise stepwise_skip stepwise_reset cacheclear cacheshow collectonly keepduplicates maxfail
+verbose quiet reportchars tbstyle color code_highlight showlocals durations durations_min show_capture fulltrace
+no_header no_summary no_fold_skipped force_short_summary disable_warnings
+xmlpath junitprefix pastebin basetemp numprocesses maxprocesses maxworkerrestart dist tx distload looponfail
+usepdb trace setuponly setupshow setupplan version help traceconfig debug markers showfixtures
+show_fixtures_per_test
+"""
 _OWN = "instrument_"
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
 
 def options_with_effect(config: pytest.Config) -> dict[str, str]:
     """Return the options of *config* that may change the results of tests, as texts, by name."""
-    options = {}
+    options, without_effect = {}, _WITHOUT_EFFECT.split()
     for name, value in vars(config.option).items():
-        if name in _WITHOUT_EFFECT or name.startswith(_OWN) or not _is_plain(value):
+        if name in without_effect or name.startswith(_OWN):
             continue
         if isinstance(value, list):  # ini options of this plugin change no result
             value = [each for each in value if not str(each).startswith(_OWN)] or None
-        options[name] = repr(value)
+        text = repr(value)
+        if not _ADDRESS.search(text):  # else the text of an equal value is another one in each process
+            options[name] = text
     return options
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (str, int, float, bool))
 
 
 def state_of_project(config: pytest.Config, data_folder: str) -> ProjectState:
@@ -128,6 +96,7 @@ class RecordingHooks:
             options=options_with_effect(self._config),
             outcomes=self._outcomes,
             orders=[list(order) for order in self._orders.values()],
+            ended=time(),
         )
         try:
             os.makedirs(self._data_folder, mode=0o700, exist_ok=True)

@@ -196,13 +196,14 @@ class Project:
 
     def _compare_other_files(self) -> list[str]:
         """Note changed files that no count tells about; return new sources that an import may run."""
-        ran = {*self._paths.values()}
+        ran, untracked = {*self._paths.values()}, self._repository.untracked()
         new = []
         for relative in sorted(self._changed_files()):
             path = os.path.join(self._repository.root, relative)
             if path in ran or self._is_ignored(path):
                 continue
-            if is_written_by_runs(relative) or any(is_within(path, folder) for folder in self._data_folders):
+            is_data = relative in untracked and any(is_within(path, folder) for folder in self._data_folders)
+            if is_data or is_written_by_runs(relative):
                 continue
             if self._is_new_source(relative):
                 if is_test_module(relative):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: The end of the name of a record.
 SUFFIX = ".tests"
-FORMAT = 1
+FORMAT = 2
 #: Bytes: the largest record that is read.
 _LARGEST = 1 << 28
 #: Bytes: the largest source whose text a record has.
@@ -67,6 +67,7 @@ class RecordedRun(NamedTuple):
     - options: the options of pytest that may change results, by name
     - outcomes: the outcome of each test by its node id; PASSED, or another word
     - orders: the tests of each process in the order in which they ran
+    - ended: when the run ended, in seconds since 1970
     """
 
     rootdir: str
@@ -76,6 +77,7 @@ class RecordedRun(NamedTuple):
     options: dict[str, str]
     outcomes: dict[str, str]
     orders: list[list[str]]
+    ended: float
 
 
 def version_of_python() -> str:
@@ -115,13 +117,14 @@ def is_written_by_runs(path: str) -> bool:
 
 
 def state_of(repository: Repository, data_folder: str) -> ProjectState:
-    """Return the state of the files of *repository* now, without those in *data_folder*. Raise DataError."""
+    """Return the state of the files of *repository* now, without data in *data_folder*. Raise DataError."""
     commit = repository.commit("HEAD")
+    untracked = repository.untracked()
     differing: dict[str, str | None] = {}
     texts: dict[str, bytes] = {}
     for path in sorted(repository.changed_since(commit)):
         full_path = os.path.join(repository.root, path)
-        if is_written_by_runs(path) or is_within(full_path, data_folder):
+        if is_written_by_runs(path) or (path in untracked and is_within(full_path, data_folder)):
             continue
         differing[path] = hash_of(full_path)
         if path.endswith(".py"):
@@ -147,9 +150,13 @@ def write(recorded: RecordedRun, folder: str, name: str) -> None:
 
 
 def read_all(paths: Iterable[str]) -> list[RecordedRun]:
-    """Return the records in the folders *paths*, and in the folders of files among *paths*; raise DataError."""
+    """Return the records in the folders *paths*, and in the folders of files among *paths*, from the earliest on.
+
+    Raise DataError.
+    """
     folders = dict.fromkeys(path if os.path.isdir(path) else os.path.dirname(path) or os.curdir for path in paths)
-    return [_read(os.path.join(folder, name)) for folder in folders for name in sorted(records_in(folder))]
+    records = [_read(os.path.join(folder, name)) for folder in folders for name in sorted(records_in(folder))]
+    return sorted(records, key=lambda record: record.ended)
 
 
 def records_in(folder: str) -> list[str]:
@@ -188,3 +195,5 @@ def _check(recorded: RecordedRun) -> None:
     for text in texts:
         if not isinstance(text, str):
             raise TypeError(f"{text!r} is no text")
+    if not isinstance(recorded.ended, (int, float)):
+        raise TypeError(f"{recorded.ended!r} is no time")

@@ -28,6 +28,7 @@ runs = st.builds(
     st.dictionaries(texts, texts, max_size=3),
     st.dictionaries(texts, texts, max_size=3),
     st.lists(st.lists(texts, max_size=3), max_size=3),
+    st.floats(0, 1e10),
 )
 
 
@@ -46,12 +47,13 @@ def test_a_record_is_read_as_it_was_written(tmp_path_factory, run):
         ({"format": 0}, "is of another version of instrument"),
         ({"outcomes": {"a": 1}}, "is damaged: TypeError"),
         ({"other": 1}, "is damaged: TypeError"),
+        ({"ended": "now"}, "is damaged: TypeError"),
         (None, "is damaged: JSONDecodeError"),
     ],
 )
 def test_damage_is_named(tmp_path, change, reason):
     """The message has the file and the reason."""
-    recorded_runs.write(RecordedRun("/p", "3", ProjectState("/p", "", {}, {}), [], {}, {}, []), str(tmp_path), "one")
+    recorded_runs.write(RecordedRun("/p", "3", ProjectState("/p", "", {}, {}), [], {}, {}, [], 0.0), str(tmp_path), "one")
     [file] = tmp_path.iterdir()
     text = file.read_text()
     file.write_text("{" if change is None else json.dumps({**json.loads(text), **change}))
@@ -79,3 +81,11 @@ def test_hashes(tmp_path):
     assert len({a, c, link, None}) == 4
     assert recorded_runs.hash_of(str(tmp_path)) is None
     assert recorded_runs.hash_of(str(tmp_path / "d")) is None
+
+
+def test_the_latest_record_is_the_last(tmp_path):
+    """The name of a file begins with the number of a process, which says nothing about the time."""
+    for name, ended in (("9", 2.0), ("10", 3.0), ("8", 4.0), ("7", 1.0)):
+        run = RecordedRun("/p", "3", ProjectState("/p", "", {}, {}), [], {}, {}, [], ended)
+        recorded_runs.write(run, str(tmp_path), name)
+    assert [run.ended for run in recorded_runs.read_all([str(tmp_path)])] == [1.0, 2.0, 3.0, 4.0]
