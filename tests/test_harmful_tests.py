@@ -126,12 +126,20 @@ def test_collector():
     gc.collect()
 def test_recursion():
     limit = sys.getrecursionlimit()
+    errors = []
+    def run():  # the stack of a thread has no frames of pytest, whose number depends on how it was started
+        try:
+            never_ending()
+        except RecursionError:
+            errors.append(1)
+    thread = threading.Thread(target=run)
     sys.setrecursionlimit(300)
     try:
-        with pytest.raises(RecursionError):
-            never_ending()
+        thread.start()
+        thread.join()
     finally:
         sys.setrecursionlimit(limit)
+    assert errors
     shop.call()
 def never_ending():
     return never_ending()

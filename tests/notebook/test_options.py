@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from instrument.errors import OptionError
 from instrument.notebook.options import Options, measured_cell, options_of_cell, read_options
 
-names = st.from_regex(r"[a-z_]\w{0,5}", fullmatch=True)
+names = st.from_regex(r"[a-z_]\w{0,5}", fullmatch=True).filter(str.isidentifier)
 items = st.from_regex(r"(\./)?[a-z_][a-z_.]{0,5}", fullmatch=True)
 rests = st.text().map(str.strip).filter(lambda text: not text.startswith("--"))
 

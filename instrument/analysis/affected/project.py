@@ -207,7 +207,8 @@ class Project:
                 continue
             if self._is_new_source(relative):
                 if is_test_module(relative):
-                    self._new_test_modules[os.path.relpath(path, self._rootdir()).replace(os.sep, "/")] = ["it is new"]
+                    name = os.path.relpath(path, self._rootdir()).replace(os.sep, "/")
+                    self._new_test_modules[name] = ["it is new"]
                 else:
                     new.append(path)
                 continue
