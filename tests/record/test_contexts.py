@@ -16,7 +16,9 @@ import pytest
 from record.context_runs import Beginnings, Run, sums
 from small_runs import FILE
 
+from instrument.link.counters import make_counters
 from instrument.record import contexts as contexts_module
+from instrument.record.counter_memory import CounterMemory
 from instrument.session import snapshot
 
 
@@ -86,6 +88,7 @@ def test_text_that_is_executed_is_part_of_the_context():
     assert whole == {1: 3000, 2: 1500} == sums(contexts)
     assert contexts["from 250"] == {1: 2750, 2: 1375}
     assert len(run.session.short_lived) < 1500
+    assert len(run.contexts._memory._called) < 1600, "counters of retired code are read on"
 
 
 def test_equal_work_is_one_pattern():
@@ -182,6 +185,42 @@ def test_code_that_becomes_live_in_the_midst_of_a_reading_is_read(monkeypatch, l
     assert contexts["first"] == {1: 4, 2: 3, 3: 1}
     assert contexts["second"] == {4: 1}
     assert sums(contexts) == whole
+
+
+def test_counters_that_are_arranged_anew_keep_their_last_values():
+    """More and more modules come, and each has counters that have moved on by then."""
+    run = Run("def f(x):\n    return x or 1\n")
+    for n in range(6):
+        functions = "".join(f"def g{k}(x):\n    if x:\n        x += 1\n    return x\n" for k in range(10 * 3**n))
+        run.run(compile(functions, f"other{n}.py", "exec"))
+        run.contexts.begin(f"{n}")
+        for k in range(n):
+            run.names["f"](k)
+            run.names["g3"](k)
+    contexts, whole = run.end()
+    assert sums(contexts) == whole
+    assert run.lines_of("5")[2] >= 5
+
+
+def test_groups_are_early_until_the_counters_before_theirs_have_one():
+    """Threads that import at once add counters in one order, and groups in another."""
+    session = types.SimpleNamespace(counters=make_counters(30), groups={})
+    memory = CounterMemory()
+    permanent = contexts_module._PermanentCounters(session, memory)
+
+    def add(number, first, n):
+        session.groups[number] = types.SimpleNamespace(number=number, first=first, starts=[0, n], counters=[])
+        permanent.add_new_groups()
+
+    add(2, 10, 12)
+    add(3, 22, 8)
+    next(session.counters[12])
+    assert permanent.early() == {2, 3}
+    assert memory.read() == []
+    add(1, 0, 10)
+    assert permanent.early() == set()
+    ((segment, difference),) = memory.changes(memory.read())
+    assert (segment.place, segment.pairs(difference)) == ((2, 0), ((2, 1),))
 
 
 @pytest.mark.slow
