@@ -188,7 +188,8 @@ def line_shapes(plans: GroupPlans, code: int) -> dict[int, Hashable]:
     """Return the shape of each line of the code object *code* of *plans*: see `RunWork.shapes`.
 
     The shape has the class of each instruction, and its place relative to the first column of the line. So it stays the
-    same if the line moves, or is indented more.
+    same if the line moves, or is indented more. It has no end that is on another line: instructions of `for` and `with`
+    span the lines below, which may change.
     """
     instructions: dict[int, list[tuple[int, Position]]] = {}
     for class_, place in plans.instruction_places(code):
@@ -197,7 +198,7 @@ def line_shapes(plans: GroupPlans, code: int) -> dict[int, Hashable]:
     for line, found in instructions.items():
         first = min((column for _, (_, column, _, _) in found if column >= 0), default=0)
         parts = [
-            (class_, column - first, end_line - line, end_column - first)
+            (class_, column - first, end_column - first if end_line == line else None)
             for class_, (_, column, end_line, end_column) in found
             if class_ not in _CLASSES_OF_NEIGHBOURS
         ]

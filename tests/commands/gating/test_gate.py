@@ -77,6 +77,12 @@ REGRESSIONS = {
         "report",
         "store.query(key)",
     ),
+    "a query at the beginning of a loop": (
+        "        total += factor(key % 3)\n",
+        "        store.query(key)\n        total += factor(key % 3)\n",
+        "report",
+        "store.query(key)",
+    ),
     "a lost cache": ("@lru_cache\n", "", "factor", "def factor(n)"),
     "from n to n squared": (
         "        if item not in seen:\n",
@@ -153,6 +159,20 @@ def test_a_regression_is_found_at_its_line(name, base, tmp_path, capsys):
         named += [(each["function"]["name"], each["line"]) for each in cause["lines"]]
         first = [*dict.fromkeys(named)][:3]
         assert any(name == function and part in lines[line - 1] for name, line in first), (first, failure["causes"])
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("header", ["for n in range(1000):", "with open(__file__):"])
+def test_a_new_line_at_an_end_of_a_block_is_named_and_not_its_header(header, place, tmp_path, capsys):
+    """Instructions of `for` and `with` span the whole block."""
+    text = f"def test_block():\n    total = 0\n    {header}\n        total += 1\n        total += 2\n    return total\n"
+    new = "        abs(total)\n"
+    changed = text.replace(header + "\n", f"{header}\n{new}") if place == "first" else text.replace("2\n", f"2\n{new}")
+    trees = [tree_of(tmp_path / name, source) for name, source in (("base", text), ("head", changed))]
+    arguments = [trees[0].data, trees[1].data, "--floor", "1", "--max-growth", "0"]
+    document = document_of(capsys, *arguments, status=2)
+    cause = document["failures"][0]["causes"][0]
+    assert cause["line"] == (4 if place == "first" else 6)
 
 
 def test_code_that_has_moved_is_no_growth(base, tmp_path, capsys):
