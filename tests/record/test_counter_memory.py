@@ -178,4 +178,4 @@ def test_the_place_of_a_length_is_found():
     counted = Counted()
     counted.add(make_counters(100_000))
     assert len(counted.memory._viewed) < 2_000
-    assert len(counted.memory._called) < 20
+    assert len(counted.memory._called) < 200, "each has 128 counters, and a process of many tests has many holes"
