@@ -18,7 +18,7 @@ from instrument.config.values import OWN
 from instrument.guest.process_state import ProcessState
 from instrument.pytest_plugin.contexts import ContextHooks
 from instrument.pytest_plugin.recording import RecordingHooks
-from instrument.pytest_plugin.reporting import Commands, arguments_of_commands
+from instrument.pytest_plugin.reporting import CANNOT, Commands, about_bound, arguments_of_commands
 from instrument.record.recorder import current
 
 TYPE_CHECKING = False
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.config import Settings
+    from instrument.pytest_plugin.affected import Deselection
     from instrument.pytest_plugin.options import Options
 
 #: The name of the plugin that is registered for a counted run.
@@ -39,6 +40,11 @@ _IS_COUNTED = "instrument_is_counted"
 _SESSION = "session"
 #: The key of the number in the settings that is no bound.
 _PRECISION = "precision"
+#: Why a bound cannot be checked if not all tests ran.
+_ONLY_AFFECTED = (
+    "Only affected tests ran, so other counts are of earlier versions of the sources. "
+    "To check the bound, run all tests: leave out --instrument-affected"
+)
 #: The exit statuses of sessions that were not interrupted.
 _WITH_REPORTS = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -75,9 +81,11 @@ def is_within_another() -> bool:
     return _state.run is not None or (bool(os.environ.get(REPORTER)) and not is_worker())
 
 
-def register(config: pytest.Config, options: Options, settings: Settings, *, has_bounds: bool) -> None:
-    """Register the hooks of a counted run with *config*."""
-    _state.run = CountedRun(config, options, settings, has_bounds=has_bounds)
+def register(
+    config: pytest.Config, options: Options, settings: Settings, deselection: Deselection | None, *, has_bounds: bool
+) -> None:
+    """Register the hooks of a counted run with *config*; *deselection* has the hooks that leave out tests, if any."""
+    _state.run = CountedRun(config, options, settings, deselection, has_bounds=has_bounds)
     config.pluginmanager.register(_state.run, NAME)
     if not is_worker():
         os.environ[REPORTER] = str(os.getpid())
@@ -97,8 +105,17 @@ def is_worker() -> bool:
 class CountedRun:
     """The hooks of a counted test run."""
 
-    def __init__(self, config: pytest.Config, options: Options, settings: Settings, *, has_bounds: bool) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        options: Options,
+        settings: Settings,
+        deselection: Deselection | None,
+        *,
+        has_bounds: bool,
+    ) -> None:
         self._options = options
+        self._deselection = deselection
         self._has_bounds = has_bounds
         self._commands = Commands(str(config.invocation_params.dir))
         #: Lines for the terminal: of reports, about counts that are missing, and about reports that are.
@@ -149,7 +166,9 @@ class CountedRun:
                 problems = outcome.problems
                 if outcome.status and self._has_bounds and arguments[0] == "report":
                     self._fails_bound = True
-                    problems = [f"FAIL: {problem.removeprefix('instrument: ')}" for problem in problems]
+                    problems = [about_bound(problem) for problem in problems]
+                    if outcome.status == CANNOT and self._deselection is not None and not self._deselection.runs_all:
+                        problems.append(_ONLY_AFFECTED)
                 self._problems += problems
         except KeyboardInterrupt:
             self._problems.append("instrument: the reports were interrupted; `instrument report` prints one")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from subprocess import DEVNULL, PIPE, Popen
 from typing import NamedTuple
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 #: Arguments by which `instrument report` checks bounds, and prints one number.
 _TOTAL = ["--format", "total"]
+#: Words in messages of `instrument report`, and the words for the same in pytest.
+_WORDS_OF_PYTEST = {
+    "--fail-under": "--instrument-fail-under",
+    "--omit": "the key omit in [tool.instrument] of pyproject.toml",
+}
+#: The exit status of a command that cannot do its work, such as check a bound.
+CANNOT = 1
 _ENCODING = "utf-8"
 _TRACEBACK = "Traceback (most recent call last):"
 
@@ -91,6 +99,14 @@ class Commands:
         with Popen(command, cwd=self._folder, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=PIPE) as process:
             out, err = process.communicate()
         return process.returncode, out.decode(_ENCODING, "replace"), err.decode(_ENCODING, "replace")
+
+
+def about_bound(problem: str) -> str:
+    """Return *problem*, a message of `instrument report` about a bound, as a failure in the words of pytest."""
+    text = problem.removeprefix("instrument: ")
+    for word, word_of_pytest in _WORDS_OF_PYTEST.items():
+        text = re.sub(rf"(?<!\S){word}(?!\S)", word_of_pytest, text)
+    return f"FAIL: {text}"
 
 
 def _make_folder_of_file(arguments: list[str]) -> None:

@@ -95,13 +95,20 @@ def test_the_data_of_other_tests_stay(tmp_path):
     assert "instrument: all tests run: no data in" in project.run(*counted)
     assert affected_tests(project.affected()) == set()
     with project.edited(EDIT):
-        assert passed_tests(project.run(*counted)) == {DEAR}
+        output = project.run(*counted, "--instrument-fail-under=1", status=1)
+        assert passed_tests(output) == {DEAR}
+        assert "FAIL: --instrument-fail-under 1 cannot be checked: the missing lines of 1 file are not known" in output
+        assert "by the key omit in [tool.instrument] of pyproject.toml" in output
+        assert "To check the bound, run all tests: leave out --instrument-affected" in output
         assert affected_tests(project.affected()) == {DEAR}  # its earlier run had other code
         with project.edited(("shop/price.py", "item > 100", "item > 101")):
             assert affected_tests(project.affected()) == {DEAR, CHEAP}
         with project.edited(("shop/price.py", "{1: 2}", "{1: 3}")):
             assert affected_tests(project.affected()) == {DEAR, TABLE, TABLE_AGAIN}
         with project.edited(("README.md", "shop", "store")):
-            assert len(passed_tests(project.run(*counted))) == N_TESTS
+            output = project.run(*counted, "--instrument-fail-under=100", status=1)
+            assert len(passed_tests(output)) == N_TESTS
+            assert re.search("^FAIL: .* points below --instrument-fail-under 100$", output, re.MULTILINE)
+            assert "leave out --instrument-affected" not in output
             assert affected_tests(project.affected()) == set()
     assert len(list((project.folder / ".instrument").glob("*.tests"))) == 1

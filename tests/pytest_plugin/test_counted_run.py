@@ -194,7 +194,7 @@ def test_a_run_begins_anew_unless_it_is_to_append(tmp_path):
     assert "execution counts" not in output
     output = project.run("--instrument", "--instrument-fail-under=100", "--instrument-report=none", "-q", status=1)
     assert project.counts() == first
-    assert re.search(r"^FAIL: \d\d\.\d\d% of lines ran, .* points below --fail-under 100$", output, re.MULTILINE)
+    assert re.search(r"^FAIL: \d\d\.\d\d% of lines ran, .* points below --instrument-fail-under 100$", output, re.MULTILINE)
     assert "10 passed" in output
     assert (project.folder / "lcov.info").exists()
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from instrument.cli import COMMANDS
 from instrument.pytest_plugin.options import FILES, TERM, TERM_MISSING, Options, Report
-from instrument.pytest_plugin.reporting import Commands, Outcome, arguments_of_commands, outcome_of
+from instrument.pytest_plugin.reporting import Commands, Outcome, about_bound, arguments_of_commands, outcome_of
 
 REPORTS = st.builds(Report, st.sampled_from(sorted(FILES)), st.sampled_from(["", "/x/file"])) | st.sampled_from(
     [Report(TERM), Report(TERM_MISSING)]
@@ -86,6 +86,16 @@ def test_the_path_of_a_file_is_an_argument_of_its_command():
 def test_an_outcome_has_lines_and_a_problem_if_the_command_fails(arguments, status, out, err, outcome):
     """The number of `--format total` is no line. A traceback becomes its last line."""
     assert outcome_of(arguments, status, out, err) == outcome
+
+
+def test_a_message_about_a_bound_has_words_of_pytest():
+    """Only whole words are replaced: a file may have an option in its name."""
+    for problem, text in (
+        ("instrument: 5.00% of lines ran, 1.00 points below --fail-under 6", "FAIL: 5.00% of lines ran, 1.00 points below --instrument-fail-under 6"),
+        ("instrument: --fail-under-branch 5: x--omit (1)", "FAIL: --fail-under-branch 5: x--omit (1)"),
+        ("instrument: leave them out by --omit", "FAIL: leave them out by the key omit in [tool.instrument] of pyproject.toml"),
+    ):
+        assert about_bound(problem) == text
 
 
 def test_a_command_that_cannot_be_run_is_a_problem_in_one_line(tmp_path):

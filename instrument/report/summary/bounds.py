@@ -68,7 +68,7 @@ def failures(files: Sequence[FileAnalysis], bounds: Bounds, choices: Choices) ->
         raise DataError(
             f"{origin} cannot be checked: the missing lines of {number_of(len(unknown), 'file')} are not known "
             f"({_some([shown_path(file.path) for file in unknown])}), because the source has changed, is gone, or was "
-            "not measured from the start; measure again, or leave out such files with --omit"
+            "not measured from the start; measure again, or leave such files out by --omit"
         )
     numbers = Numbers(files, choices.unit)
     if bounds.share:
