@@ -42,7 +42,7 @@ def write_reasons(finding: Finding, out: TextIO | None = None) -> None:
         reasons = {**verdict.affected, **verdict.modules}
         rows = [[test, "; ".join(reasons[test])] for test in node_ids(verdict)]
         if rows:
-            say(table(["Test", ""], rows, None, terminal_width()), out)
+            say(table(["Test", "Affected by"], rows, None, terminal_width()), out)
 
 
 def write_summary(finding: Finding) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from instrument.analysis.gate.bounds import FUNCTION, TEST, Bounds, Failure, failures
+from instrument.analysis.gate.bounds import FUNCTION, TEST, TOTAL, Bounds, Failure, failures
 from instrument.analysis.gate.causes import causes_of
 
 TYPE_CHECKING = False
@@ -35,8 +35,8 @@ class Verdict:
     - `comparison`, `bounds`: as given.
     - `causes`: the causes of all growth of the run, from most to least.
     - `failures`: each growth that passes a bound, with its causes.
-    - `grown_tests`: the tests that grew, from most to least, each with its Growth.
-    - `grown`, `shrunk`: the functions that grew, and that became less, from most to least.
+    - `grown_tests`: the tests that grew, each with its Growth: those above the bound first, each from most to least.
+    - `grown`: the functions that grew, in the same order. `shrunk`: the functions whose work decreased, from most to least.
     - `unstable_lines`, `unstable_tests`: the lines and tests that were left out, as they differ between runs.
     - `notes`: sentences about the data that a reader of the numbers needs.
     """
@@ -65,13 +65,24 @@ class Verdict:
         ]
         self.grown_tests: list[tuple[str, Growth]] = sorted(
             ((name, growth) for name, growth in comparison.tests.items() if growth.change > 0),
-            key=lambda item: (-item[1].change, item[0]),
+            key=lambda item: (not bounds.passed(item[1], TEST), -item[1].change, item[0]),
         )
         by_change: list[FunctionChange] = sorted(
             comparison.changes, key=lambda change: (-change.growth(unit).change, change.place)
         )
-        self.grown = [change for change in by_change if change.growth(unit).change > 0]
+        self.grown = sorted(
+            (change for change in by_change if change.growth(unit).change > 0),
+            key=lambda change: not self.is_above_bound(change),
+        )
         self.shrunk = [change for change in reversed(by_change) if change.growth(unit).change < 0]
+
+    def is_above_bound(self, change: FunctionChange) -> bool:
+        """Return whether the growth of a function passes the bound. New functions have none: see `failures`."""
+        return change.place_before is not None and self.bounds.passed(change.growth(self.comparison.unit), FUNCTION)
+
+    def explained_total(self) -> Explained:
+        """Return the growth of the total with its causes, whether it passes the bound or not."""
+        return Explained(Failure(TOTAL, "", self.comparison.total), self.causes)
 
     def _causes_of(self, failure: Failure) -> Sequence[Cause]:
         comparison = self.comparison

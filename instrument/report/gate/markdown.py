@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
-    from instrument.analysis.gate.causes import Cause
     from instrument.analysis.gate.comparison import Growth
-    from instrument.analysis.gate.verdict import Verdict
+    from instrument.analysis.gate.verdict import Explained, Verdict
 
 _HEAD = ("", "BASE", "HEAD", "growth")
 
@@ -45,10 +44,10 @@ def _lines(verdict: Verdict, top: int) -> Iterator[str]:
             names = [_name(explained.failure.subject, explained.failure.name) for explained in group]
             yield f"Causes for {', '.join(names)}:"
             yield ""
-            yield from _causes(group[0].causes, verdict)
+            yield from _causes(group[0], verdict, is_alone=len(group) == 1)
             yield ""
     elif verdict.causes and comparison.total.change > 0:
-        yield from _folded("Causes of the growth", _causes(verdict.causes, verdict))
+        yield from _folded("Causes of the growth", _causes(verdict.explained_total(), verdict, is_alone=True))
     tests = [(code(shown(name)), growth) for name, growth in verdict.grown_tests[:top]]
     grown = [(code(words.function_text(change)), change.growth(unit)) for change in verdict.grown[:top]]
     shrunk = [(code(words.function_text(change)), change.growth(unit)) for change in verdict.shrunk[:top]]
@@ -75,11 +74,14 @@ def _table(rows: Sequence[tuple[str, Growth]]) -> Iterator[str]:
         yield f"| {name} | {growth.before} | {growth.after} | {words.percent_text(growth)} |"
 
 
-def _causes(causes: Sequence[Cause], verdict: Verdict) -> Iterator[str]:
-    unit = verdict.comparison.unit
+def _causes(explained: Explained, verdict: Verdict, *, is_alone: bool) -> Iterator[str]:
+    unit, causes = verdict.comparison.unit, explained.causes
+    failure = explained.failure
+    subject = _name(failure.subject, failure.name) if failure.name else words.subject_text(failure)
+    share = words.share_text(explained, subject, is_alone=is_alone)
     for number, cause in enumerate(causes[:MOST_CAUSES], start=1):
         place = code(words.place_text(cause.place, cause.line))
-        yield f"{number}. {place}: {words.cause_text(cause)}, {cause.growth} more {unit}"
+        yield f"{number}. {place}: {words.cause_text(cause)}, {cause.growth} more {unit}{share}"
         if text := verdict.text_of(cause.place, cause.line).strip():
             yield f"   {code(shown(text))}"
         others = [each for each in cause.lines if (each.place, each.line) != (cause.place, cause.line)]
@@ -88,6 +90,9 @@ def _causes(causes: Sequence[Cause], verdict: Verdict) -> Iterator[str]:
     if len(causes) > MOST_CAUSES:
         yield ""
         yield f"({number_of(len(causes) - MOST_CAUSES, 'more cause')})"
+    if text := words.sum_text(explained, subject, verdict):
+        yield ""
+        yield text
 
 
 def _folded(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -73,13 +73,43 @@ def grown_text(grown: GrownLine, unit: str) -> str:
     return f"{own}, and {called} more in functions that it calls" if called else own
 
 
+def subject_text(failure: Failure) -> str:
+    """Return the subject of *failure* with its name, such as `the total` or `test test_price`."""
+    return "the total" if failure.subject == TOTAL else f"{failure.subject} {shown(failure.name)}"
+
+
 def failure_text(failure: Failure, verdict: Verdict) -> str:
     """Return a sentence without a stop about *failure*: the subject, its growth, and the bound that it passes."""
-    subject = {TOTAL: "the total", TEST: f"test {shown(failure.name)}", FUNCTION: f"function {shown(failure.name)}"}
     growth = failure.growth
     return (
-        f"{subject[failure.subject]} grew from {growth.before} to {number_of_work(growth.after, verdict)} "
+        f"{subject_text(failure)} grew from {growth.before} to {number_of_work(growth.after, verdict)} "
         f"({percent_text(growth)}), above {bound_text(failure.subject, verdict)}"
+    )
+
+
+def share_text(explained: Explained, subject: str, *, is_alone: bool) -> str:
+    """Return the end of a clause about the growth by a cause of *explained*: the place of that growth, or an empty text.
+
+    The place is clear if the failure *is_alone*, and is that of a run or of a test. *subject* is its name in the text.
+    """
+    if explained.failure.subject == FUNCTION:  # its causes made other functions grow, too
+        return " in all functions"
+    return "" if is_alone else f" in {subject}"
+
+
+def sum_text(explained: Explained, subject: str, verdict: Verdict) -> str:
+    """Return a sentence that adds up the causes of *explained* if other lines became less; else an empty text.
+
+    *subject* is the name of the failure in the sentence.
+    """
+    growth = explained.failure.growth
+    more = sum(cause.growth for cause in explained.causes)
+    less = more - growth.change
+    if not explained.causes or explained.failure.subject == FUNCTION or not less:
+        return ""
+    return (
+        f"{more} more in lines that grew, and {less} less in other lines: {subject} grew by "
+        f"{number_of_work(growth.change, verdict)}"
     )
 
 

@@ -6,7 +6,11 @@ import pytest
 from gate_verdicts import BOUNDS, verdict, verdict_without_growth
 from hypothesis import given
 from hypothesis import strategies as st
+from run_works import run_work
 
+from instrument.analysis.gate.comparison import Comparison
+from instrument.analysis.gate.verdict import Verdict
+from instrument.analysis.gate.work import INSTRUCTIONS, Work
 from instrument.report.gate import gate_table
 
 
@@ -38,11 +42,12 @@ def test_the_table_has_the_total_the_tests_and_the_functions():
         "     > total += item",
         "     /src/shop.py:7 new: 0 → 6 instructions",
         "     > total += item",
+        "  66 more in lines that grew, and 7 less in other lines: the total grew by 59 instructions",
         "",
         "Test t.py::test_price grew from 40 to 100 instructions (+150.0%), above --max-growth-per-test 5%,",
         "Function price grew from 40 to 100 instructions (+150.0%), above --max-growth-per-function 10%:",
         "  1. /src/shop.py:3 price: the line ran 3 → 9 times",
-        "     it explains 60 more instructions",
+        "     it explains 60 more instructions in test t.py::test_price",
         "     > total += item",
         "",
         "Became less:",
@@ -79,6 +84,21 @@ def test_only_the_first_rows_are_shown(top, lines):
     output = output_of(verdict(), top)
     assert ["/src/shop.py:6 new (new)" in line for line in output].count(True) == 1 - lines
     assert ("(1 more function that grew)" in output) == bool(lines)
+
+
+def test_what_passes_a_bound_comes_first():
+    """Even if others grew by more instructions. So it is shown, however short the table is."""
+    functions = {"large": [(1, 9000, 9)], "small": [(2, 40, 4)]}
+    grown = {"large": [(1, 9100, 9)], "small": [(2, 60, 4)]}
+    tests = {"test_large": {1: 1}, "test_small": {2: 1}}
+    runs = [
+        run_work(each, parts={n: (n - 1, Work(1, {2: lines[0][1]})) for n, lines in enumerate(each.values(), 1)}, tests=tests)
+        for each in (functions, grown)
+    ]
+    a_verdict = Verdict(Comparison(*runs, INSTRUCTIONS), BOUNDS, lambda _place, _line: "")
+    names = [line.split()[0] for line in output_of(a_verdict, 2)[2:7]]
+    assert names == ["Total", "test_small", "/src/shop.py:3", "test_large", "/src/shop.py:1"]
+    assert [line.split()[0] for line in output_of(a_verdict, 1)[2:5]] == ["Total", "test_small", "/src/shop.py:3"]
 
 
 def test_unstable_lines_and_tests_are_named():

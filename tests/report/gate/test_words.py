@@ -1,14 +1,16 @@
 """The words for growth and causes."""
 
 import pytest
-from gate_verdicts import verdict
+from gate_verdicts import BOUNDS, verdict
 from hypothesis import given
 from hypothesis import strategies as st
+from run_works import run_work
 
 from instrument.analysis.gate.causes import Cause
-from instrument.analysis.gate.comparison import Growth
+from instrument.analysis.gate.comparison import Comparison, Growth
 from instrument.analysis.gate.line_causes import BRANCH, CALLS, CHANGED_LINE, COST, LOOP, MORE, NEW_LINE, LineCause
-from instrument.analysis.gate.work import FunctionPlace
+from instrument.analysis.gate.verdict import Verdict
+from instrument.analysis.gate.work import INSTRUCTIONS, FunctionPlace
 from instrument.model.flow_counts import RAISED
 from instrument.report.gate import words
 
@@ -59,3 +61,17 @@ def test_failures_with_the_same_causes_are_a_group():
     groups = words.grouped(verdict().failures, 3)
     assert [[each.failure.subject for each in group] for group in groups] == [["total"], ["test", "function"]]
     assert [len(group) for group in words.grouped(verdict().failures, 1)] == [3]
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=8))
+def test_the_causes_add_up_to_the_growth(lines):
+    """A decrease is stated, unless there is none."""
+    before, after = ({"f": [(n, pair[run], 1) for n, pair in enumerate(lines)]} for run in (0, 1))
+    comparison = Comparison(run_work(before), run_work(after, version="sha256:2"), INSTRUCTIONS)
+    a_verdict = Verdict(comparison, BOUNDS, lambda _place, _line: "")
+    text = words.sum_text(a_verdict.explained_total(), "the total", a_verdict)
+    more, less = (sum(max(0, sign * (pair[1] - pair[0])) for pair in lines) for sign in (1, -1))
+    if more and less:
+        assert text.startswith(f"{more} more in lines that grew, and {less} less in other lines: the total grew by {more - less} ")
+    else:
+        assert text == ""
