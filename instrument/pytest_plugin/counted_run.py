@@ -23,11 +23,10 @@ from instrument.record.recorder import current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from instrument.config import Settings
-    from instrument.pytest_plugin.affected import Deselection
     from instrument.pytest_plugin.options import Options
 
 #: The name of the plugin that is registered for a counted run.
@@ -82,10 +81,10 @@ def is_within_another() -> bool:
 
 
 def register(
-    config: pytest.Config, options: Options, settings: Settings, deselection: Deselection | None, *, has_bounds: bool
+    config: pytest.Config, options: Options, settings: Settings, runs_all: Callable[[], bool], *, has_bounds: bool
 ) -> None:
-    """Register the hooks of a counted run with *config*; *deselection* has the hooks that leave out tests, if any."""
-    _state.run = CountedRun(config, options, settings, deselection, has_bounds=has_bounds)
+    """Register the hooks of a counted run with *config*; *runs_all* returns whether unaffected tests run, too."""
+    _state.run = CountedRun(config, options, settings, runs_all, has_bounds=has_bounds)
     config.pluginmanager.register(_state.run, NAME)
     if not is_worker():
         os.environ[REPORTER] = str(os.getpid())
@@ -110,12 +109,12 @@ class CountedRun:
         config: pytest.Config,
         options: Options,
         settings: Settings,
-        deselection: Deselection | None,
+        runs_all: Callable[[], bool],
         *,
         has_bounds: bool,
     ) -> None:
         self._options = options
-        self._deselection = deselection
+        self._runs_all = runs_all
         self._has_bounds = has_bounds
         self._commands = Commands(str(config.invocation_params.dir))
         #: Lines for the terminal: of reports, about counts that are missing, and about reports that are.
@@ -167,7 +166,7 @@ class CountedRun:
                 if outcome.status and self._has_bounds and arguments[0] == "report":
                     self._fails_bound = True
                     problems = [about_bound(problem) for problem in problems]
-                    if outcome.status == CANNOT and self._deselection is not None and not self._deselection.runs_all:
+                    if outcome.status == CANNOT and not self._runs_all():
                         problems.append(_ONLY_AFFECTED)
                 self._problems += problems
         except KeyboardInterrupt:

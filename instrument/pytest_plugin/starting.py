@@ -72,7 +72,9 @@ def start(config: pytest.Config) -> None:
             _begin(config, options, settings)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
-    counted_run.register(config, options, settings, deselection, has_bounds=has_bounds)
+    counted_run.register(
+        config, options, settings, lambda: deselection is None or deselection.runs_all, has_bounds=has_bounds
+    )
 
 
 def _runs_no_tests(config: pytest.Config) -> bool:

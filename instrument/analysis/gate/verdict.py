@@ -36,7 +36,7 @@ class Verdict:
     - `causes`: the causes of all growth of the run, from most to least.
     - `failures`: each growth that passes a bound, with its causes.
     - `grown_tests`: the tests that grew, each with its Growth: those above the bound first, each from most to least.
-    - `grown`: the functions that grew, in the same order. `shrunk`: the functions whose work decreased, from most to least.
+    - `grown`: the functions that grew, in the same order. `shrunk`: the functions that did less, from most to least.
     - `unstable_lines`, `unstable_tests`: the lines and tests that were left out, as they differ between runs.
     - `notes`: sentences about the data that a reader of the numbers needs.
     """

@@ -88,9 +88,9 @@ def failure_text(failure: Failure, verdict: Verdict) -> str:
 
 
 def share_text(explained: Explained, subject: str, *, is_alone: bool) -> str:
-    """Return the end of a clause about the growth by a cause of *explained*: the place of that growth, or an empty text.
+    """Return the end of a clause about the growth by a cause of *explained*: where it is, or an empty text.
 
-    The place is clear if the failure *is_alone*, and is that of a run or of a test. *subject* is its name in the text.
+    The text is empty if the failure *is_alone*, and is that of a run or of a test. *subject* is its name in the text.
     """
     if explained.failure.subject == FUNCTION:  # its causes made other functions grow, too
         return " in all functions"
