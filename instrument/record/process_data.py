@@ -115,6 +115,7 @@ class ProcessData:
             if source is not None:
                 if not self._saves_lines_only:
                     self._counts.add_probes(source, self._plan_name(group), delta)
+                # Last: if a hook of the program raises an exception before, `take` yields *delta* again.
                 self._unrecovered.setdefault(source, []).append(delta)
 
     def _place_of(self, group: CodeGroup) -> tuple[FileKey, str] | None:

@@ -12,6 +12,7 @@ counts are in the next reading.
 
 from __future__ import annotations
 
+from _functools import partial  # type: ignore[import-not-found]
 from itertools import islice, repeat
 
 from instrument.guest.own_imports import extension
@@ -20,7 +21,7 @@ from instrument.link.counters import FULL
 from instrument.link.exit_records import count_of_exit
 from instrument.model.probe_counts import ProbeCounts
 from instrument.session.deltas import Delta, Span, SpanDelta, recovered
-from instrument.session.snapshot import frames_in_flight, read_at_one_moment
+from instrument.session.snapshot import LongSwitchInterval, frames_in_flight, read_around_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
     #: A code group, the number of a code object in it, its qualified name, and its counts.
     CodeCounts: TypeAlias = tuple[CodeGroup, int, str, Counts]
-    #: Keys of exits and how often each was taken, by the number of their group.
-    ExitsByGroup: TypeAlias = dict[int, list[tuple[int, int]]]
+    #: The remaining lengths of the counters of a span; and keys of its exits, with how often each was taken.
+    SpanReading: TypeAlias = tuple[array[int], list[tuple[int, int]]]
 else:
     array = extension("array").array
 
@@ -47,7 +48,10 @@ _remaining_of = repeat.__length_hint__
 _N_SEARCHED = 2048
 _N_READ = 512
 _ALL = 1 << 60
-#: So often the counts of one code object are to be recovered, if an exception interrupts it each time.
+#: So often the code objects of a piece are read again whose counters move on meanwhile. No other thread gets a turn
+#: then (`LongSwitchInterval`), so more would only help if code runs in each reading.
+_MOST_READINGS = 50
+#: So often work is taken, or the counts of one code object are recovered, if an exception interrupts it each time.
 _MOST_TRIES = 3
 
 
@@ -101,32 +105,46 @@ class Reading:
     def take(self, at_once: bool = False) -> Iterator[SpanDelta]:
         """Yield the work of each span of code since it was read before. The caller must exhaust the iterator.
 
+        If an exception interrupts the caller, the next `take` yields the same work again.
+
         If *at_once*, the program waits for it anyway: all is read as one piece, which takes the least time.
         """
         self._session.retirement.begin_reading()
         try:
             self._stand_ins.clear()
-            while self._banked:
-                group, counts = self._banked.popitem()
-                yield _delta_of(group, counts)
-            untaken = self._untaken
-            while untaken:
-                yield untaken.pop()
+            for group in list(self._banked):
+                self._untaken.append(_delta_of(group, self._banked[group]))
+                del self._banked[group]
+            yield from self._take_untaken()
             for spans in _pieces(self._changed_groups(), _ALL if at_once else _N_READ):
                 if not self._pause():
                     break
-                untaken.extend(self._baseline.read(spans))
-                while untaken:
-                    yield untaken.pop()
+                self._baseline.read(spans, self._untaken)
+                yield from self._take_untaken()
         finally:
             self._session.retirement.end_reading()
+
+    def _take_untaken(self) -> Iterator[SpanDelta]:
+        """Yield the deltas that were read, and forget each when the caller has it.
+
+        A delta that the caller fails to take again and again is left out, and its file is not measured.
+        """
+        untaken = self._untaken
+        while untaken:
+            delta = untaken[-1]
+            delta.n_taken += 1
+            if delta.n_taken <= _MOST_TRIES:
+                yield delta
+            else:  # no warning: the exception was reported each time
+                _note_lost(self._session, delta)
+            del untaken[-1]
 
     def bank_counts(self, groups: list[CodeGroup]) -> None:
         """Keep the counts of *groups*, which are about to be retired."""
         baseline = self._baseline
         baseline.note_exit_keys()
         for group in groups:
-            self._untaken.extend(baseline.read_last(group))
+            baseline.read_last(group, self._untaken)
             # Not before the counts are kept: if a handler raises, the next call must find them read.
             baseline.forget(group)
         untaken, banked = self._untaken, self._banked
@@ -171,6 +189,11 @@ def _delta_of(group: CodeGroup, counts: ProbeCounts) -> SpanDelta:
     return delta
 
 
+def _note_lost(session: Session, delta: SpanDelta) -> None:
+    """Note that the counts of *delta* are lost."""
+    session.not_measured.setdefault(delta.span.group.file_name, "the counts of some code cannot be recovered")
+
+
 class Recovery:
     """Recovers counts of lines and functions from deltas of *session*; *pause* is as in Reading."""
 
@@ -196,9 +219,7 @@ class Recovery:
             group = span_delta.span.group
             span_delta.n_tried += 1
             if span_delta.n_tried > _MOST_TRIES:
-                # No warning: the exception was reported each time.
-                reason = "the counts of some code cannot be recovered"
-                self._session.not_measured.setdefault(group.file_name, reason)
+                _note_lost(self._session, span_delta)  # no warning: the exception was reported each time
                 deltas.pop()
                 continue
             if group not in packed:
@@ -279,27 +300,42 @@ class _Baseline:
 
     def _has_new_exits(self, group: CodeGroup) -> bool:
         """Return whether an exit of *group* was taken since it was read."""
-        return any(n != self._exits.get(key, 0) for key, n in self._exits_of(group))
+        return any(n != self._exits.get(key, 0) for key, n in self._exits_of(Span(group, 0, len(group))))
 
-    def read(self, spans: list[Span]) -> list[SpanDelta]:
-        """Read *spans* at one moment, make that the new baseline, and return the deltas of spans that did anything."""
+    def read(self, spans: list[Span], deltas: list[SpanDelta]) -> None:
+        """Read *spans*, each code object at one moment, and make that the new baseline.
 
-        def read() -> tuple[list[array[int]], ExitsByGroup]:
-            remaining = [self._remaining_of(span) for span in spans]
-            self.note_exit_keys()
-            exits = {span.group.number: self._exits_of(span.group) for span in spans}
-            return remaining, {number: taken for number, taken in exits.items() if taken}
+        Add to *deltas* those of spans that did anything.
 
-        (remaining, exits), in_flight = read_at_one_moment(read, self._session.records)
-        return self._commit(spans, remaining, exits, _by_group(in_flight))
-
-    def read_last(self, group: CodeGroup) -> list[SpanDelta]:
-        """Return the delta of the short-lived *group*, which no frame runs, since it was read before.
-
-        The list is empty if the group did nothing.
+        A reading of all spans is at one moment unless code runs meanwhile. If it runs, then only code objects of which
+        the counters moved on are read again: other threads may count all the time. So may an audit hook of the program
+        that runs in this thread, because a reading raises events.
         """
+        records = self._session.records
+        with LongSwitchInterval():
+            for n_further in range(_MOST_READINGS, -1, -1):
+                before, in_flight, after = read_around_frames(partial(self._readings_of, spans), records)
+                frames = _by_group(in_flight)
+                moved: list[Span] = []
+                for span, earlier, later in zip(spans, before, after):
+                    if earlier == later or not n_further:
+                        self._commit(span, later, frames.get(span.group.number, {}), deltas)
+                    else:
+                        moved += span.code_objects()
+                if not moved:
+                    break
+                spans = moved
+
+    def _readings_of(self, spans: list[Span]) -> list[SpanReading]:
+        """Return the remaining lengths of the counters of each of *spans*, and how often its exits were taken."""
+        remaining = [self._remaining_of(span) for span in spans]
+        self.note_exit_keys()
+        return [(now, self._exits_of(span)) for span, now in zip(spans, remaining)]
+
+    def read_last(self, group: CodeGroup, deltas: list[SpanDelta]) -> None:
+        """Add to *deltas* the work of the short-lived *group*, which no frame runs, since it was read before."""
         span = Span(group, 0, len(group))
-        return self._commit([span], [_remaining(group.counters)], {group.number: self._exits_of(group)}, {})
+        self._commit(span, (_remaining(group.counters), self._exits_of(span)), {}, deltas)
 
     def forget(self, group: CodeGroup) -> None:
         """Forget *group*, which is about to be retired."""
@@ -317,10 +353,12 @@ class _Baseline:
         first = group.first
         return _remaining(self._session.counters[first + starts[span.first] : first + starts[span.last]])
 
-    def _exits_of(self, group: CodeGroup) -> list[tuple[int, int]]:
-        """Return the key of each exit of *group* with how often it was taken until now."""
-        records = self._session.records
-        keys = self._exit_keys.get(group.number, ())
+    def _exits_of(self, span: Span) -> list[tuple[int, int]]:
+        """Return the key of each exit of *span* with how often it was taken until now."""
+        records, group = self._session.records, span.group
+        keys: Iterable[int] = self._exit_keys.get(group.number, ())
+        if span.last - span.first < len(group):
+            keys = [key for key in keys if span.first <= group.code_at(key) < span.last]
         return [(key, count_of_exit(records[key])) for key in keys if key in records]
 
     def note_exit_keys(self) -> None:
@@ -334,57 +372,44 @@ class _Baseline:
             self._exit_keys.setdefault(group_of(key), []).append(key)
         self._n_exit_keys += len(new_keys)
 
-    def _commit(
-        self,
-        spans: list[Span],
-        remaining: list[array[int]],
-        exits: ExitsByGroup,
-        in_flight: dict[int, FramesInFlight],
-    ) -> list[SpanDelta]:
-        """Make this reading the new baseline, and return the deltas of spans that did anything."""
-        deltas: list[SpanDelta] = []
-        for span, now in zip(spans, remaining):
-            group, number = span.group, span.group.number
-            before = self._exchange_counters(span, now)
-            exit_changes = [
-                (key, n - self._exits.get(key, 0))
-                for key, n in exits.get(number, ())
-                if n != self._exits.get(key, 0) and span.first <= group.code_at(key) < span.last
-            ]
-            self._exits.update((key, self._exits.get(key, 0) + n) for key, n in exit_changes)
-            frame_changes = self._exchange_frames(span, in_flight.get(number, {}))
-            if now != before or exit_changes or frame_changes:
-                deltas.append(SpanDelta(span, before, now, exit_changes, frame_changes))
-        return deltas
+    def _commit(self, span: Span, reading: SpanReading, frames: FramesInFlight, deltas: list[SpanDelta]) -> None:
+        """Make the *reading* of *span* the new baseline, and add to *deltas* its work since the one before, if any.
 
-    def _exchange_counters(self, span: Span, now: array[int]) -> array[int]:
-        """Make *now* the remaining lengths of the counters of *span*, and return those of the baseline before."""
-        group, starts = span.group, span.group.starts
-        if group.counters:
-            store, base = self._short_lived.setdefault(group.number, _full(starts[-1])), 0
-        else:
-            store, base = self._permanent, group.first
-        part = slice(base + starts[span.first], base + starts[span.last])
-        before = store[part]
-        if now != before:
-            store[part] = now
-        return before
-
-    def _exchange_frames(self, span: Span, now: FramesInFlight) -> list[tuple[tuple[int, int], int]]:
-        """Make *now* the frames in flight of *span*; return the places where the number changed, with the difference.
-
-        *now* are the frames of the whole group; those outside of *span* are left alone.
+        *frames* are the frames in flight of its group. The baseline changes last: if a hook of the program raises an
+        exception before, the next reading finds the same work.
         """
-        group, number = span.group, span.group.number
-        before = self._in_flight.get(number, {})
-        changes = []
-        for place in now.keys() | before.keys():
-            n = now.get(place, 0) - before.get(place, 0)
-            if n and span.first <= group.code_at(place[0]) < span.last:
-                changes.append((place, n))
-        for place, _ in changes:
-            self._set_frames(number, place, now.get(place, 0))
-        return changes
+        now, exits = reading
+        store, part = self._place_of(span)
+        before = store[part]
+        exit_changes = [(key, n - self._exits.get(key, 0)) for key, n in exits if n != self._exits.get(key, 0)]
+        frame_changes = self._frame_changes(span, frames)
+        if now == before and not exit_changes and not frame_changes:
+            return
+        deltas.append(SpanDelta(span, before, now, exit_changes, frame_changes))
+        store[part] = now
+        self._exits.update(exits)
+        for place, _ in frame_changes:
+            self._set_frames(span.group.number, place, frames.get(place, 0))
+
+    def _place_of(self, span: Span) -> tuple[array[int], slice]:
+        """Return the lengths in the baseline that those of *span* are among, and their place there."""
+        group, starts = span.group, span.group.starts
+        if not group.counters:
+            return self._permanent, slice(group.first + starts[span.first], group.first + starts[span.last])
+        lengths = self._short_lived.get(group.number)
+        if lengths is None:
+            lengths = self._short_lived[group.number] = _full(starts[-1])
+        return lengths, slice(starts[span.first], starts[span.last])
+
+    def _frame_changes(self, span: Span, now: FramesInFlight) -> list[tuple[tuple[int, int], int]]:
+        """Return the places in *span* where there are more or fewer frames *now*, with the difference.
+
+        *now* are the frames of the whole group.
+        """
+        group = span.group
+        before = self._in_flight.get(group.number, {})
+        changes = ((place, now.get(place, 0) - before.get(place, 0)) for place in now.keys() | before.keys())
+        return [(place, n) for place, n in changes if n and span.first <= group.code_at(place[0]) < span.last]
 
     def _set_frames(self, number: int, place: tuple[int, int], n: int) -> None:
         """Note that *n* frames of the group with this *number* are at *place*."""

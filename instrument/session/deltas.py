@@ -35,6 +35,10 @@ class Span:
         self.first = first
         self.last = last
 
+    def code_objects(self) -> list[Span]:
+        """Return a span for each code object of this span."""
+        return [Span(self.group, index, index + 1) for index in range(self.first, self.last)]
+
 
 class Delta:
     """The work of code object *index* of *group* between two readings.
@@ -63,7 +67,7 @@ class SpanDelta:
       unit in it.
     """
 
-    __slots__ = ("exits", "fired", "in_flight", "n_tried", "span")
+    __slots__ = ("exits", "fired", "in_flight", "n_taken", "n_tried", "span")
 
     def __init__(
         self,
@@ -85,8 +89,8 @@ class SpanDelta:
         self.in_flight = {
             (index, unit): n for (key, unit), n in in_flight for index in (group.code_at(key),) if first <= index < last
         }
-        #: How often the counts were to be recovered.
-        self.n_tried = 0
+        #: How often the delta was to be added up, and how often its counts were to be recovered.
+        self.n_taken = self.n_tried = 0
 
     def split(self) -> list[Delta]:
         """Return the deltas of the code objects that did anything, in the order of their numbers."""

@@ -104,17 +104,23 @@ def read_at_one_moment(read: Callable[[], Reading], records: ExitRecords) -> tup
     *read* reads counters and exits. It is called again after the frames were read. If both results are equal, then no
     thread moved a counter on, or took an exit, in between.
     """
-    is_single = is_single_threaded()
     with LongSwitchInterval():
-        reading = read()
         for _ in range(_MOST_READINGS):
-            before, in_flight = reading, frames_in_flight(records)
-            if is_single:
-                break
-            reading = read()
+            before, in_flight, reading = read_around_frames(read, records)
             if reading == before:
                 break
     return reading, in_flight
+
+
+def read_around_frames(read: Callable[[], Reading], records: ExitRecords) -> tuple[Reading, FramesInFlight, Reading]:
+    """Return a result of *read*, then the frames in flight of the code with *records*, then another result.
+
+    If no other thread runs, both results are one.
+    """
+    is_single = is_single_threaded()
+    before = read()
+    in_flight = frames_in_flight(records)
+    return before, in_flight, before if is_single else read()
 
 
 def frames_in_flight(records: ExitRecords) -> FramesInFlight:

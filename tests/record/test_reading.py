@@ -6,7 +6,7 @@ from taken_counts import taken_counts
 
 from instrument.flow import placement
 from instrument.link.cache import Batch
-from instrument.record.reading import Reading, _remaining
+from instrument.record.reading import _MOST_READINGS, Reading, _remaining
 from instrument.session.session import Session
 
 
@@ -79,3 +79,55 @@ def test_code_that_is_linked_during_a_reading_is_in_the_next_one():
     first, _ = own_session.groups.values()
     assert reading._baseline.changed_groups(now, set(), lambda: True) == [first]
     assert [dict(counts.lines) for *_, counts in taken_counts(reading)] == [{1: 1, 2: 1, 3: 1, 4: 1}] * 2
+
+
+def test_code_that_runs_within_each_reading_does_not_move_that_of_others():
+    """An audit hook that is counted runs whenever frames are read. Other code objects of its file are read at once."""
+    own_session = Session(placement.MINIMAL)
+    reading = Reading(own_session, lambda: True)
+    source = "def hook(*event):\n    pass\ndef work(n):\n    for i in range(n):\n        yield i\n"
+    names = {}
+    exec(own_session.instrument_exec_code(compile(source, FILE, "exec"), FILE), names)
+    suspended = names["work"](5)
+    next(suspended)
+    n_calls = 0
+
+    def read_around_frames(read, records):
+        """Do as the function in place of which this is, while the hook and another thread run between readings."""
+        nonlocal n_calls
+        before, in_flight = read(), {}
+        names["hook"]()
+        n_calls += 1
+        if n_calls == 1:
+            next(suspended)
+        return before, in_flight, read()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("instrument.record.reading.read_around_frames", read_around_frames)
+        counts = {name: dict(each.lines) for *_, name, each in taken_counts(reading)}
+    assert n_calls == _MOST_READINGS + 1
+    assert counts["work"] == {4: 2, 5: 2}
+    assert counts["hook"] == {2: n_calls}
+
+
+def test_work_is_taken_again_after_the_caller_was_interrupted():
+    """The caller adds up a delta before it asks for the next. If that fails each time, the file is not measured."""
+    own_session = Session(placement.MINIMAL)
+    reading = Reading(own_session, lambda: True)
+    names = {}
+    exec(own_session.instrument_exec_code(compile("def f():\n    pass\nf()\n", FILE, "exec"), FILE), names)
+    deltas = []
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            for delta in reading.take():
+                deltas.append(delta)
+                raise KeyError
+    assert [*reading.take()] == [deltas[0]] == [deltas[1]]
+    names["f"]()
+    for _ in range(3):
+        with pytest.raises(KeyError):
+            for _delta in reading.take():
+                raise KeyError
+    assert own_session.not_measured == {}
+    assert [*reading.take()] == []
+    assert [*own_session.not_measured] == [FILE]
