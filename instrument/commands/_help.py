@@ -185,6 +185,7 @@ the place.
 examples:
   instrument tests shop.py:17
   instrument tests Basket.add --top 10
+  instrument tests shop.basket.Basket.add
   instrument tests shop/basket.py:Basket.add --json
 """,
     ),

@@ -1,6 +1,7 @@
 """Finds the place in the sources that a user names: a line, or a function.
 
-A text such as "shop.py:17", "shop.py:price" or "Basket.add" comes in. A Place of a stored measurement goes out.
+A text such as "shop.py:17", "shop.py:price", "Basket.add" or "shop.price" comes in. A Place of a stored measurement
+goes out.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from instrument.errors import DataError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import TypeAlias
 
     from instrument.data.query import StoredMeasurement
     from instrument.model.measurement import FileKey, FunctionKey
 
-_HOW_TO_NAME = "name a line, as in shop.py:17, or a function, as in Basket.add or shop.py:Basket.add"
+    #: The functions of each file, by its path on this machine; and those that a text may mean, by path and name.
+    _FunctionsOf: TypeAlias = Mapping[str, set[FunctionKey]]
+    _Found: TypeAlias = dict[tuple[str, str], set[FunctionKey]]
+
+_HOW_TO_NAME = "name a line, as in shop.py:17, or a function, as in Basket.add, shop.Basket.add or shop.py:Basket.add"
 
 
 class Place:
@@ -51,18 +57,10 @@ def find_place(text: str, stored: StoredMeasurement) -> Place:
         raise DataError(f"{text!r} is a file; {_HOW_TO_NAME}")
     by_path = _by_path(stored)
     paths = [_versions(file, stored)[0]] if file else [*by_path]
-    names: set[str] = set()
-    found: dict[tuple[str, str], set[FunctionKey]] = {}
-    for path in paths:
-        for key in by_path[path]:
-            for function in _functions(stored, key):
-                name = function[0]
-                names.add(name)
-                if name == rest or name.replace(".<locals>", "").endswith(f".{rest}"):
-                    found.setdefault((path, name), set()).add(function)
-    exact = {key: functions for key, functions in found.items() if key[1] == rest}
-    found = exact or found
+    functions_of = {path: {each for key in by_path[path] for each in _functions(stored, key)} for path in paths}
+    found = _called(rest, functions_of) or _ending_in(rest, functions_of) or _of_module(rest, functions_of)
     if not found:
+        names = {name for functions in functions_of.values() for name, _line in functions}
         near = get_close_matches(rest, names, n=3)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; {_HOW_TO_NAME}"
         raise DataError(f"no measured file has a function {rest!r}{hint}")
@@ -72,6 +70,46 @@ def find_place(text: str, stored: StoredMeasurement) -> Place:
     [((path, _), functions)] = found.items()
     path, files, is_stale = _versions(path, stored)
     return Place(path, files, functions=functions, is_stale=is_stale)
+
+
+def _called(name: str, functions_of: _FunctionsOf) -> _Found:
+    """Return the functions with the qualified *name*, if need be without `<locals>`, by path and qualified name."""
+    exact = _grouped(functions_of, lambda each: each == name)
+    return exact or _grouped(functions_of, lambda each: _without_locals(each) == name)
+
+
+def _ending_in(name: str, functions_of: _FunctionsOf) -> _Found:
+    """Return the functions whose qualified names end in *name*, by path and qualified name."""
+    return _grouped(functions_of, lambda each: _without_locals(each).endswith(f".{name}"))
+
+
+def _of_module(text: str, functions_of: _FunctionsOf) -> _Found:
+    """Return the functions of the module and with the qualified name that *text* has, such as `shop.price`.
+
+    The longest module that has such a function is taken. A module is recognised by the end of its path.
+    """
+    parts = text.split(".")
+    for n in range(len(parts) - 1, 0, -1):
+        module = os.sep.join(["", *parts[:n]])
+        ends = (f"{module}.py", os.path.join(module, "__init__.py"))
+        inside = {path: functions for path, functions in functions_of.items() if path.endswith(ends)}
+        if found := _called(".".join(parts[n:]), inside):
+            return found
+    return {}
+
+
+def _grouped(functions_of: _FunctionsOf, selects: Callable[[str], bool]) -> _Found:
+    """Return the functions whose qualified names *selects* selects, by path and qualified name."""
+    found: _Found = {}
+    for path, functions in functions_of.items():
+        for function in functions:
+            if selects(function[0]):
+                found.setdefault((path, function[0]), set()).add(function)
+    return found
+
+
+def _without_locals(name: str) -> str:
+    return name.replace(".<locals>", "")
 
 
 def _by_path(stored: StoredMeasurement) -> dict[str, list[FileKey]]:

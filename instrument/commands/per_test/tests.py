@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
-    parser.add_argument("place", metavar="FILE:LINE|FUNCTION", help="a line, or a function by its qualified name")
+    parser.add_argument(
+        "place",
+        metavar="FILE:LINE|FUNCTION",
+        help="a line, or a function by its qualified name, with or without that of its module",
+    )
     add_paths(parser)
     parser.add_argument("--top", metavar="N", type=positive, help="print only the N tests with the highest counts")
     parser.add_argument("--json", action="store_true", help="print all tests, with their phases, for other programs")

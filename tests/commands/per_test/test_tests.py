@@ -43,6 +43,9 @@ def test_all_contexts_together_have_the_counts_of_the_run(counted):
         ("price", ["t.py::test_one 8 setup 2, call 3, teardown 3", "t.py::test_two[a b] 1"], "2 of 2 tests run price"),
         ("Basket.add", ["t.py::test_one 1"], "1 of 2 tests runs Basket.add"),
         ("inner", ["t.py::test_one 1"], "1 of 2 tests runs Basket.add.<locals>.inner"),
+        ("Basket.add.inner", ["t.py::test_one 1"], "1 of 2 tests runs Basket.add.<locals>.inner"),
+        ("program.Basket.add", ["t.py::test_one 1"], "1 of 2 tests runs Basket.add"),
+        ("program.fails", ["t.py::test_two[a b] 100"], "1 of 2 tests runs fails"),
         ("program.py:fails", ["t.py::test_two[a b] 100"], "1 of 2 tests runs fails"),
         ("never", [], "none of 2 tests run never"),
     ],
@@ -88,6 +91,8 @@ def test_a_test_is_shown_by_functions_or_by_lines(counted, capsys, monkeypatch):
         (tests, "x.py:3", "'x.py' is no file that ran; name its path"),
         (tests, "program.py", "'program.py' is a file; name a line, as in shop.py:17"),
         (tests, "prise", "no measured file has a function 'prise'; did you mean 'price'"),
+        (tests, "other.price", "no measured file has a function 'other.price'"),
+        (tests, "program.add", "no measured file has a function 'program.add'"),
         (tests, "x.py:price", "'x.py' is no file that ran"),
     ],
 )
@@ -142,3 +147,24 @@ def test_equal_code_has_equal_patterns_and_a_lost_file_is_written_anew(tmp_path)
         [_, twice] = stored.files()
         [_, of_twice] = work.of_contexts(work.names())
         assert of_twice.lines == stored.counts(twice).lines.counts() == {1: 4, 2: 4, 3: 4}
+
+
+def test_a_function_is_named_with_its_module(tmp_path, monkeypatch, capsys):
+    """As in the fixture `counts`. The longest module is taken, and a package is a module, too."""
+    package = tmp_path / "shop" / "db"
+    package.mkdir(parents=True)
+    (tmp_path / "shop" / "__init__.py").write_text("class db:\n    def query():\n        pass\n")
+    (package / "__init__.py").write_text("def query():\n    pass\ndef close():\n    pass\n")
+    (package / "rows.py").write_text("def query():\n    pass\n")
+    tree = Tree(tmp_path)
+    tree.run("import shop, shop.db.rows\n", _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="t.py::test (call)")
+    monkeypatch.chdir(tmp_path)
+    for name, place in (
+        ("shop.db.query", "run query of shop/db/__init__.py"),
+        ("shop.db.rows.query", "run query of shop/db/rows.py"),
+        ("db.query", "run db.query of shop/__init__.py"),
+        ("db.close", "run close of shop/db/__init__.py"),
+    ):
+        assert place in output_of(capsys, tests, tree, name, status=1)
+    with pytest.raises(DataError, match="'query' may be several functions; name one: shop/db/__init__.py:query, shop/db/rows"):
+        run_command(tests, tree, "query")
