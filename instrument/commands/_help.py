@@ -179,8 +179,8 @@ examples:
 Show which tests run a line or a function, and how often. The test with the highest
 count comes first. Counts of a setup or teardown are named beside the test. A
 generator is entered each time that it goes on. The data need the counts of each
-test: `pytest --instrument-contexts` saves them. The exit status is 1 if no test runs
-the place.
+test: `pytest --instrument --instrument-contexts` saves them. The exit status is 1 if no
+test runs the place.
 
 examples:
   instrument tests shop.py:17
@@ -195,7 +195,7 @@ examples:
 Show what a test runs: each function with its calls and its executed instructions,
 those with the most instructions first. What functions written in C do is not among
 the instructions. The data need the counts of each test:
-`pytest --instrument-contexts` saves them.
+`pytest --instrument --instrument-contexts` saves them.
 
 examples:
   instrument show tests/test_shop.py::test_price
@@ -229,7 +229,7 @@ Show how the work of each function in a test grows with the size of its input:
 small sizes, and on any machine. Three sizes are the least; with seven or more, a
 law is surer. The work of functions written in C is not counted.
 
-The test is parametrised by a number, and was run by `pytest
+The test is parametrised by a number, and was run by `pytest --instrument
 --instrument-contexts`. Or it uses the fixture `size`: then --sizes runs it now.
 The certainty is sure, likely or unsure: see README, section Growth.
 
@@ -254,8 +254,8 @@ only moved is no growth. The exit status is 2 if a bound is passed.
 BASE and HEAD are data files or folders, each of one run. They can also be revisions
 of git, such as main, whose data `instrument keep` has kept. Without HEAD, the data
 folder is compared. Run both with the same version of Python. The work of functions
-written in C is not counted. `pytest --instrument-contexts` saves the counts of each
-test.
+written in C is not counted. `pytest --instrument --instrument-contexts` saves the
+counts of each test.
 
 Some numbers differ from run to run, as those of code with random numbers or threads.
 Name further runs by --rerun: lines and tests that differ are left out, and named. With

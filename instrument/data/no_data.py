@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from instrument.data.running_processes import RunningProcess
     from instrument.model.measured_process import MeasuredProcess
 
+#: The way out that the message names, for data of any program.
+HOW_TO_COUNT = (
+    "run a program with `instrument run` or INSTRUMENT=1 (installed packages are counted only if the scope names "
+    "them), or name the folder that its data is in"
+)
 #: The number of running processes that a message describes one by one.
 _DESCRIBED = 3
 
@@ -48,8 +53,11 @@ def processes_without_counts(paths: Sequence[str], processes: Iterable[MeasuredP
     return list(without_counts.values())
 
 
-def no_data_message(paths: Sequence[str], refused: Sequence[tuple[str, str]]) -> str:
-    """Return the message of a report if *paths* hold no counts; *refused* has the unreadable files, with the reason."""
+def no_data_message(paths: Sequence[str], refused: Sequence[tuple[str, str]], way_out: str = HOW_TO_COUNT) -> str:
+    """Return the message of a report if *paths* hold no counts; *refused* has the unreadable files, with the reason.
+
+    *way_out* says how the counts are made that the report needs.
+    """
     running = [process for path in paths for process in about_to_write(path)]
     if running:
         refused = [(path, reason) for path, reason in refused if os.path.lexists(path)]
@@ -66,11 +74,7 @@ def no_data_message(paths: Sequence[str], refused: Sequence[tuple[str, str]]) ->
     # A file that cannot be read may be data.
     subject = "no data that can be read" if any(os.path.lexists(path) for path, _reason in refused) else "no data"
     hints = "".join(f"; {hint}" for hint in map(_hint, paths) if hint)
-    return (
-        f"{subject} in {named}{reasons}{hints}; "
-        "run a program with `instrument run` or INSTRUMENT=1 (installed packages are counted only if the scope names "
-        "them), or name the folder that its data is in"
-    )
+    return f"{subject} in {named}{reasons}{hints}; {way_out}"
 
 
 def _hint(path: str) -> str:

@@ -15,7 +15,7 @@ from instrument.config import read_directory
 from instrument.data import schema
 from instrument.data.contexts.reading import StoredContexts
 from instrument.data.merge import Merge, data_files
-from instrument.data.no_data import no_data_message, processes_without_counts
+from instrument.data.no_data import HOW_TO_COUNT, no_data_message, processes_without_counts
 from instrument.data.scratch import Scratch
 from instrument.errors import ConservationError, DataError
 from instrument.model.flow_counts import FlowCounts
@@ -49,10 +49,20 @@ class StoredMeasurement:
     data is an earlier copy.
     """
 
-    def __init__(self, paths: Sequence[str], progress: Callable[[int, int], None] | None = None) -> None:
-        """*progress* is called with the number of data files that are added, and the number of all."""
+    def __init__(
+        self,
+        paths: Sequence[str],
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        way_out: str = HOW_TO_COUNT,
+    ) -> None:
+        """*progress* is called with the number of data files that are added, and the number of all.
+
+        *way_out* is the part of the message about missing data that says how to make them.
+        """
         self.paths = list(paths) or [default_directory()]
         self.progress = progress
+        self._way_out = way_out
 
     def __enter__(self) -> StoredMeasurement:
         """Add the data files up; raise DataError if they hold no counts of any process."""
@@ -69,7 +79,7 @@ class StoredMeasurement:
             merge.sum_up()
             self.refused = missing + merge.refused
             if not merge.n_processes:
-                raise DataError(no_data_message(self.paths, self.refused))
+                raise DataError(no_data_message(self.paths, self.refused, self._way_out))
             #: All processes, in the order of their start.
             self.processes = read_processes(self._query)
             self.unwritten: list[RunningProcess] = processes_without_counts(self.paths, self.processes)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from instrument.data.query import StoredMeasurement
     from instrument.model.measurement import FileKey, FunctionKey
 
-    #: The functions of each file, by its path on this machine; and those that a text may mean, by path and name.
+    #: The functions of each file, by its path on this machine; and functions of one name, by path and qualified name.
     _FunctionsOf: TypeAlias = Mapping[str, set[FunctionKey]]
     _Found: TypeAlias = dict[tuple[str, str], set[FunctionKey]]
 

@@ -187,7 +187,7 @@ def bound_of_tests(options: argparse.Namespace, base: Run, head: Run) -> Fractio
         verb = "has" if len(without) == 1 else "have"
         raise DataError(
             f"--max-growth-per-test cannot be checked: {' and '.join(without)} {verb} no counts of single tests; "
-            "save them by `pytest --instrument-contexts`"
+            "save them by `pytest --instrument --instrument-contexts`"
         )
     return bound if hasattr(options, "max_growth_per_test") else percent(_TEST)
 

@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from instrument.data.query import StoredMeasurement
 
 
+#: The command that makes the data of all commands in this folder.
+COMMAND = "`pytest --instrument --instrument-contexts`"
+HOW_TO_COUNT_TESTS = f"run the tests by {COMMAND}, or name the folder that their data is in"
+
+
 def contexts_of(stored: StoredMeasurement) -> ContextWork:
     """Return the work of the contexts of *stored*; raise DataError if it has none."""
     work = ContextWork(stored)
     if not work.names():
-        raise DataError("these data have no counts of single tests; save them by `pytest --instrument-contexts`")
+        raise DataError(f"these data have no counts of single tests; save them by {COMMAND}")
     return work
 
 

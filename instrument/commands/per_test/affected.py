@@ -12,6 +12,7 @@ from instrument.analysis.affected.finding import Finding, find_affected
 from instrument.analysis.affected.verdict import Verdict
 from instrument.analysis.patterns import FilePatterns
 from instrument.commands._data_options import say_incomplete
+from instrument.commands.per_test._base import HOW_TO_COUNT_TESTS
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError
 from instrument.report import affected_tests
@@ -58,7 +59,7 @@ def execute(options: argparse.Namespace) -> int:
 def _finding(options: argparse.Namespace) -> Finding:
     """Return the affected tests. Raise DataError if there are no data, unless JSON can say so."""
     try:
-        with StoredMeasurement(options.dir or [], ProgressBar("Reading")) as stored:
+        with StoredMeasurement(options.dir or [], ProgressBar("Reading"), way_out=HOW_TO_COUNT_TESTS) as stored:
             say_incomplete(stored)
             return find_affected(stored, os.getcwd(), options.base, FilePatterns(omit=options.ignore))
     except DataError as error:

@@ -15,7 +15,7 @@ from instrument.analysis.growth.fit import FEWEST_SIZES
 from instrument.analysis.growth.sized_tests import SizedWork, node_ids_named, sized_tests
 from instrument.analysis.growth.units import INSTRUCTIONS, UNITS
 from instrument.commands._data_options import add_paths, paths_of, positive, say_incomplete
-from instrument.commands.per_test._base import contexts_of
+from instrument.commands.per_test._base import HOW_TO_COUNT_TESTS, contexts_of
 from instrument.config.values import ROOT
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError, InstrumentError
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     import argparse
 
 FORMATS = ("table", "json")
-#: The exit status of pytest if all tests passed.
-_PASSED = 0
+#: The exit statuses of pytest if all tests passed, and if it does not know the test that is named.
+_PASSED, _UNKNOWN = 0, 4
+#: Sizes for examples in messages.
+_EXAMPLE = "16,32,64,128,256"
+_HOW_TO_RUN_NOW = f"`instrument growth TEST --sizes {_EXAMPLE}` runs a test that uses the fixture `size`"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +67,9 @@ def sizes(text: str) -> list[int]:
     if len(found) < FEWEST_SIZES:
         import argparse
 
-        raise argparse.ArgumentTypeError(f"{text!r} has fewer than {FEWEST_SIZES} sizes; more make a law surer")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has fewer than {FEWEST_SIZES} sizes; give more, such as {_EXAMPLE}, which make a law surer, too"
+        )
     return found
 
 
@@ -97,12 +102,18 @@ def _run(test: str, sizes: list[int], folder: str) -> None:
     finished = subprocess.run(command, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if finished.returncode != _PASSED:
         sys.stderr.write(finished.stdout.decode(errors="replace"))
-        raise InstrumentError(f"pytest {test} ended with status {finished.returncode}; its output is above")
+        way_out = (
+            "; with --sizes, TEST is an argument of pytest, such as tests/test_sort.py::test_sort"
+            if finished.returncode == _UNKNOWN
+            else ""
+        )
+        raise InstrumentError(f"pytest {test} ended with status {finished.returncode}; its output is above{way_out}")
 
 
 def _report(options: argparse.Namespace, paths: list[str], test: str) -> int:
     """Print the growth of the tests in the data at *paths* whose names have *test*; return the exit status."""
-    with StoredMeasurement(paths, ProgressBar("Reading")) as stored:
+    way_out = f"{HOW_TO_COUNT_TESTS}. Or {_HOW_TO_RUN_NOW}"
+    with StoredMeasurement(paths, ProgressBar("Reading"), way_out=way_out) as stored:
         say_incomplete(stored)
         names = [*node_ids_named(test, contexts_of(stored).names())]
         if not names:
@@ -111,10 +122,7 @@ def _report(options: argparse.Namespace, paths: list[str], test: str) -> int:
             )
         tests = sized_tests(names, options.parameter)
         if not tests:
-            raise DataError(
-                f"{options.test} did not run with {FEWEST_SIZES} sizes. Parametrise it by a number, or use the fixture "
-                f"`size` and --sizes (the tests that ran: {', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
-            )
+            raise DataError(_too_few_sizes(options, names))
         work = SizedWork(stored, names, options.phase, options.unit)
         growths = [work.growths(each) for each in tests]
     if options.format == "json":
@@ -123,3 +131,14 @@ def _report(options: argparse.Namespace, paths: list[str], test: str) -> int:
         growth_tables.write_tables(growths, options.unit, options.top)
     say((f"some counts of tests are not known: {reason}" for reason in work.reasons), sys.stderr)
     return 0
+
+
+def _too_few_sizes(options: argparse.Namespace, names: list[str]) -> str:
+    """Return the message that the tests *names*, which *options* name, did not run with sizes enough for a law."""
+    ran = f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
+    text = f"{options.test} did not run with {FEWEST_SIZES} sizes, the fewest that show a law (it ran as {ran})"
+    if options.sizes is not None:
+        return f"{text}. --sizes are values of the fixture `size`: give the test, or its fixture, a parameter `size`"
+    if options.parameter is not None:
+        return f"{text}. Number {options.parameter} in its brackets is not the size: leave --parameter out"
+    return f"{text}. Parametrise it by more numbers, and run it again. Or {_HOW_TO_RUN_NOW}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from instrument.analysis.contexts.names import PHASES, Context, context_of
 from instrument.commands._data_options import add_paths, paths_of, positive, say_incomplete
-from instrument.commands.per_test._base import contexts_of, say_what_is_missing
+from instrument.commands.per_test._base import HOW_TO_COUNT_TESTS, contexts_of, say_what_is_missing
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError
 from instrument.report import test_tables
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Print the work of the test that *options* name; return the exit status."""
-    with StoredMeasurement(paths_of(options), ProgressBar("Reading")) as stored:
+    with StoredMeasurement(paths_of(options), ProgressBar("Reading"), way_out=HOW_TO_COUNT_TESTS) as stored:
         say_incomplete(stored)
         work = contexts_of(stored)
         contexts = _contexts_named(options.test, options.phase, map(context_of, work.names()))

@@ -11,7 +11,7 @@ import sys
 from instrument.analysis.contexts.names import context_of
 from instrument.analysis.contexts.places import find_place
 from instrument.commands._data_options import add_paths, paths_of, positive, say_incomplete
-from instrument.commands.per_test._base import contexts_of, say_what_is_missing
+from instrument.commands.per_test._base import HOW_TO_COUNT_TESTS, contexts_of, say_what_is_missing
 from instrument.data.query import StoredMeasurement
 from instrument.report import test_tables
 from instrument.report.text import ProgressBar, say, shown_path
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Print the tests that *options* ask for; return the exit status, 1 if no test runs the place."""
-    with StoredMeasurement(paths_of(options), ProgressBar("Reading")) as stored:
+    with StoredMeasurement(paths_of(options), ProgressBar("Reading"), way_out=HOW_TO_COUNT_TESTS) as stored:
         say_incomplete(stored)
         work = contexts_of(stored)
         place = find_place(options.place, stored)

@@ -113,14 +113,14 @@ def test_a_test_runs_with_other_sizes(project):
     ("arguments", "status", "message"),
     [
         (["nothing"], 1, "no test is called 'nothing'"),
-        (["test_other"], 1, "test_other did not run with 3 sizes. Parametrise it by a number, or use the fixture `size` and --sizes"),
-        (["test_shop.py::test_other", "--sizes", "1,2,3"], 1, "test_other did not run with 3 sizes"),
-        (["test_shop.py::test_missing", "--sizes", "1,2,3"], 1, "pytest test_shop.py::test_missing ended with status 4; its output is above"),
-        (["test_sort", "--sizes", "1,2"], 2, "'1,2' has fewer than 3 sizes"),
+        (["test_other"], 1, "test_other did not run with 3 sizes, the fewest that show a law (it ran as test_shop.py::test_other). Parametrise it by"),
+        (["test_shop.py::test_other", "--sizes", "1,2,3"], 1, "--sizes are values of the fixture `size`: give the test, or its"),
+        (["test_shop.py::test_missing", "--sizes", "1,2,3"], 1, "status 4; its output is above; with --sizes, TEST is an argument of pytest"),
+        (["test_sort", "--sizes", "1,2"], 2, "'1,2' has fewer than 3 sizes; give more, such as 16,32,64,128,256"),
         (["test_sort", "--sizes", "1,2,x"], 2, "'x' is no whole number from 1 on"),
         (["test_sort", ".instrument", "--sizes", "1,2,3"], 2, "--sizes runs the test, so it takes no data"),
-        (["test_fib", "--parameter", "1"], 1, "test_fib did not run with 3 sizes"),
-        (["test_sort", "--parameter", "2"], 1, "test_sort did not run with 3 sizes"),
+        (["test_fib", "--parameter", "1"], 1, "Number 1 in its brackets is not the size: leave --parameter out"),
+        (["test_sort", "--dir", "gone"], 1, "run the tests by `pytest --instrument --instrument-contexts`, or name the folder"),
     ],
 )
 def test_impossible_arguments_are_named(project, arguments, status, message):
@@ -132,7 +132,7 @@ def test_data_without_contexts_are_named(tmp_path):
     """The message names the option of pytest."""
     project = Project(tmp_path, {"shop.py": SHOP, "test_shop.py": TEST_SHOP})
     project.run("-q", "--instrument", "--instrument-report=none", "-k", "test_other")
-    assert "save them by `pytest --instrument-contexts`" in growth(project, "test_sort", status=1)[1]
+    assert "save them by `pytest --instrument --instrument-contexts`" in growth(project, "test_sort", status=1)[1]
 
 
 def test_a_failing_test_is_no_measurement(tmp_path):

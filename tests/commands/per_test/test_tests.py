@@ -116,7 +116,7 @@ def test_data_without_contexts_are_named(tmp_path):
     """Then the message says how to save them."""
     tree = Tree(tmp_path)
     tree.run("x = 1\n")
-    with pytest.raises(DataError, match="no counts of single tests; save them by `pytest --instrument-contexts`"):
+    with pytest.raises(DataError, match="no counts of single tests; save them by `pytest --instrument --instrument-contexts`"):
         run_command(show, tree, "test")
 
 
@@ -166,5 +166,5 @@ def test_a_function_is_named_with_its_module(tmp_path, monkeypatch, capsys):
         ("db.close", "run close of shop/db/__init__.py"),
     ):
         assert place in output_of(capsys, tests, tree, name, status=1)
-    with pytest.raises(DataError, match="'query' may be several functions; name one: shop/db/__init__.py:query, shop/db/rows"):
+    with pytest.raises(DataError, match=r"'query' may be several functions; name one: shop/db/__init__\.py:query, shop/db/rows"):
         run_command(tests, tree, "query")
