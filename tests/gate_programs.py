@@ -21,6 +21,20 @@ for _name, _test in sorted(globals().copy().items()):
         _test()
         _begin("after")
 """
+#: The work of `steps` depends on the hash seed. No other work does.
+UNSTABLE = """\
+import os
+def steps(n):
+    for step in range(n):
+        pass
+def steady():
+    return sum(range(3))
+def test_steady():
+    for n in range(100):
+        steady()
+def test_unstable():
+    steps(int(os.environ["PYTHONHASHSEED"]) * 200)
+"""
 
 
 def tree_of(folder, source, name="program.py", options=()):

@@ -251,11 +251,11 @@ causes of growth are named: the loop that turned more often, the branch that wen
 the other way, the new line, the function that was called more often. Code that has
 only moved is no growth. The exit status is 2 if a bound is passed.
 
-BASE and HEAD are data files or folders, each of one run. They can also be revisions
-of git, such as main, whose data `instrument keep` has kept. Without HEAD, the data
-folder is compared. Run both with the same version of Python. The work of functions
-written in C is not counted. `pytest --instrument --instrument-contexts` saves the
-counts of each test.
+BASE and HEAD are data files or folders, each of one run of all tests. They can also
+be revisions of git, such as main, whose data `instrument keep` has kept. Without HEAD,
+the data folder is compared. Run both with the same version of Python. The work of
+functions written in C is not counted. `pytest --instrument --instrument-contexts`
+saves the counts of each test.
 
 Some numbers differ from run to run, as those of code with random numbers or threads.
 Name further runs by --rerun: lines and tests that differ are left out, and named. With
@@ -275,10 +275,12 @@ examples:
         None,
         """\
 Keep the data of the last run as those of the git revision that is checked out. Then
-`instrument gate REVISION` compares with them. Kept data are in the folder
-`revisions` of the data folder, one file for each commit. Neither `instrument erase`
-nor the next run removes them. If sources that ran differ from the commit, the
-command names them and keeps nothing.
+`instrument gate REVISION` compares with them. It must be a run of all tests, and the
+only one in the data: `pytest --instrument --instrument-contexts` begins anew.
+
+Kept data are in the folder `revisions` of the data folder, one file for each commit.
+Neither `instrument erase` nor the next run removes them. If sources that ran differ
+from the commit, the command names them and keeps nothing.
 
 examples:
   pytest --instrument --instrument-contexts && instrument keep

@@ -154,6 +154,7 @@ def compare(
         bounds,
         texts,
         unstable_tests=unstable_tests,
+        n_reruns=len(reruns),
         notes=notes,
     )
 

@@ -38,6 +38,7 @@ class Verdict:
     - `grown_tests`: the tests that grew, each with its Growth: those above the bound first, each from most to least.
     - `grown`: the functions that grew, in the same order. `shrunk`: the functions that did less, from most to least.
     - `unstable_lines`, `unstable_tests`: the lines and tests that were left out, as they differ between runs.
+    - `n_reruns`: the number of further runs that were read to find these.
     - `notes`: sentences about the data that a reader of the numbers needs.
     """
 
@@ -48,6 +49,7 @@ class Verdict:
         text_of: Callable[[FunctionPlace, int], str],
         *,
         unstable_tests: Collection[str] = (),
+        n_reruns: int = 0,
         notes: Sequence[str] = (),
     ) -> None:
         """*text_of* returns the source text of a line of HEAD, an empty text if it is not known."""
@@ -56,6 +58,7 @@ class Verdict:
         self.text_of = text_of
         self.unstable_lines = comparison.left_out()
         self.unstable_tests = sorted(unstable_tests)
+        self.n_reruns = n_reruns
         self.notes = list(notes)
         unit = comparison.unit
         self.causes = causes_of(comparison.changes, unit, text_of)

@@ -6,21 +6,27 @@ The texts of the command line come in; Runs go out (`analysis.gate.runs`).
 from __future__ import annotations
 
 import os
+import sys
 
+from instrument.analysis.affected.recorded_runs import read_all
 from instrument.analysis.gate.runs import Run
 from instrument.analysis.revisions.git import SHORT, Repository
 from instrument.analysis.revisions.kept_data import KeptData
 from instrument.commands._data_options import say_incomplete
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError, NoRepositoryError
-from instrument.report.text import ProgressBar, shown
+from instrument.report.text import ProgressBar, number_of, say, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from instrument.analysis.patterns import FilePatterns
 
 #: The most commits that a message names.
 _MOST_NAMED = 5
+#: Fewer runs are not added up.
+_FEWEST_ADDED = 2
 _HOW_TO_KEEP = "check it out, run its tests by `pytest --instrument --instrument-contexts`, and say `instrument keep`"
 
 
@@ -96,4 +102,26 @@ def read_run(path: str, name: str, patterns: FilePatterns, note: str = "") -> Ru
         run = Run(stored, patterns, name)
     if note:
         run.gaps.insert(0, note)
+    say_if_added_up([path], name)
     return run
+
+
+def say_if_added_up(paths: Sequence[str], name: str = "") -> None:
+    """Say on standard error if the folders among *paths* have the counts of several test runs, added up.
+
+    `pytest --instrument-affected` adds up, and so does `--instrument-append`. *name* is that of the run in messages.
+    """
+    try:
+        records = read_all(path for path in paths if os.path.isdir(path))
+    except DataError:  # without a record, it is not known which tests ran
+        return
+    if len(records) < _FEWEST_ADDED:
+        return
+    n_all, n_last = len(set().union(*(record.outcomes for record in records))), len(records[-1].outcomes)
+    last = f"; the last ran {n_last} of {number_of(n_all, 'test')}, as with --instrument-affected"
+    text = (
+        f"instrument: {name and f'{name}: '}the data have the counts of {len(records)} test runs, added up"
+        f"{last if n_last < n_all else ''}. A gate needs those of one run of all tests: "
+        "`pytest --instrument --instrument-contexts`"
+    )
+    say([text], sys.stderr)

@@ -14,6 +14,7 @@ from instrument.analysis.revisions.kept_data import KeptData
 from instrument.analysis.revisions.same_sources import other_sources
 from instrument.commands._data_options import add_paths, positive, say_incomplete
 from instrument.commands.combine import write_sum
+from instrument.commands.gating._runs import say_if_added_up
 from instrument.data.query import StoredMeasurement, default_directory
 from instrument.errors import DataError, NoRepositoryError
 from instrument.report.tables import table
@@ -81,6 +82,7 @@ def _keep(kept: KeptData, paths: list[str], revision: str | None) -> None:
         with StoredMeasurement(paths, ProgressBar("Reading")) as stored:
             say_incomplete(stored)
             _check_sources(other_sources(stored.files(), repository), commit)
+    say_if_added_up(paths)
     path = kept.path_of(commit)
     verb = "Replaced" if os.path.lexists(path) else "Kept"
     try:

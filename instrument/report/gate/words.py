@@ -146,7 +146,7 @@ def summary(verdict: Verdict) -> str:
 
 
 def notes(verdict: Verdict) -> Iterator[str]:
-    """Yield sentences about all that is not in the numbers: tests of one run only, unstable lines and tests."""
+    """Yield sentences about facts that the numbers lack: tests of one run only, unstable lines and tests, and further runs."""
     comparison = verdict.comparison
     for names, run in ((comparison.new_tests, "HEAD"), (comparison.gone_tests, "BASE")):
         if names:
@@ -162,6 +162,8 @@ def notes(verdict: Verdict) -> Iterator[str]:
         n_tests = number_of(len(verdict.unstable_tests), "test")
         yield f"Left out, because the work differs from run to run: {n_tests}:"
         yield from (f"  {shown(name)}" for name in verdict.unstable_tests)
+    if verdict.n_reruns and not verdict.unstable_lines and not verdict.unstable_tests:
+        yield f"{number_of(verdict.n_reruns, 'further run')}: no line differs"
     yield from verdict.notes
 
 

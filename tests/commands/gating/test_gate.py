@@ -3,11 +3,14 @@
 import argparse
 import json
 import re
+import shutil
 
 import pytest
-from gate_programs import tree_of
+from gate_programs import UNSTABLE, tree_of
 from recorded import Tree
 
+from instrument.analysis.affected import recorded_runs
+from instrument.analysis.affected.recorded_runs import ProjectState, RecordedRun
 from instrument.commands.gating import gate
 from instrument.errors import DataError
 
@@ -238,27 +241,12 @@ def test_executions_are_the_other_unit(base, tmp_path, capsys):
     assert (cause["kind"], cause["times"], cause["growth"]) == ("loop", {"before": 30, "after": 60}, 60)
 
 
-UNSTABLE = """\
-import os
-def steps(n):
-    for step in range(n):
-        pass
-def steady():
-    return sum(range(3))
-def test_steady():
-    for n in range(100):
-        steady()
-def test_unstable():
-    steps(int(os.environ["STEPS"]))
-"""
-
-
 def test_numbers_that_differ_from_run_to_run_are_left_out(tmp_path, monkeypatch, capsys):
     """They are named. Without a rerun they look like growth. A rerun may be of BASE or of HEAD."""
     data = []
-    for n_steps in ("10", "900", "50"):
-        monkeypatch.setenv("STEPS", n_steps)
-        data.append(tree_of(tmp_path / n_steps, UNSTABLE).data)
+    for seed in ("1", "5", "2"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        data.append(tree_of(tmp_path / seed, UNSTABLE).data)
     assert run_gate(*data[:2]) == 2
     capsys.readouterr()
     document = document_of(capsys, *data[:2], "--rerun", data[2], "--max-growth", "0", "--floor", "1", status=0)
@@ -267,7 +255,30 @@ def test_numbers_that_differ_from_run_to_run_are_left_out(tmp_path, monkeypatch,
     assert document["total"]["before"] == document["total"]["after"] > 1000
     assert [each["test"] for each in document["tests"]] == ["t.py::test_steady", "t.py::test_unstable"]
     assert run_gate(*data[:2], "--rerun", data[2]) == 0
-    assert "program.py: 3-4 (steps)" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "program.py: 3-4 (steps)" in output
+    assert "further run" not in output
+
+
+@pytest.mark.parametrize("format_name", ["table", "markdown", "json"])
+def test_further_runs_that_agree_are_named(format_name, base, tmp_path, capsys):
+    """So a reader knows that the numbers are stable. A run of BASE is a further run of HEAD if the code is the same."""
+    again = tree_of(tmp_path, BASE).data
+    assert run_gate(base, base, "--rerun", again, "--rerun", again, "--format", format_name) == 0
+    assert "2 further runs: no line differs" in capsys.readouterr().out
+    assert run_gate(base, base, "--format", format_name) == 0
+    assert "further run" not in capsys.readouterr().out
+
+
+def test_data_of_affected_tests_are_named(base, tmp_path, capsys):
+    """Their counts are added to those of an earlier run."""
+    shutil.copytree(base, tmp_path / "head")
+    for name, tests in (("one", ["a", "b"]), ("two", ["b"])):
+        recorded = RecordedRun("/p", "3", ProjectState("/p", "", {}, {}), [], {}, dict.fromkeys(tests, "passed"), [], len(name))
+        recorded_runs.write(recorded, str(tmp_path / "head"), name)
+        assert run_gate(base, tmp_path / "head") == 0
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("instrument: HEAD: the data have the counts of 2 test runs, added up; the last ran 1 of 2 tests")
 
 
 def test_a_rerun_of_other_code_is_refused(base, tmp_path):

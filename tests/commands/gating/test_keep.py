@@ -9,6 +9,8 @@ from processes import counts, files, write
 from reporting import in_own_folder as in_own_folder
 from reporting import measured, run
 
+from instrument.analysis.affected import recorded_runs
+from instrument.analysis.affected.recorded_runs import ProjectState, RecordedRun
 from instrument.analysis.source_file import version_of
 from instrument.errors import DataError
 
@@ -77,6 +79,29 @@ def test_data_of_another_folder_are_kept_for_another_revision(head):
     commit(Path(), "Later")
     run("gating.keep", "elsewhere", "--as", "v1", "--dir", "kept")
     assert counts(f"kept/revisions/{head}.sqlite") == {key: {1: 3}}
+
+
+def record(name, tests, ended):
+    """Save a record of a test run that ran *tests*, in the data folder."""
+    state = ProjectState("/p", "", {}, {})
+    recorded_runs.write(RecordedRun("/p", "3", state, [], {}, dict.fromkeys(tests, "passed"), [], ended), ".instrument", name)
+
+
+def test_data_of_affected_tests_are_named(head, capsys):
+    """Their counts are added to those of an earlier run, so they are no run of all tests."""
+    record("one", ["a", "b", "c"], 1.0)
+    run("gating.keep")
+    assert capsys.readouterr().err.startswith("Kept the data of")
+    record("two", ["b"], 2.0)
+    run("gating.keep")
+    words = "the data have the counts of 2 test runs, added up; the last ran 1 of 3 tests, as with --instrument-affected."
+    assert capsys.readouterr().err.startswith(f"instrument: {words} A gate needs those of one run of all tests: ")
+    record("three", ["a", "b", "c"], 3.0)
+    run("gating.keep")
+    assert capsys.readouterr().err.startswith("instrument: the data have the counts of 3 test runs, added up. A gate needs")
+    Path(".instrument/four.tests").write_text("damaged")
+    run("gating.keep")
+    assert capsys.readouterr().err.startswith("Replaced the data of")
 
 
 def test_kept_data_are_listed_from_the_latest(head, capsys):

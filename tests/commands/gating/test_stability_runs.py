@@ -10,23 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from gate_programs import RUNNER
+from gate_programs import RUNNER, UNSTABLE
 from instrument_command import environment_without_settings, run_instrument
 from recorded import ROOT, Tree
 
-SOURCE = """\
-import os
-def steps(n):
-    for step in range(n):
-        pass
-def steady():
-    return sum(range(3))
-def test_steady():
-    for n in range(100):
-        steady()
-def test_unstable():
-    steps(int(os.environ["PYTHONHASHSEED"]) * 200)
-"""
 pytestmark = pytest.mark.skipif(shutil.which("env") is None, reason="the command of the runs begins with env")
 
 
@@ -34,7 +21,7 @@ pytestmark = pytest.mark.skipif(shutil.which("env") is None, reason="the command
 def tree(tmp_path_factory):
     """A Tree with the data of three runs. "base" and "head" have other hash seeds, and the program of "less" does less."""
     tree = Tree(tmp_path_factory.mktemp("runs"))
-    for name, seed, source in (("less", "4", SOURCE.replace("100", "10")), ("base", "4", SOURCE), ("head", "9", SOURCE)):
+    for name, seed, source in (("less", "4", UNSTABLE.replace("100", "10")), ("base", "4", UNSTABLE), ("head", "9", UNSTABLE)):
         tree.data = tree.folder / name
         tree.run(source + RUNNER, _INSTRUMENT_CONTEXTS="1", PYTEST_CURRENT_TEST="", PYTHONHASHSEED=seed)
     (tree.folder / "temporary").mkdir()
