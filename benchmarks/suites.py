@@ -29,9 +29,9 @@ from suites.times import MODES, PLAIN, Timing, table
 from suites.verdicts import Comparison
 
 COLUMNS = {"tests": 8, "passed": 8, "lines": 8, "hits": 13, "contexts": 10, "lines that depend on the order": 8,
-           "unstable lines": 10, "unstable ends": 10, "explained": 10}
+           "unstable lines": 10, "unstable ends": 10}
 #: "order": lines whose counts in tests depend on the order of the tests; "unst.": they differ from run to run.
-HEADS = ("tests", "passed", "lines", "hits", "contexts", "order", "unst.lines", "unst.ends", "explained")
+HEADS = ("tests", "passed", "lines", "hits", "contexts", "order", "unst.lines", "unst.ends")
 
 
 def verdicts(arguments, made):

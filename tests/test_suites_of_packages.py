@@ -17,7 +17,8 @@ def suites():
     """The modules of the benchmark, imported as its command imports them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
-        yield SimpleNamespace(**{name: importlib.import_module(f"suites.{name}") for name in ("times", "verdicts")})
+        modules = {name: importlib.import_module(f"suites.{name}") for name in ("times", "verdicts")}
+        yield SimpleNamespace(**modules, within=importlib.import_module("suites.within.record_verdicts"))
 
 
 @given(one=COUNTS, other=COUNTS)
@@ -29,6 +30,23 @@ def test_lines_differ_if_their_counts_do(suites, one, other):
             pair = tuple(counts.get(file, {}).get(str(line), 0) for counts in (one, other))
             assert found.get((file, line), pair) == pair
             assert ((file, line) in found) == (pair[0] != pair[1])
+
+
+VARIABLES = st.dictionaries(st.text("AB_", min_size=1), st.text("xy"), max_size=5)
+
+
+@given(parent=VARIABLES, child=VARIABLES)
+def test_environments_have_one_size(suites, parent, child):
+    """A worker inherits the variables of its parent process and has more of its own. Neither loses one."""
+    variables = {**parent}
+    suites.within.fill_up(variables)
+    assert len(variables) == suites.within.N_VARIABLES
+    assert variables.items() >= parent.items()
+
+    variables.update(child)
+    suites.within.fill_up(variables)
+    assert len(variables) == suites.within.N_VARIABLES
+    assert variables.items() >= {**parent, **child}.items()
 
 
 def run_of(verdicts, output, status=0):

@@ -25,6 +25,9 @@ PACKAGES = {
 ARGUMENTS = {**SELECTED, "packaging": ["--ignore=tests/property", "--ignore=tests/test_pylock.py"]}
 #: Packages of which pytest itself runs the copy under test. So their counts depend on its options and processes.
 UNDER_PYTEST = ("pluggy",)
+#: Tests whose counts depend on the depth of the stack: they recurse up to a limit. Workers of xdist have more
+#: frames: grouping.py:33 ran five times less. With five more frames it does so under `trace`, too.
+OF_DEPTH = {"sqlparse": ["tests/test_regressions.py::test_max_recursion"]}
 NAMES = {package.partition("==")[0]: package for package in PACKAGES}
 
 #: Packages that are installed beside pytest: a name, and a requirement.
@@ -49,6 +52,11 @@ class Suite:
     def repeatable(self):
         """The folders whose counts depend on the tests alone."""
         return [str(self.source)] if self.name in UNDER_PYTEST else self.scope
+
+    @property
+    def of_depth(self):
+        """The node ids of the tests whose counts depend on the depth of the stack."""
+        return OF_DEPTH.get(self.name, [])
 
 
 def environment(folder):

@@ -3,6 +3,9 @@
 SUITES_VERDICTS names the file for the verdicts, a JSON list of [node id, phase, verdict, worker] in their order.
 SUITES_TESTS names a file with a JSON list of node ids: these tests run, in this order.
 SUITES_COLLECTS=0 turns the garbage collector off: the lines of finalizers run at other moments in each run.
+
+Some tests loop over the variables of the environment, and xdist and `instrument` set some of their own. So further ones
+are set until there are N_VARIABLES.
 """
 
 import gc
@@ -10,7 +13,12 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 VERDICTS, TESTS, COLLECTS = "SUITES_VERDICTS", "SUITES_TESTS", "SUITES_COLLECTS"
+#: The beginning of the names of further variables, and how many variables there are during the tests.
+FILLING = "SUITES_FILLING_"
+N_VARIABLES = 200
 
 
 class Verdicts:
@@ -38,6 +46,19 @@ def pytest_configure(config):
         gc.disable()
     if VERDICTS in os.environ and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Verdicts(os.environ[VERDICTS]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart():
+    fill_up(os.environ)
+
+
+def fill_up(variables):
+    """Remove the further variables of a parent process from *variables*, and add some until they are N_VARIABLES."""
+    for name in [name for name in variables if name.startswith(FILLING)]:
+        del variables[name]
+    for n in range(N_VARIABLES - len(variables)):
+        variables[f"{FILLING}{n}"] = ""
 
 
 def pytest_collection_modifyitems(items):
