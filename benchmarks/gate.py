@@ -5,8 +5,8 @@
     python benchmarks/gate.py stability --env ~/.cache/instrument-gate --packages toolz --runs 3
 
 `stability` runs the tests of each package again and again, each time with another hash seed and with other work on the
-machine. Each run is compared with the one before it, alone and with further runs as `--rerun`. A comparison that fails
-is a false alarm.
+machine. Each run is compared with the one before it, alone and with further runs as `--rerun` and `--rerun-base`. "2+1"
+are two further runs of HEAD and one of BASE. A comparison that fails is a false alarm.
 
 `regressions` puts a regression into a function that the tests call (`regressions.py`). The gate compares a run before
 it with a run after it. A regression is found if the first causes of some growth have its function and its line. If
@@ -148,13 +148,17 @@ class Suite:
         return sorted(found)
 
 
-def verdict_of(base, head, *reruns):
-    """Return the JSON document of the gate about the Runs *base* and *head*, within the default bounds."""
+def verdict_of(base, head, reruns=(), reruns_of_base=()):
+    """Return the JSON document of the gate about the Runs *base* and *head*, within the default bounds.
+
+    *reruns* are further runs of *head*, and *reruns_of_base* of *base*.
+    """
     parser = argparse.ArgumentParser()
     gate.add_arguments(parser)
     options = parser.parse_args([base.name, head.name])
     bounds = Bounds(options.max_growth, gate.bound_of_tests(options, base, head), None, options.floor)
-    return gate_json.document_of(compare(base, head, options.unit, bounds, reruns=reruns))
+    verdict = compare(base, head, options.unit, bounds, reruns=reruns, reruns_of_base=reruns_of_base)
+    return gate_json.document_of(verdict)
 
 
 @contextlib.contextmanager
@@ -171,27 +175,31 @@ def busy(number):
 
 
 def measure_stability(suite, n_runs, n_reruns):
-    """Run *suite* *n_runs* times, and print a row: false alarms without reruns, and with 1 to *n_reruns* of them."""
+    """Run *suite* *n_runs* times, and print a row: false alarms without reruns, and with each of `reruns_to_try`.
+
+    Return the numbers of false alarms by the numbers of reruns.
+    """
     verdicts = [suite.run(f"run-{number}", number, LOADS[number % len(LOADS)]) for number in range(n_runs)]
     data = [suite.read(f"run-{number}") for number in range(n_runs)]
     tests, growth, alarms, left_out, reasons = 0, 0.0, collections.Counter(), collections.Counter(), []
     for number in range(1, n_runs):
-        for n in range(n_reruns + 1):
-            further = [data[(number + 1 + each) % n_runs] for each in range(n)]
-            document = verdict_of(data[number - 1], data[number], *further)
+        for n in reruns_to_try(n_reruns):
+            further = [data[(number + 1 + each) % n_runs] for each in range(n[0])]
+            further_of_base = [data[(number - 2 - each) % n_runs] for each in range(n[1])]
+            document = verdict_of(data[number - 1], data[number], further, further_of_base)
             alarms[n] += not document["passed"]
             left_out[n] += len(document["unstable_tests"])
             tests = max(tests, len(document["tests"]) + len(document["unstable_tests"]))
-            if n == 0:
+            if n == (0, 0):
                 total = document["total"]
                 growth = max(growth, abs(total["after"] / total["before"] - 1))
             for failure in document["failures"]:
                 cause = failure["causes"][0] if failure["causes"] else None
                 place = f"{os.path.relpath(cause['path'], suite.folder)}:{cause['line']}" if cause else "no cause"
                 change = f"{failure['before']} -> {failure['after']}"
-                reasons.append((n, number, failure["subject"], failure["name"] or "", change, place))
+                reasons.append((words_of(n), number, failure["subject"], failure["name"] or "", change, place))
     print(f"{suite.name:16}{tests:>7}{n_runs - 1:>7}{growth:>10.3%}"
-          + "".join(f"{alarms[n]:>8}{left_out[n] / (n_runs - 1):>7.1f}" for n in range(n_reruns + 1)))
+          + "".join(f"{alarms[n]:>8}{left_out[n] / (n_runs - 1):>7.1f}" for n in reruns_to_try(n_reruns)))
     if any(each != verdicts[0] for each in verdicts):
         print(f"    verdicts differ from run to run: {verdicts}")
     for n, number, subject, test, change, place in reasons:
@@ -199,15 +207,25 @@ def measure_stability(suite, n_runs, n_reruns):
     return alarms
 
 
+def reruns_to_try(most):
+    """Return pairs, the numbers of further runs of HEAD and of BASE: up to *most*, of HEAD alone, then of both."""
+    return [(n, 0) for n in range(most + 1)] + [(n, n) for n in range(1, most + 1)]
+
+
+def words_of(n):
+    """Return the pair *n* of `reruns_to_try` as text."""
+    return f"{n[0]}+{n[1]}"
+
+
 def stability(environment, options):
     """Print false alarms of all packages of *options*; return 1 if there are any with the most reruns, else 0."""
     print(f"{'package':16}{'tests':>7}{'pairs':>7}{'largest':>10}"
-          + "".join(f"{f'{n} rerun':>8}{'out':>7}" for n in range(options.reruns + 1)))
+          + "".join(f"{words_of(n):>8}{'out':>7}" for n in reruns_to_try(options.reruns)))
     total = collections.Counter()
     for name in options.packages:
         total.update(measure_stability(Suite(environment, name, "stability"), options.runs, options.reruns))
-    print(f"{'all':40}" + "".join(f"{total[n]:>8}{'':7}" for n in range(options.reruns + 1)))
-    return int(bool(total[options.reruns]))
+    print(f"{'all':40}" + "".join(f"{total[n]:>8}{'':7}" for n in reruns_to_try(options.reruns)))
+    return int(bool(total[reruns_to_try(options.reruns)[-1]]))
 
 
 def regressions(environment, options):
@@ -268,7 +286,7 @@ def inject(suite, functions, kind, number):
                 # The gate reads the texts of lines in the file, so the file is still the version that ran.
                 before, after, further = suite.read(f"{data}-before"), suite.read(f"{data}-after"), []
                 while True:
-                    outcome, text = outcome_of(verdict_of(before, after, *further), change, path, suite.folder)
+                    outcome, text = outcome_of(verdict_of(before, after, further), change, path, suite.folder)
                     if outcome != MISSED or len(further) == STABILITY_RUNS:
                         return outcome, f"{text}, {len(further)} further runs"
                     again = f"{data}-again-{len(further)}"
@@ -316,7 +334,7 @@ def main():
     parser.add_argument("--env", required=True, help="folder of the virtual environment, the packages and the data")
     parser.add_argument("--packages", nargs="+", choices=sorted(NAMES), default=sorted(NAMES), help="default: all")
     parser.add_argument("--runs", type=int, default=10, help="runs of each package (default: %(default)s)")
-    parser.add_argument("--reruns", type=int, default=2, help="further runs in a comparison (default: %(default)s)")
+    parser.add_argument("--reruns", type=int, default=2, help="further runs of each, at most (default: %(default)s)")
     parser.add_argument("--number", type=int, default=60, help="regressions in all (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of functions (default: %(default)s)")
     options = parser.parse_args()

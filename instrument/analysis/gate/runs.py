@@ -104,13 +104,15 @@ def compare(
     bounds: Bounds,
     *,
     reruns: Sequence[Run] = (),
+    reruns_of_base: Sequence[Run] = (),
     allows_differences: bool = False,
 ) -> Verdict:
     """Return the Verdict about the growth from *base* to *head* in *unit*, within *bounds*.
 
-    *reruns* are further runs of the code of *base* or *head*; lines and tests that differ between them are left out.
-    Raise DataError if the runs differ in their conditions, unless *allows_differences*. Raise it, too, if a rerun is of
-    other code.
+    *reruns* are further runs of the code of *base* or *head*; lines and tests that differ between them are left out. If
+    both have the same code, these are runs of *head*: its work may have grown because of other files. The caller knows
+    that *reruns_of_base* are runs of *base*. Raise DataError if the runs differ in their conditions, unless
+    *allows_differences*. Raise it, too, if a rerun is of other code.
     """
     for run, other in ((base, head), (head, base)):
         for path in pair_files(run.unknown_files(), other.paths):
@@ -124,13 +126,11 @@ def compare(
     notes += [f"Compared all the same: {sentence}" for sentence in found]
     notes += small_differences(base.conditions, head.conditions)
     reruns_of: dict[str, list[RunWork]] = {base.name: [], head.name: []}
-    for rerun in reruns:
-        original = _original(rerun, base, head)
-        found = differences(original.conditions, rerun.conditions)
-        if found and not allows_differences:
-            raise DataError(f"{rerun.name} is no further run of {original.name}: {'; '.join(found)}")
-        _find_shapes(original, rerun)
-        reruns_of[original.name].append(rerun.work)
+    for further, candidates in ((reruns, (head, base)), (reruns_of_base, (base,))):
+        for rerun in further:
+            original = _original(rerun, candidates, allows_differences=allows_differences)
+            _find_shapes(original, rerun)
+            reruns_of[original.name].append(rerun.work)
     _find_shapes(base, head)
     unstable_base = Unstable(base.work, reruns_of[base.name], unit)
     unstable_head = Unstable(head.work, reruns_of[head.name], unit)
@@ -165,12 +165,19 @@ def _find_shapes(before: Run, after: Run) -> None:
     after.find_shapes(paths_after)
 
 
-def _original(rerun: Run, base: Run, head: Run) -> Run:
-    """Return the one of *base* and *head* whose code *rerun* has; raise DataError if it has that of neither."""
-    for run in (head, base):
+def _original(rerun: Run, candidates: Sequence[Run], *, allows_differences: bool) -> Run:
+    """Return the first of *candidates* whose code *rerun* has.
+
+    Raise DataError if there is none, or if it ran in other conditions, unless *allows_differences*.
+    """
+    for run in candidates:
         if is_same_code(run.work, rerun.work):
+            found = differences(run.conditions, rerun.conditions)
+            if found and not allows_differences:
+                raise DataError(f"{rerun.name} is no further run of {run.name}: {'; '.join(found)}")
             return run
+    names = " and ".join(sorted(run.name for run in candidates))
     raise DataError(
-        f"{rerun.name} is a run of other code than BASE and HEAD: its source files have other versions; "
-        "name a further run of one of the two"
+        f"{rerun.name} is a run of other code than {names}: its source files have other versions; "
+        f"name a further run of {'one of the two' if len(candidates) > 1 else names}"
     )

@@ -6,6 +6,7 @@ SARIF goes out, with the lines that caused the growth.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from fractions import Fraction
@@ -25,7 +26,6 @@ from instrument.report.text import say, shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from instrument.analysis.gate.runs import Run
     from instrument.analysis.gate.verdict import Verdict
@@ -103,7 +103,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         default=[],
-        help="data of a further run of BASE or HEAD: lines and tests that differ from run to run are left out",
+        help="data of a further run of BASE or HEAD: lines and tests that differ from run to run are left out; if both "
+        "have the same code, it is a run of HEAD",
+    )
+    parser.add_argument(
+        "--rerun-base",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="data of a further run of BASE, also if HEAD has the same code",
     )
     parser.add_argument(
         "--stability-runs",
@@ -154,16 +162,27 @@ def execute(options: argparse.Namespace) -> int:
     ]
     base, head = (read_run(path, name, patterns, note) for (path, note), name in zip(found, ("BASE", "HEAD")))
     reruns = [read_run(path, f"the rerun {shown(path)}", patterns) for path in options.rerun]
+    reruns_of_base = [read_run(path, f"the rerun {shown(path)}", patterns) for path in options.rerun_base]
     say_unmatched(patterns, {*base.paths, *head.paths})
     bounds = Bounds(
         options.max_growth, bound_of_tests(options, base, head), options.max_growth_per_function, options.floor
     )
-    verdict = _verdict(options, base, head, reruns, bounds)
+    compared = functools.partial(
+        compare,
+        base,
+        head,
+        options.unit,
+        bounds,
+        reruns=reruns,
+        reruns_of_base=reruns_of_base,
+        allows_differences=options.compare_different,
+    )
+    verdict = compared()
     if verdict.failures and options.stability_runs:
         with Scratch() as scratch:
             for name, folder in run_again(options.command, options.stability_runs, scratch):
                 reruns.append(read_run(folder, name, patterns))
-                verdict = _verdict(options, base, head, reruns, bounds)
+                verdict = compared()
                 if not verdict.failures:
                     break
     _write(verdict, options)
@@ -172,11 +191,6 @@ def execute(options: argparse.Namespace) -> int:
         sys.stderr,
     )
     return 2 if verdict.failures else 0
-
-
-def _verdict(options: argparse.Namespace, base: Run, head: Run, reruns: Sequence[Run], bounds: Bounds) -> Verdict:
-    """Return the Verdict about the growth from *base* to *head*, with the unit and the conditions of *options*."""
-    return compare(base, head, options.unit, bounds, reruns=reruns, allows_differences=options.compare_different)
 
 
 def bound_of_tests(options: argparse.Namespace, base: Run, head: Run) -> Fraction | None:

@@ -281,11 +281,29 @@ def test_data_of_affected_tests_are_named(base, tmp_path, capsys):
     assert line.startswith("instrument: HEAD: the data have the counts of 2 test runs, added up; the last ran 1 of 2 tests")
 
 
+def test_a_rerun_of_base_shows_that_base_is_the_run_that_differs(tmp_path, monkeypatch, capsys):
+    """BASE and HEAD have the same code. So only the option says of which of them a run is, and HEAD may have grown."""
+    data = []
+    for number, n_steps in enumerate(("10", "900", "900", "50")):
+        monkeypatch.setenv("STEPS", n_steps)
+        data.append(tree_of(tmp_path / str(number), UNSTABLE).data)
+    base, head, rerun, rerun_of_base = data
+    assert run_gate(base, head, "--rerun", rerun) == 2
+    assert run_gate(base, head, "--rerun", rerun, "--rerun-base", base) == 2
+    capsys.readouterr()
+    more = ("--rerun", rerun, "--rerun-base", rerun_of_base, "--max-growth", "0", "--floor", "1")
+    document = document_of(capsys, base, head, *more, status=0)
+    assert [each["function"]["name"] for each in document["unstable_lines"]] == ["steps"]
+    assert document["total"]["before"] == document["total"]["after"] > 1000
+
+
 def test_a_rerun_of_other_code_is_refused(base, tmp_path):
     """Its numbers say nothing about noise."""
     tree = tree_of(tmp_path, MORE_COMMENTS)
-    with pytest.raises(DataError, match="is a run of other code than BASE and HEAD"):
+    with pytest.raises(DataError, match=r"of other code than BASE and HEAD: .*; name a further run of one of the"):
         run_gate(base, base, "--rerun", tree.data)
+    with pytest.raises(DataError, match=r"of other code than BASE: .*; name a further run of BASE"):
+        run_gate(base, tree.data, "--rerun-base", tree.data)
 
 
 def test_runs_under_other_conditions_are_refused(base, tmp_path, capsys):
