@@ -163,6 +163,18 @@ def _execute(name: str, arguments: list[str]) -> int:
 
     A command with a function `split` separates its own arguments from those of a program, which may look like options.
     """
+    try:
+        return _execute_uninterrupted(name, arguments)
+    except KeyboardInterrupt as error:
+        if type(error) is not KeyboardInterrupt:  # SIGTERM has interrupted it (warming.workers.Terminated)
+            import signal
+
+            signal.raise_signal(signal.SIGTERM)
+        return 130
+
+
+def _execute_uninterrupted(name: str, arguments: "list[str]") -> int:
+    """Execute the command *name* with these *arguments*; return the exit status. Raise KeyboardInterrupt."""
     from importlib import import_module
 
     from instrument.errors import InstrumentError
@@ -184,12 +196,6 @@ def _execute(name: str, arguments: list[str]) -> int:
 
         say([f"instrument: {error}"], sys.stderr)
         return 1
-    except KeyboardInterrupt as error:
-        if type(error) is not KeyboardInterrupt:  # SIGTERM has interrupted it (warming.workers.Terminated)
-            import signal
-
-            signal.raise_signal(signal.SIGTERM)
-        return 130
 
 
 def _parser_of(name: str, command: "ModuleType") -> "argparse.ArgumentParser":

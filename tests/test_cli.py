@@ -1,5 +1,6 @@
 """Tests of the command line: `python -m instrument` equals `python -m trace` in output, messages, statuses and files."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -423,3 +424,17 @@ def test_help_is_printed_in_any_encoding(tmp_path, arguments):
     assert b"usage: instrument" in done.stdout + done.stderr
     assert b"Traceback" not in done.stderr
     assert (b"PATTERN,\\u2026" in done.stdout + done.stderr) == ("report" in arguments)
+
+
+def test_an_interrupt_of_a_command_is_no_traceback(monkeypatch):
+    """Also while the module of the command is imported, which takes most of the start."""
+
+    def interrupted(name):
+        assert name == "instrument.commands.gating.keep"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    monkeypatch.setattr(sys, "argv", ["instrument", "keep"])
+    with pytest.raises(SystemExit) as error:
+        cli.main()
+    assert error.value.code == 130

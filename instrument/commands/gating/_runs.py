@@ -13,6 +13,7 @@ from instrument.analysis.gate.runs import Run
 from instrument.analysis.revisions.git import SHORT, Repository
 from instrument.analysis.revisions.kept_data import KeptData
 from instrument.commands._data_options import say_incomplete
+from instrument.data.merge import data_files
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError, NoRepositoryError
 from instrument.report.text import ProgressBar, number_of, say, shown
@@ -44,10 +45,9 @@ class Sources:
     def find(self, text: str, name: str) -> tuple[str, str]:
         """Return the path of the data that *text* names, and a note about it for the reader, often an empty text.
 
-        *text* is a path, or a revision with kept data. *name* is BASE or HEAD. Raise DataError if there are no data.
+        *text* is a path, or a revision with kept data. If it is both, the path is taken if it has data. *name* is BASE
+        or HEAD. Raise DataError if there are no data.
         """
-        if os.path.lexists(text):
-            return text, ""
         repository = None
         try:
             repository = Repository()
@@ -55,12 +55,28 @@ class Sources:
             reason = f"git knows no revision {text!r}"
         except NoRepositoryError as error:
             commit, reason = None, f"{error}"
+        if os.path.lexists(text):
+            if commit is None:
+                return text, ""
+            both = f"{name}: {text!r} is a path and a revision of git"
+            if data_files([text])[0]:
+                return text, f"{both}; the data at the path are compared. {text}~0 names the revision"
+            try:
+                path, note = self._of_commit(text, commit, repository, name)
+            except DataError as error:
+                raise DataError(f"{error}. {both}, and the path has no data") from error
+            taken = f"{both}, and the path has no data; those of the revision are compared"
+            return path, f"{taken}. {note}" if note else taken
         commit = commit or self._kept.commit_of(text)
         if commit is None:
             raise DataError(
                 f"{name}: there are no data at {text!r}, and {reason}; name a data file, a folder of data files, or a "
                 "revision whose data `instrument keep` has kept"
             )
+        return self._of_commit(text, commit, repository, name)
+
+    def _of_commit(self, text: str, commit: str, repository: Repository | None, name: str) -> tuple[str, str]:
+        """Return the path of the kept data of *commit*, named *text*, and a note; raise DataError without data."""
         if os.path.lexists(path := self._kept.path_of(commit)):
             return path, ""
         earlier = None

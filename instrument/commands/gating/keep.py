@@ -55,7 +55,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.list:
         _list(kept)
     elif options.erase:
-        for commit in [_commit_with_data(kept, revision) for revision in options.erase]:
+        for commit in dict.fromkeys([_commit_with_data(kept, revision) for revision in options.erase]):
             _remove(kept, commit)
     else:
         _keep(kept, options.paths or [directory], options.revision)

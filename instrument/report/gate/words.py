@@ -146,7 +146,7 @@ def summary(verdict: Verdict) -> str:
 
 
 def notes(verdict: Verdict) -> Iterator[str]:
-    """Yield sentences about facts that the numbers lack: tests of one run only, unstable lines and tests, and further runs."""
+    """Yield sentences about facts that the numbers lack: tests of one run only, unstable lines and tests, reruns."""
     comparison = verdict.comparison
     for names, run in ((comparison.new_tests, "HEAD"), (comparison.gone_tests, "BASE")):
         if names:

@@ -61,6 +61,28 @@ def test_kept_data_need_no_repository(made, tmp_path):
     assert "there are no data at 'main', and git cannot read" in finished.err
 
 
+def test_a_path_may_have_the_name_of_a_revision(made):
+    """The path is taken if it has data, and the message says so. `v1~0` and `./v1` are names of one of the two only."""
+    (made / "v1").mkdir()
+    try:
+        remark = "BASE: 'v1' is a path and a revision of git, and the path has no data; those of the revision are compared"
+        assert remark in document_of(made, "v1", status=2)["remarks"]
+        finished = run_instrument(made, "gate", "v1", "--dir", "nowhere")
+        assert re.search(r"BASE: no data are kept of v1 .*, and the path has no data\n", finished.err)
+        (made / "v2").mkdir()
+        assert "BASE: no data are kept of v2" in run_instrument(made, "gate", "v2").err
+        shutil.copytree(made / ".instrument", made / "v1", dirs_exist_ok=True)
+        remark = "BASE: 'v1' is a path and a revision of git; the data at the path are compared. v1~0 names the revision"
+        document = document_of(made, "v1", status=0)
+        assert remark in document["remarks"]
+        assert document["total"]["before"] == document["total"]["after"]
+        assert remark not in document_of(made, "./v1", status=0)["remarks"]
+        assert remark not in document_of(made, "v1~0", status=2)["remarks"]
+    finally:
+        shutil.rmtree(made / "v1")
+        shutil.rmtree(made / "v2", ignore_errors=True)
+
+
 def test_a_revision_without_data_is_an_error_with_a_way_out(made):
     """The message names the revisions with data, and the option that takes an earlier one."""
     ids = {tag: git(made, "rev-parse", tag)[:10] for tag in ("v1", "v2", "v3")}

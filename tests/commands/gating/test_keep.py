@@ -122,14 +122,14 @@ def test_kept_data_are_listed_from_the_latest(head, capsys):
 
 
 def test_kept_data_are_removed_by_revision(head, capsys):
-    """A branch, or the start of an id that the repository lacks. If one has no data, none are removed."""
+    """A branch, or the start of an id that the repository lacks. A revision may be named twice. All have data, or none is removed."""
     run("gating.keep")
     (KEPT / f"{'a' * 40}.sqlite").write_bytes(b"")
     with pytest.raises(DataError, match="no data are kept of 'nothing'; `instrument keep --list` names the revisions"):
         run("gating.keep", "--erase", "main", "--erase", "nothing")
     assert len([*KEPT.iterdir()]) == 2
     capsys.readouterr()
-    run("gating.keep", "--erase", "main", "--erase", "aaaaaaa")
+    run("gating.keep", "--erase", "main", "--erase", "aaaaaaa", "--erase", "HEAD")
     assert not KEPT.exists()
     assert capsys.readouterr().err == f"Removed the data of {head[:10]}\nRemoved the data of aaaaaaaaaa\n"
 
