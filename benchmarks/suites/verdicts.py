@@ -148,7 +148,12 @@ class Comparison:
     def repeatable(self, found):
         """Return those of the lines *found* whose counts depend on the tests alone."""
         folders = tuple(f"{folder}/" for folder in self.runner.suite.repeatable)
-        return {place: counts for place, counts in found.items() if place[0].startswith(folders)}
+        left_out = tuple(f"/{file}" for file in self.runner.suite.of_process)
+        return {
+            place: counts
+            for place, counts in found.items()
+            if place[0].startswith(folders) and not (left_out and place[0].endswith(left_out))
+        }
 
     def repeated(self, workers):
         """Run the tests of each of *workers* in one process, in order; return the sums of counts that must repeat."""
