@@ -68,6 +68,15 @@ def test_verdicts_status_and_output_are_compared_without_times(suites):
     ]
 
 
+@given(progress=st.text(".FEsxXu ", min_size=1), share=st.integers(0, 100))
+def test_progress_of_tests_and_subtests_is_no_difference(suites, progress, share):
+    """A long line that is no progress does not take long either."""
+    assert suites.verdicts.without_noise(f"{progress}[{share:>3}%]") == ""
+    assert suites.verdicts.without_noise(progress) == ""
+    text = f"{progress * 100}!"
+    assert suites.verdicts.without_noise(text) == text
+
+
 def test_a_table_has_medians_of_ratios_of_rounds(suites):
     """Ratios are those of one round, and a mode that fails has no numbers."""
     timing = suites.times.Timing(SimpleNamespace(suite=SimpleNamespace(name="shop")), ["plain", "warm", "pyxtrace"])

@@ -27,8 +27,8 @@ NOISE = (
     (re.compile(r"\bin \d+\.\d+s(?: \(\d+:\d\d:\d\d\))?"), "in _s"),
     (re.compile(r"0x[0-9a-f]{6,}"), "0x_"),
     (re.compile(r"\[gw\d\] |popen-gw\d/"), ""),
-    (re.compile(r"^(?:[.FEsxX]+ *)+(?:\[ *\d+%\])?$"), ""),
-    (re.compile(r"^[.FEsxX]*bringing up nodes\.\.\.$"), ""),
+    (re.compile(r"^[.FEsxXu ]+(?:\[ *\d+%\])?$"), ""),
+    (re.compile(r"^[.FEsxXu]*bringing up nodes\.\.\.$"), ""),
     # Tests that import their package from the folder of its sources run no code in the folder of installed files.
     (re.compile(r"^instrument: '.*' in the scope .* matched nothing that was run; .*$"), ""),
 )
