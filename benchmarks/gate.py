@@ -49,6 +49,8 @@ TESTED = {
         package: (tests, needs, no_harm.SELECTED.get(package.partition("==")[0], []))
         for package, (tests, needs) in no_harm.PACKAGES.items()
     },
+    "itsdangerous==2.2.0": ("tests", ["freezegun"], []),
+    "markdown==3.10": ("tests", ["pyyaml"], []),
     "tabulate==0.9.0": ("test", [], []),
     # That module needs a submodule of the repository.
     "tomlkit==0.13.3": ("tests", [], ["--ignore=tests/test_toml_spec_tests.py"]),
