@@ -25,9 +25,6 @@ PACKAGES = {
 ARGUMENTS = {**SELECTED, "packaging": ["--ignore=tests/property", "--ignore=tests/test_pylock.py"]}
 #: Packages of which pytest itself runs the copy under test. So their counts depend on its options and processes.
 UNDER_PYTEST = ("pluggy",)
-#: Tests whose counts depend on the depth of the stack: they recurse up to a limit. Workers of xdist have more
-#: frames: grouping.py:33 ran five times less. With five more frames it does so under `trace`, too.
-OF_DEPTH = {"sqlparse": ["tests/test_regressions.py::test_max_recursion"]}
 #: Files with loops over the arguments of the process, the objects of the garbage collector, and reads until a timeout.
 OF_PROCESS = {"boltons": ["boltons/ecoutils.py", "boltons/gcutils.py", "boltons/socketutils.py"]}
 NAMES = {package.partition("==")[0]: package for package in PACKAGES}
@@ -56,13 +53,8 @@ class Suite:
         return [str(self.source)] if self.name in UNDER_PYTEST else self.scope
 
     @property
-    def of_depth(self):
-        """The node ids of the tests whose counts depend on the depth of the stack."""
-        return OF_DEPTH.get(self.name, [])
-
-    @property
     def of_process(self):
-        """The files whose counts depend on the process, too, without the folder before the package."""
+        """The files whose counts depend on the process, without the folder before the package."""
         return OF_PROCESS.get(self.name, [])
 
 

@@ -9,7 +9,8 @@ must be equal.
 
 Counts of two workers are not those of one process: each worker imports and collects by itself, and caches fill in
 another order. So each worker's tests run once more in one process, in the order of the worker. The counts of these
-repetitions are the expected ones. Tests that recurse up to a limit are left out of these counts.
+repetitions are the expected ones. Some tests count the frames on the stack, or recurse up to a limit. Workers have
+more frames, so repetitions get as many.
 """
 
 import collections
@@ -37,12 +38,16 @@ N_NAMED = 8
 
 
 class Told(NamedTuple):
-    """A run: how it ended, its verdicts by test and phase, the tests of each worker in order, and its counts."""
+    """A run: how it ended, its verdicts by test and phase, the tests of each worker in order, and its counts.
+
+    *frames* is the least number of frames on the stack when a test is reported. Subtests have more.
+    """
 
     ended: Ended
     verdicts: dict
     tests: dict
     counts: dict
+    frames: int
 
 
 class Comparison:
@@ -72,10 +77,10 @@ class Comparison:
         self.compare_sums("contexts of workers", workers)
         self.compare_workers(contexts, workers)
 
-    def told(self, mode, workers, tests=None, *, collects=True):
+    def told(self, mode, workers, tests=None, *, collects=True, more_frames=0):
         """Run the suite in this *mode*, plain, counted or contexts; with *tests* only these, in this order.
 
-        The garbage collector works if *collects*.
+        The garbage collector works if *collects*. *more_frames* is the number of further frames on the stack.
         """
         scratch = self.runner.scratch
         answer, data, chosen = scratch / "verdicts.json", scratch / "data", scratch / "tests.json"
@@ -87,22 +92,25 @@ class Comparison:
         if mode == "contexts":
             arguments += ["--instrument-contexts"]
         given = {"SUITES_VERDICTS": str(answer), "INSTRUMENT_DIR": str(data), "SUITES_COLLECTS": str(int(collects))}
+        if more_frames:
+            given["SUITES_FRAMES"] = str(more_frames)
         if tests is not None:
             chosen.write_text(json.dumps(tests), encoding="utf-8")
             given["SUITES_TESTS"] = str(chosen)
         ended = self.runner.pytest(*arguments, **given)
         found = json.loads(answer.read_text(encoding="utf-8")) if answer.exists() else []
         verdicts, by_worker = collections.defaultdict(tuple), collections.defaultdict(dict)
-        for test, phase, verdict, worker in found:
+        for test, phase, verdict, worker, _ in found:
             verdicts[test, phase] += (verdict,)
             by_worker[worker][test] = None
-        return Told(ended, dict(verdicts), {name: [*tests] for name, tests in by_worker.items()},
-                    {} if mode == "plain" else self.counts(data))
+        tests = {name: [*tests] for name, tests in by_worker.items()}
+        frames = min((n for *_, n in found if n), default=0)
+        return Told(ended, dict(verdicts), tests, {} if mode == "plain" else self.counts(data), frames)
 
     def counts(self, data):
         """Return the counts in the folder *data* (`print_counts`)."""
         script = [self.runner.environment.python, "-P", str(WITHIN / "print_counts.py")]
-        done = subprocess.run([*script, str(data), *self.runner.suite.of_depth], capture_output=True, text=True)
+        done = subprocess.run([*script, str(data)], capture_output=True, text=True)
         if done.returncode:
             self.differences.append(f"no counts: {done.stderr.strip().splitlines()[-1]}")
             return {"lines": {}, "contexts": {}, "tests": {}, "repeatable": {}, "names": 0, "problems": []}
@@ -139,9 +147,10 @@ class Comparison:
         """Compare the counts of *workers* with those of a run in one process, and of repetitions of each worker."""
         of_tests = self.repeatable(differing(one_process.counts["tests"], workers.counts["tests"]))
         self.row["lines that depend on the order"] = len(of_tests)
-        expected = self.repeated(workers)
+        more_frames = workers.frames - one_process.frames
+        expected = self.repeated(workers, more_frames)
         found = self.repeatable(differing(expected, workers.counts["repeatable"]))
-        unstable = differing(expected, self.repeated(workers)).keys() if found else set()
+        unstable = differing(expected, self.repeated(workers, more_frames)).keys() if found else set()
         self.row["unstable lines"] += len(found.keys() & unstable)
         self.name_lines("workers and repetitions", {place: n for place, n in found.items() if place not in unstable})
 
@@ -155,12 +164,16 @@ class Comparison:
             if place[0].startswith(folders) and not (left_out and place[0].endswith(left_out))
         }
 
-    def repeated(self, workers):
-        """Run the tests of each of *workers* in one process, in order; return the sums of counts that must repeat."""
+    def repeated(self, workers, more_frames):
+        """Run the tests of each of *workers* in one process, in order; return the sums of counts that must repeat.
+
+        *more_frames* is the number of further frames on the stack.
+        """
         sums = collections.defaultdict(collections.Counter)
         for name, tests in workers.tests.items():
             if name:
-                for file, lines in self.told("contexts", 0, tests, collects=False).counts["repeatable"].items():
+                told = self.told("contexts", 0, tests, collects=False, more_frames=more_frames)
+                for file, lines in told.counts["repeatable"].items():
                     sums[file].update(lines)
         return sums
 

@@ -1,10 +1,9 @@
-"""Print the counts of a data folder, the first argument, as JSON. Further arguments are node ids of tests.
+"""Print the counts of a data folder, the first argument, as JSON.
 
 - lines: the counts of the run, by file and line.
 - contexts: the sums of all contexts.
 - tests: the sums of the contexts of tests alone.
-- repeatable: the sums of all contexts but those of the tests named, and but start and end, which each process has in
-  its own way.
+- repeatable: the sums of all contexts but start and end, which each process has in its own way.
 - names: the number of contexts.
 - problems: texts about files that were refused, and about work whose place is not known.
 """
@@ -21,8 +20,7 @@ OF_PROCESS = ("start of the run", "end of the run")
 
 
 def main():
-    folder, *left_out = sys.argv[1:]
-    with StoredMeasurement([folder]) as stored:
+    with StoredMeasurement(sys.argv[1:]) as stored:
         work = ContextWork(stored)
         names = work.names()
 
@@ -33,7 +31,7 @@ def main():
             "lines": {file[0]: dict(stored.counts(file).lines.counts()) for file in stored.files()},
             "contexts": sums(names),
             "tests": sums([name for name in names if OF_TEST.search(name)]),
-            "repeatable": sums([name for name in names if OF_TEST.sub("", name) not in (*OF_PROCESS, *left_out)]),
+            "repeatable": sums([name for name in names if name not in OF_PROCESS]),
             "names": len(names),
             "problems": [*work.reasons, *map(str, stored.refused), *(f"cut off: {each}" for each in stored.cut_off)],
         }

@@ -1,6 +1,7 @@
 """A plugin of pytest: writes the verdict of each test, and can repeat the run of one worker of xdist.
 
-SUITES_VERDICTS names the file for the verdicts, a JSON list of [node id, phase, verdict, worker] in their order.
+SUITES_VERDICTS names the file for the verdicts, a JSON list of [node id, phase, verdict, worker, frames] in their
+order. Frames are those on the stack, and 0 for a collection. With SUITES_FRAMES=N there are N more.
 SUITES_TESTS names a file with a JSON list of node ids: these tests run, in this order.
 SUITES_COLLECTS=0 turns the garbage collector off: the lines of finalizers run at other moments in each run.
 
@@ -11,11 +12,13 @@ are set until there are N_VARIABLES.
 import gc
 import json
 import os
+import traceback
 from pathlib import Path
 
+import _pytest.main
 import pytest
 
-VERDICTS, TESTS, COLLECTS = "SUITES_VERDICTS", "SUITES_TESTS", "SUITES_COLLECTS"
+VERDICTS, TESTS, COLLECTS, FRAMES = "SUITES_VERDICTS", "SUITES_TESTS", "SUITES_COLLECTS", "SUITES_FRAMES"
 #: The beginning of the names of further variables, and how many variables there are during the tests.
 FILLING = "SUITES_FILLING_"
 N_VARIABLES = 200
@@ -30,15 +33,34 @@ class Verdicts:
 
     def pytest_collectreport(self, report):
         if report.failed:
-            self.found.append([report.nodeid, "collection", report.outcome, ""])
+            self.found.append([report.nodeid, "collection", report.outcome, "", 0])
 
     def pytest_runtest_logreport(self, report):
         kind = report.outcome + (", expected to fail" if hasattr(report, "wasxfail") else "")
         worker = getattr(getattr(report, "node", None), "gateway", None)
-        self.found.append([report.nodeid, report.when, kind, worker.id if worker else ""])
+        frames = getattr(report, "suites_frames", 0)
+        self.found.append([report.nodeid, report.when, kind, worker.id if worker else "", frames])
 
     def pytest_unconfigure(self):
         self.path.write_text(json.dumps(self.found), encoding="utf-8")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    report.suites_frames = sum(1 for _ in traceback.walk_stack(None))
+    return report
+
+
+def pytest_cmdline_main(config):
+    """Run the session with SUITES_FRAMES further frames on the stack, if there are two or more."""
+    n_frames = int(os.environ.get(FRAMES, "0"))
+    return deeper(n_frames - 2, config) if n_frames >= 2 else None
+
+
+def deeper(n_calls, config):
+    """Run the session below *n_calls* further calls of this function."""
+    return deeper(n_calls - 1, config) if n_calls else _pytest.main.pytest_cmdline_main(config)
 
 
 def pytest_configure(config):
