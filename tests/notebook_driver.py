@@ -56,7 +56,8 @@ def run_cell(shell, cell):
 def run_traced_cell(shell, cell):
     """Run the code of a measured *cell* under `trace`, and return the counts of cells.
 
-    A comment stands for the line of the magic, as in the measured cell, so that both have the same file name.
+    A comment stands for the line of the magic, as in the measured cell, so that both have the same file name. That line
+    is line 1.
     """
     if not cell.startswith("%%instrument"):
         return run_cell(shell, cell)
@@ -70,7 +71,10 @@ def run_traced_cell(shell, cell):
         tracer.runctx("run(text, store_history=True)", {"run": shell.run_cell, "text": text})
     counts = tracer.results().counts
     is_cell = shell.compile.format_code_name
-    return {"counts": sorted([name, line, n] for (name, line), n in counts.items() if is_cell(name) is not None)}
+    # A cell of one line runs without a comment. Its line is the second of the measured cell.
+    measured = f"ipython-input-{shell.execution_count - 1}-" if len(lines) == 2 else " "
+    rows = [[name, line + (measured in name), n] for (name, line), n in counts.items() if is_cell(name) is not None]
+    return {"counts": sorted(rows)}
 
 
 def main():

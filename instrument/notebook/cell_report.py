@@ -42,7 +42,7 @@ class CellReport:
     - sections: the lines of the cell, then those of earlier cells and of the scope, each with its count.
     - remarks: sentences about code that is not counted.
     - counts: how often each line ran, by the file name of its cell or module, and the line number. These are the counts
-      of `trace`.
+      of `trace`. In the measured cell, `%%instrument` is line 1.
     """
 
     def __init__(self, sections: list[Section], remarks: list[str], counts: dict[tuple[str, int], int]) -> None:
@@ -110,7 +110,14 @@ def report_of(counted: Counted, cell: MeasuredCell | None, options: Options, cel
     """Return the report on *counted*; *cell* is the measured cell, and None for a statement of `%instrument`."""
     remarks: list[str] = []
     files = dict(counted.files)
-    sections = [_section_of_cell(counted, cell, cells, files, remarks)] if counted.cell else []
+    counts = {(name, line): n for name, lines in files.items() for line, n in lines.items() if name != counted.cell}
+    sections = []
+    if counted.cell:
+        number = cell.number if cell is not None else int
+        lines_of_cell = {number(line): n for line, n in files.get(counted.cell, {}).items()}
+        lines_of_cell.update((number(line + 1), n) for line, n in counted.timed.items())  # below `%%time`
+        counts.update(((counted.cell, line), n) for line, n in lines_of_cell.items())
+        sections.append(_section_of_cell(counted, cell, cells, files, remarks))
     for file_name in sorted(files, key=lambda name: _place(name, cells)):
         if cells.is_cell(file_name):
             if not options.only_cell:
@@ -134,7 +141,6 @@ def report_of(counted: Counted, cell: MeasuredCell | None, options: Options, cel
     remarks += [
         f"Not all of {cells.label(name)} is counted: {reason}" for name, reason in sorted(counted.not_measured.items())
     ]
-    counts = {(name, line): n for name, lines in counted.files.items() for line, n in lines.items()}
     return CellReport(sections, remarks, counts)
 
 
@@ -160,14 +166,16 @@ def _section_of_cell(
         inner = counted.timed or _nested_counts(cells.transformed(body), cells, files)
         if inner is None:
             remarks.append(f"The body of %%{cell.inner_magic()} is not counted.")
-        first = ListedLine(1, cell.body[0].rstrip("\n"), counts.get(1, 0))
-        lines = [first, *_inner_lines(lines_of(body), cells.transformed(body), inner)]
+        first = ListedLine(cell.number(1), cell.body[0].rstrip("\n"), counts.get(1, 0))
+        lines = [first, *_inner_lines(lines_of(body), first.number, cells.transformed(body), inner)]
     elif cell is not None:
         if not cell.is_shortened():  # a comment stands for the line of the magic
             lines = lines[1:]
         body_lines = lines_of("".join(cell.body))
         if len(body_lines) == len(lines):
             lines = [line._replace(text=text) for line, text in zip(lines, body_lines)]
+        if cell.is_shortened():
+            lines = [line._replace(number=cell.number(line.number)) for line in lines]
     return Section(title, (), tuple(lines))
 
 
@@ -179,9 +187,9 @@ def _nested_counts(text: str, cells: Cells, files: dict[str, LineCounts]) -> Lin
     return None
 
 
-def _inner_lines(raw: list[str], text: str, counts: LineCounts | None) -> Iterable[ListedLine]:
-    """Yield the *raw* lines of the body of a magic, from 2 on; *text* is the body as it is compiled."""
+def _inner_lines(raw: list[str], above: int, text: str, counts: LineCounts | None) -> Iterable[ListedLine]:
+    """Yield the *raw* lines of the body of a magic, which is line *above*; *text* is the body as it is compiled."""
     listed = Source(text).whole(counts or {})
     for number, line in enumerate(raw, 1):
         is_known = counts is not None and number <= len(listed)
-        yield ListedLine(number + 1, line, listed[number - 1].times if is_known else None)
+        yield ListedLine(above + number, line, listed[number - 1].times if is_known else None)

@@ -199,7 +199,8 @@ class InstrumentMagics(Magics):  # type: ignore[misc]  # mypy may not have IPyth
 
         --only-cell     leaves out the functions of earlier cells
         --scope ITEM    also counts ITEM: a module or package by its name, or a file or folder by its path
-        --save NAME     assigns the report to the variable NAME; its attribute `counts` has all counts
+        --save NAME     assigns the report to the variable NAME; its attribute `counts` has all counts, by file name and
+                        line; in the measured cell, `%%instrument` is line 1
         """
         __tracebackhide__ = True
         try:

@@ -58,12 +58,14 @@ def read_options(line: str) -> Options:
 class MeasuredCell(NamedTuple):
     """A cell that begins with `%%instrument`: its *options*, and the lines of its *body*, with their ends.
 
-    It *is_nested* if another magic runs it.
+    It *is_nested* if another magic runs it. *above* is the number of lines from `%%instrument` on that are above the
+    body.
     """
 
     options: Options
     body: list[str]
     is_nested: bool = False
+    above: int = 1
 
     def is_shortened(self) -> bool:
         """Return whether the cell runs without its first line.
@@ -72,6 +74,10 @@ class MeasuredCell(NamedTuple):
         comment replaces the first line, so lines keep their numbers.
         """
         return self.is_nested or len(self.body) == 1 or self.inner_magic() != ""
+
+    def number(self, compiled: int) -> int:
+        """Return the number in the cell of the line that is compiled as line *compiled*; `%%instrument` is line 1."""
+        return compiled + self.above if self.is_shortened() else compiled
 
     def inner_magic(self) -> str:
         """Return the name of the cell magic at the beginning of the body, as in `time`; empty if there is none."""
@@ -96,5 +102,5 @@ def measured_cell(lines: list[str]) -> MeasuredCell | None:
     if match is None or not any(line.strip() for line in lines[1:]):
         return None
     first = next(number for number, line in enumerate(lines) if number and line.strip())
-    begins_with_magic = _MAGIC.match(lines[first]) is not None
-    return MeasuredCell(options_of_cell(match["options"] or ""), lines[first if begins_with_magic else 1 :])
+    above = first if _MAGIC.match(lines[first]) else 1
+    return MeasuredCell(options_of_cell(match["options"] or ""), lines[above:], above=above)

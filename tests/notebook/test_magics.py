@@ -303,6 +303,15 @@ def test_other_cell_magics_and_this_one_can_be_nested(others, name):
     assert ("Wall time" in measured.out) == ("time" in name)
 
 
+@pytest.mark.parametrize(("name", "first"), [("time", 3), ("below time", 2)])
+def test_line_one_of_the_counts_is_that_of_the_magic(others, name, first):
+    """So numbers are those of a notebook's editor, whatever lines IPython has taken away."""
+    (measured,) = others[name]
+    magic = {2: 1} if name == "time" else {}
+    lines = {line: n for _, line, n in measured.counts}
+    assert {line: lines.get(line) for line in (*magic, *range(first, first + 4))} == {**magic, first: 1, first + 1: 1, first + 2: None, first + 3: 1}
+
+
 def test_a_body_that_a_magic_compiles_by_itself_is_said_to_be_uncounted(others):
     """`%%timeit` puts it into a function of its own."""
     (measured,) = others["timeit"]

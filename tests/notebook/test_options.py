@@ -84,3 +84,13 @@ def test_a_comment_stands_for_the_line_of_the_magic_if_possible(body, is_shorten
 def test_blank_lines_before_a_second_magic_are_removed():
     """IPython does so at the top of a cell."""
     assert measured_cell(["%%instrument\n", "\n", "%%time\n", "x\n"]).body == ["%%time\n", "x\n"]
+
+
+@pytest.mark.parametrize("body", [["x\n"], ["x\n", "y\n"], ["\n", "x\n"], ["%%time\n", "x\n"], ["\n", "%%time\n", "x\n"]])
+def test_lines_have_their_numbers_in_the_cell(body):
+    """`%%instrument` is line 1, whether it stays as a comment or is removed."""
+    lines = ["%%instrument\n", *body]
+    cell = measured_cell(lines)
+    compiled = cell.body if cell.is_shortened() else ["# a comment\n", *cell.body]
+    for number, text in enumerate(compiled, 1):
+        assert text in (lines[cell.number(number) - 1], "# a comment\n")
