@@ -1,5 +1,7 @@
 """Counts of each test: its phases, fixtures that tests share, code outside of tests, and child processes."""
 
+import re
+
 import pytest
 from pytest_runs import Project
 
@@ -150,15 +152,86 @@ def test_a_run_that_is_counted_already_has_no_contexts(project):
         assert stored.contexts().names() == []
 
 
-@pytest.mark.parametrize("style", ["long", "short", "line"])
-def test_tracebacks_are_those_of_plain_pytest(tmp_path, style):
-    """Hooks that begin a context are called around fixtures and tests, and exceptions pass there."""
-    conftest = "import pytest\n@pytest.fixture\ndef bad():\n    raise ValueError\n@pytest.fixture(scope='module')\ndef late():\n    yield\n    1 / 0\n"
-    tests = "def test_setup(bad): pass\ndef test_teardown(late): pass\ndef test_call(): [][1]\n"
-    project = Project(tmp_path, {"conftest.py": conftest, "test_tracebacks.py": tests})
+FAILING = {
+    "conftest.py": """\
+import pytest
+class File(pytest.File):
+    def collect(self):
+        yield Item.from_parent(self, name="item")
+class Item(pytest.Item):
+    def runtest(self):
+        raise ValueError("an item without a repr of its own")
+def pytest_collect_file(parent, file_path):
+    if file_path.suffix == ".item":
+        return File.from_parent(parent, path=file_path)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    return (yield)
+@pytest.fixture
+def bad():
+    raise ValueError
+@pytest.fixture(scope="module")
+def bad_module():
+    raise ValueError
+@pytest.fixture(scope="module")
+def late():
+    yield
+    1 / 0
+""",
+    "a.item": "",
+    "test_tracebacks.py": """\
+import pytest
+def test_setup(bad): pass
+def test_setup_of_module(bad_module): pass
+def test_same_setup(bad_module): pass
+def test_teardown(late): pass
+def test_call(): [][1]
+def test_stop(): next(iter(()))
+def test_group(): raise ExceptionGroup("several", [ValueError(1), KeyError(2)])
+def test_cause(request):
+    try:
+        request.getfixturevalue("bad_module")
+    except ValueError as error:
+        raise KeyError from error
+def test_deep(n=600):
+    test_deep(n - 1) if n else [][1]
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory):
+    """A project whose tests and fixtures fail in many ways."""
+    return Project(tmp_path_factory.mktemp("failing"), FAILING)
+
+
+def outputs_of(project, *words, status=1):
+    """Return the output of a plain run with *words*, and of a run with contexts, without numbers that always differ."""
     outputs = []
     for options in (), ("--instrument", "--instrument-contexts", "--instrument-report=none"):
-        output = project.run("-q", f"--tb={style}", *options, status=1)
-        assert "1 failed, 1 passed, 2 errors" in output
-        outputs.append(output.rpartition("1 failed")[0])
-    assert outputs[0] == outputs[1]
+        output = project.run("-q", "-n", "0", *words, *options, status=status)
+        outputs.append(re.sub(r"0x[0-9a-f]+|in [0-9.]+s", "", output))
+    return outputs
+
+
+@pytest.mark.parametrize("words", ["long", "short", "line", "auto", "native", "no", "short -x"])
+def test_tracebacks_are_those_of_plain_pytest(failing, words):
+    """Hooks that begin a context are called around fixtures and tests, and exceptions pass there."""
+    plain, counted = outputs_of(failing, *f"--tb={words}".split())
+    assert counted == plain
+    assert " failed" in plain
+
+
+def test_the_debugger_has_the_same_traceback(failing):
+    """It gets the exception after the report. It ends here, because there is no input."""
+    plain, counted = outputs_of(failing, "--pdb", "-k", "test_call", status=2)
+    assert "entering PDB" in plain
+    assert re.sub("=+ execution counts =+\ninstrument: the run was interrupted.*\n", "", counted) == plain
+
+
+def test_a_run_that_a_test_interrupts_has_no_frame_of_the_hooks(tmp_path):
+    """The exception comes to no report of a test, but to a hook for the terminal."""
+    project = Project(tmp_path, {"test_end.py": "def test_end(): raise KeyboardInterrupt\n"})
+    for output in outputs_of(project, "--full-trace", status=2):
+        assert "test_end.py:1: KeyboardInterrupt" in output
+        assert "contexts.py:" not in output
