@@ -77,14 +77,19 @@ class Growth(NamedTuple):
     def certainty(self) -> str:
         """How sure the law is: "sure", "likely" or "unsure"; "no law" if none predicts the counts.
 
-        It is sure if both rivals have at least four times its error, and likely from two times on. With three sizes no
-        law is sure.
+        It is sure if both rivals have at least four times its error, and likely from two times on. With fewer than five
+        sizes no law is sure. With fewer than seven, counts that are not exact may fit another law by chance. So the
+        rivals of a law that does not fit exactly must have four times the error that is negligible.
         """
         if self.error > _MOST_ERROR:
             return "no law"
         if self.ratio < CLEAR:
             return "unsure"
-        return "sure" if self.ratio >= _SURE and len(self.counts) >= _FEWEST_FOR_SURE else "likely"
+        n = len(self.counts)
+        is_exact = n >= _FEW or self.error <= _LEAST_ERROR
+        is_clear = self.rival is None or self.rival[1] >= _SURE * _NEGLIGIBLE_OF_FEW
+        is_sure = self.ratio >= _SURE and n >= _FEWEST_FOR_SURE and (is_exact or is_clear)
+        return "sure" if is_sure else "likely"
 
     @property
     def rival(self) -> tuple[str, float] | None:

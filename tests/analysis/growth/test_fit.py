@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from instrument.analysis.growth.fit import growth_of
+from instrument.analysis.growth.fit import Growth, growth_of
 from instrument.analysis.growth.laws import LAWS, position
 from instrument.errors import InstrumentError
 
@@ -159,3 +159,24 @@ def test_impossible_input_is_named(counts, message):
     """The message has the number."""
     with pytest.raises(InstrumentError, match=message):
         growth_of(counts)
+
+
+@pytest.mark.parametrize(
+    ("n_sizes", "error", "rival", "certainty"),
+    [
+        (9, 0.012, 0.05, "sure"),
+        (7, 0.012, 0.05, "sure"),
+        (6, 0.012, 0.05, "likely"),
+        (5, 0.012, 0.05, "likely"),
+        (5, 0.005, 0.05, "sure"),
+        (5, 0.012, 0.2, "sure"),
+        (5, 0.06, 0.23, "likely"),
+        (5, 0.06, 0.24, "sure"),
+        (4, 0.001, 0.9, "likely"),
+        (5, 0.012, 0.02, "unsure"),
+    ],
+)
+def test_few_counts_that_are_not_exact_are_not_soon_sure(n_sizes, error, rival, certainty):
+    """Five counts that vary by 5 % may fit a wrong law within 1 %, and the right one within 5 %."""
+    counts = {2**n: 2**n for n in range(4, 4 + n_sizes)}
+    assert Growth(counts, position("n"), 2.0, error, rival, {}).certainty == certainty
