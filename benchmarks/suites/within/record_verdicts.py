@@ -12,6 +12,7 @@ are set until there are N_VARIABLES.
 import gc
 import json
 import os
+import sys
 import traceback
 from pathlib import Path
 
@@ -19,6 +20,8 @@ import _pytest.main
 import pytest
 
 VERDICTS, TESTS, COLLECTS, FRAMES = "SUITES_VERDICTS", "SUITES_TESTS", "SUITES_COLLECTS", "SUITES_FRAMES"
+#: As it was before the tests: one of attrs removes it.
+FRAME = sys._getframe
 #: The beginning of the names of further variables, and how many variables there are during the tests.
 FILLING = "SUITES_FILLING_"
 N_VARIABLES = 200
@@ -48,7 +51,7 @@ class Verdicts:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     report = yield
-    report.suites_frames = sum(1 for _ in traceback.walk_stack(None))
+    report.suites_frames = sum(1 for _ in traceback.walk_stack(FRAME()))
     return report
 
 
