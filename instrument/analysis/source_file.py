@@ -17,6 +17,7 @@ from instrument.analysis.branching.statements import StatementLines
 from instrument.analysis.code_lines import Syntax, code_lines
 from instrument.analysis.exclusions import Exclusions
 from instrument.guest.trusted_files import read_regular
+from instrument.link.source_versions import LARGEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from instrument.model.flow_counts import FlowCounts
     from instrument.model.measurement import FunctionKey
 
-#: Bytes. No source is larger, and other files that a path may name are.
-LARGEST = 1 << 26
 
 #: The states of a source file, compared with the measured version.
 CURRENT, STALE, MISSING, UNKNOWN = "current", "stale", "missing", "unknown"

@@ -18,9 +18,10 @@ import time
 
 from instrument.commands._data_options import add_paths, paths_of
 from instrument.data import schema
-from instrument.data.merge import Merge, data_files
-from instrument.data.no_data import no_data_message, processes_without_counts
+from instrument.data.data_files import data_files
+from instrument.data.merge import Merge
 from instrument.data.query import default_directory, read_processes
+from instrument.data.running.no_data import no_data_message, processes_without_counts
 from instrument.data.scratch import Scratch
 from instrument.errors import DataError
 from instrument.guest.atomic_files import replace_file

@@ -12,14 +12,9 @@ import re
 import sys
 import time
 
-from instrument.analysis.affected.recorded_runs import records_in
-from instrument.commands._data_options import add_paths, paths_of
-from instrument.data.merge import Merge, data_files
-from instrument.data.query import default_directory
-from instrument.data.reader import is_ours
-from instrument.data.scratch import Scratch
+from instrument.config import read_directory
+from instrument.data.data_files import data_files, is_of_ended_process, is_ours, records_in
 from instrument.plans.plan_folder import FOLDER
-from instrument.report.text import number_of, say, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +28,18 @@ _YOUNG = 60.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command to *parser*."""
+    from instrument.commands._data_options import add_paths
+
     add_paths(parser)
     parser.add_argument("--force", action="store_true", help="also remove the data of processes that may still run")
 
 
 def execute(options: argparse.Namespace) -> int:
     """Remove the data files that *options* name; return 1 if one cannot be removed, else 0."""
+    from instrument.commands._data_options import paths_of
+
     paths = paths_of(options)
-    return _erase(paths or [default_directory()], is_named=bool(paths), force=options.force)
+    return _erase(paths or [read_directory()], is_named=bool(paths), force=options.force)
 
 
 def begin_anew(directory: str, *, is_quiet: bool = False) -> None:
@@ -72,35 +71,64 @@ def _erase(
         # If the default folder does not exist, there is nothing to remove.
         if is_named or os.path.lexists(path):
             n_failed += 1
-            say([f"{path!r} cannot be read: {reason}"], sys.stderr)
-    with Scratch() as scratch, Merge(os.path.join(scratch, "sum.sqlite"), scratch) as merge:
-        for path in files:
-            try:
-                if not _is_data_file(path):
-                    n_failed += path in paths  # the user named this file
-                    say([f"{path!r} is left as it is: it is no data file of instrument"], sys.stderr)
-                elif not force and merge.may_be_written(path):
-                    n_running += 1
-                else:
-                    os.unlink(path)
-                    n_removed += 1
-                    with contextlib.suppress(OSError):
-                        os.unlink(path + "-journal")
-            except FileNotFoundError:
-                pass  # another process removed it
-            except _UnreadableError as error:
-                n_failed += 1
-                say([f"{path!r} is left as it is: it cannot be read: {error}"], sys.stderr)
-            except OSError as error:
-                n_failed += 1
-                say([f"{path!r} cannot be removed: {error.strerror or error}"], sys.stderr)
+            _say(f"{path!r} cannot be read: {reason}")
+    may_be_written = {} if force else _may_be_written(files)
+    for path in files:
+        try:
+            if not _is_data_file(path):
+                n_failed += path in paths  # the user named this file
+                _say(f"{path!r} is left as it is: it is no data file of instrument")
+            elif may_be_written.get(path):
+                n_running += 1
+            else:
+                os.unlink(path)
+                n_removed += 1
+                with contextlib.suppress(OSError):
+                    os.unlink(path + "-journal")
+        except FileNotFoundError:
+            pass  # another process removed it
+        except _UnreadableError as error:
+            n_failed += 1
+            _say(f"{path!r} is left as it is: it cannot be read: {error}")
+        except OSError as error:
+            n_failed += 1
+            _say(f"{path!r} cannot be removed: {error.strerror or error}")
     for path in paths:
         _remove_records(path)
         _remove_unneeded_plans(path)
     note = f"; {n_running} of processes that may still be running are kept ({hint})" if n_running else ""
     if note or not is_quiet:
-        say([f"{number_of(n_removed, 'data file')} removed from {', '.join(map(shown, paths))}{note}"], sys.stderr)
+        from instrument.report.text import number_of, shown
+
+        _say(f"{number_of(n_removed, 'data file')} removed from {', '.join(map(shown, paths))}{note}")
     return 1 if n_failed else 0
+
+
+def _say(message: str) -> None:
+    """Print *message* on standard error."""
+    from instrument.report.text import say
+
+    say([message], sys.stderr)
+
+
+def _may_be_written(files: list[str]) -> dict[str, bool]:
+    """Return for each of *files* that must be read for that whether its process may still run. It is a data file."""
+    uncertain = [path for path in files if not is_of_ended_process(path)]
+    if not uncertain:  # so after most runs, and then SQLite need not be loaded
+        return {}
+    from instrument.data.merge import Merge
+    from instrument.data.scratch import Scratch
+
+    with Scratch() as scratch, Merge(os.path.join(scratch, "sum.sqlite"), scratch) as merge:
+        return {path: merge.may_be_written(path) for path in uncertain if _begins_like_data(path)}
+
+
+def _begins_like_data(path: str) -> bool:
+    """Return whether *path* is a data file that can be read."""
+    try:
+        return is_ours(path)
+    except OSError:
+        return False
 
 
 def _remove_records(folder: str) -> None:

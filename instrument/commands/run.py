@@ -24,7 +24,6 @@ from instrument.diagnosis.interpreters import (
 )
 from instrument.diagnosis.run_arguments import add_settings, settings_of, split_run_arguments
 from instrument.errors import InstrumentError
-from instrument.report.text import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +51,10 @@ def execute(options: argparse.Namespace) -> int:
 
         begin_anew(settings.directory)
     environment = program_environment(settings)
-    for message in ignored_files:
-        say([f"instrument: {message}"], sys.stderr)
+    if ignored_files:
+        from instrument.report.text import say
+
+        say((f"instrument: {message}" for message in ignored_files), sys.stderr)
     _prepare(words, settings)
     command = [sys.executable, *interpreter_options(), *words]
     if os.name == "nt":  # exec ends the process there, and its parent would go on before the program has ended

@@ -10,7 +10,8 @@ import os
 
 from instrument import config
 from instrument.data import sqlite
-from instrument.data.reader import Copy, is_ours
+from instrument.data.data_files import is_ours
+from instrument.data.reader import Copy
 from instrument.data.scratch import Scratch
 from instrument.diagnosis.flush_answers import flush_request_of, seconds_to_wait, wait_for_answers
 from instrument.errors import DataError, RequestError

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from typing import NamedTuple
 
 from instrument.data import schema, sqlite
 from instrument.data.compact.reading import CompactDatabase
 from instrument.data.contexts.merging import ContextRows
+from instrument.data.data_files import OF_ONE_PROCESS, is_running
 from instrument.data.reader import Copy, check, harden
-from instrument.data.running_processes import Observer, ProcessState, is_running
+from instrument.data.running.processes import Observer, ProcessState
 from instrument.errors import BusyError, DataError
 from instrument.model.measurement import FACTS
 from instrument.plans.found_plans import Plans
@@ -37,12 +37,6 @@ if TYPE_CHECKING:
 
     from instrument.model.measured_process import MeasuredProcess
 
-
-# The names that `Writer` gives its files, which hold one process: <host>-<pid>-<start>-<random>. A process that had to
-# begin another file appended a number.
-_OF_ONE_PROCESS = re.compile(
-    r"([A-Za-z0-9._]+-(?P<pid>\d+)-[0-9a-f]+-[A-Za-z0-9._]+?)(?:\.(?P<number>\d+))?\.(?P<kind>sqlite|compact)"
-)
 
 _ADD_FILES = "INSERT OR IGNORE INTO main.file (path, version) SELECT path, version FROM {source}.file"
 _ADD_ROWS = f"""
@@ -92,23 +86,6 @@ _ADD_PROCESS = (
     f"INSERT OR REPLACE INTO main.process (id, part, {_COLUMNS}, scope, root) "
     f"SELECT id, ?, {_COLUMNS}, {{since_2}} FROM {{source}}.process WHERE id = ?"
 )
-
-
-def data_files(paths: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the data files at *paths*, which are files or folders, and the unreadable paths, each with the reason."""
-    files: dict[str, None] = {}
-    missing: list[tuple[str, str]] = []
-    for path in paths:
-        try:
-            names = sorted(os.listdir(path))
-        except NotADirectoryError:
-            files[path] = None
-        except OSError as error:
-            missing.append((path, f"{error.strerror or error}"))
-        else:
-            names = [name for name in names if name.endswith(schema.SUFFIXES) and not name.startswith(".")]
-            files.update(dict.fromkeys(os.path.join(path, name) for name in names))
-    return list(files), missing
 
 
 class _Merged(NamedTuple):
@@ -199,7 +176,7 @@ class Merge:
         keys: dict[str, tuple[int, str, bool, int, int]] = {}
         for path in files:
             name = os.path.basename(path)
-            match = _OF_ONE_PROCESS.fullmatch(name)
+            match = OF_ONE_PROCESS.fullmatch(name)
             if match:
                 # A process writes no compact file after an SQLite file.
                 is_compact = match["kind"] == "compact"
@@ -219,7 +196,7 @@ class Merge:
 
     def add(self, path: str) -> bool:
         """Add the data file at *path*, and return whether it is settled; raise DataError if it cannot be added."""
-        is_own_file = _OF_ONE_PROCESS.fullmatch(os.path.basename(path))
+        is_own_file = OF_ONE_PROCESS.fullmatch(os.path.basename(path))
         with _Attached(self, path) as copy:
             processes = self._processes(self.source)
             # A sum or a copy may have an older state of a process, unless the process announced its end in that state.
@@ -389,7 +366,7 @@ class Merge:
 
     def may_be_written(self, path: str) -> bool:
         """Return whether *path* has the name of a process' own file, and that process may still run."""
-        match = _OF_ONE_PROCESS.fullmatch(os.path.basename(path))
+        match = OF_ONE_PROCESS.fullmatch(os.path.basename(path))
         if not match:
             return False
         try:

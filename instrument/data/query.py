@@ -14,8 +14,9 @@ import os
 from instrument.config import read_directory
 from instrument.data import schema
 from instrument.data.contexts.reading import StoredContexts
-from instrument.data.merge import Merge, data_files
-from instrument.data.no_data import HOW_TO_COUNT, no_data_message, processes_without_counts
+from instrument.data.data_files import data_files
+from instrument.data.merge import Merge
+from instrument.data.running.no_data import HOW_TO_COUNT, no_data_message, processes_without_counts
 from instrument.data.scratch import Scratch
 from instrument.errors import ConservationError, DataError
 from instrument.model.flow_counts import FlowCounts
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from instrument.data.contexts.reading import Pattern
-    from instrument.data.running_processes import RunningProcess
+    from instrument.data.running.processes import RunningProcess
     from instrument.model.measurement import FileKey
     from instrument.model.probe_counts import ProbeCounts
     from instrument.plans.group_plans import GroupPlans

@@ -210,21 +210,6 @@ class Copy:
         return sqlite.uri(self.copy, "rw") if self.has_journal else sqlite.uri(self.copy, "ro") + "&immutable=1"
 
 
-def is_ours(path: str) -> bool:
-    """Return whether the file at *path* begins like a data file of any version, damaged or not.
-
-    Raise OSError if it cannot be read.
-    """
-    descriptor = os.open(path, _READ)
-    try:
-        header = os.read(descriptor, schema.HEADER)
-    finally:
-        os.close(descriptor)
-    return header.startswith(compact.MAGIC) or (
-        header.startswith(schema.MAGIC) and schema.word(header, 68) == schema.APPLICATION_ID
-    )
-
-
 def _is_compact(descriptor: int) -> bool:
     """Return whether the file at *descriptor*, which is at its beginning, begins like a compact data file."""
     header = os.read(descriptor, len(compact.MAGIC))

@@ -14,7 +14,7 @@ from instrument.data import sqlite
 from instrument.data.flush_requests import ANSWERING, FAILED, FlushRequest, request_path
 from instrument.data.process_identity import KernelIdentity, ProcessInfo
 from instrument.data.reader import Copy
-from instrument.data.running_processes import RunningProcess
+from instrument.data.running.processes import RunningProcess
 from instrument.data.scratch import Scratch
 from instrument.data.writer import Writer
 from instrument.errors import DataError, RequestError

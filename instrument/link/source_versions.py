@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     #: Tells one state of a source file from others: size, time of change, inode, device.
     Identity = tuple[int, ...]
 
-#: Source files of more bytes are not read.
-_LARGEST = 1 << 26
+#: Bytes. No source is larger, and other files that a path may name are.
+LARGEST = 1 << 26
 #: The key of the source hashes in bytecode files (PEP 552).
 _HASH_KEY = int.from_bytes(MAGIC_NUMBER, "little")
 #: The time of a file may be that of the last tick of the system's clock, so it may be this much too early.
@@ -159,7 +159,7 @@ class Source:
         if not self._is_certain or self._identity is None or identity_of(self.path) != self._identity:
             return None
         try:
-            text = read_regular(self.path, _LARGEST)
+            text = read_regular(self.path, LARGEST)
         except (OSError, ValueError):
             return None
         identity, header = look_at(self.path)

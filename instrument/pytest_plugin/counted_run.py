@@ -17,7 +17,6 @@ from instrument.config.reports import read_number
 from instrument.config.values import OWN
 from instrument.guest.process_state import ProcessState
 from instrument.pytest_plugin.contexts import ContextHooks
-from instrument.pytest_plugin.recording import RecordingHooks
 from instrument.pytest_plugin.reporting import CANNOT, Commands, about_bound, arguments_of_commands
 from instrument.record.recorder import current
 
@@ -92,6 +91,8 @@ def register(
     if options.with_contexts and recorder is not None and recorder.contexts is not None:
         config.pluginmanager.register(ContextHooks(recorder), f"{NAME}-contexts")
         if not is_worker():
+            from instrument.pytest_plugin.recording import RecordingHooks
+
             hooks = RecordingHooks(config, recorder.settings.directory, f"{os.getpid()}-{os.urandom(8).hex()}")
             config.pluginmanager.register(hooks, f"{NAME}-record")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from instrument.analysis.analysis import Analysis
     from instrument.analysis.difference import Difference
     from instrument.analysis.file_analysis import FileAnalysis
-    from instrument.data.running_processes import RunningProcess
+    from instrument.data.running.processes import RunningProcess
     from instrument.model.measured_process import MeasuredProcess
     from instrument.model.measurement import Fact, FunctionKey, Series
     from instrument.report.formats import Choices

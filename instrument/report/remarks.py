@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from instrument.analysis.exclusions import Pattern
     from instrument.analysis.never_imported import NeverImported
     from instrument.analysis.source_file import SourceFile
-    from instrument.data.running_processes import RunningProcess
+    from instrument.data.running.processes import RunningProcess
     from instrument.model.measurement import FileKey, FunctionKey
 
 #: The number of names in a remark, and of remarks of one kind; the others are counted.

@@ -12,8 +12,8 @@ from statistics import fmean
 from instrument.analysis.analysis import Analysis
 from instrument.analysis.exclusions import Exclusions
 from instrument.analysis.kept_files import KeptFiles
+from instrument.data.data_files import data_files
 from instrument.data.flush_requests import FlushRequest, running_with_data
-from instrument.data.merge import data_files
 from instrument.data.query import StoredMeasurement
 from instrument.diagnosis.flush_answers import flush_request_of, has_data, wait_for_answers
 from instrument.errors import DataError, RequestError

@@ -20,8 +20,8 @@ import sys
 from importlib.machinery import PathFinder, SourceFileLoader
 from itertools import accumulate
 
-from instrument.analysis.source_file import LARGEST
 from instrument.guest.trusted_files import read_regular
+from instrument.link.source_versions import LARGEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import stat
 import sys
 from importlib.machinery import PathFinder, SourceFileLoader, SourcelessFileLoader
 
-from instrument.analysis.source_file import LARGEST
+from instrument.link.source_versions import LARGEST
 from instrument.warming.outcomes import Outcome, Result
 
 TYPE_CHECKING = False

@@ -15,7 +15,7 @@ from processes import A, files, write
 from recorded import Tree
 
 from instrument.commands import report, snapshot
-from instrument.data import running_processes
+from instrument.data.running import processes as running_processes
 from instrument.errors import DataError, InstrumentError
 
 

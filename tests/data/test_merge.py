@@ -12,7 +12,8 @@ from data_files import good as good
 from processes import A_CHANGED, NO_SUCH_PID, A, B, Running, counts, files, more, process, write
 
 from instrument.data import schema
-from instrument.data.merge import Merge, data_files
+from instrument.data.data_files import data_files
+from instrument.data.merge import Merge
 from instrument.data.query import StoredMeasurement
 from instrument.data.scratch import Scratch
 from instrument.data.writer import Writer
@@ -250,6 +251,6 @@ def test_the_last_write_of_a_process_is_not_overlooked(tmp_path, monkeypatch):
             more(writer, {A: {1: 2}}, ended="")
         return True
 
-    monkeypatch.setattr("instrument.data.running_processes.Observer.has_ended", ends_now)
+    monkeypatch.setattr("instrument.data.running.processes.Observer.has_ended", ends_now)
     assert add([writer.path]) == ({A: {1: 2}}, [])
 

@@ -16,7 +16,8 @@ import pytest
 from data_files import writer as writer
 
 from instrument.data import schema
-from instrument.data.merge import Merge, data_files
+from instrument.data.data_files import data_files
+from instrument.data.merge import Merge
 from instrument.data.process_identity import ProcessInfo
 from instrument.data.query import StoredMeasurement
 from instrument.data.scratch import Scratch

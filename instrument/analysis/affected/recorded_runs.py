@@ -15,6 +15,7 @@ from base64 import b64decode, b64encode
 from hashlib import sha256
 from typing import NamedTuple
 
+from instrument.data.data_files import SUFFIX_OF_RECORDS, records_in
 from instrument.errors import DataError
 from instrument.guest.atomic_files import replace_file, write_all
 from instrument.guest.trusted_files import read_regular
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from instrument.analysis.revisions.git import Repository
 
-#: The end of the name of a record.
-SUFFIX = ".tests"
 FORMAT = 2
 #: Bytes: the largest record that is read.
 _LARGEST = 1 << 28
@@ -146,7 +145,7 @@ def write(recorded: RecordedRun, folder: str, name: str) -> None:
     texts = {path: b64encode(zlib.compress(text)).decode() for path, text in recorded.state.texts.items()}
     values = {**recorded._asdict(), "state": {**recorded.state._asdict(), "texts": texts}, "format": FORMAT}
     data = json.dumps(values).encode("utf-8", "surrogatepass")
-    replace_file(os.path.join(folder, name + SUFFIX), lambda descriptor, _path: write_all(descriptor, data))
+    replace_file(os.path.join(folder, name + SUFFIX_OF_RECORDS), lambda descriptor, _path: write_all(descriptor, data))
 
 
 def read_all(paths: Iterable[str]) -> list[RecordedRun]:
@@ -157,14 +156,6 @@ def read_all(paths: Iterable[str]) -> list[RecordedRun]:
     folders = dict.fromkeys(path if os.path.isdir(path) else os.path.dirname(path) or os.curdir for path in paths)
     records = [_read(os.path.join(folder, name)) for folder in folders for name in sorted(records_in(folder))]
     return sorted(records, key=lambda record: record.ended)
-
-
-def records_in(folder: str) -> list[str]:
-    """Return the names of the records in *folder*."""
-    try:
-        return [name for name in os.listdir(folder) if name.endswith(SUFFIX) and not name.startswith(".")]
-    except OSError:
-        return []
 
 
 def _read(path: str) -> RecordedRun:

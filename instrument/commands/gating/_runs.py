@@ -13,7 +13,7 @@ from instrument.analysis.gate.runs import Run
 from instrument.analysis.revisions.git import SHORT, Repository
 from instrument.analysis.revisions.kept_data import KeptData
 from instrument.commands._data_options import say_incomplete
-from instrument.data.merge import data_files
+from instrument.data.data_files import data_files
 from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError, NoRepositoryError
 from instrument.report.text import ProgressBar, number_of, say, shown

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import deque
 
-from instrument.data.merge import data_files
+from instrument.data.data_files import data_files
 from instrument.errors import DataError
 from instrument.report.text import say
 

@@ -19,7 +19,7 @@ from instrument.analysis.source_file import read_source, version_of
 from instrument.data import sqlite
 from instrument.data.flush_requests import FlushRequest, first_name, running_with_data
 from instrument.data.reader import Copy, check, harden
-from instrument.data.running_processes import about_to_write
+from instrument.data.running.processes import about_to_write
 from instrument.data.schema import from_text
 from instrument.data.scratch import Scratch
 from instrument.diagnosis.flush_answers import flush_request_of, has_data, seconds_to_wait, wait_for_answers

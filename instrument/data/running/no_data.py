@@ -12,7 +12,7 @@ import os
 from instrument.config import DIRECTORY, read_settings
 from instrument.data import schema
 from instrument.data.process_identity import KernelIdentity
-from instrument.data.running_processes import about_to_write
+from instrument.data.running.processes import about_to_write
 from instrument.errors import InstrumentError
 from instrument.guest.trusted_files import objection_to_folder
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from instrument.data.running_processes import RunningProcess
+    from instrument.data.running.processes import RunningProcess
     from instrument.model.measured_process import MeasuredProcess
 
 #: The way out that the message names, for data of any program.

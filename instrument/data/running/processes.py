@@ -113,19 +113,6 @@ def about_to_write(directory: str) -> Iterator[RunningProcess]:
             yield process
 
 
-def is_running(pid: int) -> bool:
-    """Return whether a process with this *pid* runs here; True if the system does not tell."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        pass
-    return True
-
-
 class ProcessState(NamedTuple):
     """The columns of a row of `process` that decide how the process' counts are merged."""
 
