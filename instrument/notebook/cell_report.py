@@ -110,27 +110,21 @@ def report_of(counted: Counted, cell: MeasuredCell | None, options: Options, cel
     """Return the report on *counted*; *cell* is the measured cell, and None for a statement of `%instrument`."""
     remarks: list[str] = []
     files = dict(counted.files)
-    counts = {(name, line): n for name, lines in files.items() for line, n in lines.items() if name != counted.cell}
-    sections = []
-    if counted.cell:
-        number = cell.number if cell is not None else int
-        lines_of_cell = {number(line): n for line, n in files.get(counted.cell, {}).items()}
-        lines_of_cell.update((number(line + 1), n) for line, n in counted.timed.items())  # below `%%time`
-        counts.update(((counted.cell, line), n) for line, n in lines_of_cell.items())
-        sections.append(_section_of_cell(counted, cell, cells, files, remarks))
+    sections = [_section_of_cell(counted, cell, cells, files, remarks)] if counted.cell else []
     for file_name in sorted(files, key=lambda name: _place(name, cells)):
         if cells.is_cell(file_name):
             if not options.only_cell:
-                sections.append(_parts(cells.text(file_name), cells.label(file_name), files[file_name]))
+                source = Source(cells.text(file_name))
+                sections.append(source.parts(cells.label(file_name), files[file_name]))
         else:
             linecache.checkcache(file_name)
-            text = "".join(linecache.getlines(file_name))
-            if not Source(text).compiled.issuperset(files[file_name]):
+            source = Source("".join(linecache.getlines(file_name)))
+            if not source.compiled.issuperset(files[file_name]):
                 remarks.append(
                     f"{shown_path(file_name)} has changed since it was imported, and its lines are not shown."
                 )
-                text = ""
-            sections.append(_parts(text, shown_path(file_name), files[file_name]))
+                source = Source("")
+            sections.append(source.parts(shown_path(file_name), files[file_name]))
     if options.scope and all(map(cells.is_cell, files)):
         remarks.append(f"No line of {', '.join(options.scope)} ran.")
     remarks += [
@@ -141,7 +135,17 @@ def report_of(counted: Counted, cell: MeasuredCell | None, options: Options, cel
     remarks += [
         f"Not all of {cells.label(name)} is counted: {reason}" for name, reason in sorted(counted.not_measured.items())
     ]
-    return CellReport(sections, remarks, counts)
+    return CellReport(sections, remarks, _all_counts(counted, cell))
+
+
+def _all_counts(counted: Counted, cell: MeasuredCell | None) -> dict[tuple[str, int], int]:
+    """Return the counts in *counted* as CellReport has them; *cell* is the measured cell, None for a statement."""
+    counts = {(name, line): n for name, lines in counted.files.items() for line, n in lines.items()}
+    if cell is None:
+        return counts
+    numbered = {(name, cell.number(line) if name == counted.cell else line): n for (name, line), n in counts.items()}
+    below_time = {(counted.cell, cell.number(line + 1)): n for line, n in counted.timed.items()}
+    return numbered | below_time
 
 
 def _place(file_name: str, cells: Cells) -> tuple[bool, list[int], str]:
@@ -149,10 +153,6 @@ def _place(file_name: str, cells: Cells) -> tuple[bool, list[int], str]:
     label = cells.label(file_name)
     is_module = not cells.is_cell(file_name)
     return is_module, [] if is_module else [int(number) for number in re.findall(r"\d+", label)], label
-
-
-def _parts(text: str, title: str, counts: LineCounts) -> Section:
-    return Source(text).parts(title, counts)
 
 
 def _section_of_cell(

@@ -19,9 +19,9 @@ _MAGIC_LINE = re.compile(r"%%instrument(?:\s+(?P<options>.*?))?\s*$")
 class Options(NamedTuple):
     """The options of one measurement.
 
-    - only_cell: whether functions of earlier cells are left out of the listing.
+    - only_cell: whether functions of earlier cells are left out of the report.
     - scope: the modules and paths that are measured beside the cells, as `instrument.counting` takes them.
-    - save: the variable that gets the listing; empty if none does.
+    - save: the variable that gets the report; empty if none does.
     - rest: the text behind the options.
     """
 

@@ -168,8 +168,12 @@ class Functions:
         """Return the message that no function is called *name*; *groups* are those of modules that it may mean."""
         text = f"no counted function or module is called {name!r}"
         near_groups = groups or [*self._selected()]
-        names = {f"{group.module}.{code.owner[0]}" for group in near_groups for code in self.known(group).codes}
-        modules = {group.module for group in near_groups if group.module}
+        modules = {_module_of(group) for group in near_groups}
+        names = {
+            f"{_module_of(group)}{':' if group.module is None else '.'}{code.owner[0]}"
+            for group in near_groups
+            for code in self.known(group).codes
+        }
         near = get_close_matches(name, {*names, *modules}, n=3)
         files = {group.file for group in groups if group.file}
         reasons = [f"{file}: {reason}" for file, reason in self._reasons().items() if file in files]
@@ -180,6 +184,11 @@ class Functions:
         if groups:
             return f"{text}; {', '.join(sorted(modules))} has {', '.join(sorted(names)[:5]) or 'no function'}"
         return f"{text}: the scope is {self._scope_in_words}, and the module must have been imported"
+
+
+def _module_of(group: CodeGroup) -> str:
+    """Return the name of the module of *group* for users; that of its file if it has none, as executed text may."""
+    return os.path.basename(group.file_name) if group.module is None else group.module
 
 
 def _is(qualified_name: str, text: str) -> bool:

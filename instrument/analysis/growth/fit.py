@@ -108,7 +108,7 @@ class Growth(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """The error of the rival as a multiple of the law's own."""
+        """The error of the rival as a multiple of the law's own, or of `_LEAST_ERROR` if that is larger."""
         return self.rival[1] / max(self.error, _LEAST_ERROR) if self.rival else _SURE
 
     def is_at_most(self, bound: int) -> bool | None:
@@ -198,7 +198,10 @@ class _Errors:
         return float((square / (len(targets) - 1)) ** 0.5)
 
     def _smaller(self, index: int, difference: float) -> float:
-        """Return the smaller one of a number and its prediction, as a multiple of the number; *difference* is such."""
+        """Return the number at *index*, or its prediction if that is smaller, divided by the number.
+
+        *difference* is the prediction minus the number, divided by the number.
+        """
         least = self._weights[index]  # a count of 1
         return max(min(1.0, 1 + difference), min(1.0, least))
 
@@ -219,7 +222,10 @@ def _power(size: int, number: int, other_size: int, other_number: int) -> float:
 
 
 def _rise(counts: Mapping[int, int], law: int, base: float) -> float:
-    """Return by which factor the share of *counts* in the term of a *law* rises to the largest size at most."""
+    """Return how much faster than a *law* the *counts* grow: by which factor their quotient by its term rises.
+
+    It rises from the least quotient to the one at the largest size.
+    """
     column = column_of(law, [*counts], base)
     shares = [max(number, 1) / value for number, value in zip(counts.values(), column) if value]
     return shares[-1] / min(shares)
