@@ -222,6 +222,23 @@ def test_the_scope_of_the_project_file_is_that_of_a_test(tmp_path):
     assert "InstrumentError: no counted function or module is called 'other.f': the scope is shop" in output
 
 
+def test_executed_text_without_a_module_is_named_by_its_file(tmp_path):
+    """Its namespace has a `__file__` and no `__name__`, as that of a tool that runs a configuration."""
+    loader = "def load(path):\n    space = {'__file__': path}\n    exec(compile(open(path).read(), path, 'exec'), space)\n    return space\n"
+    test = """\
+import os
+def test_text(counts):
+    with counts.of("./") as c:
+        import loader
+        loader.load(os.path.abspath("text.py"))["price"](1)
+    assert c.calls("text.py:price") == 1
+    c.calls("text.prise")
+"""
+    files = {"loader.py": loader, "text.py": "def price(n):\n    return n\n", "test_text.py": test}
+    output = Project(tmp_path, files).run("-q", status=1)
+    assert "InstrumentError: no counted function or module is called 'text.prise'; did you mean 'text.py:price'" in output
+
+
 def test_fixtures_of_the_project_have_precedence(tmp_path):
     """Names of fixtures are common words."""
     test = "import pytest\n@pytest.fixture\ndef counts(): return 1\n@pytest.fixture\ndef size(): return 2\ndef test_own(counts, size): assert (counts, size) == (1, 2)\n@pytest.mark.parametrize('size', [3])\ndef test_direct(size): assert size == 3\n"
