@@ -154,7 +154,7 @@ def compare(
         bounds,
         texts,
         unstable_tests=unstable_tests,
-        n_reruns=len(reruns),
+        n_reruns=len(reruns) + len(reruns_of_base),
         notes=notes,
     )
 

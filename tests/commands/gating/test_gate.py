@@ -264,7 +264,7 @@ def test_numbers_that_differ_from_run_to_run_are_left_out(tmp_path, monkeypatch,
 def test_further_runs_that_agree_are_named(format_name, base, tmp_path, capsys):
     """So a reader knows that the numbers are stable. A run of BASE is a further run of HEAD if the code is the same."""
     again = tree_of(tmp_path, BASE).data
-    assert run_gate(base, base, "--rerun", again, "--rerun", again, "--format", format_name) == 0
+    assert run_gate(base, base, "--rerun", again, "--rerun-base", again, "--format", format_name) == 0
     assert "2 further runs: no line differs" in capsys.readouterr().out
     assert run_gate(base, base, "--format", format_name) == 0
     assert "further run" not in capsys.readouterr().out
@@ -284,8 +284,8 @@ def test_data_of_affected_tests_are_named(base, tmp_path, capsys):
 def test_a_rerun_of_base_shows_that_base_is_the_run_that_differs(tmp_path, monkeypatch, capsys):
     """BASE and HEAD have the same code. So only the option says of which of them a run is, and HEAD may have grown."""
     data = []
-    for number, n_steps in enumerate(("10", "900", "900", "50")):
-        monkeypatch.setenv("STEPS", n_steps)
+    for number, seed in enumerate(("1", "5", "5", "2")):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
         data.append(tree_of(tmp_path / str(number), UNSTABLE).data)
     base, head, rerun, rerun_of_base = data
     assert run_gate(base, head, "--rerun", rerun) == 2
