@@ -13,8 +13,10 @@ A test is affected if one of these rules holds. Code "has changed" if its functi
 4. Changed code that ran in the collection affects the tests that rule 3 names for its file. If it ran in a fixture of
    a wider scope, it affects all tests below the place of the fixture. If it ran at the start or the end, it affects
    all tests.
-5. A test may use a result that an earlier test computed and that was kept: in a cache, or as a lazily made object. So
-   changed code affects a test that ran a function whose first run, in an earlier test, could call that code (`kept`).
+5. A test may use a result that an earlier test computed and that was kept: in a cache, or as a lazily made object. A
+   function is taken as a cache if it may call the changed code, and may also skip the call. It must store in an object
+   that outlives tests (`kept`). If it ran in a test together with the changed code, it affects each later test of the
+   process that ran it.
 
 All tests are affected if the effect is not known:
 

@@ -17,9 +17,12 @@ import ast
 import warnings
 from typing import NamedTuple
 
+from instrument.analysis.affected.effects import Effects, effects_of
+from instrument.analysis.affected.nodes import identifiers, local_variables, name_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import TypeAlias
 
     from instrument.model.measurement import FunctionKey
@@ -33,20 +36,12 @@ _DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
 _LEFT_OUT = frozenset(("ctx", "kind", "type_comment", "type_ignores"))
 #: Decorators after which each call still runs the function. Others may keep results.
 _TRANSPARENT = frozenset(
-    ("staticmethod", "classmethod", "property", "setter", "getter", "deleter", "abstractmethod", "overload", "override")
-)
-#: Methods of containers, files and context variables that change them.
-_MUTATORS = frozenset(
     (
-        *("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "setdefault", "pop", "popitem"),
-        *("popleft", "remove", "discard", "clear", "sort", "reverse", "move_to_end", "put", "put_nowait", "set"),
-        *("write", "writelines", "intersection_update", "difference_update", "symmetric_difference_update", "rotate"),
+        *("staticmethod", "classmethod", "property", "setter", "getter", "deleter", "abstractmethod", "overload"),
+        *("override", "final", "wraps", "dataclass", "total_ordering"),
+        *("fixture", "given", "settings", "example", "runtime_checkable", "unique", "skip", "skipIf", "skipUnless"),
     )
 )
-_SETTERS = frozenset(("setattr", "delattr", "globals", "vars", "exec", "next", "heappush", "heappop"))
-_CONSTRUCTORS = frozenset(("__init__", "__new__", "__post_init__"))
-_MAKERS = frozenset(("list", "dict", "set", "deque", "defaultdict", "OrderedDict", "bytearray", "Counter"))
-_NEW = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 
 
 class Unit(NamedTuple):
@@ -55,10 +50,10 @@ class Unit(NamedTuple):
     - name, line: the key of its code object
     - last_line: the last line of its text
     - text: its own code in a form without positions, to be compared
-    - mentions: the identifiers in its code, those of inner lambdas included
+    - effects: the names in its code, and the calls and stores that it may make
     - bases: the identifiers in the bases of a class; None if this is no class
-    - keeps_results: whether a decorator may answer calls without running it
-    - stores: whether it may store a value in an object that outlives its call
+    - decorators: the names of decorators that may answer calls without running it
+    - is_descriptor: whether an access of its name may run it, as that of a property
     - aliases: the identifiers in the values that the module or a class body assigns, by the assigned names
     """
 
@@ -66,11 +61,22 @@ class Unit(NamedTuple):
     line: int
     last_line: int
     text: str
-    mentions: frozenset[str]
+    effects: Effects
     bases: frozenset[str] | None
-    keeps_results: bool
-    stores: bool
+    decorators: frozenset[str]
+    is_descriptor: bool
     aliases: dict[str, frozenset[str]]
+
+    @property
+    def base_name(self) -> str:
+        """Its name without those of the definitions around it."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def class_name(self) -> str:
+        """The name of the class that it is a method of; an empty text if it is none."""
+        *_, around, _ = ("", *self.name.split("."))
+        return "" if around == "<locals>" else around
 
     @property
     def is_body(self) -> bool:
@@ -172,9 +178,9 @@ def _name_of_unit(name: str) -> str:
 
 def _units(tree: ast.Module, *, with_texts: bool) -> Iterator[Unit]:
     """Yield the units of *tree*, with or without their texts."""
-    pending: list[tuple[Scope, str, str]] = [(tree, MODULE, "")]
+    pending: list[tuple[Scope, str, str, frozenset[str]]] = [(tree, MODULE, "", frozenset())]
     while pending:
-        scope, name, prefix = pending.pop()
+        scope, name, prefix, around = pending.pop()
         inner: list[Scope] = []
         nodes = list(_own_nodes(scope.body, inner))
         header = _header(scope) if with_texts and isinstance(scope, _FUNCTIONS) else type(scope).__name__
@@ -183,24 +189,32 @@ def _units(tree: ast.Module, *, with_texts: bool) -> Iterator[Unit]:
             if isinstance(scope, ast.ClassDef)
             else []
         )
-        mentions = {*_identifiers(nodes), *(each.name for each in inner if not isinstance(each, ast.Module))}
+        names = [each.name for each in inner if not isinstance(each, ast.Module)]
+        classes = [each.name for each in inner if isinstance(each, ast.ClassDef)]
+        decorators = [
+            node
+            for each in inner
+            if not isinstance(each, ast.Module)
+            for decorator in each.decorator_list
+            for node in ast.walk(decorator)
+        ]
         global_names = {each for node in nodes if isinstance(node, ast.Global) for each in node.names}
         yield Unit(
             name,
             _first_line(scope),
             1 << 30 if isinstance(scope, ast.Module) else scope.end_lineno or scope.lineno,
             header + _text(scope.body) if with_texts else "",
-            frozenset(mentions),
-            frozenset(_identifiers(bases)) if isinstance(scope, ast.ClassDef) else None,
-            not isinstance(scope, ast.Module) and any(not _is_transparent(each) for each in scope.decorator_list),
-            _stores(name, scope, nodes),
+            effects_of(name, scope, nodes, names, classes, decorators, around),
+            frozenset(identifiers(bases)) if isinstance(scope, ast.ClassDef) else None,
+            frozenset() if isinstance(scope, ast.Module) else frozenset(_decorators(scope.decorator_list)),
+            not isinstance(scope, ast.Module) and any(not _is_plain(each) for each in scope.decorator_list),
             {} if isinstance(scope, _FUNCTIONS) else dict(_aliases(scope.body)),
         )
         for each in inner:
             assert not isinstance(each, ast.Module)
             full_name = each.name if each.name in global_names else prefix + each.name
             inner_prefix = f"{full_name}." if isinstance(each, ast.ClassDef) else f"{full_name}.<locals>."
-            pending.append((each, full_name, inner_prefix))
+            pending.append((each, full_name, inner_prefix, (around | local_variables(scope, nodes)) - {*names}))
 
 
 def _first_line(scope: Scope) -> int:
@@ -209,9 +223,17 @@ def _first_line(scope: Scope) -> int:
     return scope.decorator_list[0].lineno if scope.decorator_list else scope.lineno
 
 
-def _is_transparent(decorator: ast.expr) -> bool:
-    name = decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
-    return name in _TRANSPARENT
+def _is_plain(decorator: ast.expr) -> bool:
+    return name_of(decorator) in ("staticmethod", "classmethod", "abstractmethod", "overload", "override", "final")
+
+
+def _decorators(nodes: list[ast.expr]) -> Iterator[str]:
+    """Yield the names of the decorators *nodes* that may answer calls; an empty text for one without a name."""
+    for node in nodes:
+        called = node.func if isinstance(node, ast.Call) else node
+        is_mark = any(isinstance(each, ast.Attribute) and each.attr == "mark" for each in ast.walk(called))
+        if not is_mark and name_of(called) not in _TRANSPARENT:
+            yield name_of(called)
 
 
 def _text(value: object) -> str:
@@ -263,19 +285,6 @@ def _own_nodes(body: list[ast.stmt], inner: list[Scope] | None = None) -> Iterat
             pending += ast.iter_child_nodes(node)
 
 
-def _identifiers(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """Yield the identifiers that *nodes* themselves have, also texts, by which `getattr` may find a function."""
-    for node in nodes:
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.alias):
-            yield node.name.rpartition(".")[2]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-            yield node.value
-
-
 def _aliases(body: list[ast.stmt]) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield each name that *body* assigns, with the identifiers in the value, as in `get = lru_cache(_get)`."""
     for node in _own_nodes(body):
@@ -283,48 +292,4 @@ def _aliases(body: list[ast.stmt]) -> Iterator[tuple[str, frozenset[str]]]:
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
             for target in targets:
                 if isinstance(target, ast.Name):
-                    yield target.id, frozenset(_identifiers(ast.walk(node.value)))
-
-
-def _stores(name: str, scope: Scope, nodes: list[ast.AST]) -> bool:
-    """Return whether the unit *name* of *scope*, with these *nodes*, may store in an object that outlives its call.
-
-    A store in a container that the unit itself has made does not count, nor one of a constructor in the new object.
-    """
-    if not isinstance(scope, _FUNCTIONS):
-        return True
-    own = _containers_made_in(nodes)
-    if name.rpartition(".")[2] in _CONSTRUCTORS and scope.args.args:
-        own.add(scope.args.args[0].arg)
-    for node in nodes:
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
-            return True
-        is_target = isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load)
-        if is_target and getattr(node.value, "id", "") not in own:  # type: ignore[attr-defined]
-            return True
-        if isinstance(node, ast.Call):
-            function = node.func
-            if isinstance(function, ast.Attribute):
-                is_own = isinstance(function.value, ast.Name) and function.value.id in own
-                if function.attr in _MUTATORS and not is_own:
-                    return True
-            elif isinstance(function, ast.Name) and function.id in _SETTERS:
-                return True
-    return False
-
-
-def _containers_made_in(nodes: list[ast.AST]) -> set[str]:
-    """Return the names to which *nodes* assign nothing but new containers."""
-    own: set[str] = set()
-    others: set[str] = set()
-    assigned_to: set[int] = set()
-    for node in nodes:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            is_call = isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") in _MAKERS
-            if is_call or isinstance(node.value, _NEW):
-                own.add(node.targets[0].id)
-                assigned_to.add(id(node.targets[0]))
-    for node in nodes:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in assigned_to:
-            others.add(node.id)
-    return own - others
+                    yield target.id, frozenset(identifiers(ast.walk(node.value)))

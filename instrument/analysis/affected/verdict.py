@@ -10,7 +10,7 @@ import os
 import re
 from typing import NamedTuple
 
-from instrument.analysis.affected.kept import Calls, functions_with_kept_results
+from instrument.analysis.affected.kept import Calls, uses_of_kept_results
 from instrument.analysis.affected.units import MODULE
 from instrument.analysis.affected.work import members, set_of
 
@@ -171,21 +171,23 @@ class Judge:
         """Apply rule 5: results of changed code that earlier tests may have left."""
         units = [self._sources.unit_of(code) for code in self._work.codes]
         calls = Calls(units)
-        before = 0
-        for work in self._work.others.values():
-            before |= work
+        others = list(self._work.others.values())
         bodies = set_of(number for number, unit in enumerate(units) if unit is not None and unit.is_body)
         for order in self._orders:
             works = [self._work.tests.get(test, 0) for test in order]
-            kept = functions_with_kept_results(calls, self._changed, before, works)
-            for test in order:
-                work = self._work.tests.get(test, 0)
-                found = work & kept
+            uses, kept = uses_of_kept_results(calls, self._changed, others, works)
+            for test, found in zip(order, uses, strict=True):
                 if not found and kept & bodies:
                     found = kept & bodies & self._bodies_imported_by(test)
                 if found and test not in self._affected:
                     code = self._work.codes[next(members(found))]
                     self.add([test], f"{self._name(code)}, which may return a kept result of changed code")
+            for context, work in self._work.others.items():
+                fixture = _FIXTURE.fullmatch(context)
+                if fixture and work & kept:
+                    code = self._work.codes[next(members(work & kept))]
+                    reason = f"{self._name(code)}, in a {context}, which may return a kept result of changed code"
+                    self.add((test for test in self._tests if _is_below(test, fixture[1] or "")), reason)
 
     def _bodies_imported_by(self, test: str) -> int:
         reached = self._reached_of(self._sources.module_of(test))

@@ -99,34 +99,12 @@ def test_facts_of_units():
     """A unit has the identifiers of its code. Decorators, stores and aliases may keep results."""
     units = Units(SOURCE.encode())
     rates, total, price = units.find(("rates", 10)), units.find(("Basket.total", 15)), units.find(("price", 5))
-    assert rates.keeps_results
-    assert not rates.stores
-    assert total.stores
-    assert not total.keeps_results
-    assert not price.stores
-    assert not price.keeps_results
-    assert {"inner", "item"} <= price.mentions
-    assert "range" not in price.mentions
-    assert units.find((MODULE, 1)).aliases["TABLE"] == {"a", "x"}
-
-
-@pytest.mark.parametrize(
-    ("body", "stores"),
-    [
-        ("global x; x = 1", True),
-        ("a.b = 1", True),
-        ("a[0] = 1", True),
-        ("a.append(1)", True),
-        ("setattr(a, 'b', 1)", True),
-        ("c = []; c.append(1); c[0] = 2; return c", False),
-        ("c = []; c = a; c.append(1)", True),
-        ("return a.b + a[0]", False),
-    ],
-)
-def test_stores(body, stores):
-    """A store in a container that the function itself has made ends with the call."""
-    [unit] = Units(f"def f(a):\n    {body}\n".encode()).by_name["f"]
-    assert unit.stores is stores
+    assert (rates.decorators, total.decorators, price.decorators) == ({"cache"}, set(), set())
+    assert (rates.is_descriptor, total.is_descriptor, price.is_descriptor) == (True, True, False)
+    assert (total.class_name, price.class_name, total.base_name) == ("Basket", "", "total")
+    assert {"inner", "item"} <= price.effects.mentions
+    assert "range" not in price.effects.mentions
+    assert units.find((MODULE, 1)).aliases["TABLE"] == {"a", ".a", "x"}
 
 
 @given(strategies.programs(size=40))
