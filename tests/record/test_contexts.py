@@ -223,6 +223,36 @@ def test_groups_are_early_until_the_counters_before_theirs_have_one():
     assert (segment.place, segment.pairs(difference)) == ((2, 0), ((2, 1),))
 
 
+def test_exits_and_frames_of_early_groups_are_read_with_their_counters():
+    """Another thread has added counters, and its group follows. Until then, groups behind it are not read at all."""
+    run = Run()
+    first = len(run.session.counters)
+    run.session.counters.extend(make_counters(5))
+    run.run(compile("""\
+def f(x):
+    try:
+        return 1 // x
+    except ZeroDivisionError:
+        begin("second")
+        return 2
+f(0)
+begin("third")
+f(1)
+""", FILE, "exec"))
+    assert run.contexts.contexts == {}
+    number = max(run.session.groups) + 1
+    run.session.groups[number] = types.SimpleNamespace(
+        number=number, first=first, starts=[0, 5], counters=[], keys=lambda: [0, 0]
+    )
+    run.contexts.begin("fourth")
+    run.names["f"](1)
+    del run.session.groups[number]
+    contexts, whole = run.end()
+    assert contexts["third"] == {1: 1, 2: 2, 3: 2, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1, 9: 1}
+    assert contexts["fourth"] == {2: 1, 3: 1}
+    assert sums(contexts) == whole
+
+
 @pytest.mark.slow
 def test_many_modules_in_many_blocks_of_counters():
     """Code objects begin and end anywhere in the blocks that are compared."""
