@@ -48,8 +48,9 @@ file with the count beside each line. The pages can be opened from the disk. A
 folder with other files than those of a report is never overwritten. The command
 needs the library Jinja2.
 
-If the data have the counts of each test (`pytest --instrument-contexts`), a click
-on a count lists the tests that ran the line. --no-contexts leaves these lists out.
+If the data have the counts of each test (`pytest --instrument
+--instrument-contexts`), a click on a count lists the tests that ran the line.
+--no-contexts leaves these lists out.
 
 examples:
   instrument html
