@@ -210,7 +210,7 @@ def outputs_of(project, *words, status=1):
     outputs = []
     for options in (), ("--instrument", "--instrument-contexts", "--instrument-report=none"):
         output = project.run("-q", "-n", "0", *words, *options, status=status)
-        outputs.append(re.sub(r"0x[0-9a-f]+|in [0-9.]+s", "", output))
+        outputs.append(re.sub(r"0x[0-9a-f]+|oldfd=[0-9]+|in [0-9.]+s", "", output))
     return outputs
 
 
