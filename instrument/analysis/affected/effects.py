@@ -59,6 +59,7 @@ class Effects(NamedTuple):
     - skippable_protocols: the special methods among them that a call of the unit may skip
     - is_suspended: whether its code runs later than its call: a generator or coroutine
     - makes_own_class: whether it may make an object of its own class by another name
+    - patches: whether module-level code changes an object that it has imported
     - has_lambda: whether it has functions without a name
     """
 
@@ -85,6 +86,7 @@ class Effects(NamedTuple):
     skippable_protocols: frozenset[str]
     is_suspended: bool
     makes_own_class: bool
+    patches: bool
     has_lambda: bool
 
 
@@ -144,6 +146,7 @@ def effects_of(
         skippable_protocols=protocols_of_syntax(skipped),
         is_suspended=is_suspended,
         makes_own_class=any(map(_makes_own_class, called)),
+        patches=isinstance(scope, ast.Module) and stores.patch(nodes),
         has_lambda=any(isinstance(node, (ast.Lambda, ast.GeneratorExp)) for node in nodes),
     )
 

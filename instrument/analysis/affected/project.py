@@ -209,7 +209,7 @@ class Project:
                 if is_test_module(relative):
                     name = os.path.relpath(path, self._rootdir()).replace(os.sep, "/")
                     self._new_test_modules[name] = ["it is new"]
-                else:
+                if self._is_imported(path):
                     new.append(path)
                 continue
             self._unknown.append(f"{relative} has changed, and it is not known which tests use it")
@@ -254,9 +254,11 @@ class Project:
         path = os.path.join(self._repository.root, relative)
         if not os.path.isfile(path) or self._was_there(path):
             return False
-        return is_test_module(relative) or any(
-            path in self._graph().imported(file) for file in self._graph().files - {path}
-        )
+        return is_test_module(relative) or self._is_imported(path)
+
+    def _is_imported(self, path: str) -> bool:
+        """Return whether a file may import the file at *path*."""
+        return any(path in self._graph().imported(file) for file in self._graph().files - {path})
 
     def _find_uncounted_code(self, work: WorkOfTests) -> None:
         """Note changed code that ran in no context, or that was given out."""

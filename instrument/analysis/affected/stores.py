@@ -67,6 +67,17 @@ class Stores:
         """Whether the unit gets values from its caller, the class of a class method left out."""
         return bool(self._parameters)
 
+    def patch(self, nodes: list[ast.AST]) -> bool:
+        """Return whether *nodes* of a module may store in an object that they have imported."""
+        imported = {
+            (each.asname or each.name).partition(".")[0]
+            for node in nodes
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for each in node.names
+        }
+        places = (place for node in nodes for place in self._places(node) if place is not None)
+        return any(self._base(place) in imported for place in places)
+
     def may_be_mark(self, node: ast.AST) -> bool:
         """Return whether *node* stores a constant."""
         return (

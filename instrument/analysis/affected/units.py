@@ -145,6 +145,23 @@ class Changes:
             return True
         return any(unit.is_body for name in self.changed for unit in self.before.by_name.get(name, ()))
 
+    @property
+    def changed_names(self) -> frozenset[str]:
+        """The names of the units that have changed, in one version or the other."""
+        if self.changed is not None:
+            return self.changed
+        return frozenset(name for units in (self.before, self._after) if units is not None for name in units.by_name)
+
+    @property
+    def patches(self) -> bool:
+        """Whether code of the module, in one version or the other, changes an object that it has imported."""
+        return any(
+            unit.effects.patches
+            for units in (self.before, self._after)
+            if units is not None
+            for unit in units.by_name[MODULE]
+        )
+
     def is_changed(self, function: FunctionKey) -> bool:
         """Return whether the code object *function* of the version before has changed."""
         if self.changed is None or self.before is None:

@@ -28,6 +28,14 @@ COLLECTION = "collection"
 #: The context of a fixture that many tests share.
 _FIXTURE = re.compile(r"(?:teardown of )?(?:class|module|package|session) fixture \S+(?: of (.*))?", re.DOTALL)
 _CONFTEST = "conftest.py"
+#: Hooks that pytest calls for tests in other folders, too.
+_HOOKS_OF_ALL = frozenset(
+    (
+        *("pytest_collection_modifyitems", "pytest_collection_finish", "pytest_collection", "pytest_configure"),
+        *("pytest_sessionstart", "pytest_sessionfinish", "pytest_runtestloop", "pytest_plugin_registered"),
+        *("pytest_addoption", "pytest_addhooks", "pytest_cmdline_main", "pytest_deselected", "pytest_xdist_setupnodes"),
+    )
+)
 #: The most reasons that are kept of one test.
 _MOST_REASONS = 5
 
@@ -97,6 +105,7 @@ class Judge:
         self._for_all: list[str] = []
         self._roots: dict[str, list[str]] = {}
         self._reached: dict[str, frozenset[str]] = {}
+        self._reached_by_code: dict[str, frozenset[str]] = {}
         self._reached_by_any: frozenset[str] | None = None
 
     def verdict(self) -> Verdict:
@@ -106,6 +115,7 @@ class Judge:
         for file, changes in self._sources.changes.items():
             if changes.changes_bodies:
                 self._add_importers(self._sources.paths[file], file, "code that its import runs")
+            self._add_effects_on_all(file, changes)
         for path in self._sources.new:
             self._add_importers(path, None, "a new file that is imported")
         if self._changed and not self._for_all:
@@ -164,8 +174,17 @@ class Judge:
             if path in self._reached_of(module):
                 self.add([test], f"{shown}: {reason}")
                 self._add_module(test.partition("::")[0], f"{shown}: {reason}")
-            elif self._work.tests.get(test, 0) & codes:
+            elif self._work.tests.get(test, 0) & codes or path in self._reached_by_code_of(test):
                 self.add([test], f"{shown}: {reason}")
+
+    def _add_effects_on_all(self, file: FileKey, changes: Changes) -> None:
+        """Let all tests run if the changed *file* may have an effect on tests that do not import it."""
+        shown = self._sources.shown(self._sources.paths[file])
+        names = changes.changed_names & _HOOKS_OF_ALL
+        if names:
+            self._for_all_because(f"{shown}: {min(names)} has changed, and pytest calls it for all tests")
+        if changes.changes_bodies and changes.patches:
+            self._for_all_because(f"{shown} has changed, and an import of it changes other modules")
 
     def _add_users_of_kept_results(self) -> None:
         """Apply rule 5: results of changed code that earlier tests may have left."""
@@ -214,6 +233,16 @@ class Judge:
                 folder = parent
             self._reached[module] = frozenset(reached)
         return self._reached[module]
+
+    def _reached_by_code_of(self, test: str) -> frozenset[str]:
+        """Return the files that code may import which *test* ran, and which its test module does not reach by names."""
+        if test not in self._reached_by_code:
+            reached = self._reached_of(self._sources.module_of(test))
+            work = self._work.tests.get(test, 0)
+            files = {self._sources.paths[file] for file, codes in self._work.of_file.items() if work & codes}
+            found = (self._sources.graph.reached(file) for file in files - reached)
+            self._reached_by_code[test] = frozenset().union(*found)
+        return self._reached_by_code[test]
 
     def _reached_from_elsewhere(self) -> frozenset[str]:
         """Return the files that code may import which no test module reaches by names."""

@@ -107,6 +107,31 @@ def test_facts_of_units():
     assert units.find((MODULE, 1)).aliases["TABLE"] == {"a", ".a", "x"}
 
 
+@pytest.mark.parametrize(
+    ("code", "patches"),
+    [
+        ("shop.RATE = 3", True),
+        ("setattr(shop, 'RATE', 3)", True),
+        ("shop.ALL.append(3)", True),
+        ("shop.ALL['a'] = 3", True),
+        ("RATE = shop.RATE", False),
+        ("own = {}; own['a'] = shop", False),
+        ("def f():\n    shop.RATE = 3", False),
+    ],
+)
+def test_modules_that_change_other_modules(code, patches):
+    """An import of the module changes an object that the module has imported. Each version of the source counts."""
+    before, after = b"import shop\n", f"import shop\n{code}\n".encode()
+    assert Changes(before, after).patches is Changes(after, before).patches is patches
+
+
+def test_names_of_changed_units():
+    """All names of both versions are changed if it is not known which are."""
+    before, after = b"def f(): pass\n", b"def f(): pass\ndef g(): pass\n"
+    assert Changes(before, after).changed_names == {"g", MODULE}
+    assert Changes(before, None).changed_names == {"f", MODULE}
+
+
 @given(strategies.programs(size=40))
 def test_each_code_object_has_a_unit(program):
     """The compiler's names and first lines of code objects lead to units, and another layout changes none."""

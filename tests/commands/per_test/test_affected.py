@@ -96,6 +96,30 @@ def test_a_new_module_that_is_imported(project):
     assert (document["all"], affected_tests(document)) == (False, {DB, OTHER, *ALWAYS})
 
 
+HOOK = "import pytest\ndef pytest_collection_modifyitems(items):\n    pass"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "reason"),
+    [
+        ("tests/conftest.py", "import pytest", HOOK, "pytest_collection_modifyitems has changed, and pytest calls it"),
+        ("tests/test_db.py", "import pytest", "import pytest, json\njson.x = 1", "an import of it changes other modules"),
+    ],
+)
+def test_changes_that_matter_to_tests_elsewhere(path, before, after, reason, project):
+    """A hook may see all tests. Module-level code may change other modules."""
+    with project.edited((path, before, after)):
+        reasons = project.affected()["reasons_for_all"]
+    assert any(each.startswith(path) and reason in each for each in reasons)
+
+
+def test_a_new_test_module_that_another_imports(project):
+    """It is new, and affects the tests of the other."""
+    with project.edited(("tests/test_new.py", None, "X = 1\n"), ("tests/test_db.py", "pass", "import test_new")):
+        document = project.affected()
+    assert document["run"] == sorted({*ALWAYS, "tests/test_db.py", "tests/test_new.py"})
+
+
 def test_test_modules_that_are_new_or_gone(project):
     """A new module is printed as one node id; a module that is gone is not printed."""
     with project.edited(("tests/test_new.py", None, "def test(): pass\n"), ("tests/test_db.py", None, None)):
