@@ -254,7 +254,8 @@ only moved is no growth. The exit status is 2 if a bound is passed.
 
 BASE and HEAD are data files or folders, each of one run of all tests. They can also
 be revisions of git, such as main, whose data `instrument keep` has kept. Without HEAD,
-the data folder is compared. Run both with the same version of Python. The work of
+the data folder is compared. If main is also a path with data, the path is taken, and
+main~0 is the revision. Run both with the same version of Python. The work of
 functions written in C is not counted. `pytest --instrument --instrument-contexts`
 saves the counts of each test.
 
