@@ -165,7 +165,7 @@ def project(tmp_path_factory):
 @pytest.mark.parametrize("options", [(), ("--instrument",), ("--instrument", "--instrument-contexts"), ("-n", "2"), ("--instrument", "-n", "2")])
 def test_a_test_has_its_own_exact_counts(project, options):
     """It makes no difference whether the run is counted, and in which process the test runs."""
-    output = project.run("-q", "--instrument-report=none", *options)
+    output = project.run("-q", "--instrument-report=none", "test_counts.py", *options)
     assert f"{N_TESTS} passed" in output
 
 
