@@ -76,7 +76,8 @@ class Deselection:
             more = f"; and {len(self._reasons) - _MOST_REASONS} more" if len(self._reasons) > _MOST_REASONS else ""
             return f"instrument: all tests run: {'; '.join(self._reasons[:_MOST_REASONS])}{more}"
         n_known, n_affected = len(self._document["known"]), len(self._document["tests"])
-        return f"instrument: {n_affected} of {n_known} tests are affected; new tests run, too"
+        things, verb = "test" if n_known == 1 else "tests", "is" if n_affected == 1 else "are"
+        return f"instrument: {n_affected} of {n_known} {things} {verb} affected; new tests run, too"
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:

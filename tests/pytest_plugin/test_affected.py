@@ -37,7 +37,7 @@ def test_only_affected_tests_run(workers, project):
     """All workers of xdist leave out the same tests."""
     with project.edited(EDIT):
         output = project.run("-v", "--instrument-affected", *workers)
-    assert f"instrument: 1 of {N_TESTS} tests are affected; new tests run, too" in output
+    assert f"instrument: 1 of {N_TESTS} tests is affected; new tests run, too" in output
     assert passed_tests(output) == {DEAR}
 
 
