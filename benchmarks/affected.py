@@ -92,12 +92,18 @@ class Suite:
         for arguments in (["init", "-q"], ["add", "-A", "-f"], ["commit", "-q", "-m", "The sdist"]):
             subprocess.run([*git, *arguments], cwd=self.folder, check=True)
 
-    def run(self, *arguments: str, tests: list[str] | None = None) -> dict[str, str] | None:
-        """Run tests, by default all, with these *arguments*; return the outcomes, None if it takes too long."""
+    def record(self) -> None:
+        """Count all tests, each apart, without the plugin for outcomes: its code would belong to each test."""
+        options = ["--instrument", "--instrument-contexts", "--instrument-report=none", *self.arguments]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+        subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True)
+
+    def run(self, tests: list[str] | None = None) -> dict[str, str] | None:
+        """Run *tests*, by default all; return the outcomes, None if it takes too long."""
         file = self.plugin / "outcomes.json"
         file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "outcomes_of_tests"]
-        command += [*arguments, *(self.arguments if tests is None else tests)]
+        command += self.arguments if tests is None else tests
         try:
             done = subprocess.run(
                 command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=self.timeout
@@ -142,9 +148,9 @@ def chosen(suite: Suite, n: int, chance: random.Random):
 def measure(suite: Suite, n: int, seed: int, *, verbose: bool) -> dict:
     """Return the row of the table for *n* mutations of *suite*."""
     begin = time.monotonic()
-    suite.run()
+    before = suite.run()
     seconds = time.monotonic() - begin
-    before = suite.run("--instrument", "--instrument-contexts", "--instrument-report=none")
+    suite.record()
     suite.timeout = max(LEAST_TIME, TIMES * seconds)
     assert before, f"the tests of {suite.name} did not run"
     passed = {test for test, outcome in before.items() if outcome == "passed"}

@@ -158,11 +158,10 @@ def protocols_of(name: str) -> frozenset[str] | None:
 
 def protocols_of_syntax(nodes: Iterable[ast.AST]) -> frozenset[str]:
     """Return the special methods that the syntax of *nodes* may call."""
-    found: set[str] = set()
-    for node in nodes:
-        for types, names in _PROTOCOLS:
-            if isinstance(node, types):
-                found |= names
-        if isinstance(node, (ast.Tuple, ast.List)) and isinstance(node.ctx, ast.Store):
-            found |= _ITERATION
+    types = {type(node) for node in nodes}
+    found = {name for kinds, names in _PROTOCOLS if not types.isdisjoint(kinds) for name in names}
+    if types & {ast.Tuple, ast.List} and any(
+        isinstance(node, (ast.Tuple, ast.List)) and isinstance(node.ctx, ast.Store) for node in nodes
+    ):
+        found |= _ITERATION
     return frozenset(found)

@@ -26,6 +26,12 @@ class Stores:
         self._self, self._roots, self._variables = "", {"cls"}, local_variables(scope, nodes)
         self._parameters: set[str] = set()
         self._made_by: dict[str, str] = {}
+        self._find_variables(name, scope, nodes)
+        #: The objects in which the unit may store; None for one without an expression.
+        self.places = [place for node in nodes for place in self._places_of(node)]
+
+    def _find_variables(self, name: str, scope: ast.AST, nodes: list[ast.AST]) -> None:
+        """Find the variables for roots, for objects that calls return, and for the object of a method."""
         if not isinstance(scope, FUNCTIONS):
             return
         arguments = scope.args
@@ -54,13 +60,10 @@ class Stores:
                 elif not isinstance(node.value, NEW) and self._is_root(node.value):
                     self._roots.update(names)
 
-    def may_be(self, node: ast.AST) -> bool:
-        """Return whether *node* may store in an object that is no container that the unit has made."""
-        return any(True for _ in self._places(node))
-
-    def may_be_in_root(self, node: ast.AST) -> bool:
-        """Return whether *node* may store in an object that outlives all tests."""
-        return any(place is None or self._is_root(place) for place in self._places(node))
+    @property
+    def in_roots(self) -> bool:
+        """Whether the unit may store in an object that outlives all tests."""
+        return any(place is None or self._is_root(place) for place in self.places)
 
     @property
     def has_parameters(self) -> bool:
@@ -75,8 +78,7 @@ class Stores:
             if isinstance(node, (ast.Import, ast.ImportFrom))
             for each in node.names
         }
-        places = (place for node in nodes for place in self._places(node) if place is not None)
-        return any(self._base(place) in imported for place in places)
+        return any(place is not None and self._base(place) in imported for place in self.places)
 
     def may_be_mark(self, node: ast.AST) -> bool:
         """Return whether *node* stores a constant."""
@@ -86,23 +88,25 @@ class Stores:
             and node.value.value is not None
         )
 
-    def may_be_in_self(self, node: ast.AST) -> bool:
-        """Return whether *node* may store in the first argument of the method, or in an object that it has."""
-        return any(place is not None and self._base(place) == self._self != "" for place in self._places(node))
+    @property
+    def in_self(self) -> bool:
+        """Whether the unit may store in the first argument of the method, or in an object that it has."""
+        return any(place is not None and self._base(place) == self._self != "" for place in self.places)
 
-    def changed_attribute(self, node: ast.AST) -> str:
-        """Return the attribute of the first argument in whose object *node* may store; an empty text if in none."""
-        for place in self._places(node):
+    def changed_attributes(self) -> Iterator[str]:
+        """Yield the attributes of the first argument in whose objects the unit may store."""
+        for place in self.places:
             chain: ast.AST | None = place
             while isinstance(chain, (ast.Attribute, ast.Subscript)):
                 if isinstance(chain, ast.Attribute) and getattr(chain.value, "id", "") == self._self != "":
-                    return chain.attr
+                    yield chain.attr
                 chain = chain.value
-        return ""
 
-    def made_by(self, node: ast.AST) -> str:
-        """Return the function that returned the object in which *node* may store; an empty text if there is none."""
-        return next((self._made_by.get(self._base(place), "") for place in self._places(node) if place is not None), "")
+    def in_results_of(self) -> Iterator[str]:
+        """Yield the functions that returned objects in which the unit may store."""
+        for place in self.places:
+            if place is not None and (base := self._base(place)) in self._made_by:
+                yield self._made_by[base]
 
     def is_root(self, node: ast.AST) -> bool:
         """Return whether *node* returns a root."""
@@ -120,7 +124,7 @@ class Stores:
         """Return whether *function* is global, or a method of a root or a module."""
         return self._is_root(function)
 
-    def _places(self, node: ast.AST) -> Iterator[ast.expr | None]:
+    def _places_of(self, node: ast.AST) -> Iterator[ast.expr | None]:
         """Yield the objects in which *node* may store; None for one without an expression."""
         if isinstance(node, (ast.Global, ast.Nonlocal)):
             yield None

@@ -118,7 +118,7 @@ class Judge:
             self._add_effects_on_all(file, changes)
         for path in self._sources.new:
             self._add_importers(path, None, "a new file that is imported")
-        if self._changed and not self._for_all:
+        if self._changed and not self._for_all and len(self._affected) < len(self._tests):
             self._add_users_of_kept_results()
         return Verdict(self._tests, self._affected, self._modules, self._for_all)
 
