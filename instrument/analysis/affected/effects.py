@@ -14,6 +14,7 @@ well-known functions of the standard library.
 from __future__ import annotations
 
 import ast
+import builtins
 from typing import NamedTuple
 
 from instrument.analysis.affected.foreign import protocols_of_syntax
@@ -29,6 +30,11 @@ _FINDERS = frozenset(
     ("globals", "locals", "vars", "eval", "exec", "getmembers", "dir", "attrgetter", "methodcaller", "__dict__")
 )
 _GETATTR = frozenset(("getattr", "hasattr", "__getattribute__", "__getattr__"))
+#: Builtins, and methods of builtin types, that use up a generator or call a function, and keep neither.
+_USERS = frozenset(
+    ("join", "any", "all", "sum", "set", "list", "tuple", "dict", "frozenset", "sorted", "sort", "max", "min", "extend")
+)
+_BUILTINS = frozenset(dir(builtins))
 _LEAVING = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 
 
@@ -60,7 +66,7 @@ class Effects(NamedTuple):
     - is_suspended: whether its code runs later than its call: a generator or coroutine
     - makes_own_class: whether it may make an object of its own class by another name
     - patches: whether module-level code changes an object that it has imported
-    - has_lambda: whether it has functions without a name
+    - has_lambda: whether it has a function without a name, or a generator expression, that may outlive its call
     """
 
     mentions: frozenset[str]
@@ -147,7 +153,7 @@ def effects_of(
         is_suspended=is_suspended,
         makes_own_class=any(map(_makes_own_class, called)),
         patches=isinstance(scope, ast.Module) and stores.patch(nodes),
-        has_lambda=any(isinstance(node, (ast.Lambda, ast.GeneratorExp)) for node in nodes),
+        has_lambda=_has_lambda(nodes, called),
     )
 
 
@@ -232,6 +238,8 @@ def _beginnings(nodes: list[ast.AST], skipped: list[ast.AST]) -> Iterator[tuple[
         if isinstance(node, (ast.Name, ast.Attribute)) and name_of(node) in _FINDERS:
             yield "", False
         elif isinstance(node, ast.Call) and name_of(node.func) in _GETATTR - {"hasattr"}:
+            if node.args and name_of(node.args[0]) in _BUILTINS:
+                continue
             named = node.args[1] if len(node.args) > 1 else node.args[0] if node.args else None
             is_method = isinstance(node.func, ast.Name) and bool(node.args) and name_of(node.args[0]) == "self"
             if isinstance(named, ast.Call) and name_of(named.func) in ("lower", "strip"):
@@ -276,6 +284,17 @@ def _assigned(scope: ast.AST, nodes: Iterable[ast.AST]) -> Iterator[str]:
                 yield from (
                     each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)
                 )
+
+
+def _has_lambda(nodes: list[ast.AST], called: list[ast.Call]) -> bool:
+    """Return whether *nodes* have a lambda, or a generator expression, that is no argument of a function in _USERS."""
+    used = {
+        id(argument)
+        for call in called
+        if name_of(call.func) in _USERS
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+    }
+    return any(isinstance(node, (ast.Lambda, ast.GeneratorExp)) and id(node) not in used for node in nodes)
 
 
 def _makes_own_class(call: ast.Call) -> bool:

@@ -90,7 +90,22 @@ _PURE = frozenset(
         *(name for each in (builtins, *_TYPES, *_MODULES) for name in dir(each) if not name.startswith("__")),
         *("get", "keys", "items", "values", "copy", "deepcopy", "namedtuple", "wraps", "warn"),
         *("debug", "info", "warning", "error", "critical", "exception", "log", "isEnabledFor", "getLogger"),
-        *("raises", "approx", "skip", "fail", "group", "groups", "start", "end", "span", "groupdict", "super"),
+        *("signature", "getfullargspec", "isfunction", "isclass", "ismethod", "unwrap", "getdoc", "update_wrapper"),
+        *(
+            "iscoroutinefunction",
+            "isgeneratorfunction",
+            "raises",
+            "approx",
+            "skip",
+            "fail",
+            "group",
+            "groups",
+            "start",
+            "end",
+            "span",
+            "groupdict",
+            "super",
+        ),
     )
 ) - (STORING | SETTERS | _CALLERS | {"open", "input", "__import__", "methodcaller"})
 _ARITHMETIC = frozenset(

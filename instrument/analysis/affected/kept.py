@@ -150,12 +150,8 @@ class Calls:
         """
         found = [unit for bit, unit in self._known if unit.base_name == name]
         inner = [unit for _, unit in self._known for each in found if unit.name.startswith(f"{each.name}.")]
-        return bool(inner) and not any(
-            may_store(foreign) or may_call(foreign)
-            for unit in (*found, *inner)
-            for foreign in unit.effects.calls
-            if foreign not in self._names and foreign != "wraps"
-        )
+        foreign = self._foreign(name for unit in (*found, *inner) for name in unit.effects.calls)
+        return bool(inner) and not any(map(may_store, foreign))
 
     def _called_by(self, unit: Unit) -> int:
         """Return the code objects that *unit* may call."""

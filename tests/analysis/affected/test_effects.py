@@ -78,6 +78,7 @@ def test_indirect_calls(body, is_indirect):
         ("getattr(a, 'on_{}'.format(a).lower())()", {("on_", False)}),
         ("b = 'do_' + a; \n    getattr(self, b)()", {("do_", True)}),
         ("getattr(self, a)()", {("", True)}),
+        ("getattr(str, a)()", set()),
         ("globals()[a]()", {("", False)}),
     ],
 )
@@ -102,3 +103,18 @@ def test_computed_names(body, beginnings):
 def test_calls_that_may_be_skipped(body, names):
     """The condition of a branch is always evaluated."""
     assert effects(body).skippable & {"always", "sometimes"} == names
+
+
+@pytest.mark.parametrize(
+    ("body", "has_lambda"),
+    [
+        ("return sorted(a, key=lambda b: b[0])", False),
+        ("return ', '.join(str(b) for b in a)", False),
+        ("return lambda: a", True),
+        ("G.append(b for b in a)", True),
+        ("return map(lambda b: b, a)", True),
+    ],
+)
+def test_code_without_a_name(body, has_lambda):
+    """It may run after its call, unless a builtin uses it up."""
+    assert effects(body).has_lambda is has_lambda
