@@ -97,7 +97,7 @@ class Writer:
         self._plans = PlanFolder(directory, shared=shared)
 
     def writes_compact(self) -> bool:
-        """Return whether a write that says how the process ended writes a compact file."""
+        """Return whether an early write, or one that says how the process ended, writes a compact file."""
         return not self._has_database
 
     def _set_name(self, name: str) -> None:
@@ -115,13 +115,15 @@ class Writer:
         probes: Iterable[ProbeRow] = (),
         patterns: Iterable[PatternRow] = (),
         contexts: Iterable[ContextRow] = (),
+        is_early: bool = False,
     ) -> None:
         """Write all that has changed, or nothing. A value of *ended* says how the process ended.
 
-        *tallies* has, for the field of each fact, file versions with their tallies, perhaps in several chunks.
-        *not_measured* maps paths to reasons. *given_out* has the functions that were given out. *probes* has the counts
-        of the probes of code groups. A compact file that has these needs no tallies. *patterns* and *contexts* have new
-        patterns, and contexts that have changed.
+        If it *is_early*, no SQLite file is made yet: the process may end soon. *tallies* has, for the field of
+        each fact, file versions with their tallies, perhaps in several chunks. *not_measured* maps paths to reasons.
+        *given_out* has the functions that were given out. *probes* has the counts of the probes of code groups. A
+        compact file that has these needs no tallies. *patterns* and *contexts* have new patterns, and contexts that
+        have changed.
 
         Raise DataError if nothing could be written: pass the same again. Raise DataGoneError if the file is lost: pass
         all totals since the process began.
@@ -131,7 +133,7 @@ class Writer:
         if self._needs_all:
             self._needs_all = False
             raise errors.DataGoneError(f"{self._compact_name!r} is replaced by a file with all counts, which it needs")
-        if ended and not self._has_database:
+        if (ended or is_early) and not self._has_database:
             self._write_compact(tallies, not_measured, ended, given_out, probes)
             return
         from instrument.data.rows import Flush, WrittenState

@@ -89,9 +89,12 @@ class FlushSchedule:
         self._seconds = seconds
         #: The time of the next flush by `time.monotonic`; NEVER if there is none.
         self.next = min(self._time_of_next(), monotonic() + _FIRST_FLUSH) if seconds else NEVER
+        #: Whether the next flush is the first, and comes before its time: many processes end between these two.
+        self.is_early = seconds > _FIRST_FLUSH
 
     def plan_next(self) -> None:
         """Note that a flush is done now."""
+        self.is_early = False
         self.next = self._time_of_next()
 
     def _time_of_next(self) -> float:

@@ -2,8 +2,9 @@
 
 The counters of a session come in, and the row of this process. The counts of the process go out, to its data file.
 
-A process that ends before its first flush saves the counts of its probes only, and recovers nothing. A later flush also
-saves the counts of lines and functions, with the times at which they were seen.
+The first flush is early: the process may end soon. So it saves the counts of probes only, and recovers nothing. The end
+of the process does the same if no other flush comes before. Other flushes also save the counts of lines and functions,
+with the times at which they were seen.
 The recorder (`record.recorder`) decides when to do that, so no start needs this module.
 """
 
@@ -93,7 +94,7 @@ class ProcessData:
     def load_modules(self, *, with_sqlite: bool) -> None:
         """Load the modules for reading and writing: later, the program may change its root folder or replace functions.
 
-        Load the library of SQLite only *with_sqlite*: a process that ends before its first flush needs none.
+        Load the library of SQLite only *with_sqlite*: a process that ends before its second flush needs none.
         """
         from instrument.data import flush_requests, rows, sqlite  # noqa: F401
         from instrument.data.compact import writing  # noqa: F401
@@ -145,15 +146,15 @@ class ProcessData:
                 return
             del self._unrecovered[source]
 
-    def needs_lines(self, how: str) -> bool:
-        """Return whether a write saves counts of lines and functions. *how* names the end of the process, or is "".
+    def needs_lines(self, how: str, *, is_early: bool) -> bool:
+        """Return whether a write saves counts of lines and functions; the arguments are those of `write`.
 
         A compact file has no lines, but for the setting `lines`. If nothing was counted since it was written, no other
         file follows.
         """
         if self._saves_lines_only:
             return True
-        return self._counts.have_changed() and not (how and self.writer.writes_compact())
+        return self._counts.have_changed() and not ((how or is_early) and self.writer.writes_compact())
 
     def counts(self) -> tuple[LineCounts, FunctionCounts]:
         """Return the counts as of the last `recover`."""
@@ -167,23 +168,25 @@ class ProcessData:
                 functions[key] = functions.get(key, 0) + count
         return lines, functions
 
-    def write(self, how: str) -> None:
+    def write(self, how: str, *, is_early: bool) -> None:
         """Write the counts that have changed since the last write. *how* names the end of the process, or is "".
+
+        *is_early* is whether this is a flush in the first seconds of the process that nobody has asked for.
 
         Raise DataError or OSError if that is impossible.
         """
         try:
-            self._write_changes(how)
+            self._write_changes(how, is_early=is_early)
         except errors.DataGoneError:  # the next write makes a new file
             self._counts.mark_all()
             if self._contexts is not None:
                 self._contexts.mark_all()
             self._n_given_out_written = 0
-            if self.needs_lines(how):
+            if self.needs_lines(how, is_early=is_early):
                 self.recover()
-            self._write_changes(how)
+            self._write_changes(how, is_early=is_early)
 
-    def _write_changes(self, how: str) -> None:
+    def _write_changes(self, how: str, *, is_early: bool) -> None:
         not_measured = dict(self._session.not_measured)
         new_given_out = given_out(self._n_given_out_written)
         if (
@@ -201,7 +204,7 @@ class ProcessData:
                 {
                     field: self._take_changes(field, changes)
                     for field, changes in counts.changes.items()
-                    if self.needs_lines(how)
+                    if self.needs_lines(how, is_early=is_early)
                 },
                 not_measured,
                 how,
@@ -213,6 +216,7 @@ class ProcessData:
                 self._take_probes(),
                 patterns,
                 contexts,
+                is_early,
             )
         except BaseException:
             counts.restore()

@@ -388,7 +388,7 @@ class Recorder:
             self._flush()
             flush_requests.answer(self._request, self._complaints.has_failed)
         elif monotonic() >= self._schedule.next:
-            self._flush()
+            self._flush(is_early=self._schedule.is_early)
         remaining = max(0.0, self._schedule.next - monotonic())
         if remaining == NEVER:
             return _LOOK_EVERY
@@ -410,18 +410,19 @@ class Recorder:
             checks += [partial(_system.access, self._request + REQUESTED, 0), self._instrumenter.n_unread]
         return checks
 
-    def _flush(self, how: str = "") -> bool:
+    def _flush(self, how: str = "", *, is_early: bool = False) -> bool:
         """Write all counts so far; return False if a fork waits before all is read. *how* names the end, if it is one.
 
-        A failure counts as done. One message says so.
+        *is_early* is whether the process has just begun, and nobody has asked for its counts. A failure counts as done.
+        One message says so.
         """
         if self._made_data is None and not self._session.groups and not self._session.not_measured:
             return True  # nothing was counted
         is_complete = False
         try:
-            is_complete = self._read(how)
+            is_complete = self._read(how, is_early=is_early)
             if is_complete:
-                self._data().write(how)
+                self._data().write(how, is_early=is_early)
                 self._complaints.has_failed = False
         except BaseException as error:
             if not self._background.is_worker() and belongs_to_program(error):
@@ -431,17 +432,17 @@ class Recorder:
         self._schedule.plan_next()
         return is_complete
 
-    def _read(self, how: str = "") -> bool:
+    def _read(self, how: str = "", *, is_early: bool = False) -> bool:
         """Add all counts since the last reading to the totals; return False if a fork waits before that is done.
 
-        *how* names the end of the process, if a write follows that is its last.
+        The arguments are those of the write that follows.
         """
         data = self._data()
         with self._pacing:
             if self.contexts is not None:  # first, so that no context has work that the totals lack
                 self.contexts.read()
             data.read()
-            if data.needs_lines(how):
+            if data.needs_lines(how, is_early=is_early):
                 data.recover()
         return not self._background.is_hurried
 

@@ -130,10 +130,9 @@ def test_an_unwritable_folder_for_copies_is_named(monkeypatch):
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    for command in ("report", "combine", "annotate", "erase"):
+    for command in ("report", "combine", "annotate"):
         with pytest.raises(DataError, match="/nowhere"):
             run(command)
-
 
 
 def failed(capsys, *arguments):

@@ -316,6 +316,34 @@ def test_counts_that_could_not_be_written_are_written_later(tree):
     assert tree.calls("f") == 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "status", "kinds", "n_calls"),
+    [
+        ("f()", 0, [".compact"], 2),
+        ("f(); instrument.record.recorder.current().flush(); f()", 0, [".sqlite"], 3),
+        ("time.sleep(1); f(); os.kill(os.getpid(), 9)", -9, [".compact"], 1),
+    ],
+)
+def test_the_first_flush_after_a_second_makes_no_database(end, status, kinds, n_calls, tree):
+    """A process that ends soon needs none. If it is killed, the counts of the first second are there."""
+    tree.run(
+        f"""
+        import os, time, instrument
+        def f():
+            return 1
+        f()
+        time.sleep(1.5)
+        assert any(name.endswith(".compact") for name in os.listdir(os.environ["INSTRUMENT_DIR"]))
+        {end}
+        """,
+        flush=10,
+        status=status,
+    )
+    assert [os.path.splitext(file)[1] for file in tree.files()] == kinds
+    assert tree.calls("f") == n_calls
+
+
 def test_a_removed_data_file_is_replaced_by_one_with_all_counts(tree):
     """The next flush writes it."""
     tree.run(

@@ -1,10 +1,10 @@
-"""Compact data files: the counts of one process that ended before it wrote to SQLite.
+"""Compact data files: the counts of one process that has not written to SQLite yet.
 
 `writing` makes the bytes of such a file, and `reading` makes a database of them, in the format of `data.schema`.
 
 Problem: to load SQLite and to create the tables takes 7 ms of CPU time, and many processes take 20 ms in all. To write
 and rename a small file takes 0.2 ms.
-Solution: a process that has not written yet when it ends writes a compact file. If it goes on all the same, all counts
+Solution: a process writes a compact file a second after its start, and if it ends soon after. If it goes on, all counts
 go to an SQLite file, and then the compact file is removed. If both are there, the SQLite file has more flushes, so
 readers take that one. `instrument combine` makes one SQLite file of all.
 Alternatives: a database that is made without SQLite. Its pages would have to be as SQLite makes them, and such a file
