@@ -37,6 +37,8 @@ _WITHOUT_VALUES = frozenset(
 )
 
 
+#: Methods that run only if nothing is kept: a store in the object, or in its variables, answers the next access.
+_ANSWERED = ("__getattr__", "__missing__")
 #: Decorators that make a context manager of a generator. The code that calls it by its name runs it.
 _CONTEXT_MANAGERS = frozenset(("contextmanager", "asynccontextmanager"))
 
@@ -130,7 +132,7 @@ class Calls:
 
     def _never_skipped_by(self, unit: Unit) -> int:
         """Return the code objects that each call of *unit* calls, if it calls them at all."""
-        if unit.decorators:
+        if unit.decorators or unit.base_name in _ANSWERED:
             return 0
         if not unit.effects.skips_calls:
             return -1
@@ -237,6 +239,10 @@ class Calls:
                 pending += self._bases.get(each, ())
         return found
 
+    def special(self, name: str) -> int:
+        """Return the special methods called *name*."""
+        return self._special.get(name, 0)
+
     def storing_in_old(self, before: int) -> int:
         """Return the code objects that may store in roots, or in objects that outlive tests."""
         old = self._old_classes(before)
@@ -272,6 +278,7 @@ def uses_of_kept_results(
     contexts = list(others)
     before = _union(contexts)
     storing = calls.storing_in_old(before)
+    keepers = calls.keepers | _union(storing & calls.special(name) for name in _ANSWERED)
     kept = 0
     for work in (*contexts, *contexts):  # a fixture may be set up before another
         kept |= calls.keeping((changed | kept) & work, work, calls.storing)
@@ -279,7 +286,7 @@ def uses_of_kept_results(
     uses = []
     for work in order:
         # Code in `keepers` that ran earlier may answer a call without being run.
-        answering = (changed | kept) & calls.keepers & seen
+        answering = (changed | kept) & keepers & seen
         found = calls.keeping((changed | kept) & work | answering, work, storing)
         uses.append(work & kept | found | calls.leading_to(answering, work))
         kept |= found

@@ -26,6 +26,8 @@ class Stores:
         self._self, self._roots, self._variables = "", {"cls"}, local_variables(scope, nodes)
         self._parameters: set[str] = set()
         self._made_by: dict[str, str] = {}
+        #: Variables for objects that the first argument of a method has, with the attributes by which it has them.
+        self._of_self: dict[str, str] = {}
         self._find_variables(name, scope, nodes)
         #: The objects in which the unit may store; None for one without an expression.
         self.places = [place for node in nodes for place in self._places_of(node)]
@@ -59,6 +61,8 @@ class Stores:
                     self._made_by.update((each, made_by) for each in names)
                 elif not isinstance(node.value, NEW) and self._is_root(node.value):
                     self._roots.update(names)
+                elif self._is_of_self(node.value):
+                    self._of_self.update((each, self._attribute_of_self(node.value)) for each in names)
 
     @property
     def in_roots(self) -> bool:
@@ -91,16 +95,27 @@ class Stores:
     @property
     def in_self(self) -> bool:
         """Whether the unit may store in the first argument of the method, or in an object that it has."""
-        return any(place is not None and self._base(place) == self._self != "" for place in self.places)
+        return any(place is not None and self._is_of_self(place) for place in self.places)
 
     def changed_attributes(self) -> Iterator[str]:
         """Yield the attributes of the first argument in whose objects the unit may store."""
         for place in self.places:
-            chain: ast.AST | None = place
-            while isinstance(chain, (ast.Attribute, ast.Subscript)):
-                if isinstance(chain, ast.Attribute) and getattr(chain.value, "id", "") == self._self != "":
-                    yield chain.attr
-                chain = chain.value
+            if place is not None and (attribute := self._attribute_of_self(place)):
+                yield attribute
+
+    def _is_of_self(self, place: ast.expr) -> bool:
+        """Return whether the first argument of the method may have the object *place*, or be it."""
+        base = self._base(place)
+        return base in self._of_self or base == self._self != ""
+
+    def _attribute_of_self(self, place: ast.expr) -> str:
+        """Return the attribute by which the first argument has the object *place*; an empty text if there is none."""
+        chain: ast.AST = place
+        while isinstance(chain, (ast.Attribute, ast.Subscript, ast.Call)):
+            if isinstance(chain, ast.Attribute) and getattr(chain.value, "id", "") == self._self != "":
+                return chain.attr
+            chain = chain.func if isinstance(chain, ast.Call) else chain.value
+        return self._of_self.get(name_of(chain), "")
 
     def in_results_of(self) -> Iterator[str]:
         """Yield the functions that returned objects in which the unit may store."""

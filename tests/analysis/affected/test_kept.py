@@ -92,6 +92,8 @@ METHODS = {
     "an attribute": "if self.table is None:\n            self.table = self.build()\n        return self.table",
     "of a frozen class": "if self.table is None:\n            object.__setattr__(self, 'table', self.build())",
     "a container of the class": "if 1 not in self.cache: self.cache[1] = self.build()\n        return self.cache[1]",
+    "in a variable": "c = self.cache\n        if 1 not in c: c[1] = self.build()\n        return c[1]",
+    "in its variables": "d = self.__dict__\n        if 'x' not in d: d['x'] = self.build()\n        return d['x']",
     "by a computed name": "if 1 not in self.cache: self.cache[1] = getattr(self, 'bui' + 'ld')()",
 }
 
@@ -157,6 +159,24 @@ def test_a_decorator_that_answers_calls():
     assert program.affects("build", "user cached build", "user") == [1]
     assert program.affects("cached", "user cached", "user") == [1]
     assert program.affects("build", "cached build", "user") == [1]
+
+
+def test_a_method_for_missing_attributes():
+    """It runs once for each attribute, which the object has from then on."""
+    source = """\
+class Settings:
+    def __getattr__(self, name):
+        self.__dict__[name] = LOADERS[name]()
+        return self.__dict__[name]
+def build():
+    return 1
+def user():
+    return SETTINGS.x
+LOADERS = {'x': build}
+SETTINGS = Settings()
+"""
+    before = ["<module> Settings"]
+    assert Program(source).affects("build", "user Settings.__getattr__ build", "user", before=before) == [1]
 
 
 def test_a_decorator_of_the_project():
