@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import zlib
 from base64 import b64decode, b64encode
@@ -97,12 +98,15 @@ def distributions() -> list[str]:
 
 
 def hash_of(path: str) -> str | None:
-    """Return the hash of the file at *path*, of the target's name if it is a link; None if there is no file."""
+    """Return the hash of the file at *path* with its right to be executed; None if there is no file.
+
+    A link has the hash of the target's name.
+    """
     try:
         if os.path.islink(path):
             return sha256(b"link " + os.fsencode(os.readlink(path))).hexdigest()
         with open(path, "rb") as file:
-            hashing = sha256()
+            hashing = sha256(b"executable " if os.fstat(file.fileno()).st_mode & stat.S_IXUSR else b"")
             while chunk := file.read(1 << 20):
                 hashing.update(chunk)
             return hashing.hexdigest()

@@ -71,7 +71,7 @@ def test_files_that_runs_write(path, is_written):
 
 
 def test_hashes(tmp_path):
-    """The hash tells contents apart, and a link from its target; a folder and a missing file have none."""
+    """The hash tells contents and modes apart, and a link from its target; a folder and a missing file have none."""
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("1")
     (tmp_path / "c").write_text("2")
@@ -79,6 +79,8 @@ def test_hashes(tmp_path):
     a, b, c, link = (recorded_runs.hash_of(str(tmp_path / name)) for name in ("a", "b", "c", "link"))
     assert a == b
     assert len({a, c, link, None}) == 4
+    (tmp_path / "b").chmod(0o755)
+    assert recorded_runs.hash_of(str(tmp_path / "b")) != a
     assert recorded_runs.hash_of(str(tmp_path)) is None
     assert recorded_runs.hash_of(str(tmp_path / "d")) is None
 
