@@ -85,17 +85,27 @@ def test_code_that_runs_within_each_reading_does_not_move_that_of_others():
     """An audit hook that is counted runs whenever frames are read. Other code objects of its file are read at once."""
     own_session = Session(placement.MINIMAL)
     reading = Reading(own_session, lambda: True)
-    source = "def hook(*event):\n    pass\ndef work(n):\n    for i in range(n):\n        yield i\n"
+    source = """\
+def hook(*event):
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        return
+def work(n):
+    for i in range(n):
+        yield i
+"""
     names = {}
     exec(own_session.instrument_exec_code(compile(source, FILE, "exec"), FILE), names)
     suspended = names["work"](5)
     next(suspended)
-    n_calls = 0
+    n_calls, n_spans = 0, []
 
     def read_around_frames(read, records):
         """Do as the function in place of which this is, while the hook and another thread run between readings."""
         nonlocal n_calls
         before, in_flight = read(), {}
+        n_spans.append(len(before))
         names["hook"]()
         n_calls += 1
         if n_calls == 1:
@@ -105,9 +115,9 @@ def test_code_that_runs_within_each_reading_does_not_move_that_of_others():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("instrument.record.reading.read_around_frames", read_around_frames)
         counts = {name: dict(each.lines) for *_, name, each in taken_counts(reading)}
-    assert n_calls == _MOST_READINGS + 1
-    assert counts["work"] == {4: 2, 5: 2}
-    assert counts["hook"] == {2: n_calls}
+    assert n_spans == [1, 3, *[1] * (_MOST_READINGS - 1)]
+    assert counts["work"] == {7: 2, 8: 2}
+    assert counts["hook"] == dict.fromkeys((2, 3, 4, 5), n_calls)
 
 
 def test_work_is_taken_again_after_the_caller_was_interrupted():
