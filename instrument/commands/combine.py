@@ -17,10 +17,11 @@ import sys
 import time
 
 from instrument.commands._data_options import add_paths, paths_of
+from instrument.config import read_directory
 from instrument.data import schema
 from instrument.data.data_files import data_files
 from instrument.data.merge import Merge
-from instrument.data.query import default_directory, read_processes
+from instrument.data.query import read_processes
 from instrument.data.running.no_data import no_data_message, processes_without_counts
 from instrument.data.scratch import Scratch
 from instrument.errors import DataError
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Combine the data that *options* name, and return the exit status."""
-    paths = paths_of(options) or [default_directory()]
+    paths = paths_of(options) or [read_directory()]
     output = options.output or _default_output(paths)
     folder = os.path.dirname(os.path.abspath(output))
     if not options.output and not os.path.isdir(folder):
@@ -76,7 +77,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _default_output(paths: list[str]) -> str:
     """Return the file to write if the user names none: in the first folder of *paths*, or in the default folder."""
-    folder = next((path for path in paths if os.path.isdir(path)), default_directory())
+    folder = next((path for path in paths if os.path.isdir(path)), read_directory())
     return os.path.join(folder, f"combined{schema.SUFFIX}")
 
 

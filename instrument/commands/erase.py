@@ -112,7 +112,7 @@ def _say(message: str) -> None:
 
 
 def _may_be_written(files: list[str]) -> dict[str, bool]:
-    """Return for each of *files* that must be read for that whether its process may still run. It is a data file."""
+    """Return whether the process of a data file may still run, for each of *files* whose name does not tell."""
     uncertain = [path for path in files if not is_of_ended_process(path)]
     if not uncertain:  # so after most runs, and then SQLite need not be loaded
         return {}

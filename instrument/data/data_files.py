@@ -1,9 +1,10 @@
 """Finds data files by their names, and recognises them by their first bytes. No file is read in full.
 
-Paths come in: data folders and files. Out go the data files among them, whether a file begins like a data file, and the
-process that a name has.
+Paths come in: data folders and files. The data files among them go out. So do two answers about a file: whether it
+begins like a data file, and whether the process in its name has ended.
 
-A test run that is counted removes the data of the run before. So this module needs nothing of SQLite, or of recovery.
+A test run that is counted removes the data of the run before. So this module loads neither SQLite nor the recovery of
+counts.
 """
 
 from __future__ import annotations

@@ -36,11 +36,6 @@ if TYPE_CHECKING:
     from instrument.plans.group_plans import GroupPlans
 
 
-def default_directory() -> str:
-    """Return the data folder if no other is named: the one that a process which starts here writes to."""
-    return read_directory()
-
-
 class StoredMeasurement:
     """The sum of the data files at *paths*, or in the default folder, within a `with` statement.
 
@@ -61,7 +56,7 @@ class StoredMeasurement:
 
         *way_out* is the part of the message about missing data that says how to make them.
         """
-        self.paths = list(paths) or [default_directory()]
+        self.paths = list(paths) or [read_directory()]
         self.progress = progress
         self._way_out = way_out
 

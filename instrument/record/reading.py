@@ -48,10 +48,10 @@ _remaining_of = repeat.__length_hint__
 _N_SEARCHED = 2048
 _N_READ = 512
 _ALL = 1 << 60
-#: So often the code objects of a piece are read again whose counters move on meanwhile. No other thread gets a turn
-#: then (`LongSwitchInterval`), so more would only help if code runs in each reading.
+#: How often code objects are read again while their counters move on. No other thread gets a turn meanwhile
+#: (`LongSwitchInterval`). So they settle soon, unless a reading itself runs their code: then more readings do not help.
 _MOST_READINGS = 50
-#: So often work is taken, or the counts of one code object are recovered, if an exception interrupts it each time.
+#: How often work is taken, or the counts of a code object are recovered, if an exception interrupts that each time.
 _MOST_TRIES = 3
 
 

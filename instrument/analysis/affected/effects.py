@@ -158,7 +158,7 @@ def effects_of(
 
 
 def _gives_arguments(call: ast.Call, variables: frozenset[str]) -> bool:
-    """Return whether *call* has arguments, and its callee is none of the local *variables*."""
+    """Return whether *call* has arguments. A call of a local variable does not count; *variables* has their names."""
     is_variable = isinstance(call.func, ast.Name) and call.func.id in variables
     return bool(call.args or call.keywords) and not is_variable
 

@@ -17,7 +17,7 @@ from instrument.analysis.gate.work import INSTRUCTIONS, UNITS
 from instrument.commands._data_options import add_patterns, patterns_of, positive, say_unmatched
 from instrument.commands.gating._runs import Sources, read_run
 from instrument.commands.gating._stability_runs import run_again
-from instrument.data.query import default_directory
+from instrument.config import read_directory
 from instrument.data.scratch import Scratch
 from instrument.errors import DataError
 from instrument.report.gate import gate_json, gate_table, markdown, sarif, words
@@ -153,7 +153,7 @@ def execute(options: argparse.Namespace) -> int:
     if bool(options.stability_runs) != bool(options.command):
         options.refuse("--stability-runs N and a command after -- belong together; give both or none")
     patterns = patterns_of(options)
-    directory = default_directory() if options.dir is None else options.dir
+    directory = read_directory() if options.dir is None else options.dir
     sources = Sources(directory, takes_nearest=options.nearest)
     # All data are found before some are read, which takes longer.
     found = [

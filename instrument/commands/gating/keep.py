@@ -15,7 +15,8 @@ from instrument.analysis.revisions.same_sources import other_sources
 from instrument.commands._data_options import add_paths, positive, say_incomplete
 from instrument.commands.combine import write_sum
 from instrument.commands.gating._runs import say_if_added_up
-from instrument.data.query import StoredMeasurement, default_directory
+from instrument.config import read_directory
+from instrument.data.query import StoredMeasurement
 from instrument.errors import DataError, NoRepositoryError
 from instrument.report.tables import table
 from instrument.report.text import ProgressBar, date, number_of, say, shown, terminal_width
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Keep, list or remove data as *options* say; return the exit status."""
-    directory = default_directory() if options.dir is None else options.dir
+    directory = read_directory() if options.dir is None else options.dir
     kept = KeptData(directory)
     if options.list:
         _list(kept)
