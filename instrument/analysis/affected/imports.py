@@ -22,7 +22,7 @@ import os
 import re
 import warnings
 
-from instrument.analysis.affected.nodes import beginning_of
+from instrument.analysis.affected.nodes import beginning_of, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class ImportGraph:
             return set(self.files)
         nodes = list(ast.walk(tree))
         importers = _IMPORTERS | set(_aliases_of_importers(nodes))
-        called = {_name_of(node.func) for node in nodes if isinstance(node, ast.Call)}
+        called = {name_of(node.func) for node in nodes if isinstance(node, ast.Call)}
         executes = any(isinstance(node, ast.Call) and getattr(node.func, "id", "") == "exec" for node in nodes)
         if executes and called & _READERS:
             return set(self.files)
@@ -121,7 +121,7 @@ class ImportGraph:
                 return {file for alias in node.names for file in self._named(alias.name)}
             case ast.ImportFrom():
                 return self._imported_from(file, node.module or "", node.level, [each.name for each in node.names])
-            case ast.Subscript() if _name_of(node.value) == "modules":
+            case ast.Subscript() if name_of(node.value) == "modules":
                 return self._named_by_words(node)
             case ast.List() | ast.Tuple():
                 return self._named_after_option(node.elts)
@@ -137,11 +137,11 @@ class ImportGraph:
         """Return the files that *call* may import except for files that its texts name; None for all files."""
         arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
         found = self._named_after_option(call.args)
-        name = _name_of(call.func)
-        if name == "load" and _name_of(getattr(call.func, "value", call)) in _PICKLES:
+        name = name_of(call.func)
+        if name == "load" and name_of(getattr(call.func, "value", call)) in _PICKLES:
             return None
         if name not in importers:
-            is_of_module = name in _TAKING_MODULES or any(_name_of(each) in _OF_MODULE for each in arguments)
+            is_of_module = name in _TAKING_MODULES or any(name_of(each) in _OF_MODULE for each in arguments)
             return found | (self._named_by_words(call) if is_of_module else set())
         position = _POSITIONS.get(name, 0)
         named = arguments[position] if len(arguments) > position else None
@@ -261,8 +261,8 @@ def _aliases_of_importers(nodes: Iterable[ast.AST]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
             yield from (each.asname for each in node.names if each.asname and each.name in _IMPORTERS)
-        elif isinstance(node, ast.Assign) and _name_of(node.value) in _IMPORTERS:
-            yield from filter(None, map(_name_of, node.targets))
+        elif isinstance(node, ast.Assign) and name_of(node.value) in _IMPORTERS:
+            yield from filter(None, map(name_of, node.targets))
 
 
 def _module_parts(file: str) -> list[str]:
@@ -273,7 +273,3 @@ def _module_parts(file: str) -> list[str]:
 
 def _files_of(module: str) -> tuple[str, str]:
     return f"{module}.py", os.path.join(module, f"{_INIT}.py")
-
-
-def _name_of(function: ast.AST) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
