@@ -231,3 +231,40 @@ def test_kept_results_are_of_functions_that_ran(order, changed):
 def test_more_tests_add_no_doubt_about_earlier_ones(order, last):
     """A test cannot use a result of a later one."""
     assert PROGRAM.uses(["build"], *order, last)[:-1] == PROGRAM.uses(["build"], *order)
+
+
+def test_a_method_that_makes_an_object_of_its_own_class_runs_the_constructor():
+    """The class is not named."""
+    program = Program("""\
+class Table:
+    one = None
+    @classmethod
+    def get(cls):
+        if cls.one is None:
+            cls.one = cls()
+        return cls.one
+    def __init__(self):
+        self.rows = build()
+def build():
+    return 1
+""")
+    assert program.affects("build", "Table.get Table.__init__ build", "Table.get") == [1]
+
+
+def test_a_function_that_stores_the_mark_that_something_is_done_needs_no_value():
+    """The stored value is a constant."""
+    program = Program("""\
+done = False
+def ready():
+    if not is_done():
+        build()
+        mark()
+def mark():
+    global done
+    done = True
+def is_done():
+    return done
+def build():
+    return 1
+""")
+    assert program.affects("build", "ready is_done build mark", "ready is_done") == [1]
