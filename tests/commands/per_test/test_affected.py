@@ -224,3 +224,19 @@ def test_erase_removes_the_record(tmp_path):
     project.record()
     assert run_instrument(project.folder, "erase").status == 0
     assert not list((project.folder / ".instrument").glob("*.tests"))
+
+
+def test_imports_of_code_that_a_test_ran_count_for_the_test(tmp_path):
+    """The test got the function without an import; the function imports the changed file."""
+    files = {
+        ".gitignore": "__pycache__\n",
+        "rates.py": "RATE = 2\n",
+        "price.py": "def price():\n    import rates\n    return rates.RATE\n",
+        "test_a.py": "import builtins, price, rates\nbuiltins.shop_price = price.price\ndef test_a():\n    pass\n",
+        "test_b.py": "import builtins\ndef test_b():\n    assert builtins.shop_price() == 2\ndef test_c():\n    pass\n",
+    }
+    project = Repository(tmp_path, files)
+    project.record(status=0)
+    with project.edited(("rates.py", "2", "3")):
+        document = project.affected()
+    assert affected_tests(document) == {"test_a.py::test_a", "test_b.py::test_b"}
